@@ -1,0 +1,1 @@
+"""Tags: their registry, the compiler to SQL, and the point-in-time reader."""

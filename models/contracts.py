@@ -1,0 +1,208 @@
+"""Shared words of the models: published table schemas, candidates, evaluations, gate decisions.
+
+Standard library and NumPy types only, so that the serving process may import it. No logic lives here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+ColumnType = Literal["text", "int", "float", "bool", "date", "timestamp", "json"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a published table.
+
+    Attributes:
+        name: Column name; units follow the naming rules (`_cents`, `_qty`, `_days`).
+        type: Portable type. `timestamp` is UTC, `json` is a JSON document held as text.
+        nullable: Whether null is allowed.
+    """
+
+    name: str
+    type: ColumnType
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """The schema of one published table.
+
+    Attributes:
+        name: Table name, the same in the lake and in PostgreSQL.
+        key: Columns that identify a row inside one version.
+        columns: All columns in order, the key included.
+        description: Catalogue text; ends with the grain.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    description: str
+
+
+def _columns(spec: str) -> tuple[Column, ...]:
+    """Read `name:type` words; a trailing `?` marks a nullable column."""
+    columns = []
+    for word in spec.split():
+        name, kind = word.split(":")
+        nullable = kind.endswith("?")
+        columns.append(Column(name, kind.rstrip("?"), nullable))  # type: ignore[arg-type]
+    return tuple(columns)
+
+
+PUBLISHED_TABLES: dict[str, PublishedTable] = {
+    table.name: table
+    for table in (
+        PublishedTable(
+            "recommendations",
+            ("merchant_id", "consumer_id", "rank"),
+            _columns(
+                "merchant_id:text consumer_id:text rank:int sku_id:text score:float lane:text "
+                "reason_code:text propensity:float"
+            ),
+            "Ranked skus for a consumer inside a merchant's assortment. "
+            "One row per merchant, consumer and rank.",
+        ),
+        PublishedTable(
+            "popular_items",
+            ("merchant_id", "rank"),
+            _columns("merchant_id:text rank:int sku_id:text score:float reason_code:text"),
+            "What a merchant sold most in the last 28 days; serves unknown consumers. "
+            "One row per merchant and rank.",
+        ),
+        PublishedTable(
+            "prices",
+            ("merchant_id", "sku_id"),
+            _columns(
+                "merchant_id:text sku_id:text cost_cents:int list_price_cents:int price_cents:int "
+                "floor_cents:int ceiling_cents:int anchor_cents:int printed_formula_cents:int? "
+                "elasticity:float pricing_mode:text action:text explanation:json"
+            ),
+            "The suggested unit price of a listing with its guard rails. One row per merchant and sku.",
+        ),
+        PublishedTable(
+            "demand_forecasts",
+            ("merchant_id", "category_id", "week_start_on"),
+            _columns(
+                "merchant_id:text category_id:text week_start_on:date horizon_weeks:int mean_qty:float "
+                "p10_qty:float p50_qty:float p90_qty:float model:text"
+            ),
+            "Units expected to sell in a week. One row per merchant, category and week.",
+        ),
+        PublishedTable(
+            "reorder_suggestions",
+            ("supplier_id", "sku_id"),
+            _columns(
+                "supplier_id:text sku_id:text on_hand_qty:int? lead_time_days:int? demand_mean_qty:float "
+                "demand_p90_qty:float order_up_to_qty:int reorder_qty:int order_by_on:date? "
+                "is_slow_mover:bool reason_code:text explanation:json"
+            ),
+            "How much of a sku a supplier should bring in, and by when. One row per supplier and sku.",
+        ),
+        PublishedTable(
+            "reorder_merchant_shares",
+            ("merchant_id", "sku_id", "supplier_id"),
+            _columns(
+                "merchant_id:text sku_id:text supplier_id:text expected_qty:float reorder_qty:int"
+            ),
+            "A merchant's share of a reorder suggestion; shares sum to the suggestion. "
+            "One row per merchant, sku and supplier.",
+        ),
+        PublishedTable(
+            "wakeup_list",
+            ("consumer_id",),
+            _columns(
+                "consumer_id:text merchant_id:text rank:int dormant_days:int churn_probability:float "
+                "expected_value_cents:int is_high_value:bool offer_code:text? offer_threshold_cents:int? "
+                "offer_value_cents:int? reason_codes:json is_control:bool"
+            ),
+            "Dormant consumers worth waking, with the offer; controls get none. One row per consumer.",
+        ),
+        PublishedTable(
+            "rebuy_reminders",
+            ("consumer_id", "rank"),
+            _columns(
+                "consumer_id:text rank:int category_id:text rebuy_probability:float reason_code:text"
+            ),
+            "Product types a consumer is likely to buy again within 14 days. "
+            "One row per consumer and rank.",
+        ),
+        PublishedTable(
+            "profiles",
+            ("consumer_id",),
+            _columns("consumer_id:text tags:json schema_fingerprint:text as_of:timestamp"),
+            "The tags of a consumer as one document. One row per consumer.",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A point estimate with its 95% interval (paired bootstrap unless said otherwise)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """Whether a candidate may become champion.
+
+    Attributes:
+        promoted: True when it beats the best simple rule and the standing champion.
+        metric: Name of the deciding metric.
+        value: The candidate's value.
+        baseline: Name of the best simple rule.
+        baseline_value: That rule's value.
+        lift: Candidate minus best rule, signed so that above 0 is better.
+        champion_lift: The same against the standing champion's procedure, if one was compared.
+        reason: One sentence for the asset check.
+    """
+
+    promoted: bool
+    metric: str
+    value: float
+    baseline: str
+    baseline_value: float
+    lift: Interval
+    champion_lift: Interval | None
+    reason: str
+
+
+@dataclass
+class Candidate:
+    """What a family's training returns: a saved bundle and the evidence for or against it.
+
+    Attributes:
+        name: Registered model name, e.g. `demand_lstm`.
+        family: `recommendation`, `demand`, `pricing` or `lifecycle`.
+        config: Hyper-parameters and settings, JSON-able; the procedure that was evaluated.
+        decision: The gate's decision from the rolling-origin backtest.
+        metrics: Flat metric names to values, logged to MLflow.
+        leaderboard: One dict a system and metric: `{"system", "metric", "value", "level"}`; the simple
+            rules stand beside the model.
+        bundle_dir: Folder that the family's scoring module can load.
+        figures: File name (without suffix) to matplotlib figure.
+        data_from: First day of the data used.
+        data_to: Last day of the data used.
+        input_rows: Rows of the main input table.
+    """
+
+    name: str
+    family: str
+    config: dict[str, Any]
+    decision: GateDecision
+    metrics: dict[str, float]
+    leaderboard: list[dict[str, Any]]
+    bundle_dir: Path
+    data_from: date | datetime
+    data_to: date | datetime
+    input_rows: int
+    figures: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Demand: weekly series, the LSTM and its peers, calibrated quantile forecasts."""

@@ -1,0 +1,1 @@
+"""Lifecycle: churn, rebuy, the wake-up list with its control share."""

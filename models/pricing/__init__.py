@@ -1,0 +1,1 @@
+"""Pricing: elasticities, the anchor index, guard rails and explanations."""

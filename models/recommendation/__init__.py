@@ -1,0 +1,1 @@
+"""Recommendation: a repeat lane, a discovery lane, and their blend."""

@@ -1,0 +1,1 @@
+"""Replenishment: from demand quantiles and stock to reorder suggestions."""

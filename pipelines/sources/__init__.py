@@ -1,0 +1,1 @@
+"""Where feeds become rows of the data contract: adapters, validation, quarantine. No Dagster here."""

@@ -1,0 +1,1 @@
+"""The thin HTTP API over PostgreSQL: published scores today, orders and settlement beside them."""
