@@ -1,0 +1,369 @@
+"""The lake: Parquet files by table name, written whole or not at all.
+
+What lives here: where each table's files are, how they are written (temporary name, then rename, so a reader
+never meets a half-written file), and how they are read back. What does not: rules on rows
+(`sources.validation`), what a table means (`sources.contract`), and anything of an orchestrator.
+
+Layout under the root: `accepted/<table>/`, `quarantine/<table>/`, `derived/<key>.parquet`,
+`published/<version>/`, `reports/`. Daily tables keep one `day=YYYY-MM-DD/part-0.parquet` per day with rows,
+promotions one `week=...`. A partitioned table also keeps one file without rows under the year 1, so that readers
+by pattern find a schema even when there is no row. The folder key is not a column of the files.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.sources.contract import TABLES, ContractTable, contract_table, empty
+
+NO_ROWS_DAY = dt.date.min
+"""Folder key of the file without rows that every partitioned table keeps."""
+
+_KEY_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*(/[A-Za-z0-9_][A-Za-z0-9_.=-]*)*")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class LakeError(Exception):
+    """The lake cannot be read or written; the message names the file and the remedy."""
+
+
+class Lake:
+    """Reads and writes the Parquet files of one home folder. Opening it touches no file."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def create(self) -> None:
+        """Makes every contract table exist, empty where nothing was loaded, and clears leftovers of killed runs."""
+        for leftover in self.root.rglob(".*.tmp"):
+            if not _writer_is_alive(leftover):
+                leftover.unlink(missing_ok=True)
+        for table in TABLES.values():
+            anchor = self._anchor(table)
+            if not anchor.exists():
+                self._write(empty(table.name), anchor)
+
+    # Accepted tables
+
+    def accepted_path(self, table: str) -> Path:
+        """Folder of an accepted table."""
+        return self.root / "accepted" / contract_table(table).name
+
+    def accepted_files(self, table: str) -> list[Path]:
+        """Every Parquet file of an accepted table, in partition order."""
+        return sorted(self.accepted_path(table).rglob("*.parquet"))
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A lazy frame over an accepted table, with the contract's columns; no rows if nothing was loaded."""
+        return self._scan_files(table, self.accepted_files(table))
+
+    def scan_days(self, table: str, first_day: dt.date, last_day: dt.date) -> pl.LazyFrame:
+        """A lazy frame over the partitions from `first_day` to `last_day`, both included."""
+        return self._scan_files(
+            table,
+            [path for path in self.accepted_files(table) if first_day <= _partition_of(path) <= last_day],
+        )
+
+    def scan_other_days(self, table: str, first_day: dt.date, last_day: dt.date) -> pl.LazyFrame:
+        """A lazy frame over the partitions outside a window, which a load of the window does not replace."""
+        return self._scan_files(
+            table,
+            [path for path in self.accepted_files(table) if not first_day <= _partition_of(path) <= last_day],
+        )
+
+    def read(self, table: str, columns: Iterable[str] | None = None) -> pl.DataFrame:
+        """An accepted table in memory.
+
+        Args:
+            table: Contract table.
+            columns: Columns to read; all if None.
+        """
+        frame = self.scan(table)
+        return (frame if columns is None else frame.select(list(columns))).collect()
+
+    def days(self, table: str) -> list[dt.date]:
+        """Partition days (or week starts) of a partitioned table that have rows, ascending."""
+        if not contract_table(table).is_partitioned:
+            raise LakeError(f"table '{table}' is kept in one file and has no days")
+        return [day for path in self.accepted_files(table) if (day := _partition_of(path)) != NO_ROWS_DAY]
+
+    def replace(self, table: str, frame: pl.DataFrame) -> None:
+        """Replaces a table that is kept in one file.
+
+        Raises:
+            LakeError: If the table is partitioned, the columns differ from the contract, or the disk is full.
+        """
+        contract = contract_table(table)
+        if contract.is_partitioned:
+            raise LakeError(f"table '{table}' is partitioned; use replace_days or replace_week_file")
+        self._write(_conform(frame, contract).sort(contract.key), self._anchor(contract))
+
+    def replace_days(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        time_column: str | None = None,
+        first_day: dt.date | None = None,
+        last_day: dt.date | None = None,
+    ) -> None:
+        """Replaces the daily partitions of a window: days with rows are written, the others removed.
+
+        Args:
+            table: A table with daily partitions.
+            frame: Its rows; may carry the time column when that belongs to the parent (order lines).
+            time_column: Time that decides the UTC day; the contract's own if None.
+            first_day: First day of the window; open if None.
+            last_day: Last day of the window, included; open if None.
+
+        Raises:
+            LakeError: If a row lies outside the window, the columns differ, or the disk is full.
+        """
+        contract = contract_table(table)
+        if not contract.is_partitioned or contract.is_weekly:
+            raise LakeError(f"table '{table}' has no daily partitions; use replace or replace_week_file")
+        time_column = time_column or contract.time_column
+        low, high = first_day or dt.date.min, last_day or dt.date.max
+        keyed = frame.with_columns(pl.col(str(time_column)).dt.date().alias("_day"))
+        outside = keyed.filter(~pl.col("_day").is_between(low, high)).height
+        if outside or keyed["_day"].null_count():
+            raise LakeError(
+                f"{outside} rows of '{table}' lie outside {low} to {high}; load them with their own window"
+            )
+        rows = _conform(keyed, contract, extra=("_day",)).sort("_day", *contract.key)
+        folder = self.accepted_path(table)
+        self._keep_anchor(contract)
+        written = set()
+        for (day,), part in rows.partition_by("_day", as_dict=True, include_key=False).items():
+            self._write(part, folder / f"day={day}" / "part-0.parquet")
+            written.add(day)
+        for path in self.accepted_files(table):
+            day = _partition_of(path)
+            if low <= day <= high and day not in written and day != NO_ROWS_DAY:
+                _remove_partition(path)
+
+    def replace_week_file(self, table: str, frame: pl.DataFrame, week: dt.date) -> None:
+        """Replaces one weekly partition; a frame without rows removes it.
+
+        Raises:
+            LakeError: If the table is not weekly, the columns differ from the contract, or the disk is full.
+        """
+        contract = contract_table(table)
+        if not contract.is_weekly:
+            raise LakeError(f"table '{table}' has no weekly partitions; use replace or replace_days")
+        self._keep_anchor(contract)
+        path = self.accepted_path(table) / f"week={week}" / "part-0.parquet"
+        if frame.height:
+            self._write(_conform(frame, contract).sort(contract.key), path)
+        elif path.exists():
+            _remove_partition(path)
+
+    def remove_weeks(self, table: str, weeks: Iterable[dt.date]) -> None:
+        """Removes weekly partitions that a load did not write again."""
+        for week in weeks:
+            self.replace_week_file(table, empty(table), week)
+
+    # Quarantine
+
+    def quarantine_path(self, table: str) -> Path:
+        """Folder of the quarantined rows of a table."""
+        return self.root / "quarantine" / contract_table(table).name
+
+    def write_quarantine(self, table: str, frame: pl.DataFrame, load: str | None = None) -> None:
+        """Replaces the quarantined rows of one load.
+
+        Args:
+            table: Contract table.
+            frame: Rows in the quarantine schema.
+            load: Name of a windowed load; None for a full load, which also clears those of all windows.
+        """
+        folder = self.quarantine_path(table)
+        path = folder / f"{load or 'part-0'}.parquet"
+        self._write(frame, path)
+        if load is None:
+            for other in folder.glob("*.parquet"):
+                if other != path:
+                    other.unlink()
+
+    def read_quarantine(self, table: str) -> pl.DataFrame:
+        """Every quarantined row of a table; an empty frame without columns if no load has run."""
+        files = sorted(self.quarantine_path(table).glob("*.parquet"))
+        return pl.concat([pl.read_parquet(path) for path in files]) if files else pl.DataFrame()
+
+    # Frames between steps
+
+    def derived_path(self, key: str) -> Path:
+        """File of a named frame, such as 'features/user_tags'."""
+        return self.root / "derived" / f"{_checked(key)}.parquet"
+
+    def put(self, key: str, frame: pl.DataFrame) -> Path:
+        """Writes a named frame, replacing the one before; rows keep their order."""
+        path = self.derived_path(key)
+        self._write(frame, path)
+        return path
+
+    def get(self, key: str) -> pl.DataFrame:
+        """Reads a named frame.
+
+        Raises:
+            LakeError: If no step has written it.
+        """
+        return self.scan_key(key).collect()
+
+    def scan_key(self, key: str) -> pl.LazyFrame:
+        """A lazy frame over a named frame.
+
+        Raises:
+            LakeError: If no step has written it.
+        """
+        path = self.derived_path(key)
+        if not path.exists():
+            raise LakeError(f"'{key}' has not been written yet ({path}); run the step that makes it first")
+        return pl.scan_parquet(path, hive_partitioning=False)
+
+    # Published versions and reports
+
+    def published_dir(self, version: str) -> Path:
+        """Folder of one published version."""
+        return self.root / "published" / _checked(version)
+
+    def published_path(self, version: str, table: str) -> Path:
+        """File of one table of a published version."""
+        return self.published_dir(version) / f"{_checked(table)}.parquet"
+
+    def write_published(self, version: str, table: str, frame: pl.DataFrame) -> Path:
+        """Writes one table of a published version; rows keep their order."""
+        path = self.published_path(version, table)
+        self._write(frame, path)
+        return path
+
+    def report_path(self, key: str) -> Path:
+        """File of a JSON report, such as 'ingest/orders'."""
+        return self.root / "reports" / f"{_checked(key)}.json"
+
+    def write_report(self, key: str, content: dict[str, Any]) -> Path:
+        """Writes a JSON report, replacing the one before."""
+        path = self.report_path(key)
+        text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return path
+
+    def read_report(self, key: str) -> dict[str, Any] | None:
+        """A JSON report, or None if there is none."""
+        path = self.report_path(key)
+        if not path.exists():
+            return None
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+
+    # How files are laid out
+
+    def _anchor(self, table: ContractTable) -> Path:
+        folder = self.accepted_path(table.name)
+        if not table.is_partitioned:
+            return folder / "part-0.parquet"
+        return folder / f"{'week' if table.is_weekly else 'day'}={NO_ROWS_DAY}" / "part-0.parquet"
+
+    def _keep_anchor(self, table: ContractTable) -> None:
+        anchor = self._anchor(table)
+        if not anchor.exists():
+            self._write(empty(table.name), anchor)
+
+    def _scan_files(self, table: str, files: list[Path]) -> pl.LazyFrame:
+        if not files:
+            return empty(table).lazy()
+        return pl.scan_parquet(files, hive_partitioning=False, glob=False)
+
+    def _write(self, frame: pl.DataFrame, path: Path) -> None:
+        with atomic_path(path) as temporary:
+            frame.write_parquet(temporary, compression="zstd", compression_level=3, statistics=True)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, else vanishes.
+
+    Raises:
+        LakeError: If the disk is full or the folder cannot be written; names the file and the remedy.
+    """
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        temporary.unlink(missing_ok=True)
+        if _is_disk_full(error):
+            raise LakeError(
+                f"the disk is full: {path} was not written and its former content is untouched; "
+                f"free space or point MUYUN_HOME to a larger disk, then run the step again"
+            ) from error
+        if isinstance(error, OSError):
+            raise LakeError(
+                f"cannot write {path}: {error}; check the folder's owner and permissions"
+            ) from error
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _is_disk_full(error: Exception) -> bool:
+    # Polars reports a failed write of its own as a ComputeError that carries only the system's text.
+    return getattr(error, "errno", None) in _FULL or any(os.strerror(code) in str(error) for code in _FULL)
+
+
+def _writer_is_alive(leftover: Path) -> bool:
+    pid = leftover.name.rsplit(".", 2)[-2]
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _conform(frame: pl.DataFrame, table: ContractTable, extra: tuple[str, ...] = ()) -> pl.DataFrame:
+    missing = [name for name in table.columns if name not in frame.columns]
+    if missing:
+        raise LakeError(f"rows for '{table.name}' lack the columns {', '.join(missing)}")
+    chosen = frame.select(*table.columns, *extra)
+    wrong = [
+        f"{name} is {chosen.schema[name]} instead of {dtype}"
+        for name, dtype in table.dtypes.items()
+        if chosen.schema[name] != dtype
+    ]
+    if wrong:
+        raise LakeError(f"rows for '{table.name}' have wrong types: {'; '.join(wrong)}")
+    return chosen
+
+
+def _partition_of(path: Path) -> dt.date:
+    return dt.date.fromisoformat(path.parent.name.split("=", 1)[1])
+
+
+def _remove_partition(path: Path) -> None:
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
+
+
+def _checked(key: str) -> str:
+    if not _KEY_PATTERN.fullmatch(key):
+        raise LakeError(
+            f"'{key}' is not a usable name: letters, digits, '_', '-', '.', '=' and '/' between parts"
+        )
+    return key

@@ -1,0 +1,254 @@
+"""The data contract: which tables there are, their keys, foreign keys, partitions and load order.
+
+Every source is mapped to these tables before anything else reads it. The columns of each table stand in
+`schemas`; the rows are checked in `validation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import dataframely as dy
+import polars as pl
+
+from pipelines.sources import schemas
+
+LOAD_COLUMNS = ("received_at", "origin")
+"""Added to every accepted table, after its own columns."""
+
+
+class SourceError(Exception):
+    """A source cannot be read at all; the message says which file or package and what to do about it."""
+
+
+class ContractError(Exception):
+    """Code asked for a table or column that the contract does not have."""
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Columns whose values (when none is null) must exist in the parent table."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ContractTable:
+    """One table of the contract.
+
+    Attributes:
+        name: Table name, also its folder in the lake.
+        schema: The dataframely schema with every column and row rule.
+        key: Columns that identify a row.
+        time_column: Time that decides the daily (or weekly) partition; None for tables kept in one file.
+        time_parent: Foreign key column and table the time is taken from when this table does not hold it.
+        is_weekly: Partitioned by the week in which the row starts instead of by day.
+        is_required: A source without this table is an error.
+        foreign_keys: What must exist elsewhere.
+    """
+
+    name: str
+    schema: type[dy.Schema]
+    key: tuple[str, ...]
+    time_column: str | None = None
+    time_parent: tuple[str, str] | None = None
+    is_weekly: bool = False
+    is_required: bool = False
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """The grain, as a sentence."""
+        return (self.schema.__doc__ or "").strip()
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every column in storage order: the table's own, then `received_at` and `origin`."""
+        own = [name for name in self.schema.column_names() if name not in LOAD_COLUMNS]
+        return (*own, *LOAD_COLUMNS)
+
+    @cached_property
+    def dtypes(self) -> Mapping[str, pl.DataType]:
+        """Polars type of every column, in storage order."""
+        columns = self.schema.columns()
+        return MappingProxyType({name: columns[name].dtype for name in self.columns})
+
+    @cached_property
+    def nullable(self) -> frozenset[str]:
+        """Columns that may be null, and so may be missing from a source altogether."""
+        return frozenset(name for name, column in self.schema.columns().items() if column.nullable)
+
+    @cached_property
+    def column_descriptions(self) -> Mapping[str, str]:
+        """What each column means."""
+        columns = self.schema.columns()
+        return MappingProxyType({name: columns[name].description or "" for name in self.columns})
+
+    @cached_property
+    def past_columns(self) -> tuple[str, ...]:
+        """Times and dates that are history, so they may not lie after `as_of`."""
+        columns = self.schema.columns()
+        return tuple(
+            name
+            for name in self.columns
+            if columns[name].dtype.is_temporal() and not (columns[name].metadata or {}).get("planned", False)
+        )
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the table is stored in daily or weekly folders."""
+        return self.time_column is not None
+
+
+def _fk(column: str, parent: str, parent_column: str | None = None) -> ForeignKey:
+    return ForeignKey((column,), parent, (parent_column or column,))
+
+
+_SKU = _fk("sku_id", "products")
+_SUPPLIER = _fk("supplier_id", "suppliers")
+_MERCHANT = _fk("merchant_id", "merchants")
+_CONSUMER = _fk("consumer_id", "consumers")
+_ORDER = _fk("order_id", "orders")
+
+_ALL = (
+    ContractTable("suppliers", schemas.Suppliers, ("supplier_id",)),
+    ContractTable(
+        "categories",
+        schemas.Categories,
+        ("category_id",),
+        foreign_keys=(_fk("parent_category_id", "categories", "category_id"),),
+    ),
+    ContractTable(
+        "products",
+        schemas.Products,
+        ("sku_id",),
+        is_required=True,
+        foreign_keys=(_fk("category_id", "categories"),),
+    ),
+    ContractTable("merchants", schemas.Merchants, ("merchant_id",)),
+    ContractTable(
+        "agents",
+        schemas.Agents,
+        ("agent_id",),
+        foreign_keys=(_MERCHANT, _fk("inviter_agent_id", "agents", "agent_id")),
+    ),
+    ContractTable(
+        "consumers",
+        schemas.Consumers,
+        ("consumer_id",),
+        foreign_keys=(_MERCHANT, _fk("inviter_id", "consumers", "consumer_id")),
+    ),
+    ContractTable(
+        "orders",
+        schemas.Orders,
+        ("order_id",),
+        time_column="placed_at",
+        is_required=True,
+        foreign_keys=(_CONSUMER, _MERCHANT, _fk("agent_id", "agents")),
+    ),
+    ContractTable(
+        "order_lines",
+        schemas.OrderLines,
+        ("order_id", "line_no"),
+        time_column="placed_at",
+        time_parent=("order_id", "orders"),
+        is_required=True,
+        foreign_keys=(_ORDER, _SKU, _SUPPLIER),
+    ),
+    ContractTable(
+        "offers", schemas.Offers, ("supplier_id", "sku_id", "valid_from"), foreign_keys=(_SUPPLIER, _SKU)
+    ),
+    ContractTable(
+        "listings", schemas.Listings, ("merchant_id", "sku_id", "valid_from"), foreign_keys=(_MERCHANT, _SKU)
+    ),
+    ContractTable(
+        "inventory_movements",
+        schemas.InventoryMovements,
+        ("movement_id",),
+        time_column="occurred_at",
+        foreign_keys=(_SKU, _SUPPLIER),
+    ),
+    ContractTable(
+        "shipments",
+        schemas.Shipments,
+        ("shipment_id",),
+        time_column="placed_at",
+        time_parent=("order_id", "orders"),
+        foreign_keys=(_ORDER, _SUPPLIER),
+    ),
+    ContractTable(
+        "after_sales",
+        schemas.AfterSales,
+        ("case_id",),
+        time_column="opened_at",
+        foreign_keys=(ForeignKey(("order_id", "line_no"), "order_lines", ("order_id", "line_no")),),
+    ),
+    ContractTable(
+        "events", schemas.Events, ("event_id",), time_column="occurred_at", foreign_keys=(_CONSUMER, _SKU)
+    ),
+    ContractTable(
+        "promotions",
+        schemas.Promotions,
+        ("promotion_id",),
+        time_column="starts_at",
+        is_weekly=True,
+        foreign_keys=(_MERCHANT, _SKU),
+    ),
+    ContractTable("coupons", schemas.Coupons, ("coupon_id",), foreign_keys=(_CONSUMER,)),
+    ContractTable(
+        "coupon_redemptions",
+        schemas.CouponRedemptions,
+        ("coupon_id", "order_id"),
+        time_column="redeemed_at",
+        foreign_keys=(_fk("coupon_id", "coupons"), _ORDER),
+    ),
+    ContractTable(
+        "competitor_prices",
+        schemas.CompetitorPrices,
+        ("sku_id", "competitor", "observed_at"),
+        time_column="observed_at",
+        foreign_keys=(_SKU,),
+    ),
+    ContractTable(
+        "messages", schemas.Messages, ("message_id",), time_column="sent_at", foreign_keys=(_CONSUMER,)
+    ),
+    ContractTable(
+        "touches", schemas.Touches, ("touch_id",), time_column="occurred_at", foreign_keys=(_CONSUMER,)
+    ),
+    ContractTable(
+        "points_ledger",
+        schemas.PointsLedger,
+        ("entry_id",),
+        time_column="occurred_at",
+        foreign_keys=(_CONSUMER,),
+    ),
+)
+
+TABLES: Mapping[str, ContractTable] = MappingProxyType({table.name: table for table in _ALL})
+"""Every contract table by name, parents before their children."""
+
+INGEST_ORDER: tuple[str, ...] = tuple(TABLES)
+"""The order in which tables are loaded, so that foreign keys find their parents."""
+
+
+def contract_table(name: str) -> ContractTable:
+    """The contract of one table.
+
+    Raises:
+        ContractError: If there is no such table.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        known = ", ".join(TABLES)
+        raise ContractError(f"there is no contract table '{name}'; the tables are: {known}") from None
+
+
+def empty(name: str) -> pl.DataFrame:
+    """A frame with no rows and every column of the accepted table, `received_at` and `origin` included."""
+    return pl.DataFrame(schema=dict(contract_table(name).dtypes))
