@@ -1,0 +1,1 @@
+"""Schema versions in order. A version never changes after its release."""

@@ -1,0 +1,142 @@
+"""The PostgreSQL tables as SQLAlchemy Core metadata: schemas `scores` and `ops`.
+
+The score tables follow `models.contracts.PUBLISHED_TABLES`; ranked lists are folded to one row per list,
+so that a request reads one row. Migrations in `serving.db.migrations` create the tables; a test keeps both
+equal. No query lives here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from models.contracts import PUBLISHED_TABLES, ColumnType, PublishedTable
+from serving.scores.folding import FOLDED
+
+metadata = sa.MetaData()
+
+_TYPES: Mapping[ColumnType, sa.types.TypeEngine[Any]] = {
+    "text": sa.Text(),
+    "int": sa.BigInteger(),
+    "float": sa.Double(),
+    "bool": sa.Boolean(),
+    "date": sa.Date(),
+    "timestamp": sa.DateTime(timezone=True),
+    "json": pg.JSONB(),
+}
+
+
+def _instant(name: str, **arguments: object) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=False, **arguments)  # type: ignore[arg-type]
+
+
+publication = sa.Table(
+    "publication",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    _instant("created_at"),
+    _instant("as_of"),
+    _instant("data_from"),
+    _instant("data_to"),
+    sa.Column("model_versions", pg.JSONB, nullable=False),
+    sa.Column("row_counts", pg.JSONB, nullable=False),
+    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="loaded"),
+    _instant("loaded_at", server_default=sa.func.clock_timestamp()),
+    sa.CheckConstraint("status in ('loaded', 'withdrawn')", name="publication_status_known"),
+    sa.CheckConstraint("data_from <= data_to", name="publication_data_range_ordered"),
+    schema="scores",
+    comment="Published versions that are kept. One row per version.",
+)
+
+snapshot = sa.Table(
+    "snapshot",
+    metadata,
+    sa.Column("snapshot_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("table_name", sa.Text, nullable=False),
+    sa.Column("row_count", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    schema="scores",
+    comment="A load of one table; versions that carry a table over share it. One row per loaded table.",
+)
+
+publication_table = sa.Table(
+    "publication_table",
+    metadata,
+    sa.Column(
+        "version", sa.Text, sa.ForeignKey("scores.publication.version", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("table_name", sa.Text, primary_key=True),
+    sa.Column("snapshot_id", sa.BigInteger, sa.ForeignKey("scores.snapshot.snapshot_id"), nullable=False),
+    sa.Index("publication_table_snapshot", "snapshot_id"),
+    schema="scores",
+    comment="Which snapshot a version shows. One row per version and table.",
+)
+
+current_publication = sa.Table(
+    "current_publication",
+    metadata,
+    sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("version", sa.Text, sa.ForeignKey("scores.publication.version"), nullable=False),
+    _instant("switched_at", server_default=sa.func.clock_timestamp()),
+    sa.CheckConstraint("singleton", name="current_publication_is_one_row"),
+    schema="scores",
+    comment="The version that readers see. At most one row per database.",
+)
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("key_hash", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scopes", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("merchant_id", sa.Text, nullable=True),
+    sa.Column("rate_per_s", sa.Double, nullable=True),
+    sa.Column("burst", sa.Integer, nullable=True),
+    _instant("created_at", server_default=sa.func.clock_timestamp()),
+    sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+    schema="ops",
+    comment="API keys; only the SHA-256 of a key is kept. One row per key.",
+)
+
+
+def _score_table(table: PublishedTable) -> sa.Table:
+    columns: list[sa.Column[object]] = [
+        sa.Column("snapshot_id", sa.BigInteger, primary_key=True, autoincrement=False)
+    ]
+    key = FOLDED.get(table.name, table.key)
+    kinds = {column.name: column for column in table.columns}
+    if table.name in FOLDED:
+        columns += [sa.Column(name, sa.Text, primary_key=True) for name in key]
+        columns += [
+            sa.Column("item_count", sa.Integer, nullable=False),
+            sa.Column("items", pg.JSONB, nullable=False),
+        ]
+    else:
+        columns += [
+            sa.Column(
+                column.name,
+                _TYPES[column.type],
+                primary_key=column.name in key,
+                nullable=column.nullable,
+                autoincrement=False,
+            )
+            for column in kinds.values()
+        ]
+    return sa.Table(table.name, metadata, *columns, schema="scores")
+
+
+score_tables = {name: _score_table(table) for name, table in PUBLISHED_TABLES.items()}
+
+sa.Index(
+    "wakeup_list_merchant",
+    *(score_tables["wakeup_list"].c[name] for name in ("snapshot_id", "merchant_id", "rank", "consumer_id")),
+)
+sa.Index(
+    "wakeup_list_rank",
+    *(score_tables["wakeup_list"].c[name] for name in ("snapshot_id", "rank", "consumer_id")),
+)

@@ -1,0 +1,39 @@
+"""The typed errors of serving. HTTP mapping lives in `serving.problems`; nothing is raised here."""
+
+from __future__ import annotations
+
+
+class ServingError(Exception):
+    """Base of all errors that serving raises on purpose; the message says what to do."""
+
+
+class EmbeddedPostgresError(ServingError):
+    """The embedded PostgreSQL cannot be started, stopped or used."""
+
+
+class PortTakenError(ServingError):
+    """A port that was asked for explicitly is in use by another program."""
+
+
+class DataFolderError(EmbeddedPostgresError):
+    """The data folder of the embedded PostgreSQL cannot be used by this user or version."""
+
+
+class DatabaseUnavailableError(ServingError):
+    """PostgreSQL does not answer; the caller may try again."""
+
+
+class PublicationRejectedError(ServingError):
+    """A publication was refused; the version that served before still serves."""
+
+
+class PublisherBusyError(ServingError):
+    """Another publisher holds the publication lock."""
+
+
+class UnknownVersionError(ServingError):
+    """A publication version is not in the database."""
+
+
+class ApiKeyError(ServingError):
+    """An API key cannot be created, listed or revoked as asked."""

@@ -1,0 +1,352 @@
+"""Load a published version into PostgreSQL and switch the readers, roll back, list versions.
+
+Loading, the check of the row counts, the switch and the retention are ONE transaction: readers see the old
+version until the commit and the new one after it, and a failure anywhere leaves no trace. No HTTP here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from models.contracts import PUBLISHED_TABLES
+from serving.db.urls import first_line, libpq_url, without_password
+from serving.errors import (
+    DatabaseUnavailableError,
+    PublicationRejectedError,
+    PublisherBusyError,
+    UnknownVersionError,
+)
+from serving.scores.contracts import PublicationManifest
+from serving.scores.folding import FOLDED
+from serving.scores.rows import RowSource, database_columns, database_rows
+
+_LOCK_KEY = 0x70756273  # any constant that only publishers use
+
+
+@dataclass(frozen=True)
+class PublishResult:
+    """What `publish` did.
+
+    Attributes:
+        version: The version that serves now.
+        loaded: Table name to rows copied by this call.
+        carried: Tables shown again from an older version.
+        dropped_versions: Versions that retention removed.
+        already_loaded: True when the same version was in the database before; nothing was copied.
+        wall_s: Seconds from connecting to the commit.
+    """
+
+    version: str
+    loaded: dict[str, int] = field(default_factory=dict)
+    carried: tuple[str, ...] = ()
+    dropped_versions: tuple[str, ...] = ()
+    already_loaded: bool = False
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A version in the database; `status` is `loaded` or, after a rollback, `withdrawn`."""
+
+    version: str
+    created_at: datetime
+    as_of: datetime
+    data_from: datetime
+    data_to: datetime
+    model_versions: dict[str, str]
+    row_counts: dict[str, int]
+    content_hash: str
+    status: str
+    is_current: bool
+
+
+def publish(
+    conn_url: str,
+    manifest: PublicationManifest,
+    tables: Mapping[str, RowSource],
+    *,
+    keep_versions: int = 5,
+    lock_wait_s: float = 30.0,
+) -> PublishResult:
+    """Load a version and make it the one that readers see.
+
+    Calling it again with the same manifest changes nothing but the pointer, so a run that was killed may
+    simply be repeated.
+
+    Args:
+        conn_url: SQLAlchemy or libpq address of the migrated database.
+        manifest: The version; tables with `carried_from` are taken from that version in the database.
+        tables: For every other table its rows: tuples in column order, or an Arrow stream.
+        keep_versions: Versions kept afterwards, this one included.
+        lock_wait_s: How long to wait for another publisher.
+
+    Raises:
+        PublicationRejectedError: Rows do not fit the manifest or the schema, or the version name is taken by
+            other content. The version that served before still serves.
+        UnknownVersionError: A carried table's version is not in the database.
+        PublisherBusyError: Another publisher did not finish in time.
+        DatabaseUnavailableError: The server does not answer.
+    """
+    started = time.perf_counter()
+    _check_sources(manifest, tables)
+    with _transaction(conn_url, lock_wait_s) as connection:
+        found = connection.execute(
+            "select content_hash from scores.publication where version = %s", (manifest.version,)
+        ).fetchone()
+        if found is not None:
+            if found[0] != manifest.content_hash:
+                raise PublicationRejectedError(
+                    f"version {manifest.version!r} is already published with other content "
+                    f"(hash {found[0][:12]}): versions never change, choose a new name"
+                )
+            _switch(connection, manifest.version)
+            return PublishResult(
+                manifest.version, already_loaded=True, wall_s=round(time.perf_counter() - started, 3)
+            )
+        _insert_publication(connection, manifest)
+        loaded = {}
+        for name, entry in manifest.tables.items():
+            if entry.carried_from is None:
+                loaded[name] = _load(connection, manifest, name, tables[name])
+            else:
+                _carry(connection, manifest, name, entry.carried_from)
+        _switch(connection, manifest.version)
+        dropped = _retain(connection, keep_versions)
+    return PublishResult(
+        version=manifest.version,
+        loaded=loaded,
+        carried=tuple(name for name, entry in manifest.tables.items() if entry.carried_from is not None),
+        dropped_versions=dropped,
+        wall_s=round(time.perf_counter() - started, 3),
+    )
+
+
+def rollback(conn_url: str, version: str | None = None, *, lock_wait_s: float = 30.0) -> str:
+    """Switch readers to an older version; the one that served is marked `withdrawn`.
+
+    Args:
+        conn_url: Address of the database.
+        version: A version in the database; None takes the newest loaded one before the current.
+        lock_wait_s: How long to wait for another publisher.
+
+    Returns:
+        The version that serves now.
+
+    Raises:
+        UnknownVersionError: There is no such version, or none before the current one.
+    """
+    with _transaction(conn_url, lock_wait_s) as connection:
+        if version is None:
+            found = connection.execute(
+                "select p.version from scores.publication p"
+                " join scores.current_publication c on true"
+                " join scores.publication now on now.version = c.version"
+                " where p.status = 'loaded' and p.loaded_at < now.loaded_at"
+                " order by p.loaded_at desc, p.version desc limit 1"
+            ).fetchone()
+            if found is None:
+                raise UnknownVersionError("there is no older loaded version to go back to")
+            version = str(found[0])
+        elif not _exists(connection, version):
+            raise _unknown(connection, version)
+        connection.execute(
+            "update scores.publication set status = 'withdrawn'"
+            " where version = (select version from scores.current_publication) and version <> %s",
+            (version,),
+        )
+        _switch(connection, version)
+    return version
+
+
+def current(conn_url: str) -> PublishedVersion | None:
+    """The version that readers see, or None before the first publication."""
+    return next((found for found in list_versions(conn_url) if found.is_current), None)
+
+
+def list_versions(conn_url: str) -> list[PublishedVersion]:
+    """All versions in the database, newest load first."""
+    with _connection(conn_url) as connection:
+        rows = connection.execute(
+            "select p.version, p.created_at, p.as_of, p.data_from, p.data_to, p.model_versions, p.row_counts,"
+            " p.content_hash, p.status, c.version is not null"
+            " from scores.publication p left join scores.current_publication c on c.version = p.version"
+            " order by p.loaded_at desc, p.version desc"
+        ).fetchall()
+    return [PublishedVersion(*row) for row in rows]
+
+
+@contextmanager
+def _connection(conn_url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """A connection in one transaction, with our errors instead of the driver's."""
+    try:
+        with psycopg.connect(
+            libpq_url(conn_url),
+            connect_timeout=10,
+            options="-c timezone=UTC",
+            application_name="muyun-publish",
+        ) as connection:
+            yield connection
+    except psycopg.errors.LockNotAvailable as error:
+        raise PublisherBusyError("another publisher is at work: try again when it has finished") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise DatabaseUnavailableError(
+            f"the database has no tables of serving ({first_line(error)}): run `python -m serving.db migrate`"
+        ) from error
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        detail = error.diag.message_detail or error.diag.context or ""
+        raise PublicationRejectedError(f"{first_line(error)}. {detail}".strip()) from error
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailableError(
+            f"PostgreSQL at {without_password(conn_url)} failed: {first_line(error)}. "
+            "The version that served before still serves; publish again when the server is back"
+        ) from error
+
+
+@contextmanager
+def _transaction(conn_url: str, lock_wait_s: float) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """A transaction that holds the publisher lock until its end."""
+    with _connection(conn_url) as connection:
+        connection.execute("select set_config('lock_timeout', %s, true)", (f"{int(lock_wait_s * 1000)}ms",))
+        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+        yield connection
+
+
+def _check_sources(manifest: PublicationManifest, tables: Mapping[str, RowSource]) -> None:
+    own = {name for name, entry in manifest.tables.items() if entry.carried_from is None}
+    if own != set(tables):
+        raise PublicationRejectedError(
+            f"version {manifest.version!r} needs rows for {sorted(own - set(tables))} "
+            f"and must not get rows for {sorted(set(tables) - own)}"
+        )
+
+
+def _insert_publication(connection: psycopg.Connection[Any], manifest: PublicationManifest) -> None:
+    connection.execute(
+        "insert into scores.publication (version, created_at, as_of, data_from, data_to, model_versions,"
+        " row_counts, content_hash) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            manifest.version,
+            manifest.created_at,
+            manifest.as_of,
+            manifest.data_from,
+            manifest.data_to,
+            Jsonb(manifest.model_versions),
+            Jsonb({name: entry.rows for name, entry in manifest.tables.items()}),
+            manifest.content_hash,
+        ),
+    )
+
+
+def _load(
+    connection: psycopg.Connection[Any], manifest: PublicationManifest, name: str, source: RowSource
+) -> int:
+    table = PUBLISHED_TABLES[name]
+    entry = manifest.tables[name]
+    snapshot_id = _one(
+        connection,
+        "insert into scores.snapshot (table_name, row_count, sha256) values (%s, %s, %s)"
+        " returning snapshot_id",
+        (name, entry.rows, entry.sha256),
+    )
+    target = sql.Identifier("scores", name)
+    columns = sql.SQL(", ").join(map(sql.Identifier, ("snapshot_id", *database_columns(table))))
+    statement = sql.SQL("copy {} ({}) from stdin").format(target, columns)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in database_rows(table, source):
+            copy.write_row((snapshot_id, *row))
+    counted = "coalesce(sum(item_count), 0)" if name in FOLDED else "count(*)"
+    stored = _one(
+        connection,
+        sql.SQL(f"select {counted}::bigint from {{}} where snapshot_id = %s").format(target),
+        (snapshot_id,),
+    )
+    if stored != entry.rows:
+        raise PublicationRejectedError(
+            f"table {name} of version {manifest.version!r}: "
+            f"the manifest says {entry.rows} rows, {stored} came"
+        )
+    connection.execute(sql.SQL("analyze {}").format(target))
+    _show(connection, manifest.version, name, snapshot_id)
+    return stored
+
+
+def _carry(
+    connection: psycopg.Connection[Any], manifest: PublicationManifest, name: str, origin: str
+) -> None:
+    entry = manifest.tables[name]
+    found = connection.execute(
+        "select s.snapshot_id, s.row_count, s.sha256 from scores.publication_table t"
+        " join scores.snapshot s using (snapshot_id) where t.version = %s and t.table_name = %s",
+        (origin, name),
+    ).fetchone()
+    if found is None:
+        raise _unknown(connection, origin)
+    if (found[1], found[2]) != (entry.rows, entry.sha256):
+        raise PublicationRejectedError(
+            f"table {name} of version {manifest.version!r} is carried from {origin!r}, "
+            f"but differs from it in row count or hash"
+        )
+    _show(connection, manifest.version, name, found[0])
+
+
+def _show(connection: psycopg.Connection[Any], version: str, name: str, snapshot_id: int) -> None:
+    connection.execute(
+        "insert into scores.publication_table (version, table_name, snapshot_id) values (%s, %s, %s)",
+        (version, name, snapshot_id),
+    )
+
+
+def _switch(connection: psycopg.Connection[Any], version: str) -> None:
+    connection.execute("update scores.publication set status = 'loaded' where version = %s", (version,))
+    connection.execute(
+        "insert into scores.current_publication (version) values (%s)"
+        " on conflict (singleton) do update set version = excluded.version, switched_at = clock_timestamp()",
+        (version,),
+    )
+
+
+def _retain(connection: psycopg.Connection[Any], keep_versions: int) -> tuple[str, ...]:
+    """Drop versions beyond the newest `keep_versions`, then snapshots that no version shows."""
+    dropped = connection.execute(
+        "delete from scores.publication where version in ("
+        " select version from scores.publication"
+        " where version not in (select version from scores.current_publication)"
+        " order by loaded_at desc, version desc offset %s) returning version",
+        (max(keep_versions, 1) - 1,),
+    ).fetchall()
+    gone: dict[str, list[int]] = {}
+    for snapshot_id, name in connection.execute(
+        "delete from scores.snapshot s where not exists"
+        " (select from scores.publication_table t where t.snapshot_id = s.snapshot_id)"
+        " returning snapshot_id, table_name"
+    ).fetchall():
+        gone.setdefault(name, []).append(snapshot_id)
+    for name, snapshot_ids in gone.items():
+        statement = sql.SQL("delete from {} where snapshot_id = any(%s)")
+        connection.execute(statement.format(sql.Identifier("scores", name)), (snapshot_ids,))
+    return tuple(row[0] for row in dropped)
+
+
+def _one(connection: psycopg.Connection[Any], query: Any, values: tuple[Any, ...]) -> int:
+    row = connection.execute(query, values).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def _exists(connection: psycopg.Connection[Any], version: str) -> bool:
+    query = "select 1 from scores.publication where version = %s"
+    return connection.execute(query, (version,)).fetchone() is not None
+
+
+def _unknown(connection: psycopg.Connection[Any], version: str) -> UnknownVersionError:
+    rows = connection.execute("select version from scores.publication order by loaded_at desc limit 10")
+    kept = [row[0] for row in rows.fetchall()]
+    return UnknownVersionError(f"version {version!r} is not in the database; there are {kept}")

@@ -1,0 +1,40 @@
+"""Command line over the published versions; the work is done by `serving.scores.loader`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from serving.db.connect import database_url
+from serving.errors import ServingError
+from serving.scores.loader import list_versions, rollback
+from serving.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `python -m serving.scores.versions list | rollback [VERSION]`."""
+    parser = argparse.ArgumentParser(prog="python -m serving.scores.versions")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="versions in the database, newest load first")
+    back = commands.add_parser("rollback", help="serve an older version")
+    back.add_argument("version", nargs="?", help="default: the one before the current")
+    options = parser.parse_args(arguments)
+    try:
+        url = database_url(Settings())
+        if options.command == "rollback":
+            sys.stdout.write(f"now serving {rollback(url, options.version)}\n")
+        else:
+            for found in list_versions(url):
+                mark = "*" if found.is_current else " "
+                rows = sum(found.row_counts.values())
+                as_of = f"{found.as_of:%Y-%m-%d %H:%M}Z"
+                sys.stdout.write(f"{mark} {found.version}  {found.status:9}  as of {as_of}  {rows} rows\n")
+    except ServingError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

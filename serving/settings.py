@@ -1,0 +1,60 @@
+"""Settings of serving, read from `MUYUN_*` variables when `Settings()` is called, never at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may choose about the database and the HTTP server.
+
+    Attributes:
+        home: Folder for everything written at run time.
+        database_url: Any PostgreSQL server; None means the embedded one under `<home>/postgres`.
+        postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
+        api_host: Address the API binds to.
+        api_port: Port the API binds to; 0 takes a free one.
+        keep_versions: Publications kept in PostgreSQL, the current one included.
+        pool_size: Most database connections of the API process.
+        db_timeout_s: Seconds a request waits for a connection or an answer before it gets 503.
+        rate_limit_per_s: Requests a second an API key may make, unless the key has its own limit.
+        rate_limit_burst: Requests an idle key may make at once.
+        key_cache_s: Seconds a looked-up API key is trusted; a revoked key ends within this time.
+        log_level: Least severe level that is logged.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MUYUN_", extra="ignore")
+
+    home: Path = Path("var")
+    database_url: str | None = None
+    postgres_port: int | None = Field(default=None, ge=1, le=65535)
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8080, ge=0, le=65535)
+    keep_versions: int = Field(default=5, ge=1)
+    pool_size: int = Field(default=8, ge=1, le=100)
+    db_timeout_s: float = Field(default=2.0, gt=0)
+    rate_limit_per_s: float = Field(default=100.0, gt=0)
+    rate_limit_burst: int = Field(default=200, ge=1)
+    key_cache_s: float = Field(default=5.0, ge=0)
+    log_level: str = "INFO"
+
+    @field_validator("home")
+    @classmethod
+    def _absolute_home(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _empty_means_embedded(cls, value: str | None) -> str | None:
+        return value or None
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        level = value.upper()
+        if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError(f"log level {value!r} is none of DEBUG, INFO, WARNING, ERROR")
+        return level
