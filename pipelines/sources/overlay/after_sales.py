@@ -1,0 +1,71 @@
+"""Overlay table `after_sales`: cases on observed lines, at the planted rate of the sku and the supplier's group."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from pipelines.sources.overlay.context import Context
+from pipelines.sources.overlay.draws import (
+    DAY,
+    HOUR,
+    MINUTE,
+    arrivals,
+    finish,
+    micros_of,
+    moments,
+    moments_where,
+    picks,
+)
+
+_REASONS = {
+    "quality": 0.34,
+    "damaged": 0.26,
+    "wrong_item": 0.14,
+    "not_as_described": 0.16,
+    "changed_mind": 0.10,
+}
+
+
+def after_sales(context: Context) -> pl.DataFrame:
+    """One row per case. A refund is at most what was paid for the line; a complaint alone refunds nothing.
+
+    `received_at` follows `opened_at`: a reader at a moment before `resolved_at` must treat the case as open.
+    """
+    truths = context.truths
+    lines = context.observed.lines
+    rng = context.rng("after_sales")
+    factor = lines["supplier_id"].replace_strict(
+        {s: truths.case_factor_by_group[g] for s, g in truths.supplier_groups.items()},
+        default=1.0,
+        return_dtype=pl.Float64,
+    )
+    prone = (
+        lines["sku_id"].is_in(pl.Series(truths.complaint_prone_skus, dtype=pl.String).implode()).to_numpy()
+    )
+    rate = np.where(prone, truths.case_rate_prone, truths.case_rate_base) * factor.to_numpy()
+    cases = lines.filter(pl.Series(rng.random(lines.height) < rate))
+    n = cases.height
+    opened = micros_of(cases["placed_at"]) + DAY + (rng.exponential(3.0, n) * DAY).astype(np.int64)
+    resolved = opened + HOUR + (rng.lognormal(0.6, 0.8, n) * DAY).astype(np.int64)
+    closed = resolved <= context.end
+    kind = picks(rng, dict(truths.case_kind_shares), n)
+    share = np.where(rng.random(n) < 0.7, 1.0, rng.uniform(0.2, 0.9, n))
+    refund = np.floor(cases["net_paid_cents"].to_numpy() * share).astype(np.int64)
+    rows = cases.with_columns(
+        kind=kind,
+        reason_code=picks(rng, _REASONS, n),
+        opened_at=moments(opened),
+        resolved_at=moments_where(resolved, closed),
+        refund=pl.Series(refund),
+        closed=pl.Series(closed),
+        received_at=moments(arrivals(rng, opened, 5 * MINUTE)),
+    ).with_columns(refund_cents=pl.when((pl.col("kind") != "complaint") & pl.col("closed")).then("refund"))
+    return finish(
+        "after_sales",
+        rows,
+        as_of=context.as_of,
+        order_by=["opened_at", "order_id", "line_no"],
+        key="case_id",
+        key_prefix="case",
+    )
