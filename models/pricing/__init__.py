@@ -1,1 +1,1 @@
-"""Pricing: elasticities, the anchor index, guard rails and explanations."""
+"""Prices: shrunken elasticities, the anchor index, guard rails, the price policy and markdown warnings."""

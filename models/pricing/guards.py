@@ -1,0 +1,195 @@
+"""Guard rails: what a target price may become, clamp by clamp, in integer cents.
+
+Order: law and MAP, floor C(1+m_min), ceiling, step limits, dwell, rounding, change budget. An earlier rail
+is stronger: each rail narrows the allowed interval of the rails before it and never widens it, so a step
+limit cannot push a price below its floor. Law, floor and ceiling are hard: they hold even for prices that are
+fixed, dwelling or outside the change budget. No target is chosen here and no text is built (`explanation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.pricing.config import GuardConfig
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+NO_LAW_MAX = 2**53
+_WHOLE = 10_000
+
+
+@dataclass(frozen=True)
+class GuardInputs:
+    """One row a listing; the order of the rows breaks ties of the change budget.
+
+    Attributes:
+        target_cents: int64, what the policy asks for.
+        current_cents: int64, price in force, at least 1.
+        week_ago_cents: int64, price in force seven days ago, at least 1.
+        list_price_cents: int64, the listing's list price, at least 1.
+        cost_cents: int64, cost of a unit, not negative.
+        law_min_cents: int64, minimum advertised price, 0 when there is none.
+        law_max_cents: int64, legal maximum, `NO_LAW_MAX` when there is none.
+        days_since_change: float64, infinite when not known.
+        gain_cents: float64, expected profit of the change; larger is served first by the change budget.
+        is_fixed: bool, the merchant keeps the price.
+    """
+
+    target_cents: IntArray
+    current_cents: IntArray
+    week_ago_cents: IntArray
+    list_price_cents: IntArray
+    cost_cents: IntArray
+    law_min_cents: IntArray
+    law_max_cents: IntArray
+    days_since_change: FloatArray
+    gain_cents: FloatArray
+    is_fixed: BoolArray
+
+
+@dataclass(frozen=True)
+class GuardStep:
+    """One rail over all rows: `before_cents` and `after_cents` are int64 (n,), equal where it did nothing."""
+
+    name: str
+    reason: str
+    before_cents: IntArray
+    after_cents: IntArray
+
+
+@dataclass(frozen=True)
+class GuardResult:
+    """Prices inside the rails.
+
+    Attributes:
+        price_cents: int64 (n,).
+        floor_cents: int64 (n,), lowest allowed price after law and floor.
+        ceiling_cents: int64 (n,), highest allowed price, never below the floor.
+        steps: The rails in order.
+    """
+
+    price_cents: IntArray
+    floor_cents: IntArray
+    ceiling_cents: IntArray
+    steps: list[GuardStep]
+
+
+def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
+    """Clamp targets to the guard rails.
+
+    Args:
+        inputs: Targets and limits.
+        config: Settings.
+
+    Returns:
+        Prices with the trace of every rail. Applying the rails to their own result changes nothing.
+
+    Note:
+        A legal maximum is stronger than MAP and than the floor: where it lies below them it is the floor.
+    """
+    price = np.where(inputs.is_fixed, inputs.current_cents, inputs.target_cents)
+    steps: list[GuardStep] = []
+
+    def take(name: str, reason: str, after: IntArray) -> None:
+        nonlocal price
+        steps.append(GuardStep(name, reason, price, after))
+        price = after
+
+    low = np.minimum(np.maximum(inputs.law_min_cents, 1), inputs.law_max_cents)
+    take("law", "legal maximum or minimum advertised price", np.clip(price, low, inputs.law_max_cents))
+
+    floor = _ceil_rate(inputs.cost_cents, _WHOLE + config.min_margin_bps)
+    low = np.minimum(np.maximum(low, floor), inputs.law_max_cents)
+    take("floor", f"cost plus the least margin of {config.min_margin_bps} bps", np.maximum(price, low))
+
+    ceiling = inputs.list_price_cents * (_WHOLE + config.ceiling_bps) // _WHOLE
+    high = np.maximum(np.minimum(inputs.law_max_cents, ceiling), low)
+    take("ceiling", f"list price plus {config.ceiling_bps} bps", np.minimum(price, high))
+    hard_low, hard_high = low, high
+
+    for name, reason, reference, rate in (
+        ("step", f"at most {config.step_bps} bps a change", inputs.current_cents, config.step_bps),
+        (
+            "week_step",
+            f"at most {config.week_step_bps} bps in 7 days",
+            inputs.week_ago_cents,
+            config.week_step_bps,
+        ),
+    ):
+        low, high = _narrow(
+            low, high, _ceil_rate(reference, _WHOLE - rate), reference * (_WHOLE + rate) // _WHOLE
+        )
+        take(name, reason, np.clip(price, low, high))
+
+    held = np.clip(inputs.current_cents, hard_low, hard_high)
+    dwells = inputs.days_since_change < config.dwell_days
+    low, high = np.where(dwells, held, low), np.where(dwells, held, high)
+    take("dwell", f"a price stands at least {config.dwell_days} days", np.where(dwells, held, price))
+
+    rounded = round_to_endings(price, low, high, config)
+    take("rounding", "price ending", np.where(price == inputs.current_cents, price, rounded))
+
+    forced = held != inputs.current_cents
+    allowed = _within_budget(price != inputs.current_cents, forced, inputs.gain_cents, config)
+    take(
+        "change_budget",
+        f"at most {config.change_budget_bps} bps of the listings change in one run",
+        np.where(allowed, price, inputs.current_cents),
+    )
+    return GuardResult(price, hard_low, hard_high, steps)
+
+
+def round_to_endings(price: IntArray, low: IntArray, high: IntArray, config: GuardConfig) -> IntArray:
+    """Nearest price with an allowed ending inside [low, high]; the lower one on a tie.
+
+    Args:
+        price: int64 (n,), cents, inside [low, high].
+        low: int64 (n,).
+        high: int64 (n,).
+        config: Endings and their unit.
+
+    Returns:
+        int64 (n,); the price itself where no allowed ending lies in the interval.
+    """
+    unit = config.ending_unit_cents
+    best = price
+    best_distance = np.full(len(price), NO_LAW_MAX, dtype=np.int64)
+    for ending in sorted(config.price_endings):
+        below = (price - ending) // unit * unit + ending
+        for candidate in (below, below + unit):
+            distance = np.abs(candidate - price)
+            better = (distance < best_distance) | ((distance == best_distance) & (candidate < best))
+            better &= (candidate >= low) & (candidate <= high)
+            best = np.where(better, candidate, best)
+            best_distance = np.where(better, distance, best_distance)
+    return best
+
+
+def _ceil_rate(cents: IntArray, bps: int) -> IntArray:
+    """Amount * bps / 10000, rounded up, in integers."""
+    return -(-cents * bps // _WHOLE)
+
+
+def _narrow(
+    low: IntArray, high: IntArray, new_low: IntArray, new_high: IntArray
+) -> tuple[IntArray, IntArray]:
+    """The part of [new_low, new_high] inside [low, high]; the nearest edge where they do not meet."""
+    return np.clip(new_low, low, high), np.clip(new_high, low, high)
+
+
+def _within_budget(
+    changes: BoolArray, is_forced: BoolArray, gain: FloatArray, config: GuardConfig
+) -> BoolArray:
+    """Rows whose price may change: forced ones always, the others by gain while the budget lasts."""
+    budget = len(changes) * config.change_budget_bps // _WHOLE
+    wanted = np.flatnonzero(changes & ~is_forced)
+    left = max(budget - int(is_forced.sum()), 0)
+    chosen = wanted[np.argsort(-gain[wanted], kind="stable")[:left]]
+    allowed = is_forced.copy()
+    allowed[chosen] = True
+    return allowed
