@@ -1,0 +1,309 @@
+"""Tags to SQL: one statement for any set of tags and any relation of (row, consumer, moment).
+
+The statement reads a relation `entities(row_id BIGINT, consumer_id VARCHAR, as_of TIMESTAMP in UTC)`. Each
+source is scanned once, joined to the entities under the point-in-time rule, and aggregated once with a FILTER
+a tag; rollups of a source are grouped once each. The batch table and the training set are the same statement
+over other entities, which is why they cannot disagree. Nothing is executed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+
+from feature_store import expressions
+from feature_store.contracts import TagType
+from feature_store.definitions import Layer, Rollup, Source, Tag, duration_us
+from feature_store.registry import Registry
+
+ENTITIES = "entities"
+SQL_TYPES: dict[TagType, str] = {
+    TagType.INT: "BIGINT",
+    TagType.DECIMAL: "DOUBLE",
+    TagType.BOOL: "BOOLEAN",
+    TagType.ENUM: "VARCHAR",
+    TagType.TEXT: "VARCHAR",
+    TagType.DATE: "DATE",
+}
+NULL_VALUES = {"zero": "0", "false": "FALSE", "unknown": "'unknown'"}
+
+
+@dataclass(frozen=True)
+class CompiledTags:
+    """A compiled statement.
+
+    Attributes:
+        sql: DuckDB SQL reading the relation `entities`; one row an entity row, ordered by `row_id`.
+        tags: Names of the tag columns, after `row_id`, `consumer_id`, `as_of`.
+        sources: The sources scanned.
+    """
+
+    sql: str
+    tags: tuple[str, ...]
+    sources: tuple[Source, ...]
+
+    def spark_sql(self) -> str:
+        """The same statement for Apache Spark (session time zone UTC)."""
+        tree = sqlglot.parse_one(self.sql, read="duckdb")
+        return expressions.for_spark(tree).sql(dialect="spark", pretty=True)
+
+
+def compile_tags(
+    registry: Registry, names: Iterable[str] | None = None, *, utc_offset_hours: float = 0.0
+) -> CompiledTags:
+    """The statement that computes the tags.
+
+    Args:
+        registry: The checked registry.
+        names: Tags to compute; all by default.
+        utc_offset_hours: Local time minus UTC, for tags of local hours and days.
+
+    Raises:
+        UnknownTagError: A name is not in the registry.
+    """
+    wanted = registry.select(names)
+    builder = _Statement(registry, registry.closure(wanted), round(utc_offset_hours * 60))
+    sql = builder.build([tag.name for tag in wanted])
+    return CompiledTags(sql, tuple(tag.name for tag in wanted), tuple(builder.sources()))
+
+
+def population_sql(sources: Iterable[Source]) -> str:
+    """The consumers known at `$as_of` (naive UTC), one row a consumer."""
+    return " UNION ".join(
+        f"SELECT CAST({s.entity} AS VARCHAR) AS consumer_id FROM {s.table} "
+        f"WHERE {_utc(s.time)} <= $as_of AND {_utc(s.received or s.time)} <= $as_of AND {s.entity} IS NOT NULL"
+        for s in sources
+    )
+
+
+def _utc(column: str) -> str:
+    """A time column as a naive UTC timestamp: comparisons then ignore the session's time zone."""
+    return f"(CAST({column} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
+
+
+def _younger_than(us: int | None) -> exp.Expression | None:
+    """The window filter: event time > t - window. Event time <= t holds for every row already."""
+    return None if us is None else expressions.parse(f"age_us < {us}")
+
+
+class _Statement:
+    """Collects the parts of one statement.
+
+    Args:
+        registry: The registry.
+        tags: Everything to compute, dependencies first.
+        offset_minutes: Local time minus UTC.
+    """
+
+    def __init__(self, registry: Registry, tags: list[Tag], offset_minutes: int) -> None:
+        self._registry = registry
+        self._tags = tags
+        self._offset = offset_minutes
+        self._parameters = {name: p.value for name, p in registry.parameters.items()}
+        self._aggregates: dict[str, list[Tag]] = {}
+        for tag in tags:
+            if tag.definition.source is not None:
+                self._aggregates.setdefault(tag.definition.source, []).append(tag)
+
+    def sources(self) -> list[Source]:
+        """Every base source that is scanned, by first use."""
+        used = (self._registry.lineage(relation)[0] for relation in self._aggregates)
+        return list({source.name: source for source in used}.values())
+
+    def build(self, output: list[str]) -> str:
+        """The whole statement, formatted."""
+        parts = [f"seen AS (SELECT {', '.join(self._first_seen(s) for s in self.sources())})"]
+        parts += [f"src_{s.name} AS MATERIALIZED ({self._scan(s)})" for s in self.sources()]
+        for rollup in self._rollups():
+            parts.append(f"roll_{rollup.name} AS MATERIALIZED ({self._rollup(rollup)})")
+        for relation, tags in self._aggregates.items():
+            parts.append(f"agg_{relation} AS ({self._aggregate(relation, tags)})")
+        levels = self._levels()
+        parts.append(f"level_0 AS ({self._base_level()})")
+        for depth, level in enumerate(levels, start=1):
+            columns = ", ".join(self._derived(tag) for tag in level)
+            parts.append(f"level_{depth} AS (SELECT *, {columns} FROM level_{depth - 1})")
+        select = ", ".join(["row_id", "consumer_id", "as_of", *output])
+        sql = f"WITH {', '.join(parts)} SELECT {select} FROM level_{len(levels)} ORDER BY row_id"
+        return sqlglot.parse_one(sql, read="duckdb").sql(dialect="duckdb", pretty=True)
+
+    def _sql(self, tree: exp.Expression) -> str:
+        return expressions.expanded(tree, self._parameters, self._offset).sql(dialect="duckdb")
+
+    def _snippet(self, text: str) -> str:
+        return self._sql(expressions.parse(text))
+
+    def _first_seen(self, source: Source) -> str:
+        """When the source first reported anything: before that its tags are null, not zero."""
+        first = f"GREATEST({_utc(source.time)}, {_utc(source.received or source.time)})"
+        return f"(SELECT MIN({first}) FROM {source.table}) AS {source.name}"
+
+    def _rollups(self) -> list[Rollup]:
+        """Every rollup that is needed, after the rollup it reads."""
+        needed: dict[str, Rollup] = {}
+        for relation in self._aggregates:
+            for rollup in self._registry.lineage(relation)[1]:
+                needed[rollup.name] = rollup
+        return [rollup for name, rollup in self._registry.rollups.items() if name in needed]
+
+    def _relation(self, name: str) -> str:
+        return f"roll_{name}" if name in self._registry.rollups else f"src_{name}"
+
+    def _scan(self, source: Source) -> str:
+        """Source rows visible at each entity's moment, once a source."""
+        needed = self._needed_columns(source)
+        inner = [f"s.{source.entity} AS entity_key", f"{_utc('s.' + source.time)} AS event_at"]
+        inner.append(f"{_utc('s.' + (source.received or source.time))} AS known_at")
+        inner += [self._column("s", n, t) for n, t in source.columns.items() if n in needed]
+        joins = ""
+        for position, join in enumerate(source.joins):
+            columns = {n: t for n, t in join.columns.items() if n in needed}
+            if columns:
+                alias = f"j{position}"
+                inner += [self._column(alias, n, t) for n, t in columns.items()]
+                joins += f" LEFT JOIN {join.table} AS {alias} ON {alias}.{join.key} = s.{join.key}"
+        outer = ["e.row_id", "e.as_of", "r.event_at"]
+        outer.append("DATE_DIFF('microsecond', r.event_at, e.as_of) AS age_us")
+        outer += [f"r.{name}" for name in self._all_columns(source) if name in needed]
+        where = ["r.event_at <= e.as_of", "r.known_at <= e.as_of"]
+        if (limit := self._widest_window(source)) is not None:
+            where.append(f"DATE_DIFF('microsecond', r.event_at, e.as_of) < {limit}")
+        if source.where is not None:
+            where.append(f"({self._snippet(source.where)})")
+        return (
+            f"SELECT {', '.join(outer)} FROM {ENTITIES} AS e "
+            f"JOIN (SELECT {', '.join(inner)} FROM {source.table} AS s{joins}) AS r "
+            f"ON r.entity_key = e.consumer_id WHERE {' AND '.join(where)}"
+        )
+
+    @staticmethod
+    def _column(alias: str, name: str, kind: str) -> str:
+        value = _utc(f"{alias}.{name}") if kind == "TIMESTAMPTZ" else f"{alias}.{name}"
+        return f"{value} AS {name}"
+
+    @staticmethod
+    def _all_columns(source: Source) -> list[str]:
+        return [*source.columns, *(name for join in source.joins for name in join.columns)]
+
+    def _needed_columns(self, source: Source) -> set[str]:
+        """Columns that any tag, rollup or the source's own filter reads."""
+        texts: list[str | None] = [source.where]
+        names: set[str] = set()
+        for rollup in self._rollups():
+            texts += [rollup.where, *rollup.compute.values()]
+            texts += [m.value for m in rollup.measures.values()]
+            texts += [text for layer in rollup.layers for text in layer.columns.values()]
+            names |= set(rollup.group_by)
+        for tags in self._aggregates.values():
+            for tag in tags:
+                texts += [tag.definition.value, tag.definition.where]
+        for text in texts:
+            if text is not None:
+                names |= expressions.columns_of(expressions.parse(text))
+        return names & set(self._all_columns(source))
+
+    def _widest_window(self, source: Source) -> int | None:
+        """The longest window over a source's rows; None when something reads its whole history."""
+        widths: list[int | None] = [
+            duration_us(rollup.window) for rollup in self._rollups() if rollup.source == source.name
+        ]
+        widths += [duration_us(tag.window) for tag in self._aggregates.get(source.name, [])]
+        bounded = [width for width in widths if width is not None]
+        return max(bounded) if bounded and len(bounded) == len(widths) else None
+
+    def _rollup(self, rollup: Rollup) -> str:
+        """A source regrouped: explode, compute, filter, group, then layers."""
+        rows = f"{self._relation(rollup.source)} AS s"
+        for name, values in rollup.explode.items():
+            listed = ", ".join(f"({value})" for value in values)
+            rows += f" CROSS JOIN (VALUES {listed}) AS x({name})"
+        computed = "".join(f", {self._snippet(t)} AS {name}" for name, t in rollup.compute.items())
+        conditions = []
+        if (us := duration_us(rollup.window)) is not None:
+            conditions.append(f"age_us < {us}")
+        if rollup.where is not None:
+            conditions.append(f"({self._snippet(rollup.where)})")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = f"SELECT *{computed} FROM {rows}{where}"
+        if rollup.measures:
+            keys = ", ".join(["row_id", "as_of", *rollup.group_by])
+            measures = ", ".join(
+                f"{self._measure(measure.value, None, measure.within)} AS {name}"
+                for name, measure in rollup.measures.items()
+            )
+            sql = f"SELECT {keys}, {measures} FROM ({sql}) AS g GROUP BY {keys}"
+        for layer in rollup.layers:
+            columns = ", ".join(
+                f"{self._layer_column(layer, text)} AS {name}" for name, text in layer.columns.items()
+            )
+            sql = f"SELECT *, {columns} FROM ({sql}) AS l"
+        return sql
+
+    def _layer_column(self, layer: Layer, text: str) -> str:
+        key = "as_of" if layer.scope == "population" else "row_id"
+        return self._sql(expressions.partitioned(expressions.parse(text), key))
+
+    def _measure(self, value: str, where: str | None, window: str | None) -> str:
+        """An aggregate with its window and condition as FILTER."""
+        conditions = [_younger_than(duration_us(window) if window is not None else None)]
+        conditions.append(expressions.parse(where) if where is not None else None)
+        present = [condition for condition in conditions if condition is not None]
+        condition = exp.and_(*present) if present else None
+        return self._sql(expressions.filtered(expressions.parse(value), condition))
+
+    def _aggregate(self, relation: str, tags: list[Tag]) -> str:
+        """All tags of one source or rollup in one grouped scan."""
+        columns = []
+        for tag in tags:
+            has_age = self._has_age(relation)
+            value = tag.definition.value or ""
+            sql = self._measure(value, tag.definition.where, tag.window if has_age else None)
+            columns.append(f"{sql} AS {tag.name}")
+        return f"SELECT row_id, {', '.join(columns)} FROM {self._relation(relation)} GROUP BY row_id, as_of"
+
+    def _has_age(self, relation: str) -> bool:
+        """Whether rows still carry their own age: not after grouping, unless a measure keeps it."""
+        rollup = self._registry.rollups.get(relation)
+        if rollup is None:
+            return True
+        return "age_us" in rollup.measures if rollup.measures else self._has_age(rollup.source)
+
+    def _base_level(self) -> str:
+        columns = ["e.row_id", "e.consumer_id", "e.as_of"]
+        for relation, tags in self._aggregates.items():
+            columns += [f"{self._finished(tag, f'agg_{relation}.{tag.name}', 'e.as_of')}" for tag in tags]
+        columns += [f"seen.{source.name} AS seen_{source.name}" for source in self.sources()]
+        joins = " ".join(
+            f"LEFT JOIN agg_{name} ON agg_{name}.row_id = e.row_id" for name in self._aggregates
+        )
+        return f"SELECT {', '.join(columns)} FROM {ENTITIES} AS e CROSS JOIN seen {joins}"
+
+    def _derived(self, tag: Tag) -> str:
+        text = tag.definition.derived or tag.definition.population or ""
+        tree = expressions.parse(text)
+        if tag.definition.population is not None:
+            tree = expressions.partitioned(tree, "as_of")
+        return self._finished(tag, self._sql(tree), "as_of", prefix="seen_")
+
+    def _finished(self, tag: Tag, value: str, as_of: str, prefix: str = "seen.") -> str:
+        """A value with its null rule and type; null as long as a source of it has not reported."""
+        if tag.null_rule != "null":
+            value = f"COALESCE({value}, {NULL_VALUES[tag.null_rule]})"
+        reported = " AND ".join(f"{prefix}{s.name} <= {as_of}" for s in self._registry.base_sources(tag))
+        return f"CASE WHEN {reported} THEN CAST({value} AS {SQL_TYPES[tag.type]}) END AS {tag.name}"
+
+    def _levels(self) -> list[list[Tag]]:
+        """Derived tags in layers: each layer reads earlier ones only."""
+        done = {tag.name for tag in self._tags if tag.definition.source is not None}
+        waiting = [tag for tag in self._tags if tag.name not in done]
+        known: Mapping[str, Tag] = self._registry.tags
+        levels: list[list[Tag]] = []
+        while waiting:
+            ready = [tag for tag in waiting if (tag.inputs & known.keys()) <= done]
+            levels.append(ready)
+            done |= {tag.name for tag in ready}
+            waiting = [tag for tag in waiting if tag.name not in done]
+        return levels

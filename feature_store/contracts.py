@@ -1,0 +1,121 @@
+"""Shared words of the feature store: tag types, the profile schema and its fingerprint, read statuses.
+
+Standard library and pydantic only, so that the serving process may import it. No SQL, no files, no frames.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class TagType(StrEnum):
+    """The value types of a tag. Money is `int` in minor units of the configured currency."""
+
+    INT = "int"
+    DECIMAL = "decimal"
+    BOOL = "bool"
+    ENUM = "enum"
+    TEXT = "text"
+    DATE = "date"
+
+
+class RefreshClass(StrEnum):
+    """How often a tag is recomputed."""
+
+    QUARTER_HOUR = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+
+
+REFRESH_TTL: dict[RefreshClass, timedelta] = {
+    RefreshClass.QUARTER_HOUR: timedelta(hours=1),
+    RefreshClass.HOUR: timedelta(hours=6),
+    RefreshClass.DAY: timedelta(days=2),
+}
+"""How long a published value may be used: four missed 15-minute runs, six hourly ones, two daily ones."""
+
+
+class TagStatus(StrEnum):
+    """What a reader may do with a tag: use it, know that it has no value, or know that it is too old."""
+
+    PRESENT = "present"
+    NULL = "null"
+    EXPIRED = "expired"
+
+
+class TagField(BaseModel):
+    """One tag of a profile document."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    type: TagType
+    unit: str
+    refresh: RefreshClass
+
+
+class ProfileSchema(BaseModel):
+    """The tags of a profile document, in order.
+
+    The fingerprint covers name, type, unit and refresh class of every tag: a reader holding another schema
+    must refuse the document, because a value could mean something else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fields: tuple[TagField, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change whenever the meaning of a document could."""
+        canonical = json.dumps(
+            [[field.name, field.type, field.unit, field.refresh] for field in self.fields],
+            separators=(",", ":"),
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class TagValue(BaseModel):
+    """A tag as read: its status, and its value when the status is `present`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: TagStatus
+    value: Any = None
+
+
+class Profile(BaseModel):
+    """The tags of one consumer as read at a moment.
+
+    Attributes:
+        consumer_id: Whose tags these are.
+        as_of: The moment the tags describe (UTC).
+        read_at: The moment the time-to-live was judged at (UTC).
+        schema_fingerprint: The schema the document was written under.
+        tags: Tag name to status and value.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    consumer_id: str
+    as_of: AwareDatetime
+    read_at: AwareDatetime
+    schema_fingerprint: str
+    tags: dict[str, TagValue]
+
+    def present(self) -> dict[str, Any]:
+        """The usable values: tag name to value, nulls and expired tags left out."""
+        return {name: tag.value for name, tag in self.tags.items() if tag.status is TagStatus.PRESENT}
+
+
+def status_of(value: Any, refresh: RefreshClass, as_of: datetime, now: datetime) -> TagStatus:  # noqa: ANN401
+    """The status of a stored value: expired beats null, since an old null says nothing about today."""
+    if now - as_of > REFRESH_TTL[refresh]:
+        return TagStatus.EXPIRED
+    return TagStatus.NULL if value is None else TagStatus.PRESENT

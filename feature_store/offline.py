@@ -1,0 +1,165 @@
+"""The batch side: the tag table at a moment, its validation, and the profile documents to publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import polars as pl
+
+from feature_store.compiler import compile_tags
+from feature_store.contracts import TagType
+from feature_store.definitions import Tag
+from feature_store.errors import EntityFrameError
+from feature_store.point_in_time import check_tables, entity_rows, population_at, run, training_set
+from feature_store.registry import Registry, load_registry
+
+_POLARS_TYPES: dict[TagType, pl.DataType] = {
+    TagType.INT: pl.Int64(),
+    TagType.DECIMAL: pl.Float64(),
+    TagType.BOOL: pl.Boolean(),
+    TagType.ENUM: pl.String(),
+    TagType.TEXT: pl.String(),
+    TagType.DATE: pl.Date(),
+}
+
+
+@dataclass(frozen=True)
+class TagViolation:
+    """A tag whose values break a rule of the registry.
+
+    Attributes:
+        tag: Name of the tag.
+        rule: The rule in words, with its bound.
+        rows: How many rows break it.
+        consumer_id: One of them (the smallest id), if the rule is about rows.
+        value: That consumer's value, as text.
+    """
+
+    tag: str
+    rule: str
+    rows: int
+    consumer_id: str | None = None
+    value: str | None = None
+
+
+def build_tags(
+    con: duckdb.DuckDBPyConnection,
+    as_of: datetime,
+    tags: Iterable[str] | None = None,
+    consumers: Iterable[str] | None = None,
+    *,
+    utc_offset_hours: float = 0.0,
+    registry: Registry | None = None,
+) -> pl.DataFrame:
+    """The tag table at a moment: one row a consumer, sorted by `consumer_id`.
+
+    Args:
+        con: A connection that sees the source tables (read-only is enough).
+        as_of: The moment, timezone-aware.
+        tags: Names of the tags; all by default.
+        consumers: Consumer ids; everybody known at `as_of` by default.
+        utc_offset_hours: Local time minus UTC, for tags of local hours and days.
+        registry: The registry; the packaged one by default.
+
+    Returns:
+        `consumer_id`, `as_of` (`Datetime('us', 'UTC')`) and one column a tag; money in minor units.
+
+    Raises:
+        EntityFrameError: `as_of` carries no time zone.
+        SourceTableError: A source table is missing or lacks a column.
+        UnknownTagError: A tag is not in the registry.
+    """
+    registry = registry or load_registry()
+    if as_of.tzinfo is None:
+        raise EntityFrameError(f"as_of must carry a time zone, got {as_of!r}.")
+    moment = pl.Series([as_of]).dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))
+    if consumers is not None:
+        ids = sorted(set(consumers))
+        entities = _entities(ids, moment)
+        return training_set(con, entities, tags, utc_offset_hours=utc_offset_hours, registry=registry)
+    query = compile_tags(registry, tags, utc_offset_hours=utc_offset_hours)
+    check_tables(con, [*query.sources, *registry.population_sources()])
+    naive = moment.dt.replace_time_zone(None)[0]
+    rows = entity_rows(_entities(population_at(con, registry, naive), moment))
+    built = run(con, query, rows).with_columns(pl.col("as_of").dt.replace_time_zone("UTC"))
+    return built.select("consumer_id", "as_of", *query.tags)
+
+
+def _entities(ids: list[str], moment: pl.Series) -> pl.DataFrame:
+    return pl.DataFrame({"consumer_id": ids}, schema={"consumer_id": pl.String}).with_columns(
+        pl.lit(moment[0], dtype=pl.Datetime("us", "UTC")).alias("as_of")
+    )
+
+
+def validate_tags(frame: pl.DataFrame, registry: Registry | None = None) -> list[TagViolation]:
+    """What in a tag table breaks the registry's types, ranges, allowed values and null rules.
+
+    Args:
+        frame: A table of `build_tags` or `training_set`; tags that it lacks are not judged.
+        registry: The registry; the packaged one by default.
+
+    Returns:
+        Violations in registry order; empty when the table is good.
+    """
+    registry = registry or load_registry()
+    violations: list[TagViolation] = []
+    for tag in registry.tags.values():
+        if tag.name not in frame.columns:
+            continue
+        expected = _POLARS_TYPES[tag.type]
+        if frame.schema[tag.name] != expected:
+            rule = f"type must be {expected}, not {frame.schema[tag.name]}"
+            violations.append(TagViolation(tag.name, rule, frame.height))
+            continue
+        for rule, broken in _rules(tag):
+            bad = frame.filter(broken).sort("consumer_id")
+            if bad.height:
+                value = bad[tag.name][0]
+                text = None if value is None else str(value)
+                violations.append(TagViolation(tag.name, rule, bad.height, bad["consumer_id"][0], text))
+    return violations
+
+
+def _rules(tag: Tag) -> list[tuple[str, pl.Expr]]:
+    """Each rule in words with the expression that is true where it is broken."""
+    value, valid = pl.col(tag.name), tag.valid
+    rules: list[tuple[str, pl.Expr]] = []
+    if tag.type is TagType.DECIMAL:
+        rules.append(("must be finite", ~value.is_finite()))
+    if valid.min is not None:
+        rules.append((f"must be at least {valid.min:g}", value < valid.min))
+    if valid.max is not None:
+        rules.append((f"must be at most {valid.max:g}", value > valid.max))
+    if valid.values is not None:
+        rules.append((f"must be one of {', '.join(valid.values)}", ~value.is_in(list(valid.values))))
+    if valid.pattern is not None:
+        rules.append((f"must match {valid.pattern}", ~value.str.contains(f"^(?:{valid.pattern})$")))
+    return rules
+
+
+def profile_documents(frame: pl.DataFrame, registry: Registry | None = None) -> pl.DataFrame:
+    """The table `profiles` to publish: one JSON document a consumer.
+
+    Args:
+        frame: A table of `build_tags`, with any set of tags.
+        registry: The registry; the packaged one by default.
+
+    Returns:
+        `consumer_id`, `tags` (JSON text, tag name to value, nulls kept), `schema_fingerprint` (of exactly
+        the tags in the frame), `as_of`; sorted by `consumer_id`.
+
+    Raises:
+        UnknownTagError: A column is not a tag of the registry.
+    """
+    registry = registry or load_registry()
+    names = [name for name in frame.columns if name not in ("consumer_id", "as_of")]
+    fingerprint = registry.profile_schema(names).fingerprint
+    return frame.sort("consumer_id").select(
+        "consumer_id",
+        pl.struct(names).struct.json_encode().alias("tags"),
+        pl.lit(fingerprint).alias("schema_fingerprint"),
+        "as_of",
+    )

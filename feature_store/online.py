@@ -1,0 +1,128 @@
+"""Reading a profile document at request time: fingerprint check, time-to-live, typed values.
+
+Standard library and pydantic only; the writer of the documents lives in `feature_store.offline`.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from importlib.resources import files
+from typing import Any
+
+from pydantic import ValidationError
+
+from feature_store.contracts import Profile, ProfileSchema, TagField, TagStatus, TagType, TagValue, status_of
+from feature_store.errors import FingerprintMismatchError, ProfileError
+
+SCHEMA_FILE = "profile_schema.json"
+
+
+def read_schema(text: str) -> ProfileSchema:
+    """The profile schema from its JSON text.
+
+    Raises:
+        ProfileError: The text is not a profile schema.
+    """
+    try:
+        return ProfileSchema.model_validate_json(text)
+    except ValidationError as error:
+        raise ProfileError(f"The profile schema cannot be read: {error}") from error
+
+
+def packaged_schema() -> ProfileSchema:
+    """The schema of the registry this package ships with; read once when a server starts."""
+    return read_schema(files("feature_store").joinpath(SCHEMA_FILE).read_text(encoding="utf-8"))
+
+
+class ProfileReader:
+    """Decodes stored profile rows against one schema.
+
+    Args:
+        schema: The schema the reader was built for.
+    """
+
+    def __init__(self, schema: ProfileSchema) -> None:
+        self.schema = schema
+        self.fingerprint = schema.fingerprint
+
+    def decode(
+        self, consumer_id: str, tags: str, schema_fingerprint: str, as_of: datetime, *, now: datetime
+    ) -> Profile:
+        """A profile with a status for every tag.
+
+        Args:
+            consumer_id: The row's consumer.
+            tags: The JSON document, tag name to value.
+            schema_fingerprint: The fingerprint stored with the row.
+            as_of: The moment the tags describe, timezone-aware.
+            now: The moment of reading, timezone-aware; a tag older than its time-to-live is `expired`.
+
+        Raises:
+            FingerprintMismatchError: The row was written under another schema.
+            ProfileError: The document is not a JSON object with a value of the right type for every tag,
+                or a time carries no zone.
+        """
+        if schema_fingerprint != self.fingerprint:
+            raise FingerprintMismatchError(
+                f"Profile of consumer {consumer_id!r} was written under tag schema {schema_fingerprint!r}, "
+                f"this reader knows {self.fingerprint!r}: publish again, or deploy the matching release."
+            )
+        if as_of.tzinfo is None or now.tzinfo is None:
+            raise ProfileError(f"Profile of consumer {consumer_id!r}: as_of and now must carry a time zone.")
+        document = _json_object(consumer_id, tags)
+        values: dict[str, TagValue] = {}
+        for field in self.schema.fields:
+            if field.name not in document:
+                raise ProfileError(
+                    f"Profile of consumer {consumer_id!r} lacks tag {field.name!r}: publish again."
+                )
+            value = _typed(consumer_id, field, document[field.name])
+            status = status_of(value, field.refresh, as_of, now)
+            values[field.name] = TagValue(
+                status=status, value=value if status is TagStatus.PRESENT else None
+            )
+        return Profile(
+            consumer_id=consumer_id,
+            as_of=as_of,
+            read_at=now,
+            schema_fingerprint=schema_fingerprint,
+            tags=values,
+        )
+
+
+def _json_object(consumer_id: str, text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ProfileError(f"Profile of consumer {consumer_id!r} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ProfileError(f"Profile of consumer {consumer_id!r} is not a JSON object.")
+    return document
+
+
+def _typed(consumer_id: str, field: TagField, value: Any) -> Any:  # noqa: ANN401
+    """The value in its Python type; dates arrive as ISO text, whole decimals may arrive as integers."""
+    if value is None:
+        return None
+    match field.type:
+        case TagType.BOOL if isinstance(value, bool):
+            return value
+        case TagType.INT if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        case TagType.DECIMAL if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        case TagType.ENUM | TagType.TEXT if isinstance(value, str):
+            return value
+        case TagType.DATE if isinstance(value, str):
+            try:
+                return date.fromisoformat(value)
+            except ValueError as error:
+                raise ProfileError(
+                    f"Profile of consumer {consumer_id!r}: tag {field.name!r} is not a date: {value!r}."
+                ) from error
+        case _:
+            raise ProfileError(
+                f"Profile of consumer {consumer_id!r}: tag {field.name!r} should be {field.type.value}, "
+                f"got {value!r}."
+            )
