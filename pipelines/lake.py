@@ -6,8 +6,8 @@ never meets a half-written file), and how they are read back. What does not: rul
 
 Layout under the root: `accepted/<table>/`, `quarantine/<table>/`, `derived/<key>.parquet`,
 `published/<version>/`, `reports/`. Daily tables keep one `day=YYYY-MM-DD/part-0.parquet` per day with rows,
-promotions one `week=...`. A partitioned table also keeps one file without rows under the year 1, so that readers
-by pattern find a schema even when there is no row. The folder key is not a column of the files.
+promotions one `week=...`. A partitioned table also keeps one file without rows under the year 1, so that
+readers by pattern find a schema even when there is no row. The folder key is not a column of the files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Lake:
         self.root = Path(root)
 
     def create(self) -> None:
-        """Makes every contract table exist, empty where nothing was loaded, and clears leftovers of killed runs."""
+        """Makes every contract table exist, empty where nothing was loaded; clears what killed runs left."""
         for leftover in self.root.rglob(".*.tmp"):
             if not _writer_is_alive(leftover):
                 leftover.unlink(missing_ok=True)
@@ -152,7 +152,7 @@ class Lake:
                 _remove_partition(path)
 
     def replace_week_file(self, table: str, frame: pl.DataFrame, week: dt.date) -> None:
-        """Replaces one weekly partition; a frame without rows removes it.
+        """Replaces one weekly partition, rows in their order; a frame without rows removes it.
 
         Raises:
             LakeError: If the table is not weekly, the columns differ from the contract, or the disk is full.
@@ -163,7 +163,7 @@ class Lake:
         self._keep_anchor(contract)
         path = self.accepted_path(table) / f"week={week}" / "part-0.parquet"
         if frame.height:
-            self._write(_conform(frame, contract).sort(contract.key), path)
+            self._write(_conform(frame, contract), path)
         elif path.exists():
             _remove_partition(path)
 
@@ -178,21 +178,27 @@ class Lake:
         """Folder of the quarantined rows of a table."""
         return self.root / "quarantine" / contract_table(table).name
 
-    def write_quarantine(self, table: str, frame: pl.DataFrame, load: str | None = None) -> None:
-        """Replaces the quarantined rows of one load.
+    def write_quarantine(
+        self, table: str, frame: pl.DataFrame, load: str | None = None, part: int = 0
+    ) -> None:
+        """Writes quarantined rows of one load.
 
         Args:
             table: Contract table.
             frame: Rows in the quarantine schema.
-            load: Name of a windowed load; None for a full load, which also clears those of all windows.
+            load: Name of a windowed load; None for a load of the whole table.
+            part: Number of the file, for loads that quarantine too much for one.
         """
-        folder = self.quarantine_path(table)
-        path = folder / f"{load or 'part-0'}.parquet"
-        self._write(frame, path)
-        if load is None:
-            for other in folder.glob("*.parquet"):
-                if other != path:
-                    other.unlink()
+        self._write(frame, self.quarantine_path(table) / f"{load or 'all'}-part-{part}.parquet")
+
+    def keep_quarantine_parts(self, table: str, parts: int, load: str | None = None) -> None:
+        """Removes what a load replaces: its own surplus files, and for a whole load those of every window."""
+        kept = {f"{load or 'all'}-part-{part}.parquet" for part in range(parts)}
+        for path in self.quarantine_path(table).glob(
+            "*.parquet" if load is None else f"{load}-part-*.parquet"
+        ):
+            if path.name not in kept:
+                path.unlink()
 
     def read_quarantine(self, table: str) -> pl.DataFrame:
         """Every quarantined row of a table; an empty frame without columns if no load has run."""

@@ -1,9 +1,9 @@
 """The tables of the data contract as dataframely schemas: one class a table, one line a column.
 
 What lives here: names, types, nullability, enums, ranges and the rules between columns of ONE row. What does
-not: keys, foreign keys and partitions (`contract`), and what looks at more than one row (`validation`). Money is
-integer cents, times are UTC with microseconds, ids are strings. A rule that meets a null passes: whether a null is
-allowed is said by the column alone.
+not: keys, foreign keys and partitions (`contract`), and what looks at more than one row (`validation`). Money
+is integer cents, times are UTC with microseconds, ids are strings. A rule that meets a null passes: whether a
+null is allowed is said by the column alone.
 """
 
 from __future__ import annotations
