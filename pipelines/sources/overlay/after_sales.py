@@ -1,4 +1,4 @@
-"""Overlay table `after_sales`: cases on observed lines, at the planted rate of the sku and the supplier's group."""
+"""Overlay table `after_sales`: cases on observed lines, at the planted rate of sku and supplier group."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _LEVEL_ROOTS, _LEVEL_SECOND = 0.30, 0.45
 
 
 def agents(context: Context) -> pl.DataFrame:
-    """One row per agent. An inviter works for the same merchant, stands one level higher and joined no later."""
+    """One row per agent; an inviter has the same merchant, stands one level higher and joined no later."""
     observed = context.observed
     merchants = (
         observed.merchants.select("merchant_id")

@@ -28,8 +28,8 @@ _NARROW_COVER = 0.7
 def competitor_prices(context: Context) -> pl.DataFrame:
     """One row per sku, competitor and week: price = shelf price x ratio x exp(AR(1)).
 
-    The shelf price is the mean list price of the last week with a sale BEFORE the observation, so an observation
-    holds nothing of later weeks.
+    The shelf price is the mean list price of the last week with a sale BEFORE the observation, so an
+    observation holds nothing of later weeks.
     """
     truths = context.truths
     rivals = list(truths.competitor_mean_ratio)
@@ -45,8 +45,8 @@ def competitor_prices(context: Context) -> pl.DataFrame:
     shock = rng.standard_normal(shape)
     level = np.empty(shape)
     level[:, :, 0] = shock[:, :, 0] * sd
-    for week in range(1, weeks):
-        level[:, :, week] = rho * level[:, :, week - 1] + sd * np.sqrt(1 - rho**2) * shock[:, :, week]
+    for step in range(1, weeks):
+        level[:, :, step] = rho * level[:, :, step - 1] + sd * np.sqrt(1 - rho**2) * shock[:, :, step]
     ratio = np.array(list(truths.competitor_mean_ratio.values()))
     price = np.maximum(np.round(shelf[:, None, :] * ratio[None, :, None] * np.exp(level)), 1).astype(np.int64)
     carried = np.ones((skus.height, len(rivals)), dtype=bool)
@@ -69,7 +69,7 @@ def competitor_prices(context: Context) -> pl.DataFrame:
 
 
 def _known_shelf_price(context: Context, skus: pl.DataFrame, first: int, weeks: int) -> Floats:
-    """Return the list price known at the start of each week (n, w): the last earlier week's mean, carried forward.
+    """Return the list price known at the start of each week (n, w): the last earlier week's mean.
 
     Before a sku's first sale there is no earlier price: its first week's mean stands in.
     """

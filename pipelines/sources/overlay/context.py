@@ -1,6 +1,7 @@
 """What every table builder is given: the cut observed tables, the truths, the seed and the clock.
 
-Lives here: `Context`. The builders are pure functions `Context -> DataFrame`; none reads a clock or the environment.
+Lives here: `Context`. The builders are pure functions `Context -> DataFrame`; none reads a clock or the
+environment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Seeded draws, clock arithmetic and the common last step of every overlay table.
 
-Lives here: one independent generator per table, local-time arithmetic in integer microseconds, arrival delays, and
-`finish`, which stamps origin, drops what has not arrived by `as_of` and fixes the columns. No planted number lives here.
+Lives here: one independent generator per table, local-time arithmetic in integer microseconds, arrival
+delays, and `finish`, which stamps origin, drops what has not arrived by `as_of` and fixes the columns. No
+planted number lives here.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def finish(
     key: str | None = None,
     key_prefix: str = "",
 ) -> pl.DataFrame:
-    """Sort by a complete key, drop rows not received by `as_of`, number the rows, stamp origin, fix the columns.
+    """Sort, drop rows not received by `as_of`, number the rows, stamp the origin and fix the columns.
 
     Args:
         table: contract table whose columns and types the rows get.

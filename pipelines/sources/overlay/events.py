@@ -1,4 +1,4 @@
-"""Overlay table `events`: visits around observed orders, told event by event (see `sessions` for who and what)."""
+"""Overlay table `events`: visits around observed orders, event by event (`sessions` says who and what)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _ORDER_OF_TYPES = (
 def events(context: Context) -> pl.DataFrame:
     """One row per event. In a visit that ends in an order all events precede `placed_at`.
 
-    The funnel is planted on (session, sku) pairs: carted-but-not-ordered and viewed-but-not-carted pairs are drawn
-    as the failures before the observed successes, so the rates hold whatever the number of orders.
+    The funnel is planted on (session, sku) pairs: carted-but-not-ordered and viewed-but-not-carted pairs are
+    drawn as the failures before the observed successes, so the rates hold whatever the number of orders.
     """
     rng = context.rng("events")
     bought = looked_up_lines(context, rng)
@@ -82,7 +82,7 @@ def _pairs(
     ordered_rows: Ints,
     rng: np.random.Generator,
 ) -> pl.DataFrame:
-    """Return session, sku, stage (viewed, carted, ordered), position (of the impression that led there, or null)."""
+    """Return session, sku, stage (viewed, carted, ordered), position of the impression that led there."""
     truths = context.truths
     ordered = bought.select(
         session=pl.Series(np.searchsorted(ordered_rows, bought["order_row"].to_numpy())), sku="sku"
@@ -129,7 +129,7 @@ def _impressions(visits: Sessions, shown: Slates, rng: np.random.Generator) -> p
 
 
 def _steps(visits: Sessions, pairs: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """Views between 10 % and 70 % of the visit, then favourites, shares and carts up to 85 %, removals to 90 %."""
+    """Views in 10-70 % of the visit, then favourites, shares and carts up to 85 %, removals up to 90 %."""
     n = pairs.height
     session, stage = pairs["session"].to_numpy(), pairs["stage"].to_numpy()
     start, length = visits.start[session], visits.length[session]
@@ -193,7 +193,7 @@ def _searches(
 def _identities(
     context: Context, visits: Sessions, rows: pl.DataFrame, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """Add session_id, consumer_id or anonymous_id, and sku_id; drop visits without any of them being known."""
+    """Add session_id, consumer_id or anonymous_id, and sku_id in place of the codes."""
     n = len(visits.start)
     anonymous = ~visits.is_order & (rng.random(n) < _ANONYMOUS_SHARE)
     # Numbered in time order, so an id says nothing about whether the visit ended in an order.

@@ -59,7 +59,8 @@ def generate(
         table: one of `OVERLAY_TABLES`.
         observed: the accepted observed tables; rows after `as_of` are not looked at.
         seed: base seed. Each table draws from its own stream, so tables may be made in any order or alone.
-        as_of: tz-aware UTC moment; nothing in the result happens or arrives after it (promises and expiries may).
+        as_of: tz-aware UTC moment; nothing in the result happens or arrives after it (promises and expiries
+            may).
         utc_offset_hours: local time = UTC + offset; decides local days and weeks.
 
     Returns:

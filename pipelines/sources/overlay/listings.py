@@ -1,4 +1,4 @@
-"""Overlay table `listings`: what each merchant has on its shelf, hung on what it sold in the last 180 days."""
+"""Overlay table `listings`: each merchant's shelf, hung on what it sold in the last 180 days."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _DELISTED_SHARE = 0.25
 def listings(context: Context) -> pl.DataFrame:
     """One row per merchant and sku sold in the last 180 days of the observed data, the most sold pairs first.
 
-    The price is the latest observed list price per unit; `valid_from` is the local midnight of the first day in the
-    window on which the pair sold at that price, so no reader sees a price before it was on a shelf.
+    The price is the latest observed list price per unit; `valid_from` is the local midnight of the first day
+    in the window on which the pair sold at that price, so no reader sees a price before it was on a shelf.
     """
     lines = context.observed.lines
     end = pl.col("placed_at").max()

@@ -13,7 +13,6 @@ from pipelines.sources.overlay.draws import (
     arrivals,
     finish,
     local_day_start,
-    micros_of,
     moments,
     picks,
 )
@@ -25,15 +24,16 @@ _CAMPAIGN_SHARE = 0.5
 _MAX_WINBACK, _MAX_CAMPAIGN = 15_000, 44_000
 _CHANNELS = {"sms": 0.35, "wecom": 0.45, "push": 0.20}
 _KNOWN_AFTER = 48 * HOUR
-"""A click's consequence is settled after this time; the row arrives then, so it tells nothing of a later order."""
+"""What follows a click is settled after this time; the row arrives then and tells of no later order."""
 
 
 def messages(context: Context) -> pl.DataFrame:
     """One row per message to a consumer who consents to marketing.
 
-    A wake-up goes out 30 days after an order that no other order has followed, and again 15 days later; whether an
-    order comes afterwards plays no part in sending or clicking. outcome: delivered, opened, clicked, converted
-    (clicked, and an observed order within 48 hours), opted_out (nothing is sent afterwards).
+    A wake-up goes out 30 days after an order that no other order has followed, and again 15 days later;
+    whether an order comes afterwards plays no part in sending or clicking. outcome: delivered, opened,
+    clicked, converted (clicked, and an observed order within 48 hours), opted_out (nothing is sent
+    afterwards).
     """
     truths = context.truths
     rng = context.rng("messages")
@@ -108,7 +108,7 @@ def _winback(context: Context, orders: pl.DataFrame, rng: np.random.Generator) -
 
 
 def _campaign(context: Context, orders: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """Return consumer_id, journey, at: every four weeks, about half of the consumers who have ordered before."""
+    """Return consumer_id, journey, at: every four weeks, about half of those who have ordered before."""
     known = orders.group_by("consumer_id").agg(since=pl.col("at").min()).sort("consumer_id")
     if known.height == 0:
         return pl.DataFrame(schema={"consumer_id": pl.String, "at": pl.Int64, "journey": pl.String})

@@ -46,7 +46,7 @@ class ObservedTables:
     categories: pl.DataFrame
 
     def until(self, as_of: datetime) -> ObservedTables:
-        """Return the part that overlay rows may hang on: orders placed before `as_of`, the latest ones.
+        """Return the part that overlay rows may hang on: orders placed by `as_of`, the latest ones.
 
         Args:
             as_of: tz-aware UTC moment.
@@ -54,7 +54,7 @@ class ObservedTables:
         Returns:
             `self` when nothing is cut (its cached views are kept), else a narrower copy.
         """
-        orders = self.orders.filter(pl.col("placed_at") < as_of)
+        orders = self.orders.filter(pl.col("placed_at") <= as_of)
         if orders.height > MAX_ORDERS:
             orders = orders.sort("placed_at", "order_id").tail(MAX_ORDERS)
         lines_per_order = self.order_lines.join(orders.select("order_id"), on="order_id", how="semi")
@@ -86,7 +86,7 @@ class ObservedTables:
 
     @cached_property
     def catalogue(self) -> pl.DataFrame:
-        """One row per product: sku_id, supplier_id (known suppliers only, else null), department_id, category_name."""
+        """One row per product: sku_id, supplier_id (nullable), department_id, category_name, is_goods."""
         known = self.suppliers.select(supplier_id="supplier_id", is_known=pl.lit(True)).unique("supplier_id")
         return (
             self.products.select("sku_id", "category_id", supplier_id="manufacturer_id")
@@ -143,7 +143,8 @@ class ObservedTables:
     def skus(self) -> pl.DataFrame:
         """One row per sold sku, best sellers first (ties by sku_id).
 
-        Columns: sku_id, supplier_id (nullable), department_id, line_count, qty, shelf_price_cents (Float64, the median
+        Columns: sku_id, supplier_id (nullable), department_id, line_count, qty, shelf_price_cents (Float64,
+            the median
         unit list price of its lines), first_sold_at, last_sold_at.
         """
         return (
@@ -164,4 +165,25 @@ class ObservedTables:
         """One row per order: order_id, consumer_id, merchant_id, placed_at; sorted by placed_at, order_id."""
         return self.orders.select("order_id", "consumer_id", "merchant_id", "placed_at").sort(
             "placed_at", "order_id"
+        )
+
+    @cached_property
+    def coded_lines(self) -> pl.DataFrame:
+        """The lines as integers (Int64), in time order: order_row, consumer, merchant, sku.
+
+        `order_row` counts `sorted_orders`, `sku` counts `catalogue`; consumer and merchant only tell groups
+        apart.
+        """
+        orders = self.sorted_orders.select("order_id", pl.int_range(pl.len()).alias("order_row"))
+        skus = self.catalogue.select("sku_id", pl.int_range(pl.len()).alias("sku"))
+        return (
+            self.lines.select("order_id", "sku_id", "consumer_id", "merchant_id")
+            .join(orders, on="order_id", maintain_order="left")
+            .join(skus, on="sku_id", maintain_order="left")
+            .select(
+                "order_row",
+                pl.col("consumer_id").rank("dense").cast(pl.Int64).alias("consumer"),
+                pl.col("merchant_id").rank("dense").cast(pl.Int64).alias("merchant"),
+                "sku",
+            )
         )

@@ -1,7 +1,8 @@
 """Overlay tables `offers` and `inventory_movements`: what suppliers charge and hold.
 
-Offers hang on sold skus: the maker is the primary supplier, best sellers also get up to two backups from the same
-department and two to four versions over the period. Movements hang on observed weekly sales (see `stock`).
+Offers hang on sold skus: the maker is the primary supplier, best sellers also get up to two backups from the
+same department and two to four versions over the period. Movements hang on observed weekly sales (see
+`stock`).
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ _MIDDLE_RANK = 19_000
 def offers(context: Context) -> pl.DataFrame:
     """One row per supplier, sku and version.
 
-    The latest primary version carries the planted margin exactly; earlier versions and backups drift from it. For
-    skus with stock movements a version's `stock_qty` is the balance of those movements at `valid_from`.
+    The latest primary version carries the planted margin exactly; earlier versions and backups drift from
+    it. For skus with stock movements a version's `stock_qty` is the balance of those movements at
+    `valid_from`.
     """
     skus = offered_skus(context.observed).with_row_index("rank")
     plan = stock_plan(context)
@@ -66,7 +68,7 @@ def offers(context: Context) -> pl.DataFrame:
     start = micros_of(rows["valid_from"])
     received = arrivals(rng, start, 10 * MINUTE)
     # The first version and the last stock report must have arrived for the costs and stocks to be known.
-    prompt = (start == plan.first_week) | (start == plan.week_start(np.int64(plan.report_week)))
+    prompt = (start == plan.first_week) | (start == plan.report_start)
     received = np.where(prompt, start + 20 * MINUTE, received)
     rows = rows.with_columns(received_at=moments(received))
     return finish("offers", rows, as_of=context.as_of, order_by=["sku_id", "supplier_id", "valid_from"])
@@ -81,13 +83,15 @@ def inventory_movements(context: Context) -> pl.DataFrame:
     inbound_at = np.broadcast_to(opens, plan.inbound.shape)
     n = plan.skus.height
     parts = [
-        _movements(plan, plan.opening[:, None], np.full((n, 1), plan.first_week - 2 * DAY), "inbound"),
+        _movements(
+            plan, plan.opening[:, None], np.full((n, 1), plan.first_week - 2 * DAY, np.int64), "inbound"
+        ),
         _movements(plan, plan.inbound, inbound_at, "inbound"),
         _movements(plan, -plan.sold, plan.last_sale_at, "sale"),
         _movements(
             plan,
             -plan.written_off[:, None],
-            np.full((n, 1), plan.week_start(np.int64(plan.report_week)) - 1),
+            np.full((n, 1), plan.report_start - 1, np.int64),
             "adjust",
         ),
     ]
@@ -119,7 +123,7 @@ def inventory_movements(context: Context) -> pl.DataFrame:
 
 
 def _movements(plan: StockPlan, delta: Ints, at: Ints, reason: str) -> pl.DataFrame:
-    """Return the non-zero cells of a (n, k) matrix of changes as rows sku_id, supplier_id, qty_delta, at, reason."""
+    """Return the non-zero cells of a (n, k) matrix as rows sku_id, supplier_id, qty_delta, at, reason."""
     sku, column = np.nonzero(delta)
     return plan.skus.select("sku_id", "supplier_id")[sku].with_columns(
         qty_delta=pl.Series(delta[sku, column], dtype=pl.Int64),
@@ -144,7 +148,7 @@ def _planted_cost(context: Context, skus: pl.DataFrame, rng: np.random.Generator
 
 
 def _lead_days(context: Context, suppliers: pl.Series, rng: np.random.Generator) -> Ints:
-    """Return days (n,): a supplier's own base of 3..16 plus 0..4 by sku, so one supplier's skus arrive alike."""
+    """Return days (n,): a supplier's own base of 3..16 plus 0..4 by sku."""
     ids = context.observed.suppliers["supplier_id"].unique().sort()
     base = generator(context.seed, "lead_days").integers(3, 17, ids.len())
     known = dict(zip(ids.to_list(), base.tolist(), strict=True))
@@ -186,7 +190,7 @@ def _primary_versions(frame: pl.DataFrame, plan: StockPlan, rng: np.random.Gener
 def _backup_versions(
     context: Context, frame: pl.DataFrame, plan: StockPlan, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """None, one or two dearer suppliers of the same department, each with a first and sometimes a later version."""
+    """None, one or two dearer suppliers of the same department, each with one or two versions."""
     pools = (
         context.observed.catalogue.drop_nulls("supplier_id")
         .select("department_id", "supplier_id")

@@ -1,4 +1,4 @@
-"""Overlay table `points_ledger`: points earned on observed orders and redeemed from what was earned before."""
+"""Overlay table `points_ledger`: points earned on observed orders, redeemed from what was earned before."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _CENTS_PER_POINT = 100
 _VALID_DAYS = 365
 _SIGNUP_POINTS = 50
 _REDEEMED_SHARE = 0.6
-"""Share of the points earned since the last redemption that a redemption spends: a balance is never negative."""
+"""Part of the points earned since the last redemption that one spends: no balance is ever negative."""
 
 
 def points_ledger(context: Context) -> pl.DataFrame:
-    """One row per movement: a welcome at the first order, one point per 100 cents paid, redemptions after orders."""
+    """One row per movement: a welcome, one point per 100 cents paid, redemptions after orders."""
     paid = context.observed.order_lines.group_by("order_id").agg(paid=pl.col("net_paid_cents").sum())
     orders = (
         context.observed.sorted_orders.join(paid, on="order_id", how="left")

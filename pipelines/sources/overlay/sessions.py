@@ -1,9 +1,9 @@
 """The visits behind overlay table `events`: who came when, what was looked at, how far each sku went.
 
-Lives here: sessions, (session, sku) pairs and the slates shown, as integer codes. Does not live here: event rows,
-clock times inside a visit (see `events`). Whatever a visit without an order looks at was sold BEFORE the visit, and the
-visit itself follows an earlier order: behaviour tells a model nothing of the observed future except in the minutes
-before an order.
+Lives here: sessions, (session, sku) pairs and the slates shown, as integer codes. Does not live here: event
+rows, clock times inside a visit (see `events`). Whatever a visit without an order looks at was sold BEFORE
+the visit, and the visit itself follows an earlier order: behaviour tells a model nothing of the observed
+future except in the minutes before an order.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ def sessions(context: Context, ordered: Ints, rng: np.random.Generator) -> Sessi
     start = placed[anchor] + HOUR + (rng.exponential(4.0, len(anchor)) * DAY).astype(np.int64)
     keep = np.nonzero(start + 2 * HOUR <= context.end)[0][:wanted]
     n = len(ordered) + len(keep)
-    length = np.clip(rng.lognormal(2.3, 0.6, n), 5.0, 60.0) * MINUTE
-    length = length.astype(np.int64)
+    length = (np.clip(rng.lognormal(2.3, 0.6, n), 5.0, 60.0) * MINUTE).astype(np.int64)
     return Sessions(
         order_row=np.concatenate([ordered, anchor[keep]]),
         is_order=np.arange(n) < len(ordered),
@@ -78,7 +77,7 @@ def sessions(context: Context, ordered: Ints, rng: np.random.Generator) -> Sessi
 
 def looked_up_lines(context: Context, rng: np.random.Generator) -> pl.DataFrame:
     """Return order_row, sku for the lines that a visit looked up before its order, sorted by both."""
-    lines = coded_lines(context)
+    lines = context.observed.coded_lines
     orders = lines["order_row"].unique().sort()
     share = min(_ORDER_SHARE, _MAX_ORDER_SESSIONS / max(orders.len(), 1))
     seen = orders.filter(pl.Series(rng.random(orders.len()) < share))
@@ -91,36 +90,18 @@ def looked_up_lines(context: Context, rng: np.random.Generator) -> pl.DataFrame:
     return pairs.filter((pl.col("draw") < line_share) | (pl.col("draw") == least)).select("order_row", "sku")
 
 
-def coded_lines(context: Context) -> pl.DataFrame:
-    """Return the lines with integer codes: order_row, consumer, merchant, sku (Int64), in time order."""
-    observed = context.observed
-    orders = observed.sorted_orders.with_row_index("order_row")
-    skus = observed.catalogue.select("sku_id").with_row_index("sku")
-    lines = observed.lines.select("order_id", "line_no", "sku_id", "consumer_id", "merchant_id")
-    return (
-        lines.join(orders.select("order_id", "order_row"), on="order_id")
-        .join(skus, on="sku_id")
-        .sort("order_row", "line_no")
-        .select(
-            pl.col("order_row").cast(pl.Int64),
-            pl.col("consumer_id").rank("dense").cast(pl.Int64).alias("consumer"),
-            pl.col("merchant_id").rank("dense").cast(pl.Int64).alias("merchant"),
-            pl.col("sku").cast(pl.Int64),
-        )
-    )
-
-
 def browsed_pairs(
     context: Context, visits: Sessions, taken: pl.DataFrame, wanted: int, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """Return up to `wanted` distinct (session, sku) pairs outside `taken`: half own history, half the merchant's.
+    """Return up to `wanted` distinct (session, sku) pairs outside `taken`.
 
-    Every visit without order gets one first; the rest falls on visits at random. A candidate is a line that
+    Half come from the consumer's own history, half from the merchant's. Every visit without order gets one
+    first; the rest falls on visits at random. A candidate is a line that
     precedes the visit's order (or, after an order, includes it), so nothing of the future is looked at.
     """
     if wanted == 0 or len(visits.start) == 0:
         return pl.DataFrame(schema={"session": pl.Int64, "sku": pl.Int64})
-    lines = coded_lines(context)
+    lines = context.observed.coded_lines
     browsing = np.nonzero(~visits.is_order)[0]
     extra = rng.integers(0, len(visits.start), int(wanted * 1.8) + 20)
     session = np.concatenate([browsing, extra])
@@ -139,7 +120,7 @@ def browsed_pairs(
 
 
 def _past_sku(lines: pl.DataFrame, by: str, order_row: Ints, before: Ints, draw: Floats) -> Ints:
-    """Return, for each request, the sku of a random line of the same consumer (or merchant) with order_row < before.
+    """Return the sku of a random earlier line (order_row < before) of the same consumer or merchant.
 
     -1 where there is none. Lines are sorted by group, then time, so a group's past is one index range.
     """
@@ -204,8 +185,8 @@ def slates(context: Context, visits: Sessions, rng: np.random.Generator) -> Slat
 
 
 def _pools(context: Context) -> tuple[Ints, Ints]:
-    """Return pools of sku codes (merchants with a full pool, _POOL), and the pool number of each order row or -1."""
-    lines = coded_lines(context)
+    """Return pools of sku codes (merchants, _POOL), and the pool number of each order row or -1."""
+    lines = context.observed.coded_lines
     orders = context.observed.sorted_orders
     placed = micros_of(orders["placed_at"])
     times = lines.with_columns(at=pl.Series(placed[lines["order_row"].to_numpy()]))

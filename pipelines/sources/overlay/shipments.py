@@ -27,8 +27,9 @@ _DELIVERY_HOUR = 20
 def shipments(context: Context) -> pl.DataFrame:
     """One row per parcel: the two suppliers of an order with the highest paid value send one each.
 
-    Other suppliers' goods travel with the first parcel. A parcel is told in its last state known at `as_of`, and
-    `received_at` follows that state: a reader at an earlier moment does not see it rather than see its future.
+    Other suppliers' goods travel with the first parcel. A parcel is told in its last state known at `as_of`,
+    and `received_at` follows that state: a reader at an earlier moment does not see it rather than see its
+    future.
     """
     observed = context.observed
     truths = context.truths

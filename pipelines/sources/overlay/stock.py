@@ -1,7 +1,8 @@
 """The weekly stock of the best-selling skus at their primary supplier: one plan that two tables read.
 
-`offers` quotes the balance at the start of a week, `inventory_movements` lists the movements that make it up, so the
-two agree by construction. Lives here: the plan. Does not live here: prices, backup suppliers, any output row.
+`offers` quotes the balance at the start of a week, `inventory_movements` lists the movements that make it
+up, so the two agree by construction. Lives here: the plan. Does not live here: prices, backup suppliers, any
+output row.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pipelines.sources.overlay.draws import (
 from pipelines.sources.overlay.truths import head_skus
 
 _WIND_DOWN_WEEKS = 6
-"""Stock-outs stop ordering, and slow movers take their last delivery, this many weeks before the last report."""
+"""Stock-outs stop ordering and slow movers overstock from this many weeks before the last report."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class StockPlan:
     def weeks(self) -> int:
         """Number of weeks."""
         return int(self.sold.shape[1])
+
+    @property
+    def report_start(self) -> int:
+        """UTC microseconds at which the last reported week begins."""
+        return self.first_week + self.report_week * WEEK
 
     def week_start(self, week: Ints) -> Ints:
         """Return UTC microseconds at which the given weeks begin."""
@@ -104,7 +110,8 @@ def stock_plan(context: Context) -> StockPlan:
         target = np.ceil(cover * np.maximum(trailing, 0.5)).astype(np.int64)
         if week >= wind_down:
             target = np.where(stock_out, 0, target)
-            # Two spare weeks and more of cover: the few units sold after the delivery must not undo the truth.
+            # Two spare weeks and more of cover: the few units sold after the delivery must not undo the
+            # truth.
             buried = np.ceil((context.truths.slow_mover_cover_weeks + 4) * mean).astype(np.int64)
             target = np.where(slow & (week <= report), np.maximum(buried + sold[:, week], target), target)
         reorder_at = np.where(slow & (week >= wind_down), target, target // 2)

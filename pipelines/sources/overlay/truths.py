@@ -1,7 +1,7 @@
 """What the overlay plants: every rate, share, ratio and chosen sku that a test can recover from the rows.
 
-Lives here: the planted numbers and the seeded choice of which supplier or sku carries which. Does not live here:
-the rows themselves. A change of a number here is a change of the documented truth (docs/overlay.md).
+Lives here: the planted numbers and the seeded choice of which supplier or sku carries which. Does not live
+here: the rows themselves. A change of a number here is a change of the documented truth (docs/overlay.md).
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def regions(seed: int, name: str, ids: pl.Series, codes: pl.Series) -> pl.DataFr
 
 
 def _supplier_groups(seed: int, observed: ObservedTables) -> dict[str, str]:
-    """Six reliable, three average and one poor supplier in each ten neighbours by size, so no group is empty."""
+    """Six reliable, three average, one poor supplier in each ten neighbours by size: no group is empty."""
     sizes = observed.lines.group_by("supplier_id").len("n").drop_nulls("supplier_id")
     suppliers = (
         observed.suppliers.select("supplier_id")
@@ -189,7 +189,7 @@ def _chosen(seed: int, name: str, candidates: pl.Series, *, share: float) -> tup
 
 
 def _stock_exceptions(seed: int, skus: pl.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Choose stock-outs among good sellers silent for ten days, and slow movers among those silent for six weeks.
+    """Choose stock-outs among good sellers silent for ten days, slow movers among those silent for six weeks.
 
     A sku that sold yesterday can not have been out of stock, so the choice reads the observed last sale.
     """
