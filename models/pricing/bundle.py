@@ -1,4 +1,4 @@
-"""The folder that holds fitted elasticities: written by `training`, read by `scoring`. Parquet and JSON only."""
+"""The folder that holds fitted elasticities: written by `training`, read by `scoring`."""
 
 from __future__ import annotations
 

@@ -53,6 +53,9 @@ class Changes:
         display: float64 (n,), change of the share of merchants with the sku on display.
         mailer: float64 (n,), the same for the mailer.
         own_log_price: float64 (n,), change of the merchant's own log price; NaN unless both weeks sold.
+        cluster: int64 (n,), which sku and second week the row belongs to.
+        cluster_sku: int64 (n_clusters,), sku of each cluster; clusters are ordered by sku and week.
+        cluster_week: int64 (n_clusters,), second week of each cluster.
         price_source: Whether `log_price` is that of other merchants or the own one.
         sku_ids: All skus of the input in order, those without a change included.
         l3_of_sku: int64, position in `l3_ids` of each sku.
@@ -72,6 +75,9 @@ class Changes:
     display: FloatArray
     mailer: FloatArray
     own_log_price: FloatArray
+    cluster: IntArray
+    cluster_sku: IntArray
+    cluster_week: IntArray
     price_source: Literal["others", "own"]
     sku_ids: list[str]
     l3_of_sku: IntArray
@@ -94,6 +100,9 @@ class _Pairs(NamedTuple):
     display: FloatArray
     mailer: FloatArray
     own_log_price: FloatArray
+    cluster: IntArray
+    cluster_sku: IntArray
+    cluster_week: IntArray
     price_source: Literal["others", "own"]
 
 
@@ -260,6 +269,9 @@ def _pair_weeks(cells: _Cells, n_merchants: int, n_weeks: int, min_others: int, 
         display=display[keep],
         mailer=mailer[keep],
         own_log_price=own[keep],
+        cluster=sides[1][0][keep],
+        cluster_sku=weeks_sold // n_weeks,
+        cluster_week=weeks_sold % n_weeks,
         price_source=source,
     )
 

@@ -99,7 +99,12 @@ def controls(changes: Changes) -> FloatArray:
 
 
 def fit_pooled(
-    changes: Changes, rows: BoolArray, steps: int, *, with_price: bool = True, start: PooledFit | None = None
+    changes: Changes,
+    rows: BoolArray,
+    steps: int,
+    *,
+    with_price: bool = True,
+    start: PooledFit | None = None,
 ) -> PooledFit:
     """Fit one price slope, display, mailer and week effects by Newton steps.
 
@@ -166,8 +171,8 @@ def fit(
         InsufficientDataError: Fewer than `config.min_changes` rows, or prices that never move.
 
     Source:
-        Paule & Mandel 1982 for the spread of each level; the price change is freed of display, mailer and
-        week before it is scored (Neyman orthogonal, as in double machine learning with a linear first stage).
+        Method-of-moments empirical Bayes for the spread of each level; the price change is freed of display,
+        mailer and week before it is scored (Neyman orthogonal, as in double machine learning with a linear first stage).
     """
     used = np.ones(len(changes.sku), dtype=np.bool_) if rows is None else rows
     if int(used.sum()) < config.min_changes:
@@ -176,25 +181,29 @@ def fit(
         )
     if float(np.std(changes.log_price[used])) < 1e-6:
         raise InsufficientDataError("elasticities: prices never change in the data; nothing to learn")
-    pooled = fit_pooled(changes, used, config.newton_steps, start=start)
-    design, week = controls(changes)[used], changes.week[used]
     units = (changes.before_qty + changes.after_qty)[used]
     after = changes.after_qty[used]
+    design, week, sku = controls(changes)[used], changes.week[used], changes.sku[used]
+    # A shock hits all merchants of a sku in the same week, so rows of a sku and week are one cluster.
+    cluster, cluster_sku = changes.cluster[used], changes.cluster_sku
+    follows = (np.diff(changes.cluster_week, prepend=-1) == 1) & (np.diff(cluster_sku, prepend=-1) == 0)
+    pooled = fit_pooled(changes, used, config.newton_steps, start=start)
     weight = 1.0 / (1.0 + pooled.overdispersion * (units - 1.0))
     base = design @ pooled.slopes + pooled.week_effect[week]
     share = second_week_share(base)
     information = weight * units * share * (1.0 - share)
     price = _residual_price(design, information, week, changes.n_weeks)
-    sku = changes.sku[used]
-    score = weight * (after - units * share) * price
     total = float((information * price**2).sum())
-    _, shock = np.unique(sku * changes.n_weeks + week, return_inverse=True)
-    # A shock hits all merchants of a sku in the same week, so rows of a sku and week are one observation.
-    dispersion = max(float((np.bincount(shock, score) ** 2).sum()) / total, 1e-6)
+    score = weight * (after - units * share) * price
+    cluster_score = _sums(cluster, score, len(cluster_sku))
+    dispersion = max(float(_noise(cluster_score, follows).sum()) / total, 1e-6)
     pass_through = _pass_through(changes, used)
 
-    def deviations(level: IntArray, n_groups: int, slope: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    def deviations(
+        group_of_sku: IntArray, n_groups: int, slope: FloatArray
+    ) -> tuple[FloatArray, FloatArray, float]:
         """Shrunken deviations from the parent's slope, their variances and the level's spread."""
+        level = group_of_sku[sku]
         shift = np.zeros(n_groups)
         spread = 0.0
         for step in range(config.group_steps):
@@ -204,7 +213,13 @@ def fit(
                 np.bincount(level, weight * units * current * (1 - current) * price**2, n_groups) / dispersion
             )
             if step == 0:
-                spread = _between_groups_spread(gradient, curvature)
+                residual = weight * (after - units * current) * price
+                spread = _between_groups_spread(
+                    _sums(cluster, residual, len(cluster_sku)),
+                    _sums(cluster, information * price**2, len(cluster_sku)),
+                    group_of_sku[cluster_sku],
+                    follows,
+                )
             if spread == 0.0:
                 return np.zeros(n_groups), np.zeros(n_groups), 0.0
             precision = 1.0 / spread**2
@@ -212,16 +227,16 @@ def fit(
             variance = 1.0 / (curvature + precision)
         return shift, variance, spread
 
-    l3 = changes.l3_of_sku[sku]
-    l2 = changes.l2_of_l3[l3]
+    l2_of_sku = changes.l2_of_l3[changes.l3_of_sku]
+    groups = (l2_of_sku, changes.l3_of_sku, np.arange(len(changes.sku_ids)))
     levels = []
     mean = np.array([pooled.slopes[0]])
     variance = np.array([dispersion / total])
     levels.append(Posterior(mean / pass_through, variance / pass_through**2, 0.0))
     parents = (np.zeros(len(changes.l2_ids), np.int64), changes.l2_of_l3, changes.l3_of_sku)
-    for parent, group in zip(parents, (l2, l3, sku), strict=True):
+    for parent, group in zip(parents, groups, strict=True):
         inherited = mean[parent]
-        shift, own_variance, spread = deviations(group, len(parent), inherited[group] - pooled.slopes[0])
+        shift, own_variance, spread = deviations(group, len(parent), inherited[group[sku]] - pooled.slopes[0])
         kept = own_variance / spread**2 if spread > 0 else np.ones(len(parent))
         mean = inherited + shift
         variance = own_variance + kept**2 * variance[parent]
@@ -302,20 +317,34 @@ def _pass_through(changes: Changes, rows: BoolArray) -> float:
     return min(max(slope, _SMALLEST_PASS_THROUGH), 1.0)
 
 
-def _between_groups_spread(gradient: FloatArray, curvature: FloatArray) -> float:
-    """Standard deviation between groups by Paule and Mandel, with a known mean of 0."""
-    informed = curvature > 0
-    weight, chi = curvature[informed], gradient[informed] ** 2 / curvature[informed]
-    count = len(chi)
-    if count == 0 or float(chi.sum()) <= count:
+def _noise(score: FloatArray, follows: BoolArray) -> FloatArray:
+    """Each cluster's squared score and its products with the week before, which shares a week of sales."""
+    noise = score**2
+    noise[1:] += 2.0 * score[1:] * score[:-1] * follows[1:]
+    return noise
+
+
+def _between_groups_spread(
+    score: FloatArray, information: FloatArray, group: IntArray, follows: BoolArray
+) -> float:
+    """Standard deviation of group slopes round 0, by moments.
+
+    The product of the scores of two different weeks of a group has mean spread^2 times the product of their
+    information, however noisy the weeks are; neighbouring weeks are left out because they share sales.
+
+    Args:
+        score: float64 (n_clusters,), score of a sku and week, ordered by sku and week.
+        information: float64 (n_clusters,).
+        group: int64 (n_clusters,).
+        follows: bool (n_clusters,), True where the cluster before is the same sku's week before.
+    """
+    n_groups = int(group.max()) + 1
+    total = _sums(group, information, n_groups)
+    products = _sums(group, score, n_groups) ** 2 - _sums(group, _noise(score, follows), n_groups)
+    expected = total**2 - _sums(group, _noise(information, follows), n_groups)
+    # Dividing by the information keeps the few largest groups from deciding alone.
+    scale = np.where(total > 0, total, 1.0)
+    bottom = float((expected / scale).sum())
+    if bottom <= 0.0:
         return 0.0
-    low, high = 0.0, 1.0
-    while float((chi / (1.0 + weight * high)).sum()) > count and high < 1e6:
-        high *= 4.0
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        if float((chi / (1.0 + weight * middle)).sum()) > count:
-            low = middle
-        else:
-            high = middle
-    return float(np.sqrt((low + high) / 2.0))
+    return float(np.sqrt(max(float((products / scale).sum()) / bottom, 0.0)))

@@ -126,3 +126,8 @@ def price_index(
     known = np.isfinite(competitor) & np.isfinite(market_mean) & (competitor > 0) & (market_mean > 0)
     relative = np.where(known, np.where(known, competitor, 1.0) / np.where(known, market_mean, 1.0), 1.0)
     return np.asarray(cost * (1.0 + markup) * scarce**alpha * relative**beta)
+
+
+def implied_elasticity(markup: float) -> float:
+    """The elasticity at which cost plus `markup` is the most profitable price, -(1 + 1/markup)."""
+    return -(1.0 + 1.0 / markup)

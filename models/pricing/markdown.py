@@ -1,4 +1,4 @@
-"""Turnover warnings: skus that sell too slowly for their stock, with a ladder of cuts. No price is changed."""
+"""Turnover warnings: skus that sell too slowly for their stock, with a ladder of cuts; changes no price."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import polars as pl
 
 from models.pricing.bundle import load_bundle
 from models.pricing.config import PricingConfig
-from models.pricing.scoring import implied_elasticity, sku_elasticities, sku_supply
+from models.pricing.formula import implied_elasticity
+from models.pricing.inputs import sku_elasticities, sku_supply
 
 WARNING_SCHEMA: dict[str, pl.DataType] = {
     "sku_id": pl.String(),

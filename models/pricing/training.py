@@ -1,4 +1,4 @@
-"""Training of the pricing family: changes, backtest, gate decision, final fit, bundle. Nothing is scored here."""
+"""Training of the pricing family: changes, backtest, gate decision, final fit, bundle; scores nothing."""
 
 from __future__ import annotations
 

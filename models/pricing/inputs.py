@@ -1,0 +1,190 @@
+"""The inputs of a price, joined to one row a listing. No price is computed here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from models.errors import ModelError
+from models.pricing.bundle import OVERALL, PricingBundle
+from models.pricing.config import PolicyConfig
+
+_LISTING_OPTIONS: dict[str, pl.DataType] = {
+    "current_price_cents": pl.Int64(),
+    "week_ago_price_cents": pl.Int64(),
+    "map_cents": pl.Int64(),
+    "legal_max_cents": pl.Int64(),
+    "valid_from": pl.Datetime("us", "UTC"),
+}
+
+
+def listing_inputs(
+    listings: pl.DataFrame,
+    offers_current: pl.DataFrame,
+    competitor_prices: pl.DataFrame,
+    lines: pl.DataFrame,
+    stock: pl.DataFrame,
+    as_of: datetime,
+    bundle: PricingBundle | None,
+    policy: PolicyConfig,
+) -> pl.DataFrame:
+    """Join everything known about each listing that can be priced.
+
+    Args:
+        listings: As for `scoring.price`.
+        offers_current: As for `scoring.price`.
+        competitor_prices: As for `scoring.price`.
+        lines: As for `scoring.price`.
+        stock: As for `scoring.price`.
+        as_of: Business moment, aware UTC.
+        bundle: Fitted elasticities, if promoted.
+        policy: Windows of demand and of competitor prices.
+
+    Returns:
+        One row a listing with a list price and an offer, sorted by merchant_id and sku_id.
+
+    Raises:
+        ModelError: A listing appears twice.
+
+    Note:
+        Nothing after `as_of` is read from orders or competitor prices.
+    """
+    rows = listings.filter(pl.col("list_price_cents").fill_null(0) > 0).with_columns(
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in _LISTING_OPTIONS.items()
+        if name not in listings.columns
+    )
+    rows = rows.select(
+        "merchant_id",
+        "sku_id",
+        pl.col("list_price_cents").cast(pl.Int64),
+        pl.col("pricing_mode").fill_null("approve"),
+        *(pl.col(name).cast(dtype) for name, dtype in _LISTING_OPTIONS.items()),
+    ).sort("merchant_id", "sku_id")
+    twice = rows.filter(pl.struct("merchant_id", "sku_id").is_duplicated())
+    if twice.height:
+        merchant, sku = twice.select("merchant_id", "sku_id").row(0)
+        raise ModelError(f"prices: merchant {merchant} lists sku {sku} twice; pass current listings only")
+    sold = lines.filter(
+        pl.col("is_merchandise")
+        & (pl.col("placed_at") <= as_of)
+        & (pl.col("placed_at") > as_of - timedelta(days=policy.demand_days))
+    )
+    skus = sku_supply(offers_current, stock)
+    skus = skus.join(
+        sold.group_by("sku_id").agg(
+            demand_qty=pl.col("qty").sum(), line_l3_id=pl.col("category_l3_id").min()
+        ),
+        on="sku_id",
+        how="left",
+    ).with_columns(pl.col("demand_qty").fill_null(0).cast(pl.Float64), category_l3_id="line_l3_id")
+    if bundle is not None:
+        known = bundle.skus.select("sku_id", known_l3_id="category_l3_id")
+        skus = skus.join(known, on="sku_id", how="left").with_columns(
+            category_l3_id=pl.coalesce("known_l3_id", "line_l3_id")
+        )
+        skus = sku_elasticities(skus, bundle)
+    both = (pl.col("demand_qty") > 0) & (pl.col("supply_qty") > 0)
+    skus = skus.with_columns(
+        typical_ratio=(pl.col("demand_qty") / pl.col("supply_qty"))
+        .filter(both)
+        .median()
+        .over("category_l3_id")
+    ).join(_competitors(competitor_prices, as_of, policy.competitor_days), on="sku_id", how="left")
+    own = sold.group_by("merchant_id", "sku_id").agg(own_qty=pl.col("qty").sum())
+    return (
+        rows.join(skus, on="sku_id", how="inner", maintain_order="left")
+        .join(own, on=["merchant_id", "sku_id"], how="left", maintain_order="left")
+        .with_columns(
+            pl.col("own_qty").fill_null(0).cast(pl.Float64),
+            current_price_cents=pl.coalesce("current_price_cents", "list_price_cents").clip(1),
+            days_since_change=(pl.lit(as_of) - pl.col("valid_from")).dt.total_seconds() / 86_400.0,
+        )
+        .with_columns(week_ago_price_cents=pl.coalesce("week_ago_price_cents", "current_price_cents").clip(1))
+    )
+
+
+def count_unpriced(listings: pl.DataFrame, offers_current: pl.DataFrame) -> dict[str, int]:
+    """Listings that get no row from `price`, by reason.
+
+    Args:
+        listings: As for `price`.
+        offers_current: As for `price`.
+
+    Returns:
+        `without_list_price` and `without_offer`; a listing is counted once, in this order.
+    """
+    priced = pl.col("list_price_cents").fill_null(0) > 0
+    sellable = listings.filter(priced)
+    supplied = sellable.join(_costs(offers_current), on="sku_id", how="semi")
+    return {
+        "without_list_price": listings.height - sellable.height,
+        "without_offer": sellable.height - supplied.height,
+    }
+
+
+def sku_supply(offers_current: pl.DataFrame, stock: pl.DataFrame) -> pl.DataFrame:
+    """Cost and sellable stock of each sku with an offer: sku_id, cost_cents, supply_qty; sorted by sku_id."""
+    on_hand = stock.select("sku_id", pl.col("on_hand_qty").cast(pl.Int64)).drop_nulls()
+    on_hand = on_hand.group_by("sku_id").agg(pl.col("on_hand_qty").sum())
+    return (
+        _costs(offers_current)
+        .join(on_hand, on="sku_id", how="left")
+        .select("sku_id", "cost_cents", supply_qty=pl.coalesce("on_hand_qty", "offered_qty").clip(0))
+        .sort("sku_id")
+    )
+
+
+def sku_elasticities(skus: pl.DataFrame, bundle: PricingBundle) -> pl.DataFrame:
+    """Elasticity and deviation of each sku; a new sku takes its category's, else that of all skus.
+
+    Args:
+        skus: sku_id, category_l3_id (nullable), one row a sku.
+        bundle: Fitted elasticities.
+
+    Returns:
+        `skus` with elasticity and deviation, float64, never null.
+    """
+    overall = bundle.level(OVERALL)
+    return (
+        skus.join(bundle.skus.select("sku_id", "elasticity", "deviation"), on="sku_id", how="left")
+        .join(bundle.level("l3"), left_on="category_l3_id", right_on="category_id", how="left", suffix="_l3")
+        .select(
+            *skus.columns,
+            *(
+                pl.coalesce(name, f"{name}_l3", pl.lit(overall.get_column(name).item()))
+                for name in ("elasticity", "deviation")
+            ),
+        )
+    )
+
+
+def _costs(offers_current: pl.DataFrame) -> pl.DataFrame:
+    """Cost (cheapest offer in stock, else the cheapest) and offered stock of each sku."""
+    offers = offers_current.filter(pl.col("supply_price_cents").fill_null(0) > 0).with_columns(
+        pl.col("stock_qty").fill_null(0).cast(pl.Int64), pl.col("supply_price_cents").cast(pl.Int64)
+    )
+    in_stock = pl.col("supply_price_cents").filter(pl.col("stock_qty") > 0).min()
+    return offers.group_by("sku_id").agg(
+        cost_cents=pl.coalesce(in_stock, pl.col("supply_price_cents").min()),
+        offered_qty=pl.col("stock_qty").clip(0).sum(),
+    )
+
+
+def _competitors(competitor_prices: pl.DataFrame, as_of: datetime, days: int) -> pl.DataFrame:
+    """Mean of each competitor's latest price, and the mean of all prices of the window, a sku."""
+    seen = competitor_prices.filter(
+        (pl.col("observed_at") <= as_of)
+        & (pl.col("observed_at") > as_of - timedelta(days=days))
+        & (pl.col("price_cents") > 0)
+    )
+    latest = (
+        seen.sort("observed_at", "price_cents")
+        .group_by("sku_id", "competitor")
+        .agg(pl.col("price_cents").last())
+        .group_by("sku_id")
+        .agg(competitor_cents=pl.col("price_cents").cast(pl.Float64).mean())
+    )
+    market = seen.group_by("sku_id").agg(market_mean_cents=pl.col("price_cents").cast(pl.Float64).mean())
+    return latest.join(market, on="sku_id")
