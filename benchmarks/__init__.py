@@ -1,1 +1,1 @@
-"""One module a benchmark; each prints a table and writes JSON under the run folder."""
+"""Benchmarks: one module each, run by `make bench`. Peers and limits are measured in the same run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -13,6 +14,8 @@ class Settings(BaseSettings):
 
     Attributes:
         home: Folder for everything written at run time.
+        data: The user's own folder of feeds; None means the embedded panel. Only decides the clock.
+        as_of: A fixed "now" for the age of profile tags; None lets `business_now` decide.
         database_url: Any PostgreSQL server; None means the embedded one under `<home>/postgres`.
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         api_host: Address the API binds to.
@@ -29,6 +32,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MUYUN_", extra="ignore")
 
     home: Path = Path("var")
+    data: str | None = None
+    as_of: datetime | None = None
     database_url: str | None = None
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     api_host: str = "127.0.0.1"
@@ -46,9 +51,9 @@ class Settings(BaseSettings):
     def _absolute_home(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("database_url", mode="before")
+    @field_validator("database_url", "data", mode="before")
     @classmethod
-    def _empty_means_embedded(cls, value: str | None) -> str | None:
+    def _empty_means_unset(cls, value: str | None) -> str | None:
         return value or None
 
     @field_validator("log_level")
@@ -58,3 +63,24 @@ class Settings(BaseSettings):
         if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise ValueError(f"log level {value!r} is none of DEBUG, INFO, WARNING, ERROR")
         return level
+
+    @field_validator("as_of")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def business_now(self, published_as_of: datetime) -> datetime:
+        """The moment against which the age of a tag is judged.
+
+        Args:
+            published_as_of: Business time of the current publication.
+
+        Returns:
+            The fixed `as_of`; else the wall clock for a user's own data; else, for the embedded panel of a
+            past year, the time of the publication.
+        """
+        if self.as_of is not None:
+            return self.as_of
+        return datetime.now(UTC) if self.data is not None else published_as_of

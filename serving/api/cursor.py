@@ -1,0 +1,80 @@
+"""Opaque page cursors: the version they belong to and the last key of the page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Literal
+
+import msgspec
+
+from serving.problems import ApiError, invalid_parameter
+
+Kind = Literal["prices", "reorder_supplier", "reorder_merchant", "wakeup", "publications"]
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a page ended.
+
+    Attributes:
+        kind: The list it belongs to.
+        version: The published version; later pages come from the same one.
+        key: Last key of the page.
+    """
+
+    kind: Kind
+    version: str
+    key: list[str | int]
+
+
+_DECODER = msgspec.json.Decoder(Position)
+_KEY_TYPES: dict[Kind, tuple[type, ...]] = {
+    "prices": (str,),
+    "reorder_supplier": (str,),
+    "reorder_merchant": (str, str),
+    "wakeup": (int, str),
+    "publications": (str,),
+}
+
+
+def write_cursor(position: Position) -> str:
+    """The cursor text for a position."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def read_cursor(text: str | None, kind: Kind) -> Position | None:
+    """The position of a cursor, or None for the first page.
+
+    Raises:
+        ApiError: 422 when the text is no cursor of this list.
+    """
+    if text is None:
+        return None
+    try:
+        position = _DECODER.decode(
+            base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        )
+    except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
+        raise invalid_parameter("cursor", "not a cursor that this API gave out") from error
+    fits = tuple(type(part) for part in position.key) == _KEY_TYPES[position.kind]
+    texts = [position.version, *(part for part in position.key if isinstance(part, str))]
+    numbers = [part for part in position.key if isinstance(part, int)]
+    if (
+        position.kind != kind
+        or not fits
+        or any("\x00" in part for part in texts)
+        or any(abs(part) >= 2**63 for part in numbers)
+    ):
+        raise invalid_parameter("cursor", "a cursor of another list")
+    return position
+
+
+def expired(version: str) -> ApiError:
+    """410 when the version of a cursor is not kept any more."""
+    return ApiError(
+        410,
+        "cursor-expired",
+        "The cursor is too old",
+        f"The pages come from version {version!r}, which is not kept any more.",
+        remedy="Begin again without a cursor.",
+    )

@@ -1,0 +1,107 @@
+"""Example answers for the OpenAPI document; a test checks each against its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_VERSION = {"publication_version": "20171231T0400-6f1c2a", "as_of": "2017-12-31T04:00:00Z"}
+_PRICE = {
+    "merchant_id": "367",
+    "sku_id": "1095275",
+    "cost_cents": 86,
+    "list_price_cents": 129,
+    "price_cents": 119,
+    "floor_cents": 95,
+    "ceiling_cents": 142,
+    "anchor_cents": 117,
+    "printed_formula_cents": None,
+    "elasticity": -1.62,
+    "pricing_mode": "anchor_index",
+    "action": "publish",
+    "explanation": {"summary": "Anchor 1.17, moved 2 cents towards the list price."},
+}
+
+ANSWERS: Mapping[str, Any] = {
+    "/v1/recommendations": {
+        **_VERSION,
+        "merchant_id": "367",
+        "consumer_id": "1228",
+        "fallback": None,
+        "items": [
+            {
+                "rank": 1,
+                "sku_id": "1095275",
+                "score": 0.83,
+                "lane": "repeat",
+                "reason_code": "bought_often",
+                "propensity": 0.31,
+            }
+        ],
+    },
+    "/v1/prices/{merchant_id}/{sku_id}": {**_VERSION, "price": _PRICE},
+    "/v1/prices/{merchant_id}": {**_VERSION, "prices": [_PRICE], "next_cursor": None},
+    "/v1/reorder-suggestions": {
+        **_VERSION,
+        "suggestions": [
+            {
+                "supplier_id": "s-69",
+                "sku_id": "1095275",
+                "on_hand_qty": 40,
+                "lead_time_days": 5,
+                "demand_mean_qty": 61.5,
+                "demand_p90_qty": 79.0,
+                "order_up_to_qty": 120,
+                "reorder_qty": 80,
+                "order_by_on": "2018-01-02",
+                "is_slow_mover": False,
+                "reason_code": "below_order_up_to",
+                "explanation": {"review_days": 7},
+            }
+        ],
+        "shares": [],
+        "next_cursor": None,
+    },
+    "/v1/wakeup-list": {
+        **_VERSION,
+        "entries": [
+            {
+                "consumer_id": "1228",
+                "merchant_id": "367",
+                "rank": 1,
+                "dormant_days": 41,
+                "churn_probability": 0.72,
+                "expected_value_cents": 5400,
+                "is_high_value": True,
+                "offer_code": "wake-10",
+                "offer_threshold_cents": 3000,
+                "offer_value_cents": 300,
+                "reason_codes": ["gap_longer_than_usual"],
+            }
+        ],
+        "next_cursor": None,
+    },
+    "/v1/consumers/{consumer_id}/profile": {
+        **_VERSION,
+        "consumer_id": "1228",
+        "profile_as_of": "2017-12-31T04:00:00Z",
+        "schema_fingerprint": "0f3a9c1d2b4e5f60",
+        "schema_matches": True,
+        "tags": {
+            "order_count_28d": {"value": 3, "status": "present"},
+            "favourite_category": {"value": None, "status": "null"},
+        },
+    },
+    "/v1/consumers/{consumer_id}/rebuy-reminders": {
+        **_VERSION,
+        "consumer_id": "1228",
+        "reminders": [
+            {
+                "rank": 1,
+                "category_id": "l3-grocery/milk/fluid-milk",
+                "rebuy_probability": 0.64,
+                "reason_code": "due_by_own_rhythm",
+            }
+        ],
+    },
+}

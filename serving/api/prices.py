@@ -1,0 +1,76 @@
+"""`GET /v1/prices/...`: suggested unit prices with their guard rails and explanation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get
+
+from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
+from serving.api.cursor import Position, expired, read_cursor, write_cursor
+from serving.api.parameters import CursorText, Identifier, PageSize
+from serving.problems import no_publication, not_found
+from serving.scores.documents import PriceAnswer, PricePage
+from serving.security import Scope
+
+
+@get(
+    "/prices/{merchant_id:str}/{sku_id:str}",
+    opt={"scope": Scope.PRICES},
+    tags=["Prices"],
+    summary="The price of a sku at a merchant",
+    responses=problem_responses(404),
+    response_headers=version_headers(),
+)
+async def get_price(
+    request: Request[Any, Any, Any], merchant_id: Identifier, sku_id: Identifier
+) -> PriceAnswer:
+    """The suggested unit price with floor, ceiling, anchor and the explanation of how it came about."""
+    principal_of(request).require_merchant(merchant_id)
+    page = await reader_of(request).price(merchant_id, sku_id)
+    if page is None:
+        raise no_publication()
+    shown = mark(request, page.shown)
+    if not page.owner_known:
+        raise not_found("merchant", "Merchant", merchant_id)
+    if not page.rows:
+        raise not_found("price", "Price of sku", sku_id)
+    return PriceAnswer(publication_version=shown.version, as_of=shown.as_of, price=page.rows[0])
+
+
+@get(
+    "/prices/{merchant_id:str}",
+    opt={"scope": Scope.PRICES},
+    tags=["Prices"],
+    summary="All prices of a merchant",
+    responses=problem_responses(404, 410),
+    response_headers=version_headers(),
+)
+async def list_prices(
+    request: Request[Any, Any, Any],
+    merchant_id: Identifier,
+    limit: PageSize = 100,
+    cursor: CursorText = None,
+) -> PricePage:
+    """Prices in the order of the sku. All pages of one walk come from the same published version."""
+    principal_of(request).require_merchant(merchant_id)
+    position = read_cursor(cursor, "prices")
+    page = await reader_of(request).prices(
+        merchant_id,
+        version=position.version if position else None,
+        after=str(position.key[0]) if position else "",
+        limit=limit,
+    )
+    if page is None:
+        raise expired(position.version) if position else no_publication()
+    shown = mark(request, page.shown)
+    if not page.owner_known:
+        raise not_found("merchant", "Merchant", merchant_id)
+    rows = page.rows[:limit]
+    more = len(page.rows) > limit
+    return PricePage(
+        publication_version=shown.version,
+        as_of=shown.as_of,
+        prices=rows,
+        next_cursor=write_cursor(Position("prices", shown.version, [rows[-1].sku_id])) if more else None,
+    )

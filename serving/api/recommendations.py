@@ -1,0 +1,51 @@
+"""`GET /v1/recommendations`: ranked skus for a consumer in a merchant's assortment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.params import Parameter
+
+from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
+from serving.api.parameters import Identifier
+from serving.problems import no_publication, not_found
+from serving.scores.documents import Lane, Recommendations
+from serving.security import Scope
+
+
+@get(
+    "/recommendations",
+    opt={"scope": Scope.RECOMMENDATIONS},
+    tags=["Recommendations"],
+    summary="Recommendations for a consumer",
+    responses=problem_responses(404),
+    response_headers=version_headers(),
+)
+async def get_recommendations(
+    request: Request[Any, Any, Any],
+    merchant_id: Identifier,
+    consumer_id: Identifier,
+    limit: Annotated[int, Parameter(ge=1, le=100, description="Most items in the answer.")] = 20,
+    lane: Annotated[Lane | None, Parameter(description="Only items of this lane.")] = None,
+) -> Recommendations:
+    """Skus of the merchant's assortment for the consumer, best first.
+
+    A consumer without a list at this merchant gets what sells well there, and `fallback` says so.
+    """
+    principal_of(request).require_merchant(merchant_id)
+    found = await reader_of(request).recommendations(merchant_id, consumer_id)
+    if found is None:
+        raise no_publication()
+    shown = mark(request, found.shown)
+    if not found.merchant_known:
+        raise not_found("merchant", "Merchant", merchant_id)
+    items = found.items if lane is None else [item for item in found.items if item.lane == lane]
+    return Recommendations(
+        publication_version=shown.version,
+        as_of=shown.as_of,
+        merchant_id=merchant_id,
+        consumer_id=consumer_id,
+        fallback="popular_in_assortment" if found.is_fallback else None,
+        items=items[:limit],
+    )

@@ -1,0 +1,129 @@
+"""The application: resources, errors, keys, documentation. Built by a function; nothing happens at import."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+
+from feature_store.online import ProfileReader, packaged_schema
+from serving.api.consumers import get_profile, get_rebuy_reminders
+from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
+from serving.api.health import live, metrics, ready
+from serving.api.prices import get_price, list_prices
+from serving.api.publications import get_current_publication, list_publications
+from serving.api.recommendations import get_recommendations
+from serving.api.reorder import get_reorder_suggestions
+from serving.api.wakeup import get_wakeup_list
+from serving.db.pool import Pool
+from serving.observability import Metrics, RequestContext, configure_logging
+from serving.problems import exception_handlers
+from serving.scores.reader import ScoreReader
+from serving.security import Authenticator, require_scope
+from serving.settings import Settings
+
+_DESCRIPTION = """\
+Published prices, reorder suggestions, recommendations, wake-up lists and profiles.
+
+* Every scored answer names the published version it comes from, in `publication_version` and in the header
+  `muyun-publication`; one answer never mixes versions.
+* Keys go into `X-API-Key` or `Authorization: Bearer`. A key has scopes and may belong to one merchant.
+* Errors are `application/problem+json` (RFC 9457) with a `request_id`.
+* Lists are read page by page: hand `next_cursor` back as `cursor`.
+* Money is in minor units (`_cents`), times are UTC (`_at`, `as_of`), days are dates (`_on`).
+"""
+
+
+def create_app(settings: Settings, url: str, profile_reader: ProfileReader | None = None) -> Litestar:
+    """The API over one database.
+
+    Args:
+        settings: Limits, pool size, clock.
+        url: Address of the migrated database.
+        profile_reader: Reader of profile documents; None takes the tag schema that this release ships.
+    """
+    configure_logging(settings.log_level)
+    collected = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        pool = Pool(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
+        app.state.pool = pool
+        app.state.reader = ScoreReader(pool)
+        app.state.authenticator = Authenticator(pool, settings)
+        # A full collection need not walk what lives as long as the process: it costs milliseconds.
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            gc.unfreeze()
+            await pool.close()
+
+    scored = Router(
+        "/v1",
+        route_handlers=[
+            get_recommendations,
+            get_price,
+            list_prices,
+            get_reorder_suggestions,
+            get_wakeup_list,
+            get_profile,
+            get_rebuy_reminders,
+            get_current_publication,
+            list_publications,
+        ],
+        guards=[require_scope],
+        security=[{"apiKey": []}, {"bearer": []}],
+    )
+    app = Litestar(
+        route_handlers=[scored, openapi_document, live, ready, metrics],
+        exception_handlers=exception_handlers(),
+        lifespan=[lifespan],
+        openapi_config=_openapi_config(),
+        state=State(
+            {
+                "settings": settings,
+                "metrics": collected,
+                "profile_reader": profile_reader or ProfileReader(packaged_schema()),
+            }
+        ),
+        logging_config=None,
+        debug=False,
+    )
+    # Outside of everything, so that unknown paths have a request id and a log line as well.
+    app.asgi_handler = RequestContext(app.asgi_handler, collected)
+    return app
+
+
+def _openapi_config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Muyun scores",
+        version=version("muyun"),
+        description=_DESCRIPTION,
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        openapi_router=documentation_router(),
+        render_plugins=[OfflineDocumentation(path="/")],
+        use_handler_docstrings=True,
+        tags=[
+            Tag(name="Recommendations"),
+            Tag(name="Prices"),
+            Tag(name="Replenishment"),
+            Tag(name="Lifecycle"),
+            Tag(name="Consumers"),
+            Tag(name="Publications"),
+            Tag(name="Operations", description="Without a key."),
+        ],
+        components=Components(
+            security_schemes={
+                "apiKey": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+                "bearer": SecurityScheme(type="http", scheme="bearer"),
+            }
+        ),
+    )

@@ -1,0 +1,208 @@
+"""The JSON documents that the scoring API answers with. Fields and units only; nothing is read here."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Version = Annotated[str, Meta(description="The published version that this answer comes from.")]
+AsOf = Annotated[datetime, Meta(description="Business time of that version (UTC).")]
+Cursor = Annotated[
+    str | None, Meta(description="Give it as `cursor` to get the next page; null on the last page.")
+]
+Cents = Annotated[int, Meta(description="Money in minor units.")]
+Lane = Literal["repeat", "discovery", "popular"]
+
+
+class Scored(Struct, frozen=True, kw_only=True):
+    """What every scored answer names."""
+
+    publication_version: Version
+    as_of: AsOf
+
+
+class RecommendedItem(Struct, frozen=True, kw_only=True):
+    """One sku of a ranked list."""
+
+    rank: Annotated[int, Meta(description="1 is the best.")]
+    sku_id: str
+    score: Annotated[float, Meta(description="Comparable inside one list only.")]
+    lane: Annotated[
+        Lane,
+        Meta(description="`repeat`: bought before; `discovery`: new to them; `popular`: sells well here."),
+    ] = "popular"
+    reason_code: str
+    propensity: Annotated[
+        float | None,
+        Meta(description="Probability with which the logging policy shows the item; null for a fallback."),
+    ] = None
+
+
+class Recommendations(Scored, frozen=True, kw_only=True):
+    """Skus for a consumer in a merchant's assortment, best first."""
+
+    merchant_id: str
+    consumer_id: str
+    fallback: Annotated[
+        Literal["popular_in_assortment"] | None,
+        Meta(description="Says that the consumer is unknown here and that the items are what sells well."),
+    ]
+    items: list[RecommendedItem]
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """A suggested unit price with its guard rails: floor <= price <= ceiling."""
+
+    merchant_id: str
+    sku_id: str
+    cost_cents: Cents
+    list_price_cents: Cents
+    price_cents: Annotated[int, Meta(description="The suggested unit price, in minor units.")]
+    floor_cents: Cents
+    ceiling_cents: Cents
+    anchor_cents: Cents
+    printed_formula_cents: Annotated[
+        int | None, Meta(description="The printed formula's result, for comparison only.")
+    ]
+    elasticity: Annotated[float, Meta(description="Change of units per change of price, both relative.")]
+    pricing_mode: str
+    action: Literal["publish", "await_approval", "keep"]
+    explanation: Annotated[Any, Meta(description="How the price came about, as the pricing model wrote it.")]
+
+
+class PriceAnswer(Scored, frozen=True, kw_only=True):
+    """One price."""
+
+    price: Price
+
+
+class PricePage(Scored, frozen=True, kw_only=True):
+    """Prices of a merchant in the order of the sku."""
+
+    prices: list[Price]
+    next_cursor: Cursor
+
+
+class ReorderSuggestion(Struct, frozen=True, kw_only=True):
+    """How much of a sku a supplier should bring in, and by when."""
+
+    supplier_id: str
+    sku_id: str
+    on_hand_qty: int | None
+    lead_time_days: int | None
+    demand_mean_qty: float
+    demand_p90_qty: float
+    order_up_to_qty: int
+    reorder_qty: int
+    order_by_on: date | None
+    is_slow_mover: bool
+    reason_code: str
+    explanation: Annotated[Any, Meta(description="How the quantity came about.")]
+
+
+class MerchantShare(Struct, frozen=True, kw_only=True):
+    """A merchant's share of a reorder suggestion."""
+
+    merchant_id: str
+    supplier_id: str
+    sku_id: str
+    expected_qty: Annotated[float, Meta(description="Units the merchant is expected to sell.")]
+    reorder_qty: Annotated[int, Meta(description="Its share; the shares sum to the supplier's suggestion.")]
+    order_by_on: date | None
+    reason_code: str | None
+
+
+class ReorderPage(Scored, frozen=True, kw_only=True):
+    """Suggestions of a supplier, or shares of a merchant, in the order of the sku."""
+
+    suggestions: Annotated[list[ReorderSuggestion], Meta(description="Filled for `supplier_id`.")]
+    shares: Annotated[list[MerchantShare], Meta(description="Filled for `merchant_id`.")]
+    next_cursor: Cursor
+
+
+class WakeupEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A dormant consumer worth waking."""
+
+    consumer_id: str
+    merchant_id: str
+    rank: int
+    dormant_days: int
+    churn_probability: float
+    expected_value_cents: Cents
+    is_high_value: bool
+    offer_code: str | None
+    offer_threshold_cents: int | None
+    offer_value_cents: int | None
+    reason_codes: Annotated[Any, Meta(description="Why this consumer is on the list.")]
+    is_control: Annotated[
+        bool | None, Meta(description="Only for keys with `wakeup:control`: true means do not contact.")
+    ] = None
+
+
+class WakeupPage(Scored, frozen=True, kw_only=True):
+    """The wake-up list by rank. Keys without `wakeup:control` do not see the control share."""
+
+    entries: list[WakeupEntry]
+    next_cursor: Cursor
+
+
+class Tag(Struct, frozen=True, kw_only=True):
+    """One tag of a profile."""
+
+    value: Annotated[Any, Meta(description="Null unless the status is `present`.")]
+    status: Literal["present", "null", "expired"]
+
+
+class ProfileAnswer(Scored, frozen=True, kw_only=True):
+    """The tags of a consumer."""
+
+    consumer_id: str
+    profile_as_of: Annotated[datetime, Meta(description="The moment that the tags describe (UTC).")]
+    schema_fingerprint: str
+    schema_matches: Annotated[
+        bool,
+        Meta(
+            description="False when the tags were written under another tag schema: ages are not judged then."
+        ),
+    ]
+    tags: dict[str, Tag]
+
+
+class RebuyReminder(Struct, frozen=True, kw_only=True):
+    """A product type that a consumer is likely to buy again."""
+
+    rank: int
+    category_id: str
+    rebuy_probability: Annotated[float, Meta(description="Within 14 days.")]
+    reason_code: str
+
+
+class RebuyReminders(Scored, frozen=True, kw_only=True):
+    """Product types that a consumer is likely to buy again, most likely first."""
+
+    consumer_id: str
+    reminders: list[RebuyReminder]
+
+
+class Publication(Struct, frozen=True, kw_only=True):
+    """A published version."""
+
+    version: str
+    created_at: datetime
+    as_of: datetime
+    data_from: datetime
+    data_to: datetime
+    model_versions: dict[str, str]
+    row_counts: dict[str, int]
+    content_hash: str
+    status: Literal["loaded", "withdrawn"]
+    is_current: bool
+
+
+class PublicationPage(Struct, frozen=True, kw_only=True):
+    """Published versions that are kept, newest load first."""
+
+    publications: list[Publication]
+    next_cursor: Cursor

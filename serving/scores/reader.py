@@ -1,0 +1,257 @@
+"""Reads the published scores for the API: one statement an answer, rows to documents. No HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from serving.db.pool import Pool
+from serving.scores import documents, queries
+
+_ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
+_REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
+_ANY = msgspec.json.Decoder()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The version that an answer comes from."""
+
+    version: str
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class RankedList:
+    """A consumer's list, or the merchant's popular items when `is_fallback`."""
+
+    shown: Shown
+    items: list[documents.RecommendedItem]
+    is_fallback: bool
+    merchant_known: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of one list in one version; `owner_known` says whether an empty page belongs to anybody."""
+
+    shown: Shown
+    rows: list[Any]
+    owner_known: bool
+
+
+@dataclass(frozen=True)
+class StoredProfile:
+    """A profile row as published."""
+
+    shown: Shown
+    tags: str
+    schema_fingerprint: str
+    as_of: datetime
+
+
+class ScoreReader:
+    """The reads of the API over one pool. None stands for: nothing published, or the version is gone."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def recommendations(self, merchant_id: str, consumer_id: str) -> RankedList | None:
+        """The list of a consumer at a merchant, else what is popular there."""
+        values = {"merchant_id": merchant_id, "consumer_id": consumer_id}
+        rows = await self._pool.fetch(queries.RECOMMENDATIONS, values)
+        if not rows:
+            return None
+        version, as_of, own, popular, merchant_known = rows[0]
+        items = _ITEMS.decode(own or popular or "[]")
+        return RankedList(Shown(version, as_of), items, own is None, merchant_known)
+
+    async def price(self, merchant_id: str, sku_id: str) -> Page | None:
+        """The price of a listing as a page of at most one row."""
+        values = {"merchant_id": merchant_id, "sku_id": sku_id}
+        return _page(await self._pool.fetch(queries.PRICE, values), _price_of(merchant_id))
+
+    async def prices(self, merchant_id: str, *, version: str | None, after: str, limit: int) -> Page | None:
+        """Prices of a merchant after a sku; one row more than `limit` if there is one."""
+        values = {"merchant_id": merchant_id, "version": version, "after": after, "rows": limit + 1}
+        return _page(await self._pool.fetch(queries.PRICES, values), _price_of(merchant_id))
+
+    async def reorder_by_supplier(
+        self, supplier_id: str, *, version: str | None, after: str, min_qty: int, limit: int
+    ) -> Page | None:
+        """Suggestions of a supplier after a sku."""
+        values = {
+            "supplier_id": supplier_id,
+            "version": version,
+            "after": after,
+            "min_qty": min_qty,
+            "rows": limit + 1,
+        }
+
+        def document(row: Sequence[Any]) -> documents.ReorderSuggestion:
+            return documents.ReorderSuggestion(
+                supplier_id=supplier_id,
+                sku_id=row[0],
+                on_hand_qty=row[1],
+                lead_time_days=row[2],
+                demand_mean_qty=row[3],
+                demand_p90_qty=row[4],
+                order_up_to_qty=row[5],
+                reorder_qty=row[6],
+                order_by_on=row[7],
+                is_slow_mover=row[8],
+                reason_code=row[9],
+                explanation=_ANY.decode(row[10]),
+            )
+
+        return _page(await self._pool.fetch(queries.REORDER_BY_SUPPLIER, values), document)
+
+    async def reorder_by_merchant(
+        self, merchant_id: str, *, version: str | None, after: tuple[str, str], min_qty: int, limit: int
+    ) -> Page | None:
+        """Shares of a merchant after a (sku, supplier)."""
+        values = {
+            "merchant_id": merchant_id,
+            "version": version,
+            "after": after[0],
+            "after_supplier": after[1],
+            "min_qty": min_qty,
+            "rows": limit + 1,
+        }
+
+        def document(row: Sequence[Any]) -> documents.MerchantShare:
+            return documents.MerchantShare(
+                merchant_id=merchant_id,
+                sku_id=row[0],
+                supplier_id=row[1],
+                expected_qty=row[2],
+                reorder_qty=row[3],
+                order_by_on=row[4],
+                reason_code=row[5],
+            )
+
+        return _page(await self._pool.fetch(queries.REORDER_BY_MERCHANT, values), document)
+
+    async def wakeup(
+        self,
+        merchant_id: str | None,
+        *,
+        version: str | None,
+        after: tuple[int, str],
+        with_control: bool,
+        limit: int,
+    ) -> Page | None:
+        """The wake-up list, of one merchant or all, after a (rank, consumer)."""
+        values: Mapping[str, object] = {
+            "merchant_id": merchant_id,
+            "version": version,
+            "after_rank": after[0],
+            "after": after[1],
+            "with_control": with_control,
+            "rows": limit + 1,
+        }
+        query = queries.WAKEUP_ALL if merchant_id is None else queries.WAKEUP_BY_MERCHANT
+        rows = await self._pool.fetch(query, values)
+        if not rows:
+            return None
+        owner_known = True if merchant_id is None else bool(rows[0][14])
+        entries = [
+            documents.WakeupEntry(
+                rank=row[2],
+                consumer_id=row[3],
+                merchant_id=row[4],
+                dormant_days=row[5],
+                churn_probability=row[6],
+                expected_value_cents=row[7],
+                is_high_value=row[8],
+                offer_code=row[9],
+                offer_threshold_cents=row[10],
+                offer_value_cents=row[11],
+                reason_codes=_ANY.decode(row[12]),
+                is_control=row[13] if with_control else None,
+            )
+            for row in rows
+            if row[3] is not None
+        ]
+        return Page(Shown(rows[0][0], rows[0][1]), entries, owner_known)
+
+    async def profile(
+        self, consumer_id: str, *, merchant_id: str | None
+    ) -> tuple[Shown, StoredProfile | None] | None:
+        """The profile row of a consumer; with a merchant, only if the consumer is one of its own."""
+        rows = await self._pool.fetch(
+            queries.PROFILE, {"consumer_id": consumer_id, "merchant_id": merchant_id}
+        )
+        if not rows:
+            return None
+        version, as_of, tags, fingerprint, profile_as_of = rows[0]
+        shown = Shown(version, as_of)
+        if tags is None:
+            return shown, None
+        return shown, StoredProfile(shown, tags, fingerprint, profile_as_of)
+
+    async def rebuy_reminders(self, consumer_id: str, *, merchant_id: str | None) -> Page | None:
+        """What a consumer is likely to buy again; `owner_known` says whether the consumer is published."""
+        rows = await self._pool.fetch(queries.REBUY, {"consumer_id": consumer_id, "merchant_id": merchant_id})
+        if not rows:
+            return None
+        version, as_of, items, known = rows[0]
+        return Page(Shown(version, as_of), _REMINDERS.decode(items or "[]"), known)
+
+    async def current_publication(self) -> documents.Publication | None:
+        """The version that readers see."""
+        rows = await self._pool.fetch(queries.CURRENT_PUBLICATION, {})
+        return _publication(rows[0]) if rows else None
+
+    async def publications(self, *, after: str | None, limit: int) -> list[documents.Publication]:
+        """Versions after one, newest load first; one more than `limit` if there is one."""
+        rows = await self._pool.fetch(queries.PUBLICATIONS, {"after": after, "rows": limit + 1})
+        return [_publication(row) for row in rows]
+
+
+def _page(rows: list[tuple[Any, ...]], document: Any) -> Page | None:
+    """A page from rows of (version, as_of, owner known, key, ...); a null key means no row."""
+    if not rows:
+        return None
+    found = [document(row[3:]) for row in rows if row[3] is not None]
+    return Page(Shown(rows[0][0], rows[0][1]), found, bool(rows[0][2]))
+
+
+def _price_of(merchant_id: str) -> Any:
+    def document(row: Sequence[Any]) -> documents.Price:
+        return documents.Price(
+            merchant_id=merchant_id,
+            sku_id=row[0],
+            cost_cents=row[1],
+            list_price_cents=row[2],
+            price_cents=row[3],
+            floor_cents=row[4],
+            ceiling_cents=row[5],
+            anchor_cents=row[6],
+            printed_formula_cents=row[7],
+            elasticity=row[8],
+            pricing_mode=row[9],
+            action=row[10],
+            explanation=_ANY.decode(row[11]),
+        )
+
+    return document
+
+
+def _publication(row: Sequence[Any]) -> documents.Publication:
+    return documents.Publication(
+        version=row[0],
+        created_at=row[1],
+        as_of=row[2],
+        data_from=row[3],
+        data_to=row[4],
+        model_versions=row[5],
+        row_counts=row[6],
+        content_hash=row[7],
+        status=row[8],
+        is_current=row[9],
+    )
