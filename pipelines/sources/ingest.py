@@ -2,7 +2,8 @@
 
 What lives here: windows, keys the lake knows, and the account received = accepted + quarantined. What does
 not: rules on a row (`validation`), `received_at`, repeated keys and the way to disk (`sinks`), where files
-lie (`lake`). A load replaces what an earlier load of the same window wrote, so running it twice changes nothing.
+lie (`lake`). A load replaces what an earlier load of the same window wrote, so running it twice changes
+nothing.
 """
 
 from __future__ import annotations
@@ -219,7 +220,7 @@ def accept_frame(
     """
     contract = contract_table(table)
     load = Load(origin, as_of, _own_window(contract, window), loaded_at, "event_time", as_of)
-    chunk = Chunk(frame, file=origin)
+    chunk = Chunk(frame.drop("origin", strict=False), file=origin)
     report = _load(contract, iter((chunk,)), lake, known or KnownKeys(lake), load)
     report = replace(report, notes=(*notes, *report.notes))
     lake.write_report(f"ingest/{table}", report.to_json())

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import polars as pl
 
-LINE_COLUMN = "_line"
+LINE_COLUMN = "__line__"
 """Optional column of a chunk's frame: the line of each row, where lines are not consecutive."""
 
 REFUSED_SCHEMA = {
@@ -37,7 +37,7 @@ class Chunk:
     Attributes:
         frame: Raw columns, as strings or already typed; columns outside the contract are set aside.
         file: Name of the file for the quarantine.
-        first_line: Line of the first row, when the frame has no `_line` column.
+        first_line: Line of the first row, when the frame has no `__line__` column.
         refused: Rows the reader could not turn into columns (`REFUSED_SCHEMA`).
         is_text: Values are text as typed by a person: trimmed, and empty means null.
         is_whole_partition: No other chunk of the table has rows of this partition or with these keys.

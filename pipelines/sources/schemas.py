@@ -16,7 +16,7 @@ import polars as pl
 
 EARLIEST = dt.date(1970, 1, 1)
 """Business dates and times before this day are refused: they are unset clocks, not history."""
-_EARLIEST_AT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+EARLIEST_AT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def _id(description: str, *, nullable: bool = False) -> Any:
@@ -55,7 +55,7 @@ def _flag(description: str) -> Any:
 def _at(description: str, *, nullable: bool = False, planned: bool = False) -> Any:
     """A UTC time. `planned` times may lie after `as_of`; all others are history and may not."""
     return dy.Datetime(
-        min=_EARLIEST_AT,
+        min=EARLIEST_AT,
         nullable=nullable,
         time_zone="UTC",
         time_unit="us",

@@ -44,7 +44,7 @@ class Checked:
     """What became of one chunk.
 
     Attributes:
-        accepted: Contract columns without `received_at` filled, plus `_row`, `_line`.
+        accepted: Contract columns without `received_at` filled, plus `_row`, `__line__`.
         rejected: Quarantine columns without table and loaded_at, one row a rejected row.
     """
 
@@ -246,7 +246,7 @@ def check_chunk(
     """Parses and checks one chunk by everything that can be said of a row alone or by its parents.
 
     Returns:
-        Accepted rows (contract columns, `_row`, `_line`) and rejected rows with the reader's own refusals.
+        Accepted rows (contract columns, `_row`, `__line__`) and rejected rows with the reader's own refusals.
     """
     found = Rejections()
     parsed = parse_chunk(table, chunk, origin, found)
