@@ -82,8 +82,8 @@ def calendar(context: Context) -> tuple[int, int, int]:
 def stock_plan(context: Context) -> StockPlan:
     """Simulate weekly review: order up to a cover of the trailing mean demand; observed sales are always met.
 
-    A delivery that only covers the week's observed sales is taken where the policy would fall short, because
-    those units did leave the shelf.
+    Where the policy would run dry, the delivery covers the week's observed sales, because those units did leave
+    the shelf, and half the target: only the planted stock-outs, whose target is 0, end a week empty.
     """
     first, weeks, report = calendar(context)
     weeks = max(weeks, report + 1)
@@ -116,7 +116,8 @@ def stock_plan(context: Context) -> StockPlan:
             target = np.where(slow & (week <= report), np.maximum(buried + sold[:, week], target), target)
         reorder_at = np.where(slow & (week >= wind_down), target, target // 2)
         delivery = np.where(on_hand < reorder_at, target - on_hand, 0)
-        delivery = np.maximum(delivery, sold[:, week] - on_hand).clip(min=0)
+        runs_dry = on_hand + delivery <= sold[:, week]
+        delivery = np.where(runs_dry, sold[:, week] - on_hand + (target + 1) // 2, delivery)
         inbound[:, week] = delivery
         on_hand = on_hand + delivery - sold[:, week]
     return StockPlan(
