@@ -47,7 +47,7 @@ class GuardConfig:
         min_margin_bps: m_min of the floor C(1 + m_min).
         ceiling_bps: Ceiling above the listing's list price.
         step_bps: Largest change against the current price.
-        week_step_bps: Largest change against the price of seven days ago.
+        week_step_bps: Largest change against any price of the last seven days.
         dwell_days: Days that a price must stand before it changes again.
         ending_unit_cents: Prices end on one of `price_endings` modulo this unit.
         price_endings: Allowed endings in cents, each below the unit; empty switches rounding off.

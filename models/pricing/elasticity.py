@@ -172,7 +172,8 @@ def fit(
 
     Source:
         Method-of-moments empirical Bayes for the spread of each level; the price change is freed of display,
-        mailer and week before it is scored (Neyman orthogonal, as in double machine learning with a linear first stage).
+        mailer and week before it is scored (Neyman orthogonal, as in double machine learning with a linear
+        first stage).
     """
     used = np.ones(len(changes.sku), dtype=np.bool_) if rows is None else rows
     if int(used.sum()) < config.min_changes:

@@ -30,7 +30,8 @@ class GuardInputs:
     Attributes:
         target_cents: int64, what the policy asks for.
         current_cents: int64, price in force, at least 1.
-        week_ago_cents: int64, price in force seven days ago, at least 1.
+        week_low_cents: int64, lowest price in force over the last seven days, at least 1.
+        week_high_cents: int64, highest price in force over the last seven days.
         list_price_cents: int64, the listing's list price, at least 1.
         cost_cents: int64, cost of a unit, not negative.
         law_min_cents: int64, minimum advertised price, 0 when there is none.
@@ -42,7 +43,8 @@ class GuardInputs:
 
     target_cents: IntArray
     current_cents: IntArray
-    week_ago_cents: IntArray
+    week_low_cents: IntArray
+    week_high_cents: IntArray
     list_price_cents: IntArray
     cost_cents: IntArray
     law_min_cents: IntArray
@@ -112,19 +114,25 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
     take("ceiling", f"list price plus {config.ceiling_bps} bps", np.minimum(price, high))
     hard_low, hard_high = low, high
 
-    for name, reason, reference, rate in (
-        ("step", f"at most {config.step_bps} bps a change", inputs.current_cents, config.step_bps),
-        (
-            "week_step",
-            f"at most {config.week_step_bps} bps in 7 days",
-            inputs.week_ago_cents,
-            config.week_step_bps,
-        ),
-    ):
-        low, high = _narrow(
-            low, high, _ceil_rate(reference, _WHOLE - rate), reference * (_WHOLE + rate) // _WHOLE
-        )
-        take(name, reason, np.clip(price, low, high))
+    low, high = _narrow(
+        low,
+        high,
+        _ceil_rate(inputs.current_cents, _WHOLE - config.step_bps),
+        inputs.current_cents * (_WHOLE + config.step_bps) // _WHOLE,
+    )
+    take("step", f"at most {config.step_bps} bps a change", np.clip(price, low, high))
+
+    week_low = _ceil_rate(inputs.week_high_cents, _WHOLE - config.week_step_bps)
+    week_high = inputs.week_low_cents * (_WHOLE + config.week_step_bps) // _WHOLE
+    # After a swing wider than the limit no move is allowed until the week has passed.
+    stuck = week_low > week_high
+    low, high = _narrow(
+        low,
+        high,
+        np.where(stuck, inputs.current_cents, week_low),
+        np.where(stuck, inputs.current_cents, week_high),
+    )
+    take("week_step", f"at most {config.week_step_bps} bps in 7 days", np.clip(price, low, high))
 
     held = np.clip(inputs.current_cents, hard_low, hard_high)
     dwells = inputs.days_since_change < config.dwell_days

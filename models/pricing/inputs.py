@@ -12,7 +12,8 @@ from models.pricing.config import PolicyConfig
 
 _LISTING_OPTIONS: dict[str, pl.DataType] = {
     "current_price_cents": pl.Int64(),
-    "week_ago_price_cents": pl.Int64(),
+    "week_low_price_cents": pl.Int64(),
+    "week_high_price_cents": pl.Int64(),
     "map_cents": pl.Int64(),
     "legal_max_cents": pl.Int64(),
     "valid_from": pl.Datetime("us", "UTC"),
@@ -101,7 +102,10 @@ def listing_inputs(
             current_price_cents=pl.coalesce("current_price_cents", "list_price_cents").clip(1),
             days_since_change=(pl.lit(as_of) - pl.col("valid_from")).dt.total_seconds() / 86_400.0,
         )
-        .with_columns(week_ago_price_cents=pl.coalesce("week_ago_price_cents", "current_price_cents").clip(1))
+        .with_columns(
+            pl.coalesce(name, "current_price_cents").clip(1).alias(name)
+            for name in ("week_low_price_cents", "week_high_price_cents")
+        )
     )
 
 

@@ -61,7 +61,7 @@ def price(
     Args:
         listings: Current listings, one row a merchant and sku: merchant_id, sku_id, list_price_cents,
             pricing_mode (null means `approve`). Optional columns: current_price_cents (else the list price),
-            week_ago_price_cents (else the current price), map_cents, legal_max_cents, valid_from (last change
+            week_low_price_cents and week_high_price_cents (else the current price), map_cents, legal_max_cents, valid_from (last change
             of the price, for dwell).
         offers_current: sku_id, supplier_id, supply_price_cents, stock_qty. The cheapest offer in stock is the
             cost; the cheapest of all where none is in stock.
@@ -176,7 +176,8 @@ def _guard_inputs(rows: pl.DataFrame, choice: Choice) -> GuardInputs:
     return GuardInputs(
         target_cents=choice.target_cents,
         current_cents=cents("current_price_cents"),
-        week_ago_cents=cents("week_ago_price_cents"),
+        week_low_cents=cents("week_low_price_cents"),
+        week_high_cents=cents("week_high_price_cents"),
         list_price_cents=cents("list_price_cents"),
         cost_cents=cents("cost_cents"),
         law_min_cents=cents("map_cents"),
