@@ -1,0 +1,174 @@
+"""Settings of the recommendation family: one frozen object a part, readable from JSON. No logic beyond that."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TifuParams:
+    """TIFU-KNN.
+
+    Attributes:
+        groups: Number m of groups that a history is split into.
+        basket_decay: r_b, a basket's weight falls by it per step back in time.
+        group_decay: r_g, a group's weight falls by it per step back.
+        neighbours: k nearest consumers.
+        own_weight: a, the weight of the consumer's own vector against the neighbours' mean.
+        decay_in_group: True decays inside the group (the paper); False within the whole history (the code
+            that its authors released).
+        min_buyers: The neighbours' mean covers skus with at least this many buyers.
+    """
+
+    groups: int = 7
+    basket_decay: float = 0.9
+    group_decay: float = 0.7
+    neighbours: int = 300
+    own_weight: float = 0.7
+    decay_in_group: bool = True
+    min_buyers: int = 5
+
+
+@dataclass(frozen=True)
+class RankerParams:
+    """The LightGBM repeat ranker.
+
+    Attributes:
+        rounds: Boosting rounds.
+        leaves: Leaves a tree.
+        learning_rate: Shrinkage.
+        min_rows_a_leaf: Least rows in a leaf.
+        training_cuts: Labelled origins that one fit uses.
+        recent_days: A sku bought once is a candidate only if that was within so many days.
+    """
+
+    rounds: int = 60
+    leaves: int = 15
+    learning_rate: float = 0.1
+    min_rows_a_leaf: int = 100
+    training_cuts: int = 1
+    recent_days: int = 120
+
+
+@dataclass(frozen=True)
+class AlsParams:
+    """Implicit ALS of the discovery lane.
+
+    Attributes:
+        factors: Latent dimensions.
+        regularisation: L2 weight.
+        alpha: Multiplies the confidences.
+        iterations: Alternations.
+        decay_days: A purchase's weight falls by e in so many days.
+        min_buyers: Skus with fewer buyers are not discovery candidates: nothing is known of them.
+    """
+
+    factors: int = 64
+    regularisation: float = 10.0
+    alpha: float = 1.0
+    iterations: int = 10
+    decay_days: float = 120.0
+    min_buyers: int = 3
+
+
+@dataclass(frozen=True)
+class RecommendationConfig:
+    """Everything that fixes a training and scoring procedure.
+
+    Attributes:
+        horizon_days: Length of the window that is predicted.
+        test_cuts: Rolling test cuts; the last window ends at `as_of`.
+        validation_cuts: Cuts before the first test origin; all choices are made there.
+        min_history_days: History that the oldest validation origin needs.
+        min_consumers: Fewer consumers than this refuse training.
+        reference_origins: Further origins that are reported where the data spans them; never used by the gate.
+        tifu_grid: Settings of TIFU-KNN that validation chooses from.
+        ranker: Settings of the repeat ranker.
+        als_grid: Settings of ALS that validation chooses from.
+        trend_powers: Exponents of the 28-day trend in the discovery score that validation chooses from.
+        discovery_spacings: Validation chooses the densest spacing s ("every s-th slot is a discovery") whose
+            loss of NDCG@10 against the pure repeat lane is at most `max_blend_loss`.
+        max_blend_loss: Relative loss of NDCG@10 that discovery slots may cost.
+        tuning_consumers: TIFU-KNN is tuned on a seeded sample of so many consumers.
+        threads: Threads of ALS and LightGBM.
+        seed: Seed of every random choice.
+        list_length: Items of a published list.
+        popular_length: Items of a merchant's popular list.
+        popular_days: Window of popularity.
+        active_days: Pairs of consumer and merchant active in this window get a list.
+        max_category_share: Largest share of a list for one second-level category, while others are left.
+        max_discovery_per_type: Largest number of discovery items of one third-level category.
+        exploration_rank: The slot that explores.
+        exploration_rate: Probability that this slot shows a draw from the pool.
+        exploration_pool: Size of the pool that is drawn from uniformly.
+    """
+
+    horizon_days: int = 14
+    test_cuts: int = 3
+    validation_cuts: int = 1
+    min_history_days: int = 28
+    min_consumers: int = 20
+    reference_origins: tuple[datetime, ...] = (datetime(2017, 12, 1, tzinfo=UTC),)
+    tifu_grid: tuple[TifuParams, ...] = (
+        TifuParams(),
+        TifuParams(basket_decay=0.95, group_decay=1.0, decay_in_group=False),
+        TifuParams(basket_decay=0.97, group_decay=0.9, decay_in_group=False),
+    )
+    ranker: RankerParams = RankerParams()
+    als_grid: tuple[AlsParams, ...] = (AlsParams(), AlsParams(regularisation=3.0))
+    trend_powers: tuple[float, ...] = (0.0, 0.5, 1.0)
+    discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10)
+    max_blend_loss: float = 0.02
+    tuning_consumers: int = 600
+    threads: int = 2
+    seed: int = 7
+    list_length: int = 40
+    popular_length: int = 100
+    popular_days: int = 28
+    active_days: int = 180
+    max_category_share: float = 0.25
+    max_discovery_per_type: int = 2
+    exploration_rank: int = 10
+    exploration_rate: float = 0.1
+    exploration_pool: int = 20
+
+    def __post_init__(self) -> None:
+        if not self.tifu_grid or not self.als_grid or not self.trend_powers or not self.discovery_spacings:
+            raise ValueError("RecommendationConfig: a grid is empty; give at least one setting each")
+        if not 0 <= self.exploration_rate < 1 or self.exploration_pool < 1:
+            raise ValueError("RecommendationConfig: exploration_rate is in [0, 1) and the pool is not empty")
+        if not 0 < self.max_category_share <= 1 or self.list_length < 1:
+            raise ValueError("RecommendationConfig: max_category_share is in (0, 1], list_length at least 1")
+        if min(self.discovery_spacings) < 2:
+            raise ValueError("RecommendationConfig: a discovery spacing below 2 leaves no repeat slot")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        out = asdict(self)
+        out["reference_origins"] = [moment.isoformat() for moment in self.reference_origins]
+        return out
+
+    @staticmethod
+    def from_dict(document: dict[str, Any]) -> RecommendationConfig:
+        """Read what `to_dict` wrote; missing keys take their defaults.
+
+        Raises:
+            TypeError: A key is unknown.
+        """
+        values = dict(document)
+        if "reference_origins" in values:
+            values["reference_origins"] = tuple(
+                datetime.fromisoformat(text) for text in values["reference_origins"]
+            )
+        if "tifu_grid" in values:
+            values["tifu_grid"] = tuple(TifuParams(**one) for one in values["tifu_grid"])
+        if "als_grid" in values:
+            values["als_grid"] = tuple(AlsParams(**one) for one in values["als_grid"])
+        if "ranker" in values:
+            values["ranker"] = RankerParams(**values["ranker"])
+        for name in ("trend_powers", "discovery_spacings"):
+            if name in values:
+                values[name] = tuple(values[name])
+        return RecommendationConfig(**values)

@@ -1,0 +1,357 @@
+"""The backtest: what is chosen on validation cuts, and how every system ranks on the test cuts.
+
+Full-catalogue ranking, truncated NDCG@10 and Recall@10, each lane apart. The repeat lane is measured on
+everything bought in the window; the discovery lane on skus never bought before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from models.metrics import ndcg_at_k, recall_at_k
+from models.recommendation.bundle import RANKER, TIFU
+from models.recommendation.config import AlsParams, RecommendationConfig, TifuParams
+from models.recommendation.discovery import (
+    TREND_DAYS,
+    confidences,
+    discovery_candidates,
+    fit_als,
+    fold_in,
+    rank_new,
+    trend_factor,
+)
+from models.recommendation.interactions import Floats, Indices, Interactions
+from models.recommendation.ranker import fit_ranker, labels, pair_features, score_pairs
+from models.recommendation.ranking import hits, top_k_pairs
+from models.recommendation.repeat import rank_tifu, tifu_vectors, top_frequency
+from models.splits import Cut, training_origins
+
+K = 10
+TOP_FREQUENCY, POPULARITY, ALS, ALS_TREND, BLEND = (
+    "gp_topfreq", "popularity_28d", "als", "als_trend", "blend",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the validation cuts chose.
+
+    Attributes:
+        repeat_kind: `repeat_ranker` or `tifu_knn`.
+        tifu: Chosen settings of TIFU-KNN.
+        als: Chosen settings of ALS.
+        trend_power: Chosen exponent of the trend.
+        spacing: Chosen spacing of discovery slots.
+        blend_loss: Relative loss of NDCG@10 of that spacing on the validation cuts.
+    """
+
+    repeat_kind: str
+    tifu: TifuParams
+    als: AlsParams
+    trend_power: float
+    spacing: int
+    blend_loss: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One system on one cut.
+
+    Attributes:
+        users: int64 (n,), consumers measured.
+        recall: float64 (n,), Recall@10.
+        ndcg: float64 (n,), truncated NDCG@10.
+        coverage: Share of the skus sold before the origin that occur in some list.
+    """
+
+    users: Indices
+    recall: npt.NDArray[np.float64]
+    ndcg: npt.NDArray[np.float64]
+    coverage: float
+
+
+@dataclass
+class Known:
+    """What is known at a cut, and what came after it.
+
+    Attributes:
+        cut: The cut.
+        counts: Baskets with the sku before the origin.
+        popularity: float32 (n_items,), baskets with the sku before the origin.
+        bought: What was bought in the window.
+        new: The part of it that the consumer had never bought.
+    """
+
+    cut: Cut
+    counts: sp.csr_matrix
+    popularity: Floats
+    bought: sp.csr_matrix
+    new: sp.csr_matrix
+
+    def measure(self, ranked: Indices, users: Indices, target: sp.csr_matrix) -> Measured:
+        """Measure lists against a target."""
+        relevant = target.getnnz(axis=1)[users].astype(np.int64)
+        found = hits(ranked, users, target)
+        catalogue = max(int((self.popularity > 0).sum()), 1)
+        return Measured(
+            users,
+            recall_at_k(found, relevant),
+            ndcg_at_k(found, relevant, truncate_ideal=True),
+            len(np.unique(ranked[ranked >= 0])) / catalogue,
+        )
+
+    def users_of(self, target: sp.csr_matrix) -> Indices:
+        """Consumers with history before and something relevant after the origin."""
+        return np.flatnonzero((target.getnnz(axis=1) > 0) & (self.counts.getnnz(axis=1) > 0))
+
+
+@dataclass
+class Backtest:
+    """Ranks every system at a cut, with what earlier cuts computed kept for later ones.
+
+    Attributes:
+        interactions: Purchases up to `as_of`.
+        config: Settings.
+        earliest: Time of the first purchase.
+    """
+
+    interactions: Interactions
+    config: RecommendationConfig
+    earliest: datetime
+    _pairs: dict[datetime, pl.DataFrame] = field(default_factory=dict)
+    _boosters: dict[datetime, str] = field(default_factory=dict)
+
+    @property
+    def horizon(self) -> timedelta:
+        """Length of the windows."""
+        return timedelta(days=self.config.horizon_days)
+
+    def known(self, cut: Cut) -> Known:
+        """Split the purchases at a cut."""
+        data = self.interactions
+        counts = data.counts(data.until(cut.origin))
+        bought = data.counts(data.between(cut.origin, cut.end))
+        bought.data[:] = 1
+        new = sp.csr_matrix(bought - bought.multiply(counts > 0))
+        new.eliminate_zeros()
+        popularity = np.asarray(counts.sum(axis=0), dtype=np.float32).ravel()
+        return Known(cut, counts, popularity, bought, new)
+
+    def pairs(self, origin: datetime) -> pl.DataFrame:
+        """Ranker features at an origin."""
+        if origin not in self._pairs:
+            self._pairs[origin] = pair_features(self.interactions, origin, self.config.ranker)
+        return self._pairs[origin]
+
+    def booster(self, origin: datetime) -> str | None:
+        """The ranker fitted for an origin; None where no labelled history precedes it."""
+        if origin not in self._boosters:
+            first = self.earliest + timedelta(days=self.config.min_history_days)
+            origins = training_origins(origin, self.horizon, self.config.ranker.training_cuts, earliest=first)
+            examples = [
+                (self.pairs(one), labels(self.interactions, self.pairs(one), one, one + self.horizon))
+                for one in origins
+            ]
+            if not sum(float(label.sum()) for _, label in examples):
+                return None
+            self._boosters[origin] = fit_ranker(
+                examples, self.config.ranker, self.config.seed, self.config.threads
+            )
+        return self._boosters[origin]
+
+    def newest_booster(self, origin: datetime) -> str | None:
+        """The newest ranker already fitted whose labels had ended by `origin`, else one of its own."""
+        fitted = [one for one in self._boosters if one <= origin]
+        return self._boosters[max(fitted)] if fitted else self.booster(origin)
+
+    def rank_repeat(self, known: Known, system: str, tifu: TifuParams, users: Indices) -> Indices | None:
+        """Lists of one repeat system; None where the ranker cannot be fitted."""
+        if system == TOP_FREQUENCY:
+            scored = top_frequency(known.counts, known.popularity).tocoo()
+            user, item = scored.row.astype(np.int64), scored.col.astype(np.int64)
+            return top_k_pairs(user, item, scored.data, known.popularity, users, K)
+        if system == TIFU:
+            rows = self.interactions.until(known.cut.origin)
+            vectors = tifu_vectors(self.interactions, rows, tifu)
+            return rank_tifu(vectors, tifu, known.popularity, users, K)
+        model = self.newest_booster(known.cut.origin) if self._is_reference(known) else None
+        model = model or self.booster(known.cut.origin)
+        if model is None:
+            return None
+        pairs = self.pairs(known.cut.origin)
+        score = score_pairs(model, pairs, self.config.threads)
+        user, item = pairs["user"].to_numpy(), pairs["item"].to_numpy()
+        return top_k_pairs(user, item, score, known.popularity, users, K)
+
+    def item_factors(self, origin: datetime, als: AlsParams) -> tuple[Floats, Floats]:
+        """Folded-in user factors and fitted item factors at an origin."""
+        rows = self.interactions.until(origin)
+        confidence = confidences(self.interactions, rows, origin, als.decay_days)
+        factors = fit_als(confidence, als, self.config.seed, self.config.threads)
+        return fold_in(confidence, factors, als), factors
+
+    def rank_discovery(
+        self,
+        known: Known,
+        affinity: tuple[Floats, Floats] | None,
+        als: AlsParams,
+        power: float,
+        users: Indices,
+    ) -> Indices:
+        """Lists of never-bought skus; without an affinity, the rule: popularity of the last 28 days."""
+        buyers = self.interactions.buyers(known.cut.origin, TREND_DAYS)
+        least = als.min_buyers if affinity is not None else 1
+        candidates = discovery_candidates(known.counts, buyers, least)
+        weight = trend_factor(buyers, power if affinity is not None else 1.0)
+        return rank_new(affinity, weight, candidates, known.counts, users, K)
+
+    def choose(self, cuts: list[Cut]) -> Choices:
+        """Make every choice on the validation cuts; equal values go to the earlier setting."""
+        config = self.config
+        states = [self.known(cut) for cut in cuts]
+        samples = [self._sample(state.users_of(state.bought)) for state in states]
+        tifu_lists: dict[int, list[Indices]] = {}
+        tifu_values = []
+        for place, params in enumerate(config.tifu_grid):
+            ranked = [self._ranked_tifu(s, params, u) for s, u in zip(states, samples, strict=True)]
+            tifu_lists[place] = ranked
+            tifu_values.append(_mean_ndcg(states, ranked, samples))
+        best_tifu = int(np.argmax(tifu_values))
+        tifu = config.tifu_grid[best_tifu]
+        kind, repeat_lists, repeat_value = TIFU, tifu_lists[best_tifu], tifu_values[best_tifu]
+        by_ranker = [self.rank_repeat(s, RANKER, tifu, u) for s, u in zip(states, samples, strict=True)]
+        complete = [one for one in by_ranker if one is not None]
+        if len(complete) == len(states):
+            value = _mean_ndcg(states, complete, samples)
+            if value > repeat_value:
+                kind, repeat_lists, repeat_value = RANKER, complete, value
+        als, power, new_lists = self._choose_discovery(states, samples)
+        spacing, loss = self._choose_spacing(states, samples, repeat_lists, new_lists)
+        return Choices(kind, tifu, als, power, spacing, loss)
+
+    def evaluate(self, cut: Cut, choices: Choices) -> dict[str, dict[str, Measured]]:
+        """Every system on one cut: lane to system to measurement."""
+        known = self.known(cut)
+        users = known.users_of(known.bought)
+        repeat: dict[str, Measured] = {}
+        lists: dict[str, Indices] = {}
+        for system in (TOP_FREQUENCY, TIFU, RANKER):
+            ranked = self.rank_repeat(known, system, choices.tifu, users)
+            if ranked is not None:
+                lists[system] = ranked
+                repeat[system] = known.measure(ranked, users, known.bought)
+        affinity = self.item_factors(cut.origin, choices.als)
+        newcomers = known.users_of(known.new)
+        discovery = {
+            name: known.measure(
+                self.rank_discovery(known, used, choices.als, power, newcomers), newcomers, known.new
+            )
+            for name, used, power in (
+                (POPULARITY, None, 1.0),
+                (ALS, affinity, 0.0),
+                (ALS_TREND, affinity, choices.trend_power),
+            )
+        }
+        new_lists = self.rank_discovery(known, affinity, choices.als, choices.trend_power, users)
+        mixed = mix(lists[choices.repeat_kind], new_lists, choices.spacing)
+        return {
+            "repeat": repeat,
+            "discovery": discovery,
+            "blend": {BLEND: known.measure(mixed, users, known.bought)},
+        }
+
+    def _ranked_tifu(self, known: Known, params: TifuParams, users: Indices) -> Indices:
+        rows = self.interactions.until(known.cut.origin)
+        vectors = tifu_vectors(self.interactions, rows, params)
+        return rank_tifu(vectors, params, known.popularity, users, K)
+
+    def _choose_discovery(
+        self, states: list[Known], samples: list[Indices]
+    ) -> tuple[AlsParams, float, list[Indices]]:
+        best: tuple[float, AlsParams, float] | None = None
+        lists: list[Indices] = []
+        for als in self.config.als_grid:
+            affinities = [self.item_factors(state.cut.origin, als) for state in states]
+            for power in self.config.trend_powers:
+                values = []
+                for state, affinity in zip(states, affinities, strict=True):
+                    users = state.users_of(state.new)
+                    ranked = self.rank_discovery(state, affinity, als, power, users)
+                    values.append(state.measure(ranked, users, state.new).ndcg)
+                value = float(np.concatenate(values).mean()) if sum(map(len, values)) else 0.0
+                if best is None or value > best[0]:
+                    best = (value, als, power)
+                    lists = [
+                        self.rank_discovery(s, a, als, power, u)
+                        for s, a, u in zip(states, affinities, samples, strict=True)
+                    ]
+        if best is None:
+            raise ValueError("no ALS setting was tried; als_grid and trend_powers must not be empty")
+        return best[1], best[2], lists
+
+    def _choose_spacing(
+        self, states: list[Known], samples: list[Indices], repeat: list[Indices], new: list[Indices]
+    ) -> tuple[int, float]:
+        pure = _mean_ndcg(states, repeat, samples)
+        loss = 0.0
+        for spacing in sorted(self.config.discovery_spacings):
+            mixed = [mix(one, other, spacing) for one, other in zip(repeat, new, strict=True)]
+            loss = 1 - _mean_ndcg(states, mixed, samples) / pure if pure > 0 else 0.0
+            if loss <= self.config.max_blend_loss:
+                return spacing, loss
+        return max(self.config.discovery_spacings), loss
+
+    def _sample(self, users: Indices) -> Indices:
+        if len(users) <= self.config.tuning_consumers:
+            return users
+        rng = np.random.default_rng(self.config.seed)
+        return np.sort(rng.choice(users, self.config.tuning_consumers, replace=False))
+
+    def _is_reference(self, known: Known) -> bool:
+        return known.cut.origin in self.config.reference_origins
+
+
+def mix(repeat: Indices, new: Indices, spacing: int) -> Indices:
+    """Every `spacing`-th slot of the repeat lists goes to the next new item, later repeat items move back.
+
+    Args:
+        repeat: int64 (n, k) items, -1 where a list ends.
+        new: int64 (n, k) items, -1 where a list ends.
+        spacing: See `blend.lane_order`; quotas are a matter of serving and left out here.
+
+    Returns:
+        int64 (n, k).
+    """
+    out = np.full_like(repeat, -1)
+    for row in range(len(repeat)):
+        queues = [[i for i in one[row].tolist() if i >= 0] for one in (repeat, new)]
+        seen: set[int] = set()
+        for slot in range(1, repeat.shape[1] + 1):
+            first = 1 if slot % spacing == 0 else 0
+            for queue in (queues[first], queues[1 - first]):
+                while queue and queue[0] in seen:
+                    queue.pop(0)
+                if queue:
+                    out[row, slot - 1] = queue.pop(0)
+                    seen.add(int(out[row, slot - 1]))
+                    break
+    return out
+
+
+def without_reference(config: RecommendationConfig) -> RecommendationConfig:
+    """The part of the settings that a standing champion is compared on."""
+    return replace(config, reference_origins=())
+
+
+def _mean_ndcg(states: list[Known], lists: list[Indices], users: list[Indices]) -> float:
+    values = [
+        state.measure(ranked, who, state.bought).ndcg
+        for state, ranked, who in zip(states, lists, users, strict=True)
+    ]
+    return float(np.concatenate(values).mean()) if sum(map(len, values)) else 0.0

@@ -1,0 +1,157 @@
+"""Order lines as indexed purchases: who bought what, in which basket, where and when.
+
+Here: validation of the input frame, stable integer ids, time slices, sparse counts. No model lives here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import scipy.sparse as sp
+
+from models.errors import ModelError
+
+REQUIRED_COLUMNS = (
+    "order_id",
+    "consumer_id",
+    "merchant_id",
+    "sku_id",
+    "category_l2_id",
+    "category_l3_id",
+    "placed_at",
+    "qty",
+)
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Purchases with integer ids; every id list is sorted, so equal data gives equal ids.
+
+    Attributes:
+        consumers: Sorted consumer ids.
+        skus: Sorted sku ids.
+        merchants: Sorted merchant ids.
+        frame: `user`, `item`, `merchant`, `basket` (int64), `at` (UTC), `qty` (int64); one row per basket and
+            sku, ordered by (at, basket, item). Baskets are numbered by (time, order id).
+        item_l2: Sku index to second-level category name.
+        item_l3: Sku index to third-level category number; equal number, equal category.
+    """
+
+    consumers: list[str]
+    skus: list[str]
+    merchants: list[str]
+    frame: pl.DataFrame
+    item_l2: list[str]
+    item_l3: Indices
+
+    @property
+    def n_users(self) -> int:
+        """Number of consumers."""
+        return len(self.consumers)
+
+    @property
+    def n_items(self) -> int:
+        """Number of skus."""
+        return len(self.skus)
+
+    def until(self, moment: datetime) -> pl.DataFrame:
+        """Rows at or before `moment`."""
+        return self.frame.slice(0, int(self.frame["at"].search_sorted(moment, side="right")))
+
+    def between(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Rows in `(start, end]`."""
+        first = int(self.frame["at"].search_sorted(start, side="right"))
+        last = int(self.frame["at"].search_sorted(end, side="right"))
+        return self.frame.slice(first, max(last - first, 0))
+
+    def counts(self, rows: pl.DataFrame) -> sp.csr_matrix:
+        """Baskets with the sku: float32 CSR (n_users, n_items)."""
+        return self.matrix(rows["user"].to_numpy(), rows["item"].to_numpy(), np.ones(rows.height, np.float32))
+
+    def matrix(self, user: Indices, item: Indices, value: Floats) -> sp.csr_matrix:
+        """Sparse (n_users, n_items) with equal places added up, columns sorted."""
+        out = sp.csr_matrix((value, (user, item)), shape=(self.n_users, self.n_items), dtype=np.float32)
+        out.sum_duplicates()
+        return out
+
+    def buyers(self, moment: datetime, days: int) -> Floats:
+        """Distinct consumers that bought each sku in the `days` up to `moment`: float32 (n_items,)."""
+        rows = self.between(moment - timedelta(days=days), moment).select("user", "item").unique()
+        return np.bincount(rows["item"].to_numpy(), minlength=self.n_items).astype(np.float32)
+
+
+def merchandise(lines: pl.DataFrame) -> pl.DataFrame:
+    """The columns that recommendations need, merchandise only, complete keys only.
+
+    Args:
+        lines: `core.fct_order_lines`; `is_merchandise` is honoured where it is present.
+
+    Returns:
+        Frame of `REQUIRED_COLUMNS`; unknown categories are `unknown`.
+
+    Raises:
+        ModelError: A required column is missing.
+    """
+    missing = [name for name in REQUIRED_COLUMNS if name not in lines.columns]
+    if missing:
+        raise ModelError(f"order lines lack {', '.join(missing)}; pass core.fct_order_lines")
+    if "is_merchandise" in lines.columns:
+        lines = lines.filter(pl.col("is_merchandise"))
+    return (
+        lines.select(REQUIRED_COLUMNS)
+        .drop_nulls(["order_id", "merchant_id", "sku_id", "placed_at"])
+        .with_columns(
+            pl.col("placed_at").cast(pl.Datetime("us", "UTC")),
+            pl.col("category_l2_id", "category_l3_id").fill_null("unknown"),
+            pl.col("qty").cast(pl.Int64).fill_null(1),
+        )
+    )
+
+
+def index_lines(lines: pl.DataFrame, as_of: datetime) -> Interactions:
+    """Index the lines of known consumers up to `as_of`; guest orders (no consumer) are left out.
+
+    Args:
+        lines: See `merchandise`.
+        as_of: Later rows are dropped before anything is counted, numbered or named.
+
+    Returns:
+        The purchases. Works on zero rows.
+    """
+    rows = merchandise(lines).filter(
+        (pl.col("placed_at") <= as_of.astimezone(UTC)) & pl.col("consumer_id").is_not_null()
+    )
+    consumers, skus, merchants = (
+        sorted(rows[name].unique().to_list()) for name in ("consumer_id", "sku_id", "merchant_id")
+    )
+    baskets = (
+        rows.group_by("order_id")
+        .agg(at=pl.col("placed_at").min())
+        .sort("at", "order_id")
+        .with_columns(basket=pl.int_range(pl.len(), dtype=pl.Int64))
+    )
+    frame = (
+        rows.with_columns(
+            user=_number("consumer_id", consumers),
+            item=_number("sku_id", skus),
+            merchant=_number("merchant_id", merchants),
+        )
+        .join(baskets, on="order_id")
+        .group_by("user", "item", "basket")
+        .agg(pl.col("merchant", "at").first(), pl.col("qty").sum())
+        .select("user", "item", "merchant", "basket", "at", "qty")
+        .sort("at", "basket", "item", "user")
+    )
+    categories = rows.group_by("sku_id").agg(pl.col("category_l2_id", "category_l3_id").max()).sort("sku_id")
+    l3 = categories["category_l3_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    return Interactions(consumers, skus, merchants, frame, categories["category_l2_id"].to_list(), l3)
+
+
+def _number(column: str, names: list[str]) -> pl.Expr:
+    return pl.col(column).cast(pl.Enum(names)).to_physical().cast(pl.Int64)

@@ -1,0 +1,307 @@
+"""Training of the recommendation family: choose, backtest, decide, fit on everything, save.
+
+One candidate a lane. The backtest itself lives in `evaluation`, the files in `bundle`. No tracking here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.contracts import Candidate, Interval
+from models.errors import InsufficientDataError
+from models.gate import decide
+from models.metrics import IntArray
+from models.recommendation.bundle import (
+    RANKER,
+    TIFU,
+    DiscoveryBundle,
+    RepeatBundle,
+    save_discovery,
+    save_repeat,
+)
+from models.recommendation.config import RecommendationConfig
+from models.recommendation.discovery import ItemFactors, confidences, fit_als
+from models.recommendation.evaluation import (
+    ALS_TREND,
+    BLEND,
+    POPULARITY,
+    TOP_FREQUENCY,
+    Backtest,
+    Choices,
+    Measured,
+    without_reference,
+)
+from models.recommendation.figures import system_bars
+from models.recommendation.interactions import Interactions, index_lines
+from models.recommendation.repeat import tifu_vectors
+from models.splits import Cut, rolling_cuts
+
+LANES = ("repeat", "discovery")
+Results = dict[Cut, dict[str, dict[str, Measured]]]
+
+
+def train(
+    lines: pl.DataFrame,
+    as_of: datetime,
+    bundle_dir: Path,
+    config: RecommendationConfig | None = None,
+    champion: RecommendationConfig | None = None,
+) -> list[Candidate]:
+    """Train and judge both lanes.
+
+    Args:
+        lines: Merchandise lines of `core.fct_order_lines`; rows after `as_of` are dropped first.
+        as_of: Moment of knowledge, tz-aware UTC; the last test window ends here.
+        bundle_dir: Bundles are written to `<bundle_dir>/recommendation_repeat` and `.../recommendation_discovery`.
+        config: Settings; the defaults when None.
+        champion: Settings of the standing champion; its procedure is backtested on the same cuts when they
+            differ from `config`.
+
+    Returns:
+        `recommendation_repeat` and `recommendation_discovery`.
+
+    Raises:
+        InsufficientDataError: Too few consumers, or too short a history for the cuts, or nothing bought in
+            the test windows. The simple rules should serve then.
+        ModelError: A required column is missing.
+
+    Note:
+        The test windows decide nothing but the gate: settings come from the validation cuts, which end where
+        the first test window begins, and labels of the ranker end before the origin that it is used at.
+    """
+    config = config or RecommendationConfig()
+    interactions = index_lines(lines, as_of)
+    earliest = _require_enough(interactions, config)
+    test, validation = _cuts(as_of, config, earliest)
+    backtest = Backtest(interactions, config, earliest)
+    choices = backtest.choose(validation)
+    results: Results = {cut: backtest.evaluate(cut, choices) for cut in test}
+    reference: Results = {
+        cut: backtest.evaluate(cut, choices) for cut in _reference_cuts(config, validation[-1].end, as_of)
+    }
+    standing: Results | None = None
+    standing_kind = RANKER
+    if champion is not None and without_reference(champion) != without_reference(config):
+        other = Backtest(interactions, without_reference(champion), earliest)
+        other_choices = other.choose(validation)
+        standing_kind = other_choices.repeat_kind
+        standing = {cut: other.evaluate(cut, other_choices) for cut in test}
+    _save(backtest, choices, as_of, bundle_dir)
+    systems = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
+    standing_systems = {"repeat": standing_kind, "discovery": ALS_TREND}
+    rules = {"repeat": (TOP_FREQUENCY,), "discovery": (POPULARITY,)}
+    return [
+        _candidate(
+            lane, systems[lane], rules[lane], standing_systems[lane], config, choices, results, reference,
+            standing, interactions, bundle_dir,
+        )
+        for lane in LANES
+    ]  # fmt: skip
+
+
+def _require_enough(interactions: Interactions, config: RecommendationConfig) -> datetime:
+    if interactions.n_users < config.min_consumers:
+        raise InsufficientDataError(
+            f"{interactions.n_users} consumers have ordered, training needs {config.min_consumers}; "
+            "the simple rules should serve"
+        )
+    earliest = interactions.frame["at"].min()
+    if not isinstance(earliest, datetime):
+        raise InsufficientDataError("no order lines; the simple rules should serve")
+    return earliest
+
+
+def _cuts(as_of: datetime, config: RecommendationConfig, earliest: datetime) -> tuple[list[Cut], list[Cut]]:
+    """Test cuts and the validation cuts before them, each oldest first."""
+    cuts = rolling_cuts(
+        as_of,
+        timedelta(days=config.horizon_days),
+        config.validation_cuts + config.test_cuts,
+        earliest=earliest,
+        min_history=timedelta(days=config.min_history_days),
+    )
+    return cuts[config.validation_cuts :], cuts[: config.validation_cuts]
+
+
+def _reference_cuts(config: RecommendationConfig, from_moment: datetime, as_of: datetime) -> list[Cut]:
+    """Reported origins whose windows lie between the validation cuts and `as_of`."""
+    horizon = timedelta(days=config.horizon_days)
+    return [
+        Cut(origin, origin + horizon)
+        for origin in config.reference_origins
+        if origin >= from_moment and origin + horizon <= as_of
+    ]
+
+
+def _save(backtest: Backtest, choices: Choices, as_of: datetime, bundle_dir: Path) -> None:
+    """Fit both lanes on everything up to `as_of` and write the bundles."""
+    data, config = backtest.interactions, backtest.config
+    rows = data.until(as_of)
+    booster = backtest.booster(as_of) if choices.repeat_kind == RANKER else None
+    if booster is not None:
+        repeat = RepeatBundle(RANKER, choices.spacing, ranker=config.ranker, booster=booster)
+    else:
+        repeat = RepeatBundle(
+            TIFU,
+            choices.spacing,
+            tifu=choices.tifu,
+            consumers=tuple(data.consumers),
+            skus=tuple(data.skus),
+            pool=tifu_vectors(data, rows, choices.tifu),
+        )
+    save_repeat(bundle_dir / "recommendation_repeat", repeat)
+    confidence = confidences(data, rows, as_of, choices.als.decay_days)
+    factors = fit_als(confidence, choices.als, config.seed, config.threads)
+    save_discovery(
+        bundle_dir / "recommendation_discovery",
+        DiscoveryBundle(
+            choices.spacing, tuple(data.skus), ItemFactors(factors, choices.als, choices.trend_power)
+        ),
+    )
+
+
+def _candidate(
+    lane: str,
+    system: str,
+    rules: tuple[str, ...],
+    standing_system: str,
+    config: RecommendationConfig,
+    choices: Choices,
+    results: Results,
+    reference: Results,
+    standing: Results | None,
+    interactions: Interactions,
+    bundle_dir: Path,
+) -> Candidate:
+    by_lane = [one[lane] for one in results.values()]
+    units = np.unique(np.concatenate([one[system].users for one in by_lane]))
+    if len(units) == 0:
+        raise InsufficientDataError(
+            f"no consumer with history bought anything in the test windows of the {lane} lane; "
+            "the simple rule should serve"
+        )
+    names = [name for name in by_lane[0] if all(name in one for one in by_lane)]
+    ndcg = {name: _unit_metric([one[name] for one in by_lane], units) for name in names}
+    champion = None
+    if standing is not None:
+        champion = _unit_metric([one[lane][standing_system] for one in standing.values()], units)
+    decision = decide(
+        "ndcg_at_10",
+        len(units),
+        ndcg[system],
+        {name: ndcg[name] for name in rules},
+        higher_is_better=True,
+        champion=champion,
+        seed=config.seed,
+    )
+    leaderboard, metrics = _leaderboard(lane, results, reference, config.seed)
+    metrics |= {"blend_spacing": float(choices.spacing), "blend_validation_loss": choices.blend_loss}
+    pooled = {
+        label: {name: _interval(np.concatenate([getattr(one[name], key) for one in by_lane]), config.seed)
+                for name in [*(n for n in names if n != system), system]}
+        for label, key in (("Recall@10", "recall"), ("NDCG@10", "ndcg"))
+    }  # fmt: skip
+    moments = interactions.frame["at"]
+    return Candidate(
+        name=f"recommendation_{lane}",
+        family="recommendation",
+        config=config.to_dict() | {"chosen": asdict(choices)},
+        decision=decision,
+        metrics=metrics,
+        leaderboard=leaderboard,
+        bundle_dir=bundle_dir / f"recommendation_{lane}",
+        data_from=moments[0],
+        data_to=moments[-1],
+        input_rows=interactions.frame.height,
+        figures={
+            f"{lane}_systems": system_bars(f"{lane.capitalize()} lane, {len(results)} test cuts", pooled)
+        },
+    )
+
+
+def _unit_metric(measured: list[Measured], units: npt.NDArray[np.int64]) -> Callable[[IntArray], float]:
+    """Mean NDCG@10 over the (consumer, cut) places of drawn consumers: consumers are the units."""
+    total, places = np.zeros(len(units)), np.zeros(len(units))
+    for one in measured:
+        where = np.searchsorted(units, one.users)
+        total[where] += one.ndcg
+        places[where] += 1
+
+    def metric(drawn: IntArray) -> float:
+        return float(total[drawn].sum() / max(places[drawn].sum(), 1.0))
+
+    return metric
+
+
+def _leaderboard(
+    lane: str, results: Results, reference: Results, seed: int
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Every system, metric and cut with its interval; flat metric names for the tracker."""
+    rows: list[dict[str, Any]] = []
+    metrics: dict[str, float] = {}
+    parts = (lane, BLEND) if lane == "repeat" else (lane,)
+    for kind, group in (("test cut", results), ("reference cut", reference)):
+        for cut, measured in group.items():
+            level = f"{lane}, {kind} {cut.origin:%Y-%m-%d}"
+            for part in parts:
+                for system, one in measured[part].items():
+                    rows += _rows(system, level, one.recall, one.ndcg, one.coverage, seed)
+    for part in parts:
+        for system in next(iter(results.values()))[part]:
+            group_of = [measured[part][system] for measured in results.values() if system in measured[part]]
+            recall = np.concatenate([one.recall for one in group_of])
+            ndcg = np.concatenate([one.ndcg for one in group_of])
+            coverage = float(np.mean([one.coverage for one in group_of]))
+            rows += _rows(system, f"{lane}, all test cuts", recall, ndcg, coverage, seed)
+            metrics |= _flat(system, recall, ndcg, coverage)
+    return rows, metrics
+
+
+def _flat(
+    system: str, recall: npt.NDArray[np.float64], ndcg: npt.NDArray[np.float64], coverage: float
+) -> Mapping[str, float]:
+    def mean(values: npt.NDArray[np.float64]) -> float:
+        return float(values.mean()) if len(values) else float("nan")
+
+    return {
+        f"{system}_recall_at_10": mean(recall),
+        f"{system}_ndcg_at_10": mean(ndcg),
+        f"{system}_catalogue_coverage": coverage,
+    }
+
+
+def _rows(
+    system: str,
+    level: str,
+    recall: npt.NDArray[np.float64],
+    ndcg: npt.NDArray[np.float64],
+    coverage: float,
+    seed: int,
+) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for metric, values in (("recall_at_10", recall), ("ndcg_at_10", ndcg)):
+        interval = _interval(values, seed)
+        out.append(
+            {"system": system, "metric": metric, "value": interval.mean, "level": level,
+             "low": interval.low, "high": interval.high, "units": len(values)}
+        )  # fmt: skip
+    out.append({"system": system, "metric": "catalogue_coverage_at_10", "value": coverage, "level": level})
+    return out
+
+
+def _interval(values: npt.NDArray[np.float64], seed: int, draws: int = 300) -> Interval:
+    """Mean with its bootstrap interval; NaN where nothing was measured."""
+    if len(values) == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))
