@@ -1,1 +1,1 @@
-"""Replenishment: from demand quantiles and stock to reorder suggestions."""
+"""Reorder suggestions: category forecasts brought down to skus, supply offers, and the order-up-to rule."""

@@ -1,0 +1,176 @@
+"""Numbers of a backtest: WAPE by level, quantile loss, coverage, crossings, and the promotion gate.
+
+Every number carries its level and horizon. No forecast is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models.contracts import GateDecision
+from models.demand.backtest import Rolled
+from models.demand.config import QUANTILES
+from models.demand.forecasts import count_crossings
+from models.demand.series import Panel
+from models.gate import UnitMetric, decide
+from models.metrics import FloatArray, IntArray, pinball, wape
+
+SERIES_LEVEL = "merchant x category x week, horizon 1-{h}"
+CATEGORY_LEVEL = "category x week, horizon 1-{h}, all series summed"
+MONTH_LEVEL = "category x {h} weeks, all series summed"
+REFERENCE = "seasonal_naive"
+MEDIAN_SUFFIX = "_median"
+
+
+def quantile_loss(actual: FloatArray, quantiles: FloatArray) -> float:
+    """Weighted quantile loss: 2 x pinball loss, mean over `QUANTILES`, over units sold.
+
+    Args:
+        actual: float64 (...,).
+        quantiles: float64 (..., Q).
+
+    Returns:
+        The ratio; NaN when nothing sold.
+    """
+    total = float(actual.sum())
+    losses = [
+        float(pinball(actual.ravel(), quantiles[..., q].ravel(), level).sum())
+        for q, level in enumerate(QUANTILES)
+    ]
+    return 2 * float(np.mean(losses)) / total if total > 0 else float("nan")
+
+
+def coverage(actual: FloatArray, quantiles: FloatArray) -> float:
+    """Share of points within the outer quantiles, ends included (an 80% interval)."""
+    return float(((actual >= quantiles[..., 0]) & (actual <= quantiles[..., -1])).mean())
+
+
+def _category_sums(values: FloatArray, panel: Panel) -> FloatArray:
+    """Sum (O, n, h) over the series of a category, bottom-up, float64 (O, categories, h)."""
+    _, code = np.unique(np.array(panel.category_id), return_inverse=True)
+    sums = np.zeros((values.shape[0], int(code.max()) + 1, values.shape[2]))
+    for origin in range(values.shape[0]):
+        np.add.at(sums[origin], code, values[origin])
+    return sums
+
+
+def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[dict[str, Any]]:
+    """Leaderboard rows of one system.
+
+    Args:
+        actual: float64 (O, n, h).
+        rolled: The system's forecasts.
+        panel: The panel; series-level numbers leave the pools out.
+        name: System name.
+
+    Returns:
+        `{"system", "metric", "value", "level"}` rows.
+    """
+    own = ~panel.is_pooled
+    horizon = actual.shape[2]
+    truth, quantiles, point = actual[:, own], rolled.quantiles[:, own], rolled.point[:, own]
+    level = SERIES_LEVEL.format(h=horizon)
+    rows = [
+        ("wape", wape(truth, point), level),
+        ("wape_of_median", wape(truth, quantiles[..., len(QUANTILES) // 2]), level),
+        ("bias_of_mean", float((rolled.mean[:, own] - truth).sum() / max(truth.sum(), 1.0)), level),
+        ("quantile_loss", quantile_loss(truth, quantiles), level),
+        ("coverage_80", coverage(truth, quantiles), level),
+        ("crossings", float(count_crossings(quantiles)), level),
+        ("crossings_before_repair", float(rolled.raw_crossings), level),
+    ]
+    rows += [
+        ("wape", wape(truth[..., k], point[..., k]), f"merchant x category x week, horizon {k + 1}")
+        for k in range(horizon)
+    ]
+    by_category, mean = _category_sums(actual, panel), _category_sums(rolled.mean, panel)
+    rows.append(("wape", wape(by_category, mean), CATEGORY_LEVEL.format(h=horizon)))
+    rows.append(("wape", wape(by_category.sum(axis=2), mean.sum(axis=2)), MONTH_LEVEL.format(h=horizon)))
+    return [
+        {"system": name, "metric": metric, "value": value, "level": where} for metric, value, where in rows
+    ]
+
+
+def with_ratios(rows: list[dict[str, Any]], horizon: int) -> list[dict[str, Any]]:
+    """Append each system's WAPE and quantile loss over those of `seasonal_naive`, at series level."""
+    level = SERIES_LEVEL.format(h=horizon)
+    extended = list(rows)
+    for metric in ("wape", "quantile_loss"):
+        at_level = {r["system"]: r["value"] for r in rows if r["metric"] == metric and r["level"] == level}
+        extended += [
+            {
+                "system": system,
+                "metric": f"{metric}_ratio_to_{REFERENCE}",
+                "value": value / at_level[REFERENCE] if at_level[REFERENCE] > 0 else float("nan"),
+                "level": level,
+            }
+            for system, value in at_level.items()
+        ]
+    return extended
+
+
+def _unit_wape(actual: FloatArray, point: FloatArray) -> UnitMetric:
+    """WAPE on drawn series, from each series' summed errors and units."""
+    errors = np.abs(actual - point).sum(axis=(0, 2))
+    units = actual.sum(axis=(0, 2))
+
+    def metric(drawn: IntArray) -> float:
+        total = float(units[drawn].sum())
+        return float(errors[drawn].sum()) / total if total > 0 else float("nan")
+
+    return metric
+
+
+def gate(
+    actual: FloatArray,
+    candidate: Rolled,
+    rules: Mapping[str, Rolled],
+    panel: Panel,
+    *,
+    champion: Rolled | None = None,
+    seed: int = 0,
+) -> GateDecision:
+    """Decide on one candidate: WAPE at series level, paired over series.
+
+    Each rule stands twice, with its own number and with its calibrated median, so that a model is not
+    promoted merely because a median has a lower WAPE than a mean.
+
+    Args:
+        actual: float64 (O, n, h).
+        candidate: The candidate's forecasts.
+        rules: The simple rules' forecasts.
+        panel: The panel; pools are not units.
+        champion: The standing champion's procedure on the same origins, if it differs.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The decision.
+    """
+    own = ~panel.is_pooled
+    truth = actual[:, own]
+    middle = len(QUANTILES) // 2
+    simple = {name: _unit_wape(truth, rolled.point[:, own]) for name, rolled in rules.items()}
+    simple |= {
+        name + MEDIAN_SUFFIX: _unit_wape(truth, rolled.quantiles[:, own][..., middle])
+        for name, rolled in rules.items()
+    }
+    return decide(
+        "wape",
+        int(own.sum()),
+        _unit_wape(truth, candidate.point[:, own]),
+        simple,
+        higher_is_better=False,
+        champion=None if champion is None else _unit_wape(truth, champion.point[:, own]),
+        seed=seed,
+    )
+
+
+def best_rule(actual: FloatArray, rules: Mapping[str, Rolled], panel: Panel) -> str:
+    """Name of the rule with the least quantile loss (ties: first by name): what serves without a model."""
+    own = ~panel.is_pooled
+    chosen = own if own.any() else ~own
+    losses = {name: quantile_loss(actual[:, chosen], r.quantiles[:, chosen]) for name, r in rules.items()}
+    return min(sorted(losses), key=lambda name: losses[name])

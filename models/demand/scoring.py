@@ -1,0 +1,81 @@
+"""Publish `demand_forecasts`: a promoted bundle's forecast, or the best simple rule's where there is none.
+
+Reads frames, returns a frame. Nothing is trained here; a rule's quantiles come from its own past errors.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from models.demand import bundle as bundles
+from models.demand import conformal
+from models.demand.backtest import actuals, plan_origins, roll_rules, rule_forecast
+from models.demand.baselines import RULES
+from models.demand.config import DemandConfig
+from models.demand.forecasts import Forecast, repaired
+from models.demand.leaderboard import best_rule
+from models.demand.pooling import FORECAST_SCHEMA, dispersion, publish, with_count_quantiles
+from models.demand.series import Panel, Weekly, build_panel, weekly_sales
+from models.errors import InsufficientDataError
+
+SHORT_HISTORY_RULE = "mean_4w"
+
+
+def forecast(
+    lines: pl.DataFrame,
+    promotions_weekly: pl.DataFrame,
+    as_of: datetime,
+    bundle: Path | None,
+    model_name: str,
+    *,
+    config: DemandConfig | None = None,
+) -> pl.DataFrame:
+    """Forecast every merchant's categories for the weeks after the last complete one.
+
+    Args:
+        lines: Columns of core.fct_order_lines.
+        promotions_weekly: Columns of int_promotions_weekly_category, future weeks included where planned.
+        as_of: Business time, with time zone.
+        bundle: Folder of a promoted candidate; None serves a simple rule.
+        model_name: With a bundle the name to publish. Without one the rule's name; any other name picks the
+            rule with the least quantile loss on the newest origins.
+        config: Settings of the simple rule; a bundle brings its own.
+
+    Returns:
+        `demand_forecasts` as in `PUBLISHED_TABLES`; zero rows when there is no complete week of sales.
+
+    Raises:
+        BundleError: The bundle is not readable.
+    """
+    loaded = None if bundle is None else bundles.read(bundle)
+    settings = loaded.config if loaded is not None else config or DemandConfig()
+    weekly = weekly_sales(lines, as_of, settings)
+    if not weekly.weeks:
+        return pl.DataFrame(schema=FORECAST_SCHEMA)
+    panel = build_panel(weekly, promotions_weekly, settings)
+    if loaded is not None:
+        raw = repaired(loaded.predict(panel, panel.n_weeks))
+        return publish(panel, conformal.apply(loaded.calibration, raw), model_name)
+    values, name = _by_rule(weekly, promotions_weekly, panel, model_name, settings)
+    return publish(panel, values, name)
+
+
+def _by_rule(
+    weekly: Weekly, promotions_weekly: pl.DataFrame, panel: Panel, wanted: str, config: DemandConfig
+) -> tuple[Forecast, str]:
+    """A simple rule's forecast with the quantiles of its past errors, and the rule's name."""
+    try:
+        origins = plan_origins(panel.n_weeks, config)
+    except InsufficientDataError:
+        name = wanted if wanted in RULES else SHORT_HISTORY_RULE
+        value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
+        return with_count_quantiles(value.mean, dispersion(panel)), name
+    past = build_panel(weekly, promotions_weekly, config, cut=origins.fit_cut)
+    rules = {wanted: RULES[wanted]} if wanted in RULES else RULES
+    rolled = roll_rules(past, origins, config.horizon, rules)
+    name = best_rule(actuals(past, origins.tested, config.horizon), rolled, past)
+    value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
+    return conformal.apply(rolled[name].calibration, value), name

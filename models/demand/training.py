@@ -1,0 +1,232 @@
+"""Train, measure and save the demand models: one backtest for all systems, one candidate a learned system.
+
+Stages are plain functions below; MLflow and the graph are other packages' work.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from models.contracts import Candidate
+from models.demand import bundle as bundles
+from models.demand import figures, leaderboard
+from models.demand.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
+from models.demand.config import LIGHTGBM, LSTM, DemandConfig, from_json
+from models.demand.forecasts import Forecast
+from models.demand.series import Panel, build_panel, weekly_sales
+from models.errors import InsufficientDataError
+
+FAMILY = "demand"
+MIN_WEEKS = 16
+HIDDEN_PLAN = " (plan not published)"
+AVERAGE = "average of both"
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A fitted system behind one shape: predict, save, and how many epochs a refit takes (LSTM)."""
+
+    predict: Callable[[Panel, int, bool], Forecast]
+    save: Callable[[Path], None]
+    epochs: int | None = None
+
+
+def _fit_lstm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
+    from models.demand import lstm_fit
+
+    with tempfile.TemporaryDirectory(prefix="muyun-lstm-") as work:
+        fitted = lstm_fit.fit(panel, cut, config, Path(work), epochs=epochs)
+    return _Fitted(
+        lambda p, origin, hide: lstm_fit.predict(fitted, p, origin, hide_plan=hide),
+        lambda folder: lstm_fit.save(fitted, folder),
+        fitted.best_epoch,
+    )
+
+
+def _fit_gbm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
+    from models.demand import gbm
+
+    fitted = gbm.fit(panel, cut, config)
+    return _Fitted(
+        lambda p, origin, hide: gbm.predict(fitted, p, origin, hide_plan=hide),
+        lambda folder: gbm.save(fitted, folder),
+    )
+
+
+_FIT: dict[str, Callable[[Panel, int, DemandConfig, int | None], _Fitted]] = {
+    LSTM: _fit_lstm,
+    LIGHTGBM: _fit_gbm,
+}
+
+
+def train(
+    lines: pl.DataFrame,
+    promotions_weekly: pl.DataFrame,
+    as_of: datetime,
+    bundle_dir: Path,
+    config: DemandConfig | None = None,
+    champion: Mapping[str, Any] | None = None,
+) -> list[Candidate]:
+    """Backtest all systems, put the learned ones before the gate, refit and save them.
+
+    Args:
+        lines: Columns of core.fct_order_lines.
+        promotions_weekly: Columns of int_promotions_weekly_category; may be empty.
+        as_of: Business time, with time zone.
+        bundle_dir: Folder that receives `demand_lstm/`, `demand_lightgbm/` and `fans.parquet`.
+        config: Settings.
+        champion: `Candidate.config` of the standing champion. Its procedure joins the backtest when it
+            differs from the candidate's (on today's panel, with its own model settings).
+
+    Returns:
+        Two candidates. The serving choice is first: promoted before refused, then least quantile loss;
+        `serving_choice` names it.
+
+    Raises:
+        InsufficientDataError: Too few weeks, or no series with enough signal; the simple rule should serve.
+    """
+    config = config or DemandConfig()
+    weekly = weekly_sales(lines, as_of, config)
+    n_weeks = len(weekly.weeks)
+    if n_weeks < MIN_WEEKS:
+        raise InsufficientDataError(
+            f"demand: {n_weeks} complete weeks of sales, at least {MIN_WEEKS} are needed to train; "
+            "the simple rule serves until then"
+        )
+    origins = plan_origins(n_weeks, config)
+    panel = build_panel(weekly, promotions_weekly, config, cut=origins.fit_cut)
+    if not (~panel.is_pooled).any():
+        raise InsufficientDataError(
+            f"demand: no category of a merchant sells {config.min_weekly_units} units a week with "
+            f"{config.min_merchant_lines} lines a merchant; the simple rule serves"
+        )
+    truth = actuals(panel, origins.tested, config.horizon)
+    rules = roll_rules(panel, origins, config.horizon)
+    fitted = {name: fit(panel, origins.fit_cut, config, None) for name, fit in _FIT.items()}
+    learned = {name: _roll(f, panel, origins, config) for name, f in fitted.items()}
+    extra = {
+        name + HIDDEN_PLAN: _roll(f, panel, origins, config, hide=True) for name, f in fitted.items()
+    } | {AVERAGE: _average(learned)}
+    rows = [
+        row
+        for name, rolled in (rules | learned | extra).items()
+        for row in leaderboard.scores(truth, rolled, panel, name)
+    ]
+    rows = leaderboard.with_ratios(rows, config.horizon)
+    standing = _standing(champion, learned, panel, origins, config)
+    decisions = {
+        name: leaderboard.gate(
+            truth,
+            rolled,
+            rules,
+            panel,
+            champion=None if standing is None or standing[0] == (name, config) else standing[1],
+            seed=config.seed,
+        )
+        for name, rolled in learned.items()
+    }
+    bundle_dir.mkdir(parents=True, exist_ok=True)
+    simple = leaderboard.best_rule(truth, rules, panel)
+    fans = figures.fans(panel, origins, learned | {simple: rules[simple]})
+    fans.write_parquet(bundle_dir / "fans.parquet")
+    final = build_panel(weekly, promotions_weekly, config)
+    candidates = []
+    for name, rolled in learned.items():
+        refit = _FIT[name](final, final.n_weeks, config, fitted[name].epochs)
+        folder = bundles.write(bundle_dir / name, name, config, rolled.calibration, refit.save)
+        candidates.append(
+            Candidate(
+                name=name,
+                family=FAMILY,
+                config={"system": name, "settings": config.as_json()},
+                decision=decisions[name],
+                metrics=_metrics(rows, name, panel, final, origins, config, fitted[name]),
+                leaderboard=rows,
+                bundle_dir=folder,
+                data_from=final.weeks[0],
+                data_to=final.weeks[final.n_weeks - 1],
+                input_rows=lines.height,
+                figures={
+                    "fans": figures.fan_figure(fans, name),
+                    "leaderboard": figures.leaderboard_figure(rows, config.horizon),
+                },
+            )
+        )
+    return sorted(candidates, key=lambda c: (not c.decision.promoted, c.metrics["quantile_loss"], c.name))
+
+
+def serving_choice(candidates: list[Candidate]) -> Candidate | None:
+    """The promoted candidate with the least quantile loss; None: a simple rule serves."""
+    promoted = [c for c in candidates if c.decision.promoted]
+    return min(promoted, key=lambda c: (c.metrics["quantile_loss"], c.name), default=None)
+
+
+def _roll(
+    fitted: _Fitted, panel: Panel, origins: Origins, config: DemandConfig, *, hide: bool = False
+) -> Rolled:
+    return roll(lambda o: fitted.predict(panel, o, hide), panel, origins, config.horizon, is_rule=False)
+
+
+def _average(learned: Mapping[str, Rolled]) -> Rolled:
+    """Equal weights of the learned systems' calibrated quantiles; evidence on the leaderboard only."""
+    parts = list(learned.values())
+    return Rolled(
+        point=np.mean([p.point for p in parts], axis=0),
+        mean=np.mean([p.mean for p in parts], axis=0),
+        quantiles=np.mean([p.quantiles for p in parts], axis=0),
+        raw_crossings=0,
+        calibration=parts[0].calibration,
+    )
+
+
+def _standing(
+    champion: Mapping[str, Any] | None,
+    learned: Mapping[str, Rolled],
+    panel: Panel,
+    origins: Origins,
+    config: DemandConfig,
+) -> tuple[tuple[str, DemandConfig], Rolled] | None:
+    """The standing champion's procedure on the same origins; reused when this backtest already ran it."""
+    if champion is None:
+        return None
+    name, settings = str(champion["system"]), from_json(champion["settings"])
+    if settings == config:
+        return (name, settings), learned[name]
+    with_its_models = DemandConfig(
+        **{**config.__dict__, "lstm": settings.lstm, "gbm": settings.gbm, "seed": settings.seed}
+    )
+    fitted = _FIT[name](panel, origins.fit_cut, with_its_models, None)
+    return (name, settings), _roll(fitted, panel, origins, config)
+
+
+def _metrics(
+    rows: list[dict[str, Any]],
+    name: str,
+    panel: Panel,
+    final: Panel,
+    origins: Origins,
+    config: DemandConfig,
+    fitted: _Fitted,
+) -> dict[str, float]:
+    """Flat metrics of one candidate: its series-level numbers and the size of the evidence."""
+    level = leaderboard.SERIES_LEVEL.format(h=config.horizon)
+    metrics = {r["metric"]: float(r["value"]) for r in rows if r["system"] == name and r["level"] == level}
+    own = ~panel.is_pooled
+    metrics |= {
+        "origins": float(len(origins.tested)),
+        "series_tested": float(own.sum()),
+        "units_share_of_own_series": float(panel.qty[own].sum() / max(float(panel.qty.sum()), 1.0)),
+        "series_served": float((~final.is_pooled).sum()),
+        "pooled_members_served": float(final.members.height),
+    }
+    if fitted.epochs is not None:
+        metrics["epochs"] = float(fitted.epochs)
+    return metrics

@@ -1,0 +1,70 @@
+"""Settings of the reorder rule. No logic beyond checking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SlowMoverReading = Literal["each_day", "window_sum"]
+
+
+@dataclass(frozen=True)
+class ReorderConfig:
+    """Settings of the reorder rule.
+
+    Attributes:
+        review_days: Days between two reviews; an order covers lead time plus this.
+        service_quantile: Order up to this quantile of the demand over lead time and review. 0.7 and not the
+            newsvendor ratio p/(p+h): unmet demand is lost and not backordered, so the ratio overstocks, and
+            the low end (0.5) starves fast movers; tune it per class in a closed loop where costs are known.
+        lead_time_cv: Spread of the lead time over its mean; offers carry only the mean.
+        share_weeks: Weeks whose sales split a merchant's category over its skus.
+        share_prior_units: Units of the platform-wide split that are mixed into a merchant's own.
+        assortment_weeks: A sku belongs to a merchant's assortment when it sold there within these weeks.
+        pack_qty: Units a pack where the offer has no `pack_qty` column.
+        primary_share: Least share of the primary supplier where there are backups.
+        backup_share: Largest share of all backups together.
+        slow_days: Days of the slow-mover alarm.
+        slow_share: Share of the safety stock that sales must stay below.
+        slow_reading: `each_day`: every single day lies below (as printed); `window_sum`: their sum does.
+        utc_offset_hours: Local time minus UTC; decides what "today" is.
+    """
+
+    review_days: int = 7
+    service_quantile: float = 0.7
+    lead_time_cv: float = 0.25
+    share_weeks: int = 8
+    share_prior_units: float = 8.0
+    assortment_weeks: int = 26
+    pack_qty: int = 1
+    primary_share: float = 0.6
+    backup_share: float = 0.3
+    slow_days: int = 7
+    slow_share: float = 0.2
+    slow_reading: SlowMoverReading = "each_day"
+    utc_offset_hours: int = -5
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ValueError: A setting is out of its range; the message names it.
+        """
+        if not 0 < self.service_quantile < 1:
+            raise ValueError(
+                f"reorder config: service_quantile must lie in (0, 1), got {self.service_quantile}"
+            )
+        if min(self.review_days, self.share_weeks, self.assortment_weeks, self.pack_qty, self.slow_days) < 1:
+            raise ValueError("reorder config: days, weeks and pack_qty must be at least 1")
+        if not (
+            self.backup_share >= 0 and self.primary_share > 0 and self.primary_share + self.backup_share <= 1
+        ):
+            raise ValueError(
+                "reorder config: primary_share and backup_share must be shares that sum to at most 1"
+            )
+        if self.lead_time_cv < 0 or self.share_prior_units < 0 or self.slow_share < 0:
+            raise ValueError(
+                "reorder config: lead_time_cv, share_prior_units and slow_share must not be negative"
+            )
+        if self.slow_reading not in ("each_day", "window_sum"):
+            raise ValueError(f"reorder config: unknown slow_reading {self.slow_reading!r}")

@@ -1,0 +1,221 @@
+"""Reorder suggestions for suppliers and the merchants' shares of them.
+
+Order up to a quantile of the demand over lead time and review, less what is on offer. Forecasting is not done
+here; forecasts arrive as `demand_forecasts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from models.replenishment.apportion import largest_remainder
+from models.replenishment.config import ReorderConfig
+from models.replenishment.disaggregate import (
+    merchant_sku_weeks,
+    sku_shares,
+    sku_weeks,
+    units_per_line_factor,
+)
+from models.replenishment.protection import demand_quantile, protection_demand
+from models.replenishment.slow_movers import slow_movers
+from models.replenishment.suppliers import ranked_offers, split_over_suppliers
+
+SUGGESTIONS_SCHEMA = pl.Schema(
+    {
+        "supplier_id": pl.String,
+        "sku_id": pl.String,
+        "on_hand_qty": pl.Int64,
+        "lead_time_days": pl.Int64,
+        "demand_mean_qty": pl.Float64,
+        "demand_p90_qty": pl.Float64,
+        "order_up_to_qty": pl.Int64,
+        "reorder_qty": pl.Int64,
+        "order_by_on": pl.Date,
+        "is_slow_mover": pl.Boolean,
+        "reason_code": pl.String,
+        "explanation": pl.String,
+    }
+)
+SHARES_SCHEMA = pl.Schema(
+    {
+        "merchant_id": pl.String,
+        "sku_id": pl.String,
+        "supplier_id": pl.String,
+        "expected_qty": pl.Float64,
+        "reorder_qty": pl.Int64,
+    }
+)
+DEFAULT_LEAD_DAYS = 7
+
+
+@dataclass(frozen=True)
+class ReorderResult:
+    """Both published tables of the reorder rule.
+
+    Attributes:
+        reorder_suggestions: As in `PUBLISHED_TABLES`; one row per offer of a sku with expected demand.
+        reorder_merchant_shares: As in `PUBLISHED_TABLES`; only shares above 0, summing to the suggestion.
+    """
+
+    reorder_suggestions: pl.DataFrame
+    reorder_merchant_shares: pl.DataFrame
+
+
+def reorder(
+    forecasts: pl.DataFrame,
+    lines: pl.DataFrame,
+    offers_current: pl.DataFrame,
+    listings: pl.DataFrame,
+    as_of: datetime,
+    config: ReorderConfig | None = None,
+) -> ReorderResult:
+    """Suggest how much of each sku its suppliers should bring in, and by when.
+
+    Args:
+        forecasts: Columns of `demand_forecasts`.
+        lines: Columns of core.fct_order_lines: split of categories over skus, and the newest days.
+        offers_current: supplier_id, sku_id, supply_price_cents, stock_qty, capacity_per_day, lead_time_days,
+            min_order_qty, valid_from, and optionally pack_qty.
+        listings: Columns of core.dim_listings; may be empty.
+        as_of: Business time, with time zone.
+        config: Settings.
+
+    Returns:
+        Suggestions and shares; both empty without offers or without forecasts.
+
+    Raises:
+        ValueError: `as_of` carries no time zone.
+    """
+    config = config or ReorderConfig()
+    if as_of.utcoffset() is None:
+        raise ValueError("reorder: as_of needs a time zone (UTC)")
+    if offers_current.height == 0 or forecasts.height == 0:
+        return ReorderResult(pl.DataFrame(schema=SUGGESTIONS_SCHEMA), pl.DataFrame(schema=SHARES_SCHEMA))
+    today = (as_of + timedelta(hours=config.utc_offset_hours)).date()
+    shares = sku_shares(lines, listings, today, config)
+    pairs = merchant_sku_weeks(forecasts, shares, units_per_line_factor(lines))
+    offers = ranked_offers(offers_current, config)
+    levels = _levels(forecasts, pairs, offers, today, config)
+    alarms = slow_movers(lines, levels.select("sku_id", "safety_stock_qty"), today, config)
+    orders = split_over_suppliers(
+        offers.join(levels.drop("lead_days"), on="sku_id", how="inner").with_columns(
+            need_qty=pl.max_horizontal(pl.col("order_up_to_qty") - pl.col("on_hand_total"), pl.lit(0))
+        ),
+        config,
+    ).join(alarms, on="sku_id", how="left")
+    suggestions = _suggestions(orders, today, config)
+    return ReorderResult(suggestions, _merchant_shares(orders, pairs))
+
+
+def _levels(
+    forecasts: pl.DataFrame, pairs: pl.DataFrame, offers: pl.DataFrame, today: date, config: ReorderConfig
+) -> pl.DataFrame:
+    """Order-up-to level, reorder point and safety stock of each sku that has an offer and demand."""
+    horizon = int(forecasts["horizon_weeks"].max())  # type: ignore[arg-type]
+    first_week = forecasts["week_start_on"].min()
+    elapsed = max(0, (today - first_week).days) if isinstance(first_week, date) else 0
+    sku, mean, variance = sku_weeks(pairs, horizon)
+    weekly = pl.DataFrame({"sku_id": sku, "row": np.arange(len(sku))}, schema_overrides={"sku_id": pl.String})
+    chosen = (
+        offers.group_by("sku_id")
+        .agg(
+            # The slowest supplier decides: an order may be split, and the last part must still arrive.
+            lead_days=pl.col("lead_time_days").max().fill_null(DEFAULT_LEAD_DAYS).cast(pl.Float64),
+            on_hand_total=pl.col("stock_qty").fill_null(0).clip(0).sum().cast(pl.Int64),
+        )
+        .join(weekly, on="sku_id", how="inner")
+        .sort("sku_id")
+    )
+    rows, lead = chosen["row"].to_numpy(), chosen["lead_days"].to_numpy()
+    mean, variance = mean[rows], variance[rows]
+    total, spread = protection_demand(mean, variance, lead, config.lead_time_cv, config.review_days, elapsed)
+    lead_mean, lead_spread = protection_demand(mean, variance, lead, config.lead_time_cv, 0, elapsed)
+    level = demand_quantile(total, spread, config.service_quantile)
+    daily = total / np.maximum(lead + config.review_days, 1.0)
+    point = demand_quantile(lead_mean, lead_spread, config.service_quantile)
+    spare = np.maximum(chosen["on_hand_total"].to_numpy() - point, 0.0)
+    days_left = np.floor(np.divide(spare, daily, out=np.full(len(daily), 3650.0), where=daily > 0))
+    return chosen.select("sku_id", "on_hand_total", "lead_days").with_columns(
+        demand_mean_qty=total,
+        demand_p90_qty=demand_quantile(total, spread, 0.9),
+        order_up_to_qty=level.astype(np.int64),
+        reorder_point_qty=point.astype(np.int64),
+        safety_stock_qty=np.maximum(level - total, 0.0),
+        days_left=np.minimum(days_left, 3650.0).astype(np.int64),
+    )
+
+
+def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl.DataFrame:
+    """Reason, date and explanation of each order."""
+    ordered = pl.col("reorder_qty") > 0
+    short = pl.col("shortfall_qty") > 0
+    reason = (
+        pl.when(ordered & short)
+        .then(pl.lit("reorder_capped_by_capacity"))
+        .when(ordered)
+        .then(pl.lit("below_order_up_to_level"))
+        .when(pl.col("need_qty") == 0)
+        .then(pl.lit("enough_stock"))
+        .when(pl.col("wanted_qty") == 0)
+        .then(pl.lit("covered_by_other_supplier"))
+        .otherwise(pl.lit("capacity_below_minimum_order"))
+    )
+    explanation = pl.struct(
+        service_quantile=pl.lit(config.service_quantile),
+        review_days=pl.lit(config.review_days),
+        safety_stock_qty=pl.col("safety_stock_qty").round(2),
+        reorder_point_qty="reorder_point_qty",
+        need_qty="need_qty",
+        is_primary=pl.col("place") == 0,
+        wanted_qty="wanted_qty",
+        min_order_qty="minimum",
+        pack_qty="pack",
+        capacity_qty="capacity",
+        open_share_qty="open_qty",
+        shortfall_qty="shortfall_qty",
+        is_stock_known=pl.col("stock_qty").is_not_null(),
+    ).struct.json_encode()
+    return (
+        orders.with_columns(
+            on_hand_qty=pl.col("stock_qty"),
+            order_by_on=pl.when(ordered).then(pl.lit(today) + pl.duration(days=pl.col("days_left"))),
+            reason_code=reason,
+            explanation=explanation,
+        )
+        .select([pl.col(name).cast(kind) for name, kind in SUGGESTIONS_SCHEMA.items()])
+        .sort("supplier_id", "sku_id")
+    )
+
+
+def _merchant_shares(orders: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Split each order over the merchants by their expected demand."""
+    placed = orders.filter(pl.col("reorder_qty") > 0).select(
+        "supplier_id",
+        "sku_id",
+        total_qty="reorder_qty",
+        supplier_part=pl.col("reorder_qty") / pl.col("reorder_qty").sum().over("sku_id"),
+        demand_mean_qty="demand_mean_qty",
+    )
+    weight = pairs.group_by("merchant_id", "sku_id").agg(weight=pl.col("mean").sum())
+    parts = (
+        weight.join(placed, on="sku_id", how="inner")
+        .with_columns(
+            expected_qty=pl.col("demand_mean_qty")
+            * pl.col("supplier_part")
+            * pl.col("weight")
+            / pl.col("weight").sum().over("supplier_id", "sku_id")
+        )
+        .sort("supplier_id", "sku_id", "merchant_id")
+    )
+    split = largest_remainder(
+        parts, ["supplier_id", "sku_id"], "weight", "total_qty", "merchant_id", "reorder_qty"
+    )
+    return (
+        split.filter(pl.col("reorder_qty") > 0)
+        .select([pl.col(name).cast(kind) for name, kind in SHARES_SCHEMA.items()])
+        .sort("merchant_id", "sku_id", "supplier_id")
+    )
