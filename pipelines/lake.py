@@ -308,7 +308,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         if _is_disk_full(error):
             raise LakeError(
                 f"the disk is full: {path} was not written and its former content is untouched; "
@@ -320,8 +320,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
             ) from error
         raise
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
+
+
+def _discard(temporary: Path) -> None:
+    if temporary.exists():
+        temporary.unlink()
 
 
 def _is_disk_full(error: Exception) -> bool:

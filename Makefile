@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine: make run, make test.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export MUYUN_HOME ?= $(CURDIR)/var
+export MUYUN_DATA = $(DATA)
+NAME ?= all
+
+.PHONY: help run ui test test-all check bench install rollback versions clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: $(STAMP) ## Run the main job on the embedded data, or on DATA=folder
+	@$(BIN)/python -m pipelines.cli run
+
+ui: $(STAMP) ## Start Dagster, MLflow, the API and the docs until Ctrl-C
+	@$(BIN)/python -m pipelines.cli ui
+
+test: $(STAMP) ## Every test that a release needs
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -q -m "not slow"
+
+test-all: $(STAMP) ## Also the heavy tests
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -q
+
+check: $(STAMP) ## Lint, format, docstrings, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy pipelines models feature_store serving
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(STAMP) ## Every benchmark, or NAME=<name>
+	@$(BIN)/python -m benchmarks $(NAME)
+
+rollback: $(STAMP) ## Serve the version before, or VERSION=<version>
+	@$(BIN)/python -m pipelines.cli rollback $(VERSION)
+
+versions: $(STAMP) ## List the published versions
+	@$(BIN)/python -m pipelines.cli versions
+
+install: $(STAMP) ## Only make the environment
+
+$(STAMP): requirements.lock pyproject.toml .ci/install
+	@PYTHON="$(PYTHON)" .ci/install $(VENV)
+	@touch $(STAMP)
+
+clean: ## Remove the run folder and the environment
+	rm -rf "$(MUYUN_HOME)" $(VENV)

@@ -1,0 +1,71 @@
+"""The `muyun` command: run, ui, versions, rollback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; every expected failure is one line that says what to do."""
+    parser = argparse.ArgumentParser(prog="muyun", description="Muyun: from feeds to published scores.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run the main job once: feeds, warehouse, models, publication, report")
+    commands.add_parser("ui", help="start Dagster, MLflow, the API and the docs until Ctrl-C")
+    commands.add_parser("versions", help="list the published versions")
+    back = commands.add_parser("rollback", help="make readers see an older published version")
+    back.add_argument("version", nargs="?", help="a version; the one before the current when left out")
+    options = parser.parse_args(arguments)
+
+    from pydantic import ValidationError
+
+    from pipelines.lake import LakeError
+    from pipelines.questions import ApiNotReadyError
+    from pipelines.run import Embedded, RunError
+    from pipelines.settings import Settings
+    from pipelines.sources.contract import SourceError
+    from pipelines.ui import PortsTakenError
+    from serving.errors import ServingError
+
+    try:
+        settings = Settings()
+        with Embedded():
+            return _dispatch(options, settings)
+    except ValidationError as error:
+        for item in error.errors():
+            print(f"error: MUYUN_{str(item['loc'][0]).upper()}: {item['msg']}", file=sys.stderr)
+    except (RunError, SourceError, LakeError, ServingError, PortsTakenError, ApiNotReadyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped; run it again to go on from the last finished step", file=sys.stderr)
+        return 130
+    return 1
+
+
+def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
+    from pipelines import run
+
+    if options.command == "run":
+        return run.main(settings)
+    run.prepare(settings)
+    if options.command == "ui":
+        from pipelines.ui import serve
+
+        return serve(settings)
+    from serving.db.connect import database_url
+    from serving.scores import loader
+    from serving.settings import Settings as ServingSettings
+
+    url = database_url(ServingSettings())
+    if options.command == "rollback":
+        print(f"serving {loader.rollback(url, options.version)}")
+        return 0
+    for version in loader.list_versions(url):
+        mark = "*" if version.is_current else " "
+        print(f"{mark} {version.version}  as of {version.as_of:%Y-%m-%d %H:%M}  {version.status}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,184 @@
+"""Jobs, schedules and sensors: what runs by itself, when, and what happens when it fails.
+
+Plain jobs and schedules: an operator can read when something runs. Retraining also runs when a gate refused
+or the tags drifted; new feed files start the ingest of the days they hold.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from pipelines.conventions import SINGLE_RUN_END_TAG, SINGLE_RUN_START_TAG
+from pipelines.partitions import daily_partitions
+from pipelines.platform import Platform
+from pipelines.settings import Settings
+
+_ALL = dg.AssetSelection.all()
+_RAW = dg.AssetSelection.key_prefixes("raw")
+_MODELS = dg.AssetSelection.key_prefixes("models")
+_WAREHOUSE = dg.AssetSelection.groups("warehouse")
+_FEATURES = dg.AssetSelection.key_prefixes("features")
+_PUBLISHED = dg.AssetSelection.key_prefixes("published")
+_SWITCH = dg.AssetSelection.assets(["published", "publication"])
+_PROFILES = dg.AssetSelection.assets(["published", "profiles"])
+_PRICES = dg.AssetSelection.assets(["published", "prices"])
+
+RETRAIN_AGAIN_AFTER = timedelta(days=1)
+"""A refused gate or drift asks for retraining at most this often."""
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Everything that runs without a person."""
+    platform = Platform(Settings())
+    days = daily_partitions(platform.settings.first_day, platform.fixed_now())
+    build = dg.define_asset_job(
+        "platform_build",
+        selection=_ALL,
+        partitions_def=days,
+        description="Everything, from feeds to the publication: what `make run` does.",
+    )
+    ingest = dg.define_asset_job(
+        "feeds_ingest",
+        selection=_RAW,
+        partitions_def=days,
+        description="Load the feeds of some days into the lake; started by new files.",
+    )
+    profiles = dg.define_asset_job(
+        "profile_refresh_15min",
+        selection=_FEATURES | _PROFILES | _SWITCH,
+        description="Recompute the tags and publish the profiles.",
+    )
+    prices = dg.define_asset_job(
+        "prices_hourly", selection=_PRICES | _SWITCH, description="Reprice every listing and publish."
+    )
+    nightly = dg.define_asset_job(
+        "publish_nightly",
+        selection=_WAREHOUSE | _FEATURES | _PUBLISHED,
+        description="Rebuild warehouse and features, score with the serving models, publish.",
+    )
+    retrain = dg.define_asset_job(
+        "models_retrain_weekly",
+        selection=_MODELS | _PUBLISHED,
+        description="Train every family, pass the gates, score, publish.",
+    )
+    return dg.Definitions(
+        jobs=[build, ingest, profiles, prices, nightly, retrain],
+        schedules=[
+            _schedule(profiles, "*/15 * * * *"),
+            _schedule(prices, "5 * * * *"),
+            _schedule(nightly, "30 2 * * *"),
+            _schedule(retrain, "0 4 * * 1"),
+        ],
+        sensors=[new_feed_files(ingest), retraining_wanted(retrain), run_failed],
+    )
+
+
+def _schedule(job: dg.JobDefinition, cron: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        execution_timezone="UTC",
+    )
+
+
+def new_feed_files(ingest: dg.JobDefinition) -> dg.SensorDefinition:
+    """Start the ingest when the content of the user's folder changed."""
+
+    @dg.sensor(
+        name="new_feed_files",
+        job=ingest,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Watches MUYUN_DATA and loads its days again when a file was added or changed.",
+    )
+    def sense(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        platform = Platform(Settings())
+        if platform.settings.embedded:
+            return dg.SkipReason("the embedded panel does not change; set MUYUN_DATA to watch a folder")
+        seen = platform.source.fingerprint()
+        if seen == context.cursor:
+            return dg.SkipReason("no file was added or changed")
+        days = daily_partitions(platform.settings.first_day, platform.fixed_now())
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=seen,
+                    tags={
+                        SINGLE_RUN_START_TAG: str(days.get_first_partition_key()),
+                        SINGLE_RUN_END_TAG: str(days.get_last_partition_key()),
+                    },
+                )
+            ],
+            cursor=seen,
+        )
+
+    return sense
+
+
+def retraining_wanted(retrain: dg.JobDefinition) -> dg.SensorDefinition:
+    """Ask for retraining when a gate refused on the last training or the tags drifted since."""
+
+    @dg.sensor(
+        name="retraining_wanted",
+        job=retrain,
+        minimum_interval_seconds=600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Drift of the core tags, or a refused gate, asks for retraining at most once a day.",
+    )
+    def sense(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        reasons = wanted_because(Platform(Settings()))
+        if not reasons:
+            return dg.SkipReason("no drift, and every gate passed")
+        last = datetime.fromtimestamp(float(context.cursor or 0), UTC)
+        now = datetime.now(UTC)
+        if now - last < RETRAIN_AGAIN_AFTER:
+            return dg.SkipReason(f"asked at {last.isoformat()}: {'; '.join(reasons)}")
+        context.update_cursor(str(now.timestamp()))
+        return dg.RunRequest(
+            run_key=f"retrain-{now:%Y%m%dT%H%M%S}", tags={"muyun/reason": "; ".join(reasons)[:200]}
+        )
+
+    return sense
+
+
+def wanted_because(platform: Platform) -> list[str]:
+    """Why the models should be trained again; empty when they need not."""
+    records = [platform.state.get(key) for key in ("features/consumer_tags", *_TRAINED)]
+    return [
+        f"{record.key}: {check.name} did not pass"
+        for record in records
+        if record is not None
+        for check in record.checks
+        if not check.passed and not check.is_error
+    ]
+
+
+_TRAINED = (
+    "models/recommendation/lanes",
+    "models/demand/forecasters",
+    "models/pricing/elasticities",
+    "models/lifecycle/churn_and_rebuy",
+)
+
+
+@dg.run_failure_sensor(
+    name="run_failed",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Appends each failed run, with its error, to alerts.jsonl in the run folder.",
+)
+def run_failed(context: dg.RunFailureSensorContext) -> None:
+    """Write a line an operator's alerting can watch."""
+    home = Settings().home
+    home.mkdir(parents=True, exist_ok=True)
+    line = {
+        "at": datetime.now(UTC).isoformat(),
+        "run_id": context.dagster_run.run_id,
+        "job": context.dagster_run.job_name,
+        "error": context.failure_event.message,
+    }
+    with (home / "alerts.jsonl").open("a") as handle:
+        handle.write(json.dumps(line) + "\n")

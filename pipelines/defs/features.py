@@ -1,0 +1,80 @@
+"""Features: the tag table of every consumer, checked against the registry."""
+
+from typing import Any
+
+import dagster as dg
+
+from pipelines import drift
+from pipelines.conventions import Group, Owner
+from pipelines.platform import Outcome, Platform
+from pipelines.state import CheckRecord
+
+CODE = ("feature_store", "pipelines/drift.py")
+
+
+@dg.asset(
+    key=["features", "consumer_tags"],
+    group_name=Group.FEATURES,
+    owners=[Owner.DATA_SCIENCE],
+    kinds={"duckdb", "parquet"},
+    deps=[dg.AssetKey(["warehouse", "published"])],
+    check_specs=[
+        dg.AssetCheckSpec(
+            "tags_stay_inside_their_registered_ranges",
+            asset=["features", "consumer_tags"],
+            blocking=True,
+            description="Every value fits the type, range and allowed values of the tag registry.",
+        ),
+        dg.AssetCheckSpec(
+            "tags_have_not_drifted_since_training",
+            asset=["features", "consumer_tags"],
+            description="Population stability index of the core tags against the last training, below 0.25.",
+        ),
+    ],
+)
+def consumer_tags(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+) -> dg.MaterializeResult:
+    """The tags of every consumer as of now, from the tag registry compiled to one scan a source.
+
+    Read by the lifecycle models, the profiles and the segment reports. One row per consumer.
+    """
+    return platform.step(
+        context,
+        lambda: _build(context, platform),
+        code=CODE,
+        settings={"utc_offset_hours": platform.settings.offset_hours},
+        outputs=[platform.lake.derived_path("features/consumer_tags")],
+    )
+
+
+def _build(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+    from feature_store.offline import build_tags, validate_tags
+
+    with platform.warehouse() as connection:
+        frame = build_tags(
+            connection, platform.as_of(context), utc_offset_hours=platform.settings.offset_hours
+        )
+    violations = validate_tags(frame)
+    platform.lake.put("features/consumer_tags", frame)
+    shift = drift.against_training(platform.lake, frame)
+    return Outcome(
+        rows=frame.height,
+        metadata={
+            "tags": len(frame.columns) - 1,
+            "filled_share": round(1 - sum(frame.null_count().row(0)) / max(1, frame.height * frame.width), 3),
+        },
+        checks=[
+            CheckRecord(
+                "tags_stay_inside_their_registered_ranges",
+                not violations,
+                {"violations": [f"{v.tag}: {v.rule} ({v.rows} rows)" for v in violations[:20]]},
+            ),
+            CheckRecord(
+                "tags_have_not_drifted_since_training",
+                shift.is_stable,
+                {"worst_tag": shift.worst_tag, "stability_index": shift.worst_index, "note": shift.note},
+                is_error=False,
+            ),
+        ],
+    )

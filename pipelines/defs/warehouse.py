@@ -1,0 +1,205 @@
+"""The warehouse: the dbt project as assets, and the published DuckDB file for analysts.
+
+The dbt step is the only writer of the build file. Readers get a copy by atomic rename, so that a failed or
+half-finished build never shows.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
+
+from pipelines.conventions import Group, Owner
+from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, project
+from pipelines.platform import Outcome, Platform, announce, as_metadata, materialize_result, report
+from pipelines.settings import Settings
+from pipelines.state import CheckRecord, StepRecord, measured
+
+_CODE = ("dbt_project",)
+_STEP = "warehouse/dbt_build"
+_WHOLE = "warehouse_holds_every_accepted_order_line"
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The dbt models and the published file."""
+    build = dbt_build_assets(project(Settings()))
+    return dg.Definitions(assets=[build, published_asset(build)])
+
+
+def dbt_build_assets(dbt_project: DbtProject) -> dg.AssetsDefinition:
+    """Every dbt model as an asset, every dbt test as an asset check, built in one step."""
+
+    @dbt_assets(
+        manifest=dbt_project.manifest_path,
+        project=dbt_project,
+        dagster_dbt_translator=WarehouseTranslator(),
+        name="dbt_build",
+        pool="warehouse",
+    )
+    def dbt_build(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+        """Build and test every dbt model in the private build file."""
+        yield from _build_unless_unchanged(context, platform, dbt_project)
+
+    return dbt_build
+
+
+def _build_unless_unchanged(
+    context: dg.AssetExecutionContext, platform: Platform, dbt_project: DbtProject
+) -> Iterator[Any]:
+    as_of = platform.as_of(context).isoformat()
+    mark = platform.mark(
+        context, code=_CODE, settings=dbt_environment(platform.settings, as_of), uses_clock=True
+    )
+    record = platform.state.get(_STEP)
+    if record is not None and record.fingerprint == mark and platform.settings.warehouse_build.exists():
+        report(_STEP, None, "unchanged")
+        yield from _reuse(context, record)
+        return
+    platform.state.forget(_STEP)
+    announce(_STEP)
+    platform.settings.warehouse_build.parent.mkdir(parents=True, exist_ok=True)
+    checks: list[dict[str, Any]] = []
+    with measured() as cost:
+        yield from _build(context, platform.settings, dbt_project, as_of, checks)
+    record = StepRecord(
+        key=_STEP,
+        fingerprint=mark,
+        version=mark,
+        metadata={"checks": checks},
+        checks=[],
+        wall_s=round(cost.wall_s, 2),
+        peak_rss_mb=round(cost.peak_rss_mb, 1),
+    )
+    for key in context.assets_def.keys:
+        platform.state.put(
+            StepRecord(key.to_user_string(), mark, mark, {}, [], record.wall_s, record.peak_rss_mb)
+        )
+    platform.state.put(record)
+    platform.journal(context.run.run_id, record)
+    report(_STEP, None, f"{len(checks)} checks, {cost.wall_s:.1f} s, {cost.peak_rss_mb:.0f} MB")
+
+
+def _build(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    dbt_project: DbtProject,
+    as_of: str,
+    checks: list[dict[str, Any]],
+) -> Iterator[Any]:
+    """Run `dbt build`, hand its events on, and remember the check outcomes."""
+    os.environ.update(dbt_environment(settings, as_of))
+    dbt = DbtCliResource(project_dir=dbt_project, profiles_dir=str(PROJECT_DIR))
+    run = dbt.cli(["--quiet", "build"], context=context, target_path=settings.dbt_target_dir / context.run_id)
+    for event in run.stream():
+        if isinstance(event, dg.AssetCheckResult):
+            checks.append(
+                {
+                    "asset": event.asset_key.to_user_string() if event.asset_key else "",
+                    "name": event.check_name,
+                    "passed": event.passed,
+                }
+            )
+        yield event
+    for artifact in ("manifest.json", "run_results.json"):
+        shutil.copy(run.target_path / artifact, settings.dbt_target_dir / artifact)
+    shutil.rmtree(run.target_path, ignore_errors=True)
+
+
+def _reuse(context: dg.AssetExecutionContext, record: StepRecord) -> Iterator[Any]:
+    """Report the last build again: nothing that it reads has changed."""
+    for check in record.metadata["checks"]:
+        yield dg.AssetCheckResult(
+            asset_key=dg.AssetKey(check["asset"].split("/")),
+            check_name=check["name"],
+            passed=check["passed"],
+            metadata=as_metadata({"reused": True}),
+        )
+    for key in context.selected_asset_keys:
+        yield materialize_result(
+            StepRecord(
+                key.to_user_string(),
+                record.fingerprint,
+                record.version,
+                {},
+                [],
+                record.wall_s,
+                record.peak_rss_mb,
+            ),
+            reused=True,
+        )
+
+
+def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset that hands the finished build to readers."""
+    marts = sorted(key for key in build.keys if key.path[0] == "marts")
+
+    @dg.asset(
+        key=["warehouse", "published"],
+        group_name=Group.WAREHOUSE,
+        owners=[Owner.ANALYTICS],
+        kinds={"duckdb"},
+        pool="warehouse",
+        deps=marts,
+        check_specs=[
+            dg.AssetCheckSpec(
+                _WHOLE,
+                asset=["warehouse", "published"],
+                blocking=True,
+                description="The fact table has exactly the accepted order lines.",
+            )
+        ],
+    )
+    def published(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.MaterializeResult:
+        """The warehouse file that analysts open read-only: every mart of the last good build.
+
+        Replaced by atomic rename; a reader that holds the old file keeps reading the old build. One row per
+        table.
+        """
+        return platform.step(
+            context,
+            lambda: _publish(platform),
+            code=("pipelines/defs/warehouse.py",),
+            outputs=[platform.settings.warehouse_file],
+        )
+
+    return published
+
+
+def _publish(platform: Platform) -> Outcome:
+    import duckdb
+    import polars as pl
+
+    settings = platform.settings
+    accepted = platform.lake.scan("order_lines").select(pl.len()).collect().item()
+    with duckdb.connect(str(settings.warehouse_build), read_only=True) as connection:
+        tables = connection.sql(
+            "select schema_name, table_name, estimated_size from duckdb_tables() order by 1, 2"
+        ).fetchall()
+        held = connection.sql("select count(*) from core.fct_order_lines").fetchone()
+    whole = held is not None and held[0] == accepted
+    if whole:
+        temporary = settings.warehouse_file.with_suffix(".tmp")
+        shutil.copyfile(settings.warehouse_build, temporary)
+        temporary.replace(settings.warehouse_file)
+    listing = "\n".join(f"| {schema} | {name} | {rows:,} |" for schema, name, rows in tables)
+    return Outcome(
+        rows=len(tables),
+        metadata={
+            "path": str(settings.warehouse_file),
+            "size_mb": round(settings.warehouse_build.stat().st_size / 2**20, 1),
+            "tables_md": f"| schema | table | rows |\n|---|---|---|\n{listing}",
+        },
+        checks=[
+            CheckRecord(
+                _WHOLE,
+                whole,
+                {"accepted": accepted, "in_warehouse": held[0] if held else 0},
+            )
+        ],
+    )

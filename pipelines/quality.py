@@ -1,0 +1,115 @@
+"""Great Expectations at the three boundaries: accepted feeds, features, published scores.
+
+Runs a suite on a pandas frame and keeps the Data Docs under the run folder. What a suite expects is data, in
+`suites`; which asset it guards is wiring, in `defs`. Imported lazily: the library takes seconds to import.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+import pandas as pd
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+from pipelines.suites import Expectation
+
+_DATASOURCE = "muyun"
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """Outcome of one suite.
+
+    Attributes:
+        passed: Whether every expectation held.
+        failures: One readable line an expectation that did not hold.
+        expectations: Number of expectations evaluated.
+        rows_seen: Rows of the frame that was judged.
+    """
+
+    passed: bool
+    failures: list[str]
+    expectations: int
+    rows_seen: int
+
+    def as_markdown(self) -> str:
+        """The outcome as the UI shows it."""
+        if self.passed:
+            return f"All {self.expectations} expectations hold on {self.rows_seen:,} rows."
+        return "\n".join(f"- {line}" for line in self.failures)
+
+
+class DataDocs:
+    """A Great Expectations project kept as files under one folder.
+
+    Args:
+        root: The folder; its `index_html` is the entry of the Data Docs.
+    """
+
+    def __init__(self, root: Path) -> None:
+        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        root.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._context = gx.get_context(mode="file", project_root_dir=str(root))
+        self._context.variables.progress_bars = {"globally": False}
+
+    @staticmethod
+    def index_html(root: Path) -> Path:
+        """Entry page of the Data Docs under a root."""
+        return root / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
+
+    def validate(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> SuiteResult:
+        """Run a suite on a frame, save it, and rebuild the Data Docs.
+
+        Args:
+            name: Suite name, e.g. `accepted_orders`.
+            frame: The rows to judge; a sample or aggregates where the table is large.
+            expectations: What must hold.
+
+        Returns:
+            The outcome with one line a failed expectation.
+        """
+        context = self._context
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            source = context.data_sources.add_or_update_pandas(_DATASOURCE)
+            batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("whole")
+            suite = context.suites.add_or_update(gx.ExpectationSuite(name=name))
+            for expectation in expectations:
+                suite.add_expectation_configuration(
+                    ExpectationConfiguration(type=expectation.type, kwargs=dict(expectation.arguments))
+                )
+            suite.save()
+            definition = context.validation_definitions.add_or_update(
+                gx.ValidationDefinition(name=name, data=batch, suite=suite)
+            )
+            checkpoint = context.checkpoints.add_or_update(
+                gx.Checkpoint(name=name, validation_definitions=[definition], actions=[])
+            )
+            outcome = checkpoint.run(batch_parameters={"dataframe": frame})
+            context.build_data_docs()
+        results = [item for run in outcome.run_results.values() for item in run.results]
+        failures = [_explain(item) for item in results if not item.success]
+        return SuiteResult(not failures, failures, len(results), len(frame))
+
+
+def _explain(item: Any) -> str:
+    config = item.expectation_config
+    arguments = {k: v for k, v in config.kwargs.items() if k != "batch_id"}
+    if item.exception_info and item.exception_info.get("raised_exception"):
+        return (
+            f"{config.type} {arguments}: could not be evaluated: {item.exception_info['exception_message']}"
+        )
+    found = item.result
+    if "observed_value" in found:
+        return f"{config.type} {arguments}: observed {found['observed_value']}"
+    share = found.get("unexpected_percent") or 0.0
+    sample = found.get("partial_unexpected_list", [])[:5]
+    return f"{config.type} {arguments}: {share:.2f}% of rows break it, e.g. {sample}"

@@ -1,0 +1,93 @@
+"""What the models read from the published warehouse, by name. One query a table; no Dagster, no rule.
+
+Every read is ordered by a complete key, so that equal content gives equal models.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+import polars as pl
+
+_LINES = """
+    select order_id, line_no, consumer_id, merchant_id, sku_id, supplier_id,
+           category_l1_id, category_l2_id, category_l3_id, placed_at, placed_on, week_start_on,
+           qty, list_price_cents, promo_discount_cents, coupon_discount_cents, net_paid_cents,
+           unit_price_cents, is_merchandise, is_on_display, is_on_mailer
+    from core.fct_order_lines
+"""
+
+
+def order_lines(
+    connection: duckdb.DuckDBPyConnection, *, merchandise_only: bool = True, since: datetime | None = None
+) -> pl.DataFrame:
+    """Order lines by time.
+
+    Args:
+        connection: The published warehouse.
+        merchandise_only: Leave out fuel and coupon lines, whose quantities are not units.
+        since: Only lines placed after this moment.
+    """
+    conditions = ["is_merchandise"] if merchandise_only else []
+    parameters = {}
+    if since is not None:
+        conditions.append("placed_at > $since")
+        parameters["since"] = since
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    return connection.execute(
+        f"{_LINES}{where} order by placed_at, order_id, line_no", parameters or None
+    ).pl()
+
+
+def weekly_promotions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Promoted skus of a category at a merchant by week."""
+    return connection.sql(
+        """
+        select category_l2_id, merchant_id, week_start_on, display_sku_count, mailer_sku_count
+        from intermediate.int_promotions_weekly_category
+        order by category_l2_id, merchant_id, week_start_on
+        """
+    ).pl()
+
+
+def current_offers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """The offer in force of each supplier and sku."""
+    return connection.sql("select * from core.dim_offers where is_current order by sku_id, supplier_id").pl()
+
+
+def current_listings(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Each merchant's listed skus."""
+    return connection.sql(
+        """
+        select merchant_id, sku_id, list_price_cents, pricing_mode, valid_from
+        from core.dim_listings where is_current and is_listed
+        order by merchant_id, sku_id
+        """
+    ).pl()
+
+
+def competitor_prices(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Observed competitor prices by time."""
+    return connection.sql(
+        """
+        select sku_id, competitor, observed_at, price_cents
+        from core.fct_competitor_prices order by observed_at, sku_id, competitor
+        """
+    ).pl()
+
+
+def consumers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every consumer with the home merchant and the consent for marketing."""
+    return connection.sql(
+        """
+        select consumer_id, merchant_id, registered_at, consent_marketing
+        from core.dim_consumers order by consumer_id
+        """
+    ).pl()
+
+
+def order_time_range(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None:
+    """Oldest and newest order (UTC); None without orders."""
+    found = connection.sql("select min(placed_at), max(placed_at) from core.fct_orders").fetchone()
+    return None if found is None or found[0] is None else (found[0], found[1])

@@ -1,0 +1,122 @@
+"""Settings: what an installation chooses. Read once by an entry point and handed on, never at import."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """Every setting, from `MUYUN_*` environment variables.
+
+    Attributes:
+        home: The one folder that a run writes to.
+        data: A user's folder of contract files; None means the embedded retail panel.
+        as_of: "Now" in business time; None means the newest order of the embedded panel, or the wall clock
+            for a user's own data.
+        first_day: First day of the daily partitions; older rows are quarantined with this name as remedy.
+        utc_offset_hours: Local time of the shops; None means -5 for the embedded panel and +8 otherwise.
+        currency: ISO code of the minor units in every `_cents` column; None means USD for the embedded panel
+            and CNY otherwise.
+        seed: Seed of the overlay and of every model.
+        executor: `in_process` for one machine, `multiprocess` for two steps at a time.
+        keep_versions: Publications kept for rollback.
+        dagster_port: Port of the Dagster UI (loopback).
+        mlflow_port: Port of the MLflow UI (loopback).
+        docs_port: Port of the dbt docs and Data Docs (loopback).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MUYUN_", extra="ignore")
+
+    home: Path = Path("var")
+    data: Path | None = None
+    as_of: datetime | None = None
+    first_day: date = date(2017, 1, 1)
+    utc_offset_hours: int | None = None
+    currency: str | None = None
+    seed: int = 20171231
+    executor: Literal["in_process", "multiprocess"] = "in_process"
+    keep_versions: int = 5
+    dagster_port: int = 3000
+    mlflow_port: int = 5000
+    docs_port: int = 8090
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("home", "data")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.absolute()
+
+    @field_validator("as_of")
+    @classmethod
+    def _utc(cls, value: datetime | None) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the embedded retail panel is the source."""
+        return self.data is None
+
+    @property
+    def offset_hours(self) -> int:
+        """Hours that local shop time is ahead of UTC."""
+        if self.utc_offset_hours is not None:
+            return self.utc_offset_hours
+        return -5 if self.embedded else 8
+
+    @property
+    def currency_code(self) -> str:
+        """ISO code of the configured currency."""
+        return self.currency or ("USD" if self.embedded else "CNY")
+
+    @property
+    def lake_dir(self) -> Path:
+        """Accepted rows, quarantine, derived tables, publications."""
+        return self.home / "lake"
+
+    @property
+    def warehouse_build(self) -> Path:
+        """The DuckDB file that dbt writes; nobody else opens it."""
+        return self.home / "warehouse" / "build.duckdb"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The published DuckDB file for readers; replaced by atomic rename."""
+        return self.home / "warehouse" / "muyun.duckdb"
+
+    @property
+    def state_dir(self) -> Path:
+        """What each step last did, so that unchanged work is not done twice."""
+        return self.home / "state"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        """The MLflow store."""
+        return self.home / "mlflow"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        """Compiled dbt artifacts and docs."""
+        return self.home / "dbt"
+
+    @property
+    def report_file(self) -> Path:
+        """The HTML report."""
+        return self.home / "report" / "index.html"
+
+    @property
+    def summary_file(self) -> Path:
+        """The machine-readable twin of the report."""
+        return self.home / "run_summary.json"

@@ -1,0 +1,183 @@
+"""What each step last did: its fingerprint, what it reported, what it cost.
+
+A step whose inputs, code and settings are unchanged is not done again; a step that was killed left no record
+and is done again. The record is written after the step's outputs, by atomic rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipelines.settings import REPOSITORY
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """Outcome of one asset check.
+
+    Attributes:
+        name: Check name, a sentence.
+        passed: The outcome.
+        metadata: JSON-able facts for the UI; keys that end in `_md` are Markdown.
+        is_error: False for a check that warns: the step's work stands although the check did not pass.
+    """
+
+    name: str
+    passed: bool
+    metadata: dict[str, Any] = field(default_factory=dict)
+    is_error: bool = True
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What a finished step left behind.
+
+    Attributes:
+        key: Asset key with slashes.
+        fingerprint: Hash of inputs, code and settings.
+        version: Data version of the output; equal versions mean equal content.
+        metadata: JSON-able facts for the UI; keys that end in `_md` are Markdown.
+        checks: Outcomes of the checks that the step made.
+        wall_s: Seconds the step took.
+        peak_rss_mb: Highest resident memory of the process and its children while it ran, MiB.
+    """
+
+    key: str
+    fingerprint: str
+    version: str
+    metadata: dict[str, Any]
+    checks: list[CheckRecord]
+    wall_s: float
+    peak_rss_mb: float
+
+
+class StateStore:
+    """Step records as one JSON file a key under a folder.
+
+    Args:
+        root: The folder; created on first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def get(self, key: str) -> StepRecord | None:
+        """The last record of a step; None when it never finished or the record cannot be read."""
+        path = self._path(key)
+        try:
+            raw = json.loads(path.read_text())
+            return StepRecord(**{**raw, "checks": [CheckRecord(**check) for check in raw["checks"]]})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            path.unlink(missing_ok=True)
+            return None
+
+    def put(self, record: StepRecord) -> None:
+        """Write a record whole or not at all."""
+        path = self._path(record.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(asdict(record), default=str))
+        temporary.replace(path)
+
+    def forget(self, key: str) -> None:
+        """Make the step run again next time."""
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._root / f"{key.replace('/', '__')}.json"
+
+
+def fingerprint(parts: Mapping[str, object]) -> str:
+    """A stable hash of named parts."""
+    return hashlib.blake2b(
+        json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16
+    ).hexdigest()
+
+
+def code_version(paths: Iterable[str]) -> str:
+    """Hash of the source files under repository paths, so that a changed rule runs again.
+
+    Args:
+        paths: Files or folders relative to the repository, e.g. `models/demand`.
+
+    Raises:
+        FileNotFoundError: A path does not exist: a typo would otherwise freeze a step for ever.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(paths):
+        path = REPOSITORY / name
+        if not path.exists():
+            raise FileNotFoundError(f"code path {name} does not exist in {REPOSITORY}")
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in _SOURCE)
+        for file in files:
+            digest.update(str(file.relative_to(REPOSITORY)).encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+_SOURCE = {".py", ".yaml", ".yml", ".sql"}
+
+
+def content_version(files: Iterable[Path]) -> str:
+    """Hash of the bytes of files, in the order of their names."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(files):
+        digest.update(file.name.encode())
+        with file.open("rb") as handle:
+            while chunk := handle.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+@dataclass
+class Cost:
+    """Seconds and peak memory of a measured block; filled when the block ends."""
+
+    wall_s: float = 0.0
+    peak_rss_mb: float = 0.0
+
+
+@contextmanager
+def measured(interval_s: float = 0.1) -> Iterator[Cost]:
+    """Measure a block: wall seconds, and the highest resident memory of this process and its children."""
+    cost, done = Cost(), threading.Event()
+    process = psutil.Process()
+
+    def sample() -> None:
+        while True:
+            cost.peak_rss_mb = max(cost.peak_rss_mb, _resident_mb(process))
+            if done.wait(interval_s):
+                return
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    started = time.monotonic()
+    sampler.start()
+    try:
+        yield cost
+    finally:
+        done.set()
+        sampler.join()
+        cost.wall_s = time.monotonic() - started
+
+
+def _resident_mb(process: psutil.Process) -> float:
+    total = process.memory_info().rss
+    for child in process.children(recursive=True):
+        try:
+            total += child.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 2**20
