@@ -188,4 +188,7 @@ def for_spark(tree: exp.Expression) -> exp.Expression:
     tree = tree.copy()
     for node in list(tree.find_all(exp.PercentileCont)):
         node.replace(exp.Anonymous(this="PERCENTILE", expressions=[node.this, node.expression]))
+    for call in tree.find_all(exp.Anonymous):
+        if call.name.upper() == "EPOCH_US":
+            call.set("this", "UNIX_MICROS")
     return tree

@@ -112,7 +112,6 @@ def population_at(con: duckdb.DuckDBPyConnection, registry: Registry, moment: da
 
 def run(con: duckdb.DuckDBPyConnection, query: CompiledTags, rows: pl.DataFrame) -> pl.DataFrame:
     """The statement over numbered entity rows: `row_id`, `consumer_id`, `as_of` (naive), tags."""
-    con.execute("SET TimeZone = 'UTC'")
     con.register(ENTITIES, rows)
     try:
         return con.execute(query.sql).pl().with_columns(pl.col("as_of").cast(_NAIVE))

@@ -1,0 +1,213 @@
+"""A tiny warehouse in memory: the core tables that tags read, filled from lists of dicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import polars as pl
+
+NOW = datetime(2017, 12, 1, 12, 0, tzinfo=UTC)
+OFFSET = -5.0
+_TIME = pl.Datetime("us", "UTC")
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "dim_consumers": {
+        "consumer_id": pl.String,
+        "registered_at": _TIME,
+        "birthday": pl.Date,
+        "gender": pl.String,
+        "household_size": pl.Int64,
+        "income_band": pl.String,
+        "consent_marketing": pl.Boolean,
+        "consent_profiling": pl.Boolean,
+        "received_at": _TIME,
+    },
+    "dim_products": {"sku_id": pl.String, "brand_id": pl.String},
+    "fct_orders": {
+        "order_id": pl.String,
+        "consumer_id": pl.String,
+        "merchant_id": pl.String,
+        "status": pl.String,
+        "placed_at": _TIME,
+        "net_paid_cents": pl.Int64,
+        "has_coupon": pl.Boolean,
+        "received_at": _TIME,
+    },
+    "fct_order_lines": {
+        "order_id": pl.String,
+        "consumer_id": pl.String,
+        "sku_id": pl.String,
+        "category_l1_id": pl.String,
+        "category_l2_id": pl.String,
+        "placed_at": _TIME,
+        "qty": pl.Int64,
+        "list_price_cents": pl.Int64,
+        "promo_discount_cents": pl.Int64,
+        "coupon_discount_cents": pl.Int64,
+        "net_paid_cents": pl.Int64,
+        "unit_price_cents": pl.Float64,
+        "supply_cost_cents": pl.Int64,
+        "is_merchandise": pl.Boolean,
+        "is_on_display": pl.Boolean,
+        "is_on_mailer": pl.Boolean,
+        "received_at": _TIME,
+    },
+    "fct_coupon_redemptions": {
+        "coupon_id": pl.String,
+        "order_id": pl.String,
+        "consumer_id": pl.String,
+        "redeemed_at": _TIME,
+        "received_at": _TIME,
+    },
+    "fct_events": {
+        "consumer_id": pl.String,
+        "session_id": pl.String,
+        "event_type": pl.String,
+        "sku_id": pl.String,
+        "occurred_at": _TIME,
+        "received_at": _TIME,
+    },
+    "fct_shipments": {
+        "shipment_id": pl.String,
+        "consumer_id": pl.String,
+        "delivered_at": _TIME,
+        "is_late": pl.Boolean,
+        "delivery_days": pl.Float64,
+        "received_at": _TIME,
+    },
+    "fct_after_sales": {
+        "case_id": pl.String,
+        "consumer_id": pl.String,
+        "kind": pl.String,
+        "opened_at": _TIME,
+        "resolved_at": _TIME,
+        "refund_cents": pl.Int64,
+        "received_at": _TIME,
+    },
+}
+
+TIME_COLUMNS = {
+    "dim_consumers": "registered_at",
+    "fct_orders": "placed_at",
+    "fct_order_lines": "placed_at",
+    "fct_coupon_redemptions": "redeemed_at",
+    "fct_events": "occurred_at",
+    "fct_shipments": "delivered_at",
+    "fct_after_sales": "opened_at",
+}
+
+
+def ago(days: float, now: datetime = NOW) -> datetime:
+    """A moment some days before `now`."""
+    return now - timedelta(days=days)
+
+
+@dataclass
+class World:
+    """Rows of every table; `order` and `line` fill in what a test does not care about."""
+
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in SCHEMAS})
+    next_id: int = 0
+
+    def add(self, table: str, **values: Any) -> None:
+        row = dict.fromkeys(SCHEMAS[table]) | values
+        if row.get("received_at") is None and table in TIME_COLUMNS:
+            row["received_at"] = row[TIME_COLUMNS[table]]
+        self.tables[table].append(row)
+
+    def consumer(self, consumer_id: str, at: datetime, **values: Any) -> None:
+        self.add("dim_consumers", consumer_id=consumer_id, registered_at=at, **values)
+
+    def product(self, sku_id: str, brand_id: str | None) -> None:
+        self.add("dim_products", sku_id=sku_id, brand_id=brand_id)
+
+    def order(
+        self,
+        consumer_id: str,
+        at: datetime,
+        lines: list[dict[str, Any]] | None = None,
+        *,
+        net: int | None = None,
+        merchant_id: str = "m1",
+        status: str = "completed",
+        received_at: datetime | None = None,
+    ) -> str:
+        """An order with lines (one plain line by default); the order's net is the sum of its lines'."""
+        self.next_id += 1
+        order_id = f"o{self.next_id:06d}"
+        built = [self._line(values) for values in (lines if lines is not None else [{"net_paid_cents": net or 0}])]
+        for line in built:
+            self.add(
+                "fct_order_lines",
+                order_id=order_id,
+                consumer_id=consumer_id,
+                placed_at=at,
+                received_at=received_at or at,
+                **line,
+            )
+        self.add(
+            "fct_orders",
+            order_id=order_id,
+            consumer_id=consumer_id,
+            merchant_id=merchant_id,
+            status=status,
+            placed_at=at,
+            net_paid_cents=sum(line["net_paid_cents"] for line in built) if net is None else net,
+            has_coupon=any(line["coupon_discount_cents"] > 0 for line in built),
+            received_at=received_at or at,
+        )
+        return order_id
+
+    @staticmethod
+    def _line(values: dict[str, Any]) -> dict[str, Any]:
+        line: dict[str, Any] = {
+            "sku_id": "sku",
+            "category_l1_id": "l1-a",
+            "category_l2_id": "l2-a/x",
+            "qty": 1,
+            "promo_discount_cents": 0,
+            "coupon_discount_cents": 0,
+            "net_paid_cents": 100,
+            "is_merchandise": True,
+            "is_on_display": False,
+            "is_on_mailer": False,
+        } | values
+        discounts = line["promo_discount_cents"] + line["coupon_discount_cents"]
+        line.setdefault("list_price_cents", line["net_paid_cents"] + discounts)
+        line["unit_price_cents"] = line["net_paid_cents"] / line["qty"]
+        return line
+
+    def up_to(self, moment: datetime) -> World:
+        """The same world with every row removed that happened or was received later."""
+        kept: dict[str, list[dict[str, Any]]] = {}
+        for name, rows in self.tables.items():
+            time = TIME_COLUMNS.get(name)
+            kept[name] = [r for r in rows if time is None or _known(r, time, moment)]
+        return World(kept, self.next_id)
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        return {
+            name: pl.DataFrame(rows, schema=SCHEMAS[name], orient="row") for name, rows in self.tables.items()
+        }
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        return connect(self.frames())
+
+
+def _known(row: dict[str, Any], time: str, moment: datetime) -> bool:
+    happened = row[time]
+    return happened is not None and happened <= moment and row["received_at"] <= moment
+
+
+def connect(frames: dict[str, pl.DataFrame]) -> duckdb.DuckDBPyConnection:
+    """A database with the schema `core` holding the frames."""
+    con = duckdb.connect()
+    con.execute("SET threads = 1; CREATE SCHEMA core")
+    for name, frame in frames.items():
+        con.register("incoming", frame)
+        con.execute(f"CREATE TABLE core.{name} AS SELECT * FROM incoming")
+        con.unregister("incoming")
+    return con
