@@ -27,12 +27,16 @@ from pathlib import Path
 
 import polars as pl
 
+from pipelines.sources.complete_journey_campaigns import (
+    UTC_OFFSET_HOURS,
+    coupon_redemptions,
+    coupons,
+    local_day,
+    touches,
+)
 from pipelines.sources.contract import INGEST_ORDER, SourceError
-from pipelines.sources.protocol import LINE_COLUMN, REFUSED_SCHEMA, Chunk
-from pipelines.sources.quarantine import row_json
+from pipelines.sources.protocol import LINE_COLUMN, Chunk
 
-UTC_OFFSET_HOURS = -5
-"""Local time of the shops; source weeks and campaign days are local."""
 FIRST_WEEK_ON = dt.date(2016, 12, 26)
 """Local Monday of source week 1."""
 
@@ -108,7 +112,7 @@ class CompleteJourney:
             "order_lines": self._order_lines,
             "coupons": self._coupons,
             "coupon_redemptions": self._coupon_redemptions,
-            "touches": self._touches,
+            "touches": lambda: touches(self._scan),
         }
         yield readers[table]()
 
@@ -174,7 +178,7 @@ class CompleteJourney:
             self._scan("transactions")
             .join(self._scan("products").select("product_id", "manufacturer_id"), on="product_id")
             .group_by("manufacturer_id")
-            .agg(joined_on=_local_day(pl.col("transaction_timestamp").min()))
+            .agg(joined_on=local_day(pl.col("transaction_timestamp").min()))
         )
         frame = (
             self._scan("products")
@@ -245,7 +249,7 @@ class CompleteJourney:
                 name="Store " + pl.col("store_id").cast(pl.String),
                 scene=pl.lit("general"),
                 region_code=pl.lit("unknown"),
-                joined_on=_local_day(pl.col("placed_at")),
+                joined_on=local_day(pl.col("placed_at")),
                 received_at=pl.col("placed_at"),
             )
         )
@@ -358,141 +362,23 @@ class CompleteJourney:
             )
             offset += length
 
-    def _campaign_households(self) -> pl.LazyFrame:
-        days = self._scan("campaign_descriptions").select(
-            "campaign_id",
-            "campaign_type",
-            starts_at=_midnight_of(pl.col("start_date")),
-            ends_at=_midnight_of(pl.col("end_date") + pl.duration(days=1)),
-        )
-        return (
-            self._scan("campaigns")
-            .with_row_index(LINE_COLUMN, offset=1)
-            .join(days, on="campaign_id", how="left", maintain_order="left")
-        )
-
-    def _touches(self) -> Chunk:
-        campaign = pl.col("campaign_id").cast(pl.String)
-        frame = (
-            self._campaign_households()
-            .select(
-                pl.col(LINE_COLUMN).cast(pl.Int64),
-                touch_id=pl.concat_str(pl.lit("c"), campaign, pl.lit("-"), "household_id"),
-                consumer_id=pl.col("household_id").cast(pl.String),
-                channel=pl.lit("mail"),
-                campaign=pl.concat_str(
-                    pl.lit("campaign-"), campaign, pl.lit("-"),
-                    pl.col("campaign_type").str.to_lowercase().str.replace_all(" ", "-", literal=True),
-                ),
-                occurred_at=pl.col("starts_at"),
-                received_at=pl.col("starts_at"),
-            )
-            .collect()
-        )  # fmt: skip
-        return Chunk(frame, "campaigns.parquet")
-
     def _coupons(self) -> Chunk:
-        covered = self._scan("coupons").select("campaign_id", "coupon_upc")
-        frame = (
-            self._campaign_households()
-            .join(covered.unique().sort("campaign_id", "coupon_upc"), on="campaign_id")
-            .select(
-                pl.col(LINE_COLUMN).cast(pl.Int64),
-                coupon_id=_coupon_id(),
-                consumer_id=pl.col("household_id").cast(pl.String),
-                kind=pl.col("campaign_type").str.to_lowercase().str.replace_all(" ", "-", literal=True),
-                starts_at=pl.col("starts_at"),
-                ends_at=pl.col("ends_at"),
-                received_at=pl.col("starts_at"),
-            )
-            .sort(LINE_COLUMN, "coupon_id")
-            .collect()
-        )
-        unique = pl.struct(pl.all()).n_unique()
-        rows = covered.select(pl.len(), unique.alias("unique")).collect().row(0)
-        self._notes["coupons"] = (
-            f"{rows[0]} coupon-product rows are {rows[1]} coupons of campaigns; each is granted to every "
-            f"household of its campaign, {frame.height} grants; face values are not observed; the "
-            f"products of a coupon have no contract table",
-        )
-        return Chunk(frame, "coupons.parquet")
+        chunk, note = coupons(self._scan)
+        self._notes["coupons"] = (note,)
+        return chunk
 
     def _coupon_redemptions(self) -> Chunk:
-        redemptions = self._scan("coupon_redemptions").with_row_index(LINE_COLUMN, offset=1).collect()
-        used = (
-            self._scan("transactions")
-            .filter((pl.col("coupon_disc") > 0) | (pl.col("coupon_match_disc") > 0))
-            .select(
-                "household_id", "basket_id", "product_id",
-                day=_local_day(pl.col("transaction_timestamp")),
-            )
-            .collect()
-        )  # fmt: skip
-        covered = self._scan("coupons").with_columns(is_covered=pl.lit(True)).unique().collect()
-        matched = (
-            redemptions.with_columns(day=pl.col("redemption_date").dt.date())
-            .join(used, on=["household_id", "day"], how="inner")
-            .join(covered, on=["coupon_upc", "product_id", "campaign_id"], how="left")
-            .sort(
-                pl.col(LINE_COLUMN),
-                pl.col("is_covered").fill_null(False),
-                "basket_id",
-                descending=[False, True, False],
-            )
-            .group_by(LINE_COLUMN, maintain_order=True)
-            .agg(pl.col("basket_id").first())
-            .join(self._baskets.select("basket_id", "placed_at"), on="basket_id", how="left")
-        )
-        rows = redemptions.join(matched, on=LINE_COLUMN, how="left", maintain_order="left")
-        frame = rows.filter(pl.col("basket_id").is_not_null()).select(
-            pl.col(LINE_COLUMN).cast(pl.Int64),
-            coupon_id=_coupon_id(),
-            order_id=pl.col("basket_id").cast(pl.String),
-            redeemed_at=pl.col("placed_at"),
-            received_at=pl.col("placed_at"),
-        )
-        lost = rows.filter(pl.col("basket_id").is_null())
-        refused = pl.DataFrame(
-            {
-                "line": lost[LINE_COLUMN].cast(pl.Int64),
-                "column": pl.Series(["order_id"] * lost.height, dtype=pl.String),
-                "value": lost["redemption_date"].dt.date().cast(pl.String),
-                "reason": pl.Series(
-                    ["no order of this household used a coupon on this local day"] * lost.height,
-                    dtype=pl.String,
-                ),
-                "row_json": row_json(
-                    lost.select("household_id", "coupon_upc", "campaign_id", "redemption_date")
-                ),
-            },
-            schema=REFUSED_SCHEMA,
-        )
-        self._notes["coupon_redemptions"] = (
-            "the source names a day, not a basket: a redemption belongs to the household's basket of that "
-            "local day that used a coupon, first one with a product the coupon covers, then the lowest "
-            "basket id",
-        )
-        return Chunk(frame, "coupon_redemptions.parquet", refused=refused)
-
-
-def _coupon_id() -> pl.Expr:
-    return pl.concat_str("campaign_id", pl.lit("-"), "coupon_upc", pl.lit("-"), "household_id")
+        chunk, note = coupon_redemptions(self._scan, self._baskets)
+        self._notes["coupon_redemptions"] = (note,)
+        return chunk
 
 
 def _cents(column: str) -> pl.Expr:
     return (pl.col(column) * 100).round().cast(pl.Int64)
 
 
-def _local_day(time: pl.Expr) -> pl.Expr:
-    return (time + pl.duration(hours=UTC_OFFSET_HOURS)).dt.date()
-
-
 def _local_midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC) - dt.timedelta(hours=UTC_OFFSET_HOURS)
-
-
-def _midnight_of(day: pl.Expr) -> pl.Expr:
-    return (day.cast(pl.Datetime("us")) - pl.duration(hours=UTC_OFFSET_HOURS)).dt.replace_time_zone("UTC")
 
 
 def _slug(column: str) -> pl.Expr:

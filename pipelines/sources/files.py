@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pipelines.sources.contract import INGEST_ORDER, TABLES, SourceError, contract_table
 from pipelines.sources.parsing import parse_column
-from pipelines.sources.protocol import Chunk
+from pipelines.sources.protocol import LINE_COLUMN, Chunk
 from pipelines.sources.schemas import EARLIEST_AT
 from pipelines.sources.text_lines import read_csv, read_json_lines
 
@@ -284,8 +284,9 @@ def _read_parquet(path: Path, name: str) -> Iterator[Chunk]:
 
 def _check_header(table: str, chunk: Chunk, name: str) -> None:
     columns = contract_table(table).columns
-    if chunk.frame.width and not set(chunk.frame.columns) & set(columns):
+    given = [column for column in chunk.frame.columns if column != LINE_COLUMN]
+    if given and not set(given) & set(columns):
         raise SourceError(
-            f"{name} has no column of the table '{table}' (its first is {chunk.frame.columns[0]!r}); "
+            f"{name} has no column of the table '{table}' (its first is {given[0]!r}); "
             f"the first line must name the columns, separated by commas: {', '.join(columns[:-1])}"
         )
