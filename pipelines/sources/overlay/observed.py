@@ -7,7 +7,7 @@ Every view is sorted by a complete key, so the row order of the input never reac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -44,6 +44,8 @@ class ObservedTables:
     merchants: pl.DataFrame
     suppliers: pl.DataFrame
     categories: pl.DataFrame
+    # The last cut: the tables of one run share it, and with it the views that are costly to build.
+    _cuts: dict[datetime, ObservedTables | None] = field(default_factory=dict, init=False, repr=False)
 
     def until(self, as_of: datetime) -> ObservedTables:
         """Return the part that overlay rows may hang on: orders placed by `as_of`, the latest ones.
@@ -54,6 +56,13 @@ class ObservedTables:
         Returns:
             `self` when nothing is cut (its cached views are kept), else a narrower copy.
         """
+        if as_of not in self._cuts:
+            self._cuts.clear()
+            self._cuts[as_of] = self._cut(as_of)
+        return self._cuts[as_of] or self
+
+    def _cut(self, as_of: datetime) -> ObservedTables | None:
+        """Return the narrower copy, or None when nothing is cut."""
         orders = self.orders.filter(pl.col("placed_at") <= as_of)
         if orders.height > MAX_ORDERS:
             orders = orders.sort("placed_at", "order_id").tail(MAX_ORDERS)
@@ -67,7 +76,7 @@ class ObservedTables:
                 .drop("n")
             )
         if orders.height == self.orders.height:
-            return self
+            return None
         lines = self.order_lines.join(orders.select("order_id"), on="order_id", how="semi")
         return replace(self, orders=orders, order_lines=lines)
 

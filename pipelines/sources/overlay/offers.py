@@ -25,8 +25,8 @@ from pipelines.sources.overlay.draws import (
 from pipelines.sources.overlay.stock import StockPlan, stock_plan
 from pipelines.sources.overlay.truths import offered_skus, regions
 
-_MIDDLE_RANK = 19_000
-"""Skus up to this rank have two versions; beyond it one (a quarter of the offers for 2 % of the lines)."""
+_MIDDLE_RANK = 25_000
+"""Skus without movements up to this rank have two versions, beyond it one: they hardly sell."""
 
 
 def offers(context: Context) -> pl.DataFrame:

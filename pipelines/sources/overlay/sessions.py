@@ -62,7 +62,9 @@ def sessions(context: Context, ordered: Ints, rng: np.random.Generator) -> Sessi
     share = context.truths.order_session_share
     wanted = int(rng.negative_binomial(len(ordered), share)) if len(ordered) else 0
     # Some would begin after as_of and are not made: draw more, keep the wanted number.
-    anchor = rng.integers(0, max(len(placed), 1), int(wanted * 1.2) + 10)
+    # An order without goods (fuel alone) leaves nothing to browse: it is followed by no visit.
+    with_goods = context.observed.coded_lines["order_row"].unique().sort().to_numpy()
+    anchor = with_goods[rng.integers(0, max(len(with_goods), 1), int(wanted * 1.2) + 10)]
     start = placed[anchor] + HOUR + (rng.exponential(4.0, len(anchor)) * DAY).astype(np.int64)
     keep = np.nonzero(start + 2 * HOUR <= context.end)[0][:wanted]
     n = len(ordered) + len(keep)

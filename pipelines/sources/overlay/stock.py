@@ -82,8 +82,8 @@ def calendar(context: Context) -> tuple[int, int, int]:
 def stock_plan(context: Context) -> StockPlan:
     """Simulate weekly review: order up to a cover of the trailing mean demand; observed sales are always met.
 
-    Where the policy would run dry, the delivery covers the week's observed sales, because those units did leave
-    the shelf, and half the target: only the planted stock-outs, whose target is 0, end a week empty.
+    Where the policy would run dry, the delivery covers the week's observed sales, because those units did
+    leave the shelf, and half the target: only the planted stock-outs, whose target is 0, end a week empty.
     """
     first, weeks, report = calendar(context)
     weeks = max(weeks, report + 1)

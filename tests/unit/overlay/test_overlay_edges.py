@@ -99,7 +99,10 @@ def test_as_of_at_the_last_order_keeps_it() -> None:
     last = full.orders["placed_at"].max()
     assert isinstance(last, datetime)
     assert full.until(last) is full
-    assert full.until(last - timedelta(seconds=1)).orders.height < full.orders.height
+    before = last - timedelta(seconds=1)
+    assert full.until(before).orders.height < full.orders.height
+    assert full.until(before) is full.until(before)
+    assert full.until(last) is full
 
 
 @settings(max_examples=12, deadline=None)

@@ -193,7 +193,7 @@ def test_cases_hang_on_their_line(observed: ObservedTables, overlay: Tables) -> 
 
 
 def test_stock_in_offers_is_the_sum_of_movements(observed: ObservedTables) -> None:
-    # Six days after the last report every movement before it has arrived: late rows are at most two days late.
+    # Six days after the last report every movement before it has arrived: late rows come within two days.
     offers, moves = (
         generate(table, observed, seed=11, as_of=AS_OF + days(4), utc_offset_hours=OFFSET)
         for table in ("offers", "inventory_movements")

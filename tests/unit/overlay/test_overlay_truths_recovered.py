@@ -13,9 +13,9 @@ from math import log, sqrt
 import numpy as np
 import polars as pl
 import pytest
-from overlay_panel import AS_OF, days
+from overlay_panel import AS_OF, OFFSET, days, panel
 
-from pipelines.sources.overlay import ObservedTables, PlantedTruths
+from pipelines.sources.overlay import ObservedTables, PlantedTruths, generate, planted_truths
 
 Tables = dict[str, pl.DataFrame]
 
@@ -74,6 +74,23 @@ def test_case_rate_by_sku_and_supplier(
     with_case = lines.join(overlay["after_sales"], on=["order_id", "line_no"], how="semi")
     rate = truths.case_rate_prone if is_prone else truths.case_rate_base
     assert_share(with_case.height, lines.height, rate * truths.case_factor_by_group[group])
+
+
+def test_base_case_rate_pooled_over_groups(
+    observed: ObservedTables, overlay: Tables, truths: PlantedTruths
+) -> None:
+    # One group holds too few cases to tell 0.009 from 0.011; weighted by their factors all of them do.
+    old = observed.orders.filter(pl.col("placed_at") < AS_OF - days(40)).select("order_id")
+    lines = (
+        observed.order_lines.join(old, on="order_id")
+        .join(group_of(truths), on="supplier_id")
+        .filter(~pl.col("sku_id").is_in(list(truths.complaint_prone_skus)))
+    )
+    cases = lines.join(overlay["after_sales"], on=["order_id", "line_no"], how="semi").height
+    exposure = sum(truths.case_factor_by_group[group] for group in lines["group"].to_list())
+    # Cases are nearly Poisson: the error of the rate is sqrt(cases) / exposure.
+    assert abs(cases / exposure - truths.case_rate_base) <= 4 * sqrt(cases) / exposure
+    assert 4 * sqrt(cases) / exposure < 0.25 * truths.case_rate_base, "too few cases to tell a wrong rate"
 
 
 def test_prone_skus_stand_out(observed: ObservedTables, overlay: Tables, truths: PlantedTruths) -> None:
@@ -152,6 +169,9 @@ def test_margins_by_department(observed: ObservedTables, overlay: Tables, truths
     for department, planted in truths.margin_mean_by_department.items():
         margins = latest.filter(pl.col("department") == department)["margin"].to_numpy()
         assert abs(margins.mean() - planted) <= 4 * truths.margin_sd / sqrt(len(margins))
+    within = latest.select(pl.col("margin") - pl.col("margin").mean().over("department"))["margin"].to_numpy()
+    # A standard normal clipped at two has standard deviation 0.9594.
+    assert within.std() == pytest.approx(0.9594 * truths.margin_sd, rel=4 / sqrt(2 * len(within)))
 
 
 def test_loss_makers_and_only_they_cost_more_than_the_shelf_price(
@@ -284,16 +304,19 @@ def test_slow_movers(observed: ObservedTables, overlay: Tables, truths: PlantedT
     assert len(set(buried) - planted) <= 0.02 * cover.height
 
 
-def test_message_responses(overlay: Tables, truths: PlantedTruths) -> None:
+def test_message_responses() -> None:
+    # Many consumers with few orders each: thousands of gaps and campaign rounds.
+    observed = panel(orders=12_000, consumers=4_000)
+    truths = planted_truths(11, observed)
+    messages = generate("messages", observed, seed=11, as_of=AS_OF, utc_offset_hours=OFFSET)
     # Rows of the last days have not all arrived: a click takes two days to settle.
-    sent = overlay["messages"].filter(pl.col("sent_at") < AS_OF - days(6))
+    sent = messages.filter(pl.col("sent_at") < AS_OF - days(6))
     clicked = pl.col("outcome").is_in(["clicked", "converted"])
-    for journey, share in (
-        ("wake_up", truths.winback_response_share),
-        ("campaign", truths.campaign_response_share),
-    ):
+    planted = {"wake_up": truths.winback_response_share, "campaign": truths.campaign_response_share}
+    for journey, share in planted.items():
         ours = sent.filter(pl.col("journey") == journey)
-        assert_share(ours.filter(clicked).height, ours.height, share)
+        assert_share(ours.filter(clicked).height, ours.height, share, at_least=4_000)
+    # An opted-out consumer gets nothing more, which leaves the share among messages sent as planted.
     assert_share(sent.filter(pl.col("outcome") == "opted_out").height, sent.height, truths.opt_out_share)
 
 
