@@ -1,0 +1,103 @@
+with sku_weeks as (
+
+    select
+        sku_id,
+        merchant_id,
+        qty,
+        net_paid_cents,
+        case
+            when is_on_display and is_on_mailer then 'display_and_mailer'
+            when is_on_display then 'display'
+            when is_on_mailer then 'mailer'
+            else 'none'
+        end as placement
+    from {{ ref('int_sku_week') }}
+
+),
+
+products as (
+
+    select * from {{ ref('dim_products') }}
+
+),
+
+-- What the sku sells in a week without a placement, merchant by merchant, so that big shops are compared with themselves.
+baselines as (
+
+    select
+        sku_id,
+        merchant_id,
+        count(*) as unpromoted_week_count,
+        avg(qty) as mean_qty,
+        avg(net_paid_cents) as mean_net_paid_cents
+    from sku_weeks
+    where placement = 'none'
+    group by
+        sku_id,
+        merchant_id
+
+),
+
+promoted as (
+
+    select
+        sku_id,
+        merchant_id,
+        placement,
+        count(*) as promoted_week_count,
+        sum(qty) as qty,
+        sum(net_paid_cents) as net_paid_cents
+    from sku_weeks
+    where placement <> 'none'
+    group by
+        sku_id,
+        merchant_id,
+        placement
+
+),
+
+compared as (
+
+    select
+        promoted.sku_id,
+        promoted.placement,
+        count(*) as merchant_count,
+        cast(sum(promoted.promoted_week_count) as bigint) as promoted_week_count,
+        cast(sum(baselines.unpromoted_week_count) as bigint) as unpromoted_week_count,
+        cast(sum(promoted.qty) as bigint) as promoted_qty,
+        cast(sum(promoted.promoted_week_count * baselines.mean_qty) as double) as baseline_qty,
+        cast(sum(promoted.net_paid_cents) as bigint) as promoted_net_paid_cents,
+        cast(
+            sum(promoted.promoted_week_count * baselines.mean_net_paid_cents) as double
+        ) as baseline_net_paid_cents
+    from promoted
+    inner join baselines
+        on promoted.sku_id = baselines.sku_id
+        and promoted.merchant_id = baselines.merchant_id
+    group by
+        promoted.sku_id,
+        promoted.placement
+
+),
+
+final as (
+
+    select
+        compared.sku_id,
+        compared.placement,
+        products.category_l2_id,
+        compared.merchant_count,
+        compared.promoted_week_count,
+        compared.unpromoted_week_count,
+        compared.promoted_qty,
+        compared.baseline_qty,
+        {{ ratio('compared.promoted_qty', 'compared.baseline_qty') }} as qty_ratio,
+        compared.promoted_net_paid_cents,
+        compared.baseline_net_paid_cents,
+        {{ ratio('compared.promoted_net_paid_cents', 'compared.baseline_net_paid_cents') }} as net_paid_ratio
+    from compared
+    left join products on compared.sku_id = products.sku_id
+
+)
+
+select * from final
