@@ -11,17 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from models.errors import InsufficientDataError
 from models.pricing.changes import Changes, FloatArray, IntArray
 from models.pricing.config import ElasticityConfig
+from models.pricing.pooled import (
+    OWN_SHARE,
+    BoolArray,
+    PooledFit,
+    controls,
+    fit_pooled,
+    second_week_share,
+    sums,
+    week_means,
+)
 
-BoolArray = npt.NDArray[np.bool_]
-
-_LARGEST_LOGIT = 30.0
 _SMALLEST_PASS_THROUGH = 0.2
-_CONVERGED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -73,86 +78,6 @@ class ElasticityModel:
         return np.minimum(level.mean, self.max_elasticity)
 
 
-@dataclass(frozen=True)
-class PooledFit:
-    """The fit with one slope for everything.
-
-    Attributes:
-        slopes: float64 (3,): log price (0 when left out), display, mailer.
-        week_effect: float64 (n_weeks,), 0 for weeks without rows.
-        overdispersion: rho of the working variance.
-    """
-
-    slopes: FloatArray
-    week_effect: FloatArray
-    overdispersion: float
-
-
-def second_week_share(logit: FloatArray) -> FloatArray:
-    """Share of the units of two weeks that falls into the second, from the log change of quantity."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -_LARGEST_LOGIT, _LARGEST_LOGIT))))
-
-
-def controls(changes: Changes) -> FloatArray:
-    """Design matrix float64 (n, 3): log price, display, mailer."""
-    return np.column_stack([changes.log_price, changes.display, changes.mailer])
-
-
-def fit_pooled(
-    changes: Changes,
-    rows: BoolArray,
-    steps: int,
-    *,
-    with_price: bool = True,
-    start: PooledFit | None = None,
-) -> PooledFit:
-    """Fit one price slope, display, mailer and week effects by Newton steps.
-
-    Args:
-        changes: All changes.
-        rows: bool (n,), the rows to learn from.
-        steps: Largest number of Newton steps.
-        with_price: False leaves price out (the rule "no response").
-        start: A fit to start from.
-
-    Returns:
-        The fit. Columns without variation get slope 0.
-    """
-    first_column = 0 if with_price else 1
-    design = controls(changes)[rows, first_column:]
-    week = changes.week[rows]
-    units = (changes.before_qty + changes.after_qty)[rows]
-    after = changes.after_qty[rows]
-    slopes = np.zeros(3)
-    week_effect = np.zeros(changes.n_weeks)
-    rho = 0.0
-    if start is not None:
-        slopes, week_effect, rho = start.slopes.copy(), start.week_effect.copy(), start.overdispersion
-        slopes[:first_column] = 0.0
-    for _ in range(steps):
-        share = second_week_share(design @ slopes[first_column:] + week_effect[week])
-        binomial = units * share * (1.0 - share)
-        weight = 1.0 / (1.0 + rho * (units - 1.0))
-        score, information = weight * (after - units * share), weight * binomial
-        week_information = _sums(week, information, changes.n_weeks)
-        # Week effects have a diagonal information matrix, so they are eliminated rather than solved for.
-        week_mean = _week_means(design, information, week, week_information)
-        centred = design - week_mean[week]
-        matrix = (centred * information[:, None]).T @ centred
-        step = np.linalg.lstsq(matrix, centred.T @ score, rcond=1e-10)[0]
-        slopes[first_column:] += step
-        converged = bool(np.abs(step).max() < _CONVERGED)
-        known = week_information > 0
-        shift = _sums(week, score, changes.n_weeks) / np.where(known, week_information, 1.0)
-        week_effect += np.where(known, shift - week_mean @ step, 0.0)
-        many = units > 1
-        excess = float(((after - units * share)[many] ** 2 / np.maximum(binomial[many], 1e-12) - 1.0).sum())
-        rho = float(np.clip(excess / max(float((units[many] - 1.0).sum()), 1.0), 0.0, 1.0))
-        if converged:
-            break
-    return PooledFit(slopes, week_effect, rho)
-
-
 def fit(
     changes: Changes, config: ElasticityConfig, rows: BoolArray | None = None, start: PooledFit | None = None
 ) -> tuple[ElasticityModel, PooledFit]:
@@ -182,81 +107,32 @@ def fit(
         )
     if float(np.std(changes.log_price[used])) < 1e-6:
         raise InsufficientDataError("elasticities: prices never change in the data; nothing to learn")
-    units = (changes.before_qty + changes.after_qty)[used]
-    after = changes.after_qty[used]
-    design, week, sku = controls(changes)[used], changes.week[used], changes.sku[used]
-    # A shock hits all merchants of a sku in the same week, so rows of a sku and week are one cluster.
-    cluster, cluster_sku = changes.cluster[used], changes.cluster_sku
-    follows = (np.diff(changes.cluster_week, prepend=-1) == 1) & (np.diff(cluster_sku, prepend=-1) == 0)
     pooled = fit_pooled(changes, used, config.newton_steps, start=start)
-    weight = 1.0 / (1.0 + pooled.overdispersion * (units - 1.0))
-    base = design @ pooled.slopes + pooled.week_effect[week]
-    share = second_week_share(base)
-    information = weight * units * share * (1.0 - share)
-    price = _residual_price(design, information, week, changes.n_weeks)
-    total = float((information * price**2).sum())
-    score = weight * (after - units * share) * price
-    cluster_score = _sums(cluster, score, len(cluster_sku))
-    dispersion = max(float(_noise(cluster_score, follows).sum()) / total, 1e-6)
-    pass_through = _pass_through(changes, used)
-
-    def deviations(
-        group_of_sku: IntArray, n_groups: int, slope: FloatArray
-    ) -> tuple[FloatArray, FloatArray, float]:
-        """Shrunken deviations from the parent's slope, their variances and the level's spread."""
-        level = group_of_sku[sku]
-        shift = np.zeros(n_groups)
-        spread = 0.0
-        for step in range(config.group_steps):
-            current = second_week_share(base + (slope + shift[level]) * price)
-            gradient = np.bincount(level, weight * (after - units * current) * price, n_groups) / dispersion
-            curvature = (
-                np.bincount(level, weight * units * current * (1 - current) * price**2, n_groups) / dispersion
-            )
-            if step == 0:
-                residual = weight * (after - units * current) * price
-                spread = _between_groups_spread(
-                    _sums(cluster, residual, len(cluster_sku)),
-                    _sums(cluster, information * price**2, len(cluster_sku)),
-                    group_of_sku[cluster_sku],
-                    follows,
-                )
-            if spread == 0.0:
-                return np.zeros(n_groups), np.zeros(n_groups), 0.0
-            precision = 1.0 / spread**2
-            shift = shift + (gradient - shift * precision) / (curvature + precision)
-            variance = 1.0 / (curvature + precision)
-        return shift, variance, spread
-
-    l2_of_sku = changes.l2_of_l3[changes.l3_of_sku]
-    groups = (l2_of_sku, changes.l3_of_sku, np.arange(len(changes.sku_ids)))
-    levels = []
-    mean = np.array([pooled.slopes[0]])
-    variance = np.array([dispersion / total])
-    levels.append(Posterior(mean / pass_through, variance / pass_through**2, 0.0))
-    parents = (np.zeros(len(changes.l2_ids), np.int64), changes.l2_of_l3, changes.l3_of_sku)
-    for parent, group in zip(parents, groups, strict=True):
-        inherited = mean[parent]
-        shift, own_variance, spread = deviations(group, len(parent), inherited[group[sku]] - pooled.slopes[0])
-        kept = own_variance / spread**2 if spread > 0 else np.ones(len(parent))
-        mean = inherited + shift
-        variance = own_variance + kept**2 * variance[parent]
-        levels.append(Posterior(mean / pass_through, variance / pass_through**2, spread / pass_through))
-    return (
-        ElasticityModel(
-            overall=levels[0],
-            l2=levels[1],
-            l3=levels[2],
-            sku=levels[3],
-            display=float(pooled.slopes[1]),
-            mailer=float(pooled.slopes[2]),
-            pass_through=pass_through,
-            dispersion=dispersion,
-            overdispersion=pooled.overdispersion,
-            max_elasticity=config.max_elasticity,
-        ),
-        pooled,
+    scored = _score_rows(changes, used, pooled)
+    top = float(pooled.slopes[0])
+    # Where skus differ, the pooled slope makes residuals look noisier than they are, so the noise is measured
+    # a second time round the skus' own slopes.
+    dispersion = _dispersion(scored, np.zeros(len(changes.sku_ids)))
+    tree = _tree(scored, changes, top, dispersion, config.group_steps)
+    dispersion = _dispersion(scored, tree[-1].mean - top)
+    tree = _tree(scored, changes, top, dispersion, config.group_steps)
+    ratio = _pass_through(changes, used)
+    overall, l2, l3, sku = (
+        Posterior(level.mean / ratio, level.variance / ratio**2, level.spread / ratio) for level in tree
     )
+    model = ElasticityModel(
+        overall=overall,
+        l2=l2,
+        l3=l3,
+        sku=sku,
+        display=float(pooled.slopes[1]),
+        mailer=float(pooled.slopes[2]),
+        pass_through=ratio,
+        dispersion=dispersion,
+        overdispersion=pooled.overdispersion,
+        max_elasticity=config.max_elasticity,
+    )
+    return model, pooled
 
 
 def elasticity_without_zero_weeks(changes: Changes, rows: BoolArray | None = None) -> float:
@@ -281,22 +157,130 @@ def elasticity_without_zero_weeks(changes: Changes, rows: BoolArray | None = Non
     return float(np.linalg.lstsq(design, outcome, rcond=None)[0][0])
 
 
-def _sums(group: IntArray, values: FloatArray, n_groups: int) -> FloatArray:
-    """Sum of the values in each group, float64 (n_groups,)."""
-    return np.asarray(np.bincount(group, values, n_groups), dtype=np.float64)
+@dataclass(frozen=True)
+class _Scored:
+    """The rows in use, ready to be scored: float64 (n,) unless said otherwise.
+
+    Attributes:
+        base: Log change of quantity by the pooled fit.
+        price: Price change freed of display, mailer and week.
+        units: Units of both weeks.
+        after: Units of the second week.
+        weight: Working weight.
+        information: Working information of the log change.
+        sku: int64 (n,).
+        cluster: int64 (n,), sku and second week.
+        cluster_sku: int64 (n_clusters,).
+        follows: bool (n_clusters,), True where the cluster before is the same sku's week before.
+    """
+
+    base: FloatArray
+    price: FloatArray
+    units: FloatArray
+    after: FloatArray
+    weight: FloatArray
+    information: FloatArray
+    sku: IntArray
+    cluster: IntArray
+    cluster_sku: IntArray
+    follows: BoolArray
 
 
-def _week_means(design: FloatArray, information: FloatArray, week: IntArray, total: FloatArray) -> FloatArray:
-    """Weighted mean of each column in each week, float64 (n_weeks, n_columns)."""
-    safe = np.where(total > 0, total, 1.0)
-    columns = [_sums(week, information * design[:, j], len(total)) / safe for j in range(design.shape[1])]
-    return np.column_stack(columns)
+def _score_rows(changes: Changes, used: BoolArray, pooled: PooledFit) -> _Scored:
+    """Prepare the rows; raises InsufficientDataError where price cannot be told from week."""
+    units = (changes.before_qty + changes.after_qty)[used]
+    design, week = controls(changes)[used], changes.week[used]
+    weight = 1.0 / (1.0 + pooled.overdispersion * (units - 1.0))
+    base = design @ pooled.slopes + pooled.week_effect[week]
+    share = second_week_share(base)
+    information = weight * units * share * (1.0 - share)
+    price = _residual_price(design, information, week, changes.n_weeks)
+    if float(information @ price**2) <= OWN_SHARE * float(information @ design[:, 0] ** 2):
+        raise InsufficientDataError(
+            "elasticities: all prices move in step, so weeks and prices cannot be told apart"
+        )
+    same_sku = np.diff(changes.cluster_sku, prepend=-1) == 0
+    return _Scored(
+        base=base,
+        price=price,
+        units=units,
+        after=changes.after_qty[used],
+        weight=weight,
+        information=information,
+        sku=changes.sku[used],
+        cluster=changes.cluster[used],
+        cluster_sku=changes.cluster_sku,
+        follows=same_sku & (np.diff(changes.cluster_week, prepend=-1) == 1),
+    )
+
+
+def _dispersion(scored: _Scored, shift: FloatArray) -> float:
+    """Variance of the score over its Poisson value, at each sku's slope of pooled + shift.
+
+    A shock hits all merchants of a sku in the same week, so rows of a sku and week count as one.
+    """
+    share = second_week_share(scored.base + shift[scored.sku] * scored.price)
+    score = scored.weight * (scored.after - scored.units * share) * scored.price
+    noise = _noise(sums(scored.cluster, score, len(scored.cluster_sku)), scored.follows)
+    return max(float(noise.sum()) / float(scored.information @ scored.price**2), 1e-6)
+
+
+def _tree(scored: _Scored, changes: Changes, top: float, dispersion: float, steps: int) -> list[Posterior]:
+    """Posteriors of the slopes from all skus down to each sku."""
+    nobody = np.zeros(len(changes.l2_ids), dtype=np.int64)
+    parents = (nobody, changes.l2_of_l3, changes.l3_of_sku)
+    groups = (changes.l2_of_l3[changes.l3_of_sku], changes.l3_of_sku, np.arange(len(changes.sku_ids)))
+    total = float(scored.information @ scored.price**2)
+    levels = [Posterior(np.array([top]), np.array([dispersion / total]), 0.0)]
+    for parent, group in zip(parents, groups, strict=True):
+        inherited = levels[-1].mean[parent]
+        above = inherited[group[scored.sku]] - top
+        shift, own, spread = _deviations(scored, group, len(parent), above, dispersion, steps)
+        kept = own / spread**2 if spread > 0 else np.ones(len(parent))
+        variance = own + kept**2 * levels[-1].variance[parent]
+        levels.append(Posterior(inherited + shift, variance, spread))
+    return levels
+
+
+def _deviations(
+    scored: _Scored, group_of_sku: IntArray, n_groups: int, above: FloatArray, dispersion: float, steps: int
+) -> tuple[FloatArray, FloatArray, float]:
+    """Shrunken deviations of the groups from their parent, their variances and the level's spread.
+
+    Args:
+        scored: The rows.
+        group_of_sku: int64 (n_skus,).
+        n_groups: Number of groups.
+        above: float64 (n,), the parent's slope less the pooled one.
+        dispersion: Noise of the scores.
+        steps: Newton steps.
+    """
+    group = group_of_sku[scored.sku]
+    shift, variance, spread = np.zeros(n_groups), np.zeros(n_groups), 0.0
+    for step in range(steps):
+        share = second_week_share(scored.base + (above + shift[group]) * scored.price)
+        score = scored.weight * (scored.after - scored.units * share) * scored.price
+        curvature = scored.weight * scored.units * share * (1.0 - share) * scored.price**2
+        if step == 0:
+            n_clusters = len(scored.cluster_sku)
+            spread = _between_groups_spread(
+                sums(scored.cluster, score, n_clusters),
+                sums(scored.cluster, curvature, n_clusters),
+                group_of_sku[scored.cluster_sku],
+                scored.follows,
+            )
+            if spread == 0.0:
+                break
+        precision = 1.0 / spread**2
+        variance = 1.0 / (sums(group, curvature, n_groups) / dispersion + precision)
+        shift = shift + (sums(group, score, n_groups) / dispersion - shift * precision) * variance
+    return shift, variance, spread
 
 
 def _residual_price(design: FloatArray, information: FloatArray, week: IntArray, n_weeks: int) -> FloatArray:
     """Price change after display, mailer and week are taken out of it."""
-    total = _sums(week, information, n_weeks)
-    week_mean = _week_means(design, information, week, total)
+    total = sums(week, information, n_weeks)
+    week_mean = week_means(design, information, week, total)
     centred = design - week_mean[week]
     others = centred[:, 1:]
     weighted = others * information[:, None]
@@ -340,9 +324,9 @@ def _between_groups_spread(
         follows: bool (n_clusters,), True where the cluster before is the same sku's week before.
     """
     n_groups = int(group.max()) + 1
-    total = _sums(group, information, n_groups)
-    products = _sums(group, score, n_groups) ** 2 - _sums(group, _noise(score, follows), n_groups)
-    expected = total**2 - _sums(group, _noise(information, follows), n_groups)
+    total = sums(group, information, n_groups)
+    products = sums(group, score, n_groups) ** 2 - sums(group, _noise(score, follows), n_groups)
+    expected = total**2 - sums(group, _noise(information, follows), n_groups)
     # Dividing by the information keeps the few largest groups from deciding alone.
     scale = np.where(total > 0, total, 1.0)
     bottom = float((expected / scale).sum())

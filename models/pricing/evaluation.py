@@ -18,7 +18,8 @@ from models.gate import decide
 from models.metrics import IntArray
 from models.pricing.changes import Changes, FloatArray
 from models.pricing.config import ElasticityConfig
-from models.pricing.elasticity import BoolArray, fit, fit_pooled, second_week_share
+from models.pricing.elasticity import fit
+from models.pricing.pooled import BoolArray, fit_pooled, second_week_share
 
 METRIC = "quantity_change_log_loss"
 SECOND_METRIC = "log_quantity_change_r2"

@@ -139,7 +139,10 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
     low, high = np.where(dwells, held, low), np.where(dwells, held, high)
     take("dwell", f"a price stands at least {config.dwell_days} days", np.where(dwells, held, price))
 
-    rounded = round_to_endings(price, low, high, config)
+    # Rounding may not turn a rise into a cut, so it stops at the current price.
+    nearest_low = np.where(price > inputs.current_cents, np.maximum(low, inputs.current_cents), low)
+    nearest_high = np.where(price < inputs.current_cents, np.minimum(high, inputs.current_cents), high)
+    rounded = round_to_endings(price, nearest_low, nearest_high, config)
     take("rounding", "price ending", np.where(price == inputs.current_cents, price, rounded))
 
     forced = held != inputs.current_cents

@@ -61,8 +61,8 @@ def price(
     Args:
         listings: Current listings, one row a merchant and sku: merchant_id, sku_id, list_price_cents,
             pricing_mode (null means `approve`). Optional columns: current_price_cents (else the list price),
-            week_low_price_cents and week_high_price_cents (else the current price), map_cents, legal_max_cents, valid_from (last change
-            of the price, for dwell).
+            week_low_price_cents and week_high_price_cents (lowest and highest of the last seven days, else
+            the current price), map_cents, legal_max_cents, valid_from (last change of the price, for dwell).
         offers_current: sku_id, supplier_id, supply_price_cents, stock_qty. The cheapest offer in stock is the
             cost; the cheapest of all where none is in stock.
         competitor_prices: sku_id, competitor, observed_at, price_cents; may be empty.

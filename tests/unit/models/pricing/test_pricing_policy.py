@@ -1,0 +1,112 @@
+"""The price policy: profit against brute force, the posterior's cut, seeding; and the simulated market."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.pricing.config import PolicyConfig
+from models.pricing.policy import Beliefs, choose, truncated_normal, uniform_of
+from models.pricing.simulate import COST_PLUS, GREEDY, MATCH, PRINTED, THOMPSON, MarketConfig, simulate
+
+GREEDY_POLICY = PolicyConfig(learning="greedy")
+NOW = datetime(2018, 1, 1, tzinfo=UTC)
+
+
+def brute_force(anchor: float, cost: float, current: float, e: float, policy: PolicyConfig) -> float:
+    """Best price under a known elasticity, one rung at a time."""
+    rungs = [current] + [
+        float(
+            round(
+                anchor * (1 - policy.ladder_width + 2 * policy.ladder_width * k / (policy.ladder_rungs - 1))
+            )
+        )
+        for k in range(policy.ladder_rungs)
+    ]
+    profits = [(p - cost) * (p / current) ** e for p in rungs]
+    return rungs[int(np.argmax(profits))]
+
+
+@pytest.mark.parametrize(
+    ("anchor", "cost", "current", "e"),
+    [(2000.0, 1000.0, 1500.0, -2.0), (1400.0, 1000.0, 1500.0, -3.5), (900.0, 500.0, 1000.0, -1.2)],
+)
+def test_known_elasticity_gives_the_brute_force_price(
+    anchor: float, cost: float, current: float, e: float
+) -> None:
+    believed = Beliefs(np.array([e]), np.array([0.0]), -0.1)
+    args = (np.array([anchor]), np.array([cost]), np.array([current]), np.array([10.0]), believed)
+    choice = choose(*args, GREEDY_POLICY, np.array([0.5]))
+    best = brute_force(anchor, cost, current, e, GREEDY_POLICY)
+    assert choice.target_cents[0] == best
+    expected = 10 * ((best - cost) * (best / current) ** e - (current - cost))
+    assert choice.gain_cents[0] == pytest.approx(expected)
+    # With a known elasticity, a draw is the same as the mean.
+    thompson = replace(GREEDY_POLICY, learning="thompson")
+    assert choose(*args, thompson, np.array([0.9])).target_cents[0] == best
+
+
+def test_gain_is_never_negative_and_keeping_wins_ties() -> None:
+    rng = np.random.default_rng(0)
+    n = 500
+    cost = rng.uniform(100, 1000, n)
+    beliefs = Beliefs(rng.uniform(-5, 1, n), rng.uniform(0, 1, n), -0.1)
+    choice = choose(cost * 1.5, cost, cost * 1.4, np.ones(n), beliefs, GREEDY_POLICY, np.full(n, 0.5))
+    assert (choice.gain_cents >= 0).all()
+    flat = replace(GREEDY_POLICY, ladder_width=0.0)
+    kept = choose(np.array([500.0]), np.array([0.0]), np.array([500.0]), np.ones(1),
+                  Beliefs(np.array([-2.0]), np.zeros(1), -0.1), flat, np.array([0.5]))  # fmt: skip
+    assert (kept.target_cents[0], kept.gain_cents[0]) == (500, 0.0)
+
+
+@given(st.floats(-6, 6), st.floats(0, 3), st.floats(0.001, 0.999))
+def test_posterior_draws_keep_the_sign(mean: float, deviation: float, level: float) -> None:
+    drawn = truncated_normal(Beliefs(np.array([mean]), np.array([deviation]), -0.1), np.array([level]))
+    assert np.isfinite(drawn).all()
+    assert drawn[0] <= -0.1
+
+
+def test_posterior_draws_have_the_truncated_distribution() -> None:
+    rng = np.random.default_rng(1)
+    plain = rng.normal(-0.5, 1.0, 200_000)
+    kept = np.sort(plain[plain <= -0.1])
+    levels = np.array([0.1, 0.5, 0.9])
+    drawn = truncated_normal(Beliefs(np.full(3, -0.5), np.ones(3), -0.1), levels)
+    assert drawn == pytest.approx(np.quantile(kept, levels), abs=0.02)
+
+
+def test_seed_depends_on_moment_merchant_and_sku_only() -> None:
+    merchants, skus = ["m1", "m1", "m2", "m2"], ["a", "b", "a", "b"]
+    one = uniform_of(NOW, merchants, skus)
+    assert len(set(one.tolist())) == 4
+    assert uniform_of(NOW, merchants[::-1], skus[::-1]).tolist() == one.tolist()[::-1]
+    assert (uniform_of(NOW + timedelta(hours=1), merchants, skus) != one).all()
+    assert uniform_of(NOW, [], []).tolist() == []
+
+
+def test_seed_is_uniform() -> None:
+    drawn = uniform_of(NOW, [f"m{i % 100}" for i in range(20_000)], [f"s{i // 100}" for i in range(20_000)])
+    counts = np.histogram(drawn, bins=20, range=(0, 1))[0]
+    assert ((counts - 1000) ** 2 / 1000).sum() < 45  # chi-square, 19 degrees of freedom, p about 0.001
+
+
+def test_simulated_profit_orders_the_rules_without_breaking_a_rail() -> None:
+    results = {r.system: r for r in simulate(seeds=(0,), market=MarketConfig(skus=60, days=90))}
+    assert set(results) == {PRINTED, MATCH, COST_PLUS, GREEDY, THOMPSON}
+    assert results[PRINTED].regret > 0.5
+    for learner in (GREEDY, THOMPSON):
+        assert 0 < results[learner].regret < results[COST_PLUS].regret < results[PRINTED].regret
+        assert results[learner].regret < results[MATCH].regret
+        assert results[learner].last_days_regret < results[learner].regret
+    assert all(r.violations == 0 for r in results.values())
+    assert all(r.prices == 60 * 90 for r in results.values())
+
+
+def test_simulation_is_deterministic() -> None:
+    small = MarketConfig(skus=10, days=20)
+    assert simulate(seeds=(3,), market=small) == simulate(seeds=(3,), market=small)
