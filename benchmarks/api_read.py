@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -197,7 +198,7 @@ def _load(
         text=True,
         check=True,
     )
-    outcome = json.loads(finished.stdout)
+    outcome: dict[str, Any] = json.loads(finished.stdout)
     outcome["ok"] = outcome.pop("statuses").get("200", 0)
     return outcome
 
@@ -225,14 +226,14 @@ def _process(
 def _answers(address: str) -> bool:
     try:
         with urllib.request.urlopen(address, timeout=2) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
 def _tree_rss_mb(process: subprocess.Popen[bytes]) -> float:
     root = psutil.Process(process.pid)
-    return sum(part.memory_info().rss for part in (root, *root.children(recursive=True))) / 2**20
+    return float(sum(part.memory_info().rss for part in (root, *root.children(recursive=True)))) / 2**20
 
 
 def _free_port() -> int:

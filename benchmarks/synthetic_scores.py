@@ -53,7 +53,7 @@ def _prices(random_: random.Random) -> Iterator[tuple[Any, ...]]:
             cost = random_.randrange(50, 900)
             anchor = round(cost * 1.36)
             explanation = {
-                "summary": f"Anchor {anchor} from cost {cost} and the category's index; inside its guard rails.",
+                "summary": f"Anchor {anchor} from cost {cost} and the category index, inside its rails.",
                 "steps": [{"name": "cost", "cents": cost}, {"name": "anchor", "cents": anchor}],
                 "evidence": {"weeks": random_.randrange(4, 52), "level": "category"},
             }
@@ -82,7 +82,7 @@ def _recommendations(random_: random.Random) -> Iterator[tuple[Any, ...]]:
             lane, reason = lanes[rank % 3]
             yield (
                 f"m{number % MERCHANTS}",
-                f"c{number % CONSUMERS}",
+                f"c{number}",
                 rank,
                 f"s{sku}",
                 1 / rank + random_.random() / 1000,

@@ -29,6 +29,8 @@ from types import TracebackType
 from urllib.parse import quote
 
 import psutil
+import psycopg
+from psycopg import errors
 
 from serving.db.system_user import RunAs, let_through, server_user
 from serving.db.urls import ensure_database
@@ -204,8 +206,6 @@ class EmbeddedPostgres:
     def _prepare_folder(self, run_as: RunAs) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            let_through(self.folder, run_as)
-            let_through(binary("postgres"), run_as)
             owner = self.data.stat().st_uid if self.data.exists() else run_as.uid
             if owner != run_as.uid:
                 raise DataFolderError(
@@ -215,6 +215,8 @@ class EmbeddedPostgres:
             run_as.own(self.folder)
             self.folder.chmod(0o700)
             (self.folder / "lock").touch()
+            if self._port is not None and self._postmaster() is None and not _is_free(self._port):
+                raise _port_taken(self._port)
         except OSError as error:
             raise DataFolderError(
                 f"the data folder {self.folder} is not writable ({error.strerror}): "
@@ -262,12 +264,11 @@ class EmbeddedPostgres:
             self._write_configuration(port, run_as)
             offset = self.log.stat().st_size if self.log.exists() else 0
             command = ("start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", "60")
-            if self._run("pg_ctl", command, run_as).returncode == 0:
+            started = self._run("pg_ctl", command, run_as)
+            if started.returncode == 0:
                 (self.folder / "endpoint.json").write_text(json.dumps({"host": HOST, "port": port}) + "\n")
                 return
-            with self.log.open("rb") as file:
-                file.seek(offset)
-                output = file.read().decode(errors="replace")
+            output = self._log_from(offset) or started.output
             if "shared memory block" in output:
                 # Children of a killed server need a moment to notice that their parent is gone.
                 time.sleep(0.5)
@@ -276,6 +277,13 @@ class EmbeddedPostgres:
             elif self._port is not None:
                 raise _port_taken(self._port)
         raise EmbeddedPostgresError(f"PostgreSQL did not start in {self.folder}: {_tail(output)}")
+
+    def _log_from(self, offset: int) -> str:
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as file:
+            file.seek(offset)
+            return file.read().decode(errors="replace").strip()
 
     def _choose_port(self, *, fresh: bool) -> int:
         if self._port is not None:
@@ -315,12 +323,27 @@ class EmbeddedPostgres:
         """Wait for a starting or stopping server, then say whether it takes connections."""
         deadline = time.monotonic() + 60
         while (found := self._postmaster()) is not None:
-            if len(found[1]) > 7 and found[1][7].strip() == "ready":
+            if len(found[1]) > 7 and found[1][7].strip() == "ready" and self._answers():
                 return True
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(f"PostgreSQL in {self.folder} is stuck; see {self.log}")
             time.sleep(0.05)
         return False
+
+    def _answers(self) -> bool:
+        """Whether a server that calls itself ready takes connections; one that is being killed does not."""
+        try:
+            psycopg.connect(self.connect_info().url("postgres", driver=None), connect_timeout=5).close()
+        except errors.TooManyConnections:
+            return True
+        except errors.InvalidPassword as error:
+            raise EmbeddedPostgresError(
+                f"{self.folder / 'password'} is not the password of the running server: restore the file, "
+                "or stop the server and move the folder away"
+            ) from error
+        except (psycopg.OperationalError, EmbeddedPostgresError):
+            return False
+        return True
 
     def _drop_stale_pid_file(self) -> None:
         """Remove the mark of a dead server.
@@ -338,6 +361,9 @@ class EmbeddedPostgres:
             yield
 
     def _run(self, name: str, arguments: Sequence[str], run_as: RunAs) -> _Finished:
+        # Before every command: who tidies a folder above ours may have closed it again.
+        let_through(self.folder, run_as)
+        let_through(binary(name), run_as)
         # The server inherits the streams of pg_ctl: a pipe would stay open as long as the server runs.
         with tempfile.TemporaryFile() as output:
             environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}

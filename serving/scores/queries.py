@@ -2,72 +2,59 @@
 
 Every statement of a scored answer begins with the columns `version, as_of`; no row at all means that nothing
 is published, or that a version which a cursor names was dropped. Values are always bound, never pasted.
+Snapshot ids come from uncorrelated sub-selects: the planner fills them in once and then uses the whole
+primary key of the score table, whatever the statistics say.
 """
 
 from __future__ import annotations
 
 from typing import Final, LiteralString
 
-_KNOWS_MERCHANT: Final[LiteralString] = """
-exists (
-  select from scores.publication_table k
-  where k.version = v.version and case k.table_name
-    when 'popular_items' then exists (
-      select from scores.popular_items x
-      where x.snapshot_id = k.snapshot_id and x.merchant_id = %(merchant_id)s)
-    when 'prices' then exists (
-      select from scores.prices x
-      where x.snapshot_id = k.snapshot_id and x.merchant_id = %(merchant_id)s)
-    when 'recommendations' then exists (
-      select from scores.recommendations x
-      where x.snapshot_id = k.snapshot_id and x.merchant_id = %(merchant_id)s)
-    when 'reorder_merchant_shares' then exists (
-      select from scores.reorder_merchant_shares x
-      where x.snapshot_id = k.snapshot_id and x.merchant_id = %(merchant_id)s)
-    else false end)
-"""
+_CURRENT: Final[LiteralString] = "(select c.version from scores.current_publication c)"
+_PINNED: Final[LiteralString] = f"coalesce(%(version)s::text, {_CURRENT})"
 
-_CURRENT: Final[LiteralString] = """
-from scores.current_publication v
-join scores.publication p on p.version = v.version
-join scores.publication_table t on t.version = v.version
-"""
 
-_PINNED: Final[LiteralString] = """
-from scores.publication v
-join scores.publication_table t on t.version = v.version
-"""
+def _snapshot(table: LiteralString, version: LiteralString) -> LiteralString:
+    return (
+        "(select t.snapshot_id from scores.publication_table t"
+        f" where t.version = {version} and t.table_name = '{table}')"
+    )
 
-_PINNED_VERSION: Final[LiteralString] = """
-v.version = coalesce(%(version)s::text, (select c.version from scores.current_publication c))
-"""
 
-_BELONGS_TO_MERCHANT: Final[LiteralString] = """
-(%(merchant_id)s::text is null or exists (
-  select from scores.publication_table k
-  where k.version = v.version and case k.table_name
-    when 'recommendations' then exists (
-      select from scores.recommendations x
-      where x.snapshot_id = k.snapshot_id and x.merchant_id = %(merchant_id)s
-        and x.consumer_id = %(consumer_id)s)
-    when 'wakeup_list' then exists (
-      select from scores.wakeup_list x
-      where x.snapshot_id = k.snapshot_id and x.merchant_id = %(merchant_id)s
-        and x.consumer_id = %(consumer_id)s)
-    else false end))
-"""
+def _has(table: LiteralString, version: LiteralString, condition: LiteralString) -> LiteralString:
+    return (
+        f"exists (select from scores.{table} k where k.snapshot_id = {_snapshot(table, version)}"
+        f" and {condition})"
+    )
+
+
+def _knows_merchant(version: LiteralString) -> LiteralString:
+    own: LiteralString = "k.merchant_id = %(merchant_id)s"
+    return (
+        f"({_has('popular_items', version, own)} or {_has('prices', version, own)}"
+        f" or {_has('recommendations', version, own)} or {_has('reorder_merchant_shares', version, own)})"
+    )
+
+
+def _belongs_to_merchant() -> LiteralString:
+    own: LiteralString = "k.merchant_id = %(merchant_id)s and k.consumer_id = %(consumer_id)s"
+    return (
+        f"(%(merchant_id)s::text is null or {_has('recommendations', _CURRENT, own)}"
+        f" or {_has('wakeup_list', _CURRENT, own)})"
+    )
+
 
 RECOMMENDATIONS: Final[LiteralString] = f"""
-select v.version, p.as_of, r.items::text,
+select v.version, v.as_of, r.items::text,
   case when r.items is null then (
-    select x.items::text from scores.publication_table k
-    join scores.popular_items x on x.snapshot_id = k.snapshot_id
-    where k.version = v.version and k.table_name = 'popular_items' and x.merchant_id = %(merchant_id)s) end,
-  case when r.items is null then {_KNOWS_MERCHANT} else true end
-{_CURRENT}
+    select x.items::text from scores.popular_items x
+    where x.snapshot_id = {_snapshot("popular_items", _CURRENT)} and x.merchant_id = %(merchant_id)s) end,
+  case when r.items is null then {_knows_merchant(_CURRENT)} else true end
+from scores.publication v
 left join scores.recommendations r
-  on r.snapshot_id = t.snapshot_id and r.merchant_id = %(merchant_id)s and r.consumer_id = %(consumer_id)s
-where t.table_name = 'recommendations'
+  on r.snapshot_id = {_snapshot("recommendations", _CURRENT)}
+  and r.merchant_id = %(merchant_id)s and r.consumer_id = %(consumer_id)s
+where v.version = {_CURRENT}
 """
 
 _PRICE_COLUMNS: Final[LiteralString] = """
@@ -76,56 +63,58 @@ x.printed_formula_cents, x.elasticity, x.pricing_mode, x.action, x.explanation::
 """
 
 PRICE: Final[LiteralString] = f"""
-select v.version, p.as_of, case when x.sku_id is null then {_KNOWS_MERCHANT} else true end,
+select v.version, v.as_of, case when x.sku_id is null then {_knows_merchant(_CURRENT)} else true end,
   {_PRICE_COLUMNS}
-{_CURRENT}
+from scores.publication v
 left join scores.prices x
-  on x.snapshot_id = t.snapshot_id and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
-where t.table_name = 'prices'
+  on x.snapshot_id = {_snapshot("prices", _CURRENT)}
+  and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
+where v.version = {_CURRENT}
 """
 
 PRICES: Final[LiteralString] = f"""
-select v.version, v.as_of, case when x.sku_id is null then {_KNOWS_MERCHANT} else true end,
+select v.version, v.as_of, case when x.sku_id is null then {_knows_merchant(_PINNED)} else true end,
   {_PRICE_COLUMNS}
-{_PINNED}
+from scores.publication v
 left join lateral (
   select * from scores.prices y
-  where y.snapshot_id = t.snapshot_id and y.merchant_id = %(merchant_id)s and y.sku_id > %(after)s
+  where y.snapshot_id = {_snapshot("prices", _PINNED)}
+    and y.merchant_id = %(merchant_id)s and y.sku_id > %(after)s
   order by y.sku_id limit %(rows)s) x on true
-where t.table_name = 'prices' and {_PINNED_VERSION}
+where v.version = {_PINNED}
 order by x.sku_id
 """
 
 REORDER_BY_SUPPLIER: Final[LiteralString] = f"""
 select v.version, v.as_of,
-  case when x.sku_id is null then exists (
-    select from scores.reorder_suggestions k
-    where k.snapshot_id = t.snapshot_id and k.supplier_id = %(supplier_id)s) else true end,
+  case when x.sku_id is null
+    then {_has("reorder_suggestions", _PINNED, "k.supplier_id = %(supplier_id)s")} else true end,
   x.sku_id, x.on_hand_qty, x.lead_time_days, x.demand_mean_qty, x.demand_p90_qty, x.order_up_to_qty,
   x.reorder_qty, x.order_by_on, x.is_slow_mover, x.reason_code, x.explanation::text
-{_PINNED}
+from scores.publication v
 left join lateral (
   select * from scores.reorder_suggestions y
-  where y.snapshot_id = t.snapshot_id and y.supplier_id = %(supplier_id)s and y.sku_id > %(after)s
-    and y.reorder_qty >= %(min_qty)s
+  where y.snapshot_id = {_snapshot("reorder_suggestions", _PINNED)}
+    and y.supplier_id = %(supplier_id)s and y.sku_id > %(after)s and y.reorder_qty >= %(min_qty)s
   order by y.sku_id limit %(rows)s) x on true
-where t.table_name = 'reorder_suggestions' and {_PINNED_VERSION}
+where v.version = {_PINNED}
 order by x.sku_id
 """
 
 REORDER_BY_MERCHANT: Final[LiteralString] = f"""
-select v.version, v.as_of, case when x.sku_id is null then {_KNOWS_MERCHANT} else true end,
+select v.version, v.as_of, case when x.sku_id is null then {_knows_merchant(_PINNED)} else true end,
   x.sku_id, x.supplier_id, x.expected_qty, x.reorder_qty, s.order_by_on, s.reason_code
-{_PINNED}
+from scores.publication v
 left join lateral (
   select * from scores.reorder_merchant_shares y
-  where y.snapshot_id = t.snapshot_id and y.merchant_id = %(merchant_id)s
-    and (y.sku_id, y.supplier_id) > (%(after)s, %(after_supplier)s) and y.reorder_qty >= %(min_qty)s
+  where y.snapshot_id = {_snapshot("reorder_merchant_shares", _PINNED)}
+    and y.merchant_id = %(merchant_id)s and (y.sku_id, y.supplier_id) > (%(after)s, %(after_supplier)s)
+    and y.reorder_qty >= %(min_qty)s
   order by y.sku_id, y.supplier_id limit %(rows)s) x on true
-left join scores.publication_table ts on ts.version = v.version and ts.table_name = 'reorder_suggestions'
 left join scores.reorder_suggestions s
-  on s.snapshot_id = ts.snapshot_id and s.supplier_id = x.supplier_id and s.sku_id = x.sku_id
-where t.table_name = 'reorder_merchant_shares' and {_PINNED_VERSION}
+  on s.snapshot_id = {_snapshot("reorder_suggestions", _PINNED)}
+  and s.supplier_id = x.supplier_id and s.sku_id = x.sku_id
+where v.version = {_PINNED}
 order by x.sku_id, x.supplier_id
 """
 
@@ -137,46 +126,46 @@ select v.version, v.as_of, x.rank, x.consumer_id, x.merchant_id, x.dormant_days,
 
 WAKEUP_ALL: Final[LiteralString] = f"""
 {_WAKEUP}
-{_PINNED}
+from scores.publication v
 left join lateral (
   select * from scores.wakeup_list y
-  where y.snapshot_id = t.snapshot_id and (y.rank, y.consumer_id) > (%(after_rank)s, %(after)s)
-    and (%(with_control)s or not y.is_control)
+  where y.snapshot_id = {_snapshot("wakeup_list", _PINNED)}
+    and (y.rank, y.consumer_id) > (%(after_rank)s, %(after)s) and (%(with_control)s or not y.is_control)
   order by y.rank, y.consumer_id limit %(rows)s) x on true
-where t.table_name = 'wakeup_list' and {_PINNED_VERSION}
+where v.version = {_PINNED}
 order by x.rank, x.consumer_id
 """
 
 WAKEUP_BY_MERCHANT: Final[LiteralString] = f"""
-{_WAKEUP}, case when x.consumer_id is null then {_KNOWS_MERCHANT} else true end
-{_PINNED}
+{_WAKEUP}, case when x.consumer_id is null then {_knows_merchant(_PINNED)} else true end
+from scores.publication v
 left join lateral (
   select * from scores.wakeup_list y
-  where y.snapshot_id = t.snapshot_id and y.merchant_id = %(merchant_id)s
+  where y.snapshot_id = {_snapshot("wakeup_list", _PINNED)} and y.merchant_id = %(merchant_id)s
     and (y.rank, y.consumer_id) > (%(after_rank)s, %(after)s) and (%(with_control)s or not y.is_control)
   order by y.rank, y.consumer_id limit %(rows)s) x on true
-where t.table_name = 'wakeup_list' and {_PINNED_VERSION}
+where v.version = {_PINNED}
 order by x.rank, x.consumer_id
 """
 
 PROFILE: Final[LiteralString] = f"""
-select v.version, p.as_of, x.tags::text, x.schema_fingerprint, x.as_of
-{_CURRENT}
+select v.version, v.as_of, x.tags::text, x.schema_fingerprint, x.as_of
+from scores.publication v
 left join scores.profiles x
-  on x.snapshot_id = t.snapshot_id and x.consumer_id = %(consumer_id)s and {_BELONGS_TO_MERCHANT}
-where t.table_name = 'profiles'
+  on x.snapshot_id = {_snapshot("profiles", _CURRENT)} and x.consumer_id = %(consumer_id)s
+  and {_belongs_to_merchant()}
+where v.version = {_CURRENT}
 """
 
 REBUY: Final[LiteralString] = f"""
-select v.version, p.as_of, x.items::text,
-  x.items is not null or ({_BELONGS_TO_MERCHANT} and exists (
-    select from scores.publication_table k
-    join scores.profiles f on f.snapshot_id = k.snapshot_id
-    where k.version = v.version and k.table_name = 'profiles' and f.consumer_id = %(consumer_id)s))
-{_CURRENT}
+select v.version, v.as_of, x.items::text,
+  x.items is not null or ({_belongs_to_merchant()}
+    and {_has("profiles", _CURRENT, "k.consumer_id = %(consumer_id)s")})
+from scores.publication v
 left join scores.rebuy_reminders x
-  on x.snapshot_id = t.snapshot_id and x.consumer_id = %(consumer_id)s and {_BELONGS_TO_MERCHANT}
-where t.table_name = 'rebuy_reminders'
+  on x.snapshot_id = {_snapshot("rebuy_reminders", _CURRENT)} and x.consumer_id = %(consumer_id)s
+  and {_belongs_to_merchant()}
+where v.version = {_CURRENT}
 """
 
 _PUBLICATION_COLUMNS: Final[LiteralString] = """

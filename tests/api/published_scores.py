@@ -1,0 +1,84 @@
+"""A small hand-written publication: two merchants, a few consumers, known values."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+from feature_store.contracts import ProfileSchema, RefreshClass, TagField, TagType
+from models.contracts import PUBLISHED_TABLES
+from serving.scores.contracts import PublicationManifest, TableEntry
+
+AS_OF = datetime(2017, 12, 31, 4, 0, tzinfo=UTC)
+SCHEMA = ProfileSchema(
+    fields=(
+        TagField(name="order_count_28d", type=TagType.INT, unit="orders", refresh=RefreshClass.DAY),
+        TagField(name="last_search", type=TagType.TEXT, unit="", refresh=RefreshClass.QUARTER_HOUR),
+        TagField(name="favourite_category", type=TagType.TEXT, unit="", refresh=RefreshClass.DAY),
+    )
+)
+TAGS = {"order_count_28d": 3, "last_search": "milk", "favourite_category": None}
+
+
+def small_tables(version="v1"):
+    """Rows of every published table; `version` is planted in texts so that mixtures can be seen."""
+    explanation = json.dumps({"summary": f"made by {version}", "steps": ["cost", "anchor"]})
+    mode = "anchor_index"
+    lanes = ("repeat", "discovery", "popular")
+    return {
+        "recommendations": [
+            (merchant, consumer, rank, f"{merchant}-s{rank}", 1 / rank, lanes[rank % 3], version, 0.5)
+            for merchant, consumer in (("m1", "c1"), ("m1", "c2"), ("m2", "c1"))
+            for rank in (3, 1, 2, 4, 5)
+        ],
+        "popular_items": [
+            (merchant, rank, f"{merchant}-p{rank}", 1 / rank, version)
+            for merchant in ("m1", "m2")
+            for rank in range(1, 31)
+        ],
+        "prices": [
+            *(
+                ("m1", f"s{n:02}", 86, 129, 119, 95, 142, 117, None, -1.5, mode, "publish", explanation)
+                for n in range(25)
+            ),
+            ("m2", "s00", 50, 80, 75, 54, 90, 75, 77, -0.8, mode, "await_approval", explanation),
+        ],
+        "demand_forecasts": [("m1", "l2-grocery/milk", date(2018, 1, 1), 1, 10.0, 5.0, 9.5, 16.0, "lstm")],
+        "reorder_suggestions": [
+            ("s-69", "s00", 40, 5, 61.5, 79.0, 120, 80, date(2018, 1, 2), False, "below_target", explanation),
+            ("s-69", "s01", None, None, 1.0, 2.0, 3, 0, None, True, "slow_mover", explanation),
+            ("s-69", "s02", 10, 5, 20.0, 25.0, 30, 20, date(2018, 1, 5), False, "below_target", explanation),
+        ],
+        "reorder_merchant_shares": [
+            ("m1", "s00", "s-69", 40.5, 50),
+            ("m2", "s00", "s-69", 21.0, 30),
+            ("m1", "s02", "s-69", 20.0, 20),
+        ],
+        "wakeup_list": [
+            ("c1", "m1", 1, 41, 0.7, 5400, True, "wake-10", 3000, 300, '["long_gap"]', False),
+            ("c2", "m1", 2, 35, 0.6, 3000, False, None, None, None, '["long_gap"]', True),
+            ("c3", "m2", 3, 33, 0.5, 2000, False, "wake-5", 2000, 100, '["fading"]', False),
+        ],
+        "rebuy_reminders": [("c1", 2, "l3-b", 0.4, version), ("c1", 1, "l3-a", 0.6, version)],
+        "profiles": [
+            ("c1", json.dumps(TAGS), SCHEMA.fingerprint, AS_OF - timedelta(hours=2)),
+            ("c2", json.dumps(TAGS), SCHEMA.fingerprint, AS_OF - timedelta(days=3)),
+            ("c3", json.dumps({"old_tag": 1, "empty_tag": None}), "of-another-release", AS_OF),
+            ("c4", json.dumps({"order_count_28d": "three"}), SCHEMA.fingerprint, AS_OF),
+        ],
+    }
+
+
+def manifest_of(version, tables, *, carried=None, as_of=AS_OF, sha="a"):
+    """A manifest for rows; `carried` maps table name to the version that it is taken from."""
+    carried = carried or {}
+    return PublicationManifest.build(
+        version=version,
+        created_at=as_of,
+        as_of=as_of,
+        data_from=as_of - timedelta(days=365),
+        data_to=as_of,
+        model_versions={"demand_lstm": "3"},
+        tables={
+            name: TableEntry(rows=len(tables[name]), sha256=sha * 64, carried_from=carried.get(name))
+            for name in PUBLISHED_TABLES
+        },
+    )

@@ -1,0 +1,67 @@
+"""A real PostgreSQL for the tests that need one; started only when the first of them asks.
+
+`MUYUN_TEST_DATABASE_URL` (a user that may create databases) runs the same tests on any other server.
+"""
+
+import os
+import tempfile
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """Address of a server on which databases may be made; one server a test process."""
+    given = os.environ.get("MUYUN_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    from serving.db.embedded import EmbeddedPostgres
+
+    small = {"shared_buffers": "32MB", "max_connections": "40"}
+    # Not pytest's own folder: for root the server runs as another user, whom pytest shuts out of it.
+    with (
+        tempfile.TemporaryDirectory(prefix="muyun-test-") as folder,
+        EmbeddedPostgres(Path(folder) / "postgres", configuration=small) as cluster,
+    ):
+        yield cluster.connect_info().url("postgres")
+
+
+def fresh_database(server_url):
+    """Name and address of a new, migrated database."""
+    from serving.db import migrate
+    from serving.db.urls import ensure_database, with_database
+
+    name = f"muyun_test_{uuid.uuid4().hex[:12]}"
+    ensure_database(server_url, name)
+    url = with_database(server_url, name)
+    migrate.upgrade(url)
+    return name, url
+
+
+def drop_database(server_url, name):
+    """Remove a database, whoever is connected."""
+    from serving.db.urls import libpq_url
+
+    with psycopg.connect(libpq_url(server_url), autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_url(postgres_url):
+    """A new, migrated database for one test."""
+    name, url = fresh_database(postgres_url)
+    yield url
+    drop_database(postgres_url, name)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url):
+    """A new, migrated database for the tests of one module."""
+    name, url = fresh_database(postgres_url)
+    yield url
+    drop_database(postgres_url, name)

@@ -1,0 +1,62 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from serving.db import migrate
+from serving.db.schema import metadata
+from serving.db.urls import libpq_url, sqlalchemy_url
+from serving.errors import DatabaseUnavailableError
+
+
+def tables(url):
+    with psycopg.connect(libpq_url(url)) as connection:
+        rows = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables"
+            " where table_schema in ('scores', 'ops')"
+        )
+        return {row[0] for row in rows}
+
+
+def test_up_down_up(database_url):
+    expected = {f"{table.schema}.{table.name}" for table in metadata.sorted_tables}
+    assert migrate.current_revision(database_url) == "0001"
+    assert tables(database_url) == expected
+    migrate.downgrade(database_url)
+    assert migrate.current_revision(database_url) is None
+    assert tables(database_url) == set()
+    migrate.upgrade(database_url)
+    migrate.upgrade(database_url)
+    assert tables(database_url) == expected
+
+
+def test_migrations_and_metadata_agree(database_url):
+    engine = sa.create_engine(sqlalchemy_url(database_url), poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": migrate.VERSION_TABLE,
+                "include_schemas": True,
+                "compare_type": True,
+                "compare_server_default": True,
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_two_processes_may_migrate_at_once(database_url):
+    migrate.downgrade(database_url)
+    with ThreadPoolExecutor(3) as threads:
+        runs = [threads.submit(migrate.upgrade, database_url) for _ in range(3)]
+    assert [run.exception() for run in runs] == [None, None, None]
+    assert migrate.current_revision(database_url) == "0001"
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password():
+    with pytest.raises(DatabaseUnavailableError, match="does not answer") as failure:
+        migrate.upgrade("postgresql+psycopg://someone:secret@127.0.0.1:1/none")
+    assert "secret" not in str(failure.value)
