@@ -80,7 +80,8 @@ def population_sql(sources: Iterable[Source]) -> str:
     """The consumers known at `$as_of` (naive UTC), one row a consumer."""
     return " UNION ".join(
         f"SELECT CAST({s.entity} AS VARCHAR) AS consumer_id FROM {s.table} "
-        f"WHERE {_utc(s.time)} <= $as_of AND {_utc(s.received or s.time)} <= $as_of AND {s.entity} IS NOT NULL"
+        f"WHERE {_utc(s.time)} <= $as_of AND {_utc(s.received or s.time)} <= $as_of "
+        f"AND {s.entity} IS NOT NULL"
         for s in sources
     )
 
@@ -286,9 +287,7 @@ class _Statement:
         for relation, tags in self._aggregates.items():
             columns += [f"{self._finished(tag, f'agg_{relation}.{tag.name}', 'e.as_of')}" for tag in tags]
         columns += [f"seen.{source.name} AS seen_{source.name}" for source in self.sources()]
-        joins = " ".join(
-            f"LEFT JOIN agg_{name} ON agg_{name}.row_id = e.row_id" for name in self._aggregates
-        )
+        joins = " ".join(f"LEFT JOIN agg_{name} ON agg_{name}.row_id = e.row_id" for name in self._aggregates)
         return f"SELECT {', '.join(columns)} FROM {ENTITIES} AS e CROSS JOIN seen {joins}"
 
     def _derived(self, tag: Tag) -> str:

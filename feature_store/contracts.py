@@ -114,7 +114,7 @@ class Profile(BaseModel):
         return {name: tag.value for name, tag in self.tags.items() if tag.status is TagStatus.PRESENT}
 
 
-def status_of(value: Any, refresh: RefreshClass, as_of: datetime, now: datetime) -> TagStatus:  # noqa: ANN401
+def status_of(value: Any, refresh: RefreshClass, as_of: datetime, now: datetime) -> TagStatus:
     """The status of a stored value: expired beats null, since an old null says nothing about today."""
     if now - as_of > REFRESH_TTL[refresh]:
         return TagStatus.EXPIRED

@@ -42,9 +42,7 @@ def placeholders_of(tree: exp.Expression) -> set[str]:
 
 def unknown_functions(tree: exp.Expression) -> set[str]:
     """Functions that are neither SQL that the translator knows nor part of the function language."""
-    return {
-        node.name.lower() for node in tree.find_all(exp.Anonymous) if node.name.lower() not in FUNCTIONS
-    }
+    return {node.name.lower() for node in tree.find_all(exp.Anonymous) if node.name.lower() not in FUNCTIONS}
 
 
 def has_aggregate(tree: exp.Expression) -> bool:
@@ -105,9 +103,7 @@ def partitioned(tree: exp.Expression, column: str) -> exp.Expression:
 
 def _ratio(arguments: list[exp.Expression], _: int) -> exp.Expression:
     top, bottom = arguments
-    return exp.Div(
-        this=exp.cast(top, "DOUBLE"), expression=exp.func("NULLIF", bottom, exp.Literal.number(0))
-    )
+    return exp.Div(this=exp.cast(top, "DOUBLE"), expression=exp.func("NULLIF", bottom, exp.Literal.number(0)))
 
 
 def _money(arguments: list[exp.Expression], _: int) -> exp.Expression:
@@ -176,7 +172,7 @@ def expanded(
     while (call := _next_call(root)) is not None:
         expand = FUNCTIONS[call.name.lower()][2]
         call.replace(expand([argument.copy() for argument in call.expressions], offset_minutes))
-    return root.this  # type: ignore[no-any-return]
+    return root.this
 
 
 def _next_call(root: exp.Expression) -> exp.Anonymous | None:

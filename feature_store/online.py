@@ -79,9 +79,7 @@ class ProfileReader:
                 )
             value = _typed(consumer_id, field, document[field.name])
             status = status_of(value, field.refresh, as_of, now)
-            values[field.name] = TagValue(
-                status=status, value=value if status is TagStatus.PRESENT else None
-            )
+            values[field.name] = TagValue(status=status, value=value if status is TagStatus.PRESENT else None)
         return Profile(
             consumer_id=consumer_id,
             as_of=as_of,
@@ -101,7 +99,7 @@ def _json_object(consumer_id: str, text: str) -> dict[str, Any]:
     return document
 
 
-def _typed(consumer_id: str, field: TagField, value: Any) -> Any:  # noqa: ANN401
+def _typed(consumer_id: str, field: TagField, value: Any) -> Any:
     """The value in its Python type; dates arrive as ISO text, whole decimals may arrive as integers."""
     if value is None:
         return None

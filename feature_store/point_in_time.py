@@ -75,7 +75,8 @@ def training_set(
         parts = [run(con, query, rows.clear())]
         for (moment,), group in rows.group_by("as_of", maintain_order=True):
             crowd = _with_population(con, registry, group, moment)
-            parts.append(run(con, query, crowd).filter(pl.col("consumer_id").is_in(group["consumer_id"].implode())))
+            asked = pl.col("consumer_id").is_in(group["consumer_id"].implode())
+            parts.append(run(con, query, crowd).filter(asked))
         result = result.join(
             pl.concat(parts).drop("row_id"), on=["consumer_id", "as_of"], how="left", maintain_order="left"
         )
@@ -143,7 +144,8 @@ def _chunk_height(con: duckdb.DuckDBPyConnection, sources: Sequence[Source], lim
     """Entity rows a chunk, from the mean number of rows a consumer has in the biggest source."""
     heaviest = 1.0
     for source in sources:
-        counted = con.execute(f"SELECT COUNT(*), COUNT(DISTINCT {source.entity}) FROM {source.table}").fetchone()
+        counts = f"SELECT COUNT(*), COUNT(DISTINCT {source.entity}) FROM {source.table}"
+        counted = con.execute(counts).fetchone()
         if counted and counted[1]:
             heaviest = max(heaviest, counted[0] / counted[1])
     return max(1, int(limit / heaviest))

@@ -140,7 +140,11 @@ def _cycles(tags: Iterable[Tag]) -> list[str]:
     """Tags that are derived from themselves."""
     inputs = {tag.name: tag.inputs for tag in tags}
     settled: set[str] = set()
-    while ready := {n for n, needs in inputs.items() if n not in settled and not needs & inputs.keys() - settled}:
+    while ready := {
+        name
+        for name, needs in inputs.items()
+        if name not in settled and not (needs & inputs.keys()) - settled
+    }:
         settled |= ready
     looped = sorted(inputs.keys() - settled)
     return [f"tag {name}.definition: derived from itself through other tags" for name in looped]

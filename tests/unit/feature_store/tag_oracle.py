@@ -5,6 +5,7 @@ Shares no code with the compiler. Used to judge it on random worlds.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import statistics
@@ -100,7 +101,7 @@ class Oracle:
 
     def gaps(self, t: datetime, consumer: str) -> list[int]:
         days = sorted({self.local(r["placed_at"]).date() for r in self.orders(t, consumer)})
-        return [(b - a).days for a, b in zip(days, days[1:], strict=False)]
+        return [(b - a).days for a, b in itertools.pairwise(days)]
 
     # --- tags -------------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ class Oracle:
         found = []
         for key, bought in days.items():
             ordered = sorted(bought)
-            gaps = [(b - a).days for a, b in zip(ordered, ordered[1:], strict=False)]
+            gaps = [(b - a).days for a, b in itertools.pairwise(ordered)]
             if len(ordered) >= 3 and (self.local(t).date() - ordered[-1]).days > 2 * statistics.median(gaps):
                 found.append((-net[key], key))
         return min(found)[1] if found else None
@@ -222,16 +223,15 @@ class Oracle:
             if r["brand_id"] is None:
                 continue
             key = (r["category_l2_id"], r["order_id"])
-            rival = leading.get(key)
-            if rival is None or (-r["net_paid_cents"], r["brand_id"]) < (-rival["net_paid_cents"], rival["brand_id"]):
-                leading[key] = r
+            rival = leading.get(key, r)
+            leading[key] = min(rival, r, key=lambda x: (-x["net_paid_cents"], x["brand_id"]))
         chains: dict[str, list[Row]] = defaultdict(list)
         for (category, _), r in leading.items():
             chains[category].append(r)
         pairs = changes = 0
         for rows in chains.values():
             rows.sort(key=lambda r: (r["placed_at"], r["order_id"]))
-            for before, after in zip(rows, rows[1:], strict=False):
+            for before, after in itertools.pairwise(rows):
                 pairs += 1
                 changes += before["brand_id"] != after["brand_id"]
         return share(changes, pairs)
@@ -247,7 +247,9 @@ class Oracle:
 
         year = self.orders(t, consumer, 365)
         out: Row = {
-            "discount_share_365d": share(sum(map(discount, lines)), sum(r["list_price_cents"] for r in lines)),
+            "discount_share_365d": share(
+                sum(map(discount, lines)), sum(r["list_price_cents"] for r in lines)
+            ),
             "full_price_share_365d": share(sum(discount(r) == 0 for r in goods), len(goods)),
             "promo_line_share_365d": share(sum(map(promoted, goods)), len(goods)),
             "max_discount_needed": quantile(
@@ -261,7 +263,8 @@ class Oracle:
         for r in goods:
             kinds[r["category_l2_id"]][promoted(r)].append(r["qty"])
         out["stockpiler_flag"] = any(
-            len(k[True]) >= 3 and len(k[False]) >= 3 and sum(k[True]) >= 2 * sum(k[False]) for k in kinds.values()
+            min(len(k[True]), len(k[False])) >= 3 and sum(k[True]) >= 2 * sum(k[False])
+            for k in kinds.values()
         )
         return out
 
@@ -303,9 +306,7 @@ class Oracle:
         rows = self.orders(t, consumer)
         ages = [t - r["placed_at"] for r in rows]
         days = sorted({self.local(r["placed_at"]).date() for r in rows})
-        returned = any(
-            b < 30 * DAY and a - b >= 90 * DAY for a, b in zip(ages, ages[1:], strict=False)
-        )
+        returned = any(b < 30 * DAY and a - b >= 90 * DAY for a, b in itertools.pairwise(ages))
         newest, oldest = (ages[-1], ages[0]) if ages else (None, None)
         if newest is None or oldest is None:
             stage, tenure = "prospect", None
@@ -354,7 +355,8 @@ class Oracle:
     def redemptions(self, t: datetime, consumer: str) -> Row:
         rows = self.visible("fct_coupon_redemptions", "redeemed_at", t, 90)
         used = sum(r["consumer_id"] == consumer for r in rows)
-        return {"coupon_used_90d": used if self.reported("fct_coupon_redemptions", "redeemed_at", t) else None}
+        known = self.reported("fct_coupon_redemptions", "redeemed_at", t)
+        return {"coupon_used_90d": used if known else None}
 
     def population(self, t: datetime) -> dict[str, Row]:
         """Tags that compare consumers with each other, for everybody known at t."""

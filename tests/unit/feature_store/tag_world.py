@@ -138,7 +138,8 @@ class World:
         """An order with lines (one plain line by default); the order's net is the sum of its lines'."""
         self.next_id += 1
         order_id = f"o{self.next_id:06d}"
-        built = [self._line(values) for values in (lines if lines is not None else [{"net_paid_cents": net or 0}])]
+        given = lines if lines is not None else [{"net_paid_cents": net or 0}]
+        built = [self._line(values) for values in given]
         for line in built:
             self.add(
                 "fct_order_lines",

@@ -101,7 +101,7 @@ def test_tags_agree_with_plain_loops(drawn: list[tuple[Any, ...]]) -> None:
     assert validate_tags(got) == []
     for t in MOMENTS:
         batch = build_tags(con, t, utc_offset_hours=OFFSET)
-        known = got.filter((pl.col("as_of") == t) & pl.col("consumer_id").is_in(batch["consumer_id"].implode()))
+        known = got.filter(pl.col("as_of") == t, pl.col("consumer_id").is_in(batch["consumer_id"].implode()))
         assert batch.equals(known.sort("consumer_id"))
 
 
