@@ -1,0 +1,166 @@
+"""Profile documents: written offline, read online without frames, refused when they do not fit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import pytest
+from tag_compare import row_of
+from tag_world import NOW, OFFSET, World, ago
+
+from feature_store.catalogue import CATALOGUE_FILE, PACKAGE, catalogue, schema_text
+from feature_store.contracts import REFRESH_TTL, ProfileSchema, RefreshClass, TagField, TagStatus, TagType
+from feature_store.errors import FingerprintMismatchError, ProfileError, UnknownTagError
+from feature_store.offline import build_tags, profile_documents, validate_tags
+from feature_store.online import SCHEMA_FILE, ProfileReader, packaged_schema, read_schema
+from feature_store.registry import Registry
+from models.contracts import PUBLISHED_TABLES
+
+NAMES = ["orders_30d", "aov_90d", "weekend_share", "is_active_30d", "cohort_month", "lifecycle_stage"]
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.order("a", ago(5), net=250)
+    world.order("b", ago(100), net=99)
+    return world
+
+
+def reader(registry: Registry, names: list[str] | None = None) -> ProfileReader:
+    return ProfileReader(registry.profile_schema(names))
+
+
+def test_documents_match_the_published_table(world: World) -> None:
+    documents = profile_documents(build_tags(world.connect(), NOW, NAMES, utc_offset_hours=OFFSET))
+    assert documents.columns == [column.name for column in PUBLISHED_TABLES["profiles"].columns]
+    assert documents.schema["as_of"] == pl.Datetime("us", "UTC")
+    assert documents["consumer_id"].to_list() == ["a", "b"]
+
+
+def test_what_is_written_is_read_back(world: World, registry: Registry) -> None:
+    frame = build_tags(world.connect(), NOW, NAMES, utc_offset_hours=OFFSET)
+    documents = profile_documents(frame)
+    for row in documents.iter_rows(named=True):
+        profile = reader(registry, NAMES).decode(**row, now=NOW)
+        expected = {name: row_of(frame, row["consumer_id"])[name] for name in NAMES}
+        assert {name: tag.value for name, tag in profile.tags.items()} == expected
+        assert profile.as_of == NOW
+    lapsed = reader(registry, NAMES).decode(**documents.row(1, named=True), now=NOW)
+    assert lapsed.tags["aov_90d"].status is TagStatus.NULL
+    assert lapsed.tags["orders_30d"].status is TagStatus.PRESENT
+    assert "aov_90d" not in lapsed.present()
+    assert lapsed.present()["cohort_month"] == date(2017, 8, 1)
+
+
+def test_all_tags_are_read_with_the_packaged_schema(world: World) -> None:
+    documents = profile_documents(build_tags(world.connect(), NOW, utc_offset_hours=OFFSET))
+    profile = ProfileReader(packaged_schema()).decode(**documents.row(0, named=True), now=NOW)
+    assert profile.present()["net_spend_30d"] == 250
+
+
+def test_each_tag_expires_after_its_own_time_to_live(world: World, registry: Registry) -> None:
+    row = profile_documents(build_tags(world.connect(), NOW, NAMES)).row(0, named=True)
+    quick, slow = REFRESH_TTL[RefreshClass.QUARTER_HOUR], REFRESH_TTL[RefreshClass.DAY]
+
+    def status(now: datetime) -> tuple[TagStatus, TagStatus]:
+        tags = reader(registry, NAMES).decode(**row, now=now).tags
+        return tags["orders_30d"].status, tags["weekend_share"].status
+
+    tick = timedelta(microseconds=1)
+    assert status(NOW + quick) == (TagStatus.PRESENT, TagStatus.PRESENT)
+    assert status(NOW + quick + tick) == (TagStatus.EXPIRED, TagStatus.PRESENT)
+    assert status(NOW + slow + tick) == (TagStatus.EXPIRED, TagStatus.EXPIRED)
+    expired = reader(registry, NAMES).decode(**row, now=NOW + slow + tick)
+    assert expired.present() == {}
+    assert expired.tags["orders_30d"].value is None
+
+
+def test_another_schema_is_refused(world: World, registry: Registry) -> None:
+    row = profile_documents(build_tags(world.connect(), NOW, NAMES)).row(0, named=True)
+    with pytest.raises(FingerprintMismatchError, match="consumer 'a'"):
+        reader(registry).decode(**row, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"unit": "point"}, {"type": TagType.DECIMAL}, {"refresh": RefreshClass.DAY}, {"name": "orders_31d"}],
+)
+def test_the_fingerprint_follows_every_field(changes: dict[str, object]) -> None:
+    field = TagField(name="orders_30d", type=TagType.INT, unit="count", refresh=RefreshClass.HOUR)
+    other = field.model_copy(update=changes)
+    assert ProfileSchema(fields=(field,)).fingerprint != ProfileSchema(fields=(other,)).fingerprint
+    assert (
+        ProfileSchema(fields=(field,)).fingerprint == ProfileSchema(fields=(field.model_copy(),)).fingerprint
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
+        ('{"orders_30d": 1}', "lacks tag 'is_active_30d'"),
+        ('{"orders_30d": true, "is_active_30d": true, "cohort_month": null}', "should be int, got True"),
+        ('{"orders_30d": 1.5, "is_active_30d": true, "cohort_month": null}', "should be int, got 1.5"),
+        ('{"orders_30d": 1, "is_active_30d": 1, "cohort_month": null}', "should be bool, got 1"),
+        ('{"orders_30d": 1, "is_active_30d": true, "cohort_month": "soon"}', "is not a date: 'soon'"),
+    ],
+)
+def test_broken_documents_are_refused(registry: Registry, tags: str, message: str) -> None:
+    judge = reader(registry, ["orders_30d", "is_active_30d", "cohort_month"])
+    with pytest.raises(ProfileError, match=message):
+        judge.decode("a", tags, judge.fingerprint, NOW, now=NOW)
+
+
+def test_naive_times_and_broken_schemas_are_refused(registry: Registry) -> None:
+    judge = reader(registry, ["orders_30d"])
+    with pytest.raises(ProfileError, match="time zone"):
+        judge.decode("a", '{"orders_30d": 1}', judge.fingerprint, NOW.replace(tzinfo=None), now=NOW)
+    with pytest.raises(ProfileError, match="cannot be read"):
+        read_schema('{"fields": [{"name": "x"}]}')
+
+
+def test_only_tags_are_written() -> None:
+    frame = pl.DataFrame({"consumer_id": ["a"], "as_of": [NOW], "shoe_size": [42]})
+    with pytest.raises(UnknownTagError, match="shoe_size"):
+        profile_documents(frame)
+
+
+def test_the_reader_is_light() -> None:
+    code = (
+        "import json, sys; import feature_store.online; "
+        "print(json.dumps([m for m in ('polars', 'duckdb', 'sqlglot', 'yaml', 'numpy') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_values_outside_the_registry_are_violations(world: World) -> None:
+    names = ["orders_30d", "weekend_share", "lifecycle_stage", "rfm_cell", "is_active_30d"]
+    frame = build_tags(world.connect(), NOW, names)
+    assert validate_tags(frame) == []
+    broken = frame.with_columns(
+        orders_30d=pl.lit(-1, dtype=pl.Int64),
+        weekend_share=pl.Series([1.5, float("nan")]),
+        lifecycle_stage=pl.lit("asleep"),
+        rfm_cell=pl.Series([None, "66"]),
+        is_active_30d=pl.lit(1),
+    )
+    found = {(v.tag, v.rule.split(",")[0]): (v.rows, v.consumer_id, v.value) for v in validate_tags(broken)}
+    assert found[("orders_30d", "must be at least 0")] == (2, "a", "-1")
+    assert found[("weekend_share", "must be finite")][:2] == (1, "b")
+    assert found[("weekend_share", "must be at most 1")][1] == "a"
+    assert found[("lifecycle_stage", "must be one of prospect")] == (2, "a", "asleep")
+    assert found[("rfm_cell", "must match [1-5]{3}")] == (1, "b", "66")
+    assert found[("is_active_30d", "type must be Boolean")][0] == 2
+
+
+def test_generated_files_are_current(registry: Registry) -> None:
+    stale = "run `python -m feature_store.catalogue` and commit"
+    assert CATALOGUE_FILE.read_text(encoding="utf-8") == catalogue(registry), stale
+    assert (PACKAGE / SCHEMA_FILE).read_text(encoding="utf-8") == schema_text(registry), stale

@@ -1,0 +1,84 @@
+"""The shape of the compiled statement: one scan a source, a dialect for Spark, no leak between tags."""
+
+from __future__ import annotations
+
+import re
+
+import sqlglot
+from sqlglot import exp
+
+from feature_store import expressions
+from feature_store.compiler import compile_tags
+from feature_store.registry import Registry
+
+
+def scans(sql: str) -> list[str]:
+    """Tables that CTEs named src_ read, joined tables left out."""
+    return re.findall(r"FROM (core\.\w+) AS s\b", sql)
+
+
+def test_tags_of_one_source_share_one_scan_and_one_aggregation(registry: Registry) -> None:
+    names = ["orders_7d", "orders_30d", "net_spend_90d", "max_order_value_365d", "recency_days"]
+    query = compile_tags(registry, names)
+    assert scans(query.sql) == ["core.fct_orders"]
+    assert query.sql.count("GROUP BY") == 1
+    assert query.sql.count("FILTER") == 4  # recency_days reads the whole history
+
+
+def test_all_tags_scan_each_source_once(registry: Registry) -> None:
+    query = compile_tags(registry)
+    assert len(scans(query.sql)) == len(query.sources) == len(registry.sources)
+    assert query.tags == tuple(registry.tags)
+
+
+def test_a_bounded_window_limits_the_scan(registry: Registry) -> None:
+    limit = f"< {30 * expressions.DAY_US}"
+    bounded = compile_tags(registry, ["orders_7d", "orders_30d"]).sql
+    assert limit in bounded.split("agg_orders")[0]
+    unbounded = compile_tags(registry, ["orders_30d", "orders_lifetime"]).sql
+    assert limit not in unbounded.split("agg_orders")[0]
+
+
+def test_unused_columns_are_not_read(registry: Registry) -> None:
+    assert "merchant_id" not in compile_tags(registry, ["orders_7d"]).sql
+    assert "dim_products" not in compile_tags(registry, ["discount_share_365d"]).sql
+
+
+def test_every_tag_compiles_alone(registry: Registry) -> None:
+    for name in registry.tags:
+        tree = sqlglot.parse_one(compile_tags(registry, [name]).sql, read="duckdb")
+        assert tree.named_selects == ["row_id", "consumer_id", "as_of", name]
+
+
+def test_the_statement_translates_to_spark(registry: Registry) -> None:
+    spark = compile_tags(registry, utc_offset_hours=-5).spark_sql()
+    tree = sqlglot.parse_one(spark, read="spark")
+    assert tree.named_selects[:3] == ["row_id", "consumer_id", "as_of"]
+    assert len(tree.named_selects) == 3 + len(registry.tags)
+    for foreign in ("EPOCH_US", "QUANTILE_CONT", "PERCENTILE_CONT", "REGEXP_MATCHES", "TIMESTAMPTZ", "::"):
+        assert foreign not in spark
+
+
+def test_the_offset_is_written_in_minutes(registry: Registry) -> None:
+    sql = compile_tags(registry, ["weekend_share"], utc_offset_hours=5.5).sql
+    assert "INTERVAL '330' MINUTE" in sql
+
+
+def test_filters_join_the_ones_already_there() -> None:
+    tree = expressions.parse("ratio(SUM(a) FILTER (WHERE b > 1), COUNT(*))")
+    condition = expressions.parse("age_us < 5")
+    sql = expressions.expanded(expressions.filtered(tree, condition), {}, 0).sql(dialect="duckdb")
+    top = "CAST(SUM(a) FILTER(WHERE b > 1 AND age_us < 5) AS DOUBLE)"
+    assert sql == f"{top} / NULLIF(COUNT(*) FILTER(WHERE age_us < 5), 0)"
+
+
+def test_parameters_are_literals_never_text_of_the_statement() -> None:
+    tree = expressions.parse("MAX(a) > :limit AND MAX(b) = :word")
+    sql = expressions.expanded(tree, {"limit": 3, "word": "it's"}, 0).sql(dialect="duckdb")
+    assert sql == "MAX(a) > 3 AND MAX(b) = 'it''s'"
+
+
+def test_functions_nest() -> None:
+    tree = expressions.parse("money(ratio(SUM(a), COUNT(*)))")
+    plain = expressions.expanded(tree, {}, 0)
+    assert plain.find(exp.Anonymous) is None

@@ -1,0 +1,191 @@
+"""The registry refuses what does not fit, and says which tag and field."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from feature_store.errors import RegistryError
+from feature_store.registry import Registry, load_registry
+
+TAG = {
+    "name": "orders_9d",
+    "group": "rfm_value",
+    "type": "int",
+    "unit": "count",
+    "window": "9d",
+    "definition": {"source": "orders", "value": "COUNT(*)"},
+    "owner": "features",
+    "null_rule": "zero",
+    "valid": {"min": 0},
+    "refresh": "15m",
+    "privacy": "behavioural",
+    "consent": "service",
+    "description": "Orders in the last 9 days.",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the packaged registry."""
+    target = tmp_path / "tags"
+    shutil.copytree(str(files("feature_store").joinpath("tags")), target)
+    return target
+
+
+def with_tag(folder: Path, **changes: Any) -> Path:
+    """The folder with one more tag file."""
+    (folder / "more.yaml").write_text(yaml.safe_dump({"tags": [TAG | changes]}), encoding="utf-8")
+    return folder
+
+
+def problems(folder: Path) -> str:
+    with pytest.raises(RegistryError) as caught:
+        load_registry(folder)
+    assert caught.value.problems
+    return "\n".join(caught.value.problems)
+
+
+def test_the_packaged_registry_is_valid_and_large(registry: Registry) -> None:
+    observed = [tag for tag in registry.tags.values() if registry.origin(tag) == "observed"]
+    assert len(observed) >= 60
+    assert len({tag.group for tag in registry.tags.values()}) >= 8
+
+
+def test_a_tag_is_added_by_yaml_alone(folder: Path) -> None:
+    assert load_registry(with_tag(folder)).tag("orders_9d").window == "9d"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"type": "money"}, "more.yaml: orders_9d.type"),
+        ({"window": "9 days"}, "more.yaml: orders_9d.window"),
+        ({"refresh": "5m"}, "more.yaml: orders_9d.refresh"),
+        ({"group": "misc"}, "more.yaml: orders_9d.group"),
+        ({"description": ""}, "more.yaml: orders_9d.description"),
+        ({"name": "Orders 9d"}, "more.yaml: Orders 9d.name"),
+        ({"surprise": 1}, "more.yaml: orders_9d.surprise"),
+        ({"null_rule": "false"}, "null_rule 'false' does not fit type 'int'"),
+        ({"valid": {}}, "valid.min or valid.max must be given"),
+        ({"valid": {"min": 2, "max": 1}}, "min is above max"),
+        ({"valid": {"min": 0, "values": ["a"]}}, "valid.values or valid.pattern"),
+        ({"name": "orders_7d"}, "tag orders_7d.name: defined 2 times"),
+        ({"name": "as_of"}, "tag as_of.name: the name is taken"),
+        (
+            {"definition": {"source": "carts", "value": "COUNT(*)"}},
+            "tag orders_9d.definition.source: unknown source 'carts'",
+        ),
+        (
+            {"definition": {"source": "orders", "value": "SUM(weight)"}},
+            "tag orders_9d.definition.value: unknown column 'weight'",
+        ),
+        (
+            {"definition": {"source": "orders", "value": "COUNT(*)", "where": "is_gift"}},
+            "tag orders_9d.definition.where: unknown column 'is_gift'",
+        ),
+        (
+            {"definition": {"source": "orders", "value": "COUNT(*) + :bonus"}},
+            "tag orders_9d.definition.value: unknown parameter 'bonus'",
+        ),
+        ({"definition": {"derived": "orders_8d + 1"}}, "definition.derived: unknown column 'orders_8d'"),
+        ({"definition": {"derived": "orders_9d + 1"}}, "tag orders_9d.definition: derived from itself"),
+        ({"definition": {"source": "orders", "value": "SUM("}}, "not a SQL expression"),
+        ({"definition": {"source": "orders", "value": "net_paid_cents"}}, "must be an aggregate"),
+        (
+            {"definition": {"source": "orders", "value": "SUM(net_paid_cents) + net_paid_cents"}},
+            "column(s) ['net_paid_cents'] are read outside an aggregate",
+        ),
+        ({"definition": {"source": "orders", "value": "COUNT(*), 1"}}, "not a SQL expression"),
+        (
+            {"definition": {"source": "orders", "value": "(SELECT COUNT(*) FROM core.fct_orders)"}},
+            "a sub-query or table has no place here",
+        ),
+        (
+            {"definition": {"source": "orders", "value": "MAX(shout(status))"}},
+            "unknown function(s) ['shout']",
+        ),
+        (
+            {"definition": {"source": "orders", "value": "ratio(COUNT(*))"}},
+            "ratio takes 2 argument(s), got 1",
+        ),
+        ({"definition": {"derived": "SUM(orders_7d)"}}, "must be an expression of one row"),
+        ({"definition": {"population": "SUM(orders_7d)"}}, "an aggregate needs an OVER clause"),
+        ({"definition": {"source": "orders"}}, "source and value belong together"),
+        (
+            {"definition": {"source": "orders", "value": "COUNT(*)", "derived": "1"}},
+            "exactly one of source, derived, population",
+        ),
+        (
+            {"definition": {"source": "line_brands", "value": "COUNT(*)"}},
+            "tag orders_9d.window: '9d' is not a window of rollup 'line_brands' (365d)",
+        ),
+    ],
+)
+def test_bad_tags_are_refused(folder: Path, changes: dict[str, Any], expected: str) -> None:
+    assert expected in problems(with_tag(folder, **changes))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """The folder with `sources.yaml` changed."""
+    path = folder / "sources.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return folder
+
+
+def test_bad_sources_and_rollups_are_refused(folder: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        orders = next(s for s in document["sources"] if s["name"] == "orders")
+        orders["where"] = "colour = 'red'"
+        orders["joins"] = [{"table": "core.dim_x", "key": "x_id", "columns": {"status": "VARCHAR"}}]
+        rollup = document["rollups"][0]
+        rollup["group_by"] = ["nowhere"]
+        rollup["source"] = "orders"
+        document["rollups"].append({"name": "r", "source": "nobody", "window": "7d", "description": "x"})
+
+    found = problems(edit(folder, change))
+    assert "source orders.where: unknown column 'colour'" in found
+    assert "source orders.joins: unknown column 'x_id'" in found
+    assert "column 'status' of core.dim_x hides another" in found
+    assert ".group_by: unknown column 'nowhere'" in found
+    assert "rollup r.source: unknown source 'nobody'" in found
+
+
+def test_every_problem_is_reported_at_once(folder: Path) -> None:
+    bad = [TAG | {"type": "money"}, TAG | {"name": "other", "refresh": "5m"}, "text"]
+    (folder / "more.yaml").write_text(yaml.safe_dump({"tags": bad}), encoding="utf-8")
+    found = problems(folder)
+    assert "orders_9d.type" in found
+    assert "other.refresh" in found
+    assert "tags[2]: must be a mapping" in found
+
+
+def test_broken_files_are_named(folder: Path, tmp_path: Path) -> None:
+    (folder / "more.yaml").write_text("tags: [", encoding="utf-8")
+    (folder / "list.yaml").write_text("- 1", encoding="utf-8")
+    found = problems(folder)
+    assert "more.yaml: not valid YAML" in found
+    assert "list.yaml: the file must hold a mapping" in found
+    (tmp_path / "empty").mkdir()
+    assert "sources.yaml is missing" in problems(tmp_path / "empty")
+
+
+def test_origin_and_lineage(registry: Registry) -> None:
+    assert registry.origin(registry.tag("orders_7d")) == "observed"
+    assert registry.origin(registry.tag("sessions_7d")) == "overlay"
+    overdue = registry.tag("overdue_personal")
+    assert [tag.name for tag in registry.closure([overdue])][-1] == "overdue_personal"
+    assert registry.is_population_relative(overdue)
+    assert not registry.is_population_relative(registry.tag("recency_over_gap"))
+    assert [s.name for s in registry.base_sources(registry.tag("promo_only_buyer"))] == [
+        "order_lines",
+        "orders",
+    ]
