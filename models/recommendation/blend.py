@@ -6,15 +6,15 @@ Works on plain lists of one consumer; which items a lane offers, and in what ord
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 REPEAT, DISCOVERY, POPULAR = "repeat", "discovery", "popular"
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """One item that a lane offers.
 
     Attributes:
@@ -23,6 +23,7 @@ class Offer:
         lane: `repeat`, `discovery` or `popular`.
         category: Second-level category; quotas count it.
         kind: Third-level category number.
+        reason: Reason code of the item if it is listed.
     """
 
     item: int
@@ -30,6 +31,7 @@ class Offer:
     lane: str
     category: str
     kind: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def lane_order(slot: int, spacing: int) -> tuple[str, str, str]:
     return REPEAT, DISCOVERY, POPULAR
 
 
-def blend(lanes: dict[str, Sequence[Offer]], rules: Rules) -> list[Offer]:
+def blend(lanes: dict[str, Iterable[Offer]], rules: Rules) -> list[Offer]:
     """Interleave the lanes under the quotas.
 
     Each lane is read in its own order. An item over a quota waits; waiting items come back, in the order in

@@ -1,4 +1,4 @@
-"""Settings of the recommendation family: one frozen object a part, readable from JSON. No logic beyond that."""
+"""Settings of the recommendation family: one frozen object a part, readable from JSON. No logic else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RankerParams:
         leaves: Leaves a tree.
         learning_rate: Shrinkage.
         min_rows_a_leaf: Least rows in a leaf.
-        training_cuts: Labelled origins that one fit uses.
+        training_cuts: Labelled origins that one fit uses, each with its share of the consumers.
         recent_days: A sku bought once is a candidate only if that was within so many days.
     """
 
@@ -48,7 +48,7 @@ class RankerParams:
     leaves: int = 15
     learning_rate: float = 0.1
     min_rows_a_leaf: int = 100
-    training_cuts: int = 1
+    training_cuts: int = 2
     recent_days: int = 120
 
 
@@ -83,7 +83,7 @@ class RecommendationConfig:
         validation_cuts: Cuts before the first test origin; all choices are made there.
         min_history_days: History that the oldest validation origin needs.
         min_consumers: Fewer consumers than this refuse training.
-        reference_origins: Further origins that are reported where the data spans them; never used by the gate.
+        reference_origins: Further origins, reported where the data spans them; the gate never uses them.
         tifu_grid: Settings of TIFU-KNN that validation chooses from.
         ranker: Settings of the repeat ranker.
         als_grid: Settings of ALS that validation chooses from.
@@ -120,7 +120,7 @@ class RecommendationConfig:
     als_grid: tuple[AlsParams, ...] = (AlsParams(), AlsParams(regularisation=3.0))
     trend_powers: tuple[float, ...] = (0.0, 0.5, 1.0)
     discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10)
-    max_blend_loss: float = 0.02
+    max_blend_loss: float = 0.03
     tuning_consumers: int = 600
     threads: int = 2
     seed: int = 7
@@ -143,6 +143,15 @@ class RecommendationConfig:
             raise ValueError("RecommendationConfig: max_category_share is in (0, 1], list_length at least 1")
         if min(self.discovery_spacings) < 2:
             raise ValueError("RecommendationConfig: a discovery spacing below 2 leaves no repeat slot")
+
+    def procedure(self, lane: str) -> tuple[Any, ...]:
+        """What fixes the ranking of a lane; equal tuples mean the same procedure.
+
+        Args:
+            lane: `repeat` or `discovery`.
+        """
+        own = (self.tifu_grid, self.ranker) if lane == "repeat" else (self.als_grid, self.trend_powers)
+        return (*own, self.horizon_days, self.validation_cuts, self.tuning_consumers, self.seed)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form."""

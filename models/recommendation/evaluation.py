@@ -6,7 +6,7 @@ everything bought in the window; the discovery lane on skus never bought before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -126,6 +126,7 @@ class Backtest:
     earliest: datetime
     _pairs: dict[datetime, pl.DataFrame] = field(default_factory=dict)
     _boosters: dict[datetime, str] = field(default_factory=dict)
+    _factors: dict[tuple[datetime, AlsParams], Floats] = field(default_factory=dict)
 
     @property
     def horizon(self) -> timedelta:
@@ -150,14 +151,18 @@ class Backtest:
         return self._pairs[origin]
 
     def booster(self, origin: datetime) -> str | None:
-        """The ranker fitted for an origin; None where no labelled history precedes it."""
+        """The ranker fitted for an origin; None where no labelled history precedes it.
+
+        Each of the n training origins takes every n-th consumer: n label windows at the cost of one.
+        """
         if origin not in self._boosters:
             first = self.earliest + timedelta(days=self.config.min_history_days)
             origins = training_origins(origin, self.horizon, self.config.ranker.training_cuts, earliest=first)
-            examples = [
-                (self.pairs(one), labels(self.interactions, self.pairs(one), one, one + self.horizon))
-                for one in origins
-            ]
+            examples = []
+            for turn, one in enumerate(origins):
+                pairs = self.pairs(one).filter(pl.col("user") % len(origins) == turn)
+                label = labels(self.interactions, pairs, one, one + self.horizon)
+                examples.append((pairs, label))
             if not sum(float(label.sum()) for _, label in examples):
                 return None
             self._boosters[origin] = fit_ranker(
@@ -165,13 +170,13 @@ class Backtest:
             )
         return self._boosters[origin]
 
-    def newest_booster(self, origin: datetime) -> str | None:
-        """The newest ranker already fitted whose labels had ended by `origin`, else one of its own."""
-        fitted = [one for one in self._boosters if one <= origin]
-        return self._boosters[max(fitted)] if fitted else self.booster(origin)
+    def rank_repeat(
+        self, known: Known, system: str, tifu: TifuParams, users: Indices, fitted_at: datetime
+    ) -> Indices | None:
+        """Lists of one repeat system; None where the ranker cannot be fitted.
 
-    def rank_repeat(self, known: Known, system: str, tifu: TifuParams, users: Indices) -> Indices | None:
-        """Lists of one repeat system; None where the ranker cannot be fitted."""
+        The ranker is the one fitted at `fitted_at`, at or before the cut's origin; features are fresh.
+        """
         if system == TOP_FREQUENCY:
             scored = top_frequency(known.counts, known.popularity).tocoo()
             user, item = scored.row.astype(np.int64), scored.col.astype(np.int64)
@@ -180,8 +185,7 @@ class Backtest:
             rows = self.interactions.until(known.cut.origin)
             vectors = tifu_vectors(self.interactions, rows, tifu)
             return rank_tifu(vectors, tifu, known.popularity, users, K)
-        model = self.newest_booster(known.cut.origin) if self._is_reference(known) else None
-        model = model or self.booster(known.cut.origin)
+        model = self.booster(fitted_at)
         if model is None:
             return None
         pairs = self.pairs(known.cut.origin)
@@ -189,12 +193,15 @@ class Backtest:
         user, item = pairs["user"].to_numpy(), pairs["item"].to_numpy()
         return top_k_pairs(user, item, score, known.popularity, users, K)
 
-    def item_factors(self, origin: datetime, als: AlsParams) -> tuple[Floats, Floats]:
-        """Folded-in user factors and fitted item factors at an origin."""
+    def affinity(self, origin: datetime, als: AlsParams, fitted_at: datetime) -> tuple[Floats, Floats]:
+        """User factors folded in at `origin` over item factors fitted at `fitted_at`, at or before it."""
+        if (fitted_at, als) not in self._factors:
+            rows = self.interactions.until(fitted_at)
+            confidence = confidences(self.interactions, rows, fitted_at, als.decay_days)
+            self._factors[fitted_at, als] = fit_als(confidence, als, self.config.seed, self.config.threads)
+        factors = self._factors[fitted_at, als]
         rows = self.interactions.until(origin)
-        confidence = confidences(self.interactions, rows, origin, als.decay_days)
-        factors = fit_als(confidence, als, self.config.seed, self.config.threads)
-        return fold_in(confidence, factors, als), factors
+        return fold_in(confidences(self.interactions, rows, origin, als.decay_days), factors, als), factors
 
     def rank_discovery(
         self,
@@ -225,7 +232,9 @@ class Backtest:
         best_tifu = int(np.argmax(tifu_values))
         tifu = config.tifu_grid[best_tifu]
         kind, repeat_lists, repeat_value = TIFU, tifu_lists[best_tifu], tifu_values[best_tifu]
-        by_ranker = [self.rank_repeat(s, RANKER, tifu, u) for s, u in zip(states, samples, strict=True)]
+        by_ranker = [
+            self.rank_repeat(s, RANKER, tifu, u, s.cut.origin) for s, u in zip(states, samples, strict=True)
+        ]
         complete = [one for one in by_ranker if one is not None]
         if len(complete) == len(states):
             value = _mean_ndcg(states, complete, samples)
@@ -235,30 +244,34 @@ class Backtest:
         spacing, loss = self._choose_spacing(states, samples, repeat_lists, new_lists)
         return Choices(kind, tifu, als, power, spacing, loss)
 
-    def evaluate(self, cut: Cut, choices: Choices) -> dict[str, dict[str, Measured]]:
-        """Every system on one cut: lane to system to measurement."""
+    def evaluate(self, cut: Cut, choices: Choices, fitted_at: datetime) -> dict[str, dict[str, Measured]]:
+        """Every system on one cut: lane to system to measurement.
+
+        Args:
+            cut: The cut.
+            choices: From `choose`, on cuts that end before this one's window.
+            fitted_at: Where the ranker and the item factors were fitted, at or before the origin. Features,
+                histories and fold-in are always those of the origin, as in scoring between two trainings.
+        """
         known = self.known(cut)
         users = known.users_of(known.bought)
         repeat: dict[str, Measured] = {}
         lists: dict[str, Indices] = {}
         for system in (TOP_FREQUENCY, TIFU, RANKER):
-            ranked = self.rank_repeat(known, system, choices.tifu, users)
+            ranked = self.rank_repeat(known, system, choices.tifu, users, fitted_at)
             if ranked is not None:
                 lists[system] = ranked
                 repeat[system] = known.measure(ranked, users, known.bought)
-        affinity = self.item_factors(cut.origin, choices.als)
+        affinity = self.affinity(cut.origin, choices.als, fitted_at)
         newcomers = known.users_of(known.new)
-        discovery = {
-            name: known.measure(
-                self.rank_discovery(known, used, choices.als, power, newcomers), newcomers, known.new
-            )
-            for name, used, power in (
-                (POPULARITY, None, 1.0),
-                (ALS, affinity, 0.0),
-                (ALS_TREND, affinity, choices.trend_power),
-            )
-        }
+        rows = np.searchsorted(users, newcomers)
         new_lists = self.rank_discovery(known, affinity, choices.als, choices.trend_power, users)
+        ranked_new = {
+            POPULARITY: self.rank_discovery(known, None, choices.als, 1.0, newcomers),
+            ALS: self.rank_discovery(known, affinity, choices.als, 0.0, newcomers),
+            ALS_TREND: new_lists[rows],
+        }
+        discovery = {name: known.measure(ranked, newcomers, known.new) for name, ranked in ranked_new.items()}
         mixed = mix(lists[choices.repeat_kind], new_lists, choices.spacing)
         return {
             "repeat": repeat,
@@ -277,7 +290,7 @@ class Backtest:
         best: tuple[float, AlsParams, float] | None = None
         lists: list[Indices] = []
         for als in self.config.als_grid:
-            affinities = [self.item_factors(state.cut.origin, als) for state in states]
+            affinities = [self.affinity(s.cut.origin, als, s.cut.origin) for s in states]
             for power in self.config.trend_powers:
                 values = []
                 for state, affinity in zip(states, affinities, strict=True):
@@ -313,9 +326,6 @@ class Backtest:
         rng = np.random.default_rng(self.config.seed)
         return np.sort(rng.choice(users, self.config.tuning_consumers, replace=False))
 
-    def _is_reference(self, known: Known) -> bool:
-        return known.cut.origin in self.config.reference_origins
-
 
 def mix(repeat: Indices, new: Indices, spacing: int) -> Indices:
     """Every `spacing`-th slot of the repeat lists goes to the next new item, later repeat items move back.
@@ -342,11 +352,6 @@ def mix(repeat: Indices, new: Indices, spacing: int) -> Indices:
                     seen.add(int(out[row, slot - 1]))
                     break
     return out
-
-
-def without_reference(config: RecommendationConfig) -> RecommendationConfig:
-    """The part of the settings that a standing champion is compared on."""
-    return replace(config, reference_origins=())
 
 
 def _mean_ndcg(states: list[Known], lists: list[Indices], users: list[Indices]) -> float:

@@ -82,6 +82,8 @@ def top_k_pairs(
 
 def hits(ranked: Indices, users: Indices, bought: sp.csr_matrix) -> npt.NDArray[np.bool_]:
     """Where a ranked item was bought: bool, the shape of `ranked`."""
+    if ranked.size == 0 or bought.shape[1] == 0:
+        return np.zeros(ranked.shape, dtype=bool)
     known = np.where(ranked == NOTHING, 0, ranked)
     rows = np.repeat(users[:, None], ranked.shape[1], axis=1)
     found = np.asarray(bought[rows.ravel(), known.ravel()]).reshape(ranked.shape) > 0

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from models.recommendation.config import TifuParams
 from models.recommendation.interactions import Floats, Indices, Interactions
-from models.recommendation.ranking import popularity_order, top_k_dense
+from models.recommendation.ranking import popularity_order, top_k_dense, top_k_pairs
 
 USERS_A_CHUNK = 256
 
@@ -65,10 +65,7 @@ def basket_weights(position: Indices, total: Indices, params: TifuParams) -> npt
     group = np.where(short, position // size, (groups - longer) + (position - in_short) // (size + 1))
     group_size = np.where(short, size, size + 1)
     start = np.where(short, group * size, in_short + (group - (groups - longer)) * (size + 1))
-    if params.decay_in_group:
-        after = group_size - 1 - (position - start)
-    else:
-        after = total - 1 - position
+    after = group_size - 1 - (position - start) if params.decay_in_group else total - 1 - position
     decay = params.basket_decay ** after.astype(np.float64)
     group_decay = params.group_decay ** (groups - 1 - group).astype(np.float64)
     return decay * group_decay / group_size / groups
@@ -178,16 +175,30 @@ def rank_tifu(
     Returns:
         int64 (n, k) item indices.
     """
-    supported = limit_to_supported(vectors, params.min_buyers)
+    buyers = np.bincount(vectors.indices, minlength=vectors.shape[1])
     order = popularity_order(popularity)
-    own, pool = vectors[:, order].tocsr(), supported[:, order].tocsr()
-    out = np.empty((len(users), k), np.int64)
+    columns = order[buyers[order] >= params.min_buyers]
+    own = vectors[:, columns].tocsr()
+    user: list[Indices] = []
+    item: list[Indices] = []
+    score: list[Floats] = []
     for start in range(0, len(users), USERS_A_CHUNK):
         part = users[start : start + USERS_A_CHUNK]
         links = nearest(vectors[part], vectors, part, params.neighbours)
-        top = top_k_dense(tifu_scores(own[part], links, pool, params.own_weight), k)
-        out[start : start + len(part)] = np.where(top >= 0, order[top], top)
-    return out
+        dense = tifu_scores(own[part], links, own, params.own_weight)
+        top = top_k_dense(dense, k)
+        row, place = np.nonzero(top >= 0)
+        user.append(part[row])
+        item.append(columns[top[row, place]])
+        score.append(dense[row, top[row, place]])
+    mine = vectors[users].tocoo()
+    rare = buyers[mine.col] < params.min_buyers
+    user.append(users[mine.row[rare]])
+    item.append(mine.col[rare].astype(np.int64))
+    score.append(np.float32(params.own_weight) * mine.data[rare])
+    return top_k_pairs(
+        np.concatenate(user), np.concatenate(item), np.concatenate(score), popularity, users, k
+    )
 
 
 def tifu_on_history(

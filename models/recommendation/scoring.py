@@ -6,7 +6,7 @@ its lane, and the reason codes say so. Nothing is fitted here.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from models.recommendation.bundle import (
 from models.recommendation.config import RecommendationConfig
 from models.recommendation.discovery import (
     TREND_DAYS,
+    USERS_A_CHUNK,
     confidences,
     discovery_candidates,
     fold_in,
@@ -224,12 +225,13 @@ def _lists(
     active = recent.select("merchant", "user").unique().sort("merchant", "user")
     item_of = {name: item for item, name in enumerate(data.skus)}
     listed = dict(assortment.group_by("merchant_id").agg("sku_id").iter_rows())
-    ranked = {
-        merchant: list(zip(skus, scores, strict=True))
-        for merchant, skus, scores in popular.group_by("merchant_id", maintain_order=True)
-        .agg("sku_id", "score")
-        .iter_rows()
-    }
+    kinds: list[int] = data.item_l3.tolist()
+    ranked: dict[str, list[tuple[int, float, str]]] = {}
+    for merchant_id, sku, value, reason in popular.select(
+        "merchant_id", "sku_id", "score", "reason_code"
+    ).iter_rows():
+        if sku in item_of:
+            ranked.setdefault(merchant_id, []).append((item_of[sku], value, reason))
     rules = Rules(
         config.list_length,
         spacing,
@@ -238,88 +240,105 @@ def _lists(
     )
     place_of = np.empty(data.n_items, np.int64)
     place_of[lanes.order] = np.arange(data.n_items)
-    out: dict[str, list[object]] = {column.name: [] for column in PUBLISHED_TABLES["recommendations"].columns}
+    rows: list[tuple[str, str, int, str, float, str, str, float]] = []
     for (merchant,), part in active.group_by("merchant", maintain_order=True):
         name = data.merchants[int(str(merchant))]
         known = np.array([item_of[sku] for sku in listed.get(name, []) if sku in item_of], dtype=np.int64)
         known = known[np.argsort(place_of[known])]
         shown = [
-            _offer(data, item_of[sku], value, POPULAR)
-            for sku, value in ranked.get(name, [])
-            if sku in item_of
+            Offer(item, value, POPULAR, data.item_l2[item], kinds[item], reason)
+            for item, value, reason in ranked.get(name, [])
         ]
         users = part["user"].to_numpy()
-        repeat, new = _merchant_offers(data, lanes, users, known, config)
-        for row, user in enumerate(users.tolist()):
-            chosen = blend({REPEAT: repeat[row], DISCOVERY: new[row], POPULAR: shown}, rules)
-            listed_items = {offer.item for offer in chosen}
-            pool = [offer for offer in new[row] if offer.item not in listed_items][: config.exploration_pool]
-            draws = unit_draws(str(config.seed), f"{as_of:%Y-%m-%d}", name, data.consumers[user])
+        for user, repeat, new in _merchant_offers(data, lanes, kinds, users, known, config):
+            chosen = blend({REPEAT: repeat, DISCOVERY: new, POPULAR: shown}, rules)
+            usual = {offer.item for offer in chosen}
+            pool = [offer for offer in new if offer.item not in usual][: config.exploration_pool]
+            consumer = data.consumers[user]
+            draws = unit_draws(str(config.seed), f"{as_of:%Y-%m-%d}", name, consumer)
             final, propensity = explore(chosen, pool, config.exploration_rank, config.exploration_rate, draws)
             for rank, offer in enumerate(final, start=1):
                 explored = rank == config.exploration_rank
-                drawn = explored and offer.item not in listed_items
-                out["merchant_id"].append(name)
-                out["consumer_id"].append(data.consumers[user])
-                out["rank"].append(rank)
-                out["sku_id"].append(data.skus[offer.item])
-                out["score"].append(offer.score)
-                out["lane"].append(offer.lane)
-                out["reason_code"].append("exploring" if drawn else _reason(lanes, user, offer))
-                out["propensity"].append(propensity if explored else 1.0)
-    return pl.DataFrame(out, schema=_schema("recommendations"))
+                reason = "exploring" if explored and offer.item not in usual else offer.reason
+                sku = data.skus[offer.item]
+                rows.append(
+                    (
+                        name,
+                        consumer,
+                        rank,
+                        sku,
+                        offer.score,
+                        offer.lane,
+                        reason,
+                        propensity if explored else 1.0,
+                    )
+                )
+    return pl.DataFrame(rows, schema=_schema("recommendations"), orient="row")
 
 
 def _merchant_offers(
-    data: Interactions, lanes: _Lanes, users: Indices, known: Indices, config: RecommendationConfig
-) -> tuple[list[list[Offer]], list[list[Offer]]]:
+    data: Interactions,
+    lanes: _Lanes,
+    kinds: list[int],
+    users: Indices,
+    known: Indices,
+    config: RecommendationConfig,
+) -> Iterator[tuple[int, list[Offer], list[Offer]]]:
     """Repeat and discovery offers of a merchant's consumers inside its assortment (`known`, in tie order)."""
     depth = 2 * config.list_length
-    times = lanes.times[users][:, known].toarray()
-    repeat = lanes.repeat[users][:, known].toarray()
-    repeat[(times == 0) | (repeat <= 0)] = -np.inf
+    items = known.tolist()
+    for start in range(0, len(users), USERS_A_CHUNK):
+        part = users[start : start + USERS_A_CHUNK]
+        times = lanes.times[part][:, known].toarray()
+        repeat = lanes.repeat[part][:, known].toarray()
+        repeat[(times == 0) | (repeat <= 0)] = -np.inf
+        new = _new_scores(lanes, part, known)
+        new[times > 0] = -np.inf
+        top_repeat, top_new = top_k_dense(repeat, depth), top_k_dense(new, depth)
+        for row, user in enumerate(part.tolist()):
+            places = [column for column in top_repeat[row].tolist() if column >= 0]
+            old_offers = [
+                Offer(items[c], score, REPEAT, data.item_l2[items[c]], kinds[items[c]], _old(lanes, count))
+                for c, score, count in zip(
+                    places, repeat[row, places].tolist(), times[row, places].tolist(), strict=True
+                )
+            ]
+            places = [column for column in top_new[row].tolist() if column >= 0]
+            bought = lanes.types[user]
+            new_offers = [
+                Offer(
+                    items[c], score, DISCOVERY, data.item_l2[items[c]], kinds[items[c]],
+                    _new(lanes, kinds[items[c]] in bought),
+                )
+                for c, score in zip(places, new[row, places].tolist(), strict=True)
+            ]  # fmt: skip
+            yield user, old_offers, new_offers
+
+
+def _new_scores(lanes: _Lanes, users: Indices, known: Indices) -> npt.NDArray[np.float32]:
+    """Discovery scores inside an assortment: float32 (n_users, n_known), -inf for what is no candidate."""
     weight = lanes.multiplier[known]
-    new: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
     if lanes.affinity is None:
-        new = np.repeat(weight[None, :], len(users), axis=0)
+        scores = np.repeat(weight[None, :], len(users), axis=0)
     else:
-        new = (lanes.affinity[0][users] @ lanes.affinity[1][known].T) * weight
-    new[(times > 0) | (weight == 0)[None, :]] = -np.inf
-    return (
-        _offers(data, top_k_dense(repeat, depth), repeat, known, REPEAT),
-        _offers(data, top_k_dense(new, depth + config.exploration_pool), new, known, DISCOVERY),
-    )
+        scores = (lanes.affinity[0][users] @ lanes.affinity[1][known].T) * weight
+    scores[:, weight == 0] = -np.inf
+    return scores
 
 
-def _offers(
-    data: Interactions, top: Indices, scores: npt.NDArray[np.float32], known: Indices, lane: str
-) -> list[list[Offer]]:
-    return [
-        [
-            _offer(data, int(known[column]), float(scores[row, column]), lane)
-            for column in places
-            if column >= 0
-        ]
-        for row, places in enumerate(top.tolist())
-    ]
+def _old(lanes: _Lanes, times: float) -> str:
+    """Reason of a repeat item; a code that starts with `rule_` says that the simple rule served the lane."""
+    if lanes.repeat_rule:
+        return "rule_bought_often"
+    return "bought_regularly" if times >= REGULAR_FROM_TIMES else "bought_before"
 
 
-def _offer(data: Interactions, item: int, value: float, lane: str) -> Offer:
-    return Offer(item, value, lane, data.item_l2[item], int(data.item_l3[item]))
-
-
-def _reason(lanes: _Lanes, user: int, offer: Offer) -> str:
-    """Why an item is listed; a code that starts with `rule_` says that the simple rule served the lane."""
-    if offer.lane == POPULAR:
-        return "popular_here"
-    if offer.lane == REPEAT:
-        if lanes.repeat_rule:
-            return "rule_bought_often"
-        often = lanes.times[user, offer.item] >= REGULAR_FROM_TIMES
-        return "bought_regularly" if often else "bought_before"
+def _new(lanes: _Lanes, type_is_known: bool) -> str:
+    """Reason of a discovery item; `new_for_you` is a product type that the consumer never bought."""
     if lanes.affinity is None:
         return "rule_popular_new"
-    return "bought_by_similar" if offer.kind in lanes.types[user] else "new_for_you"
+    return "bought_by_similar" if type_is_known else "new_for_you"
 
 
 def _schema(table: str) -> dict[str, pl.DataType]:

@@ -6,7 +6,7 @@ One candidate a lane. The backtest itself lives in `evaluation`, the files in `b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ from models.recommendation.evaluation import (
     Backtest,
     Choices,
     Measured,
-    without_reference,
 )
 from models.recommendation.figures import system_bars
 from models.recommendation.interactions import Interactions, index_lines
@@ -60,7 +59,8 @@ def train(
     Args:
         lines: Merchandise lines of `core.fct_order_lines`; rows after `as_of` are dropped first.
         as_of: Moment of knowledge, tz-aware UTC; the last test window ends here.
-        bundle_dir: Bundles are written to `<bundle_dir>/recommendation_repeat` and `.../recommendation_discovery`.
+        bundle_dir: Bundles are written to its folders `recommendation_repeat` and
+            `recommendation_discovery`.
         config: Settings; the defaults when None.
         champion: Settings of the standing champion; its procedure is backtested on the same cuts when they
             differ from `config`.
@@ -75,33 +75,37 @@ def train(
 
     Note:
         The test windows decide nothing but the gate: settings come from the validation cuts, which end where
-        the first test window begins, and labels of the ranker end before the origin that it is used at.
+        the first test window begins. The ranker and the item factors are fitted once for the backtest, at the
+        first test origin, and serve the later test cuts with fresh features and fold-in: the figures are
+        those of a model up to `(test_cuts - 1) * horizon_days` old, not of one that is always fresh.
     """
     config = config or RecommendationConfig()
     interactions = index_lines(lines, as_of)
     earliest = _require_enough(interactions, config)
     test, validation = _cuts(as_of, config, earliest)
     backtest = Backtest(interactions, config, earliest)
-    choices = backtest.choose(validation)
-    results: Results = {cut: backtest.evaluate(cut, choices) for cut in test}
+    fitted_at = test[0].origin
+    choices = _servable(backtest, backtest.choose(validation), (fitted_at, as_of))
+    results: Results = {cut: backtest.evaluate(cut, choices, fitted_at) for cut in test}
     reference: Results = {
-        cut: backtest.evaluate(cut, choices) for cut in _reference_cuts(config, validation[-1].end, as_of)
+        cut: backtest.evaluate(cut, choices, fitted_at)
+        for cut in _reference_cuts(config, validation[-1].end, as_of)
     }
-    standing: Results | None = None
-    standing_kind = RANKER
-    if champion is not None and without_reference(champion) != without_reference(config):
-        other = Backtest(interactions, without_reference(champion), earliest)
-        other_choices = other.choose(validation)
-        standing_kind = other_choices.repeat_kind
-        standing = {cut: other.evaluate(cut, other_choices) for cut in test}
+    standing: dict[str, list[Measured]] = {}
+    changed = [lane for lane in LANES if champion and champion.procedure(lane) != config.procedure(lane)]
+    if champion is not None and changed:
+        other = Backtest(interactions, champion, earliest)
+        other_choices = _servable(other, other.choose(validation), (fitted_at,))
+        measured = [other.evaluate(cut, other_choices, fitted_at) for cut in test]
+        served = {"repeat": other_choices.repeat_kind, "discovery": ALS_TREND}
+        standing = {lane: [one[lane][served[lane]] for one in measured] for lane in changed}
     _save(backtest, choices, as_of, bundle_dir)
     systems = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
-    standing_systems = {"repeat": standing_kind, "discovery": ALS_TREND}
     rules = {"repeat": (TOP_FREQUENCY,), "discovery": (POPULARITY,)}
     return [
         _candidate(
-            lane, systems[lane], rules[lane], standing_systems[lane], config, choices, results, reference,
-            standing, interactions, bundle_dir,
+            lane, systems[lane], rules[lane], config, choices, results, reference, standing.get(lane),
+            interactions, bundle_dir,
         )
         for lane in LANES
     ]  # fmt: skip
@@ -129,6 +133,13 @@ def _cuts(as_of: datetime, config: RecommendationConfig, earliest: datetime) -> 
         min_history=timedelta(days=config.min_history_days),
     )
     return cuts[config.validation_cuts :], cuts[: config.validation_cuts]
+
+
+def _servable(backtest: Backtest, choices: Choices, moments: tuple[datetime, ...]) -> Choices:
+    """Fall back to TIFU-KNN where a ranker was chosen that has nothing to learn from at some moment."""
+    if choices.repeat_kind == RANKER and any(backtest.booster(one) is None for one in moments):
+        return replace(choices, repeat_kind=TIFU)
+    return choices
 
 
 def _reference_cuts(config: RecommendationConfig, from_moment: datetime, as_of: datetime) -> list[Cut]:
@@ -172,12 +183,11 @@ def _candidate(
     lane: str,
     system: str,
     rules: tuple[str, ...],
-    standing_system: str,
     config: RecommendationConfig,
     choices: Choices,
     results: Results,
     reference: Results,
-    standing: Results | None,
+    standing: list[Measured] | None,
     interactions: Interactions,
     bundle_dir: Path,
 ) -> Candidate:
@@ -190,9 +200,7 @@ def _candidate(
         )
     names = [name for name in by_lane[0] if all(name in one for one in by_lane)]
     ndcg = {name: _unit_metric([one[name] for one in by_lane], units) for name in names}
-    champion = None
-    if standing is not None:
-        champion = _unit_metric([one[lane][standing_system] for one in standing.values()], units)
+    champion = _unit_metric(standing, units) if standing is not None else None
     decision = decide(
         "ndcg_at_10",
         len(units),
