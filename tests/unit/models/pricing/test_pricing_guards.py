@@ -229,6 +229,12 @@ def test_prices_keep_their_promises(rows: list[dict], config: GuardConfig) -> No
     assert (price * 10_000 >= given_rows.cost_cents * (10_000 + config.min_margin_bps))[fair_law].all()
     inside = (current >= result.floor_cents) & (current <= result.ceiling_cents)
     assert (np.abs(price - current) * 10_000 <= current * config.step_bps)[inside].all()
+    lowest, highest, rate = given_rows.week_low_cents, given_rows.week_high_cents, config.week_step_bps
+
+    def keeps_week(cents: np.ndarray) -> np.ndarray:
+        return (cents * 10_000 <= lowest * (10_000 + rate)) & (cents * 10_000 >= highest * (10_000 - rate))
+
+    assert keeps_week(price)[inside & keeps_week(current)].all()
     again = apply_guards(replace(given_rows, target_cents=price), config)
     assert again.price_cents.tolist() == price.tolist()
     walked = np.where(given_rows.is_fixed, current, given_rows.target_cents)
