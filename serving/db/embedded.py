@@ -30,7 +30,6 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-from psycopg import errors
 
 from serving.db.system_user import RunAs, let_through, server_user
 from serving.db.urls import ensure_database
@@ -334,15 +333,16 @@ class EmbeddedPostgres:
         """Whether a server that calls itself ready takes connections; one that is being killed does not."""
         try:
             psycopg.connect(self.connect_info().url("postgres", driver=None), connect_timeout=5).close()
-        except errors.TooManyConnections:
-            return True
-        except errors.InvalidPassword as error:
-            raise EmbeddedPostgresError(
-                f"{self.folder / 'password'} is not the password of the running server: restore the file, "
-                "or stop the server and move the folder away"
-            ) from error
-        except (psycopg.OperationalError, EmbeddedPostgresError):
+        except EmbeddedPostgresError:
             return False
+        except psycopg.OperationalError as error:
+            # The driver has no error codes for a refused connection, only the server's text.
+            if "password authentication failed" in str(error):
+                raise EmbeddedPostgresError(
+                    f"{self.folder / 'password'} is not the password of the running server: restore the "
+                    "file, or stop the server and move the folder away"
+                ) from error
+            return "too many clients" in str(error)
         return True
 
     def _drop_stale_pid_file(self) -> None:

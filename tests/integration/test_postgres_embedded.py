@@ -77,6 +77,17 @@ def test_only_the_password_opens_it_and_only_the_owner_reads_the_password(cluste
     assert all("scram-sha-256" in rule for rule in rules)
 
 
+def test_a_lost_password_is_named(cluster):
+    secret = cluster.folder / "password"
+    kept = secret.read_text()
+    secret.write_text("another\n")
+    try:
+        with pytest.raises(EmbeddedPostgresError, match="not the password"):
+            cluster.start(())
+    finally:
+        secret.write_text(kept)
+
+
 def test_start_stop_and_status_may_be_repeated(cluster):
     cluster.stop()
     assert not cluster.status().running
