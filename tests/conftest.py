@@ -65,3 +65,10 @@ def module_database_url(postgres_url):
     name, url = fresh_database(postgres_url)
     yield url
     drop_database(postgres_url, name)
+
+
+@pytest.fixture
+def private_folder():
+    """A folder outside pytest's own, for a cluster of the test's own (see `postgres_url`)."""
+    with tempfile.TemporaryDirectory(prefix="muyun-test-") as folder:
+        yield Path(folder)

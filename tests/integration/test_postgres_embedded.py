@@ -22,9 +22,9 @@ SMALL = {"shared_buffers": "16MB", "max_connections": "20"}
 def only_cluster():
     """One cluster for the module: making one is the slow part, and it begins with a half-made leftover."""
     with tempfile.TemporaryDirectory(prefix="muyun-test-") as folder:
-        leftover = Path(folder) / "postgres" / "data.new" / "base"
+        leftover = Path(private_folder) / "postgres" / "data.new" / "base"
         leftover.mkdir(parents=True)
-        made = EmbeddedPostgres(Path(folder) / "postgres", configuration=SMALL)
+        made = EmbeddedPostgres(Path(private_folder) / "postgres", configuration=SMALL)
         started = time.perf_counter()
         made.start(())
         elapsed = time.perf_counter() - started
@@ -39,12 +39,6 @@ def cluster(only_cluster):
     only_cluster[0].start(())
     return only_cluster[0]
 
-
-@pytest.fixture
-def folder():
-    """A folder that no other test run tidies, as pytest does with its own."""
-    with tempfile.TemporaryDirectory(prefix="muyun-test-") as made:
-        yield Path(made)
 
 
 def ask(url, query):
@@ -143,12 +137,12 @@ def test_a_stale_pid_file_of_a_living_stranger_does_not_block_the_start(cluster)
     assert cluster.start(()).port > 0
 
 
-def test_a_taken_port_is_named(folder):
+def test_a_taken_port_is_named(private_folder):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        cluster = EmbeddedPostgres(folder / "postgres", port=port, configuration=SMALL)
+        cluster = EmbeddedPostgres(private_folder / "postgres", port=port, configuration=SMALL)
         with pytest.raises(PortTakenError, match=f"port {port} .*MUYUN_POSTGRES_PORT"):
             cluster.start(())
         assert not cluster.status().running
@@ -172,8 +166,8 @@ def test_another_version_is_refused(cluster):
     (cluster.data / "PG_VERSION").write_text("18\n")
 
 
-def test_a_folder_that_is_no_cluster_is_not_overwritten(folder):
-    cluster = EmbeddedPostgres(folder / "postgres", configuration=SMALL)
+def test_a_folder_that_is_no_cluster_is_not_overwritten(private_folder):
+    cluster = EmbeddedPostgres(private_folder / "postgres", configuration=SMALL)
     cluster.data.mkdir(parents=True)
     (cluster.data / "precious.txt").write_text("mine")
     with pytest.raises(DataFolderError, match="away"):
@@ -194,8 +188,8 @@ def test_a_server_that_cannot_start_shows_its_log(cluster):
         broken.start(())
 
 
-def test_command_line(folder, monkeypatch, capsys):
-    monkeypatch.setenv("MUYUN_HOME", str(folder))
+def test_command_line(private_folder, monkeypatch, capsys):
+    monkeypatch.setenv("MUYUN_HOME", str(private_folder))
     assert embedded.main(["url"]) == 1
     assert "does not run" in capsys.readouterr().err
     assert embedded.main(["start", "--database", "dagster"]) == 0
