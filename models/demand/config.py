@@ -80,6 +80,7 @@ class DemandConfig:
         origins: Rolling test origins.
         origin_stride: Weeks between two origins.
         season_min_weeks: Week-of-year inputs and the 52-week season need this much history.
+        category_weight: How far learned forecasts move to their category's smoothed level (0 to 1).
         utc_offset_hours: Local time minus UTC; decides which local weeks are complete at `as_of`.
         week_grace_hours: A week counts as complete when at most this much of it lies after `as_of`.
         holidays: `us` for the computed US calendar, `none` for none.
@@ -100,6 +101,7 @@ class DemandConfig:
     origins: int = 6
     origin_stride: int = 2
     season_min_weeks: int = 104
+    category_weight: float = 0.5
     utc_offset_hours: int = -5
     week_grace_hours: float = 2.0
     holidays: str = "us"

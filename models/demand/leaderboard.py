@@ -14,6 +14,7 @@ from models.contracts import GateDecision
 from models.demand.backtest import Rolled
 from models.demand.config import QUANTILES
 from models.demand.forecasts import count_crossings
+from models.demand.reconcile import category_totals
 from models.demand.series import Panel
 from models.gate import UnitMetric, decide
 from models.metrics import FloatArray, IntArray, pinball, wape
@@ -48,15 +49,6 @@ def coverage(actual: FloatArray, quantiles: FloatArray) -> float:
     return float(((actual >= quantiles[..., 0]) & (actual <= quantiles[..., -1])).mean())
 
 
-def _category_sums(values: FloatArray, panel: Panel) -> FloatArray:
-    """Sum (O, n, h) over the series of a category, bottom-up, float64 (O, categories, h)."""
-    _, code = np.unique(np.array(panel.category_id), return_inverse=True)
-    sums = np.zeros((values.shape[0], int(code.max()) + 1, values.shape[2]))
-    for origin in range(values.shape[0]):
-        np.add.at(sums[origin], code, values[origin])
-    return sums
-
-
 def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[dict[str, Any]]:
     """Leaderboard rows of one system.
 
@@ -86,7 +78,8 @@ def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[
         ("wape", wape(truth[..., k], point[..., k]), f"merchant x category x week, horizon {k + 1}")
         for k in range(horizon)
     ]
-    by_category, mean = _category_sums(actual, panel), _category_sums(rolled.mean, panel)
+    by_category = np.stack([category_totals(values, panel) for values in actual])
+    mean = np.stack([category_totals(values, panel) for values in rolled.mean])
     rows.append(("wape", wape(by_category, mean), CATEGORY_LEVEL.format(h=horizon)))
     rows.append(("wape", wape(by_category.sum(axis=2), mean.sum(axis=2)), MONTH_LEVEL.format(h=horizon)))
     return [

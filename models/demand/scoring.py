@@ -18,6 +18,7 @@ from models.demand.config import DemandConfig
 from models.demand.forecasts import Forecast, repaired
 from models.demand.leaderboard import best_rule
 from models.demand.pooling import FORECAST_SCHEMA, dispersion, publish, with_count_quantiles
+from models.demand.reconcile import towards_category_level
 from models.demand.series import Panel, Weekly, build_panel, weekly_sales
 from models.errors import InsufficientDataError
 
@@ -57,7 +58,9 @@ def forecast(
         return pl.DataFrame(schema=FORECAST_SCHEMA)
     panel = build_panel(weekly, promotions_weekly, settings)
     if loaded is not None:
-        raw = repaired(loaded.predict(panel, panel.n_weeks))
+        values = loaded.predict(panel, panel.n_weeks)
+        values = towards_category_level(values, panel, panel.n_weeks, settings.category_weight)
+        raw = repaired(values)
         return publish(panel, conformal.apply(loaded.calibration, raw), model_name)
     values, name = _by_rule(weekly, promotions_weekly, panel, model_name, settings)
     return publish(panel, values, name)

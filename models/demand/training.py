@@ -21,6 +21,7 @@ from models.demand import figures, leaderboard
 from models.demand.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
 from models.demand.config import LIGHTGBM, LSTM, DemandConfig, from_json
 from models.demand.forecasts import Forecast
+from models.demand.reconcile import towards_category_level
 from models.demand.series import Panel, build_panel, weekly_sales
 from models.errors import InsufficientDataError
 
@@ -172,7 +173,11 @@ def serving_choice(candidates: list[Candidate]) -> Candidate | None:
 def _roll(
     fitted: _Fitted, panel: Panel, origins: Origins, config: DemandConfig, *, hide: bool = False
 ) -> Rolled:
-    return roll(lambda o: fitted.predict(panel, o, hide), panel, origins, config.horizon, is_rule=False)
+    def predict(origin: int) -> Forecast:
+        raw = fitted.predict(panel, origin, hide)
+        return towards_category_level(raw, panel, origin, config.category_weight)
+
+    return roll(predict, panel, origins, config.horizon, is_rule=False)
 
 
 def _average(learned: Mapping[str, Rolled]) -> Rolled:

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from demand_samples import MakeLines, after
+
+from models.contracts import PUBLISHED_TABLES, Candidate
+from models.demand.baselines import RULES
+from models.demand.config import LIGHTGBM, LSTM, DemandConfig
+from models.demand.figures import FANS_SCHEMA
+from models.demand.forecasts import Forecast
+from models.demand.pooling import publish
+from models.demand.scoring import forecast
+from models.demand.series import Panel
+from models.demand.training import serving_choice, train
+from models.errors import BundleError, InsufficientDataError
+
+Weekly = dict[tuple[str, str], list[int]]
+COLUMNS = [column.name for column in PUBLISHED_TABLES["demand_forecasts"].columns]
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_lines: MakeLines,
+    small_weekly: Weekly,
+    no_promotions: pl.DataFrame,
+    small_config: DemandConfig,
+) -> tuple[list[Candidate], Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    lines = make_lines(small_weekly)
+    return train(lines, no_promotions, after(40), folder, small_config), folder
+
+
+def values(candidate: Candidate, system: str, metric: str) -> list[float]:
+    return [r["value"] for r in candidate.leaderboard if (r["system"], r["metric"]) == (system, metric)]
+
+
+def test_candidates_carry_their_evidence(trained: tuple[list[Candidate], Path]) -> None:
+    candidates, folder = trained
+    assert {c.name for c in candidates} == {LSTM, LIGHTGBM}
+    for candidate in candidates:
+        assert candidate.decision.baseline.removesuffix("_median") in RULES
+        assert candidate.metrics["crossings"] == 0
+        assert candidate.metrics["origins"] == 6
+        assert candidate.metrics["series_tested"] == 12
+        assert candidate.data_from == date(2017, 1, 2)
+        assert candidate.bundle_dir == folder / candidate.name
+        assert values(candidate, "seasonal_naive", "wape_ratio_to_seasonal_naive") == [1.0]
+        for rule in RULES:
+            assert len(values(candidate, rule, "wape")) == 7
+        json.dumps(candidate.config)
+    assert not list(folder.glob(".*"))
+    fans = pl.read_parquet(folder / "fans.parquet")
+    assert fans.schema == FANS_SCHEMA
+    assert fans["system"].n_unique() == 3
+    assert fans.filter(pl.col("week_start_on") >= pl.col("origin_week"))["p50"].null_count() == 0
+
+
+def test_refused_candidates_do_not_serve(trained: tuple[list[Candidate], Path]) -> None:
+    candidates, _ = trained
+    choice = serving_choice(candidates)
+    promoted = [c for c in candidates if c.decision.promoted]
+    assert choice == (promoted[0] if promoted else None)
+
+
+@pytest.mark.parametrize("name", [LSTM, LIGHTGBM])
+def test_a_bundle_serves_the_published_table(
+    trained: tuple[list[Candidate], Path],
+    make_lines: MakeLines,
+    small_weekly: Weekly,
+    no_promotions: pl.DataFrame,
+    name: str,
+) -> None:
+    _, folder = trained
+    lines = make_lines(small_weekly)
+    served = forecast(lines, no_promotions, after(40), folder / name, name)
+    assert served.columns == COLUMNS
+    assert served.height == 14 * 4
+    assert served.select("merchant_id", "category_id", "week_start_on").is_unique().all()
+    assert served["model"].unique().to_list() == [name]
+    assert served["week_start_on"].min() == date(2017, 10, 9)
+    assert (
+        served.select((pl.col("p10_qty") <= pl.col("p50_qty")) & (pl.col("p50_qty") <= pl.col("p90_qty")))
+        .to_series()
+        .all()
+    )
+    assert served.null_count().sum_horizontal().item() == 0
+    again = forecast(
+        lines.sample(fraction=1, shuffle=True, seed=1), no_promotions, after(40), folder / name, name
+    )
+    assert again.equals(served)
+    later = pl.concat([lines, make_lines({("l2-0", "m1"): [0] * 40 + [900] * 4})])
+    assert forecast(later, no_promotions, after(40), folder / name, name).equals(served)
+
+
+def test_the_pool_sums_to_its_forecast(small_panel: Panel) -> None:
+    shape = (small_panel.n_series, 4)
+    rng = np.random.default_rng(0)
+    quantiles = np.sort(rng.gamma(2, 4, (*shape, 3)), axis=-1)
+    given = Forecast(quantiles.mean(axis=-1), quantiles)
+    table = publish(small_panel, given, "x")
+    by_category = table.group_by("category_id").agg(pl.col("mean_qty").sum()).sort("category_id")
+    expected = [
+        given.mean[[c == name for c in small_panel.category_id]].sum() for name in by_category["category_id"]
+    ]
+    np.testing.assert_allclose(by_category["mean_qty"].to_numpy(), expected)
+    # m8 sold 5 of the pool's 17 units in the newest 26 weeks, m9 the other 12.
+    small = table.filter(pl.col("merchant_id").is_in(["m8", "m9"]) & (pl.col("horizon_weeks") == 1))
+    np.testing.assert_allclose(small["mean_qty"].to_numpy(), given.mean[0, 0] * np.array([5, 12]) / 17)
+
+
+@pytest.mark.parametrize("weeks", [1, 5, 30])
+def test_short_histories_are_served_by_a_rule(
+    make_lines: MakeLines, no_promotions: pl.DataFrame, small_config: DemandConfig, weeks: int
+) -> None:
+    lines = make_lines({("l2-a", "m1"): [6] * weeks, ("l2-a", "m2"): [0] * (weeks - 1) + [1]})
+    served = forecast(lines, no_promotions, after(weeks), None, "none", config=small_config)
+    assert served.height == 8
+    assert served["model"][0] in RULES
+    assert np.isfinite(served["mean_qty"].to_numpy()).all()
+    np.testing.assert_allclose(
+        served.filter(pl.col("merchant_id") == "m1")["mean_qty"].to_numpy(), 6.0, rtol=0.2
+    )
+
+
+def test_a_named_rule_is_used(
+    make_lines: MakeLines, no_promotions: pl.DataFrame, small_weekly: Weekly, small_config: DemandConfig
+) -> None:
+    lines = make_lines(small_weekly)
+    served = forecast(lines, no_promotions, after(40), None, "naive", config=small_config)
+    row = served.filter((pl.col("merchant_id") == "m2") & (pl.col("category_id") == "l2-1"))
+    assert row["mean_qty"].to_list() == [float(small_weekly["l2-1", "m2"][-1])] * 4
+    assert served["model"].unique().to_list() == ["naive"]
+
+
+def test_nothing_in_nothing_out(make_lines: MakeLines, no_promotions: pl.DataFrame, tmp_path: Path) -> None:
+    served = forecast(make_lines({}), no_promotions, after(40), None, "none")
+    assert served.height == 0
+    assert served.columns == COLUMNS
+    with pytest.raises(InsufficientDataError, match="0 complete weeks"):
+        train(make_lines({}), no_promotions, after(40), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("weeks", "message"), [(15, "at least 16"), (20, "26 are needed"), (40, "no category")]
+)
+def test_too_little_is_said(
+    make_lines: MakeLines, no_promotions: pl.DataFrame, tmp_path: Path, weeks: int, message: str
+) -> None:
+    lines = make_lines({("l2-a", "m1"): [6] * weeks})
+    with pytest.raises(InsufficientDataError, match=message):
+        train(lines, no_promotions, after(weeks), tmp_path)
+
+
+def test_a_broken_bundle_is_named(make_lines: MakeLines, no_promotions: pl.DataFrame, tmp_path: Path) -> None:
+    lines = make_lines({("l2-a", "m1"): [6] * 20})
+    with pytest.raises(BundleError, match=r"no bundle\.json"):
+        forecast(lines, no_promotions, after(20), tmp_path, "x")
+    (tmp_path / "bundle.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(BundleError, match="format 99"):
+        forecast(lines, no_promotions, after(20), tmp_path, "x")
+
+
+def test_a_standing_champion_is_compared(
+    trained: tuple[list[Candidate], Path],
+    make_lines: MakeLines,
+    small_weekly: Weekly,
+    no_promotions: pl.DataFrame,
+    small_config: DemandConfig,
+    tmp_path: Path,
+) -> None:
+    candidates, _ = trained
+    champion: dict[str, Any] = next(c.config for c in candidates if c.name == LIGHTGBM)
+    again = train(make_lines(small_weekly), no_promotions, after(40), tmp_path, small_config, champion)
+    by_name = {c.name: c for c in again}
+    assert by_name[LIGHTGBM].decision.champion_lift is None
+    assert by_name[LSTM].decision.champion_lift is not None
+    before = {c.name: c.metrics for c in candidates}
+    assert {c.name: c.metrics for c in again} == before
