@@ -14,6 +14,7 @@ Cursor = Annotated[
 ]
 Cents = Annotated[int, Meta(description="Money in minor units.")]
 Lane = Literal["repeat", "discovery", "popular"]
+Action = Literal["publish", "await_approval", "keep"]
 
 
 class Scored(Struct, frozen=True, kw_only=True):
@@ -68,7 +69,7 @@ class Price(Struct, frozen=True, kw_only=True):
     ]
     elasticity: Annotated[float, Meta(description="Change of units per change of price, both relative.")]
     pricing_mode: str
-    action: Literal["publish", "await_approval", "keep"]
+    action: Action
     explanation: Annotated[Any, Meta(description="How the price came about, as the pricing model wrote it.")]
 
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, get_args, runtime_checkable
 
 import msgspec
 
 from models.contracts import PublishedTable
 from serving.errors import PublicationRejectedError
+from serving.scores.documents import Action, Lane
 from serving.scores.folding import FOLDED
 
 BATCH_ROWS = 20_000
+# The words that the API documents as the only ones.
+_WORDS = {
+    ("recommendations", "lane"): frozenset(get_args(Lane)),
+    ("prices", "action"): frozenset(get_args(Action)),
+}
 Row: TypeAlias = tuple[Any, ...]
 
 
@@ -95,6 +101,13 @@ def _checked(table: PublishedTable, columns: list[Sequence[Any]]) -> list[Sequen
                     raise PublicationRejectedError(
                         f"table {table.name}: {column.name} is {values[bad]} in {row}"
                     )
+        elif (allowed := _WORDS.get((table.name, column.name))) and not allowed.issuperset(values):
+            bad = next(i for i, value in enumerate(values) if value not in allowed)
+            row = _row_name(table, columns, bad)
+            raise PublicationRejectedError(
+                f"table {table.name}: {column.name} is {values[bad]!r} in {row}, "
+                f"it must be one of {', '.join(sorted(allowed))}"
+            )
         elif column.type == "json":
             columns[index] = [_json_text(value) for value in values]
     return columns

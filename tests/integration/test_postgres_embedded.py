@@ -22,9 +22,9 @@ SMALL = {"shared_buffers": "16MB", "max_connections": "20"}
 def only_cluster():
     """One cluster for the module: making one is the slow part, and it begins with a half-made leftover."""
     with tempfile.TemporaryDirectory(prefix="muyun-test-") as folder:
-        leftover = Path(private_folder) / "postgres" / "data.new" / "base"
+        leftover = Path(folder) / "postgres" / "data.new" / "base"
         leftover.mkdir(parents=True)
-        made = EmbeddedPostgres(Path(private_folder) / "postgres", configuration=SMALL)
+        made = EmbeddedPostgres(Path(folder) / "postgres", configuration=SMALL)
         started = time.perf_counter()
         made.start(())
         elapsed = time.perf_counter() - started
@@ -38,7 +38,6 @@ def cluster(only_cluster):
     """The cluster, running."""
     only_cluster[0].start(())
     return only_cluster[0]
-
 
 
 def ask(url, query):
