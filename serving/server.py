@@ -9,15 +9,18 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
-from litestar import Litestar
 from pydantic import ValidationError
 
 from serving.errors import PortTakenError, ServingError
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 EXIT_FAILED = 1
 EXIT_PORT_TAKEN = 3

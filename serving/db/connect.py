@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from serving.db import migrate
 from serving.db.embedded import embedded_postgres
 from serving.settings import Settings
 
@@ -29,5 +28,8 @@ def ready_database(settings: Settings) -> str:
     url = settings.database_url
     if url is None:
         url = embedded_postgres(settings).start().url(DATABASE)
+    # SQLAlchemy and Alembic cost a second and 40 MB, which the worker of the API need not pay.
+    from serving.db import migrate
+
     migrate.upgrade(url)
     return url
