@@ -71,9 +71,9 @@ class Platform:
             from pipelines.sources.complete_journey import CompleteJourney
 
             return CompleteJourney()
-        from pipelines.sources.files import FileSource
+        from pipelines.sources.files import Files
 
-        return FileSource(self.settings.data)
+        return Files(self.settings.data, not_after=datetime.now(UTC))
 
     @cached_property
     def feeds(self) -> Feeds:
@@ -103,7 +103,7 @@ class Platform:
         return self.source.as_of()
 
     def fixed_now(self) -> datetime | None:
-        """Business time when it stands still: the setting or the panel's newest order; None for the wall clock."""
+        """Business time when it stands still: the setting or the panel's newest order; else None."""
         if self.settings.as_of is not None:
             return self.settings.as_of
         return self.embedded_now if self.settings.embedded else None

@@ -1,4 +1,4 @@
-"""Start the real API and ask it what a storefront would ask; the answers go into the summary and the report."""
+"""Start the real API and ask it what a storefront would ask; the answers go into the report."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def questions(settings: Settings) -> list[str]:
     popular = lake.get(score_key("popular_items")).head(1)
     if lists.height:
         row = lists.row(0, named=True)
-        paths.append(f"/v1/recommendations?consumer_id={row['consumer_id']}&merchant_id={row['merchant_id']}&limit=5")
+        paths.append(
+            f"/v1/recommendations?consumer_id={row['consumer_id']}&merchant_id={row['merchant_id']}&limit=5"
+        )
         paths.append(f"/v1/consumers/{row['consumer_id']}/profile")
         paths.append(f"/v1/consumers/{row['consumer_id']}/rebuy-reminders")
     if popular.height:
@@ -71,7 +73,8 @@ def questions(settings: Settings) -> list[str]:
     if prices.height:
         row = prices.row(0, named=True)
         paths.append(f"/v1/prices/{row['merchant_id']}/{row['sku_id']}")
-    reorders = lake.get(score_key("reorder_suggestions")).sort("reorder_qty", "sku_id", descending=[True, False])
+    reorders = lake.get(score_key("reorder_suggestions"))
+    reorders = reorders.sort("reorder_qty", "sku_id", descending=[True, False])
     if reorders.height:
         paths.append(f"/v1/reorder-suggestions?supplier_id={reorders['supplier_id'][0]}&limit=5")
     paths += ["/v1/wakeup-list?limit=5", "/v1/publications/current", "/health/ready"]
@@ -80,7 +83,7 @@ def questions(settings: Settings) -> list[str]:
 
 @contextmanager
 def running_api() -> Iterator[tuple[str, str]]:
-    """The API as a process of its own on a free loopback port; yields its address and a key for everything."""
+    """The API as a process of its own on a free loopback port; yields its address and a key."""
     from serving.db.connect import ready_database
     from serving.security import Scope, issue_key, revoke_key
     from serving.settings import Settings as ServingSettings
@@ -110,7 +113,9 @@ def _address(process: subprocess.Popen[str]) -> str:
     line = process.stdout.readline()
     address = next((word for word in line.split() if word.startswith("http://")), None)
     if address is None:
-        raise ApiNotReadyError(f"the API did not start: {line or 'no output'}; run `python -m serving.server` to see why")
+        raise ApiNotReadyError(
+            f"the API did not start: {line or 'no output'}; run `python -m serving.server` to see why"
+        )
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:

@@ -60,7 +60,9 @@ def prepare(settings: Settings) -> None:
         os.environ.update(environment(settings, dagster_storage_url(with_database(url, "dagster"))))
         prepare_dagster_home(settings)
     except OSError as error:
-        raise RunError(f"{error.filename or settings.home}: {error.strerror}; set MUYUN_HOME to a folder with room") from error
+        raise RunError(
+            f"{error.filename or settings.home}: {error.strerror}; set MUYUN_HOME to a folder with room"
+        ) from error
     except ServingError as error:
         raise RunError(str(error)) from error
 
@@ -119,10 +121,13 @@ def run_graph(settings: Settings) -> GraphRun:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     failed = {
-        event.step_key or "": _first_line(event)
-        for event in result.all_events
-        if event.is_step_failure
+        event.step_key or "": _first_line(event) for event in result.all_events if event.is_step_failure
     }
+    made = {event.asset_key for event in result.get_asset_materialization_events()}
+    wanted = set(selection or job.asset_layer.executable_asset_keys)
+    if not failed and wanted - made:
+        # Dagster calls a run with skipped steps a success; a step that was skipped did not do its work.
+        failed = {key.to_user_string(): "was skipped" for key in sorted(wanted - made)}
     checks = [
         f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
         for evaluation in result.get_asset_check_evaluations()
@@ -147,7 +152,9 @@ def _source_mark(platform: Any) -> dict[str, str]:
         "fingerprint": platform.source.fingerprint(),
         "code": code_version(CODE),
         "as_of": platform.now().isoformat(),
-        "settings": f"{platform.settings.seed} {platform.settings.offset_hours} {platform.settings.first_day}",
+        "seed": str(platform.settings.seed),
+        "utc_offset_hours": str(platform.settings.offset_hours),
+        "first_day": platform.settings.first_day.isoformat(),
     }
 
 

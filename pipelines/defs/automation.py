@@ -8,6 +8,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
 from pipelines.conventions import SINGLE_RUN_END_TAG, SINGLE_RUN_START_TAG
 from pipelines.partitions import daily_partitions
@@ -75,7 +76,7 @@ def defs() -> dg.Definitions:
     )
 
 
-def _schedule(job: dg.JobDefinition, cron: str) -> dg.ScheduleDefinition:
+def _schedule(job: Job, cron: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=f"{job.name}_schedule",
         job=job,
@@ -85,7 +86,7 @@ def _schedule(job: dg.JobDefinition, cron: str) -> dg.ScheduleDefinition:
     )
 
 
-def new_feed_files(ingest: dg.JobDefinition) -> dg.SensorDefinition:
+def new_feed_files(ingest: Job) -> dg.SensorDefinition:
     """Start the ingest when the content of the user's folder changed."""
 
     @dg.sensor(
@@ -119,7 +120,7 @@ def new_feed_files(ingest: dg.JobDefinition) -> dg.SensorDefinition:
     return sense
 
 
-def retraining_wanted(retrain: dg.JobDefinition) -> dg.SensorDefinition:
+def retraining_wanted(retrain: Job) -> dg.SensorDefinition:
     """Ask for retraining when a gate refused on the last training or the tags drifted since."""
 
     @dg.sensor(

@@ -1,6 +1,6 @@
 """Demand: train and gate the forecasters, then forecast every merchant's categories."""
 
-from typing import Any
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -45,7 +45,7 @@ def read_inputs(platform: Platform) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
-    from models.demand.config import DemandConfig, from_json
+    from models.demand.config import DemandConfig
     from models.demand.training import train
 
     as_of = platform.as_of(context)
@@ -59,7 +59,7 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
             as_of,
             platform.work_dir("demand"),
             DemandConfig(seed=platform.settings.seed),
-            champion=from_json(champions[MODELS[0]]) if MODELS[0] in champions else None,
+            champion=champions.get(MODELS[0]),
         ),
         tracker=platform.tracker,
         lake=platform.lake,
@@ -97,24 +97,27 @@ def _forecast(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     lines, promotions = read_inputs(platform)
     frame = forecast(lines, promotions, platform.as_of(context), bundle, name)
     platform.save_scores("demand_forecasts", frame)
-    platform.save_model_versions("demand", {name or "demand": version})
+    platform.save_model_versions("demand", {name: version})
     return Outcome(
         rows=frame.height,
         metadata={
             "series": frame.select("merchant_id", "category_id").n_unique(),
             "weeks": frame["week_start_on"].n_unique(),
-            "model": name or "simple rule",
+            "model": name,
             "version": version,
         },
     )
 
 
-def serving_forecaster(platform: Platform) -> tuple[Any, str | None, str]:
-    """The promoted forecaster with the lower pinball loss, or none: bundle folder, model name, version."""
+def serving_forecaster(platform: Platform) -> tuple[Path | None, str, str]:
+    """The forecaster that serves: bundle folder, model name, version.
+
+    Training lists its choice first. Without a promoted model any name lets scoring pick the best simple rule.
+    """
     summary = platform.lake.read_report("models/demand") or {"models": []}
-    losses = {row["name"]: row["metrics"].get("pinball", float("inf")) for row in summary["models"]}
-    for name in sorted(MODELS, key=lambda name: (losses.get(name, float("inf")), name)):
+    chosen = [row["name"] for row in summary["models"]]
+    for name in [*chosen, *(name for name in MODELS if name not in chosen)]:
         bundle, version = registration.champion_bundle(platform.tracker, name)
         if bundle is not None:
             return bundle, name, version
-    return None, None, "simple rule"
+    return None, "simple rule", "simple rule"

@@ -1,7 +1,5 @@
 """Features: the tag table of every consumer, checked against the registry."""
 
-from typing import Any
-
 import dagster as dg
 
 from pipelines import drift

@@ -5,7 +5,6 @@ the lake and the quarantine really hold those rows.
 """
 
 from datetime import date
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -73,9 +72,7 @@ def raw_asset(
             )
         ],
     )
-    def load(
-        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.MaterializeResult:
+    def load(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         window = _window(context, days) if is_daily else None
         return platform.step(
             context,

@@ -1,7 +1,5 @@
 """Lifecycle: train and gate churn and rebuy, then the wake-up list and the rebuy reminders."""
 
-from typing import Any
-
 import dagster as dg
 
 from pipelines import drift, reading, registration

@@ -1,9 +1,9 @@
 """Pricing: train and gate the elasticities, then suggest a price for every listing."""
 
 from datetime import timedelta
-from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from pipelines import reading, registration
 from pipelines.conventions import Group, Owner
@@ -41,7 +41,7 @@ def elasticities(
 
 def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from models.pricing.config import PricingConfig
-    from models.pricing.training import champion_settings, train
+    from models.pricing.training import train
 
     as_of = platform.as_of(context)
     with platform.warehouse() as connection:
@@ -55,7 +55,7 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
                 as_of,
                 platform.work_dir("pricing"),
                 PricingConfig(),
-                champion=champion_settings(champions[MODELS[0]]) if MODELS[0] in champions else None,
+                champion=champions.get(MODELS[0]),
             )
         ],
         tracker=platform.tracker,
@@ -72,9 +72,7 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     kinds={"python", "parquet"},
     deps=[dg.AssetKey(["models", "pricing", "elasticities"]), dg.AssetKey(["warehouse", "published"])],
 )
-def prices(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-) -> dg.MaterializeResult:
+def prices(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """The suggested unit price of every current listing, with each guard rail that moved it.
 
     Listings that nobody supplies have no row; their count is shown. One row per merchant and sku.
@@ -89,6 +87,7 @@ def prices(
 
 def _price(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from models.pricing.config import PricingConfig
+    from models.pricing.inputs import count_unpriced
     from models.pricing.scoring import price
 
     as_of = platform.as_of(context)
@@ -98,7 +97,8 @@ def _price(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
         offers = reading.current_offers(connection)
         rivals = reading.competitor_prices(connection)
         lines = reading.order_lines(connection, since=as_of - _DEMAND_WINDOW)
-    stock = offers.group_by("sku_id").agg(on_hand_qty=offers["stock_qty"].sum()).clear()
+    # The offers carry the stock; a separate stock table would only overrule them.
+    stock = pl.DataFrame(schema={"sku_id": pl.String, "on_hand_qty": pl.Int64})
     frame = price(listings, offers, rivals, lines, stock, as_of, bundle, PricingConfig())
     platform.save_scores("prices", frame)
     platform.save_model_versions("pricing", {MODELS[0]: version})
@@ -106,7 +106,7 @@ def _price(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
         rows=frame.height,
         metadata={
             "listings": listings.height,
-            "listings_without_an_offer": listings.height - frame.height,
+            "unpriced": count_unpriced(listings, offers),
             "actions": dict(frame["action"].value_counts().sort("action").iter_rows()),
             "version": version,
         },

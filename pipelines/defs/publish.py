@@ -1,7 +1,6 @@
 """Publish: profiles, and the switch of every reader to a new immutable version."""
 
 from datetime import UTC, timedelta
-from typing import Any
 
 import dagster as dg
 
@@ -28,9 +27,7 @@ _MAX_AGE = timedelta(days=3)
         fail_window=timedelta(hours=26), warn_window=timedelta(hours=2)
     ),
 )
-def profiles(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-) -> dg.MaterializeResult:
+def profiles(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """The tags of each consumer as one document with the fingerprint of the tag schema.
 
     Read by the storefront. One row per consumer.

@@ -1,7 +1,5 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
-from typing import Any
-
 import dagster as dg
 
 from pipelines import reading, registration
@@ -27,9 +25,7 @@ _CODE = ("models/recommendation", "models/splits.py", "models/metrics.py", "mode
         for name in MODELS
     ],
 )
-def lanes(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-) -> dg.MaterializeResult:
+def lanes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """The repeat and the discovery lane, backtested on rolling cuts and registered in MLflow.
 
     A lane that does not pass the gate is not promoted: its simple rule, or the old champion, keeps serving.

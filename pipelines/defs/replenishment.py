@@ -1,7 +1,6 @@
 """Replenishment: from demand quantiles and suppliers' stock to what should be brought in, and by when."""
 
 from datetime import timedelta
-from typing import Any
 
 import dagster as dg
 

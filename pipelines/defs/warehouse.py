@@ -7,6 +7,7 @@ half-finished build never shows.
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -47,6 +48,14 @@ def dbt_build_assets(dbt_project: DbtProject) -> dg.AssetsDefinition:
     return dbt_build
 
 
+@dataclass
+class _BuildLog:
+    """What a build emitted, in order: models as asset keys with slashes, checks with their outcome."""
+
+    models: list[str] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+
 def _build_unless_unchanged(
     context: dg.AssetExecutionContext, platform: Platform, dbt_project: DbtProject
 ) -> Iterator[Any]:
@@ -62,14 +71,17 @@ def _build_unless_unchanged(
     platform.state.forget(_STEP)
     announce(_STEP)
     platform.settings.warehouse_build.parent.mkdir(parents=True, exist_ok=True)
-    checks: list[dict[str, Any]] = []
+    done = _BuildLog()
     with measured() as cost:
-        yield from _build(context, platform.settings, dbt_project, as_of, checks)
+        yield from _build(context, platform.settings, dbt_project, as_of, done)
+    missing = context.selected_asset_keys - {dg.AssetKey(key.split("/")) for key in done.models}
+    if missing:
+        raise dg.Failure(f"dbt did not build {', '.join(sorted(key.to_user_string() for key in missing))}")
     record = StepRecord(
         key=_STEP,
         fingerprint=mark,
         version=mark,
-        metadata={"checks": checks},
+        metadata={"checks": done.checks, "models": done.models},
         checks=[],
         wall_s=round(cost.wall_s, 2),
         peak_rss_mb=round(cost.peak_rss_mb, 1),
@@ -80,7 +92,7 @@ def _build_unless_unchanged(
         )
     platform.state.put(record)
     platform.journal(context.run.run_id, record)
-    report(_STEP, None, f"{len(checks)} checks, {cost.wall_s:.1f} s, {cost.peak_rss_mb:.0f} MB")
+    report(_STEP, None, f"{len(done.checks)} checks, {cost.wall_s:.1f} s, {cost.peak_rss_mb:.0f} MB")
 
 
 def _build(
@@ -88,15 +100,22 @@ def _build(
     settings: Settings,
     dbt_project: DbtProject,
     as_of: str,
-    checks: list[dict[str, Any]],
+    done: _BuildLog,
 ) -> Iterator[Any]:
     """Run `dbt build`, hand its events on, and remember the check outcomes."""
     os.environ.update(dbt_environment(settings, as_of))
     dbt = DbtCliResource(project_dir=dbt_project, profiles_dir=str(PROJECT_DIR))
-    run = dbt.cli(["--quiet", "build"], context=context, target_path=settings.dbt_target_dir / context.run_id)
+    # Unit tests judge the SQL, not the data: the test suite runs them.
+    run = dbt.cli(
+        ["build", "--exclude-resource-type", "unit_test"],
+        context=context,
+        target_path=settings.dbt_target_dir / context.run_id,
+    )
     for event in run.stream():
-        if isinstance(event, dg.AssetCheckResult):
-            checks.append(
+        if isinstance(event, dg.Output):
+            done.models.append(context.asset_key_for_output(event.output_name).to_user_string())
+        elif isinstance(event, dg.AssetCheckResult):
+            done.checks.append(
                 {
                     "asset": event.asset_key.to_user_string() if event.asset_key else "",
                     "name": event.check_name,
@@ -118,10 +137,13 @@ def _reuse(context: dg.AssetExecutionContext, record: StepRecord) -> Iterator[An
             passed=check["passed"],
             metadata=as_metadata({"reused": True}),
         )
-    for key in context.selected_asset_keys:
+    selected = {key.to_user_string() for key in context.selected_asset_keys}
+    for key in record.metadata["models"]:
+        if key not in selected:
+            continue
         yield materialize_result(
             StepRecord(
-                key.to_user_string(),
+                key,
                 record.fingerprint,
                 record.version,
                 {},
