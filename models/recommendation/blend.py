@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import NamedTuple
 
 REPEAT, DISCOVERY, POPULAR = "repeat", "discovery", "popular"
@@ -113,6 +114,28 @@ def unit_draws(*words: str) -> tuple[float, float]:
     """Two numbers in [0, 1) fixed by the words; the same on every machine and in every process."""
     digest = blake2b("\x1f".join(words).encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8], "big") / 2**64, int.from_bytes(digest[8:], "big") / 2**64
+
+
+def exploration_pool(chosen: Sequence[Offer], new: Iterable[Offer], rules: Rules, size: int) -> list[Offer]:
+    """The next discovery offers outside the list whose category still has room in it.
+
+    Args:
+        chosen: The blended list, before any draw.
+        new: Discovery offers, best first.
+        rules: Quotas.
+        size: Largest size of the pool.
+
+    Returns:
+        Up to `size` offers; fixed by the list alone, as true propensities need.
+    """
+    listed = {offer.item for offer in chosen}
+    a_category = Counter(offer.category for offer in chosen)
+    free = (
+        offer
+        for offer in new
+        if offer.item not in listed and a_category[offer.category] < rules.max_a_category
+    )
+    return list(islice(free, size))
 
 
 def explore(

@@ -165,9 +165,7 @@ class Backtest:
                 examples.append((pairs, label))
             if not sum(float(label.sum()) for _, label in examples):
                 return None
-            self._boosters[origin] = fit_ranker(
-                examples, self.config.ranker, self.config.seed, self.config.threads
-            )
+            self._boosters[origin] = fit_ranker(examples, self.config.ranker, self.config.seed)
         return self._boosters[origin]
 
     def rank_repeat(
@@ -189,7 +187,7 @@ class Backtest:
         if model is None:
             return None
         pairs = self.pairs(known.cut.origin)
-        score = score_pairs(model, pairs, self.config.threads)
+        score = score_pairs(model, pairs)
         user, item = pairs["user"].to_numpy(), pairs["item"].to_numpy()
         return top_k_pairs(user, item, score, known.popularity, users, K)
 

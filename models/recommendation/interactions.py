@@ -37,8 +37,9 @@ class Interactions:
         consumers: Sorted consumer ids.
         skus: Sorted sku ids.
         merchants: Sorted merchant ids.
-        frame: `user`, `item`, `merchant`, `basket` (int64), `at` (UTC), `qty` (int64); one row per basket and
-            sku, ordered by (at, basket, item). Baskets are numbered by (time, order id).
+        frame: `user`, `item`, `merchant`, `basket`, `category` (number as in `item_l3`), `qty` (int64), `at`
+            (UTC); one row per basket and sku, ordered by (at, basket, item). Baskets
+            are numbered by (time, order id).
         item_l2: Sku index to second-level category name.
         item_l3: Sku index to third-level category number; equal number, equal category.
     """
@@ -136,6 +137,8 @@ def index_lines(lines: pl.DataFrame, as_of: datetime) -> Interactions:
         .sort("at", "order_id")
         .with_columns(basket=pl.int_range(pl.len(), dtype=pl.Int64))
     )
+    categories = rows.group_by("sku_id").agg(pl.col("category_l2_id", "category_l3_id").max()).sort("sku_id")
+    l3 = categories["category_l3_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
     frame = (
         rows.with_columns(
             user=_number("consumer_id", consumers),
@@ -144,12 +147,10 @@ def index_lines(lines: pl.DataFrame, as_of: datetime) -> Interactions:
         )
         .join(baskets, on="order_id")
         .group_by("user", "item", "basket")
-        .agg(pl.col("merchant", "at").first(), pl.col("qty").sum())
-        .select("user", "item", "merchant", "basket", "at", "qty")
+        .agg(pl.col("merchant", "at").min(), pl.col("qty").sum())
         .sort("at", "basket", "item", "user")
     )
-    categories = rows.group_by("sku_id").agg(pl.col("category_l2_id", "category_l3_id").max()).sort("sku_id")
-    l3 = categories["category_l3_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    frame = frame.with_columns(category=pl.Series(l3[frame["item"].to_numpy()], dtype=pl.Int64))
     return Interactions(consumers, skus, merchants, frame, categories["category_l2_id"].to_list(), l3)
 
 

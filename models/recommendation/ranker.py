@@ -24,6 +24,10 @@ FEATURES = (
     "item_repeat_rate", "overdue_ratio", "daily_rate", "item_trend", "share_of_category", "basket_rate",
 )  # fmt: skip
 _MICROS_A_DAY = 86_400_000_000.0
+_FIXED_POINT = 2.0**32
+# One thread: the trees are small, and beside another busy process two threads wait for each other longer
+# than they compute.
+_THREADS = 1
 
 
 def pair_features(interactions: Interactions, origin: datetime, params: RankerParams) -> pl.DataFrame:
@@ -39,19 +43,23 @@ def pair_features(interactions: Interactions, origin: datetime, params: RankerPa
         baskets, quantities. `overdue_ratio` is null for skus bought once.
     """
     age = (pl.lit(origin) - pl.col("at")).dt.total_microseconds() / _MICROS_A_DAY
-    category = pl.DataFrame({"item": np.arange(interactions.n_items), "category": interactions.item_l3})
-    known = interactions.until(origin).select("user", "item", "basket", pl.col("qty").clip(0, 100), age=age)
+    known = (
+        interactions.until(origin)
+        .select("user", "item", "category", "basket", pl.col("qty").clip(0, 100), age=age)
+        .with_columns(decay_30d=_decay(30), decay_90d=_decay(90))
+    )
     pairs = (
         known.group_by("user", "item")
         .agg(
+            category=pl.col("category").first(),
             times=pl.len(),
             days_since_last=pl.col("age").min(),
             days_since_first=pl.col("age").max(),
             times_28d=(pl.col("age") < 28).sum(),
             times_84d=(pl.col("age") < 84).sum(),
             mean_qty=pl.col("qty").mean(),
-            decay_30d=(-pl.col("age").sort() / 30).exp().sum(),
-            decay_90d=(-pl.col("age").sort() / 90).exp().sum(),
+            decay_30d=pl.col("decay_30d").sum() / _FIXED_POINT,
+            decay_90d=pl.col("decay_90d").sum() / _FIXED_POINT,
         )
         .filter((pl.col("days_since_last") < params.recent_days) | (pl.col("times") > 1))
     )
@@ -73,20 +81,18 @@ def pair_features(interactions: Interactions, origin: datetime, params: RankerPa
         item_baskets_14d=(pl.col("age") < 14).sum(),
     )
     categories = (
-        known.join(category, on="item")
-        .group_by("user", "category", "basket")
-        .agg(age=pl.col("age").min())
+        known.group_by("user", "category", "basket")
+        .agg(age=pl.col("age").min(), decay_30d=pl.col("decay_30d").min())
         .group_by("user", "category")
         .agg(
             category_times=pl.len(),
             category_days_since_last=pl.col("age").min(),
-            category_decay_30d=(-pl.col("age").sort() / 30).exp().sum(),
+            category_decay_30d=pl.col("decay_30d").sum() / _FIXED_POINT,
         )
     )
     joined = (
         pairs.join(users, on="user")
         .join(items, on="item")
-        .join(category, on="item")
         .join(categories, on=["user", "category"])
         .with_columns(
             basket_share=pl.col("times") / pl.col("baskets"),
@@ -109,6 +115,11 @@ def pair_features(interactions: Interactions, origin: datetime, params: RankerPa
     )
 
 
+def _decay(days: int) -> pl.Expr:
+    """exp(-age / days) in fixed point: sums of integers do not depend on the order of threads."""
+    return ((-pl.col("age") / days).exp() * _FIXED_POINT).round().cast(pl.Int64)
+
+
 def labels(
     interactions: Interactions, pairs: pl.DataFrame, start: datetime, end: datetime
 ) -> npt.NDArray[Any]:
@@ -118,16 +129,13 @@ def labels(
     return joined["label"].fill_null(0.0).cast(pl.Float32).to_numpy()
 
 
-def fit_ranker(
-    examples: list[tuple[pl.DataFrame, npt.NDArray[Any]]], params: RankerParams, seed: int, threads: int
-) -> str:
+def fit_ranker(examples: list[tuple[pl.DataFrame, npt.NDArray[Any]]], params: RankerParams, seed: int) -> str:
     """Fit the ranker.
 
     Args:
         examples: Feature frames with their labels, one pair a training origin.
         params: Settings.
         seed: Seed.
-        threads: LightGBM threads; the result does not depend on it.
 
     Returns:
         The booster as LightGBM's text form.
@@ -142,7 +150,7 @@ def fit_ranker(
         "learning_rate": params.learning_rate,
         "min_data_in_leaf": params.min_rows_a_leaf,
         "max_bin": 63,
-        "num_threads": threads,
+        "num_threads": _THREADS,
         "deterministic": True,
         "force_row_wise": True,
         "seed": seed,
@@ -152,14 +160,14 @@ def fit_ranker(
     return str(booster.model_to_string())
 
 
-def score_pairs(model: str, pairs: pl.DataFrame, threads: int) -> npt.NDArray[np.float32]:
+def score_pairs(model: str, pairs: pl.DataFrame) -> npt.NDArray[np.float32]:
     """Probability of a repeat purchase within the horizon: float32 (n_pairs,), 0-1."""
     import lightgbm as lgb
 
     if pairs.height == 0:
         return np.zeros(0, np.float32)
     booster = lgb.Booster(model_str=model)
-    return np.asarray(booster.predict(as_matrix(pairs), num_threads=threads), dtype=np.float32)
+    return np.asarray(booster.predict(as_matrix(pairs), num_threads=_THREADS), dtype=np.float32)
 
 
 def as_matrix(pairs: pl.DataFrame) -> npt.NDArray[np.float32]:

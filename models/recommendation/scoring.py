@@ -17,7 +17,17 @@ import polars as pl
 import scipy.sparse as sp
 
 from models.contracts import PUBLISHED_TABLES
-from models.recommendation.blend import DISCOVERY, POPULAR, REPEAT, Offer, Rules, blend, explore, unit_draws
+from models.recommendation.blend import (
+    DISCOVERY,
+    POPULAR,
+    REPEAT,
+    Offer,
+    Rules,
+    blend,
+    exploration_pool,
+    explore,
+    unit_draws,
+)
 from models.recommendation.bundle import (
     RANKER,
     DiscoveryBundle,
@@ -120,7 +130,7 @@ def score(
     discovery = load_discovery(discovery_bundle) if discovery_bundle is not None else None
     assortment = assortments(sold, listings, as_of, config.active_days, in_stock)
     popular = popular_items(sold, assortment, as_of, config)
-    lanes = _score_lanes(data, repeat, discovery, as_of, config)
+    lanes = _score_lanes(data, repeat, discovery, as_of)
     spacing = next((one.spacing for one in (repeat, discovery) if one), max(config.discovery_spacings))
     rows = _lists(data, lanes, assortment, popular, spacing, as_of, config)
     return RecommendationScores(_publish("recommendations", rows), _publish("popular_items", popular))
@@ -131,7 +141,6 @@ def _score_lanes(
     repeat: RepeatBundle | None,
     discovery: DiscoveryBundle | None,
     as_of: datetime,
-    config: RecommendationConfig,
 ) -> _Lanes:
     rows = data.until(as_of)
     times = data.counts(rows)
@@ -153,7 +162,7 @@ def _score_lanes(
     ]
     return _Lanes(
         times,
-        _repeat_scores(data, rows, times, popularity, repeat, as_of, config),
+        _repeat_scores(data, rows, times, popularity, repeat, as_of),
         affinity,
         multiplier,
         popularity_order(buyers),
@@ -169,13 +178,12 @@ def _repeat_scores(
     popularity: Floats,
     bundle: RepeatBundle | None,
     as_of: datetime,
-    config: RecommendationConfig,
 ) -> sp.csr_matrix:
     if bundle is None:
         return top_frequency(times, popularity)
     if bundle.kind == RANKER and bundle.ranker is not None and bundle.booster is not None:
         pairs = pair_features(data, as_of, bundle.ranker)
-        value = score_pairs(bundle.booster, pairs, config.threads)
+        value = score_pairs(bundle.booster, pairs)
         return data.matrix(pairs["user"].to_numpy(), pairs["item"].to_numpy(), value)
     if bundle.tifu is None or bundle.pool is None:
         raise ValueError(f"repeat bundle of kind {bundle.kind} holds neither a ranker nor a TIFU pool")
@@ -253,7 +261,7 @@ def _lists(
         for user, repeat, new in _merchant_offers(data, lanes, kinds, users, known, config):
             chosen = blend({REPEAT: repeat, DISCOVERY: new, POPULAR: shown}, rules)
             usual = {offer.item for offer in chosen}
-            pool = [offer for offer in new if offer.item not in usual][: config.exploration_pool]
+            pool = exploration_pool(chosen, new, rules, config.exploration_pool)
             consumer = data.consumers[user]
             draws = unit_draws(str(config.seed), f"{as_of:%Y-%m-%d}", name, consumer)
             final, propensity = explore(chosen, pool, config.exploration_rank, config.exploration_rate, draws)

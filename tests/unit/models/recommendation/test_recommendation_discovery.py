@@ -47,14 +47,16 @@ def test_fold_in_equals_the_closed_form() -> None:
 
 def test_fold_in_equals_what_implicit_solves() -> None:
     from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
 
     data = index_lines(simulated(consumers=20, days=60), at(60))
     confidence = confidences(data, data.frame, at(60), 120.0)
-    model = AlternatingLeastSquares(
-        factors=8, regularization=0.5, alpha=2.0, iterations=3, random_state=1, num_threads=1
-    )
-    model.fit(confidence, show_progress=False)
-    theirs = model.recalculate_user(np.arange(data.n_users), confidence)
+    with threadpool_limits(limits=1, user_api="blas"):
+        model = AlternatingLeastSquares(
+            factors=8, regularization=0.5, alpha=2.0, iterations=3, random_state=1, num_threads=1
+        )
+        model.fit(confidence, show_progress=False)
+        theirs = model.recalculate_user(np.arange(data.n_users), confidence)
     ours = fold_in(confidence, model.item_factors, SMALL)
     np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
 

@@ -15,6 +15,7 @@ from models.recommendation.blend import (
     Offer,
     Rules,
     blend,
+    exploration_pool,
     explore,
     unit_draws,
 )
@@ -113,6 +114,17 @@ def test_blend_lists_as_many_distinct_items_as_there_are(
         lanes[lane].append(offer(item, lane, category[item]))
     chosen = items(blend(lanes, Rules(10, spacing, quota, 2)))
     assert len(set(chosen)) == len(chosen) == min(10, len(category))
+
+
+def test_the_pool_is_new_to_the_list_and_keeps_the_quota() -> None:
+    rules = Rules(length=3, spacing=2, max_a_category=2, max_discovery_a_kind=9)
+    chosen = [offer(1, REPEAT, "x"), offer(2, DISCOVERY, "x"), offer(3, REPEAT, "y")]
+    new = [
+        offer(item, DISCOVERY, category)
+        for item, category in ((2, "x"), (4, "x"), (5, "y"), (6, "z"), (7, "z"))
+    ]
+    assert items(exploration_pool(chosen, new, rules, 2)) == [5, 6]
+    assert exploration_pool(chosen, [], rules, 2) == []
 
 
 def test_exploration_propensities_are_true() -> None:
