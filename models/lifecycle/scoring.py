@@ -1,0 +1,135 @@
+"""Batch scoring of the lifecycle family: the wake-up list and the rebuy reminders.
+
+Reads frames and bundles, returns the published frames. A missing bundle means that the simple rule serves,
+and the reason codes say so. Nothing but the rules' curves is fitted here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from models.contracts import PUBLISHED_TABLES
+from models.errors import ModelError
+from models.lifecycle import bundle as bundles
+from models.lifecycle.churn_features import churn_features
+from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
+from models.lifecycle.history import History, read_history
+from models.lifecycle.rebuy_features import rebuy_features
+from models.lifecycle.reminders import reminder_rows
+from models.lifecycle.rules import own_rate_curve, recency_curve
+from models.lifecycle.tasks import OWN_RATE, as_matrix, feature_names, rule_scores
+from models.lifecycle.wakeup import dormant, wakeup_rows
+from models.metrics import BoolArray, FloatArray
+
+_DTYPES: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "json": pl.String(),
+    "int": pl.Int64(),
+    "float": pl.Float64(),
+    "bool": pl.Boolean(),
+}
+
+
+@dataclass(frozen=True)
+class LifecycleScores:
+    """Published frames, dtypes as in `PUBLISHED_TABLES` (text and json String, int Int64, float Float64).
+
+    Attributes:
+        wakeup_list: See `PUBLISHED_TABLES["wakeup_list"]`; ordered by rank.
+        rebuy_reminders: See `PUBLISHED_TABLES["rebuy_reminders"]`; ordered by key.
+    """
+
+    wakeup_list: pl.DataFrame
+    rebuy_reminders: pl.DataFrame
+
+
+def score(
+    lines: pl.DataFrame,
+    consumers: pl.DataFrame,
+    as_of: datetime,
+    churn_bundle: Path | None,
+    rebuy_bundle: Path | None,
+    *,
+    seed: int,
+    config: LifecycleConfig | None = None,
+) -> LifecycleScores:
+    """Score every dormant consumer and every pair of consumer and product type bought at least twice.
+
+    Args:
+        lines: Lines of `core.fct_order_lines`, non-merchandise included; rows after `as_of` are dropped.
+        consumers: `consumer_id`, `merchant_id`, `registered_at`, `consent_marketing`; may have zero rows.
+        as_of: Moment of knowledge, tz-aware UTC.
+        churn_bundle: Folder of `lifecycle_churn`; None serves the recency curve (`simple_rule`).
+        rebuy_bundle: Folder of `lifecycle_rebuy`; None serves the own rebuy rate (`rule_...`).
+        seed: Seed of the control draw.
+        config: Settings of the lists and of the rules; the defaults when None.
+
+    Returns:
+        The two frames. Works on zero rows. A dormant consumer without an order in the model's active window
+        was never a question to the model: the recency curve answers, and the reason says `simple_rule`.
+
+    Raises:
+        BundleError: A bundle is missing, unfinished or of another format.
+        ModelError: A required column is missing.
+    """
+    config = config or LifecycleConfig()
+    if missing := {"consumer_id", "merchant_id", "consent_marketing"} - set(consumers.columns):
+        raise ModelError(f"lifecycle: consumers lack the columns {', '.join(sorted(missing))}")
+    churn = bundles.load(churn_bundle, CHURN) if churn_bundle is not None else None
+    rebuy = bundles.load(rebuy_bundle, REBUY) if rebuy_bundle is not None else None
+    history = read_history(lines, as_of)
+    sleepers = dormant(history, as_of, config.wakeup)
+    probability, from_model = _churn(history, sleepers, as_of, churn, config)
+    wakeup = wakeup_rows(sleepers, consumers, probability, from_model, as_of, config.wakeup, seed=seed)
+    reminders = _reminders(history, as_of, rebuy, config)
+    return LifecycleScores(
+        _publish("wakeup_list", wakeup, ("rank",)),
+        _publish("rebuy_reminders", reminders, PUBLISHED_TABLES["rebuy_reminders"].key),
+    )
+
+
+def _churn(
+    history: History,
+    sleepers: pl.DataFrame,
+    as_of: datetime,
+    bundle: bundles.Bundle | None,
+    config: LifecycleConfig,
+) -> tuple[FloatArray, BoolArray]:
+    """Churn probability of each sleeper and whether the model said it."""
+    horizon = timedelta(days=(bundle.config if bundle else config).churn.horizon_days)
+    by_rule = recency_curve(history, as_of, horizon).apply(sleepers["recency_days"].to_numpy())
+    if bundle is None:
+        return by_rule, np.zeros(sleepers.height, np.bool_)
+    frame = churn_features(history, as_of, bundle.config.active_days)
+    model = frame.select(
+        "consumer",
+        model=pl.Series(bundle.probability(as_matrix(frame, feature_names(CHURN))), dtype=pl.Float64),
+    )
+    joined = sleepers.select("consumer").join(model, on="consumer", how="left", maintain_order="left")
+    from_model = joined["model"].is_not_null().to_numpy().astype(np.bool_)
+    return np.where(from_model, joined["model"].fill_null(0.0).to_numpy(), by_rule), from_model
+
+
+def _reminders(
+    history: History, as_of: datetime, bundle: bundles.Bundle | None, config: LifecycleConfig
+) -> pl.DataFrame:
+    settings = bundle.config if bundle else config
+    pairs = rebuy_features(history, as_of, settings.min_purchases)
+    if bundle is not None:
+        probability = bundle.probability(as_matrix(pairs, feature_names(REBUY)))
+    else:
+        horizon = timedelta(days=settings.rebuy.horizon_days)
+        curve = own_rate_curve(history, as_of, horizon, settings.min_purchases)
+        probability = curve.apply(rule_scores(REBUY, pairs)[OWN_RATE])
+    return reminder_rows(pairs, history, probability, top=config.top_reminders, from_model=bundle is not None)
+
+
+def _publish(table: str, frame: pl.DataFrame, order: tuple[str, ...]) -> pl.DataFrame:
+    """Columns, dtypes and order of a published table."""
+    columns = PUBLISHED_TABLES[table].columns
+    return frame.select(pl.col(one.name).cast(_DTYPES[one.type]) for one in columns).sort(order)

@@ -1,0 +1,115 @@
+"""The two questions as labelled examples at an origin: churn of a consumer, rebuy of a product type.
+
+A task knows its features, its label and its simple rules. Fitting and cuts live elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.lifecycle import churn_features, rebuy_features
+from models.lifecycle.config import CHURN, LifecycleConfig
+from models.lifecycle.history import History
+from models.metrics import BoolArray, FloatArray, IntArray
+
+RECENCY, OVERDUE_RHYTHM = "recency", "recency_over_own_rhythm"
+OWN_RATE, MOST_OVERDUE = "own_rate", "most_overdue"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled rows at one origin.
+
+    Attributes:
+        consumer: int64 (n,), consumer codes.
+        values: float32 (n, n_features).
+        label: bool (n,).
+        rules: Score of each simple rule, float64 (n,); higher means the label is likelier.
+    """
+
+    consumer: IntArray
+    values: npt.NDArray[np.float32]
+    label: BoolArray
+    rules: Mapping[str, FloatArray]
+
+
+@dataclass
+class Task:
+    """One question on one history; examples are built once an origin.
+
+    Attributes:
+        name: `lifecycle_churn` or `lifecycle_rebuy`.
+        history: Orders and purchases up to `as_of`.
+        config: Settings.
+    """
+
+    name: str
+    history: History
+    config: LifecycleConfig
+    _built: dict[datetime, Examples] = field(default_factory=dict, repr=False)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Feature names in the order of `Examples.values`."""
+        return feature_names(self.name)
+
+    @property
+    def horizon(self) -> timedelta:
+        """Length of the label window."""
+        return timedelta(days=self.config.task(self.name).horizon_days)
+
+    def frame(self, origin: datetime) -> pl.DataFrame:
+        """Keys and features at an origin, in a fixed order."""
+        if self.name == CHURN:
+            return churn_features.churn_features(self.history, origin, self.config.active_days)
+        return rebuy_features.rebuy_features(self.history, origin, self.config.min_purchases)
+
+    def examples(self, origin: datetime) -> Examples:
+        """Features at an origin with the labels of the window after it."""
+        if origin not in self._built:
+            frame = self.frame(origin)
+            end = origin + self.horizon
+            if self.name == CHURN:
+                label = churn_features.churned(self.history, frame["consumer"], origin, end)
+            else:
+                label = rebuy_features.rebought(self.history, frame, origin, end)
+            self._built[origin] = Examples(
+                frame["consumer"].cast(pl.Int64).to_numpy(),
+                as_matrix(frame, self.features),
+                label.to_numpy().astype(np.bool_),
+                rule_scores(self.name, frame),
+            )
+        return self._built[origin]
+
+
+def feature_names(name: str) -> tuple[str, ...]:
+    """Features of a model, in order."""
+    return churn_features.FEATURES if name == CHURN else rebuy_features.FEATURES
+
+
+def as_matrix(frame: pl.DataFrame, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """Features as float32 (n, n_features); null becomes NaN."""
+    return np.ascontiguousarray(frame.select(names).to_numpy().astype(np.float32, copy=False))
+
+
+def rule_scores(name: str, frame: pl.DataFrame) -> dict[str, FloatArray]:
+    """Scores of the simple rules of a model, float64 (n,); the first one serves where no model may."""
+
+    def column(expression: pl.Expr) -> FloatArray:
+        return np.asarray(frame.select(expression.cast(pl.Float64)).to_series().to_numpy(), dtype=np.float64)
+
+    rules: dict[str, Any]
+    if name == CHURN:
+        # One order is no rhythm: the recency itself stands in, over the longest window.
+        rhythm = pl.col("recency_over_mean").fill_null(pl.col("recency_days") / churn_features.LOOKBACK_DAYS)
+        rules = {RECENCY: pl.col("recency_days"), OVERDUE_RHYTHM: rhythm}
+    else:
+        rules = {OWN_RATE: pl.col("own_rate"), MOST_OVERDUE: pl.col("overdue_ratio")}
+    return {rule: column(expression) for rule, expression in rules.items()}
