@@ -75,6 +75,28 @@ def feature_names(calendar_width: int) -> list[str]:
     ]
 
 
+def _known_quantiles(known: Float32, levels: tuple[float, ...]) -> list[Float32]:
+    """Row quantiles that skip NaN, linear between points; np.nanquantile does the same row by row, slowly.
+
+    Args:
+        known: float32 (b, w); each row holds at least one number.
+        levels: In [0, 1].
+
+    Returns:
+        One float32 (b,) a level.
+    """
+    ordered = np.sort(known, axis=1)
+    last = (~np.isnan(known)).sum(axis=1) - 1
+    rows = np.arange(len(known))
+    results = []
+    for level in levels:
+        place = level * last
+        below = np.floor(place).astype(np.int64)
+        low, high = ordered[rows, below], ordered[rows, np.minimum(below + 1, last)]
+        results.append((low + (high - low) * (place - below)).astype(np.float32))
+    return results
+
+
 def features(windows: Windows, category: Int64, merchant: Int64, config: DemandConfig) -> Float32:
     """One row a (window, horizon step), horizon fastest.
 
@@ -105,9 +127,7 @@ def features(windows: Windows, category: Int64, merchant: Int64, config: DemandC
                 np.nanmean(np.where(np.isnan(known[:, -k:]), ratio[:, -k:], known[:, -k:]), axis=1)
                 for k in MEANS
             ),
-            np.nanmedian(known, axis=1),
-            np.nanquantile(known, QUANTILES[0], axis=1),
-            np.nanquantile(known, QUANTILES[-1], axis=1),
+            *_known_quantiles(known, (0.5, QUANTILES[0], QUANTILES[-1])),
             np.nanstd(known, axis=1),
             np.nanmean(known == 0, axis=1),
             np.log(np.maximum(windows.expected, 1e-3)),

@@ -123,3 +123,12 @@ def test_category_level_pulls_half_way(small_panel: Panel) -> None:
     changed = towards_category_level(forecast, with_other_future(small_panel, 30), 30, 0.5)
     np.testing.assert_array_equal(changed.mean, half.mean)
     np.testing.assert_allclose(category_totals(flat, small_panel)[:, 0], [30, 24, 24])
+
+
+def test_row_quantiles_equal_the_slow_ones() -> None:
+    rng = np.random.default_rng(3)
+    known = rng.gamma(2, 2, (50, 12)).astype(np.float32)
+    known[rng.random(known.shape) < 0.4] = np.nan
+    known[:, -1] = 1.0
+    ours = gbm._known_quantiles(known, (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(ours, np.nanquantile(known, [0.1, 0.5, 0.9], axis=1), rtol=1e-5)
