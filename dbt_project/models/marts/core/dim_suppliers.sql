@@ -1,6 +1,6 @@
 with suppliers as (
 
-    select * from {{ ref('stg_lake__suppliers') }}
+    select * from {{ ref('int_suppliers_completed') }}
 
 ),
 
@@ -13,6 +13,7 @@ final as (
         region_code,
         joined_on,
         is_active,
+        is_implied,
         origin,
         received_at
     from suppliers

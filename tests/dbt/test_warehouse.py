@@ -1,0 +1,324 @@
+"""What the warehouse says about the tiny lake, against values worked out by hand and plain Python loops."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from typing import Any
+
+import duckdb
+import pytest
+import tiny_lake
+from dbt_runs import Build
+
+Row = dict[str, Any]
+LEVEL_2 = {
+    "milk-1": "l2-grocery/milk",
+    "milk-2": "l2-grocery/milk",
+    "bread-1": "l2-grocery/bread",
+    "fuel-1": "l2-fuel/fuel",
+    "flyer-1": "l2-coupon/paper",
+}
+KIND = {"fuel-1": "fuel", "flyer-1": "non_merchandise"}
+TODAY = dt.date(2017, 3, 31)
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    result = connection.sql(sql)
+    return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+
+
+def only(connection: duckdb.DuckDBPyConnection, sql: str) -> Row:
+    rows = fetch(connection, sql)
+    assert len(rows) == 1
+    return rows[0]
+
+
+def local_day(time: dt.datetime) -> dt.date:
+    return (time + dt.timedelta(hours=tiny_lake.UTC_OFFSET_HOURS)).date()
+
+
+def monday(day: dt.date) -> dt.date:
+    return day - dt.timedelta(days=day.weekday())
+
+
+def expected_lines() -> list[Row]:
+    """Every order line as the warehouse should show it, worked out line by line."""
+    rows = tiny_lake.tables()
+    orders = {order["order_id"]: order for order in rows["orders"]}
+    answer = []
+    for line in rows["order_lines"]:
+        order, sku = orders[line["order_id"]], line["sku_id"]
+        placed, supplier = order["placed_at"], line.get("supplier_id") or tiny_lake.SKUS[sku]
+        started = [
+            offer
+            for offer in rows["offers"]
+            if (offer["supplier_id"], offer["sku_id"]) == (supplier, sku) and offer["valid_from"] <= placed
+        ]
+        cost = line.get("supply_price_cents")
+        if cost is None and started:
+            cost = line["qty"] * max(started, key=lambda offer: offer["valid_from"])["supply_price_cents"]
+        week = monday(local_day(placed))
+        placements = [
+            promotion["kind"]
+            for promotion in rows["promotions"]
+            if promotion["sku_id"] == sku
+            and promotion["merchant_id"] in (None, order["merchant_id"])
+            and local_day(promotion["starts_at"]) < week + dt.timedelta(days=7)
+            and local_day(promotion["ends_at"] - dt.timedelta(seconds=1)) >= week
+        ]
+        answer.append(
+            line
+            | {
+                "consumer_id": order["consumer_id"],
+                "merchant_id": order["merchant_id"],
+                "supplier_id": supplier,
+                "category_l2_id": LEVEL_2[sku],
+                "placed_on": local_day(placed),
+                "week_start_on": week,
+                "coupon_discount_cents": line["list_price_cents"]
+                - line["promo_discount_cents"]
+                - line["net_paid_cents"],
+                "supply_cost_cents": cost,
+                "line_kind": KIND.get(sku, "merchandise"),
+                "is_merchandise": sku not in KIND,
+                "is_on_display": "display" in placements,
+                "is_on_mailer": "mailer" in placements,
+            }
+        )
+    return answer
+
+
+LINES = expected_lines()
+
+
+def test_every_line_is_as_worked_out(warehouse: duckdb.DuckDBPyConnection) -> None:
+    columns = [
+        "order_id",
+        "line_no",
+        "consumer_id",
+        "merchant_id",
+        "sku_id",
+        "supplier_id",
+        "category_l2_id",
+        "placed_on",
+        "week_start_on",
+        "qty",
+        "list_price_cents",
+        "promo_discount_cents",
+        "coupon_discount_cents",
+        "net_paid_cents",
+        "supply_cost_cents",
+        "line_kind",
+        "is_merchandise",
+        "is_on_display",
+        "is_on_mailer",
+    ]
+    found = warehouse.sql(f"select {', '.join(columns)} from core.fct_order_lines").fetchall()
+    assert len(found) > 250
+    assert sorted(found, key=repr) == sorted((tuple(line[c] for c in columns) for line in LINES), key=repr)
+
+
+def test_the_local_day_turns_between_two_seconds(warehouse: duckdb.DuckDBPyConnection) -> None:
+    before = only(warehouse, "select * from core.fct_order_lines where order_id = 'o-day-1' and line_no = 1")
+    after = only(warehouse, "select * from core.fct_order_lines where order_id = 'o-day-2' and line_no = 1")
+    assert (before["placed_on"], before["week_start_on"]) == (dt.date(2017, 1, 1), dt.date(2016, 12, 26))
+    assert (after["placed_on"], after["week_start_on"]) == (dt.date(2017, 1, 2), dt.date(2017, 1, 2))
+    assert (before["is_on_display"], after["is_on_display"], after["is_on_mailer"]) == (False, True, True)
+    assert (before["coupon_discount_cents"], before["net_paid_cents"], before["unit_price_cents"]) == (
+        50,
+        150,
+        75.0,
+    )
+    assert (before["supply_cost_cents"], before["margin_cents"], before["supply_cost_origin"]) == (
+        120,
+        30,
+        "overlay",
+    )
+
+
+def test_a_cost_booked_on_the_line_is_observed(warehouse: duckdb.DuckDBPyConnection) -> None:
+    line = only(warehouse, "select * from core.fct_order_lines where order_id = 'o-march'")
+    assert (line["supply_cost_cents"], line["margin_cents"], line["supply_cost_origin"]) == (
+        66,
+        59,
+        "observed",
+    )
+
+
+def test_order_money_is_the_sum_of_its_lines(warehouse: duckdb.DuckDBPyConnection) -> None:
+    order = only(warehouse, "select * from core.fct_orders where order_id = 'o-day-1'")
+    assert order["line_count"] == 2
+    assert order["units"] == 2
+    assert order["list_price_cents"] == 8240
+    assert order["net_paid_cents"] == 8150
+    assert (order["coupon_discount_cents"], order["freight_cents"], order["has_coupon"]) == (50, 600, True)
+    total = only(warehouse, "select sum(net_paid_cents) as net, count(*) as orders from core.fct_orders")
+    assert total == {"net": sum(line["net_paid_cents"] for line in LINES), "orders": 125}
+
+
+def test_daily_sales_equal_the_loop(warehouse: duckdb.DuckDBPyConnection) -> None:
+    cells: dict[tuple[str, str, dt.date], Row] = defaultdict(
+        lambda: {"orders": set(), "units": 0, "net": 0, "costed": 0, "cost": None}
+    )
+    for line in LINES:
+        cell = cells[line["merchant_id"], line["category_l2_id"], line["placed_on"]]
+        cell["orders"].add(line["order_id"])
+        cell["units"] += line["qty"] if line["is_merchandise"] else 0
+        cell["net"] += line["net_paid_cents"]
+        if line["supply_cost_cents"] is not None:
+            cell["costed"] += line["net_paid_cents"]
+            cell["cost"] = (cell["cost"] or 0) + line["supply_cost_cents"]
+    expected = {
+        key: (len(c["orders"]), c["units"], c["net"], c["costed"], c["cost"]) for key, c in cells.items()
+    }
+    found = warehouse.sql(
+        "select merchant_id, category_l2_id, placed_on, orders, units, net_paid_cents, "
+        "costed_net_paid_cents, supply_cost_cents from analyst.mart_sales_daily"
+    ).fetchall()
+    assert {row[:3]: row[3:] for row in found} == expected
+
+
+def test_weekly_placements_count_skus_once(warehouse: duckdb.DuckDBPyConnection) -> None:
+    found = warehouse.sql(
+        "select category_l2_id, merchant_id, week_start_on::varchar, display_sku_count, mailer_sku_count "
+        "from intermediate.int_promotions_weekly_category order by all"
+    ).fetchall()
+    assert found == [
+        ("l2-grocery/bread", "m-1", "2017-01-02", 0, 1),
+        ("l2-grocery/bread", "m-2", "2017-01-02", 0, 1),
+        ("l2-grocery/milk", "m-1", "2017-01-02", 1, 1),
+        ("l2-grocery/milk", "m-1", "2017-01-30", 1, 0),
+        ("l2-grocery/milk", "m-1", "2017-02-06", 1, 0),
+        ("l2-grocery/milk", "m-1", "2017-02-13", 1, 0),
+        ("l2-grocery/milk", "m-1", "2017-02-20", 1, 0),
+    ]
+
+
+def test_sku_weeks_hold_merchandise_only(warehouse: duckdb.DuckDBPyConnection) -> None:
+    expected: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    for line in LINES:
+        if line["is_merchandise"]:
+            key = tuple(
+                line[c] for c in ("sku_id", "merchant_id", "week_start_on", "is_on_display", "is_on_mailer")
+            )
+            expected[key][0] += line["qty"]
+            expected[key][1] += line["net_paid_cents"]
+    found = warehouse.sql(
+        "select sku_id, merchant_id, week_start_on, is_on_display, is_on_mailer, qty, net_paid_cents "
+        "from intermediate.int_sku_week"
+    ).fetchall()
+    assert {row[:5]: list(row[5:]) for row in found} == expected
+
+
+def test_parcels_are_late_after_the_promise(warehouse: duckdb.DuckDBPyConnection) -> None:
+    found = {row["shipment_id"]: row for row in fetch(warehouse, "select * from core.fct_shipments")}
+    assert {name: row["is_late"] for name, row in found.items()} == {"p-1": False, "p-2": True, "p-3": True}
+    assert found["p-2"]["delivery_days"] == pytest.approx(4 + 7 / 24)
+    assert found["p-3"]["delivery_days"] is None
+    card = only(warehouse, "select * from analyst.mart_supplier_scorecard where supplier_id = 's-1'")
+    assert (card["shipment_count"], card["delivered_count"], card["late_count"]) == (3, 2, 2)
+    assert card["late_rate"] == pytest.approx(2 / 3)
+    assert (card["after_sale_count"], card["refund_count"], card["refund_cents"]) == (2, 1, 100)
+    assert (card["delivery_origin"], card["stock_origin"]) == ("overlay", "overlay")
+    bakery = only(warehouse, "select * from analyst.mart_supplier_scorecard where supplier_id = 's-2'")
+    assert (bakery["offered_sku_count"], bakery["stock_out_sku_count"], bakery["stock_out_rate"]) == (
+        1,
+        1,
+        1.0,
+    )
+    assert (bakery["shipment_count"], bakery["late_rate"]) == (0, None)
+    sleeping = only(warehouse, "select * from analyst.mart_supplier_scorecard where supplier_id = 's-3'")
+    assert (sleeping["net_paid_cents"], sleeping["after_sale_rate"]) == (0, None)
+
+
+def test_stock_position_follows_the_statement_and_the_window(warehouse: duckdb.DuckDBPyConnection) -> None:
+    position = only(warehouse, "select * from analyst.mart_stock_position where sku_id = 'milk-1'")
+    window = [
+        line["qty"]
+        for line in LINES
+        if line["sku_id"] == "milk-1" and TODAY - dt.timedelta(days=28) < line["placed_on"] <= TODAY
+    ]
+    assert (position["stated_qty"], position["moved_qty"], position["on_hand_qty"]) == (120, -20, 100)
+    assert position["qty_28d"] == sum(window) > 0
+    assert position["cover_days"] == pytest.approx(100 / (sum(window) / 28))
+    assert position["stock_value_cents"] == 7000
+    flags = warehouse.sql(
+        "select sku_id, is_slow_mover, is_stock_out from analyst.mart_stock_position"
+    ).fetchall()
+    assert {sku: rest for sku, *rest in flags} == {
+        "milk-1": [position["turnover_30d_rate"] < 0.15, False],
+        "milk-2": [True, False],
+        "bread-1": [False, True],
+    }
+
+
+def test_versions_end_where_the_next_starts(warehouse: duckdb.DuckDBPyConnection) -> None:
+    offers = fetch(warehouse, "select * from core.dim_offers where sku_id = 'milk-1' order by valid_from")
+    assert [offer["is_current"] for offer in offers] == [False, True]
+    assert [offer["valid_to"] for offer in offers] == [tiny_lake.at(3, 1, 0), None]
+    listing = only(
+        warehouse,
+        "select * from core.dim_listings where merchant_id = 'm-1' and sku_id = 'milk-1' and is_current",
+    )
+    sold = [line["placed_on"] for line in LINES if (line["merchant_id"], line["sku_id"]) == ("m-1", "milk-1")]
+    assert (listing["list_price_cents"], listing["last_sold_on"]) == (125, max(sold))
+
+
+def test_funnel_follows_visits_to_orders(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = fetch(warehouse, "select * from analyst.mart_channel_funnel where sessions > 0 order by date_on")
+    anonymous, known = rows
+    assert (anonymous["date_on"], anonymous["channel"]) == (dt.date(2017, 3, 29), "unknown")
+    assert (anonymous["viewers"], anonymous["carts"], anonymous["conversion_rate"]) == (1, 0, 0.0)
+    assert (known["date_on"], known["channel"], known["sessions"]) == (dt.date(2017, 3, 30), "store", 2)
+    assert (known["carts"], known["checkouts"], known["converted_sessions"]) == (1, 1, 2)
+    assert known["overlay_sessions"] == 2
+
+
+def test_consumers_without_orders_are_kept(warehouse: duckdb.DuckDBPyConnection) -> None:
+    silent = only(warehouse, "select * from analyst.mart_consumer_360 where consumer_id = 'c-silent'")
+    assert (silent["order_count"], silent["net_paid_cents"], silent["recency_days"]) == (0, 0, None)
+    first = only(warehouse, "select * from analyst.mart_consumer_360 where consumer_id = 'c-1'")
+    mine = [line for line in LINES if line["consumer_id"] == "c-1"]
+    assert first["net_paid_cents"] == sum(line["net_paid_cents"] for line in mine)
+    assert first["recency_days"] == (TODAY - max(line["placed_on"] for line in mine)).days
+    assert (first["after_sale_count"], first["session_28d_count"], first["session_origin"]) == (
+        1,
+        1,
+        "overlay",
+    )
+
+
+def test_promotion_effect_equals_the_loop(warehouse: duckdb.DuckDBPyConnection) -> None:
+    weeks: dict[tuple[str, str, str], dict[dt.date, int]] = defaultdict(lambda: defaultdict(int))
+    for line in LINES:
+        if line["is_merchandise"]:
+            shown = [name for name in ("display", "mailer") if line[f"is_on_{name}"]]
+            placement = "_and_".join(shown) or "none"
+            weeks[line["sku_id"], line["merchant_id"], placement][line["week_start_on"]] += line["qty"]
+    expected: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0])
+    for (sku, merchant, placement), quantities in weeks.items():
+        quiet = weeks.get((sku, merchant, "none"))
+        if placement != "none" and quiet:
+            expected[sku, placement][0] += sum(quantities.values())
+            expected[sku, placement][1] += len(quantities) * sum(quiet.values()) / len(quiet)
+    found = warehouse.sql(
+        "select sku_id, placement, promoted_qty, baseline_qty from analyst.mart_promotion_effect"
+    ).fetchall()
+    assert len(found) >= 2
+    assert {row[:2]: list(row[2:]) for row in found} == {k: pytest.approx(v) for k, v in expected.items()}
+
+
+def test_times_stay_utc_and_money_stays_whole(warehouse: duckdb.DuckDBPyConnection) -> None:
+    columns = warehouse.sql(
+        "select column_name, data_type from duckdb_columns() where schema_name in ('core', 'analyst')"
+    ).fetchall()
+    assert {kind for name, kind in columns if name.endswith("_at")} == {"TIMESTAMP WITH TIME ZONE"}
+    assert {kind for name, kind in columns if name.endswith("_on") and not name.startswith("is_")} == {"DATE"}
+    means = {"unit_price_cents", "mean_order_cents", "baseline_net_paid_cents"}
+    assert {kind for name, kind in columns if name.endswith("_cents") and name not in means} == {"BIGINT"}
+
+
+def test_dbt_ran_its_own_tests(built: Build) -> None:
+    assert " unit tests" in built.output
+    assert "WARN=0 ERROR=0 SKIP=0" in built.output

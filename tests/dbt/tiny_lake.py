@@ -1,0 +1,420 @@
+"""A lake of a few hundred rows that holds every contract table, for the warehouse tests.
+
+Local time is UTC-5 and the build moment is 2017-03-31 12:00 UTC. Hand-made rows carry the cases whose
+answers stand in the tests; seeded rows give the oracles something to count. Nothing here calls dbt.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.sources.contract import INGEST_ORDER, contract_table
+
+AS_OF = dt.datetime(2017, 3, 31, 12, tzinfo=dt.UTC)
+UTC_OFFSET_HOURS = -5
+SKUS = {"milk-1": "s-1", "milk-2": "s-1", "bread-1": "s-2", "fuel-1": "s-2", "flyer-1": "s-2"}
+_LOCAL_MIDNIGHT_HOUR = 5
+
+
+def at(
+    month: int, day: int, hour: int = 12, minute: int = 0, second: int = 0, year: int = 2017
+) -> dt.datetime:
+    """A UTC time in 2017."""
+    return dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
+
+
+def tables() -> dict[str, list[dict[str, Any]]]:
+    """The rows of every table that has any; missing columns are null."""
+    orders, lines = _orders_and_lines()
+    return {
+        "suppliers": [_supplier("s-1", "dairy"), _supplier("s-2", "bakery"), _supplier("s-3", "sleeping")],
+        "categories": _categories(),
+        "products": [_product(sku, maker) for sku, maker in SKUS.items()],
+        "merchants": [
+            {
+                "merchant_id": m,
+                "name": m,
+                "scene": "community",
+                "region_code": "east",
+                "joined_on": dt.date(2017, 1, 1),
+            }
+            for m in ("m-1", "m-2")
+        ],
+        "agents": [
+            {
+                "agent_id": "a-1",
+                "merchant_id": "m-1",
+                "tier": "gold",
+                "region_code": "east",
+                "joined_on": dt.date(2017, 1, 1),
+                "is_active": True,
+            }
+        ],
+        "consumers": [_consumer(c) for c in ("c-1", "c-2", "c-3", "c-quiet", "c-silent")],
+        "orders": orders,
+        "order_lines": lines,
+        "offers": [
+            _offer("s-1", "milk-1", at(1, 1, 0), price=60, stock=500),
+            _offer("s-1", "milk-1", at(3, 1, 0), price=70, stock=120),
+            _offer("s-1", "milk-2", at(1, 1, 0), price=90, stock=900),
+            _offer("s-2", "bread-1", at(2, 1, 0), price=40, stock=0),
+        ],
+        "listings": [
+            _listing("m-1", "milk-1", at(1, 1), 120),
+            _listing("m-1", "milk-1", at(2, 1), 125),
+            _listing("m-2", "bread-1", at(1, 1), 80),
+        ],
+        "inventory_movements": [
+            _movement("v-1", "milk-1", 50, "inbound", at(2, 28)),
+            _movement("v-2", "milk-1", -20, "sale", at(3, 2)),
+        ],
+        "shipments": [
+            _shipment("p-1", "o-day-1", at(1, 4, 5), at(1, 3)),
+            _shipment("p-2", "o-day-2", at(1, 4, 5), at(1, 6)),
+            _shipment("p-3", "o-march", at(3, 30), None),
+        ],
+        "after_sales": [
+            {
+                "case_id": "k-1",
+                "order_id": "o-day-1",
+                "line_no": 1,
+                "kind": "refund",
+                "reason_code": "sour",
+                "opened_at": at(1, 3),
+                "resolved_at": at(1, 5),
+                "refund_cents": 100,
+            },
+            {
+                "case_id": "k-2",
+                "order_id": "o-march",
+                "line_no": 1,
+                "kind": "complaint",
+                "reason_code": "late",
+                "opened_at": at(3, 31, 1),
+            },
+        ],
+        "events": _events(),
+        "promotions": _promotions(),
+        "coupons": [
+            {
+                "coupon_id": "g-1",
+                "consumer_id": "c-1",
+                "kind": "mail",
+                "threshold_cents": 100,
+                "value_cents": 50,
+                "starts_at": at(1, 1),
+                "ends_at": at(2, 1),
+            }
+        ],
+        "coupon_redemptions": [
+            {"coupon_id": "g-1", "order_id": "o-day-1", "redeemed_at": at(1, 2, 4, 59, 59)}
+        ],
+        "competitor_prices": [
+            {"sku_id": "milk-1", "competitor": "rival", "observed_at": at(3, 20), "price_cents": 110},
+            {"sku_id": "milk-1", "competitor": "rival", "observed_at": at(3, 27), "price_cents": 90},
+        ],
+        "messages": [
+            {
+                "message_id": "n-1",
+                "consumer_id": "c-1",
+                "journey": "wake_up",
+                "channel": "wecom",
+                "sent_at": at(3, 1),
+                "outcome": "clicked",
+            }
+        ],
+        "touches": [
+            {
+                "touch_id": "t-1",
+                "consumer_id": "c-1",
+                "channel": "mail",
+                "campaign": "spring",
+                "occurred_at": at(3, 1),
+            }
+        ],
+        "points_ledger": [
+            {
+                "entry_id": "e-1",
+                "consumer_id": "c-1",
+                "points_delta": 10,
+                "reason": "order",
+                "occurred_at": at(1, 2),
+            }
+        ],
+    }
+
+
+OVERLAY = frozenset(
+    {
+        "offers",
+        "listings",
+        "agents",
+        "events",
+        "shipments",
+        "after_sales",
+        "competitor_prices",
+        "inventory_movements",
+    }
+)
+
+
+def write(home: Path, rows: dict[str, list[dict[str, Any]]]) -> Path:
+    """Write every contract table under `home`/accepted, empty where `rows` has none; return `home`."""
+    placed = {row["order_id"]: row["placed_at"] for row in rows.get("orders", [])}
+    for name in INGEST_ORDER:
+        table = contract_table(name)
+        columns = dict(table.dtypes)
+        records = [
+            dict.fromkeys(columns)
+            | {"received_at": AS_OF, "origin": "overlay" if name in OVERLAY else "observed"}
+            | row
+            for row in rows.get(name, [])
+        ]
+        frame = pl.DataFrame(records, schema=columns)
+        folder = home / "accepted" / name
+        if not table.is_partitioned or not records:
+            _write(frame, folder / "part-0.parquet")
+            continue
+        times = [placed[r["order_id"]] if table.time_parent else r[str(table.time_column)] for r in records]
+        key = "week" if table.is_weekly else "day"
+        for day in sorted({time.date() for time in times}):
+            part = frame.filter(pl.Series([time.date() == day for time in times]))
+            _write(part, folder / f"{key}={day}" / "part-0.parquet")
+    return home
+
+
+def _write(frame: pl.DataFrame, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(file)
+
+
+def _supplier(supplier_id: str, name: str) -> dict[str, Any]:
+    return {
+        "supplier_id": supplier_id,
+        "name": name,
+        "channel": "factory",
+        "region_code": "east",
+        "joined_on": dt.date(2017, 1, 1),
+        "is_active": True,
+    }
+
+
+def _categories() -> list[dict[str, Any]]:
+    tree = {
+        "l1-grocery": (None, "Grocery", 1),
+        "l2-grocery/milk": ("l1-grocery", "Milk", 2),
+        "l3-grocery/milk/whole": ("l2-grocery/milk", "Whole milk", 3),
+        "l2-grocery/bread": ("l1-grocery", "Bread", 2),
+        "l1-fuel": (None, "Fuel", 1),
+        "l2-fuel/fuel": ("l1-fuel", "Fuel", 2),
+        "l3-fuel/fuel/fuel": ("l2-fuel/fuel", "Fuel", 3),
+        "l1-coupon": (None, "Coupon", 1),
+        "l2-coupon/paper": ("l1-coupon", "Paper", 2),
+    }
+    return [
+        {"category_id": c, "parent_category_id": parent, "name": name, "level": level}
+        for c, (parent, name, level) in tree.items()
+    ]
+
+
+CATEGORY_OF = {
+    "milk-1": "l3-grocery/milk/whole",
+    "milk-2": "l3-grocery/milk/whole",
+    "bread-1": "l2-grocery/bread",
+    "fuel-1": "l3-fuel/fuel/fuel",
+    "flyer-1": "l2-coupon/paper",
+}
+
+
+def _product(sku: str, maker: str) -> dict[str, Any]:
+    return {"sku_id": sku, "title": sku.upper(), "category_id": CATEGORY_OF[sku], "manufacturer_id": maker}
+
+
+def _consumer(consumer_id: str) -> dict[str, Any]:
+    return {
+        "consumer_id": consumer_id,
+        "merchant_id": "m-1",
+        "registered_at": at(1, 1),
+        "gender": "unknown",
+        "consent_marketing": True,
+        "consent_profiling": True,
+    }
+
+
+def _offer(supplier: str, sku: str, start: dt.datetime, *, price: int, stock: int) -> dict[str, Any]:
+    return {
+        "supplier_id": supplier,
+        "sku_id": sku,
+        "valid_from": start,
+        "supply_price_cents": price,
+        "stock_qty": stock,
+        "capacity_per_day": 10,
+        "lead_time_days": 7,
+        "min_order_qty": 6,
+        "ship_from_region": "east",
+    }
+
+
+def _listing(merchant: str, sku: str, start: dt.datetime, price: int) -> dict[str, Any]:
+    return {
+        "merchant_id": merchant,
+        "sku_id": sku,
+        "valid_from": start,
+        "list_price_cents": price,
+        "pricing_mode": "auto",
+        "is_listed": True,
+    }
+
+
+def _movement(movement: str, sku: str, delta: int, reason: str, when: dt.datetime) -> dict[str, Any]:
+    return {
+        "movement_id": movement,
+        "warehouse_id": "w",
+        "sku_id": sku,
+        "supplier_id": "s-1",
+        "qty_delta": delta,
+        "reason": reason,
+        "occurred_at": when,
+    }
+
+
+def _shipment(
+    shipment: str, order: str, promised: dt.datetime, delivered: dt.datetime | None
+) -> dict[str, Any]:
+    return {
+        "shipment_id": shipment,
+        "order_id": order,
+        "supplier_id": "s-1",
+        "from_region": "east",
+        "to_region": "west",
+        "promised_at": promised,
+        "shipped_at": at(1, 2, 6),
+        "delivered_at": delivered,
+    }
+
+
+def _promotions() -> list[dict[str, Any]]:
+    week = {"starts_at": at(1, 2, _LOCAL_MIDNIGHT_HOUR), "ends_at": at(1, 9, _LOCAL_MIDNIGHT_HOUR)}
+    rows: list[dict[str, Any]] = [
+        {
+            "promotion_id": "q-1",
+            "merchant_id": "m-1",
+            "sku_id": "milk-1",
+            "kind": "display",
+            "display_location": "end aisle",
+            **week,
+        },
+        {
+            "promotion_id": "q-2",
+            "merchant_id": "m-1",
+            "sku_id": "milk-1",
+            "kind": "mailer",
+            "mailer_location": "A",
+            **week,
+        },
+        {"promotion_id": "q-3", "merchant_id": None, "sku_id": "bread-1", "kind": "mailer", **week},
+        {
+            "promotion_id": "q-4",
+            "merchant_id": "m-1",
+            "sku_id": "milk-2",
+            "kind": "flash",
+            "discount_bps": 1000,
+            **week,
+        },
+        {
+            "promotion_id": "q-5",
+            "merchant_id": "m-1",
+            "sku_id": "milk-2",
+            "kind": "display",
+            "starts_at": at(2, 1),
+            "ends_at": at(2, 20),
+        },
+    ]
+    return rows
+
+
+def _events() -> list[dict[str, Any]]:
+    visit = [("impression", 58), ("view", 50), ("add_to_cart", 40), ("checkout", 30)]
+    rows: list[dict[str, Any]] = []
+    for session, consumer, day, depth in (("v-1", "c-1", 30, 4), ("v-2", "c-2", 30, 2), ("v-3", None, 29, 2)):
+        for event, minutes in visit[:depth]:
+            rows.append(
+                {
+                    "event_id": f"{session}-{event}",
+                    "consumer_id": consumer,
+                    "session_id": session,
+                    "anonymous_id": None if consumer else "x-1",
+                    "event_type": event,
+                    "sku_id": "milk-1",
+                    "occurred_at": at(3, day, 15) - dt.timedelta(minutes=minutes),
+                }
+            )
+    return rows
+
+
+def _order(order: str, consumer: str, merchant: str, placed: dt.datetime, **more: Any) -> dict[str, Any]:
+    row = {
+        "order_id": order,
+        "consumer_id": consumer,
+        "merchant_id": merchant,
+        "channel": "store",
+        "placed_at": placed,
+        "paid_at": placed,
+        "status": "completed",
+        "coupon_discount_cents": 0,
+        "freight_cents": 0,
+    }
+    return row | more
+
+
+def _line(
+    order: str, number: int, sku: str, qty: int, unit: int, *, promo: int = 0, coupon: int = 0
+) -> dict[str, Any]:
+    return {
+        "order_id": order,
+        "line_no": number,
+        "sku_id": sku,
+        "qty": qty,
+        "list_price_cents": qty * unit,
+        "promo_discount_cents": promo,
+        "net_paid_cents": qty * unit - promo - coupon,
+    }
+
+
+def _orders_and_lines() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    orders = [
+        # One second apart: the last second of Sunday 1 January and the first of Monday 2 January, local time.
+        _order("o-day-1", "c-1", "m-1", at(1, 2, 4, 59, 59), coupon_discount_cents=50, freight_cents=600),
+        _order("o-day-2", "c-1", "m-1", at(1, 2, 5)),
+        _order("o-march", "c-2", "m-2", at(3, 30, 15), channel="live", agent_id="a-1"),
+        _order("o-visit", "c-1", "m-1", at(3, 30, 15, 5)),
+        _order("o-quiet", "c-quiet", "m-2", at(1, 20)),
+    ]
+    lines = [
+        _line("o-day-1", 1, "milk-1", 2, 120, promo=40, coupon=50),
+        _line("o-day-1", 2, "fuel-1", 8000, 1),
+        _line("o-day-2", 1, "milk-1", 3, 120),
+        _line("o-day-2", 2, "bread-1", 1, 80),
+        _line("o-march", 1, "milk-1", 1, 125) | {"supplier_id": "s-1", "supply_price_cents": 66},
+        _line("o-visit", 1, "milk-1", 4, 125),
+        _line("o-quiet", 1, "milk-2", 5, 199),
+        _line("o-quiet", 2, "fuel-1", 90_000, 1),
+    ]
+    draw = random.Random(20170331)
+    for number in range(120):
+        order = f"o-{number:03}"
+        placed = at(1, 2) + dt.timedelta(minutes=draw.randrange(88 * 24 * 60))
+        orders.append(_order(order, f"c-{draw.randint(1, 3)}", f"m-{draw.randint(1, 2)}", placed))
+        for line_no, sku in enumerate(draw.sample(sorted(SKUS), draw.randint(1, 4)), start=1):
+            qty, unit = draw.randint(1, 5), draw.choice((80, 120, 199))
+            lines.append(
+                _line(
+                    order, line_no, sku, qty, unit, promo=draw.choice((0, 0, 15)), coupon=draw.choice((0, 10))
+                )
+            )
+    return orders, lines
