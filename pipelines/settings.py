@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -38,14 +38,14 @@ class Settings(BaseSettings):
     data: Path | None = None
     as_of: datetime | None = None
     first_day: date = date(2017, 1, 1)
-    utc_offset_hours: int | None = None
+    utc_offset_hours: int | None = Field(default=None, ge=-12, le=14)
     currency: str | None = None
     seed: int = 20171231
     executor: Literal["in_process", "multiprocess"] = "in_process"
-    keep_versions: int = 5
-    dagster_port: int = 3000
-    mlflow_port: int = 5000
-    docs_port: int = 8090
+    keep_versions: int = Field(default=5, ge=1)
+    dagster_port: int = Field(default=3000, ge=1, le=65535)
+    mlflow_port: int = Field(default=5000, ge=1, le=65535)
+    docs_port: int = Field(default=8090, ge=1, le=65535)
 
     @field_validator("data", mode="before")
     @classmethod

@@ -132,10 +132,10 @@ _SOURCE = {".py", ".yaml", ".yml", ".sql"}
 
 
 def content_version(files: Iterable[Path]) -> str:
-    """Hash of the bytes of files, in the order of their names."""
+    """Hash of the bytes of files and of the partition each lies in, in the order of their paths."""
     digest = hashlib.blake2b(digest_size=16)
     for file in sorted(files):
-        digest.update(file.name.encode())
+        digest.update(f"{file.parent.name}/{file.name}:{file.stat().st_size}:".encode())
         with file.open("rb") as handle:
             while chunk := handle.read(1 << 20):
                 digest.update(chunk)
@@ -180,4 +180,4 @@ def _resident_mb(process: psutil.Process) -> float:
             total += child.memory_info().rss
         except psutil.NoSuchProcess:
             continue
-    return total / 2**20
+    return float(total) / 2**20
