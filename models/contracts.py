@@ -107,9 +107,7 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
         PublishedTable(
             "reorder_merchant_shares",
             ("merchant_id", "sku_id", "supplier_id"),
-            _columns(
-                "merchant_id:text sku_id:text supplier_id:text expected_qty:float reorder_qty:int"
-            ),
+            _columns("merchant_id:text sku_id:text supplier_id:text expected_qty:float reorder_qty:int"),
             "A merchant's share of a reorder suggestion; shares sum to the suggestion. "
             "One row per merchant, sku and supplier.",
         ),
@@ -126,11 +124,8 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
         PublishedTable(
             "rebuy_reminders",
             ("consumer_id", "rank"),
-            _columns(
-                "consumer_id:text rank:int category_id:text rebuy_probability:float reason_code:text"
-            ),
-            "Product types a consumer is likely to buy again within 14 days. "
-            "One row per consumer and rank.",
+            _columns("consumer_id:text rank:int category_id:text rebuy_probability:float reason_code:text"),
+            "Product types a consumer is likely to buy again within 14 days. One row per consumer and rank.",
         ),
         PublishedTable(
             "profiles",

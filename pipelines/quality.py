@@ -15,6 +15,7 @@ from typing import Any
 
 import great_expectations as gx
 import pandas as pd
+from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from pipelines.suites import Expectation
@@ -58,7 +59,7 @@ class DataDocs:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._context = gx.get_context(mode="file", project_root_dir=str(root))
-        self._context.variables.progress_bars = {"globally": False}
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
 
     @staticmethod
     def index_html(root: Path) -> Path:

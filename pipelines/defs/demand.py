@@ -1,6 +1,7 @@
 """Demand: train and gate the forecasters, then forecast every merchant's categories."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -8,6 +9,9 @@ import polars as pl
 from pipelines import reading, registration
 from pipelines.conventions import Group, Owner
 from pipelines.platform import Outcome, Platform
+
+if TYPE_CHECKING:
+    from models.demand.config import DemandConfig
 
 MODELS = ("demand_lstm", "demand_lightgbm")
 _CODE = ("models/demand", "models/metrics.py", "models/gate.py")
@@ -44,8 +48,13 @@ def read_inputs(platform: Platform) -> tuple[pl.DataFrame, pl.DataFrame]:
         return reading.order_lines(connection), reading.weekly_promotions(connection)
 
 
-def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _config(platform: Platform) -> "DemandConfig":
     from models.demand.config import DemandConfig
+
+    return DemandConfig(seed=platform.settings.seed, utc_offset_hours=platform.settings.offset_hours)
+
+
+def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from models.demand.training import train
 
     as_of = platform.as_of(context)
@@ -58,7 +67,7 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
             promotions,
             as_of,
             platform.work_dir("demand"),
-            DemandConfig(seed=platform.settings.seed),
+            _config(platform),
             champion=champions.get(MODELS[0]),
         ),
         tracker=platform.tracker,
@@ -95,7 +104,7 @@ def _forecast(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
 
     bundle, name, version = serving_forecaster(platform)
     lines, promotions = read_inputs(platform)
-    frame = forecast(lines, promotions, platform.as_of(context), bundle, name)
+    frame = forecast(lines, promotions, platform.as_of(context), bundle, name, config=_config(platform))
     platform.save_scores("demand_forecasts", frame)
     platform.save_model_versions("demand", {name: version})
     return Outcome(

@@ -1,10 +1,15 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 
 from pipelines import reading, registration
 from pipelines.conventions import Group, Owner
 from pipelines.platform import Outcome, Platform
+
+if TYPE_CHECKING:
+    from models.recommendation.config import RecommendationConfig
 
 MODELS = ("recommendation_repeat", "recommendation_discovery")
 _CODE = ("models/recommendation", "models/splits.py", "models/metrics.py", "models/gate.py")
@@ -49,15 +54,20 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
             as_of,
             platform.work_dir("recommendation"),
             RecommendationConfig(seed=platform.settings.seed),
-            champion=(
-                RecommendationConfig.from_dict(champions[MODELS[0]]) if MODELS[0] in champions else None
-            ),
+            champion=(_settings_of(champions[MODELS[0]]) if MODELS[0] in champions else None),
         ),
         tracker=platform.tracker,
         lake=platform.lake,
         data_version=platform.version("warehouse/published"),
         as_of=as_of,
     )
+
+
+def _settings_of(document: dict[str, Any]) -> "RecommendationConfig":
+    """The settings of a champion; what validation chose is evidence, not a setting."""
+    from models.recommendation.config import RecommendationConfig
+
+    return RecommendationConfig.from_dict({k: v for k, v in document.items() if k != "chosen"})
 
 
 @dg.asset(

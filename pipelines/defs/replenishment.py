@@ -35,7 +35,8 @@ def reorder_suggestions(
 
 
 def _reorder(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
-    from models.replenishment.reorder import ReorderConfig, reorder
+    from models.replenishment.config import ReorderConfig
+    from models.replenishment.reorder import reorder
 
     as_of = platform.as_of(context)
     forecasts = platform.lake.get("scores/demand_forecasts")
@@ -43,7 +44,8 @@ def _reorder(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
         lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
         offers = reading.current_offers(connection)
         listings = reading.current_listings(connection)
-    result = reorder(forecasts, lines, offers, listings, as_of, ReorderConfig(seed=platform.settings.seed))
+    config = ReorderConfig(utc_offset_hours=platform.settings.offset_hours)
+    result = reorder(forecasts, lines, offers, listings, as_of, config)
     platform.save_scores("reorder_suggestions", result.reorder_suggestions)
     platform.save_scores("reorder_merchant_shares", result.reorder_merchant_shares)
     suggestions = result.reorder_suggestions
