@@ -71,7 +71,7 @@ def run_program(name: str, arguments: Sequence[str], run_as: RunAs, folder: Path
 
 
 def serves(pid: int, data: Path) -> bool:
-    """Whether a process is the PostgreSQL of that data folder (its working folder is the data folder)."""
+    """Whether a process is the PostgreSQL of that data folder (named on its command line)."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
