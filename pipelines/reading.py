@@ -56,12 +56,18 @@ def current_offers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return connection.sql("select * from core.dim_offers where is_current order by sku_id, supplier_id").pl()
 
 
-def current_listings(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Each merchant's listed skus."""
+def current_listings(connection: duckdb.DuckDBPyConnection, *, listed_only: bool = True) -> pl.DataFrame:
+    """Each merchant's skus in their current version.
+
+    Args:
+        connection: The published warehouse.
+        listed_only: Leave out what the merchant has taken off sale.
+    """
+    condition = " and is_listed" if listed_only else ""
     return connection.sql(
-        """
-        select merchant_id, sku_id, list_price_cents, pricing_mode, valid_from
-        from core.dim_listings where is_current and is_listed
+        f"""
+        select merchant_id, sku_id, list_price_cents, pricing_mode, is_listed, valid_from
+        from core.dim_listings where is_current{condition}
         order by merchant_id, sku_id
         """
     ).pl()

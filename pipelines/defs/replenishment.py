@@ -43,7 +43,7 @@ def _reorder(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     with platform.warehouse() as connection:
         lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
         offers = reading.current_offers(connection)
-        listings = reading.current_listings(connection)
+        listings = reading.current_listings(connection, listed_only=False)
     config = ReorderConfig(utc_offset_hours=platform.settings.offset_hours)
     result = reorder(forecasts, lines, offers, listings, as_of, config)
     platform.save_scores("reorder_suggestions", result.reorder_suggestions)
