@@ -71,7 +71,8 @@ def tables() -> dict[str, list[dict[str, Any]]]:
         ],
         "inventory_movements": [
             _movement("v-1", "milk-1", 50, "inbound", at(2, 28)),
-            _movement("v-2", "milk-1", -20, "sale", at(3, 2)),
+            _movement("v-2", "milk-1", 10, "inbound", at(3, 1, 0)),
+            _movement("v-3", "milk-1", -30, "sale", at(3, 2)),
         ],
         "shipments": [
             _shipment("p-1", "o-day-1", at(1, 4, 5), at(1, 3)),

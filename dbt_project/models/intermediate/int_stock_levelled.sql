@@ -15,7 +15,8 @@ movements as (
 
 ),
 
--- Movements after the supplier stated its stock; without an offer, all of them.
+-- Movements from the moment on for which the supplier stated its stock: the statement is the level before what
+-- happens at that very moment. Without an offer, all movements.
 moved as (
 
     select
@@ -23,7 +24,7 @@ moved as (
         movements.sku_id,
         cast(sum(
             case
-                when offers.valid_from is null or movements.occurred_at > offers.valid_from
+                when offers.valid_from is null or movements.occurred_at >= offers.valid_from
                     then movements.qty_delta
                 else 0
             end
