@@ -7,7 +7,7 @@ export MUYUN_HOME ?= $(CURDIR)/var
 export MUYUN_DATA = $(DATA)
 NAME ?= all
 
-.PHONY: help run ui test test-all check bench install rollback versions clean
+.PHONY: help run ui test test-heavy check bench install rollback versions clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -19,10 +19,10 @@ ui: $(STAMP) ## Start Dagster, MLflow, the API and the docs until Ctrl-C
 	@$(BIN)/python -m pipelines.cli ui
 
 test: $(STAMP) ## Every test that a release needs
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -q -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow"
 
-test-all: $(STAMP) ## Also the heavy tests
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -q
+test-heavy: $(STAMP) ## The heavy tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m slow
 
 check: $(STAMP) ## Lint, format, docstrings, types, import rules
 	@$(BIN)/ruff check .
