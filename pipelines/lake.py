@@ -17,6 +17,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,11 @@ class Lake:
     def create(self) -> None:
         """Makes every contract table exist, empty where nothing was loaded; clears what killed runs left."""
         for leftover in self.root.rglob(".*.tmp"):
-            if not _writer_is_alive(leftover):
+            if _writer_is_alive(leftover):
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
                 leftover.unlink(missing_ok=True)
         for table in TABLES.values():
             anchor = self._anchor(table)

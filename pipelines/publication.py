@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -157,12 +158,15 @@ def _entry(file: Path, before: PublicationManifest | None, name: str) -> TableEn
 def _write_version(
     lake: Lake, manifest: PublicationManifest, files: Mapping[str, Path]
 ) -> PublicationManifest:
-    """Write a version's folder whole or not at all; a version already there is kept as it is."""
+    """Write a version's folder whole or not at all; a version already there is kept as it is.
+
+    Which tables are carried is said anew: another server need not hold the version that they came from.
+    """
     target = lake.published_dir(manifest.version)
     if (target / "manifest.json").exists():
-        return PublicationManifest.model_validate_json((target / "manifest.json").read_text())
-    staging = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
+        stored = PublicationManifest.model_validate_json((target / "manifest.json").read_text())
+        return stored.model_copy(update={"tables": manifest.tables})
+    staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     staging.mkdir(parents=True)
     for name, entry in manifest.tables.items():
         file = staging / f"{name}.parquet"
@@ -177,7 +181,11 @@ def _write_version(
 
 def _prune(lake: Lake, keep_versions: int, current: PublicationManifest) -> None:
     """Drop versions beyond the newest; every version's folder is complete in itself."""
-    folders = [path for path in lake.published_dir(current.version).parent.iterdir() if path.is_dir()]
+    folders = [
+        path
+        for path in lake.published_dir(current.version).parent.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    ]
     manifests = [m for path in folders if (m := read_manifest(lake, path.name)) is not None]
     manifests.sort(key=lambda m: m.created_at, reverse=True)
     for manifest in manifests[keep_versions:]:

@@ -60,6 +60,14 @@ def database_url(postgres_url):
     drop_database(postgres_url, name)
 
 
+@pytest.fixture
+def other_database_url(postgres_url):
+    """A second such database."""
+    name, url = fresh_database(postgres_url)
+    yield url
+    drop_database(postgres_url, name)
+
+
 @pytest.fixture(scope="module")
 def module_database_url(postgres_url):
     """A new, migrated database for the tests of one module."""

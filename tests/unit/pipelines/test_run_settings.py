@@ -1,0 +1,95 @@
+"""Settings: what the environment may say, and what follows from it."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    import os
+
+    for name in [name for name in os.environ if name.startswith("MUYUN_")]:
+        monkeypatch.delenv(name)
+
+
+def test_without_a_word_the_embedded_panel_is_the_source():
+    settings = Settings()
+    assert settings.embedded
+    assert (settings.offset_hours, settings.currency_code) == (-5, "USD")
+    assert settings.home == Path.cwd() / "var"
+
+
+def test_a_folder_of_files_brings_its_own_defaults(monkeypatch, tmp_path):
+    monkeypatch.setenv("MUYUN_DATA", str(tmp_path))
+    settings = Settings()
+    assert not settings.embedded
+    assert (settings.offset_hours, settings.currency_code) == (8, "CNY")
+
+
+def test_an_empty_folder_setting_means_none(monkeypatch):
+    monkeypatch.setenv("MUYUN_DATA", "")
+    assert Settings().embedded
+
+
+def test_what_is_set_wins_over_what_follows(monkeypatch):
+    monkeypatch.setenv("MUYUN_UTC_OFFSET_HOURS", "0")
+    monkeypatch.setenv("MUYUN_CURRENCY", "EUR")
+    assert (Settings().offset_hours, Settings().currency_code) == (0, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2025-06-30T12:00:00", dt.datetime(2025, 6, 30, 12, tzinfo=dt.UTC)),
+        ("2025-06-30T12:00:00Z", dt.datetime(2025, 6, 30, 12, tzinfo=dt.UTC)),
+        ("2025-06-30T12:00:00+08:00", dt.datetime(2025, 6, 30, 4, tzinfo=dt.UTC)),
+    ],
+)
+def test_now_is_kept_in_utc(monkeypatch, text, expected):
+    monkeypatch.setenv("MUYUN_AS_OF", text)
+    assert Settings().as_of == expected
+    assert Settings().as_of.utcoffset() == dt.timedelta(0)
+
+
+def test_relative_folders_are_fixed_when_read(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUYUN_HOME", "here")
+    settings = Settings()
+    monkeypatch.chdir("/")
+    assert settings.home == tmp_path / "here"
+
+
+def test_everything_a_run_writes_is_under_the_home(tmp_path):
+    settings = Settings(home=tmp_path)
+    written = [
+        value
+        for name in dir(Settings)
+        if isinstance(getattr(Settings, name, None), property)
+        and isinstance(value := getattr(settings, name), Path)
+    ]
+    assert len(written) >= 8
+    assert all(tmp_path in path.parents for path in written)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MUYUN_AS_OF", "tomorrow"),
+        ("MUYUN_EXECUTOR", "cluster"),
+        ("MUYUN_SEED", "x"),
+        ("MUYUN_FIRST_DAY", "2025-13-01"),
+        ("MUYUN_KEEP_VERSIONS", "many"),
+        ("MUYUN_KEEP_VERSIONS", "0"),
+        ("MUYUN_DAGSTER_PORT", "70000"),
+        ("MUYUN_UTC_OFFSET_HOURS", "99"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=name.removeprefix("MUYUN_").lower()):
+        Settings()
