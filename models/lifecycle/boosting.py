@@ -34,6 +34,7 @@ def fit_booster(
         "feature_fraction": params.feature_share,
         "lambda_l2": params.l2,
         "max_bin": 63,
+        "bin_construct_sample_cnt": 20_000,
         "num_threads": threads,
         "deterministic": True,
         "force_row_wise": True,

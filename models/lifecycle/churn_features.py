@@ -70,7 +70,7 @@ def churned(history: History, consumers: pl.Series, origin: datetime, end: datet
 
 
 def _rhythm(known: pl.DataFrame) -> pl.DataFrame:
-    """Gaps between days with an order; several orders on one day are one visit."""
+    """Gaps between visits; orders of the same 24 hours, counted back from the origin, are one visit."""
     visits = (
         known.group_by("consumer", day=pl.col("age").floor())
         .agg(age=pl.col("age").min())
