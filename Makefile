@@ -7,7 +7,7 @@ export MUYUN_HOME ?= $(CURDIR)/var
 export MUYUN_DATA = $(DATA)
 NAME ?= all
 
-.PHONY: help run ui test test-heavy check bench install rollback versions clean
+.PHONY: help run ui test test-heavy check bench browser install rollback versions clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -18,10 +18,10 @@ run: $(STAMP) ## Run the main job on the embedded data, or on DATA=folder
 ui: $(STAMP) ## Start Dagster, MLflow, the API and the docs until Ctrl-C
 	@$(BIN)/python -m pipelines.cli ui
 
-test: $(STAMP) ## Every test that a release needs
+test: $(STAMP) browser ## Every test that a release needs
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow"
 
-test-heavy: $(STAMP) ## The heavy tests
+test-heavy: $(STAMP) browser ## The heavy tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m slow
 
 check: $(STAMP) ## Lint, format, docstrings, types, import rules
@@ -38,6 +38,9 @@ rollback: $(STAMP) ## Serve the version before, or VERSION=<version>
 
 versions: $(STAMP) ## List the published versions
 	@$(BIN)/python -m pipelines.cli versions
+
+browser:
+	@.ci/system-packages
 
 install: $(STAMP) ## Only make the environment
 

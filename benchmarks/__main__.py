@@ -15,7 +15,9 @@ def main(arguments: list[str]) -> int:
     names = NAMES if wanted == ["all"] else tuple(wanted)
     unknown = [name for name in names if name not in NAMES]
     if unknown:
-        print(f"error: no benchmark named {', '.join(unknown)}; there are: {', '.join(NAMES)}", file=sys.stderr)
+        print(
+            f"error: no benchmark named {', '.join(unknown)}; there are: {', '.join(NAMES)}", file=sys.stderr
+        )
         return 2
     return max(importlib.import_module(f"benchmarks.{name}").main() or 0 for name in names)
 

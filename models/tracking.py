@@ -59,7 +59,7 @@ class Tracker:
             self._artifacts.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=store_uri(home))
             self._client.search_experiments(max_results=1)
-        except (OSError, MlflowException, Exception) as error:  # noqa: BLE001 - SQLAlchemy errors pass through bare
+        except Exception as error:  # MLflow lets SQLAlchemy's and the file system's errors through bare
             raise TrackingError(
                 f"the MLflow store in {home} cannot be opened ({type(error).__name__}: {error}); "
                 "make the folder writable, or move it away and run again"
