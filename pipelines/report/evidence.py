@@ -1,0 +1,158 @@
+"""What a run left behind, gathered for the report: accounts, model reports, scores, names, actual sales.
+
+Everything may be missing: a part that is not there is None or empty, and the section says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from models.contracts import PUBLISHED_TABLES
+from pipelines.lake import Lake
+from pipelines.publication import read_manifest, score_key
+from pipelines.report.origins import Origins
+from pipelines.settings import Settings
+from pipelines.sources.contract import INGEST_ORDER
+from pipelines.sources.ingest import IngestReport, read_report
+from serving.scores.contracts import PublicationManifest
+
+FAMILIES = ("recommendation", "demand", "pricing", "lifecycle")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything the sections read.
+
+    Attributes:
+        summary: The run's summary.
+        currency: ISO code of the money columns.
+        ingest: Account of every loaded table, in ingest order.
+        origins: Where the rows of tables come from.
+        models: Summary of each family: its models with leaderboards, and a note when none was trained.
+        manifest: The published version; None when nothing is published.
+        as_of: Business time of the scores; None when nothing tells.
+        tags: Consumer tags; None when they were not computed.
+        fans: Backtest fans of the demand models; None when none were kept.
+        lake: For the scored tables.
+        settings: For the warehouse file.
+    """
+
+    summary: dict[str, Any]
+    currency: str
+    ingest: list[IngestReport]
+    origins: Origins
+    models: dict[str, dict[str, Any]]
+    manifest: PublicationManifest | None
+    as_of: datetime | None
+    tags: pl.DataFrame | None
+    fans: pl.DataFrame | None
+    lake: Lake
+    settings: Settings
+
+    def scores(self, name: str) -> pl.LazyFrame | None:
+        """The scored table of that name; None when no step has written it."""
+        key = score_key(PUBLISHED_TABLES[name].name)
+        return self.lake.scan_key(key) if self.lake.derived_path(key).exists() else None
+
+    def sku_titles(self, sku_ids: Iterable[str]) -> dict[str, str]:
+        """Titles of skus; the id stands for a sku without one."""
+        wanted = sorted(set(sku_ids))
+        if not wanted:
+            return {}
+        found = self._query(
+            """
+            select sku_id, coalesce(title, category_l3_name, sku_id) as title
+            from core.dim_products where sku_id in (select unnest($skus)) order by sku_id
+            """,
+            {"skus": wanted},
+        )
+        names = {} if found is None else dict(found.select("sku_id", "title").iter_rows())
+        return {sku: names.get(sku, sku) for sku in wanted}
+
+    def weekly_units(self, series: Iterable[tuple[str, str]], since: date) -> pl.DataFrame | None:
+        """Merchandise units sold a week by merchant and level-2 category, from a week on.
+
+        Args:
+            series: Merchant and category ids.
+            since: First week, by its Monday.
+
+        Returns:
+            merchant_id, category_id, week_start_on, qty; None without a warehouse.
+        """
+        pairs = sorted(set(series))
+        return self._query(
+            """
+            with wanted as (select unnest($merchants) as merchant_id, unnest($categories) as category_id)
+            select wanted.merchant_id, wanted.category_id, lines.week_start_on, sum(lines.qty) as qty
+            from core.fct_order_lines as lines
+            join wanted on lines.merchant_id = wanted.merchant_id
+                and lines.category_l2_id = wanted.category_id
+            where lines.is_merchandise and lines.week_start_on >= $since
+            group by all order by all
+            """,
+            {
+                "merchants": [merchant for merchant, _ in pairs],
+                "categories": [category for _, category in pairs],
+                "since": since,
+            },
+        )
+
+    def _query(self, sql: str, parameters: dict[str, Any]) -> pl.DataFrame | None:
+        if not self.settings.warehouse_file.exists():
+            return None
+        with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
+            connection.execute("SET TimeZone='UTC'")
+            return connection.execute(sql, parameters).pl()
+
+
+def gather(settings: Settings, summary: dict[str, Any]) -> Evidence:
+    """Read what a run left behind.
+
+    Args:
+        settings: The installation's settings.
+        summary: As `pipelines.run.summarize` makes it.
+    """
+    lake = Lake(settings.lake_dir)
+    ingest = [report for name in INGEST_ORDER if (report := read_report(lake, name)) is not None]
+    published = summary.get("published") or []
+    manifest = read_manifest(lake, published[0]["version"]) if published else None
+    tags = None
+    if lake.derived_path("features/consumer_tags").exists():
+        tags = lake.get("features/consumer_tags")
+    fans_file = settings.home / "work" / "demand" / "fans.parquet"
+    return Evidence(
+        summary=summary,
+        currency=settings.currency_code,
+        ingest=ingest,
+        origins=Origins(ingest),
+        models={family: lake.read_report(f"models/{family}") or {"models": []} for family in FAMILIES},
+        manifest=manifest,
+        as_of=_as_of(settings, lake, manifest, tags),
+        tags=tags,
+        fans=pl.read_parquet(fans_file) if fans_file.exists() else None,
+        lake=lake,
+        settings=settings,
+    )
+
+
+def _as_of(
+    settings: Settings, lake: Lake, manifest: PublicationManifest | None, tags: pl.DataFrame | None
+) -> datetime | None:
+    """Business time, by the first that knows it: the publication, the setting, the load, the tags."""
+    if manifest is not None:
+        return manifest.as_of
+    if settings.as_of is not None:
+        return settings.as_of
+    source = lake.read_report("source")
+    if source is not None and source.get("as_of"):
+        return datetime.fromisoformat(source["as_of"])
+    if tags is not None and tags.height:
+        found = tags["as_of"].max()
+        return found if isinstance(found, datetime) else None
+    return None

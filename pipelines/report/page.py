@@ -1,0 +1,47 @@
+"""Writes the report: evidence to sections, sections through the template, the file by atomic rename."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipelines.lake import atomic_path
+from pipelines.report.evidence import gather
+from pipelines.report.origins import MEANING
+from pipelines.report.sections import all_sections
+from pipelines.settings import Settings
+
+
+def write_report(settings: Settings, summary: dict[str, Any]) -> Path:
+    """Write the report of a run.
+
+    Args:
+        settings: The installation's settings; says where the run left its results and where the report goes.
+        summary: As `pipelines.run.summarize` makes it. Parts may be missing; `api` entries may carry `body`.
+
+    Returns:
+        The written file, `Settings.report_file`.
+
+    Raises:
+        LakeError: The disk is full or the folder cannot be written.
+    """
+    evidence = gather(settings, summary)
+    text = _template().render(
+        sections=all_sections(evidence), meaning=MEANING, title="Muyun: what the run made of the data"
+    )
+    with atomic_path(settings.report_file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return settings.report_file
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html")

@@ -1,0 +1,24 @@
+"""The sections of the report, one module a theme; each turns evidence into blocks. No HTML here."""
+
+from __future__ import annotations
+
+from pipelines.report.blocks import Section
+from pipelines.report.evidence import Evidence
+from pipelines.report.sections import consumers, forecasts, intake, prices, quality, reorder, run
+
+
+def all_sections(evidence: Evidence) -> list[Section]:
+    """Every section in reading order."""
+    return [
+        run.headline(evidence),
+        intake.section(evidence),
+        forecasts.section(evidence),
+        quality.recommendation(evidence),
+        prices.section(evidence),
+        reorder.section(evidence),
+        consumers.wakeup(evidence),
+        consumers.tags(evidence),
+        quality.lifecycle(evidence),
+        run.cost(evidence),
+        run.api(evidence),
+    ]
