@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests that need one; started only when the first of them asks.
+"""A real PostgreSQL, and a whole installation that ran once, for the tests that need one; made when first asked.
 
 `MUYUN_TEST_DATABASE_URL` (a user that may create databases) runs the same tests on any other server.
 """
@@ -81,3 +81,28 @@ def private_folder():
     """A folder outside pytest's own, for a cluster of the test's own (see `postgres_url`)."""
     with tempfile.TemporaryDirectory(prefix="muyun-test-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def world():
+    """The tiny world after one run of the whole graph; its tests share the group `world`, so one worker runs it.
+
+    Tests look at what the first run left through `first`; whoever runs something again depends on it.
+    """
+    from tiny_world import write_world
+    from world_run import Installation
+
+    with tempfile.TemporaryDirectory(prefix="muyun-world-") as folder:
+        installation = Installation(Path(folder) / "home", write_world(Path(folder) / "feeds"))
+        try:
+            yield installation
+        finally:
+            installation.stop_database()
+
+
+@pytest.fixture(scope="session")
+def first(world):
+    """What the first run said and left; later runs do not change this record."""
+    from world_run import FirstRun
+
+    return FirstRun.of(world)

@@ -47,9 +47,9 @@ class BadRow:
     reason: str
 
     @property
-    def value(self) -> str | None:
-        """The offending text as written; None for an empty field."""
-        return str(self.row[self.column]) or None
+    def value(self) -> str:
+        """The offending text as written."""
+        return str(self.row[self.column])
 
 
 PLANTED: tuple[BadRow, ...] = (
