@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from typing import Final
 
 
-class Group(StrEnum):
-    """Asset groups in the order of the data's way."""
+class Group:
+    """Asset groups in the order of the data's way. Plain strings: Dagster serialises no foreign enum."""
 
-    INGEST = "ingest"
-    WAREHOUSE = "warehouse"
-    FEATURES = "features"
-    RECOMMENDATION = "recommendation"
-    DEMAND = "demand"
-    REPLENISHMENT = "replenishment"
-    PRICING = "pricing"
-    LIFECYCLE = "lifecycle"
-    PUBLISH = "publish"
+    INGEST: Final = "ingest"
+    WAREHOUSE: Final = "warehouse"
+    FEATURES: Final = "features"
+    RECOMMENDATION: Final = "recommendation"
+    DEMAND: Final = "demand"
+    REPLENISHMENT: Final = "replenishment"
+    PRICING: Final = "pricing"
+    LIFECYCLE: Final = "lifecycle"
+    PUBLISH: Final = "publish"
 
 
-class Owner(StrEnum):
+class Owner:
     """Teams that answer for an asset."""
 
-    DATA_ENGINEERING = "team:data-engineering"
-    ANALYTICS = "team:analytics"
-    DATA_SCIENCE = "team:data-science"
-    PLATFORM = "team:platform"
+    DATA_ENGINEERING: Final = "team:data-engineering"
+    ANALYTICS: Final = "team:analytics"
+    DATA_SCIENCE: Final = "team:data-science"
+    PLATFORM: Final = "team:platform"
 
 
 JOB_TIME_TAG = "muyun/as_of"

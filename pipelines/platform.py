@@ -266,7 +266,7 @@ class Platform:
             "result_md": outcome.as_markdown(),
             "expectations": outcome.expectations,
             "rows_judged": outcome.rows_seen,
-            "data_docs": str(self.settings.home / "quality" / "index.html"),
+            "data_docs": str(self.settings.data_docs_dir / "index.html"),
         }
         if outcome.passed:
             self.state.put(
@@ -281,7 +281,7 @@ class Platform:
         """The Great Expectations project of this installation; importing the library takes seconds."""
         from pipelines.quality import DataDocs
 
-        return DataDocs(self.settings.home / "quality")
+        return DataDocs(self.settings.quality_dir)
 
     def database_url(self) -> str:
         """The serving database, started if it is the embedded one, and migrated."""

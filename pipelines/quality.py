@@ -50,7 +50,7 @@ class DataDocs:
     """A Great Expectations project kept as files under one folder.
 
     Args:
-        root: The folder; its `index_html` is the entry of the Data Docs.
+        root: The folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -60,11 +60,6 @@ class DataDocs:
             warnings.simplefilter("ignore")
             self._context = gx.get_context(mode="file", project_root_dir=str(root))
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
-
-    @staticmethod
-    def index_html(root: Path) -> Path:
-        """Entry page of the Data Docs under a root."""
-        return root / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
 
     def validate(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> SuiteResult:
         """Run a suite on a frame, save it, and rebuild the Data Docs.

@@ -35,6 +35,8 @@ def environment(settings: Settings, dagster_url: str) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         # Waiting OpenMP threads must sleep, not spin: on two cores spinning doubles the time of a training.
         "OMP_WAIT_POLICY": "PASSIVE",
+        # The MLflow UI only shows; its job workers would idle at several hundred MB.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "TQDM_DISABLE": "1",
         "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", str(os.cpu_count() or 2)),

@@ -107,6 +107,16 @@ class Settings(BaseSettings):
         return self.home / "mlflow"
 
     @property
+    def data_docs_dir(self) -> Path:
+        """The rendered Data Docs of Great Expectations."""
+        return self.quality_dir / "gx" / "uncommitted" / "data_docs" / "local_site"
+
+    @property
+    def quality_dir(self) -> Path:
+        """The Great Expectations project."""
+        return self.home / "quality"
+
+    @property
     def dbt_target_dir(self) -> Path:
         """Compiled dbt artifacts and docs."""
         return self.home / "dbt"

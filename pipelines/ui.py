@@ -159,7 +159,7 @@ def _write_site(settings: Settings) -> None:
     pages = {
         "report": settings.report_file.parent,
         "dbt": settings.dbt_target_dir,
-        "quality": settings.home / "quality" / "gx" / "uncommitted" / "data_docs" / "local_site",
+        "quality": settings.data_docs_dir,
     }
     for name, folder in pages.items():
         link = site / name

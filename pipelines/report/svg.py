@@ -81,7 +81,7 @@ def bars(
     """
     if not items:
         return Markup()
-    text_width = max(len(item.text) for item in items) * _CHARACTER + 8
+    text_width = max(len(item.text) for item in items) * _CHARACTER + 12
     left, right, top = label_width, width - text_width, 4
     highest = max(item.value for item in items)
     base = 1.0 if is_log else 0.0
@@ -128,7 +128,7 @@ def dots(
         ends.append(0.0)
     low, high = min(ends), max(ends)
     room = 0.06 * (high - low) or max(abs(high), 1.0) * 0.1
-    text_width = max(len(item.text) for item in items) * _CHARACTER + 14
+    text_width = max(len(item.text) for item in items) * _CHARACTER + 18
     left, right, top = label_width, width - text_width, 4
     scale = Scale(low - room, high + room, left, right)
     bottom = top + ROW * len(items)
@@ -267,7 +267,7 @@ def waterfall(
         label_width: Room for the labels on the left.
     """
     values = [start[1], end[1], *limits.values(), *(v for m in moves for v in (m.before, m.after))]
-    text_width = max(len(value_text(value)) for value in values) * _CHARACTER + 10
+    text_width = max(len(value_text(value)) for value in values) * _CHARACTER + 14
     across = Scale(0, max(*values, 1e-9), label_width, width - text_width)
     lines = sorted(limits.items(), key=lambda item: (item[1], item[0]))
     rows = apart([across(value) for _, value in lines], max((len(n) for n in limits), default=0) * 6 + 6)

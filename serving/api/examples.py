@@ -73,10 +73,10 @@ ANSWERS: Mapping[str, Any] = {
                 "churn_probability": 0.72,
                 "expected_value_cents": 5400,
                 "is_high_value": True,
-                "offer_code": "wake-10",
-                "offer_threshold_cents": 3000,
-                "offer_value_cents": 300,
-                "reason_codes": ["gap_longer_than_usual"],
+                "offer_code": "coupon-199-50",
+                "offer_threshold_cents": 19900,
+                "offer_value_cents": 5000,
+                "reason_codes": ["dormant_30d", "overdue_against_own_rhythm", "model"],
             }
         ],
         "next_cursor": None,
@@ -100,7 +100,7 @@ ANSWERS: Mapping[str, Any] = {
                 "rank": 1,
                 "category_id": "l3-grocery/milk/fluid-milk",
                 "rebuy_probability": 0.64,
-                "reason_code": "due_by_own_rhythm",
+                "reason_code": "due_now",
             }
         ],
     },

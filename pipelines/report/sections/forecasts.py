@@ -114,7 +114,7 @@ def _published(evidence: Evidence, origin: Origin) -> list[Block]:
         ahead = frame.filter((pl.col("merchant_id") == merchant) & (pl.col("category_id") == category)).sort(
             "week_start_on"
         )
-        points = [*_history(sold, merchant, category, since, first), *_ahead(ahead)]
+        points = [*history(sold, merchant, category, since, first), *_ahead(ahead)]
         figures.append(
             Figure(
                 svg.fan(points, title, actual_kind=_actual_kind(origin)),
@@ -134,7 +134,7 @@ def _published(evidence: Evidence, origin: Origin) -> list[Block]:
     ]
 
 
-def _history(
+def history(
     sold: pl.DataFrame | None, merchant: str, category: str, since: date, until: date
 ) -> list[svg.FanPoint]:
     """Weeks before the forecast; a week between sales without a row sold nothing."""

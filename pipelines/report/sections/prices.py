@@ -53,7 +53,10 @@ _STEP = pl.col("explanation").str
 _STORIES = (
     _Story("A rise that is published", (pl.col("action") == "publish") & (_CHANGE > 0)),
     _Story("A cut that is published", (pl.col("action") == "publish") & (_CHANGE < 0)),
-    _Story("A change that waits for approval", pl.col("action") == "await_approval"),
+    _Story(
+        "A change that waits for approval",
+        (pl.col("action") == "await_approval") & (pl.col("pricing_mode") != "fixed"),
+    ),
     _Story(
         "Lifted by the floor",
         (pl.col("action") != "keep") & _STEP.contains('"step": "floor"', literal=True),
