@@ -12,13 +12,16 @@ import warnings
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.conventions import JOB_TIME_TAG, SINGLE_RUN_END_TAG, SINGLE_RUN_START_TAG
 from pipelines.questions import Answer, ask
 from pipelines.resources import dagster_storage_url, environment, prepare_dagster_home
 from pipelines.settings import Settings
 from pipelines.state import measured
+
+if TYPE_CHECKING:
+    from serving.db.embedded import EmbeddedPostgres
 
 
 class RunError(Exception):
@@ -258,13 +261,24 @@ def _print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun)
 
 
 class Embedded(AbstractContextManager["Embedded"]):
-    """Stops the embedded PostgreSQL when the command ends, also on Ctrl-C."""
+    """Stops the embedded PostgreSQL when the command ends, also on Ctrl-C, unless it ran before."""
+
+    def __enter__(self) -> Embedded:
+        """Look whether somebody else's command uses the server already."""
+        cluster = self._cluster()
+        self._ran_before = cluster is not None and cluster.status().running
+        return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the server if it is ours."""
+        """Stop the server if this command started it."""
+        cluster = self._cluster()
+        if cluster is not None and not self._ran_before:
+            cluster.stop()
+
+    @staticmethod
+    def _cluster() -> EmbeddedPostgres | None:
         from serving.db.embedded import embedded_postgres
         from serving.settings import Settings as ServingSettings
 
         settings = ServingSettings()
-        if settings.database_url is None:
-            embedded_postgres(settings).stop()
+        return embedded_postgres(settings) if settings.database_url is None else None
