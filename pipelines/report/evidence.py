@@ -75,32 +75,29 @@ class Evidence:
         names = {} if found is None else dict(found.select("sku_id", "title").iter_rows())
         return {sku: names.get(sku, sku) for sku in wanted}
 
-    def weekly_units(self, series: Iterable[tuple[str, str]], since: date) -> pl.DataFrame | None:
+    def weekly_units(
+        self, merchants: Iterable[str], categories: Iterable[str], since: date
+    ) -> pl.DataFrame | None:
         """Merchandise units sold a week by merchant and level-2 category, from a week on.
 
         Args:
-            series: Merchant and category ids.
+            merchants: Merchant ids.
+            categories: Level-2 category ids; every pair of a merchant and a category is read.
             since: First week, by its Monday.
 
         Returns:
-            merchant_id, category_id, week_start_on, qty; None without a warehouse.
+            merchant_id, category_id, week_start_on, qty; weeks without a sale have no row. None without a
+            warehouse.
         """
-        pairs = sorted(set(series))
         return self._query(
             """
-            with wanted as (select unnest($merchants) as merchant_id, unnest($categories) as category_id)
-            select wanted.merchant_id, wanted.category_id, lines.week_start_on, sum(lines.qty) as qty
-            from core.fct_order_lines as lines
-            join wanted on lines.merchant_id = wanted.merchant_id
-                and lines.category_l2_id = wanted.category_id
-            where lines.is_merchandise and lines.week_start_on >= $since
+            select merchant_id, category_l2_id as category_id, week_start_on, sum(qty) as qty
+            from core.fct_order_lines
+            where is_merchandise and week_start_on >= $since
+                and merchant_id in $merchants and category_l2_id in $categories
             group by all order by all
             """,
-            {
-                "merchants": [merchant for merchant, _ in pairs],
-                "categories": [category for _, category in pairs],
-                "since": since,
-            },
+            {"merchants": sorted(set(merchants)), "categories": sorted(set(categories)), "since": since},
         )
 
     def _query(self, sql: str, parameters: dict[str, Any]) -> pl.DataFrame | None:

@@ -107,7 +107,7 @@ def _published(evidence: Evidence, origin: Origin) -> list[Block]:
         raise TypeError(f"demand_forecasts.week_start_on must be dates, got {frame.schema['week_start_on']}")
     since = first - timedelta(weeks=_HISTORY_WEEKS)
     pairs = [(row[0], row[1]) for row in largest.iter_rows()]
-    sold = evidence.weekly_units(pairs, since)
+    sold = evidence.weekly_units(largest["merchant_id"], largest["category_id"], since)
     figures = []
     for merchant, category in pairs:
         title = _series_title(category, merchant)

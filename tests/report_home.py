@@ -1,0 +1,320 @@
+"""A small home folder as a run leaves it, for the tests of the report."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+import polars as pl
+
+from models.contracts import PUBLISHED_TABLES
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.sources.ingest import IngestReport
+
+AS_OF = datetime(2018, 1, 1, 4, tzinfo=UTC)
+HOSTILE = "<script>alert('sku')</script>"
+SECTIONS = [
+    "headline",
+    "intake",
+    "forecasts",
+    "recommendations",
+    "prices",
+    "reorder",
+    "wakeup",
+    "tags",
+    "lifecycle",
+    "cost",
+    "api",
+]
+
+_TYPES = {
+    "text": pl.String,
+    "json": pl.String,
+    "int": pl.Int64,
+    "float": pl.Float64,
+    "bool": pl.Boolean,
+    "date": pl.Date,
+    "timestamp": pl.Datetime("us", "UTC"),
+}
+
+_TABLES = {
+    "products": ("observed", 20, 0),
+    "consumers": ("observed", 40, 0),
+    "orders": ("observed", 1_200, 0),
+    "order_lines": ("observed", 12_345, 45),
+    "promotions": ("observed", 300, 5),
+    "offers": ("overlay", 20, 0),
+    "listings": ("overlay", 24, 0),
+    "competitor_prices": ("overlay", 50, 0),
+    "events": ("overlay", 900, 0),
+    "shipments": ("overlay", 800, 0),
+}
+
+
+def settings_of(home):
+    """Settings of a home folder, whatever the environment says."""
+    return Settings(home=home, data=None, as_of=None, currency=None)
+
+
+def summary_of(**changes):
+    """A run's summary with two steps and two answers."""
+    summary = {
+        "run_id": "0f1e2d3c-run",
+        "started_at": "2026-01-01T10:00:00+00:00",
+        "wall_s": 301.5,
+        "peak_rss_mb": 3327.0,
+        "failed": {},
+        "failed_checks": [],
+        "steps": [
+            {"name": "raw/orders", "wall_s": 12.5, "peak_rss_mb": 900.0},
+            {"name": "models/demand/forecasters", "wall_s": 71.0, "peak_rss_mb": 2100.0},
+        ],
+        "tables": [],
+        "models": [],
+        "published": [{"name": "prices", "rows": 24, "version": "20180101T040000-abc"}],
+        "api": [
+            {"request": "GET /v1/prices/m1/s1", "status": 200, "ms": 2.31, "body": {"price_cents": 105}},
+            {"request": "GET /v1/nothing", "status": 404, "ms": 0.9, "body": {"title": "not found"}},
+        ],
+    }
+    return summary | changes
+
+
+def make_home(home, sku="s1"):
+    """Fill a home folder: accounts, model reports, scores, tags, fans and a warehouse with titles and sales.
+
+    Args:
+        home: The folder.
+        sku: Id and title of the first sku; tests make it hostile.
+    """
+    lake = Lake(settings_of(home).lake_dir)
+    for table, (origin, received, quarantined) in _TABLES.items():
+        lake.write_report(f"ingest/{table}", _account(table, origin, received, quarantined))
+    for family, report in _models().items():
+        lake.write_report(f"models/{family}", report)
+    for name, rows in _scores(sku).items():
+        lake.put(f"scores/{name}", score_frame(name, rows))
+    lake.put("features/consumer_tags", _tags())
+    fans = home / "work" / "demand" / "fans.parquet"
+    fans.parent.mkdir(parents=True)
+    _fans().write_parquet(fans)
+    _write_warehouse(settings_of(home).warehouse_file, sku)
+    return settings_of(home)
+
+
+def empty_scores(home):
+    """Every scored table there, none with a row; nothing loaded, nothing trained."""
+    lake = Lake(settings_of(home).lake_dir)
+    for name in PUBLISHED_TABLES:
+        lake.put(f"scores/{name}", score_frame(name, []))
+    lake.put("features/consumer_tags", _tags().clear())
+    return settings_of(home)
+
+
+def score_frame(name, rows):
+    """Rows of a published table with its columns and types."""
+    columns = PUBLISHED_TABLES[name].columns
+    return pl.DataFrame(rows, schema={column.name: _TYPES[column.type] for column in columns}, orient="row")
+
+
+def _account(table, origin, received, quarantined):
+    return IngestReport(
+        table=table,
+        origin=origin,
+        received=received,
+        accepted=received - quarantined,
+        quarantined=quarantined,
+        reasons={"less than 1": quarantined} if quarantined else {},
+        extra_columns=(),
+        first_time=AS_OF - timedelta(days=365),
+        last_time=AS_OF,
+        notes=(),
+    ).to_json()
+
+
+def _model(name, rows, **changes):
+    model = {
+        "name": name,
+        "version": "1",
+        "metric": "auc",
+        "value": 0.8,
+        "baseline": "recency",
+        "baseline_value": 0.75,
+        "lift": [0.03, 0.05, 0.07],
+        "promoted": True,
+        "reason": "promoted: beats recency by 0.05",
+        "leaderboard": rows,
+        "metrics": {"base_rate": 0.25},
+    }
+    return model | changes
+
+
+def _row(system, metric, value, level, **interval):
+    return {"system": system, "metric": metric, "value": value, "level": level, **interval}
+
+
+def _models():
+    lane = "repeat, all test cuts"
+    weeks = "merchant x category x week, horizon 1-4"
+    ranked = [
+        _row("ranker", "ndcg_at_10", 0.34, lane, low=0.33, high=0.35),
+        _row("topfreq", "ndcg_at_10", 0.31, lane, low=0.3, high=0.32),
+        _row("ranker", "ndcg_at_10", 0.36, "repeat, test cut 2017-12-04"),
+        _row("topfreq", "ndcg_at_10", 0.32, "repeat, test cut 2017-12-04"),
+    ]
+    forecasts = [
+        _row("demand_lstm", "wape", 0.44, weeks),
+        _row("mean_4w", "wape", 0.5, weeks),
+        _row("mean_4w", "crossings", 0.0, weeks),
+    ]
+    churn = [
+        _row("lightgbm", "auc", 0.8, "lifecycle_churn, mean of 3 cuts", low=0.79, high=0.81),
+        _row("recency", "auc", 0.75, "lifecycle_churn, mean of 3 cuts", low=0.74, high=0.76),
+    ]
+    return {
+        "recommendation": {
+            "models": [
+                _model(
+                    "recommendation_repeat",
+                    ranked,
+                    metric="ndcg_at_10",
+                    value=0.34,
+                    baseline="topfreq",
+                    baseline_value=0.31,
+                )
+            ]
+        },
+        "demand": {
+            "models": [
+                _model(
+                    "demand_lstm",
+                    forecasts,
+                    metric="wape",
+                    value=0.44,
+                    baseline="mean_4w_median",
+                    baseline_value=0.49,
+                )
+            ]
+        },
+        "pricing": {"models": [], "note": "too few price moves"},
+        "lifecycle": {"models": [_model("lifecycle_churn", churn, promoted=False)]},
+    }
+
+
+def _price(sku, number, current, price, action, mode, steps):
+    explanation = [
+        {"step": name, "before_cents": before, "after_cents": after, "reason": f"why {name}"}
+        for name, before, after in steps
+    ]
+    return (
+        *("m1", f"{sku}{number or ''}", 80, current, price, 84, round(current * 1.2), 110, -3, -2.0),
+        *(mode, action, json.dumps(explanation)),
+    )
+
+
+def _scores(sku):
+    rise = [("anchor", 80, 110), ("step", 110, 105)]
+    cut = [("anchor", 80, 90), ("step", 90, 95)]
+    monday = date(2018, 1, 1)
+    return {
+        "recommendations": [("m1", f"c{n}", 1, sku, 0.5, "repeat", "bought_before", 1.0) for n in range(30)],
+        "prices": [
+            _price(sku, 0, 100, 105, "publish", "auto", rise),
+            _price(sku, 1, 100, 95, "publish", "auto", cut),
+            _price(sku, 2, 100, 105, "await_approval", "approve", rise),
+            _price(sku, 3, 80, 85, "await_approval", "fixed", [("fixed", 110, 80), ("floor", 80, 85)]),
+            _price(sku, 4, 100, 100, "keep", "auto", [*rise, ("change_budget", 105, 100)]),
+            _price(sku, 5, 100, 100, "keep", "fixed", [("anchor", 80, 110), ("fixed", 110, 100)]),
+        ],
+        "demand_forecasts": [
+            ("m1", "l2-g/soup", monday + timedelta(weeks=n), n + 1, 30.0, 20.0, 29.0, 42.0, "demand_lstm")
+            for n in range(4)
+        ],
+        "reorder_suggestions": [
+            (
+                "s-1",
+                sku,
+                None,
+                7,
+                31.5,
+                44.0,
+                40,
+                36,
+                date(2018, 1, 3),
+                True,
+                "below_order_up_to_level",
+                "{}",
+            ),
+            ("s-1", "s9", 90, 7, 31.5, 44.0, 40, 0, None, False, "enough_stock", "{}"),
+        ],
+        "wakeup_list": [
+            *(
+                (f"c{n}", "m1", n + 1, 35 + n, 0.7, 1234, n == 0, "WAKE", 5000, 500, '["dormant_30d"]', False)
+                for n in range(9)
+            ),
+            ("c9", "m1", 10, 60, 0.5, 900, False, None, None, None, '["dormant_30d", "control"]', True),
+        ],
+        "rebuy_reminders": [("c1", n + 1, "l3-g/soup/canned", 0.4, "due_now") for n in range(5)],
+    }
+
+
+def _tags():
+    n = 40
+    return pl.DataFrame(
+        {
+            "consumer_id": [f"c{k}" for k in range(n)],
+            "as_of": [AS_OF] * n,
+            "lifecycle_stage": ["active", "cooling", "dormant", None] * (n // 4),
+            "recency_days": list(range(n)),
+            "net_spend_365d": [1000 * k for k in range(n)],
+            "discount_share_365d": [k / n for k in range(n)],
+            "sessions_30d": [k % 7 for k in range(n)],
+            "late_delivery_rate_180d": [None] * n,
+            "gross_margin_365d": [100 * k for k in range(n)],
+        },
+        schema_overrides={"as_of": pl.Datetime("us", "UTC"), "late_delivery_rate_180d": pl.Float64},
+    )
+
+
+def _fans():
+    monday = date(2017, 10, 2)
+    rows = []
+    for n in range(12):
+        ahead = (20.0, 30.0, 40.0) if n >= 8 else (None, None, None)
+        rows.append(("l2-g/soup", "m1", monday + timedelta(weeks=n), 25.0 + n, *ahead, "demand_lstm"))
+    return pl.DataFrame(
+        rows,
+        schema={
+            "category_id": pl.String,
+            "merchant_id": pl.String,
+            "week_start_on": pl.Date,
+            "actual": pl.Float64,
+            "p10": pl.Float64,
+            "p50": pl.Float64,
+            "p90": pl.Float64,
+            "system": pl.String,
+        },
+        orient="row",
+    ).with_columns(origin_week=pl.lit(monday + timedelta(weeks=8)))
+
+
+def _write_warehouse(file, sku):
+    file.parent.mkdir(parents=True)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            """
+            create schema core;
+            create table core.dim_products (sku_id varchar, title varchar, category_l3_name varchar);
+            create table core.fct_order_lines (
+                merchant_id varchar, category_l2_id varchar, week_start_on date, qty bigint,
+                is_merchandise boolean
+            );
+            insert into core.fct_order_lines values
+                ('m1', 'l2-g/soup', date '2017-12-04', 11, true),
+                ('m1', 'l2-g/soup', date '2017-12-18', 7, true),
+                ('m1', 'l2-g/soup', date '2017-12-18', 2, true),
+                ('m1', 'l2-g/soup', date '2017-12-18', 999, false),
+                ('m2', 'l2-g/soup', date '2017-12-18', 999, true);
+            """
+        )
+        connection.execute("insert into core.dim_products values ($sku, $sku, null)", {"sku": sku})
