@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
@@ -23,8 +24,7 @@ def section(evidence: Evidence) -> Section:
     return Section(
         "forecasts",
         "Demand forecasts",
-        "Units a week of a product category at a merchant, with the range that should hold eight weeks in "
-        "ten.",
+        "Units a week of a category at a merchant, with the range that should hold eight weeks in ten.",
         origin,
         [*_backtest(evidence, origin), *_published(evidence, origin), *_leaderboard(evidence, origin)],
     )
@@ -179,6 +179,9 @@ def _leaderboard(evidence: Evidence, origin: Origin) -> list[Block]:
         ),
     ]
     return [
-        leaderboards.interval_figure(model, model["metric"], origin, width=svg.WIDE, label_width=230),
+        replace(
+            leaderboards.interval_figure(model, model["metric"], origin, width=svg.WIDE, label_width=230),
+            legend=leaderboards.LEGEND,
+        ),
         *(table for table in tables if table is not None),
     ]

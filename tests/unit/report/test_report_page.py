@@ -107,7 +107,7 @@ def test_origins_follow_the_tables_that_came_in(full, section, expected):
 def test_tags_are_coloured_by_their_own_origin(full):
     body = full.split('<section id="tags">')[1].split("</section>")[0]
     figure = {
-        re.search(r"<figcaption>(.*?) <span", part).group(1): part for part in body.split("<figure>")[1:]
+        re.search(r"<figcaption>(.*?)&ensp;<span", part).group(1): part for part in body.split("<figure>")[1:]
     }
     assert 'class="k-overlay"' in figure["sessions 30d"]
     assert 'class="k-observed"' in figure["recency days"]
