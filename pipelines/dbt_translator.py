@@ -39,6 +39,11 @@ class WarehouseTranslator(DagsterDbtTranslator):
         )
 
 
+def dbt_program() -> str:
+    """The dbt of this very environment, which need not be on the path."""
+    return str(Path(sys.executable).with_name("dbt"))
+
+
 def dbt_environment(settings: Settings, as_of: str) -> dict[str, str]:
     """What the dbt profile and project read from the environment."""
     return {
@@ -64,7 +69,7 @@ def project(settings: Settings) -> DbtProject:
     if not (target / "manifest.json").exists() or not stamp.exists() or stamp.read_text() != version:
         done = subprocess.run(
             [
-                str(Path(sys.executable).with_name("dbt")),
+                dbt_program(),
                 "parse",
                 "--project-dir",
                 str(PROJECT_DIR),

@@ -87,7 +87,7 @@ def main(settings: Settings) -> int:
     summary = summarize(settings, graph, answers, started, time.monotonic() - clock, cost.peak_rss_mb)
     settings.summary_file.write_text(json.dumps(summary, indent=1, default=str))
     if not graph.failed:
-        write_report(settings, summary)
+        write_report(settings, summary | {"api": [vars(answer) for answer in answers]})
     _print_summary(settings, summary, graph)
     return 1 if graph.failed or graph.failed_checks or any(a.status >= 400 for a in answers) else 0
 
@@ -124,7 +124,7 @@ def run_graph(settings: Settings) -> GraphRun:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     failed = {
-        event.step_key or "": _first_line(event) for event in result.all_events if event.is_step_failure
+        event.step_key or "": _short_error(event) for event in result.all_events if event.is_step_failure
     }
     made = {event.asset_key for event in result.get_asset_materialization_events()}
     wanted = set(selection or job.asset_layer.executable_asset_keys)
@@ -165,11 +165,12 @@ def _remember_source(platform: Any) -> None:
     platform.lake.write_report("source", _source_mark(platform))
 
 
-def _first_line(event: Any) -> str:
+def _short_error(event: Any) -> str:
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip().splitlines()[0] if error is not None and error.message.strip() else "unknown"
+    lines = error.message.strip().splitlines() if error is not None else []
+    return " ".join(line.strip() for line in lines[:4]) or "unknown"
 
 
 def summarize(

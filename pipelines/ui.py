@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.dbt_translator import PROJECT_DIR, dbt_environment
+from pipelines.dbt_translator import PROJECT_DIR, dbt_environment, dbt_program
 from pipelines.settings import REPOSITORY, Settings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -186,7 +186,7 @@ def _write_docs(settings: Settings) -> None:
     target = settings.dbt_target_dir
     subprocess.run(
         [
-            str(Path(sys.executable).with_name("dbt")),
+            dbt_program(),
             "--quiet",
             "docs",
             "generate",

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
 from pipelines.conventions import Group, Owner
-from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, project
+from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, dbt_program, project
 from pipelines.platform import Outcome, Platform, announce, as_metadata, materialize_result, report
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, StepRecord, measured
@@ -104,7 +104,7 @@ def _build(
 ) -> Iterator[Any]:
     """Run `dbt build`, hand its events on, and remember the check outcomes."""
     os.environ.update(dbt_environment(settings, as_of))
-    dbt = DbtCliResource(project_dir=dbt_project, profiles_dir=str(PROJECT_DIR))
+    dbt = DbtCliResource(project_dir=dbt_project, profiles_dir=str(PROJECT_DIR), dbt_executable=dbt_program())
     # Unit tests judge the SQL, not the data: the test suite runs them.
     run = dbt.cli(
         ["build", "--exclude-resource-type", "unit_test"],
