@@ -112,7 +112,8 @@ def sku_weeks(pairs: pl.DataFrame, horizon: int) -> tuple[list[str], FloatArray,
     Returns:
         Sorted sku ids, mean float64 (n, horizon), variance float64 (n, horizon).
     """
-    pooled = pairs.group_by("sku_id", "horizon_weeks").agg(pl.col("mean", "variance").sum())
+    # Sorted within the group: threads add in another order each time, and the last bit decides a hash.
+    pooled = pairs.group_by("sku_id", "horizon_weeks").agg(pl.col("mean", "variance").sort().sum())
     skus = pooled["sku_id"].unique().sort()
     row = skus.to_frame().with_row_index("row")
     pooled = pooled.join(row, on="sku_id", how="left")

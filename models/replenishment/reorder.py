@@ -200,7 +200,7 @@ def _merchant_shares(orders: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
         supplier_part=pl.col("reorder_qty") / pl.col("reorder_qty").sum().over("sku_id"),
         demand_mean_qty="demand_mean_qty",
     )
-    weight = pairs.group_by("merchant_id", "sku_id").agg(weight=pl.col("mean").sum())
+    weight = pairs.group_by("merchant_id", "sku_id").agg(weight=pl.col("mean").sort().sum())
     parts = (
         weight.join(placed, on="sku_id", how="inner")
         .with_columns(
