@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.feeds import Feeds
     from pipelines.quality import DataDocs
     from pipelines.sources.protocol import Source
-    from pipelines.suites import Expectation
+    from pipelines.suites import Boundary
 
 
 @dataclass
@@ -234,39 +234,29 @@ class Platform:
         """Remember which versions made the current scores of a family."""
         self.lake.write_report(f"model_versions/{family}", dict(versions))
 
-    def boundary(
-        self,
-        suite: str,
-        asset: str,
-        read: Callable[[], pl.DataFrame],
-        expectations: Sequence[Expectation],
-    ) -> CheckRecord:
-        """Judge a table by a Great Expectations suite, unless this very content was judged before.
+    def judge(self, boundary: Boundary, read: Callable[[], pl.DataFrame]) -> CheckRecord:
+        """Judge an asset's content by a Great Expectations suite, unless this very content passed before.
 
         Args:
-            suite: Suite name.
-            asset: Asset key with slashes whose data version names the content.
+            boundary: The suite and the asset whose data version names the content.
             read: The rows to judge.
-            expectations: What must hold.
 
         Returns:
             The outcome; only a pass is remembered.
         """
-        key = f"checks/{suite}"
-        mark = fingerprint(
-            {"version": self.version(asset), "suite": [[e.type, dict(e.arguments)] for e in expectations]}
-        )
+        key = f"checks/{boundary.suite}"
+        mark = self._boundary_mark(boundary)
         record = self.state.get(key)
         if record is not None and record.fingerprint == mark:
-            return CheckRecord(suite, True, {**record.metadata, "reused": True})
+            return CheckRecord(boundary.suite, True, {**record.metadata, "reused": True})
         announce(key)
         with measured() as cost:
-            outcome = self.data_docs.validate(suite, read().to_pandas(), expectations)
+            outcome = self.data_docs.validate(boundary.suite, read().to_pandas(), boundary.expectations)
         facts = {
             "result_md": outcome.as_markdown(),
             "expectations": outcome.expectations,
             "rows_judged": outcome.rows_seen,
-            "data_docs": str(self.settings.data_docs_dir / "index.html"),
+            "data_docs": str(self.settings.home / "quality" / "index.html"),
         }
         if outcome.passed:
             self.state.put(
@@ -274,7 +264,34 @@ class Platform:
             )
         else:
             report(key, None, "FAILED: " + "; ".join(outcome.failures))
-        return CheckRecord(suite, outcome.passed, facts)
+        return CheckRecord(boundary.suite, outcome.passed, facts)
+
+    def require_passed(self, boundaries: Iterable[Boundary]) -> None:
+        """Refuse to work behind a boundary that the present content has not passed.
+
+        Within one run a failed check already blocks; a job that starts behind the boundary only finds the
+        content that an earlier run left.
+
+        Raises:
+            dg.Failure: Names each asset that must be checked, or repaired, first.
+        """
+        held = [
+            boundary
+            for boundary in boundaries
+            if (record := self.state.get(f"checks/{boundary.suite}")) is None
+            or record.fingerprint != self._boundary_mark(boundary)
+        ]
+        if held:
+            names = ", ".join(f"{boundary.asset} (suite {boundary.suite})" for boundary in held)
+            raise dg.Failure(
+                f"not checked, or stopped by its check, as it is now: {names}; "
+                "repair the data and materialise the asset with its checks first",
+                allow_retries=False,
+            )
+
+    def _boundary_mark(self, boundary: Boundary) -> str:
+        suite = [[expectation.type, dict(expectation.arguments)] for expectation in boundary.expectations]
+        return fingerprint({"version": self.version(boundary.asset), "suite": suite})
 
     @cached_property
     def data_docs(self) -> DataDocs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 SAMPLE_ROWS = 50_000
 """Largest sample handed to the library; a deterministic sample of the newest rows of a larger table."""
@@ -141,3 +141,28 @@ PUBLISHED: dict[str, tuple[Expectation, ...]] = {
     "rebuy_reminders": (_unique("consumer_id", "rank"), _between("rebuy_probability", 0, 1)),
     "profiles": (_rows(1), _unique("consumer_id"), _known("tags")),
 }
+
+SCORED_BY: Mapping[str, str] = {
+    "popular_items": "recommendations",
+    "reorder_merchant_shares": "reorder_suggestions",
+    "rebuy_reminders": "wakeup_list",
+}
+"""Published tables that another table's asset writes."""
+
+
+class Boundary(NamedTuple):
+    """A suite, and the asset (key with slashes) whose content it judges."""
+
+    suite: str
+    asset: str
+    expectations: tuple[Expectation, ...]
+
+
+FEED_BOUNDARIES = tuple(
+    Boundary(f"accepted_{table}", f"raw/{table}", suite) for table, suite in ACCEPTED_FEEDS.items()
+)
+FEATURE_BOUNDARY = Boundary("features_consumer_tags", "features/consumer_tags", FEATURES)
+SCORE_BOUNDARIES = tuple(
+    Boundary(f"published_{table}", f"published/{SCORED_BY.get(table, table)}", suite)
+    for table, suite in PUBLISHED.items()
+)

@@ -1,6 +1,7 @@
 """The three boundaries where Great Expectations stops implausible batches: feeds, features, scores.
 
-Each check blocks what lies downstream of its asset. Outcomes are remembered by the asset's data version.
+Each check blocks what lies downstream of its asset in the same run. A pass is remembered by the asset's data
+version, and the steps behind a boundary ask for it, so that a job that starts behind it is stopped as well.
 """
 
 from collections.abc import Callable
@@ -8,47 +9,38 @@ from collections.abc import Callable
 import dagster as dg
 import polars as pl
 
-from models.contracts import PUBLISHED_TABLES
 from pipelines import publication
 from pipelines.platform import Platform, as_metadata
-from pipelines.suites import ACCEPTED_FEEDS, FEATURES, PUBLISHED, SAMPLE_ROWS, Expectation
+from pipelines.suites import (
+    FEATURE_BOUNDARY,
+    FEED_BOUNDARIES,
+    SAMPLE_ROWS,
+    SCORE_BOUNDARIES,
+    SCORED_BY,
+    Boundary,
+)
 
 Read = Callable[[Platform], pl.DataFrame]
-
-_SCORED_BY = {
-    "popular_items": "recommendations",
-    "reorder_merchant_shares": "reorder_suggestions",
-    "rebuy_reminders": "wakeup_list",
-}
-"""Published tables that another table's asset writes."""
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Every boundary check."""
     checks = [
-        _boundary_check(["raw", table], "feed_is_plausible", f"accepted_{table}", _newest(table), suite)
-        for table, suite in ACCEPTED_FEEDS.items()
+        _boundary_check(boundary, "feed_is_plausible", _newest(boundary.asset.removeprefix("raw/")))
+        for boundary in FEED_BOUNDARIES
     ]
     checks.append(
         _boundary_check(
-            ["features", "consumer_tags"],
+            FEATURE_BOUNDARY,
             "features_are_whole",
-            "features_consumer_tags",
             lambda platform: platform.lake.get("features/consumer_tags"),
-            FEATURES,
         )
     )
-    checks += [
-        _boundary_check(
-            ["published", _SCORED_BY.get(table, table)],
-            f"{table}_are_safe_to_serve" if table in _SCORED_BY else "scores_are_safe_to_serve",
-            f"published_{table}",
-            _scores(table),
-            PUBLISHED[table],
-        )
-        for table in PUBLISHED_TABLES
-    ]
+    for boundary in SCORE_BOUNDARIES:
+        table = boundary.suite.removeprefix("published_")
+        name = f"{table}_are_safe_to_serve" if table in SCORED_BY else "scores_are_safe_to_serve"
+        checks.append(_boundary_check(boundary, name, _scores(table)))
     return dg.Definitions(asset_checks=checks)
 
 
@@ -72,19 +64,17 @@ def _scores(table: str) -> Read:
     return lambda platform: platform.lake.get(publication.score_key(table))
 
 
-def _boundary_check(
-    asset: list[str], name: str, suite: str, read: Read, expectations: tuple[Expectation, ...]
-) -> dg.AssetChecksDefinition:
+def _boundary_check(boundary: Boundary, name: str, read: Read) -> dg.AssetChecksDefinition:
     @dg.asset_check(
-        asset=dg.AssetKey(asset),
+        asset=dg.AssetKey(boundary.asset.split("/")),
         name=name,
         blocking=True,
-        description=f"Great Expectations suite {suite}: {len(expectations)} expectations.",
+        description=f"Great Expectations suite {boundary.suite}: {len(boundary.expectations)} expectations.",
     )
     def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
-        outcome = platform.boundary(suite, "/".join(asset), lambda: read(platform), expectations)
+        outcome = platform.judge(boundary, lambda: read(platform))
         return dg.AssetCheckResult(
             passed=outcome.passed,
             severity=dg.AssetCheckSeverity.ERROR,

@@ -115,6 +115,8 @@ def _load(
     table: ContractTable,
     window: tuple[date, date] | None,
 ) -> Outcome:
+    # Whatever `make run` found loaded is no longer all that the lake holds.
+    platform.lake.report_path("source").unlink(missing_ok=True)
     report = platform.feeds.load(table.name, platform.as_of(context), window)
     held = _held(platform, table, window)
     return Outcome(

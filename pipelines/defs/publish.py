@@ -9,6 +9,7 @@ from pipelines import publication, reading
 from pipelines.conventions import Group, Owner
 from pipelines.platform import Outcome, Platform
 from pipelines.state import CheckRecord
+from pipelines.suites import FEATURE_BOUNDARY, SCORE_BOUNDARIES
 
 SCORED = ("recommendations", "prices", "demand_forecasts", "reorder_suggestions", "wakeup_list", "profiles")
 """Assets that score; some of them write a second table (`popular_items` and the like)."""
@@ -43,6 +44,7 @@ def profiles(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platf
 def _profiles(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from feature_store.offline import profile_documents
 
+    platform.require_passed([FEATURE_BOUNDARY])
     tags = platform.lake.get("features/consumer_tags")
     platform.save_scores("profiles", profile_documents(tags))
     return Outcome(rows=tags.height, metadata={"tags": tags.width - 1})
@@ -83,6 +85,7 @@ def publication_(
 
 
 def _publish(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+    platform.require_passed(SCORE_BOUNDARIES)
     as_of = platform.as_of(context)
     with platform.warehouse() as connection:
         span = reading.order_time_range(connection) or (as_of, as_of)

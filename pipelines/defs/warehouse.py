@@ -18,6 +18,7 @@ from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_envir
 from pipelines.platform import Outcome, Platform, announce, as_metadata, materialize_result, report
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, StepRecord, measured
+from pipelines.suites import FEED_BOUNDARIES
 
 _CODE = ("dbt_project",)
 _STEP = "warehouse/dbt_build"
@@ -68,6 +69,7 @@ def _build_unless_unchanged(
         report(_STEP, None, "unchanged")
         yield from _reuse(context, record)
         return
+    platform.require_passed(FEED_BOUNDARIES)
     platform.state.forget(_STEP)
     announce(_STEP)
     platform.settings.warehouse_build.parent.mkdir(parents=True, exist_ok=True)
