@@ -45,6 +45,8 @@ def sku_shares(
             recent=pl.col("qty").filter(pl.col("placed_on") > recent_day).sum(),
         )
         .filter(pl.col("long") > 0)
+        # A fixed row order fixes the order of every sum below.
+        .sort("merchant_id", "category_id", "sku_id")
         .collect()
     )
     if listings.height:

@@ -201,8 +201,9 @@ def _merchant_shares(orders: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
         demand_mean_qty="demand_mean_qty",
     )
     weight = pairs.group_by("merchant_id", "sku_id").agg(weight=pl.col("mean").sort().sum())
+    weight = weight.sort("merchant_id", "sku_id")
     parts = (
-        weight.join(placed, on="sku_id", how="inner")
+        weight.join(placed, on="sku_id", how="inner", maintain_order="left_right")
         .with_columns(
             expected_qty=pl.col("demand_mean_qty")
             * pl.col("supplier_part")
