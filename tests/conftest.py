@@ -1,4 +1,4 @@
-"""A real PostgreSQL, and a whole installation that ran once, for the tests that need one; made when first asked.
+"""A real PostgreSQL, and an installation that ran once, for the tests that need one; made when first asked.
 
 `MUYUN_TEST_DATABASE_URL` (a user that may create databases) runs the same tests on any other server.
 """
@@ -85,7 +85,7 @@ def private_folder():
 
 @pytest.fixture(scope="session")
 def world():
-    """The tiny world after one run of the whole graph; its tests share the group `world`, so one worker runs it.
+    """An installation on the tiny world; its tests share the group `world`, so that one worker runs it.
 
     Tests look at what the first run left through `first`; whoever runs something again depends on it.
     """
@@ -106,3 +106,9 @@ def first(world):
     from world_run import FirstRun
 
     return FirstRun.of(world)
+
+
+@pytest.fixture(scope="session")
+def second(world, first):
+    """The same command again, with nothing new; tests that run more come after it."""
+    return world.run()

@@ -1,4 +1,4 @@
-"""Runs the `muyun` command on the tiny world in processes of its own, as a user would, and looks at the result."""
+"""Runs the `muyun` command on the tiny world in processes of its own, as a user would."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Installation:
         )
 
     def run_and_kill_at(self, announcement: str, delay_s: float = 0.0) -> str:
-        """`muyun run`, killed with its children by SIGKILL when a line begins a step; returns what it said."""
+        """`muyun run`, killed with its children by SIGKILL when it announces a step; returns what it said."""
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.cli", "run"],
             cwd=REPOSITORY,

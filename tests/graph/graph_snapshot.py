@@ -1,6 +1,6 @@
-"""Describes the graph of the embedded configuration; `python tests/graph/graph_snapshot.py` rewrites the snapshot.
+"""Describes the graph of the embedded configuration; run as a program it rewrites the snapshot.
 
-Run as a program it loads the code location in a process of its own, the way Dagster does, and prints what it
+With `--describe` it loads the code location in a process of its own, the way Dagster does, and prints what it
 found as JSON, together with what the loading cost and which modules it imported. Nothing here judges.
 """
 

@@ -1,4 +1,4 @@
-"""Prints what Dagster's storage knows of a run's checks, as JSON. A process of its own, in the run's environment."""
+"""Prints what Dagster's storage knows of a run's checks, as JSON; runs in the installation's environment."""
 
 import json
 import sys

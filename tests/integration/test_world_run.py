@@ -1,4 +1,4 @@
-"""One run of the whole graph on a user's folder: what came in, what was refused, what is served, what was said."""
+"""One run of the whole graph on a user's folder: what came in, what was refused, what is served."""
 
 import json
 
@@ -170,12 +170,6 @@ def test_prices_respect_their_rails(lake, first):
 def test_nothing_is_written_outside_the_home(first, world):
     assert {path.name for path in world.home.parent.iterdir()} == {"home", "feeds"}
     assert {path.suffix for path in world.data.iterdir()} == {".csv"}
-
-
-@pytest.fixture(scope="session")
-def second(world, first):
-    """The same command again, with nothing new."""
-    return world.run()
 
 
 def test_a_second_run_with_nothing_new_does_nothing(second, world, first):
