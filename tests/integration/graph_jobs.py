@@ -1,15 +1,14 @@
-"""Runs one job of the graph in this process; as a program, in an installation's environment, and prints JSON."""
+"""Runs one job of the graph in this process; as a program, in an installation's environment, prints JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 
-def run_job(name: str, tags: Mapping[str, str] | None = None, instance: Any = None) -> dict[str, Any]:
+def run_job(name: str, tags: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Run a job of the graph as configured by the environment.
 
     Returns:
@@ -55,10 +54,8 @@ def run_job(name: str, tags: Mapping[str, str] | None = None, instance: Any = No
             "held": sorted(names[False]),
         }
 
-    if instance is not None:
+    with dg.DagsterInstance.ephemeral() as instance:
         return execute(instance)
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as fresh:
-        return execute(fresh)
 
 
 def main(name: str, tags: str = "{}") -> None:

@@ -1,0 +1,200 @@
+"""What runs by itself: each schedule asks for its job, each job runs, each sensor sees what it watches."""
+
+import csv
+import datetime as dt
+import json
+
+import dagster as dg
+import polars as pl
+import pytest
+from graph_jobs import run_job
+
+from pipelines.lake import Lake
+from serving.scores import loader
+
+pytestmark = pytest.mark.xdist_group("world")
+
+SCHEDULES = {
+    "profile_refresh_15min_schedule": "profile_refresh_15min",
+    "prices_hourly_schedule": "prices_hourly",
+    "publish_nightly_schedule": "publish_nightly",
+    "models_retrain_weekly_schedule": "models_retrain_weekly",
+}
+
+
+@pytest.fixture(scope="module")
+def repository(branch):
+    from pipelines.definitions import defs
+
+    return defs().get_repository_def()
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.mark.parametrize(("schedule", "job"), SCHEDULES.items())
+def test_a_schedule_asks_for_its_job(repository, instance, schedule, job):
+    definition = repository.get_schedule_def(schedule)
+    moment = dt.datetime(2025, 6, 30, 4, 0, tzinfo=dt.UTC)
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=moment, repository_def=repository
+    ) as context:
+        data = definition.evaluate_tick(context)
+    assert definition.job_name == job
+    assert len(data.run_requests) == 1
+    assert data.skip_message is None
+
+
+def test_every_schedule_is_tested(repository):
+    assert {schedule.name for schedule in repository.schedule_defs} == set(SCHEDULES)
+
+
+def test_profiles_are_refreshed(branch, at_hour):
+    at_hour(1)
+    found = run_job("profile_refresh_15min")
+    assert found["success"], found
+    assert found["made"] == ["features/consumer_tags", "published/profiles", "published/publication"]
+    assert loader.current(branch["database"]).as_of.hour == 13
+
+
+def test_prices_are_refreshed_and_the_rest_is_carried(branch, at_hour):
+    at_hour(2)
+    found = run_job("prices_hourly")
+    assert found["success"], found
+    assert found["made"] == ["published/prices", "published/publication"]
+    version = loader.current(branch["database"]).version
+    manifest = json.loads((branch["home"] / f"lake/published/{version}/manifest.json").read_text())
+    assert manifest["tables"]["profiles"]["carried_from"] is not None
+
+
+@pytest.mark.slow
+def test_everything_is_published_at_night_by_the_serving_models(branch, at_hour):
+    at_hour(12)
+    found = run_job("publish_nightly")
+    assert found["success"], found
+    assert not [name for name in found["made"] if name.startswith(("raw/", "models/"))]
+    assert {"warehouse/published", "published/recommendations", "published/publication"} <= set(found["made"])
+    assert "published/prices:scores_are_safe_to_serve" in found["passed"]
+    assert loader.current(branch["database"]).as_of.hour == 0
+
+
+@pytest.mark.slow
+def test_models_are_trained_weekly(branch, at_hour):
+    at_hour(12)
+    found = run_job("models_retrain_weekly")
+    assert found["success"], found
+    assert {name for name in found["made"] if name.startswith("models/")} == {
+        "models/recommendation/lanes",
+        "models/demand/forecasters",
+        "models/pricing/elasticities",
+        "models/lifecycle/churn_and_rebuy",
+    }
+
+
+def tick(repository, instance, name, cursor=None):
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
+    return repository.get_sensor_def(name).evaluate_tick(context)
+
+
+def test_new_feed_files_are_loaded_once_and_again_after_a_change(branch, repository, instance):
+    first = tick(repository, instance, "new_feed_files")
+    (request,) = first.run_requests
+    again = tick(repository, instance, "new_feed_files", first.cursor)
+    assert again.run_requests == []
+    assert "no file" in again.skip_message
+
+    _append_an_order(branch["feeds"])
+    changed = tick(repository, instance, "new_feed_files", first.cursor)
+    (request_after,) = changed.run_requests
+    assert request_after.run_key != request.run_key
+
+    lake = Lake(branch["home"] / "lake")
+    before = lake.scan("order_lines").select(pl.len()).collect().item()
+    found = run_job("feeds_ingest", request_after.tags)
+    assert found["success"], found
+    assert "raw/order_lines:feed_is_plausible" in found["passed"]
+    assert lake.scan("order_lines").select(pl.len()).collect().item() == before + 1
+    assert lake.read("orders").filter(pl.col("order_id") == "o-new").height == 1
+
+
+def _append_an_order(feeds):
+    """A new file beside the old one: the new order and its line."""
+    for table, row in {
+        "orders": {"order_id": "o-new", "placed_at": "2025-06-30T09:00:00Z", "paid_at": ""},
+        "order_lines": {"order_id": "o-new", "line_no": "1"},
+    }.items():
+        with (feeds / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+            sample = next(csv.DictReader(file))
+        (feeds / table).mkdir()
+        with (feeds / table / "2025-06-30.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(sample))
+            writer.writeheader()
+            writer.writerow(sample | row)
+
+
+def test_a_sensor_on_the_embedded_panel_has_nothing_to_watch(repository, instance, monkeypatch):
+    monkeypatch.setenv("MUYUN_DATA", "")
+    seen = tick(repository, instance, "new_feed_files")
+    assert seen.run_requests == []
+    assert "MUYUN_DATA" in seen.skip_message
+
+
+@pytest.mark.parametrize(
+    ("check", "key"),
+    [
+        ("demand_lstm_may_serve", "models/demand/forecasters"),
+        ("tags_have_not_drifted_since_training", "features/consumer_tags"),
+    ],
+)
+def test_retraining_is_asked_for_once_a_day_when_a_gate_refused_or_tags_drifted(
+    branch, repository, instance, tmp_path, monkeypatch, check, key
+):
+    from pipelines.state import CheckRecord, StateStore, StepRecord
+
+    monkeypatch.setenv("MUYUN_HOME", str(tmp_path))
+    calm = tick(repository, instance, "retraining_wanted")
+    assert calm.run_requests == []
+
+    def remember(passed):
+        record = StepRecord(key, "f", "v", {}, [CheckRecord(check, passed, is_error=False)], 0, 0)
+        StateStore(tmp_path / "state").put(record)
+
+    remember(True)
+    assert tick(repository, instance, "retraining_wanted").run_requests == []
+    remember(False)
+    asked = tick(repository, instance, "retraining_wanted")
+    (request,) = asked.run_requests
+    assert check in request.tags["muyun/reason"]
+    soon = tick(repository, instance, "retraining_wanted", asked.cursor)
+    assert soon.run_requests == []
+    assert "asked at" in soon.skip_message
+    yesterday = str((dt.datetime.now(dt.UTC) - dt.timedelta(days=1, seconds=1)).timestamp())
+    assert len(tick(repository, instance, "retraining_wanted", yesterday).run_requests) == 1
+
+
+def test_a_failed_run_is_written_down_for_the_operator(branch, repository, instance, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUYUN_HOME", str(tmp_path))
+
+    @dg.op
+    def fails():
+        raise dg.Failure("the supplier's server is down")
+
+    @dg.job
+    def nightly_copy():
+        fails()
+
+    result = nightly_copy.execute_in_process(instance=instance, raise_on_error=False)
+    with dg.build_run_status_sensor_context(
+        sensor_name="run_failed",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+    ) as context:
+        repository.get_sensor_def("run_failed")(context.for_run_failure())
+    (line,) = (tmp_path / "alerts.jsonl").read_text().splitlines()
+    alert = json.loads(line)
+    assert (alert["run_id"], alert["job"]) == (result.run_id, "nightly_copy")
+    assert "fail" in alert["error"].lower()
