@@ -85,6 +85,12 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
+def assert_alive(process, world):
+    """The command still serves; if not, what its services said last."""
+    logs = (world.home / "logs").glob("*.log")
+    assert process.poll() is None, "\n".join(f"== {log.name}\n{log.read_text()[-1500:]}" for log in logs)
+
+
 def wait_for(url):
     """The page, once its server answers."""
     deadline = time.monotonic() + 90
@@ -107,8 +113,9 @@ def test_every_service_answers_on_its_own_port(ui):
         assert wait_for(f"http://127.0.0.1:{ports['DOCS']}/{page}").status_code == 200
 
 
-def test_the_graph_shows_every_group(ui, browser):
-    _, ports = ui
+def test_the_graph_shows_every_group(ui, browser, world):
+    process, ports = ui
+    assert_alive(process, world)
     wait_for(f"http://127.0.0.1:{ports['DAGSTER']}/server_info")
     browser.get(f"http://127.0.0.1:{ports['DAGSTER']}/asset-groups")
 
@@ -121,8 +128,9 @@ def test_the_graph_shows_every_group(ui, browser):
     WebDriverWait(browser, 90).until(groups_on_the_page)
 
 
-def test_a_published_table_shows_its_green_check(ui, browser):
-    _, ports = ui
+def test_a_published_table_shows_its_green_check(ui, browser, world):
+    process, ports = ui
+    assert_alive(process, world)
     browser.get(f"http://127.0.0.1:{ports['DAGSTER']}/assets/published/recommendations?view=checks")
     WebDriverWait(browser, 90).until(
         lambda driver: (
