@@ -256,7 +256,7 @@ class Platform:
             "result_md": outcome.as_markdown(),
             "expectations": outcome.expectations,
             "rows_judged": outcome.rows_seen,
-            "data_docs": str(self.settings.home / "quality" / "index.html"),
+            "data_docs": str(self.settings.data_docs_dir / "index.html"),
         }
         if outcome.passed:
             self.state.put(
