@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -41,6 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"error: MUYUN_{str(item['loc'][0]).upper()}: {item['msg']}", file=sys.stderr)
     except (RunError, SourceError, LakeError, ServingError, PortsTakenError, ApiNotReadyError) as error:
         print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        print(
+            f"error: the disk is full ({error.filename or settings.home}); free space or set MUYUN_HOME to a "
+            "larger disk, then run it again: finished steps are kept",
+            file=sys.stderr,
+        )
     except KeyboardInterrupt:
         print("stopped; run it again to go on from the last finished step", file=sys.stderr)
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -61,6 +62,7 @@ def project(settings: Settings) -> DbtProject:
 
     Raises:
         RuntimeError: dbt cannot parse the project; the message carries dbt's output.
+        OSError: The disk is full.
     """
     target = settings.dbt_target_dir
     target.mkdir(parents=True, exist_ok=True)
@@ -85,6 +87,8 @@ def project(settings: Settings) -> DbtProject:
             env=os.environ | dbt_environment(settings, "1970-01-01T00:00:00+00:00"),
             check=False,
         )
+        if os.strerror(errno.ENOSPC) in done.stdout:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
         if done.returncode != 0:
             raise RuntimeError(f"dbt cannot parse {PROJECT_DIR.name}:\n{done.stdout}{done.stderr}")
         stamp.write_text(version)

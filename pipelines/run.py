@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -64,7 +65,8 @@ def prepare(settings: Settings) -> None:
         prepare_dagster_home(settings)
     except OSError as error:
         raise RunError(
-            f"{error.filename or settings.home}: {error.strerror}; set MUYUN_HOME to a folder with room"
+            f"{error.filename or settings.home} cannot be written ({error.strerror}); "
+            "set MUYUN_HOME to a folder that this user may write, on a disk with room"
         ) from error
     except ServingError as error:
         raise RunError(str(error)) from error
@@ -85,10 +87,11 @@ def main(settings: Settings) -> int:
     from pipelines.report import write_report
 
     summary = summarize(settings, graph, answers, started, time.monotonic() - clock, cost.peak_rss_mb)
+    # First of all, so that a full disk cannot hide what failed.
+    _print_summary(settings, summary, graph)
     settings.summary_file.write_text(json.dumps(summary, indent=1, default=str))
     if not graph.failed:
         write_report(settings, summary | {"api": [vars(answer) for answer in answers]})
-    _print_summary(settings, summary, graph)
     return 1 if graph.failed or graph.failed_checks or any(a.status >= 400 for a in answers) else 0
 
 
@@ -97,10 +100,13 @@ def run_graph(settings: Settings) -> GraphRun:
     warnings.filterwarnings("ignore")
     import dagster as dg
 
+    from pipelines.dbt_translator import project
     from pipelines.definitions import defs
     from pipelines.platform import Platform
 
     platform = Platform(settings)
+    platform.source.tables()  # a folder that cannot be read at all is one clear line, before any step starts
+    project(settings)  # here, because an error inside the loading of the graph comes wrapped
     graph = defs()
     job = graph.resolve_job_def("platform_build")
     selection = None
@@ -236,8 +242,11 @@ def summarize(
 
 def _print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) -> None:
     print()
-    for step, error in graph.failed.items():
-        print(f"FAILED {step}: {error}")
+    for error in dict.fromkeys(graph.failed.values()):
+        steps = ", ".join(step for step, other in graph.failed.items() if other == error)
+        print(f"FAILED {steps}: {error}")
+    if any(os.strerror(errno.ENOSPC) in error for error in graph.failed.values()):
+        print("the disk is full: free space or set MUYUN_HOME to a larger disk, then run it again")
     for check in graph.failed_checks:
         print(f"CHECK NOT PASSED {check}")
     received = sum(table["received"] for table in summary["tables"])

@@ -175,7 +175,10 @@ class Files:
             times = times.filter(times <= self._not_after)
         first, last = times.min(), times.max()
         if not isinstance(first, dt.datetime) or not isinstance(last, dt.datetime):
-            raise SourceError("no order has a readable placed_at; write times like 2026-11-01T09:30:00Z")
+            names = ", ".join(str(path.relative_to(self.folder)) for path in self._files["orders"])
+            raise SourceError(
+                f"{names}: no order has a readable placed_at; write times like 2026-11-01T09:30:00Z"
+            )
         return first, last
 
     def _order_columns(self, *names: str) -> pl.DataFrame:
