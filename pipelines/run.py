@@ -172,8 +172,9 @@ def _remember_source(platform: Any) -> None:
 
 
 def _short_error(event: Any) -> str:
+    """The error that a step raised, without Dagster's wrapping and without its inner causes."""
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
     lines = error.message.strip().splitlines() if error is not None else []
     return " ".join(line.strip() for line in lines[:4]) or "unknown"
