@@ -7,7 +7,9 @@ is unpickled. Imported lazily by its users: `import mlflow` takes seconds.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,7 @@ class Tracker:
         self._artifacts = home / "artifacts"
         try:
             self._artifacts.mkdir(parents=True, exist_ok=True)
+            _try_to_write(home / "mlflow.db")
             self._client = MlflowClient(tracking_uri=store_uri(home))
             self._client.search_experiments(max_results=1)
         except Exception as error:  # MLflow lets SQLAlchemy's and the file system's errors through bare
@@ -168,6 +171,17 @@ class Tracker:
         return str(
             self._client.create_experiment(family, artifact_location=f"file://{self._artifacts / family}")
         )
+
+
+def _try_to_write(file: Path) -> None:
+    """Take and give back the write lock: MLflow itself tries a damaged file for more than a minute.
+
+    Raises:
+        sqlite3.Error: The file is no database, cannot be opened or cannot be written.
+    """
+    with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as store:
+        store.execute("begin immediate")
+        store.execute("rollback")
 
 
 def store_uri(home: Path) -> str:
