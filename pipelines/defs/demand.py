@@ -8,6 +8,7 @@ import polars as pl
 
 from pipelines import reading, registration
 from pipelines.conventions import Group, Owner
+from pipelines.gates import gate_checks
 from pipelines.platform import Outcome, Platform
 
 if TYPE_CHECKING:
@@ -23,14 +24,7 @@ _CODE = ("models/demand", "models/metrics.py", "models/gate.py")
     owners=[Owner.DATA_SCIENCE],
     kinds={"pytorch", "mlflow"},
     deps=[dg.AssetKey(["warehouse", "published"])],
-    check_specs=[
-        dg.AssetCheckSpec(
-            registration.gate_check_name(name),
-            asset=["models", "demand", "forecasters"],
-            description="Beats the best simple rule, and the standing champion, with an interval above 0.",
-        )
-        for name in MODELS
-    ],
+    check_specs=gate_checks(["models", "demand", "forecasters"], MODELS),
 )
 def forecasters(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]

@@ -4,6 +4,7 @@ import dagster as dg
 
 from pipelines import drift, reading, registration
 from pipelines.conventions import Group, Owner
+from pipelines.gates import gate_checks
 from pipelines.platform import Outcome, Platform
 
 MODELS = ("lifecycle_churn", "lifecycle_rebuy")
@@ -16,14 +17,7 @@ _CODE = ("models/lifecycle", "models/splits.py", "models/metrics.py", "models/ga
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "mlflow"},
     deps=[dg.AssetKey(["features", "consumer_tags"]), dg.AssetKey(["warehouse", "published"])],
-    check_specs=[
-        dg.AssetCheckSpec(
-            registration.gate_check_name(name),
-            asset=["models", "lifecycle", "churn_and_rebuy"],
-            description="Beats the best simple rule, and the standing champion, with an interval above 0.",
-        )
-        for name in MODELS
-    ],
+    check_specs=gate_checks(["models", "lifecycle", "churn_and_rebuy"], MODELS),
 )
 def churn_and_rebuy(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]

@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines import reading, registration
 from pipelines.conventions import Group, Owner
+from pipelines.gates import gate_checks
 from pipelines.platform import Outcome, Platform
 
 MODELS = ("pricing_elasticity",)
@@ -20,14 +21,7 @@ _CODE = ("models/pricing", "models/metrics.py", "models/gate.py")
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "mlflow"},
     deps=[dg.AssetKey(["warehouse", "published"])],
-    check_specs=[
-        dg.AssetCheckSpec(
-            registration.gate_check_name(name),
-            asset=["models", "pricing", "elasticities"],
-            description="Beats the best simple rule, and the standing champion, with an interval above 0.",
-        )
-        for name in MODELS
-    ],
+    check_specs=gate_checks(["models", "pricing", "elasticities"], MODELS),
 )
 def elasticities(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]

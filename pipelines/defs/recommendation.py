@@ -6,6 +6,7 @@ import dagster as dg
 
 from pipelines import reading, registration
 from pipelines.conventions import Group, Owner
+from pipelines.gates import gate_checks
 from pipelines.platform import Outcome, Platform
 
 if TYPE_CHECKING:
@@ -21,14 +22,7 @@ _CODE = ("models/recommendation", "models/splits.py", "models/metrics.py", "mode
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "mlflow"},
     deps=[dg.AssetKey(["warehouse", "published"])],
-    check_specs=[
-        dg.AssetCheckSpec(
-            registration.gate_check_name(name),
-            asset=["models", "recommendation", "lanes"],
-            description="Beats the best simple rule, and the standing champion, with an interval above 0.",
-        )
-        for name in MODELS
-    ],
+    check_specs=gate_checks(["models", "recommendation", "lanes"], MODELS),
 )
 def lanes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """The repeat and the discovery lane, backtested on rolling cuts and registered in MLflow.
