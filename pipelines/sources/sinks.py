@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-class Sink:
+class Sink(ABC):
     """Takes the checked rows of a load and writes them; shared steps of both kinds."""
 
     def __init__(
@@ -78,13 +79,13 @@ class Sink:
         self.quarantine, self.parent_times = quarantine, parent_times
         self._notes: dict[str, None] = {}
 
+    @abstractmethod
     def add(self, rows: pl.DataFrame, chunk: Chunk) -> None:
         """Takes the rows of one chunk that have nothing against them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self) -> Written:
         """Writes everything and says what was written."""
-        raise NotImplementedError
 
     def reject(self, rows: pl.DataFrame, mask: pl.Series, column: str, reason: str) -> pl.DataFrame:
         """Quarantines the marked rows and returns the others."""
