@@ -6,6 +6,7 @@ Runs a suite on a pandas frame and keeps the Data Docs under the run folder. Wha
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from great_expectations.expectations.expectation_configuration import Expectatio
 from pipelines.suites import Expectation
 
 _DATASOURCE = "muyun"
+
+RESULTS_KEPT = 20
+"""Results of a suite that the Data Docs show."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,11 @@ class DataDocs:
     def __init__(self, root: Path) -> None:
         logging.getLogger("great_expectations").setLevel(logging.ERROR)
         root.mkdir(parents=True, exist_ok=True)
+        _drop_torn_files(root / "gx")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._context = gx.get_context(mode="file", project_root_dir=str(root))
+        self._results = root / "gx" / "uncommitted" / "validations"
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
 
     def validate(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> SuiteResult:
@@ -73,6 +79,7 @@ class DataDocs:
             The outcome with one line a failed expectation.
         """
         context = self._context
+        _drop_old_results(self._results / name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             source = context.data_sources.add_or_update_pandas(_DATASOURCE)
@@ -94,6 +101,25 @@ class DataDocs:
         results = [item for run in outcome.run_results.values() for item in run.results]
         failures = [_explain(item) for item in results if not item.success]
         return SuiteResult(not failures, failures, len(results), len(frame))
+
+
+def _drop_torn_files(project: Path) -> None:
+    """Remove what a killed process or a full disk left half written; every file can be made again."""
+    settings = project / "great_expectations.yml"
+    if settings.exists() and "data_docs_sites" not in settings.read_text():
+        settings.unlink()
+    for file in project.rglob("*.json"):
+        try:
+            json.loads(file.read_bytes())
+        except ValueError:
+            file.unlink()
+
+
+def _drop_old_results(folder: Path) -> None:
+    """Keep a suite's newest results: the Data Docs are rebuilt from all of them each time."""
+    results = sorted(folder.glob("*/*/*.json"), key=lambda file: (file.parent.name, file.name))
+    for file in results[: -RESULTS_KEPT + 1]:
+        file.unlink()
 
 
 def _explain(item: Any) -> str:

@@ -33,7 +33,7 @@ def run_job(name: str, tags: Mapping[str, str] | None = None) -> dict[str, Any]:
         for event in result.all_events:
             if event.is_step_failure:
                 error = event.step_failure_data.error
-                while error is not None and error.cause is not None:
+                while error.cause is not None and error.cls_name.startswith("Dagster"):
                     error = error.cause
                 description = event.step_failure_data.user_failure_data
                 failed[event.step_key] = (
