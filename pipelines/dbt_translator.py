@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def project(settings: Settings) -> DbtProject:
     target.mkdir(parents=True, exist_ok=True)
     stamp = target / "parsed_from"
     version = _project_version()
-    if not (target / "manifest.json").exists() or not stamp.exists() or stamp.read_text() != version:
+    is_current = stamp.exists() and stamp.read_text() == version and _is_whole(target / "manifest.json")
+    if not is_current:
         done = subprocess.run(
             [
                 dbt_program(),
@@ -93,6 +95,14 @@ def project(settings: Settings) -> DbtProject:
             raise RuntimeError(f"dbt cannot parse {PROJECT_DIR.name}:\n{done.stdout}{done.stderr}")
         stamp.write_text(version)
     return DbtProject(project_dir=PROJECT_DIR, target_path=target, profiles_dir=PROJECT_DIR)
+
+
+def _is_whole(manifest: Path) -> bool:
+    """Whether dbt wrote its manifest to the end; a killed process or a full disk leaves a torn one."""
+    try:
+        return bool(json.loads(manifest.read_bytes()))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _project_version() -> str:

@@ -15,6 +15,7 @@ from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
 from pipelines.conventions import Group, Owner
 from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, dbt_program, project
+from pipelines.lake import atomic_path
 from pipelines.platform import Outcome, Platform, announce, as_metadata, materialize_result, report
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, StepRecord, measured
@@ -126,7 +127,8 @@ def _build(
             )
         yield event
     for artifact in ("manifest.json", "run_results.json"):
-        shutil.copy(run.target_path / artifact, settings.dbt_target_dir / artifact)
+        with atomic_path(settings.dbt_target_dir / artifact) as temporary:
+            shutil.copyfile(run.target_path / artifact, temporary)
     shutil.rmtree(run.target_path, ignore_errors=True)
 
 

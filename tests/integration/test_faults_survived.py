@@ -107,8 +107,8 @@ def _limited_file_size(world, database_url):
         assert os.strerror(errno.EFBIG) in done.stdout + done.stderr or "disk is full" in done.stderr
 
 
-@pytest.mark.parametrize("damage", ["a folder", "garbage"])
-def test_an_mlflow_store_that_cannot_be_opened_is_named_and_others_go_on(branch, at_hour, damage):
+@pytest.mark.parametrize(("damage", "hour"), [("a folder", 1), ("garbage", 2)])
+def test_an_mlflow_store_that_cannot_be_opened_is_named_and_heals(branch, at_hour, damage, hour):
     from graph_jobs import run_job
 
     store = branch["home"] / "mlflow" / "mlflow.db"
@@ -119,7 +119,7 @@ def test_an_mlflow_store_that_cannot_be_opened_is_named_and_others_go_on(branch,
             store.mkdir()
         else:
             store.write_bytes(b"no database" * 1000)
-        at_hour(1)
+        at_hour(hour)
         found = run_job("prices_hourly")
     finally:
         store.rmdir() if damage == "a folder" else store.unlink()
