@@ -1,0 +1,139 @@
+"""From candidates to the registry: who is promoted, what is written down, what the checks say."""
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pytest
+
+from models.contracts import Candidate, GateDecision, Interval
+from models.errors import InsufficientDataError
+from pipelines import registration
+from pipelines.lake import Lake
+
+AS_OF = dt.datetime(2025, 6, 30, tzinfo=dt.UTC)
+
+
+class FakeTracker:
+    """Remembers what it was asked, as the registry would."""
+
+    def __init__(self, champions=()):
+        self.champions = dict(champions)
+        self.logged, self.promoted = [], []
+
+    def champion(self, name):
+        return self.champions.get(name)
+
+    def log(self, candidate, *, data_version, as_of):
+        self.logged.append((candidate.name, data_version, as_of))
+        return SimpleNamespace(name=candidate.name, version=str(len(self.logged)))
+
+    def promote(self, version):
+        self.promoted.append((version.name, version.version))
+
+
+def candidate(name, *, promoted, tmp_path, rows=10):
+    lift = Interval(0.1, 0.05 if promoted else -0.05, 0.15)
+    decision = GateDecision(promoted, "auc", 0.8, "recency_rule", 0.7, lift, None, "because")
+    return Candidate(
+        name=name,
+        family="lifecycle",
+        config={"depth": 3},
+        decision=decision,
+        metrics={"auc": 0.8},
+        leaderboard=[{"system": name, "metric": "auc", "value": 0.8, "level": "consumer"}],
+        bundle_dir=tmp_path,
+        data_from=AS_OF,
+        data_to=AS_OF,
+        input_rows=rows,
+    )
+
+
+@pytest.fixture
+def register(tmp_path):
+    lake = Lake(tmp_path / "lake")
+
+    def call(tracker, train, names=("churn", "rebuy")):
+        outcome = registration.register(
+            "lifecycle",
+            names,
+            train,
+            tracker=tracker,
+            lake=lake,
+            data_version="v1",
+            as_of=AS_OF,
+        )
+        return outcome, lake.read_report("models/lifecycle")
+
+    return call
+
+
+def test_only_what_passes_the_gate_is_promoted_but_all_is_logged(register, tmp_path):
+    tracker = FakeTracker()
+    outcome, summary = register(
+        tracker,
+        lambda _champions: [
+            candidate("churn", promoted=True, tmp_path=tmp_path, rows=7),
+            candidate("rebuy", promoted=False, tmp_path=tmp_path, rows=9),
+        ],
+    )
+    assert tracker.logged == [("churn", "v1", AS_OF.isoformat()), ("rebuy", "v1", AS_OF.isoformat())]
+    assert tracker.promoted == [("churn", "1")]
+    assert {check.name: (check.passed, check.is_error) for check in outcome.checks} == {
+        "churn_may_serve": (True, False),
+        "rebuy_may_serve": (False, False),
+    }
+    assert outcome.rows == 9
+    assert [(row["name"], row["version"], row["promoted"]) for row in summary["models"]] == [
+        ("churn", "1", True),
+        ("rebuy", "2", False),
+    ]
+
+
+def test_training_is_told_the_settings_of_the_standing_champions(register, tmp_path):
+    tracker = FakeTracker({"churn": SimpleNamespace(config={"depth": 2})})
+    told = []
+
+    def train(champions):
+        told.append(dict(champions))
+        return [candidate("churn", promoted=False, tmp_path=tmp_path)]
+
+    register(tracker, train)
+    assert told == [{"churn": {"depth": 2}}]
+
+
+def test_too_little_data_is_no_error_and_every_check_says_why(register):
+    def train(_champions):
+        raise InsufficientDataError("12 weeks of orders, 26 are needed")
+
+    tracker = FakeTracker()
+    outcome, summary = register(tracker, train)
+    assert (tracker.logged, tracker.promoted, outcome.rows) == ([], [], 0)
+    assert [check.passed for check in outcome.checks] == [False, False]
+    assert all("12 weeks" in check.metadata["reason"] for check in outcome.checks)
+    assert summary["models"] == []
+    assert "12 weeks" in summary["note"]
+
+
+def test_a_model_that_was_not_trained_has_its_check_all_the_same(register, tmp_path):
+    outcome, _ = register(
+        FakeTracker(), lambda _champions: [candidate("churn", promoted=True, tmp_path=tmp_path)]
+    )
+    assert {check.name: check.passed for check in outcome.checks} == {
+        "churn_may_serve": True,
+        "rebuy_may_serve": False,
+    }
+
+
+def test_another_error_of_training_is_not_swallowed(register):
+    def train(_champions):
+        raise ZeroDivisionError("defect")
+
+    with pytest.raises(ZeroDivisionError):
+        register(FakeTracker(), train)
+
+
+def test_scoring_loads_the_champion_or_is_told_to_use_the_rule(tmp_path):
+    champion = SimpleNamespace(bundle_dir=tmp_path, version="3", config={})
+    tracker = FakeTracker({"churn": champion})
+    assert registration.champion_bundle(tracker, "churn") == (tmp_path, "version 3")
+    assert registration.champion_bundle(tracker, "rebuy") == (None, "simple rule")
