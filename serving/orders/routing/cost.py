@@ -1,0 +1,83 @@
+"""The stated cost of routing: supply price, freight, lateness penalty, split penalty. Nothing is chosen here.
+
+The first three are linear in the quantity (an amount for each unit); the split penalty is a fixed amount for
+each supplier of a line after its first. Integers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCost:
+    """Cost of one unit from one offer to one region, in cents.
+
+    Attributes:
+        supply_cents: Supply price.
+        freight_cents: The offer's freight and the zone's surcharge.
+        lateness_cents: Penalty of the days beyond the promise.
+    """
+
+    supply_cents: int
+    freight_cents: int
+    lateness_cents: int
+
+    @property
+    def total_cents(self) -> int:
+        """Sum of the three."""
+        return self.supply_cents + self.freight_cents + self.lateness_cents
+
+
+def zone(from_region: str, to_region: str, parameters: CostParameters) -> Zone:
+    """The way between two regions: its own entry, else the default for the same or another region."""
+    entry = parameters.zones.get((from_region, to_region))
+    if entry is not None:
+        return entry
+    return parameters.same_region if from_region == to_region else parameters.other_region
+
+
+def unit_cost(offer: OfferStock, to_region: str, parameters: CostParameters) -> UnitCost:
+    """Cost of one unit of `offer` sent to `to_region`; linear in the quantity."""
+    way = zone(offer.ship_from_region, to_region, parameters)
+    days_late = max(0, offer.lead_time_days + way.transit_days - parameters.promised_days)
+    return UnitCost(
+        supply_cents=offer.supply_price_cents,
+        freight_cents=offer.freight_cents + way.surcharge_cents,
+        lateness_cents=days_late * parameters.lateness_penalty_cents_per_day,
+    )
+
+
+def allocations_of(
+    demand: Demand, parts: Sequence[tuple[OfferStock, int]], parameters: CostParameters
+) -> list[Allocation]:
+    """Price the parts of one line with the full stated cost.
+
+    Args:
+        demand: The line.
+        parts: Offers and their units, 1 or more each.
+        parameters: Penalties and ways.
+
+    Returns:
+        One allocation a part, the larger part first (ties by supplier id); every part after the first carries
+        the split penalty.
+    """
+    priced = []
+    for place, (offer, qty) in enumerate(sorted(parts, key=lambda part: (-part[1], part[0].supplier_id))):
+        unit = unit_cost(offer, demand.to_region, parameters)
+        priced.append(
+            Allocation(
+                order_id=demand.order_id,
+                line_no=demand.line_no,
+                supplier_id=offer.supplier_id,
+                qty=qty,
+                supply_cents=unit.supply_cents * qty,
+                freight_cents=unit.freight_cents * qty,
+                lateness_cents=unit.lateness_cents * qty,
+                split_cents=parameters.split_penalty_cents if place else 0,
+            )
+        )
+    return priced
