@@ -11,7 +11,7 @@ import psycopg
 from serving.db.connect import ready_database
 from serving.db.urls import libpq_url
 from serving.errors import ServingError
-from serving.security import Scope, issue_key, revoke_key
+from serving.security import DEFAULT_TENANT, PARTY_ROLES, ROLE_SCOPES, Role, Scope, issue_key, revoke_key
 from serving.settings import Settings
 
 
@@ -22,9 +22,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     create = commands.add_parser("create", help="make a key and print it once")
     create.add_argument("--name", required=True, help="whose key it is")
     create.add_argument(
-        "--scopes", nargs="+", required=True, metavar="SCOPE", help=f"'all', or some of: {', '.join(Scope)}"
+        "--scopes",
+        nargs="+",
+        required=True,
+        metavar="SCOPE",
+        help=f"'all' that the role may have, or some of: {', '.join(Scope)}",
     )
-    create.add_argument("--merchant", help="restrict the key to one merchant")
+    create.add_argument(
+        "--role",
+        metavar="ROLE",
+        help=f"one of: {', '.join(Role)}; default operator, or merchant by --merchant",
+    )
+    create.add_argument(
+        "--party",
+        help=f"whose key it is, for the roles {', '.join(sorted(PARTY_ROLES))}: the id of the party",
+    )
+    create.add_argument("--merchant", help="short for --role merchant --party MERCHANT")
+    create.add_argument("--tenant", default=DEFAULT_TENANT, help="default: %(default)s")
     create.add_argument("--rate", type=float, help="requests per second; default MUYUN_RATE_LIMIT_PER_S")
     create.add_argument("--burst", type=int, help="requests at once; default MUYUN_RATE_LIMIT_BURST")
     commands.add_parser("list", help="keys without their secrets")
@@ -34,11 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = ready_database(Settings())
         if options.command == "create":
-            scopes = list(Scope) if options.scopes == ["all"] else options.scopes
+            scopes = _all_scopes(options) if options.scopes == ["all"] else options.scopes
             key = issue_key(
                 url,
                 name=options.name,
                 scopes=scopes,
+                role=options.role,
+                party_id=options.party,
+                tenant_id=options.tenant,
                 merchant_id=options.merchant,
                 rate_per_s=options.rate,
                 burst=options.burst,
@@ -56,16 +73,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _all_scopes(options: argparse.Namespace) -> list[Scope]:
+    role = options.role or (Role.OPERATOR if options.merchant is None else Role.MERCHANT)
+    # An unknown role is refused by `issue_key`, whatever scopes come with it.
+    return sorted(ROLE_SCOPES.get(role, frozenset(Scope)))
+
+
 def _print_keys(url: str) -> None:
     with psycopg.connect(libpq_url(url)) as connection:
         rows = connection.execute(
-            "select key_id, name, scopes, merchant_id, revoked_at is not null from ops.api_key"
+            "select key_id, name, scopes, tenant_id, role, party_id, revoked_at is not null from ops.api_key"
             " order by created_at, key_id"
         ).fetchall()
-    for key_id, name, scopes, merchant_id, revoked in rows:
+    for key_id, name, scopes, tenant_id, role, party_id, revoked in rows:
         state = "revoked" if revoked else "works"
-        whose = f"merchant {merchant_id}" if merchant_id else "all merchants"
-        sys.stdout.write(f"{key_id}  {state:7}  {name}  {whose}  {' '.join(scopes)}\n")
+        whose = role if party_id is None else f"{role} {party_id}"
+        tenant = "" if tenant_id == DEFAULT_TENANT else f" of tenant {tenant_id}"
+        sys.stdout.write(f"{key_id}  {state:7}  {name}  {whose}{tenant}  {' '.join(scopes)}\n")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,15 @@ from serving.api.parameters import Identifier
 from serving.problems import ApiError, no_publication, not_found
 from serving.scores.documents import ProfileAnswer, RebuyReminders
 from serving.scores.profile_tags import read_tags
-from serving.security import Scope
+from serving.security import Role, Scope
 from serving.settings import Settings
+
+_ROLES = frozenset({Role.OPERATOR, Role.MERCHANT})
 
 
 @get(
     "/consumers/{consumer_id:str}/profile",
-    opt={"scope": Scope.PROFILES},
+    opt={"scope": Scope.PROFILES, "roles": _ROLES, "owner": None},
     tags=["Consumers"],
     summary="The profile of a consumer",
     responses=problem_responses(404),
@@ -68,7 +70,7 @@ async def get_profile(request: Request[Any, Any, Any], consumer_id: Identifier) 
 
 @get(
     "/consumers/{consumer_id:str}/rebuy-reminders",
-    opt={"scope": Scope.PROFILES},
+    opt={"scope": Scope.PROFILES, "roles": _ROLES, "owner": None},
     tags=["Consumers"],
     summary="What a consumer is likely to buy again",
     responses=problem_responses(404),

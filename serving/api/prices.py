@@ -11,12 +11,14 @@ from serving.api.cursor import Position, expired, read_cursor, write_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.problems import no_publication, not_found
 from serving.scores.documents import PriceAnswer, PricePage
-from serving.security import Scope
+from serving.security import Role, Scope
+
+_ROLES = frozenset({Role.OPERATOR, Role.AUDITOR, Role.MERCHANT})
 
 
 @get(
     "/prices/{merchant_id:str}/{sku_id:str}",
-    opt={"scope": Scope.PRICES},
+    opt={"scope": Scope.PRICES, "roles": _ROLES, "owner": "merchant"},
     tags=["Prices"],
     summary="The price of a sku at a merchant",
     responses=problem_responses(404),
@@ -40,7 +42,7 @@ async def get_price(
 
 @get(
     "/prices/{merchant_id:str}",
-    opt={"scope": Scope.PRICES},
+    opt={"scope": Scope.PRICES, "roles": _ROLES, "owner": "merchant"},
     tags=["Prices"],
     summary="All prices of a merchant",
     responses=problem_responses(404, 410),

@@ -12,12 +12,12 @@ from serving.api.parameters import CursorText, PageSize
 from serving.problems import no_publication
 from serving.scores.documents import Publication, PublicationPage
 from serving.scores.reader import Shown
-from serving.security import Scope
+from serving.security import Role, Scope
 
 
 @get(
     "/publications/current",
-    opt={"scope": Scope.PUBLICATIONS},
+    opt={"scope": Scope.PUBLICATIONS, "roles": frozenset(Role), "owner": None},
     tags=["Publications"],
     summary="The version that is served",
     responses=problem_responses(),
@@ -34,7 +34,7 @@ async def get_current_publication(request: Request[Any, Any, Any]) -> Publicatio
 
 @get(
     "/publications",
-    opt={"scope": Scope.PUBLICATIONS},
+    opt={"scope": Scope.PUBLICATIONS, "roles": frozenset(Role), "owner": None},
     tags=["Publications"],
     summary="The versions that are kept",
     responses=problem_responses(),

@@ -11,12 +11,14 @@ from serving.api.answers import mark, principal_of, problem_responses, reader_of
 from serving.api.parameters import Identifier
 from serving.problems import no_publication, not_found
 from serving.scores.documents import Lane, Recommendations
-from serving.security import Scope
+from serving.security import Role, Scope
+
+_ROLES = frozenset({Role.OPERATOR, Role.MERCHANT})
 
 
 @get(
     "/recommendations",
-    opt={"scope": Scope.RECOMMENDATIONS},
+    opt={"scope": Scope.RECOMMENDATIONS, "roles": _ROLES, "owner": "merchant"},
     tags=["Recommendations"],
     summary="Recommendations for a consumer",
     responses=problem_responses(404),

@@ -10,10 +10,10 @@ from litestar.params import Parameter
 from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
 from serving.api.cursor import Position, expired, read_cursor, write_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
-from serving.problems import ApiError, invalid_parameter, no_publication, not_found
+from serving.problems import invalid_parameter, no_publication, not_found
 from serving.scores.documents import ReorderPage
 from serving.scores.reader import ScoreReader
-from serving.security import Scope
+from serving.security import Role, Scope
 
 MinimumQty = Annotated[
     int,
@@ -21,11 +21,12 @@ MinimumQty = Annotated[
         ge=0, le=1_000_000_000, description="Only rows with at least this `reorder_qty`; 1 hides idle ones."
     ),
 ]
+_ROLES = frozenset({Role.OPERATOR, Role.AUDITOR, Role.SUPPLIER, Role.MERCHANT})
 
 
 @get(
     "/reorder-suggestions",
-    opt={"scope": Scope.REORDER},
+    opt={"scope": Scope.REORDER, "roles": _ROLES, "owner": None},
     tags=["Replenishment"],
     summary="Reorder suggestions of a supplier or a merchant",
     responses=problem_responses(404, 410),
@@ -41,18 +42,12 @@ async def get_reorder_suggestions(
 ) -> ReorderPage:
     """Give either `supplier_id` (suggestions) or `merchant_id` (that merchant's shares).
 
-    A key of a merchant sees only the shares of its merchant.
+    A key of a merchant sees only the shares of its merchant, a key of a supplier only its own suggestions.
     """
     reader = reader_of(request)
     principal = principal_of(request)
     if supplier_id is not None and merchant_id is None:
-        if principal.merchant_id is not None:
-            raise ApiError(
-                403,
-                "merchant-out-of-scope",
-                "Another party's data",
-                "This key belongs to a merchant and cannot read a supplier's suggestions.",
-            )
+        principal.require_owner(Role.SUPPLIER, supplier_id)
         return await _of_supplier(request, reader, supplier_id, min_qty, limit, cursor)
     if merchant_id is not None and supplier_id is None:
         principal.require_merchant(merchant_id)

@@ -11,14 +11,15 @@ from serving.api.cursor import Position, expired, read_cursor, write_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.problems import no_publication, not_found
 from serving.scores.documents import WakeupPage
-from serving.security import Scope
+from serving.security import Role, Scope
 
 _BEFORE_THE_FIRST = (-1, "")
+_ROLES = frozenset({Role.OPERATOR, Role.MERCHANT})
 
 
 @get(
     "/wakeup-list",
-    opt={"scope": Scope.WAKEUP},
+    opt={"scope": Scope.WAKEUP, "roles": _ROLES, "owner": "merchant"},
     tags=["Lifecycle"],
     summary="Consumers worth waking",
     responses=problem_responses(404, 410),

@@ -10,7 +10,7 @@ from serving import keys
 from serving.app import create_app
 from serving.db.urls import libpq_url
 from serving.errors import ApiKeyError
-from serving.security import Scope, issue_key, revoke_key
+from serving.security import ROLE_SCOPES, Role, Scope, issue_key, revoke_key
 
 NEEDS = {
     "/v1/recommendations?merchant_id=m1&consumer_id=c1": Scope.RECOMMENDATIONS,
@@ -30,7 +30,7 @@ NEEDS = {
 def secrets(scores_url):
     """A key for every scope alone, and one of the merchant m1 with all scopes but the control share."""
     found = {scope: issue_key(scores_url, name=scope, scopes=[scope]).secret for scope in Scope}
-    own = [scope for scope in Scope if scope != Scope.WAKEUP_CONTROL]
+    own = sorted(ROLE_SCOPES[Role.MERCHANT] - {Scope.WAKEUP_CONTROL})
     found["m1"] = issue_key(scores_url, name="m1", scopes=own, merchant_id="m1").secret
     return found
 

@@ -1,0 +1,108 @@
+"""Roles and scopes: what a key may do at all. Which route asks for what stands at the route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who a key speaks for."""
+
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    SUPPLIER = "supplier"
+    MERCHANT = "merchant"
+    AGENT = "agent"
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    RECOMMENDATIONS = "recommendations:read"
+    PRICES = "prices:read"
+    REORDER = "reorder:read"
+    WAKEUP = "wakeup:read"
+    WAKEUP_CONTROL = "wakeup:control"
+    PROFILES = "profiles:read"
+    PUBLICATIONS = "publications:read"
+    ORDERS_READ = "orders:read"
+    ORDERS_WRITE = "orders:write"
+    STOCK_WRITE = "stock:write"
+    FULFILMENT_READ = "fulfilment:read"
+    FULFILMENT_WRITE = "fulfilment:write"
+    PAYMENTS_WRITE = "payments:write"
+    AFTER_SALES_WRITE = "after_sales:write"
+    SETTLEMENT_READ = "settlement:read"
+    SETTLEMENT_RUN = "settlement:run"
+    SETTLEMENT_APPROVE = "settlement:approve"
+    LEDGER_READ = "ledger:read"
+    LEDGER_POST = "ledger:post"
+    RECONCILIATION_RUN = "reconciliation:run"
+    AGENTS_READ = "agents:read"
+    AGENTS_WRITE = "agents:write"
+    EVENTS_WRITE = "events:write"
+    PLANS_WRITE = "plans:write"
+    AUDIT_READ = "audit:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    PERSONAL_READ = "personal:read"
+
+
+PARTY_ROLES = frozenset({Role.SUPPLIER, Role.MERCHANT, Role.AGENT})
+"""Roles whose keys belong to one party; the others see every party of their tenant."""
+
+ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
+    Role.OPERATOR: frozenset(Scope),
+    # Reads everything about money and conduct, changes nothing, and sees no consumer's profile or name.
+    Role.AUDITOR: frozenset(
+        {
+            Scope.PRICES,
+            Scope.REORDER,
+            Scope.PUBLICATIONS,
+            Scope.ORDERS_READ,
+            Scope.FULFILMENT_READ,
+            Scope.SETTLEMENT_READ,
+            Scope.LEDGER_READ,
+            Scope.AGENTS_READ,
+            Scope.AUDIT_READ,
+        }
+    ),
+    Role.SUPPLIER: frozenset(
+        {
+            Scope.REORDER,
+            Scope.PUBLICATIONS,
+            Scope.ORDERS_READ,
+            Scope.STOCK_WRITE,
+            Scope.FULFILMENT_READ,
+            Scope.FULFILMENT_WRITE,
+            Scope.AFTER_SALES_WRITE,
+            Scope.SETTLEMENT_READ,
+            Scope.WEBHOOKS_WRITE,
+        }
+    ),
+    Role.MERCHANT: frozenset(
+        {
+            Scope.RECOMMENDATIONS,
+            Scope.PRICES,
+            Scope.REORDER,
+            Scope.WAKEUP,
+            Scope.WAKEUP_CONTROL,
+            Scope.PROFILES,
+            Scope.PUBLICATIONS,
+            Scope.ORDERS_READ,
+            Scope.ORDERS_WRITE,
+            Scope.PAYMENTS_WRITE,
+            Scope.FULFILMENT_READ,
+            Scope.AFTER_SALES_WRITE,
+            Scope.SETTLEMENT_READ,
+            Scope.AGENTS_READ,
+            Scope.AGENTS_WRITE,
+            Scope.EVENTS_WRITE,
+            Scope.WEBHOOKS_WRITE,
+        }
+    ),
+    Role.AGENT: frozenset(
+        {Scope.PUBLICATIONS, Scope.ORDERS_READ, Scope.SETTLEMENT_READ, Scope.AGENTS_READ, Scope.EVENTS_WRITE}
+    ),
+}
+"""Scopes that a key of a role may be given; `issue_key` refuses others."""
