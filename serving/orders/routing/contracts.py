@@ -32,6 +32,19 @@ class RoutingSolverError(RoutingError):
     """The solver refused the problem or answered with a flow that breaks the problem's own limits."""
 
 
+def _require_text(whose: str, name: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise InvalidRoutingInputError(f"{whose}: {name} must be a non-empty string, got {value!r}")
+
+
+def _require_int(whose: str, name: str, value: object, low: int, high: int) -> None:
+    # bool is an int in Python; True units are a mistake of the caller.
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise InvalidRoutingInputError(
+            f"{whose}: {name} must be an integer from {low} to {high}, got {value!r}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """One order line that wants a supplier.
@@ -264,16 +277,3 @@ def require_unique(demands: Sequence[Demand], offers: Sequence[OfferStock]) -> N
                 "pass the version that is valid now"
             )
         keys.add(key)
-
-
-def _require_text(whose: str, name: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise InvalidRoutingInputError(f"{whose}: {name} must be a non-empty string, got {value!r}")
-
-
-def _require_int(whose: str, name: str, value: object, low: int, high: int) -> None:
-    # bool is an int in Python; True units are a mistake of the caller.
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise InvalidRoutingInputError(
-            f"{whose}: {name} must be an integer from {low} to {high}, got {value!r}"
-        )
