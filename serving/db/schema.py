@@ -99,6 +99,9 @@ api_key = sa.Table(
     sa.Column("burst", sa.Integer, nullable=True),
     _instant("created_at", server_default=sa.func.clock_timestamp()),
     sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("tenant_id", sa.Text, nullable=False, server_default="default"),
+    sa.Column("role", sa.Text, nullable=False, server_default="operator"),
+    sa.Column("party_id", sa.Text, nullable=True),
     schema="ops",
     comment="API keys; only the SHA-256 of a key is kept. One row per key.",
 )

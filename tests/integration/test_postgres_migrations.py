@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -6,10 +7,13 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from serving.db import migrate
+from serving.db import migrate, migrations
 from serving.db.schema import metadata
 from serving.db.urls import libpq_url, sqlalchemy_url
 from serving.errors import DatabaseUnavailableError
+
+
+NEWEST = max(path.name[:4] for path in Path(migrations.__file__).parent.glob("versions/0*.py"))
 
 
 def tables(url):
@@ -23,7 +27,7 @@ def tables(url):
 
 def test_up_down_up(database_url):
     expected = {f"{table.schema}.{table.name}" for table in metadata.sorted_tables}
-    assert migrate.current_revision(database_url) == "0001"
+    assert migrate.current_revision(database_url) == NEWEST
     assert tables(database_url) == expected
     migrate.downgrade(database_url)
     assert migrate.current_revision(database_url) is None
@@ -31,6 +35,11 @@ def test_up_down_up(database_url):
     migrate.upgrade(database_url)
     migrate.upgrade(database_url)
     assert tables(database_url) == expected
+
+
+def is_described(name, kind, parents):
+    """Schemas with functions, triggers and policies are described by their migrations alone."""
+    return kind != "schema" or name in {table.schema for table in metadata.sorted_tables}
 
 
 def test_migrations_and_metadata_agree(database_url):
@@ -41,6 +50,7 @@ def test_migrations_and_metadata_agree(database_url):
             opts={
                 "version_table": migrate.VERSION_TABLE,
                 "include_schemas": True,
+                "include_name": is_described,
                 "compare_type": True,
                 "compare_server_default": True,
             },
@@ -53,7 +63,7 @@ def test_two_processes_may_migrate_at_once(database_url):
     with ThreadPoolExecutor(3) as threads:
         runs = [threads.submit(migrate.upgrade, database_url) for _ in range(3)]
     assert [run.exception() for run in runs] == [None, None, None]
-    assert migrate.current_revision(database_url) == "0001"
+    assert migrate.current_revision(database_url) == NEWEST
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password():

@@ -1,0 +1,58 @@
+"""What accounts hold. Reading only; the sums of platform accounts are rolled up in `roller`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import psycopg
+
+from serving.ledger.accounts import AccountKind, Party
+
+
+class AccountBalance(NamedTuple):
+    """Balance of one account in fen (or points); positive when the platform owes it."""
+
+    kind: str
+    party: Party
+    unit: str
+    amount: int
+
+
+def balance(conn: psycopg.Connection, kind: AccountKind, party: Party) -> int:
+    """Balance of one account of the session's tenant; 0 when it was never opened."""
+    row = conn.execute(
+        "select amount from ledger.account_balance where kind = %s and party_type = %s and party_id = %s",
+        (kind, *party),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def party_balances(conn: psycopg.Connection, party: Party) -> dict[AccountKind, int]:
+    """Balances of a party's accounts by kind."""
+    rows = conn.execute(
+        "select a.kind, b.amount from ledger.account a join ledger.balance b using (account_id)"
+        " where a.party_type = %s and a.party_id = %s",
+        tuple(party),
+    )
+    return {AccountKind(kind): int(amount) for kind, amount in rows}
+
+
+def locked_balance(conn: psycopg.Connection, kind: AccountKind, party: Party) -> int:
+    """The same as `balance` for an account with a balance row, which stays locked until commit."""
+    row = conn.execute(
+        "select b.amount from ledger.account a join ledger.balance b using (account_id)"
+        " where a.kind = %s and a.party_type = %s and a.party_id = %s for update of b",
+        (kind, *party),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def trial_balance(conn: psycopg.Connection, kinds: Sequence[AccountKind] = ()) -> list[AccountBalance]:
+    """Every account of the session's tenant (of the given kinds); sums to zero per unit over all kinds."""
+    rows = conn.execute(
+        "select kind, party_type, party_id, unit, amount from ledger.account_balance"
+        " where %(all)s or kind = any(%(kinds)s) order by kind, party_type, party_id",
+        {"all": not kinds, "kinds": list(kinds)},
+    )
+    return [AccountBalance(kind, Party(kt, pid), unit, int(amount)) for kind, kt, pid, unit, amount in rows]

@@ -1,0 +1,147 @@
+"""The hash chain over all transactions of a database, sealed in blocks after the fact, anchored in a file.
+
+Sealing inside the posting would make every posting wait for the one before; a block a few seconds later
+proves the same. A block lists its transactions, so that verifying needs no order but the block's own.
+
+Source: invariant L15 of the settlement rules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from serving.errors import ServingError
+
+GENESIS = bytes(32)
+_MOST_IN_A_BLOCK = 5_000
+_LOCK_KEY = 0x6C656467  # any constant that only sealing uses
+
+_CANONICAL = """
+    select t.transaction_id,
+           jsonb_build_array(
+               t.transaction_id, t.tenant_id, t.idempotency_key, encode(t.request_hash, 'hex'), t.kind,
+               t.order_id, extract(epoch from t.booked_at)::text, t.details,
+               (select jsonb_agg(
+                    jsonb_build_array(e.entry_no, e.tenant_id, e.account_id, e.unit, e.amount, e.leg_id)
+                    order by e.entry_no)
+                from ledger.entry e where e.transaction_id = t.transaction_id)
+           )::text
+    from ledger.transaction t where t.transaction_id = any(%s) order by t.transaction_id
+"""
+
+
+class ChainBrokenError(ServingError):
+    """The chain does not verify; the message names the block and what differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest block."""
+
+    block_no: int
+    hash: bytes
+
+
+def seal(conn: psycopg.Connection) -> Head:
+    """Seal what no running transaction can still precede, as the owner of the tables.
+
+    Args:
+        conn: In a transaction; not acting as the application.
+
+    Returns:
+        The head afterwards; block 0 and zeros for a ledger without transactions.
+    """
+    conn.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+    row = conn.execute(
+        "select block_no, hash, horizon from ledger.chain_block order by block_no desc limit 1"
+    ).fetchone()
+    block_no, previous, horizon = row if row else (0, GENESIS, "0")
+    new_horizon = conn.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
+    ids = [
+        transaction_id
+        for (transaction_id,) in conn.execute(
+            "select transaction_id from ledger.transaction where xact_id >= %s::xid8 and xact_id < %s::xid8"
+            " order by xact_id, transaction_id",
+            (str(horizon), new_horizon[0] if new_horizon else "0"),
+        )
+    ]
+    for start in range(0, len(ids), _MOST_IN_A_BLOCK):
+        block = sorted(ids[start : start + _MOST_IN_A_BLOCK])
+        block_no += 1
+        digest = _block_hash(conn, previous, block)
+        # Only the last block of a batch moves the horizon: a crash in between is rolled back as a whole.
+        conn.execute(
+            "insert into ledger.chain_block (block_no, transaction_ids, previous_hash, hash, horizon)"
+            " values (%s, %s, %s, %s, %s::xid8)",
+            (block_no, block, previous, digest, new_horizon[0] if new_horizon else "0"),
+        )
+        previous = digest
+    return Head(block_no, previous)
+
+
+def verify(conn: psycopg.Connection, anchors: Path | None = None) -> Head:
+    """Recompute every block; with the file of anchors, compare the heads that were written outside.
+
+    Raises:
+        ChainBrokenError: A transaction was changed, removed or sealed twice, or an anchor does not match.
+    """
+    heads = {0: GENESIS}
+    previous = GENESIS
+    seen: set[int] = set()
+    block_no = 0
+    for block_no, ids, stored_previous, stored in conn.execute(
+        "select block_no, transaction_ids, previous_hash, hash from ledger.chain_block order by block_no"
+    ).fetchall():
+        if block_no != len(heads):
+            raise ChainBrokenError(f"block {len(heads)} of the ledger's chain is missing")
+        twice = seen.intersection(ids)
+        if twice:
+            raise ChainBrokenError(f"block {block_no} holds transaction {min(twice)} a second time")
+        seen.update(ids)
+        if bytes(stored_previous) != previous or _block_hash(conn, previous, ids) != bytes(stored):
+            raise ChainBrokenError(
+                f"block {block_no} does not match its transactions {min(ids)} to {max(ids)}"
+            )
+        previous = heads[block_no] = bytes(stored)
+    for anchor in read_anchors(anchors) if anchors is not None else ():
+        if heads.get(anchor.block_no) != anchor.hash:
+            raise ChainBrokenError(f"block {anchor.block_no} is not the one that was anchored in {anchors}")
+    return Head(block_no, previous)
+
+
+def anchor(head: Head, anchors: Path) -> None:
+    """Append the head to a file outside the database, flushed to disk; a head already there is left."""
+    anchors.parent.mkdir(parents=True, exist_ok=True)
+    known = read_anchors(anchors)
+    if known and known[-1] == head:
+        return
+    with anchors.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"block_no": head.block_no, "hash": head.hash.hex()}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_anchors(anchors: Path) -> list[Head]:
+    """The heads in a file of anchors, oldest first; none when there is no file."""
+    if not anchors.exists():
+        return []
+    lines = (json.loads(line) for line in anchors.read_text(encoding="utf-8").splitlines())
+    return [Head(line["block_no"], bytes.fromhex(line["hash"])) for line in lines]
+
+
+def _block_hash(conn: psycopg.Connection, previous: bytes, ids: list[int]) -> bytes:
+    digest = hashlib.sha256(previous)
+    digest.update(json.dumps(ids).encode())
+    found = 0
+    for _, text in conn.execute(_CANONICAL, (ids,)):
+        digest.update(text.encode())
+        found += 1
+    # A missing transaction must change the hash even if its neighbours hide the gap.
+    digest.update(str(found).encode())
+    return digest.digest()
