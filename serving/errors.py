@@ -37,3 +37,11 @@ class UnknownVersionError(ServingError):
 
 class ApiKeyError(ServingError):
     """An API key cannot be created, listed or revoked as asked."""
+
+
+class PrivacyError(ServingError):
+    """A personal value cannot be sealed or opened, or a key for it is missing; holds no personal value."""
+
+
+class AuditError(ServingError):
+    """An act cannot be recorded as asked; whatever happened with it must be rolled back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -27,6 +27,8 @@ class Settings(BaseSettings):
         rate_limit_burst: Requests an idle key may make at once.
         key_cache_s: Seconds a looked-up API key is trusted; a revoked key ends within this time.
         log_level: Least severe level that is logged.
+        master_key: Master key of the personal fields in base64, or several by comma, the current one first;
+            None means `<home>/keys/master.key`.
     """
 
     model_config = SettingsConfigDict(env_prefix="MUYUN_", extra="ignore")
@@ -45,13 +47,14 @@ class Settings(BaseSettings):
     rate_limit_burst: int = Field(default=200, ge=1)
     key_cache_s: float = Field(default=5.0, ge=0)
     log_level: str = "INFO"
+    master_key: SecretStr | None = None
 
     @field_validator("home")
     @classmethod
     def _absolute_home(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("database_url", "data", mode="before")
+    @field_validator("database_url", "data", "master_key", mode="before")
     @classmethod
     def _empty_means_unset(cls, value: str | None) -> str | None:
         return value or None

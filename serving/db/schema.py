@@ -106,6 +106,23 @@ api_key = sa.Table(
     comment="API keys; only the SHA-256 of a key is kept. One row per key.",
 )
 
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("audit_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _instant("at", server_default=sa.func.clock_timestamp()),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("tenant_id", "key_id", "role")),
+    sa.Column("party_id", sa.Text, nullable=True),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("action", "object_type", "object_id")),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("request_id", "outcome")),
+    sa.Column("details", pg.JSONB, nullable=False, server_default="{}"),
+    sa.CheckConstraint("outcome in ('done', 'repeated', 'refused')"),
+    sa.Index("audit_log_by_tenant", "tenant_id", "audit_id"),
+    sa.Index("audit_log_by_object", "tenant_id", "object_type", "object_id", "audit_id"),
+    schema="ops",
+    comment="Privileged reads and all writes through the API; append-only. One row per act.",
+)
+
 
 def _score_table(table: PublishedTable) -> sa.Table:
     columns: list[sa.Column[object]] = [

@@ -1,4 +1,4 @@
-"""Looking up keys, remembering the answers for a moment, and the rate limits. Which route lets whom in: `guard`."""
+"""Looking up keys, remembering the answers for a moment, rate limits. Whom a route lets in: `guard`."""
 
 from __future__ import annotations
 

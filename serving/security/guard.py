@@ -1,8 +1,8 @@
 """The guard of the routes: key, scope, role, owner. A route declares in `opt` whom it lets in.
 
-`scope` is a `Scope`, `roles` a frozenset of `Role`, `owner` the kind of party whose data the route shows, or None.
-With an owner, the party that the path or the query names in `<owner>_id` must be the key's own. What belongs to
-whom behind other ids only the resource knows; it answers 404 for things of another party.
+`scope` is a `Scope`, `roles` a frozenset of `Role`, `owner` the kind of party whose data the route shows, or
+None. With an owner, the party that the path or the query names in `<owner>_id` must be the key's own. What
+belongs to whom behind other ids only the resource knows; it answers 404 for things of another party.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def issue_key(
         burst: Own burst; None takes the default.
 
     Raises:
-        ApiKeyError: A scope is unknown, none is given or the role may not have it; the role is unknown or does
-            not fit the party; or a limit is not positive.
+        ApiKeyError: A scope is unknown, none is given or the role may not have it; the role is unknown or
+            does not fit the party; or a limit is not positive.
         DatabaseUnavailableError: PostgreSQL does not answer.
     """
     granted = _known_scopes(scopes)
