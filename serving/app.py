@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from feature_store.online import ProfileReader, packaged_schema
+from serving.api.audit import list_audit_log
 from serving.api.consumers import get_profile, get_rebuy_reminders
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.health import live, metrics, ready
@@ -21,8 +22,10 @@ from serving.api.publications import get_current_publication, list_publications
 from serving.api.recommendations import get_recommendations
 from serving.api.reorder import get_reorder_suggestions
 from serving.api.wakeup import get_wakeup_list
+from serving.db.operations import Operations
 from serving.db.pool import Pool
 from serving.observability import Metrics, RequestContext, configure_logging
+from serving.privacy.data_keys import Vault
 from serving.problems import exception_handlers
 from serving.scores.reader import ScoreReader
 from serving.security import Authenticator, require_scope
@@ -57,6 +60,10 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         app.state.pool = pool
         app.state.reader = ScoreReader(pool)
         app.state.authenticator = Authenticator(pool, settings)
+        operations = Operations(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
+        operations.open()
+        app.state.operations = operations
+        app.state.vault = Vault.of(settings)
         # A full collection need not walk what lives as long as the process: it costs milliseconds.
         gc.collect()
         gc.freeze()
@@ -64,6 +71,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             yield
         finally:
             gc.unfreeze()
+            operations.close()
             await pool.close()
 
     scored = Router(
@@ -78,6 +86,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_rebuy_reminders,
             get_current_publication,
             list_publications,
+            list_audit_log,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],
@@ -118,6 +127,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Lifecycle"),
             Tag(name="Consumers"),
             Tag(name="Publications"),
+            Tag(name="Audit"),
             Tag(name="Operations", description="Without a key."),
         ],
         components=Components(

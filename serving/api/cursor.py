@@ -10,7 +10,7 @@ import msgspec
 
 from serving.problems import ApiError, invalid_parameter
 
-Kind = Literal["prices", "reorder_supplier", "reorder_merchant", "wakeup", "publications"]
+Kind = Literal["prices", "reorder_supplier", "reorder_merchant", "wakeup", "publications", "audit_log"]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -34,6 +34,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "reorder_merchant": (str, str),
     "wakeup": (int, str),
     "publications": (str,),
+    "audit_log": (int,),
 }
 
 

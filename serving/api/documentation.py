@@ -11,6 +11,7 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from serving.api.examples import ANSWERS
+from serving.security.openapi import describe_access
 
 PAGE = "/v1/docs"
 
@@ -26,6 +27,7 @@ async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
             if path in ANSWERS:
                 content = operation["responses"]["200"]["content"]["application/json"]
                 content["example"] = ANSWERS[path]
+    describe_access(request.app, document)
     return Response(msgspec.json.encode(document), media_type="application/json")
 
 

@@ -55,6 +55,8 @@ async def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler:
     principal = await authenticator.principal(_key_of(connection), client)
     connection.scope["state"]["key_id"] = principal.key_id
     authenticator.limit(principal)
+    if connection.scope.get("method") == "OPTIONS":
+        return  # the framework's own answer, the methods of the path: a key is enough
     access = declared_access(handler)
     if access.scope not in principal.scopes:
         raise ApiError(
