@@ -2,7 +2,8 @@
 
 `scope` is a `Scope`, `roles` a frozenset of `Role`, `owner` the kind of party whose data the route shows, or
 None. With an owner, the party that the path or the query names in `<owner>_id` must be the key's own. What
-belongs to whom behind other ids only the resource knows; it answers 404 for things of another party.
+belongs to whom behind other ids only the resource knows; it answers 404 for things of another party. A party
+that is named by `party_type` and `party_id` is checked on every route.
 """
 
 from __future__ import annotations
@@ -74,12 +75,15 @@ async def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler:
             f"This resource is for {', '.join(sorted(access.roles))}; the key has the role {principal.role}.",
         )
     if access.owner is not None:
-        for party_id in _named_parties(connection, f"{access.owner}_id"):
+        for party_id in _values_of(connection, f"{access.owner}_id"):
             principal.require_owner(access.owner, party_id)
+    for party_id in _values_of(connection, "party_id"):
+        for party_type in _values_of(connection, "party_type") or [""]:
+            principal.require_owner(party_type, party_id)
     connection.scope["state"]["principal"] = principal
 
 
-def _named_parties(connection: ASGIConnection[Any, Any, Any, Any], parameter: str) -> list[str]:
+def _values_of(connection: ASGIConnection[Any, Any, Any, Any], parameter: str) -> list[str]:
     in_path = [str(connection.path_params[parameter])] if parameter in connection.path_params else []
     return in_path + list(connection.query_params.getall(parameter, []))
 
