@@ -16,6 +16,7 @@ from feature_store.online import ProfileReader, packaged_schema
 from serving.api.audit import list_audit_log
 from serving.api.consumers import get_profile, get_rebuy_reminders
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
+from serving.api.events import post_events
 from serving.api.health import live, metrics, ready
 from serving.api.prices import get_price, list_prices
 from serving.api.publications import get_current_publication, list_publications
@@ -87,6 +88,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_current_publication,
             list_publications,
             list_audit_log,
+            post_events,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],
@@ -128,6 +130,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Consumers"),
             Tag(name="Publications"),
             Tag(name="Audit"),
+            Tag(name="Events"),
             Tag(name="Operations", description="Without a key."),
         ],
         components=Components(

@@ -19,6 +19,7 @@ _TEXTS = {
     403: "The key lacks the scope, or belongs to another merchant.",
     404: "The current version does not know it.",
     410: "The version of the cursor is not kept any more; begin again.",
+    413: "The body is too large.",
     422: "A parameter is missing or not valid.",
     429: "The key asks too often; see Retry-After.",
     500: "A failure that is not the caller's; give the request_id to the operator.",

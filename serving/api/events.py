@@ -1,0 +1,85 @@
+"""`POST /v1/events`: behaviour events in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+import psycopg
+from litestar import Request, post
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+
+from serving.api.answers import principal_of, problem_responses
+from serving.api.clock import now_of
+from serving.api.transactions import note, tenant_transaction
+from serving.events.contracts import MOST_EVENTS, Event, EventReceipt
+from serving.events.intake import receive
+from serving.events.reading import EventBatchError, MerchantLimit, read_batch
+from serving.problems import ApiError
+from serving.security import Principal, Role, Scope
+
+_ROLES = frozenset({Role.OPERATOR, Role.MERCHANT, Role.AGENT})
+
+
+@dataclass
+class _BatchOperation(Operation):
+    """Documents the body, which the resource reads itself so that one bad event spoils no other."""
+
+    def __post_init__(self) -> None:
+        (_, parts) = msgspec.json.schema_components([Event], ref_template="{name}")
+        # The document takes a plain JSON schema wherever it takes its own class.
+        schema = {
+            "type": "object",
+            "properties": {"events": {"type": "array", "maxItems": MOST_EVENTS, "items": parts["Event"]}},
+            "required": ["events"],
+            "additionalProperties": False,
+        }
+        media = OpenAPIMediaType(schema=cast(Schema, schema))
+        self.request_body = RequestBody(content={"application/json": media}, required=True)
+
+
+@post(
+    "/events",
+    opt={"scope": Scope.EVENTS_WRITE, "roles": _ROLES, "owner": None},
+    tags=["Events"],
+    summary="Take in behaviour events",
+    status_code=200,
+    responses=problem_responses(413),
+    operation_class=_BatchOperation,
+    sync_to_thread=True,
+)
+def post_events(request: Request[Any, Any, Any], body: bytes) -> EventReceipt:
+    """Good events are stored once each, by `event_id`; the others are reported with their index and the reason.
+
+    A merchant's key sends events of its merchant only, an agent's key those of the merchant it sells for. The
+    whole batch may be sent again after a failure.
+    """
+    principal = principal_of(request)
+    now = now_of(request)
+    only = None if principal.role is Role.OPERATOR else MerchantLimit(principal.merchant_id)
+    if principal.role is Role.AGENT:
+        with tenant_transaction(request) as conn:
+            only = MerchantLimit(_merchant_of_agent(conn, principal))
+    try:
+        batch = read_batch(body, received_at=now, only=only)
+    except EventBatchError as error:
+        raise ApiError(422, "invalid-event-batch", "Not a batch of events", str(error)) from error
+    with tenant_transaction(request) as conn:
+        receipt = receive(conn, principal.tenant_id, batch, now)
+        note(
+            request,
+            conn,
+            "event.receive",
+            "event_batch",
+            request.scope["state"]["request_id"],
+            details={"received": receipt.received, "accepted": receipt.accepted, "refused": receipt.refused},
+        )
+    return receipt
+
+
+def _merchant_of_agent(conn: psycopg.Connection[Any], principal: Principal) -> str | None:
+    row = conn.execute(
+        "select merchant_id from agents.agent where agent_id = %s", (principal.party_id,)
+    ).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,35 @@
+"""A batch of events, stored, with the receipt for its sender: thin wiring over `reading` and `storage`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import psycopg
+
+from serving.events.contracts import EventReceipt
+from serving.events.reading import ReadBatch, first_of_each, reused_id
+from serving.events.storage import store_events
+
+
+def receive(
+    conn: psycopg.Connection, tenant_id: str, batch: ReadBatch, received_at: datetime
+) -> EventReceipt:
+    """Store the good events of a batch and account for every one of it.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        batch: As `read_batch` made it.
+        received_at: Business time of the receipt.
+    """
+    first, repeated, reused = first_of_each(batch.good)
+    stored, conflicting = store_events(conn, tenant_id, [item.event for item in first], received_at)
+    reused += [item for item in (*first, *repeated) if item.event.event_id in conflicting]
+    refusals = sorted([*batch.refused, *map(reused_id, reused)], key=lambda refusal: refusal.index)
+    return EventReceipt(
+        received=batch.received,
+        accepted=len(stored),
+        duplicates=batch.received - len(stored) - len(refusals),
+        refused=len(refusals),
+        refusals=refusals,
+    )
