@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from serving.settlement.errors import SnapshotError
@@ -19,7 +18,6 @@ PartyType = Literal["merchant", "agent", "supplier", "platform"]
 SellerScheme = Literal["direct", "agent_store"]
 FUNDERS: tuple[Funder, ...] = ("platform", "merchant", "supplier")
 SCENE_ROLES = ("distributor", "group_leader", "live_anchor", "store_guide")
-_NO_ROLES: Mapping[str, Party] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class Parties:
     seller: Party
     upline: tuple[Party, ...] = ()
     manager: Party | None = None
-    roles: Mapping[str, Party] = field(default=_NO_ROLES)
+    roles: Mapping[str, Party] = field(default_factory=dict)
     region_protected: Party | None = None
     seller_scheme: SellerScheme = "direct"
     is_first_purchase: bool = False

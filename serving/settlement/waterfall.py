@@ -16,8 +16,9 @@ from serving.settlement.plan_rules import RegionRule, ShareRule
 from serving.settlement.snapshot import LineSnapshot, OrderSnapshot, Party
 from serving.settlement.waterfall_leg import Leg, LegBase, LegKind
 
-SUPPORT_FUND = "support_fund"
 PLATFORM = "platform"
+# One order pays a party once from the pool. Compensation is no pay for selling and stands beside it.
+_ONE_SEAT_EACH = frozenset({"upline", "role", "team"})
 
 
 class _Seat(NamedTuple):
@@ -106,45 +107,47 @@ def _seats(order: OrderSnapshot, plan: PlanVersion) -> list[_Seat]:
     slots = plan.slots
     buyer = order.consumer_id
     seller = parties.seller
+    sellers_key = (seller.party_type, seller.party_id)
+    seated = {sellers_key}
     seats: list[_Seat] = []
 
-    def seat(kind: LegKind, level: int, scenario: int, party: Party, slot: RuleSlot, why: str | None) -> None:
-        if why is None and buyer in (party.own_consumer_id, party.party_id):
+    def seat(kind: LegKind, level: int, scenario: int, party: Party, slot: RuleSlot) -> None:
+        why = None
+        if buyer in (party.own_consumer_id, party.party_id):
             why = "self_purchase"
-        locked = level == 1 and parties.is_first_purchase and plan.three_for_one is not None
-        seats.append(_Seat(kind, level, scenario, party, why, locked and why is None, slot))
+        elif kind in _ONE_SEAT_EACH:
+            key = (party.party_type, party.party_id)
+            if key in seated:
+                why = "already_seated"
+            seated.add(key)
+        locked = level == 1 and why is None and parties.is_first_purchase and plan.three_for_one is not None
+        seats.append(_Seat(kind, level, scenario, party, why, locked, slot))
 
     store = slots.get(("agent_store", "seller"))
-    direct = slots.get(("direct", "seller"))
-    if parties.seller_scheme == "agent_store" and store and any(r.rate_for(seller.tier) for r in store.rules):
-        seat("direct", 0, 5, seller, store, None)
-    elif direct:
-        seat("direct", 0, 3 if seller.party_type == "agent" else 0, seller, direct, None)
+    in_store = False
+    if parties.seller_scheme == "agent_store" and store is not None:
+        # A tier without a rate on the ladder (none, bronze) is paid like any other seller.
+        in_store = any(rule.rate_for(seller.tier) for rule in store.rules)
+    direct = store if in_store else slots.get(("direct", "seller"))
+    if direct is not None:
+        scenario = 5 if in_store else 3 if seller.party_type == "agent" else 0
+        seat("direct", 0, scenario, seller, direct)
     region = slots.get(("region", "region_protected"))
     protected = parties.region_protected
-    if region and protected and protected.party_id != seller.party_id:
-        seat("region", 0, 5, protected, region, None)
-    paid = {(seller.party_type, seller.party_id)}
+    if region is not None and protected is not None and protected.party_id != seller.party_id:
+        seat("region", 0, 5, protected, region)
     for level, party in enumerate(parties.upline[: plan.max_paid_levels], start=1):
-        key = (party.party_type, party.party_id)
-        slot = slots.get(("referral", f"upline_{level}"))
+        slot = slots.get(("agent_store" if in_store else "referral", f"upline_{level}"))
         # A seller who referred the buyer himself is no cut worth a record: he is simply paid as seller.
-        if slot and key != (seller.party_type, seller.party_id):
-            seat("upline", level, 3, party, slot, "already_paid" if key in paid else None)
-        paid.add(key)
-    if parties.roles:
-        for role in sorted(parties.roles):
-            slot = slots.get(("scene_role", role))
-            if slot:
-                party = parties.roles[role]
-                key = (party.party_type, party.party_id)
-                seat("role", 0, 7, party, slot, "already_paid" if key in paid else None)
-                paid.add(key)
+        if slot is not None and (party.party_type, party.party_id) != sellers_key:
+            seat("upline", level, 5 if in_store else 3, party, slot)
+    for role in sorted(parties.roles) if parties.roles else ():
+        slot = slots.get(("scene_role", role))
+        if slot is not None:
+            seat("role", 0, 7, parties.roles[role], slot)
     team = slots.get(("team", "manager"))
-    if team and parties.manager:
-        manager = parties.manager
-        own = (manager.party_type, manager.party_id) == (seller.party_type, seller.party_id)
-        seat("team", 0, 4, manager, team, "already_paid" if own else None)
+    if team is not None and parties.manager is not None:
+        seat("team", 0, 4, parties.manager, team)
     return seats
 
 
@@ -212,10 +215,10 @@ def _accrue_line(
         )
     if fee:
         legs.append(
-            _passed(line_no, shop, "channel_fee", plain, "channel", "channel", "channel_fee", fee, fee)
+            _passed(line_no, shop, "channel_fee", plain, "platform", PLATFORM, "channel_fee", fee, fee)
         )
     if tax:
-        legs.append(_passed(line_no, shop, "tax", plain, "tax", "tax", "tax", tax, tax))
+        legs.append(_passed(line_no, shop, "tax", plain, "platform", PLATFORM, "tax", tax, tax))
 
     surplus = net - due - fee - tax
     if surplus < 0:
@@ -234,7 +237,7 @@ def _accrue_line(
         if granted:
             legs.append(
                 Leg(
-                    line_no, shop, "fund", 4, rule.id, "fund", SUPPORT_FUND, 0, "retained", retained,
+                    line_no, shop, "fund", 4, rule.id, "platform", PLATFORM, 0, "retained", retained,
                     rate_bps, granted, retained, granted, None, False,
                 )
             )  # fmt: skip
@@ -260,7 +263,7 @@ def _passed(
     """A leg that no percentage decides."""
     wanted = base_cents if cut_reason else amount_cents
     return Leg(
-        line_no, shop, kind, scenario, "", payee_type, payee_id, 0, base, base_cents, 10_000,
+        line_no, shop, kind, scenario, None, payee_type, payee_id, 0, base, base_cents, 10_000,
         wanted, wanted, amount_cents, cut_reason, False,
     )  # fmt: skip
 

@@ -43,8 +43,9 @@ class Leg(NamedTuple):
         supplier_id: Key of the sub-order it is released with.
         kind: What it is.
         scenario: 1..8, see the settlement design.
-        rule_id: The plan rule, or "" where no rule decides (supplier, fee, tax, platform, subsidy).
-        payee_type: `merchant`, `agent`, `supplier`, `platform`, `channel`, `tax` or `fund`.
+        rule_id: The plan rule, or None where no rule decides (supplier, fee, tax, platform, subsidy).
+        payee_type: `merchant`, `agent`, `supplier` or `platform`. Fee, tax and support fund stand under the
+            platform; `kind` tells them apart.
         payee_id: Id inside its type.
         level: Paid upline level 1 or 2; 0 for everybody else.
         base: What the rate applies to.
@@ -57,7 +58,7 @@ class Leg(NamedTuple):
         cut_reason: Why it is less than wanted, joined by "+", or None. `pool`: the pool was used up;
             `merchant_funded`, `supplier_funded`: the payee funds a discount; `region`: compensation went to
             the protected region; `leg_share`: at most a share of the seller's leg; `self_purchase`,
-            `already_paid`, `natural_person`, `no_contract`, `not_verified`, `no_service_evidence`: not
+            `already_seated`, `natural_person`, `no_contract`, `not_verified`, `no_service_evidence`: not
             payable.
         is_locked: Waits for a three-for-one batch.
     """
@@ -66,7 +67,7 @@ class Leg(NamedTuple):
     supplier_id: str
     kind: LegKind
     scenario: int
-    rule_id: str
+    rule_id: str | None
     payee_type: str
     payee_id: str
     level: int
@@ -100,7 +101,7 @@ def percent(rate_bps: int) -> str:
 
 _WHY = {
     "self_purchase": "the payee bought it himself",
-    "already_paid": "the payee is already paid from this order",
+    "already_seated": "the payee already has a share of this order by another role",
     "natural_person": "the rule pays companies only",
     "no_contract": "no contract is on file",
     "not_verified": "the payee is not verified",
@@ -142,7 +143,9 @@ def formula(leg: Leg) -> str:
 def _formula_of_fee(leg: Leg) -> str:
     """A grant or a share of a fee; whoever has no rule gets the rest."""
     blocked = _WHY.get(leg.cut_reason or "")
-    if not leg.rule_id:
+    if leg.rule_id is None and blocked:
+        return f"fee {money(leg.wanted_cents)}; not paid: {blocked}"
+    if leg.rule_id is None:
         less = leg.base_cents - leg.amount_cents
         return f"fee {money(leg.base_cents)} - {money(less)} = {money(leg.amount_cents)}"
     return f"{_floored(leg)}; not paid: {blocked}" if blocked else _floored(leg)
