@@ -50,7 +50,7 @@ class _BatchOperation(Operation):
     sync_to_thread=True,
 )
 def post_events(request: Request[Any, Any, Any], body: bytes) -> EventReceipt:
-    """Good events are stored once each, by `event_id`; the others are reported with their index and the reason.
+    """Good events are stored once each, by `event_id`; the others are reported with index and reason.
 
     A merchant's key sends events of its merchant only, an agent's key those of the merchant it sells for. The
     whole batch may be sent again after a failure.

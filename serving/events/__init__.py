@@ -1,1 +1,1 @@
-"""Intake of behaviour events: reading batches, refusing single events with a reason, storing the rest once."""
+"""Intake of behaviour events: reading batches, refusing events with a reason, storing the rest once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -26,7 +27,8 @@ class EventBatchError(ServingError):
     """A body is no batch of events; nothing of it was stored."""
 
 
-class IndexedEvent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class IndexedEvent:
     """A good event and its place in the batch."""
 
     index: int
@@ -158,7 +160,7 @@ def _refusal(index: int, event: Event, latest: datetime, only: MerchantLimit | N
 
 
 def _unreadable(index: int, error: Exception) -> RefusedEvent:
-    """A refusal from what the decoder says; its sentences name the field and never the event's other values."""
+    """A refusal from what the decoder says; its sentences name the field at fault."""
     message = str(error)
     if message.startswith("Object missing required field"):
         reason = EventRefusal.MISSING_FIELD
