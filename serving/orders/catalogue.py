@@ -1,0 +1,157 @@
+"""What can be ordered: products, listings of merchants, offers of suppliers. Stock lives in `stock`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from serving.orders.errors import NotListedError
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Product:
+    """A sku; `category_ids` leaf first."""
+
+    sku_id: str
+    title: str
+    category_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a merchant asks for one unit of a sku."""
+
+    merchant_id: str
+    sku_id: str
+    list_price_cents: int
+    is_listed: bool = True
+
+
+@dataclass(frozen=True)
+class Offer:
+    """On which terms a supplier ships one unit of a sku.
+
+    Attributes:
+        supplier_id: The supplier.
+        sku_id: The sku.
+        supply_price_cents: What the supplier gets for a unit.
+        freight_cents: What the buyer pays the supplier for sending a unit.
+        lead_time_days: Days until the parcel is handed over.
+        min_order_qty: Smallest quantity of a line.
+        ship_from_region: Region code of the warehouse.
+        is_active: Whether it can be ordered.
+        source_at: When the supplier stated it; the latest statement is in force.
+    """
+
+    supplier_id: str
+    sku_id: str
+    supply_price_cents: int
+    freight_cents: int
+    lead_time_days: int
+    source_at: datetime
+    min_order_qty: int = 1
+    ship_from_region: str | None = None
+    is_active: bool = True
+
+
+def put_products(conn: Connection, tenant_id: str, products: Sequence[Product]) -> None:
+    """Add products or change their titles and categories."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "insert into orders.product (tenant_id, sku_id, title, category_ids)"
+            " values (%(tenant)s, %(sku)s, %(title)s, %(categories)s) on conflict (tenant_id, sku_id)"
+            " do update set title = excluded.title, category_ids = excluded.category_ids"
+            " where (product.title, product.category_ids)"
+            " is distinct from (excluded.title, excluded.category_ids)",
+            [
+                {
+                    "tenant": tenant_id,
+                    "sku": product.sku_id,
+                    "title": product.title,
+                    "categories": list(product.category_ids),
+                }
+                for product in sorted(products, key=lambda product: product.sku_id)
+            ],
+        )
+
+
+def put_listings(conn: Connection, tenant_id: str, listings: Sequence[Listing]) -> None:
+    """Add listings or change their prices; orders placed before keep theirs."""
+    ordered = sorted(listings, key=lambda listing: (listing.merchant_id, listing.sku_id))
+    conn.execute(
+        "insert into orders.listing (tenant_id, merchant_id, sku_id, list_price_cents, is_listed)"
+        " select %(tenant)s, * from unnest(%(merchants)s::text[], %(skus)s::text[], %(prices)s::bigint[],"
+        " %(listed)s::boolean[]) on conflict (tenant_id, merchant_id, sku_id)"
+        " do update set list_price_cents = excluded.list_price_cents, is_listed = excluded.is_listed",
+        {
+            "tenant": tenant_id,
+            "merchants": [listing.merchant_id for listing in ordered],
+            "skus": [listing.sku_id for listing in ordered],
+            "prices": [listing.list_price_cents for listing in ordered],
+            "listed": [listing.is_listed for listing in ordered],
+        },
+    )
+
+
+def put_offers(conn: Connection, tenant_id: str, offers: Sequence[Offer]) -> list[tuple[str, str]]:
+    """Take over terms; an older statement than the known one changes nothing.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        offers: At most one a supplier and sku.
+
+    Returns:
+        (supplier_id, sku_id) of the offers that were taken over.
+    """
+    ordered = sorted(offers, key=lambda offer: (offer.supplier_id, offer.sku_id))
+    rows = conn.execute(
+        "insert into orders.offer as o (tenant_id, supplier_id, sku_id, supply_price_cents, freight_cents,"
+        " lead_time_days, min_order_qty, ship_from_region, is_active, source_at)"
+        " select %(tenant)s, * from unnest(%(suppliers)s::text[], %(skus)s::text[], %(prices)s::bigint[],"
+        " %(freights)s::bigint[], %(days)s::integer[], %(smallest)s::bigint[], %(regions)s::text[],"
+        " %(active)s::boolean[], %(source_at)s::timestamptz[])"
+        " on conflict (tenant_id, supplier_id, sku_id) do update set"
+        " supply_price_cents = excluded.supply_price_cents, freight_cents = excluded.freight_cents,"
+        " lead_time_days = excluded.lead_time_days, min_order_qty = excluded.min_order_qty,"
+        " ship_from_region = excluded.ship_from_region, is_active = excluded.is_active,"
+        " source_at = excluded.source_at where o.source_at < excluded.source_at"
+        " returning o.supplier_id, o.sku_id",
+        {
+            "tenant": tenant_id,
+            "suppliers": [offer.supplier_id for offer in ordered],
+            "skus": [offer.sku_id for offer in ordered],
+            "prices": [offer.supply_price_cents for offer in ordered],
+            "freights": [offer.freight_cents for offer in ordered],
+            "days": [offer.lead_time_days for offer in ordered],
+            "smallest": [offer.min_order_qty for offer in ordered],
+            "regions": [offer.ship_from_region for offer in ordered],
+            "active": [offer.is_active for offer in ordered],
+            "source_at": [offer.source_at for offer in ordered],
+        },
+    ).fetchall()
+    return sorted((supplier, sku) for supplier, sku in rows)
+
+
+def list_prices(conn: Connection, tenant_id: str, merchant_id: str, sku_ids: Sequence[str]) -> dict[str, int]:
+    """What the merchant asks for a unit of each sku, in fen.
+
+    Raises:
+        NotListedError: The merchant does not sell one of them.
+    """
+    rows = conn.execute(
+        "select sku_id, list_price_cents from orders.listing where tenant_id = %(tenant)s"
+        " and merchant_id = %(merchant)s and sku_id = any(%(skus)s) and is_listed",
+        {"tenant": tenant_id, "merchant": merchant_id, "skus": list(sku_ids)},
+    ).fetchall()
+    prices: dict[str, int] = dict(rows)
+    missing = sorted(set(sku_ids) - set(prices))
+    if missing:
+        raise NotListedError(merchant_id, missing)
+    return prices

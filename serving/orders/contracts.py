@@ -1,0 +1,372 @@
+"""What the API of orders takes and gives: shapes, units and ranges. No rule and no query here.
+
+Money in fen (`_cents`), times in UTC (`_at`). What a role may not see is null.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+_TEXT = r"^[^\x00-\x1f\x7f]+$"
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_TEXT)]
+"""An id as the caller knows it."""
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_TEXT)]
+Region = Annotated[str, Meta(min_length=1, max_length=32, pattern=_TEXT)]
+Cents = Annotated[int, Meta(ge=0, le=10**10, description="Fen.")]
+Bps = Annotated[int, Meta(ge=0, le=10_000, description="Basis points.")]
+Qty = Annotated[int, Meta(ge=1, le=10**6)]
+StockQty = Annotated[int, Meta(ge=0, le=10**7)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Channel = Literal["mini_program", "wecom", "live", "store", "other"]
+SceneRole = Literal["distributor", "group_leader", "live_anchor", "store_guide"]
+
+
+class _Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what the API takes: a misspelt field is told, not ignored."""
+
+
+class LineRequest(_Request, frozen=True, kw_only=True):
+    """One line of a new order; prices are the merchant's listing, never the caller's."""
+
+    sku_id: Id
+    qty: Qty
+
+
+class FunderSplit(_Request, frozen=True, kw_only=True):
+    """Who pays for a coupon; the shares sum to 10000 bps."""
+
+    platform: Bps = 0
+    merchant: Bps = 0
+    supplier: Bps = 0
+
+
+class CouponRequest(_Request, frozen=True, kw_only=True):
+    """A coupon on the whole order, as the storefront computed it; checked against the limits of the plan."""
+
+    kind: Literal["threshold", "percentage"]
+    discount_cents: Annotated[int, Meta(ge=1, le=10**10, description="Fen off the order.")]
+    funder_split_bps: FunderSplit
+
+
+class RoleRequest(_Request, frozen=True, kw_only=True):
+    """Who brought the order about, beside its seller."""
+
+    role: SceneRole
+    party_type: Literal["merchant", "agent"]
+    party_id: Id
+
+
+class RecipientRequest(_Request, frozen=True, kw_only=True):
+    """Who receives the parcels; kept encrypted."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
+    phone: Annotated[str, Meta(min_length=5, max_length=32, pattern=r"^[0-9+() -]+$")]
+    address: Annotated[str, Meta(min_length=1, max_length=300, pattern=_TEXT)]
+
+
+class PlaceOrder(_Request, frozen=True, kw_only=True):
+    """A new order."""
+
+    merchant_id: Id
+    consumer_id: Id
+    lines: Annotated[list[LineRequest], Meta(min_length=1, max_length=100)]
+    agent_id: Id | None = None
+    channel: Channel = "mini_program"
+    region_code: Region | None = None
+    coupons: Annotated[list[CouponRequest], Meta(max_length=2)] = []
+    roles: Annotated[list[RoleRequest], Meta(max_length=4)] = []
+    recipient: RecipientRequest | None = None
+
+
+class PaymentNotice(_Request, frozen=True, kw_only=True):
+    """What the payment channel reports."""
+
+    payment_id: Id
+    order_id: Id
+    adapter: Annotated[str, Meta(min_length=1, max_length=32, pattern=_TEXT)]
+    captured_cents: Cents
+    fee_cents: Cents
+    paid_at: Moment | None = None
+
+
+class ShortLine(_Request, frozen=True, kw_only=True):
+    """A line of which the supplier has fewer units than were ordered."""
+
+    line_no: Annotated[int, Meta(ge=1, le=10**6)]
+    available_qty: StockQty
+
+
+class AcceptSubOrder(_Request, frozen=True, kw_only=True):
+    """A supplier takes its part of an order; lines that it cannot fill stand in `short`."""
+
+    short: Annotated[list[ShortLine], Meta(max_length=100)] = []
+
+
+class RejectSubOrder(_Request, frozen=True, kw_only=True):
+    """A supplier does not take its part of an order."""
+
+    reason_code: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
+
+
+class ShipmentNotice(_Request, frozen=True, kw_only=True):
+    """A parcel is on its way."""
+
+    shipment_id: Id
+    promised_at: Moment
+    carrier: Text | None = None
+    tracking_no: Text | None = None
+    shipped_at: Moment | None = None
+
+
+class ReceiptNotice(_Request, frozen=True, kw_only=True):
+    """The buyer has the goods: of one supplier, or of all that shipped."""
+
+    supplier_id: Id | None = None
+
+
+class OpenCase(_Request, frozen=True, kw_only=True):
+    """A new after-sale case on a line; line 0 is the freight of `supplier_id`."""
+
+    line_no: Annotated[int, Meta(ge=0, le=10**6)]
+    kind: Literal["refund", "return", "complaint"]
+    reason_code: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
+    requested_cents: Cents
+    supplier_id: Id | None = None
+
+
+class RefundCase(_Request, frozen=True, kw_only=True):
+    """Money back on a case; may be repeated up to what the case asked for."""
+
+    refund_cents: Annotated[int, Meta(ge=1, le=10**10, description="Fen.")]
+
+
+class StockLine(_Request, frozen=True, kw_only=True):
+    """What a supplier counted of one sku."""
+
+    sku_id: Id
+    on_hand_qty: StockQty
+    source_at: Moment
+    buffer_qty: StockQty = 0
+
+
+class StockBatch(_Request, frozen=True, kw_only=True):
+    """A supplier's counts; for each sku the latest `source_at` wins."""
+
+    stock: Annotated[list[StockLine], Meta(min_length=1, max_length=1_000)]
+
+
+class OfferLine(_Request, frozen=True, kw_only=True):
+    """On which terms a supplier ships one unit of a sku."""
+
+    sku_id: Id
+    supply_price_cents: Cents
+    lead_time_days: Annotated[int, Meta(ge=0, le=3_650)]
+    source_at: Moment
+    freight_cents: Annotated[int, Meta(ge=0, le=10**10, description="Fen a unit, paid by the buyer.")] = 0
+    min_order_qty: Qty = 1
+    ship_from_region: Region | None = None
+    is_active: bool = True
+
+
+class OfferBatch(_Request, frozen=True, kw_only=True):
+    """A supplier's terms; for each sku the latest `source_at` wins."""
+
+    offers: Annotated[list[OfferLine], Meta(min_length=1, max_length=1_000)]
+
+
+class EndpointRequest(_Request, frozen=True, kw_only=True):
+    """Where a party wants to be told."""
+
+    url: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[^\s]+$")]
+    party_type: Literal["supplier", "merchant"] | None = None
+    party_id: Id | None = None
+
+
+class LineView(Struct, frozen=True, kw_only=True):
+    """A line; amounts are of the whole line."""
+
+    line_no: int
+    sku_id: str
+    supplier_id: str
+    qty: int
+    reserved_qty: int
+    list_price_cents: int | None
+    coupon_discount_cents: int | None
+    net_paid_cents: int | None
+    refunded_cents: int | None
+    supply_price_cents: int | None
+
+
+class SubOrderView(Struct, frozen=True, kw_only=True):
+    """What one supplier ships."""
+
+    supplier_id: str
+    status: str
+    freight_cents: int
+    refunded_freight_cents: int
+    accepted_at: datetime | None
+    shipped_at: datetime | None
+    received_at: datetime | None
+    release_due_at: datetime | None
+
+
+class RecipientView(Struct, frozen=True, kw_only=True):
+    """Who receives, as far as the asking key may see it."""
+
+    name: str
+    phone: str
+    address: str
+    region_code: str | None
+
+
+class CaseView(Struct, frozen=True, kw_only=True):
+    """An after-sale case."""
+
+    case_id: str
+    order_id: str
+    line_no: int
+    supplier_id: str
+    kind: str
+    reason_code: str
+    status: str
+    requested_cents: int
+    refund_cents: int
+    opened_at: datetime
+    resolved_at: datetime | None
+
+
+class OrderView(Struct, frozen=True, kw_only=True):
+    """An order as the asking key may see it: a supplier sees its own lines and no retail price."""
+
+    order_id: str
+    merchant_id: str
+    consumer_id: str | None
+    agent_id: str | None
+    channel: str
+    region_code: str | None
+    status: str
+    placed_at: datetime
+    paid_at: datetime | None
+    coupon_discount_cents: int | None
+    freight_cents: int | None
+    payable_cents: int | None
+    captured_cents: int | None
+    refunded_cents: int | None
+    lines: list[LineView]
+    sub_orders: list[SubOrderView]
+    after_sales: list[CaseView]
+    recipient: RecipientView | None = None
+
+
+class OrderSummary(Struct, frozen=True, kw_only=True):
+    """An order in a list."""
+
+    order_id: str
+    merchant_id: str
+    agent_id: str | None
+    status: str
+    placed_at: datetime
+    paid_at: datetime | None
+    payable_cents: int | None
+    refunded_cents: int | None
+
+
+class OrderPage(Struct, frozen=True, kw_only=True):
+    """Orders, the latest first."""
+
+    orders: list[OrderSummary]
+    next_cursor: str | None
+
+
+class PaymentView(Struct, frozen=True, kw_only=True):
+    """A payment that was taken in."""
+
+    payment_id: str
+    order_id: str
+    order_status: str
+    captured_cents: int
+    plan_id: str
+    plan_version: int
+
+
+class RefundView(Struct, frozen=True, kw_only=True):
+    """A refund that was booked."""
+
+    refund_id: str
+    case: CaseView
+    refund_cents: int
+    order_status: str
+
+
+class TakenOver(Struct, frozen=True, kw_only=True):
+    """Skus whose report was taken over; the others were not newer than what is known."""
+
+    accepted: list[str]
+    outdated: list[str]
+
+
+class StockView(Struct, frozen=True, kw_only=True):
+    """Stock of one sku; `available_qty` is on hand less reserved less buffer, and never below 0."""
+
+    sku_id: str
+    on_hand_qty: int
+    reserved_qty: int
+    buffer_qty: int
+    available_qty: int
+    source_at: datetime
+
+
+class StockPage(Struct, frozen=True, kw_only=True):
+    """Stock of a supplier by sku."""
+
+    stock: list[StockView]
+    next_cursor: str | None
+
+
+class InstructionLine(Struct, frozen=True, kw_only=True):
+    """What to pack."""
+
+    line_no: int
+    sku_id: str
+    title: str | None
+    qty: int
+    supply_price_cents: int
+
+
+class Instruction(Struct, frozen=True, kw_only=True):
+    """What a supplier has to send, and to whom."""
+
+    order_id: str
+    supplier_id: str
+    status: str
+    paid_at: datetime
+    region_code: str | None
+    lines: list[InstructionLine]
+    recipient: RecipientView | None
+
+
+class InstructionPage(Struct, frozen=True, kw_only=True):
+    """Instructions of a supplier, the oldest payment first."""
+
+    instructions: list[Instruction]
+    next_cursor: str | None
+
+
+class EndpointView(Struct, frozen=True, kw_only=True):
+    """A webhook endpoint; the secret is shown once, when it is made."""
+
+    endpoint_id: str
+    party_type: str
+    party_id: str
+    url: str
+    is_active: bool
+    secret: str | None = None
+
+
+class EndpointPage(Struct, frozen=True, kw_only=True):
+    """The endpoints of a party."""
+
+    endpoints: list[EndpointView]

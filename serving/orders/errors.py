@@ -1,0 +1,126 @@
+"""The typed errors of orders, each with its HTTP status and problem type. Nothing is raised here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from serving.errors import ServingError
+
+
+class OrdersError(ServingError):
+    """An order refuses what was asked; nothing was changed.
+
+    Attributes:
+        status: HTTP status of the answer.
+        slug: Last part of the problem type.
+        title: Short text, the same for every occurrence.
+        remedy: What the caller can do, where there is something.
+        parameter: The faulty parameter of a 422, where it is one.
+    """
+
+    status = 409
+    slug = "order-refused"
+    title = "The order refuses this"
+    remedy: str | None = None
+    parameter: str | None = None
+
+
+class NotFoundError(OrdersError):
+    """The thing does not exist for the one who asks; things of other parties are not told apart."""
+
+    status = 404
+    title = "Not found"
+
+    def __init__(self, what: str, name: str) -> None:
+        self.slug = f"{what}-not-found"
+        self.title = f"{what.replace('-', ' ').capitalize()} not found"
+        super().__init__(f"There is no {what.replace('-', ' ')} {name!r} within reach of this key.")
+
+
+class InvalidRequestError(OrdersError):
+    """A parameter cannot be what it is."""
+
+    status = 422
+    slug = "invalid-parameter"
+    title = "Invalid parameter"
+
+    def __init__(self, parameter: str, message: str) -> None:
+        self.parameter = parameter
+        self.message = message
+        super().__init__(f"{parameter}: {message}")
+
+
+class ImpossibleMoveError(OrdersError):
+    """A state machine has no such move from where the thing is."""
+
+    slug = "impossible-move"
+    title = "Not possible in this state"
+
+    def __init__(self, what: str, name: str, state: str, event: str, possible: Sequence[str]) -> None:
+        self.what, self.state, self.event, self.possible = what, state, event, tuple(possible)
+        super().__init__(f"The {what} {name!r} is {state}: {event!r} is not possible.")
+        self.remedy = (
+            f"Possible now: {', '.join(possible)}."
+            if possible
+            else f"Nothing more can happen to this {what}."
+        )
+
+
+class OutOfStockError(OrdersError):
+    """No supplier has the units that are wanted; nothing was reserved."""
+
+    slug = "out-of-stock"
+    title = "Out of stock"
+
+    def __init__(self, missing: Sequence[tuple[str, int, str]]) -> None:
+        self.missing = tuple(missing)
+        parts = "; ".join(f"{short} of sku {sku!r} ({reason})" for sku, short, reason in missing)
+        super().__init__(f"No supplier has {parts}.")
+        self.remedy = "Order fewer units, or ask again after the next stock report."
+
+
+class NotListedError(OrdersError):
+    """The merchant does not sell a sku."""
+
+    status = 422
+    slug = "not-listed"
+    title = "Not listed"
+
+    def __init__(self, merchant_id: str, sku_ids: Sequence[str]) -> None:
+        named = ", ".join(repr(sku) for sku in sku_ids)
+        super().__init__(f"Merchant {merchant_id!r} does not list sku {named}.")
+        self.remedy = "Order skus that the merchant lists."
+
+
+class DiscountRefusedError(OrdersError):
+    """A discount is beyond what plan and order allow (P17)."""
+
+    status = 422
+    slug = "discount-refused"
+    title = "Discount refused"
+    parameter = "coupons"
+
+
+class DuplicateKeyError(OrdersError):
+    """An idempotency key, or an id that serves as one, was used before with another body."""
+
+    slug = "idempotency-conflict"
+    title = "The key was used with another body"
+
+    def __init__(self, operation: str, key: str) -> None:
+        super().__init__(f"The key {key!r} was used before for {operation} with another body.")
+        self.remedy = "Send the first body again to get its answer, or take a new key."
+
+
+class PaymentRefusedError(OrdersError):
+    """A payment does not fit its order."""
+
+    slug = "payment-refused"
+    title = "The payment does not fit the order"
+
+
+class RefundRefusedError(OrdersError):
+    """A refund is larger than what is left to refund."""
+
+    slug = "refund-refused"
+    title = "The refund is too large"

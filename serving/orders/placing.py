@@ -1,0 +1,285 @@
+"""Placing an order: prices, coupons, routing and reservation, all or nothing; cancelling an unpaid one."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from serving.orders import stock
+from serving.orders.catalogue import list_prices
+from serving.orders.discounts import Coupon, CouponLimits, spread
+from serving.orders.errors import InvalidRequestError, OutOfStockError
+from serving.orders.records import find_order, lines_of, move_order, set_sub_order, sub_orders_of
+from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock
+from serving.orders.routing.greedy import route_greedy
+from serving.orders.states import SUB_ORDER
+from serving.settlement.snapshot import Party
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class WantedLine:
+    """A sku and how many units."""
+
+    sku_id: str
+    qty: int
+
+
+@dataclass(frozen=True)
+class NewOrder:
+    """An order to be.
+
+    Attributes:
+        order_id: Its id.
+        merchant_id: The shop.
+        consumer_id: The buyer.
+        lines: What is wanted.
+        agent_id: The selling agent, if one sold it.
+        channel: Where it was placed.
+        region_code: Where it goes.
+        coupons: In the order in which they apply.
+        roles: Scene role to its holder.
+        source: `replay` for orders of the past.
+    """
+
+    order_id: str
+    merchant_id: str
+    consumer_id: str
+    lines: Sequence[WantedLine]
+    agent_id: str | None = None
+    channel: str = "mini_program"
+    region_code: str | None = None
+    coupons: Sequence[Coupon] = ()
+    roles: dict[str, Party] = field(default_factory=dict)
+    source: Literal["api", "replay"] = "api"
+
+
+@dataclass(frozen=True)
+class _Line:
+    line_no: int
+    sku_id: str
+    supplier_id: str
+    qty: int
+    list_price_cents: int
+    discount_cents: int
+    supply_price_cents: int
+
+
+def new_order_id() -> str:
+    """A random id for an order of the API."""
+    return f"o-{secrets.token_hex(10)}"
+
+
+def place_order(
+    conn: Connection,
+    tenant_id: str,
+    order: NewOrder,
+    limits: CouponLimits,
+    now: datetime,
+    cost: CostParameters | None = None,
+) -> None:
+    """Route every line, reserve the stock and write the order; status `placed`.
+
+    The unit price is the merchant's listing. The buyer pays the freight that the chosen offers state;
+    surcharges of zones and penalties weigh in the choice only. A line that is split over suppliers becomes
+    several lines.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        order: What is ordered.
+        limits: What coupons may be.
+        now: Business time (UTC).
+        cost: Parameters of the routing cost; None takes the defaults.
+
+    Raises:
+        InvalidRequestError: An agent or a party of a role is unknown or not active.
+        NotListedError: The merchant does not sell a sku.
+        DiscountRefusedError: A coupon passes a limit.
+        OutOfStockError: Nobody has the units; nothing is reserved.
+    """
+    _require_parties(conn, tenant_id, order)
+    prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
+    offers = stock.lock_offers(conn, tenant_id, prices)
+    allocations = _route(order, offers, cost)
+    lines = _lines(order, prices, offers, allocations, limits)
+    freights = _freights(lines, offers)
+    payable = sum(line.list_price_cents - line.discount_cents for line in lines) + sum(freights.values())
+    _write(conn, tenant_id, order, lines, freights, payable, now)
+    reserved: Counter[stock.StockKey] = Counter()
+    for line in lines:
+        reserved[line.supplier_id, line.sku_id] += line.qty
+    stock.reserve(conn, tenant_id, reserved)
+
+
+def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
+    """Cancel an order that is not paid, and give its stock back.
+
+    Raises:
+        NotFoundError: There is no such order.
+        ImpossibleMoveError: It is paid or ended; a paid order takes an after-sale case.
+    """
+    order = find_order(conn, tenant_id, order_id, lock=True)
+    move_order(conn, tenant_id, order, "cancel")
+    for sub_order in sub_orders_of(conn, tenant_id, order_id, lock=True):
+        if "cancel" in SUB_ORDER.possible(sub_order.status):
+            set_sub_order(conn, tenant_id, order_id, sub_order.supplier_id, "cancelled")
+    reserved: Counter[stock.StockKey] = Counter()
+    for line in lines_of(conn, tenant_id, order_id):
+        if line.reserved_qty:
+            reserved[line.supplier_id, line.sku_id] += line.reserved_qty
+    stock.release(conn, tenant_id, reserved)
+    conn.execute(
+        "update orders.order_line set reserved_qty = 0 where tenant_id = %(tenant)s and order_id = %(order)s",
+        {"tenant": tenant_id, "order": order_id},
+    )
+
+
+def _require_parties(conn: Connection, tenant_id: str, order: NewOrder) -> None:
+    named = [("roles", party.party_type, party.party_id) for party in order.roles.values()]
+    if order.agent_id is not None:
+        named.append(("agent_id", "agent", order.agent_id))
+    rows = conn.execute(
+        "select party_type, party_id from parties.party where tenant_id = %(tenant)s and is_active"
+        " and (party_type, party_id) in (select * from unnest(%(types)s::text[], %(ids)s::text[]))",
+        {"tenant": tenant_id, "types": [kind for _, kind, _ in named], "ids": [name for _, _, name in named]},
+    ).fetchall()
+    known = {(kind, name) for kind, name in rows}
+    for parameter, kind, name in named:
+        if (kind, name) not in known:
+            raise InvalidRequestError(parameter, f"there is no active {kind} {name!r}")
+
+
+def _route(
+    order: NewOrder, offers: Sequence[OfferStock], cost: CostParameters | None
+) -> tuple[Allocation, ...]:
+    region = order.region_code or stock.ANYWHERE
+    demands = [
+        Demand(order.order_id, position, line.sku_id, line.qty, region)
+        for position, line in enumerate(order.lines, start=1)
+    ]
+    plan = route_greedy(demands, offers, cost)
+    if plan.unroutable:
+        raise OutOfStockError(
+            [
+                (order.lines[missing.line_no - 1].sku_id, missing.short_qty, str(missing.reason))
+                for missing in plan.unroutable
+            ]
+        )
+    return plan.allocations
+
+
+def _lines(
+    order: NewOrder,
+    prices: dict[str, int],
+    offers: Sequence[OfferStock],
+    allocations: Sequence[Allocation],
+    limits: CouponLimits,
+) -> list[_Line]:
+    terms = {(offer.supplier_id, offer.sku_id): offer for offer in offers}
+    parts = [(order.lines[part.line_no - 1].sku_id, part.supplier_id, part.qty) for part in allocations]
+    listed = [prices[sku] * qty for sku, _, qty in parts]
+    discounts = spread(order.coupons, listed, limits)
+    return [
+        _Line(
+            line_no=position,
+            sku_id=sku,
+            supplier_id=supplier,
+            qty=qty,
+            list_price_cents=price,
+            discount_cents=discount,
+            supply_price_cents=terms[supplier, sku].supply_price_cents * qty,
+        )
+        for position, ((sku, supplier, qty), price, discount) in enumerate(
+            zip(parts, listed, discounts, strict=True), start=1
+        )
+    ]
+
+
+def _freights(lines: Sequence[_Line], offers: Sequence[OfferStock]) -> dict[str, int]:
+    unit = {(offer.supplier_id, offer.sku_id): offer.freight_cents for offer in offers}
+    freights: Counter[str] = Counter()
+    for line in lines:
+        freights[line.supplier_id] += unit[line.supplier_id, line.sku_id] * line.qty
+    return dict(sorted(freights.items()))
+
+
+def _write(
+    conn: Connection,
+    tenant_id: str,
+    order: NewOrder,
+    lines: Sequence[_Line],
+    freights: dict[str, int],
+    payable_cents: int,
+    now: datetime,
+) -> None:
+    ids = {"tenant": tenant_id, "order": order.order_id}
+    conn.execute(
+        "insert into orders.customer_order (tenant_id, order_id, merchant_id, consumer_id, agent_id, channel,"
+        " region_code, source, status, placed_at, coupon_discount_cents, freight_cents, payable_cents)"
+        " values (%(tenant)s, %(order)s, %(merchant)s, %(consumer)s, %(agent)s, %(channel)s, %(region)s,"
+        " %(source)s, 'placed', %(now)s, %(coupon)s, %(freight)s, %(payable)s)",
+        {
+            **ids,
+            "merchant": order.merchant_id,
+            "consumer": order.consumer_id,
+            "agent": order.agent_id,
+            "channel": order.channel,
+            "region": order.region_code,
+            "source": order.source,
+            "now": now,
+            "coupon": sum(line.discount_cents for line in lines),
+            "freight": sum(freights.values()),
+            "payable": payable_cents,
+        },
+    )
+    conn.execute(
+        "insert into orders.order_line (tenant_id, order_id, line_no, sku_id, supplier_id, qty,"
+        " list_price_cents, coupon_discount_cents, net_paid_cents, supply_price_cents, reserved_qty)"
+        " select %(tenant)s, %(order)s, n, sku, supplier, qty, price, discount, price - discount, supply, qty"
+        " from unnest(%(numbers)s::integer[], %(skus)s::text[], %(suppliers)s::text[], "
+        " %(quantities)s::bigint[], %(prices)s::bigint[], %(discounts)s::bigint[], %(supplies)s::bigint[])"
+        " as l (n, sku, supplier, qty, price, discount, supply)",
+        {
+            **ids,
+            "numbers": [line.line_no for line in lines],
+            "skus": [line.sku_id for line in lines],
+            "suppliers": [line.supplier_id for line in lines],
+            "quantities": [line.qty for line in lines],
+            "prices": [line.list_price_cents for line in lines],
+            "discounts": [line.discount_cents for line in lines],
+            "supplies": [line.supply_price_cents for line in lines],
+        },
+    )
+    conn.execute(
+        "insert into orders.sub_order (tenant_id, order_id, supplier_id, status, freight_cents)"
+        " select %(tenant)s, %(order)s, supplier, 'pending', freight"
+        " from unnest(%(suppliers)s::text[], %(freights)s::bigint[]) as s (supplier, freight)",
+        {**ids, "suppliers": list(freights), "freights": list(freights.values())},
+    )
+    for number, coupon in enumerate(order.coupons, start=1):
+        conn.execute(
+            "insert into orders.order_coupon (tenant_id, order_id, coupon_no, kind, discount_cents,"
+            " funder_split_bps) values (%(tenant)s, %(order)s, %(no)s, %(kind)s, %(cents)s, %(split)s)",
+            {
+                **ids,
+                "no": number,
+                "kind": coupon.kind,
+                "cents": coupon.discount_cents,
+                "split": Jsonb(dict(coupon.funder_split_bps)),
+            },
+        )
+    for role, party in order.roles.items():
+        conn.execute(
+            "insert into orders.order_role (tenant_id, order_id, role, party_type, party_id)"
+            " values (%(tenant)s, %(order)s, %(role)s, %(type)s, %(party)s)",
+            {**ids, "role": role, "type": party.party_type, "party": party.party_id},
+        )

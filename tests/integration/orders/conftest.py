@@ -1,0 +1,10 @@
+import pytest
+from small_market import Shop
+
+from serving.db.operations import Operations
+
+
+@pytest.fixture(scope="module")
+def shop(module_database_url):
+    with Operations(module_database_url, size=16, timeout_s=60) as operations:
+        yield Shop(module_database_url, operations)
