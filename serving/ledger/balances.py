@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import psycopg
@@ -38,14 +38,17 @@ def party_balances(conn: psycopg.Connection, party: Party) -> dict[AccountKind, 
     return {AccountKind(kind): int(amount) for kind, amount in rows}
 
 
-def locked_balance(conn: psycopg.Connection, kind: AccountKind, party: Party) -> int:
-    """The same as `balance` for an account with a balance row, which stays locked until commit."""
-    row = conn.execute(
-        "select b.amount from ledger.account a join ledger.balance b using (account_id)"
-        " where a.kind = %s and a.party_type = %s and a.party_id = %s for update of b",
-        (kind, *party),
-    ).fetchone()
-    return int(row[0]) if row else 0
+def lock_balances(conn: psycopg.Connection, tenant_id: str, account_ids: Iterable[int]) -> dict[int, int]:
+    """Balances of accounts that have a balance row, locked until commit in the order that postings keep.
+
+    Take every lock that a transaction needs in one call: a second call may wait for somebody who waits for
+    the first.
+    """
+    rows = conn.execute(
+        "select account_id, amount from ledger.lock_balances(%s, %s::bigint[])",
+        (tenant_id, sorted(account_ids)),
+    )
+    return {int(account_id): int(amount) for account_id, amount in rows}
 
 
 def trial_balance(conn: psycopg.Connection, kinds: Sequence[AccountKind] = ()) -> list[AccountBalance]:

@@ -96,15 +96,7 @@ def post(
         PeriodClosedError: `booked_at` lies in a closed period.
     """
     lines = posting.lines
-    if any(line.amount_cents == 0 for line in lines):
-        raise PostingRefusedError(f"posting {posting.key}: an entry must not be 0")
-    # The database looks again at commit; here the refusal names the posting.
-    for unit in ("CNY", "PT"):
-        difference = sum(line.amount_cents for line in lines if line.kind.unit == unit)
-        if difference:
-            raise PostingRefusedError(
-                f"posting {posting.key}: the entries in {unit} sum to {difference}, not 0"
-            )
+    check_lines(posting)
     book = book or AccountBook(conn, tenant_id)
     with typed_refusals():
         accounts = book.ids((line.kind, line.party) for line in lines)
@@ -127,3 +119,21 @@ def post(
         ).fetchone()
     assert row is not None
     return Posted(row[0], row[1])
+
+
+def check_lines(posting: Posting) -> None:
+    """Refuse entries of 0 and sums that are not 0; the database looks again, here it is told by name.
+
+    Raises:
+        PostingRefusedError: As above.
+    """
+    sums: dict[str, int] = {}
+    for line in posting.lines:
+        if line.amount_cents == 0:
+            raise PostingRefusedError(f"posting {posting.key}: an entry must not be 0")
+        sums[line.kind.unit] = sums.get(line.kind.unit, 0) + line.amount_cents
+    for unit, difference in sums.items():
+        if difference:
+            raise PostingRefusedError(
+                f"posting {posting.key}: the entries in {unit} sum to {difference}, not 0"
+            )
