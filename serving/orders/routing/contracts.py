@@ -87,7 +87,8 @@ class OfferStock:
         freight_cents: Freight of one unit inside the supplier's own region; zones add their surcharge.
         lead_time_days: Days until the supplier hands the parcel over; transit comes on top.
         ship_from_region: Region code of the warehouse.
-        min_order_qty: Smallest quantity of one line that the supplier ships; smaller parts are not allowed.
+        min_order_qty: Smallest quantity of one drop-shipped line; smaller parts are not allowed. Not the
+            wholesale minimum of a refill: an offer that drop-ships single units has 1.
 
     Raises:
         InvalidRoutingInputError: A field is empty, of another type or out of range.
