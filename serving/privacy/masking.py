@@ -32,7 +32,7 @@ class Relation(StrEnum):
     """What the asking party has to do with the order of the recipient."""
 
     SHIPS = "ships"
-    """A supplier with a sub-order that it still has to bring to the recipient."""
+    """A supplier whose sub-order has not yet been received (pending, accepted or shipped)."""
     PARTY = "party"
     """A party of the order in any other way."""
     NONE = "none"
@@ -56,9 +56,6 @@ RECIPIENT_TABLE: Mapping[Role, Mapping[Relation, Visibility]] = {
     Role.AGENT: dict.fromkeys(Relation, Visibility.NOTHING),
 }
 """Who sees the recipient of an order, and how. An operator's key with `personal:read` sees it in clear."""
-
-OPEN_SUB_ORDER = frozenset({"pending", "accepted", "shipped"})
-"""States of a sub-order in which its supplier needs the recipient: until receipt is confirmed."""
 
 
 def recipient_visibility(principal: Principal, relation: Relation) -> Visibility:
