@@ -55,3 +55,47 @@ class PlanRefusedError(SettlementError):
     def codes(self) -> frozenset[str]:
         """The codes of all reasons."""
         return frozenset(reason.code for reason in self.reasons)
+
+
+class UnknownOrderError(SettlementError):
+    """An order is not in the tenant's books, or holds no legs for what was asked."""
+
+
+class AccrualError(SettlementError):
+    """Legs cannot be written or replaced as asked; nothing was booked."""
+
+
+class RefundConflictError(SettlementError):
+    """A refund id was used before with another body (L6)."""
+
+
+class UnknownHoldError(SettlementError):
+    """A hold is not in the tenant's books."""
+
+
+class HoldResolvedError(SettlementError):
+    """A hold was resolved before, the other way (L7)."""
+
+
+class HoldTargetError(SettlementError):
+    """A hold names a target that does not exist, or an expiry that has passed."""
+
+
+class UnknownPayoutError(SettlementError):
+    """A pay-out is not in the tenant's books."""
+
+
+class PayoutResolvedError(SettlementError):
+    """A pay-out was resolved before, the other way."""
+
+
+class PayoutConflictError(SettlementError):
+    """A pay-out batch id was used before with another body (L6)."""
+
+
+class FeeError(SettlementError):
+    """A fee, penalty or compensation cannot be booked as asked."""
+
+
+class PointsError(SettlementError):
+    """Points cannot be earned or burnt as asked."""

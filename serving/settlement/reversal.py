@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from serving.settlement.errors import RefundError
-from serving.settlement.waterfall_leg import Leg
+
+
+class Reversible(Protocol):
+    """A leg, fresh from the waterfall or read back from the books."""
+
+    @property
+    def line_no(self) -> int:
+        """The order line; 0 is freight."""
+
+    @property
+    def kind(self) -> str:
+        """What the leg is."""
+
+    @property
+    def amount_cents(self) -> int:
+        """What it was accrued with, fen."""
 
 
 def reverse_line(
-    legs: Sequence[Leg],
+    legs: Sequence[Reversible],
     net_cents: int,
     cumulative_refunded_cents: int,
     reversed_before: Sequence[int],
@@ -70,7 +86,7 @@ def reverse_line(
     return tuple(reversals), cumulative_refunded_cents - refunded_before_cents - sum(reversals)
 
 
-def reverse_free_line(legs: Sequence[Leg], reversed_before: Sequence[int]) -> tuple[int, ...]:
+def reverse_free_line(legs: Sequence[Reversible], reversed_before: Sequence[int]) -> tuple[int, ...]:
     """Take back the legs of a line that cost the buyer nothing, when the goods come back.
 
     A line of net 0 has no refunded share to scale by; its legs (supply price against subsidy) sum to 0 and

@@ -1,0 +1,169 @@
+"""Bills of a payment channel: what they hold and how they are loaded. Comparing them: `reconciliation`.
+
+A line says what the channel did: `payment` (captured), `refund` (paid back) or `payout` (sent to a party). Amounts
+are above 0 whatever the direction; the fee of a payment is above 0, a returned fee (of a refund) below 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+
+import psycopg
+
+from serving.settlement.errors import SettlementError
+
+HEADER = ("kind", "reference", "amount_cents", "fee_cents", "occurred_at")
+# How far the clocks of channel and shop may differ at the end of a bill before a line counts as missing.
+CUT_OFF = timedelta(minutes=10)
+_LINES_A_BLOCK = 10_000
+
+
+class BillRefusedError(SettlementError):
+    """A bill holds a line that cannot be read; nothing was loaded."""
+
+
+class BillConflictError(SettlementError):
+    """A bill of that id was loaded before with other content."""
+
+
+class BillLine(NamedTuple):
+    """One line of a bill; amounts in fen, time in UTC."""
+
+    kind: str
+    reference: str
+    amount_cents: int
+    fee_cents: int
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Which channel it comes from (`adapter`) and the time it covers: `bill_from` <= t < `bill_to`, UTC."""
+
+    bill_id: str
+    adapter: str
+    bill_from: datetime
+    bill_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBill:
+    """A bill in the database; `is_new` is False when the same content had been loaded before."""
+
+    bill_id: str
+    lines: int
+    content_hash: str
+    is_new: bool
+
+
+def as_csv(lines: Iterable[BillLine]) -> Iterator[bytes]:
+    """Lines as blocks of CSV, the header first."""
+    yield (",".join(HEADER) + "\n").encode()
+    rest = iter(lines)
+    while block := list(islice(rest, _LINES_A_BLOCK)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            (*line[:4], line.occurred_at.isoformat()) for line in block
+        )
+        yield text.getvalue().encode()
+
+
+def load_bill(conn: psycopg.Connection, tenant_id: str, bill: Bill, blocks: Iterable[bytes]) -> LoadedBill:
+    """Load a bill, once per content.
+
+    Args:
+        conn: In a transaction of the tenant.
+        tenant_id: The tenant.
+        bill: Head of the bill.
+        blocks: CSV in UTF-8 with the columns of `HEADER` and a header line, in blocks of any size; see `as_csv`.
+
+    Returns:
+        The bill; the earlier one when the same content of the same time and channel was loaded before.
+
+    Raises:
+        BillRefusedError: The time is empty, or a line is no CSV, of no known kind, without reference, or not
+            above 0.
+        BillConflictError: The id was used for other content.
+    """
+    if bill.bill_to <= bill.bill_from:
+        raise BillRefusedError(
+            f"bill {bill.bill_id} covers no time: {bill.bill_from.isoformat()} to {bill.bill_to.isoformat()}"
+        )
+    digest = hashlib.sha256(
+        repr((bill.adapter, bill.bill_from.isoformat(), bill.bill_to.isoformat())).encode()
+    )
+    # COPY is not possible on tables with row-level security.
+    conn.execute("drop table if exists pg_temp.loaded_bill_line")
+    conn.execute(
+        "create temp table loaded_bill_line (line_no integer generated always as identity, kind text not null,"
+        " reference text not null, amount_cents bigint not null, fee_cents bigint not null,"
+        " occurred_at timestamptz not null) on commit drop"
+    )
+    try:
+        with (
+            conn.cursor() as cursor,
+            cursor.copy(
+                "copy loaded_bill_line (kind, reference, amount_cents, fee_cents, occurred_at)"
+                " from stdin with (format csv, header match)"
+            ) as copy,
+        ):
+            for block in blocks:
+                digest.update(block)
+                copy.write(block)
+    except (psycopg.DataError, psycopg.errors.NotNullViolation) as error:
+        where = (error.diag.context or "").partition(",")[2].strip()
+        raise BillRefusedError(
+            f"bill {bill.bill_id}: {error.diag.message_primary} ({where}); "
+            f"it must be CSV with the columns {', '.join(HEADER)}"
+        ) from error
+    _refuse_bad_lines(conn, bill)
+    return _store(conn, tenant_id, bill, digest.hexdigest())
+
+
+def _refuse_bad_lines(conn: psycopg.Connection, bill: Bill) -> None:
+    bad = conn.execute(
+        "select line_no, kind, reference, amount_cents from loaded_bill_line"
+        " where kind not in ('payment', 'refund', 'payout') or reference = '' or amount_cents <= 0"
+        " order by line_no limit 1"
+    ).fetchone()
+    if bad is not None:
+        raise BillRefusedError(
+            f"bill {bill.bill_id}, line {bad[0]}: kind {bad[1]!r}, reference {bad[2]!r}, {bad[3]} fen; the kind is"
+            " payment, refund or payout, the reference is not empty and the amount is above 0"
+        )
+
+
+def _store(conn: psycopg.Connection, tenant_id: str, bill: Bill, content_hash: str) -> LoadedBill:
+    same = conn.execute(
+        "select bill_id from settlement.channel_bill where tenant_id = %s and content_hash = %s",
+        (tenant_id, content_hash),
+    ).fetchone()
+    if same is None:
+        made = conn.execute(
+            "insert into settlement.channel_bill (tenant_id, bill_id, adapter, bill_from, bill_to, content_hash)"
+            " values (%s, %s, %s, %s, %s, %s) on conflict do nothing returning bill_id",
+            (tenant_id, bill.bill_id, bill.adapter, bill.bill_from, bill.bill_to, content_hash),
+        ).fetchone()
+        if made is None:
+            raise BillConflictError(
+                f"bill {bill.bill_id} was loaded before with other content: give a corrected bill its own id"
+            )
+        inserted = conn.execute(
+            "insert into settlement.channel_bill_line"
+            " (tenant_id, bill_id, line_no, kind, reference, amount_cents, fee_cents, occurred_at)"
+            " select %s, %s, line_no, kind, reference, amount_cents, fee_cents, occurred_at from loaded_bill_line",
+            (tenant_id, bill.bill_id),
+        )
+        return LoadedBill(bill.bill_id, inserted.rowcount, content_hash, True)
+    count = conn.execute(
+        "select count(*) from settlement.channel_bill_line where tenant_id = %s and bill_id = %s",
+        (tenant_id, same[0]),
+    ).fetchone()
+    return LoadedBill(same[0], int(count[0]) if count else 0, content_hash, False)
