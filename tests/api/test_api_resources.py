@@ -78,19 +78,24 @@ def test_scored_answers_name_their_version_in_body_and_header(ask, path):
 
 def test_openapi_examples_fit_and_every_operation_is_described(openapi):
     examples = 0
-    for path, operations in openapi["paths"].items():
-        operation = operations["get"]
-        assert operation["summary"], path
-        assert operation["description"], path
-        assert "400" not in operation["responses"]
+    operations = [
+        (f"{method.upper()} {path}", operation)
+        for path, item in openapi["paths"].items()
+        for method, operation in item.items()
+        if method in {"get", "post", "put", "patch", "delete"}
+    ]
+    for name, operation in operations:
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert "400" not in operation["responses"], name
         for status, answer in operation["responses"].items():
-            if status != "200":
-                assert list(answer["content"]) == ["application/problem+json"]
-            for content in answer["content"].values():
+            if not status.startswith("2"):
+                assert list(answer["content"]) == ["application/problem+json"], name
+            for content in answer.get("content", {}).values():
                 if "example" in content:
                     check(openapi, content["schema"], content["example"])
                     examples += 1
-    assert examples == 7
+    assert examples >= 7
 
 
 def test_recommendations_come_by_rank_and_lane(ask):
