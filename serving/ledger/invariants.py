@@ -1,0 +1,296 @@
+"""The ledger invariants as questions to the database: whatever a query finds is a violation.
+
+They read what was written, by whatever way,
+    and know none of the code that wrote it. The hash chain (L15) spans
+all tenants and is verified by `chain`; that an anchor outside the database matches is verified there, too.
+
+Source: invariants L1-L16 of the settlement rules.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import psycopg
+
+
+class Violation(NamedTuple):
+    """Something that must not be.
+
+    Attributes:
+        invariant: `L1` to `L16`.
+        rule: What should hold.
+        subject: Where it does not, with the figures.
+    """
+
+    invariant: str
+    rule: str
+    subject: str
+
+
+_COMMISSIONS = "('direct', 'upline', 'team', 'role', 'region')"
+_POOL_CAP_BPS = 3000
+
+# Invariant, what should hold, and the query that finds where it does not.
+CHECKS: tuple[tuple[str, str, str], ...] = (
+    (
+        "L1",
+        "every transaction sums to 0 per unit and has two entries or more",
+        """
+        select t.transaction_id || ' ' || coalesce(e.unit, 'none') || ' sums to '
+            || coalesce(sum(e.amount), 0)
+        from ledger.transaction t left join ledger.entry e using (transaction_id)
+        where t.tenant_id = %(tenant)s group by t.transaction_id, e.unit
+        having coalesce(sum(e.amount), 1) <> 0 or count(*) < 2
+        """,
+    ),
+    (
+        "L2",
+        "entries are not 0 and match the unit of their account",
+        """
+        select t.transaction_id || ' entry ' || e.entry_no
+        from ledger.transaction t join ledger.entry e using (transaction_id)
+        left join ledger.account a on a.account_id = e.account_id
+        where t.tenant_id = %(tenant)s and (e.amount = 0 or a.unit is distinct from e.unit)
+        """,
+    ),
+    (
+        "L3",
+        "what is booked cannot be changed",
+        """
+        select 'ledger.' || t.name || coalesce(': the application may ' || p.privilege, ': no trigger')
+        from unnest(array['transaction', 'entry', 'chain_block']) as t (name)
+        left join unnest(array['UPDATE', 'DELETE', 'TRUNCATE', 'INSERT']) as p (privilege)
+            on has_table_privilege('muyun_app', 'ledger.' || t.name, p.privilege)
+        where p.privilege is not null or not exists (
+            select 1 from pg_trigger g where g.tgrelid = ('ledger.' || t.name)::regclass
+                and g.tgname = t.name || '_is_append_only' and g.tgenabled in ('O', 'A'))
+        """,
+    ),
+    (
+        "L4",
+        "a balance is the sum of its entries",
+        """
+        select b.kind || ' of ' || b.party_type || ' ' || b.party_id || ': ' || b.amount
+            || ' but entries sum to '
+            || coalesce(s.amount, 0)
+        from ledger.account_balance b
+        left join (select e.account_id, sum(e.amount)::bigint as amount
+                   from ledger.transaction t join ledger.entry e using (transaction_id)
+                   where t.tenant_id = %(tenant)s group by e.account_id) s using (account_id)
+        where b.tenant_id = %(tenant)s and b.amount <> coalesce(s.amount, 0)
+        """,
+    ),
+    (
+        "L5",
+        "guarded accounts never pass zero",
+        """
+        select a.kind || ' of ' || a.party_type || ' ' || a.party_id || ': ' || b.amount
+        from ledger.account a join ledger.balance b using (account_id)
+        join ledger.account_kind k on k.kind = a.kind
+        where a.tenant_id = %(tenant)s and (b.guard <> k.guard or k.guard * b.amount < 0)
+        """,
+    ),
+    (
+        "L6",
+        "an idempotency key is used once and keeps a hash of its request",
+        """
+        select t.idempotency_key from ledger.transaction t where t.tenant_id = %(tenant)s
+        group by t.idempotency_key having count(*) > 1 or min(length(t.request_hash)) <> 32
+        """,
+    ),
+    (
+        "L7",
+        "a hold is standing, or was resolved once by somebody",
+        """
+        select 'hold ' || h.hold_id || ' is ' || h.state from settlement.hold h
+        where h.tenant_id = %(tenant)s
+            and ((h.state = 'standing') <> (h.resolved_at is null)
+                 or (h.state = 'standing') <> (h.resolved_by is null))
+        """,
+    ),
+    (
+        "L8",
+        "what refunds took from a leg is what the leg says, and no more than the leg",
+        """
+        select 'leg ' || l.leg_id || ' of ' || l.amount_cents || ': ' || l.reversed_cents
+            || ' reversed, refunds say '
+            || coalesce(sum(r.reversed_cents), 0)
+        from settlement.leg l left join settlement.leg_reversal r using (tenant_id, leg_id)
+        where l.tenant_id = %(tenant)s group by l.leg_id
+        having l.reversed_cents <> coalesce(sum(r.reversed_cents), 0)
+            or abs(l.reversed_cents) > abs(l.amount_cents) or l.reversed_cents::numeric * l.amount_cents < 0
+            or (l.reversed_cents = l.amount_cents) <> (l.state = 'voided') and l.state <> 'released'
+        """,
+    ),
+    (
+        "L9",
+        "the legs of an order are what was captured less what was refunded",
+        """
+        select 'order ' || o.order_id || ': legs '
+            || sum(l.amount_cents - l.reversed_cents - l.rounding_cents)
+            || ', captured ' || o.captured_cents || ', refunded ' || o.refunded_cents
+        from orders.customer_order o join settlement.leg l using (tenant_id, order_id)
+        where o.tenant_id = %(tenant)s group by o.tenant_id, o.order_id
+        having sum(l.amount_cents - l.reversed_cents - l.rounding_cents)
+            <> o.captured_cents - o.refunded_cents
+        """,
+    ),
+    (
+        "L9",
+        "refunds of an order are what its lines and refund rows say, and rounding is 0 after a full refund",
+        """
+        select 'order ' || o.order_id || ' line ' || r.line_no || ': refunds ' || r.refunded || ', rounding '
+            || r.rounding || ', line says ' || coalesce(n.refunded_cents, s.refunded_freight_cents)
+        from orders.customer_order o
+        join (select order_id, line_no, supplier_id, sum(refund_cents) as refunded, sum(rounding_cents)
+            as rounding
+              from settlement.refund where tenant_id = %(tenant)s group by order_id, line_no, supplier_id) r
+            using (order_id)
+        left join orders.order_line n using (tenant_id, order_id, line_no)
+        left join orders.sub_order s on r.line_no = 0 and s.tenant_id = o.tenant_id
+            and s.order_id = o.order_id
+            and s.supplier_id = r.supplier_id
+        where o.tenant_id = %(tenant)s
+            and (r.refunded <> coalesce(n.refunded_cents, s.refunded_freight_cents)
+                 or r.refunded = coalesce(n.net_paid_cents, s.freight_cents) and r.rounding <> 0)
+        """,
+    ),
+    (
+        "L9",
+        "pending and locked accounts hold what the legs that wait are due",
+        """
+        select coalesce(b.kind, l.kind) || ' of ' || coalesce(b.party_id, l.payee_id) || ': '
+            || coalesce(b.amount, 0)
+            || ', legs ' || coalesce(l.due, 0)
+        from (select kind, party_type, party_id, amount from ledger.account_balance
+              where tenant_id = %(tenant)s and (kind like '%%_pending' or kind like '%%_locked')) b
+        full join (select payee_type || '_' || state as kind, payee_type, payee_id,
+                          sum(amount_cents - reversed_cents - forfeited_cents)::bigint as due
+                   from settlement.leg
+                   where tenant_id = %(tenant)s and state in ('pending', 'locked')
+                       and payee_type <> 'platform'
+                   group by 1, 2, 3) l
+            on l.kind = b.kind and l.payee_type = b.party_type and l.payee_id = b.party_id
+        where coalesce(b.amount, 0) <> coalesce(l.due, 0)
+        """,
+    ),
+    (
+        "L9",
+        "the money that the channel freezes is that of the legs that have not left it",
+        """
+        select 'frozen ' || coalesce(b.amount, 0) || ', legs ' || l.frozen || '; rounding '
+            || coalesce(r.amount, 0) || ', legs ' || l.rounding
+        from (select coalesce(sum(amount_cents - reversed_cents - rounding_cents)
+                                  filter (where not is_unfrozen), 0) as frozen,
+                     coalesce(sum(rounding_cents), 0) as rounding
+              from settlement.leg where tenant_id = %(tenant)s) l
+        left join ledger.account_balance b on b.tenant_id = %(tenant)s and b.kind = 'channel_frozen'
+        left join ledger.account_balance r on r.tenant_id = %(tenant)s and r.kind = 'platform_rounding'
+        where coalesce(b.amount, 0) <> -l.frozen or coalesce(r.amount, 0) <> -l.rounding
+        """,
+    ),
+    (
+        "L10",
+        "the payees of a line never share more than its pool, and paid levels never exceed two",
+        f"""
+        select 'order ' || l.order_id || ' line ' || l.line_no || ': '
+            || sum(l.amount_cents) filter (where l.kind in {_COMMISSIONS}) || ' of ' || sum(l.amount_cents)
+        from settlement.leg l where l.tenant_id = %(tenant)s and not l.is_replaced and l.line_no > 0
+        group by l.order_id, l.line_no
+        having coalesce(sum(l.amount_cents) filter (where l.kind in {_COMMISSIONS}), 0)
+                > greatest(sum(l.amount_cents), 0) * {_POOL_CAP_BPS} / 10000
+            or max(l.level) > 2
+        """,
+    ),
+    (
+        "L11",
+        "nothing is released before its window",
+        """
+        select 'leg ' || l.leg_id || ' released ' || l.released_at || ', due '
+            || coalesce(s.release_due_at::text, 'never')
+        from settlement.leg l join orders.sub_order s using (tenant_id, order_id, supplier_id)
+        where l.tenant_id = %(tenant)s and l.state = 'released'
+            and (s.release_due_at is null or s.received_at is null or l.released_at < s.release_due_at
+                 or s.release_due_at < s.received_at)
+        """,
+    ),
+    (
+        "L12",
+        "a plan version is as it was published, and every leg names one",
+        """
+        select 'plan ' || p.plan_id || ' version ' || p.version from settlement.plan_version p
+        where p.tenant_id = %(tenant)s and p.document::json ->> 'content_hash' is distinct from p.content_hash
+        union all
+        select distinct 'plan ' || l.plan_id || ' version ' || l.plan_version || ' of legs'
+            from settlement.leg l
+        where l.tenant_id = %(tenant)s and not exists (select 1 from settlement.plan_version p
+            where p.tenant_id = l.tenant_id and p.plan_id = l.plan_id and p.version = l.plan_version)
+        """,
+    ),
+    (
+        "L13",
+        "a statement opens with what the one before it closed with",
+        """
+        select n.party_type || ' ' || n.party_id || ' ' || n.period_start || ' opens with ' || n.opening_cents
+            || ' after ' || n.before
+        from (select *, lag(closing_cents) over w as before, lag(period_end) over w as end_before
+              from settlement.statement where tenant_id = %(tenant)s
+              window w as (partition by party_type, party_id order by period_start)) n
+        where n.before is not null and (n.before <> n.opening_cents or n.end_before <> n.period_start)
+        """,
+    ),
+    (
+        "L14",
+        "what the channel holds of an order is what was captured less what was refunded",
+        """
+        select 'order ' || o.order_id || ': channel ' || -sum(e.amount) || ', captured ' || o.captured_cents
+            || ', refunded ' || o.refunded_cents
+        from orders.customer_order o
+        join ledger.transaction t on t.tenant_id = o.tenant_id and t.order_id = o.order_id
+        join ledger.entry e using (transaction_id)
+        join ledger.account a on a.account_id = e.account_id
+            and a.kind in ('channel_frozen', 'channel_available')
+        where o.tenant_id = %(tenant)s group by o.tenant_id, o.order_id
+        having -sum(e.amount) <> o.captured_cents - o.refunded_cents
+        """,
+    ),
+    (
+        "L14",
+        "what is on its way to parties is what the pay-outs say",
+        """
+        select 'in transit ' || coalesce(b.amount, 0) || ', pay-outs ' || p.sent
+        from (select coalesce(sum(amount_cents), 0) as sent from settlement.payout
+              where tenant_id = %(tenant)s and state = 'in_transit') p
+        left join ledger.account_balance b on b.tenant_id = %(tenant)s and b.kind = 'payout_in_transit'
+        where coalesce(b.amount, 0) <> p.sent
+        """,
+    ),
+    (
+        "L16",
+        "no transaction mixes tenants",
+        """
+        select 'transaction ' || t.transaction_id
+        from ledger.transaction t join ledger.entry e using (transaction_id)
+        left join ledger.account a on a.account_id = e.account_id
+        where t.tenant_id = %(tenant)s and (e.tenant_id <> t.tenant_id or a.tenant_id is distinct
+            from t.tenant_id)
+        """,
+    ),
+)
+
+
+def check(conn: psycopg.Connection, tenant_id: str) -> list[Violation]:
+    """Every violation in the books of a tenant; none in sound books.
+
+    Args:
+        conn: Inside a transaction of the tenant; one that sees a single snapshot (`repeatable read`)
+            where others
+            write at the same time.
+        tenant_id: The tenant.
+    """
+    return [
+        Violation(invariant, rule, subject)
+        for invariant, rule, query in CHECKS
+        for (subject,) in conn.execute(query, {"tenant": tenant_id}).fetchall()
+    ]

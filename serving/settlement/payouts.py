@@ -1,0 +1,240 @@
+"""Pay-outs: batches of what parties have available, sent to the payment channel, then confirmed or failed.
+
+Talking to the channel is the affair of its adapter; here only the books move.
+
+Source: the pay-out leg of every scenario; L5, L14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import psycopg
+
+from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party, available
+from serving.ledger.posting import Line, Posting, post
+from serving.ledger.posting_bulk import post_many
+from serving.settlement.blocks import read_blocks
+from serving.settlement.errors import PayoutConflictError, PayoutResolvedError, UnknownPayoutError
+from serving.settlement.plan_refusals import check_payment_adapter
+from serving.settlement.plans_store import plan_versions
+from serving.settlement.receivables import PartyFunds
+
+_PAYEES = ("supplier", "merchant", "agent")
+
+
+class Payout(NamedTuple):
+    """One transfer to a party, fen; `state` is `in_transit`, `paid` or `failed`."""
+
+    payout_id: str
+    batch_id: str
+    party: Party
+    amount_cents: int
+    state: str
+
+
+def prepare_payouts(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    batch_id: str,
+    adapter: str,
+    now: datetime,
+    threshold_cents: int = 1,
+    party_types: Sequence[str] = _PAYEES,
+) -> list[Payout]:
+    """Send every party what it has available; once per batch id.
+
+    Left out are parties below the threshold, not verified, with a hold on them, or in debt.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        batch_id: Names the batch.
+        adapter: The payment adapter that will carry it.
+        now: Time of booking.
+        threshold_cents: Least amount of a transfer, fen.
+        party_types: Who is paid.
+
+    Returns:
+        The transfers, by party; those of the first call when the batch was prepared before.
+
+    Raises:
+        PayoutConflictError: The batch was prepared before for another adapter.
+        PlanRefusedError: A demonstration plan settles here and the adapter moves real money.
+    """
+    _check_adapter(conn, tenant_id, adapter)
+    if not _open_batch(conn, tenant_id, batch_id, adapter, now):
+        return payouts_of_batch(conn, tenant_id, batch_id)
+    candidates = [
+        Party(party_type, party_id)
+        for party_type, party_id in conn.execute(
+            "select a.party_type, a.party_id from ledger.account a join ledger.balance b using (account_id)"
+            " where a.tenant_id = %s and a.kind = any(%s) and b.amount >= %s order by 1, 2",
+            (tenant_id, [f"{party_type}_available" for party_type in party_types], max(1, threshold_cents)),
+        )
+    ]
+    blocks = read_blocks(conn, tenant_id, now, parties=candidates)
+    free = [party for party in candidates if not blocks.of_party(party)]
+    book = AccountBook(conn, tenant_id)
+    funds = PartyFunds.lock(conn, tenant_id, book, free)
+    payouts = [
+        Payout(_payout_id(batch_id, party), batch_id, party, funds.available_cents(party), "in_transit")
+        for party in free
+        # Looked at again now that nobody else can move it.
+        if funds.available_cents(party) >= max(1, threshold_cents) and not funds.owed_cents(party)
+    ]
+    postings = [
+        Posting(
+            key=f"payout:{payout.payout_id}:sent",
+            kind="payout_sent",
+            booked_at=now,
+            lines=[
+                Line(available(payout.party), -payout.amount_cents, payout.party),
+                Line(AccountKind.PAYOUT_IN_TRANSIT, payout.amount_cents),
+            ],
+            details={"batch_id": batch_id, "adapter": adapter},
+        )
+        for payout in payouts
+    ]
+    post_many(conn, tenant_id, postings, book)
+    conn.execute(
+        "insert into settlement.payout"
+        " (tenant_id, payout_id, batch_id, party_type, party_id, amount_cents, state, sent_at)"
+        " select %s, p.payout_id, %s, p.party_type, p.party_id, p.amount_cents, 'in_transit', %s"
+        " from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])"
+        " as p (payout_id, party_type, party_id, amount_cents)",
+        (
+            tenant_id,
+            batch_id,
+            now,
+            [payout.payout_id for payout in payouts],
+            [payout.party.party_type for payout in payouts],
+            [payout.party.party_id for payout in payouts],
+            [payout.amount_cents for payout in payouts],
+        ),
+    )
+    return payouts
+
+
+def payouts_of_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str) -> list[Payout]:
+    """The transfers of a batch, by party."""
+    rows = conn.execute(
+        "select payout_id, batch_id, party_type, party_id, amount_cents, state from settlement.payout"
+        " where tenant_id = %s and batch_id = %s order by party_type, party_id",
+        (tenant_id, batch_id),
+    )
+    return [
+        Payout(pid, bid, Party(kind, party_id), cents, state)
+        for pid, bid, kind, party_id, cents, state in rows
+    ]
+
+
+def confirm_payout(conn: psycopg.Connection, tenant_id: str, payout_id: str, now: datetime) -> Payout:
+    """The channel says that a transfer arrived; once.
+
+    Raises:
+        UnknownPayoutError: There is no such transfer.
+        PayoutResolvedError: It failed before.
+    """
+    payout = _locked(conn, tenant_id, payout_id)
+    if payout.state == "in_transit":
+        lines = [
+            Line(AccountKind.PAYOUT_IN_TRANSIT, -payout.amount_cents),
+            Line(AccountKind.CHANNEL_AVAILABLE, payout.amount_cents),
+        ]
+        post(conn, tenant_id, Posting(f"payout:{payout_id}:confirmed", "payout_confirmed", now, lines))
+    return _resolve(conn, tenant_id, payout, "paid", now, None)
+
+
+def fail_payout(
+    conn: psycopg.Connection, tenant_id: str, payout_id: str, now: datetime, failure: str
+) -> Payout:
+    """The channel says that a transfer did not arrive: the party has it again, its debts first; once.
+
+    Raises:
+        UnknownPayoutError: There is no such transfer.
+        PayoutResolvedError: It arrived before.
+    """
+    payout = _locked(conn, tenant_id, payout_id)
+    if payout.state == "in_transit":
+        book = AccountBook(conn, tenant_id)
+        funds = PartyFunds.lock(conn, tenant_id, book, [payout.party])
+        lines = [
+            Line(AccountKind.PAYOUT_IN_TRANSIT, -payout.amount_cents, PLATFORM),
+            *funds.credit(payout.party, payout.amount_cents),
+        ]
+        posting = Posting(
+            f"payout:{payout_id}:failed", "payout_failed", now, lines, None, {"failure": failure}
+        )
+        post(conn, tenant_id, posting, book)
+    return _resolve(conn, tenant_id, payout, "failed", now, failure)
+
+
+def _payout_id(batch_id: str, party: Party) -> str:
+    return f"{batch_id}:{party.party_type}:{party.party_id}"
+
+
+def _check_adapter(conn: psycopg.Connection, tenant_id: str, adapter: str) -> None:
+    """No plan that only demonstrates may move real money, whichever merchant it settles."""
+    rows = conn.execute(
+        "select distinct p.plan_id from settlement.plan_version p"
+        " where p.tenant_id = %s and p.profile = 'whitepaper_demo'"
+        " and (p.plan_id in (select plan_id from settlement.merchant_plan where tenant_id = %s)"
+        "      or exists (select 1 from settlement.leg l where l.tenant_id = %s"
+        "                 and l.plan_id = p.plan_id and l.plan_version = p.version))",
+        (tenant_id, tenant_id, tenant_id),
+    ).fetchall()
+    for (plan_id,) in rows:
+        for plan in plan_versions(conn, tenant_id, plan_id):
+            check_payment_adapter(plan, adapter)
+
+
+def _open_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str, adapter: str, now: datetime) -> bool:
+    """Whether the batch is new."""
+    made = conn.execute(
+        "insert into settlement.payout_batch (tenant_id, batch_id, prepared_at, adapter)"
+        " values (%s, %s, %s, %s) on conflict do nothing returning batch_id",
+        (tenant_id, batch_id, now, adapter),
+    ).fetchone()
+    if made is None:
+        row = conn.execute(
+            "select adapter from settlement.payout_batch where tenant_id = %s and batch_id = %s",
+            (tenant_id, batch_id),
+        ).fetchone()
+        if row is not None and row[0] != adapter:
+            raise PayoutConflictError(
+                f"pay-out batch {batch_id} was prepared for adapter {row[0]}, not {adapter}; take a new id"
+            )
+    return made is not None
+
+
+def _locked(conn: psycopg.Connection, tenant_id: str, payout_id: str) -> Payout:
+    row = conn.execute(
+        "select payout_id, batch_id, party_type, party_id, amount_cents, state from settlement.payout"
+        " where tenant_id = %s and payout_id = %s for update",
+        (tenant_id, payout_id),
+    ).fetchone()
+    if row is None:
+        raise UnknownPayoutError(f"pay-out {payout_id} is unknown")
+    return Payout(row[0], row[1], Party(row[2], row[3]), row[4], row[5])
+
+
+def _resolve(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    payout: Payout,
+    state: str,
+    now: datetime,
+    failure: str | None,
+) -> Payout:
+    if payout.state not in ("in_transit", state):
+        raise PayoutResolvedError(f"pay-out {payout.payout_id} is {payout.state}; it cannot become {state}")
+    if payout.state == "in_transit":
+        conn.execute(
+            "update settlement.payout set state = %s, resolved_at = %s, failure = %s"
+            " where tenant_id = %s and payout_id = %s",
+            (state, now, failure, tenant_id, payout.payout_id),
+        )
+    return payout._replace(state=state)
