@@ -54,7 +54,7 @@ def paid(legs):
 def test_order_of_payment_and_cut_to_the_pool():
     parties = Parties(SELLER, upline=(FRIEND, Party("agent", "a4")), manager=BOSS)
     legs = settle(order(parties), DIRECT, L1, L2, TEAM)
-    # Net 100.00, supply 50.00, fee 0.60: margin 49.40, pool 30.00 = 20.00 + 10.00, nothing left for the others.
+    # Net 100.00, supply 50.00, fee 0.60: margin 49.40, pool 30.00 = 20.00 + 10.00; the others get nothing.
     assert paid(legs) == {
         "supplier": 5_000,
         "channel_fee": 60,
