@@ -47,7 +47,7 @@ SEED = 20240501
 PROTOCOL = (
     "One API process pinned to one core (sched_setaffinity), PostgreSQL and the sender free on all; "
     f"{EVENTS:,} distinct good events a repetition in batches of {BATCH:,} over {CONNECTIONS} connections; "
-    f"besides them {DUPLICATE_SHARE:.0%} repeated events, {BAD_SHARE:.0%} bad ones, every tenth batch sent twice. "
+    f"besides them {DUPLICATE_SHARE:.0%} repeated events, {BAD_SHARE:.0%} bad ones; every tenth batch twice. "
     "events_per_s counts good distinct events only. lost: good events that are not in the database, "
     "plus events that the answers do not account for, over all repetitions. Peer: the same rows by one COPY "
     f"into a table without index or row security. {REPETITIONS} repetitions: median, smallest and largest."

@@ -1,0 +1,1 @@
+"""Selling agents: relations, tiers, deposits, violations, protected regions, composition of income."""

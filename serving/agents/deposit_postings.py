@@ -1,0 +1,150 @@
+"""Booking deposits out of what a release made available. How much they are: `deposits`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import psycopg
+
+from serving.agents.deposits import FULL_BPS, average_sales_cents, required_deposit, top_up_cents
+from serving.agents.relations import get
+from serving.agents.violation_records import standing_points
+from serving.ledger.accounts import AccountBook, AccountKind, Party
+from serving.ledger.balances import balance
+from serving.ledger.posting import Line, Posting, post
+from serving.settlement.plan_rules import DepositRule
+
+# Beyond four spans a day weighs less than one part in 3000.
+_SPANS = 4
+
+
+def settled_sales_by_day(
+    conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, as_of: datetime, days: int
+) -> list[int]:
+    """Net sales of an agent by the UTC day on which the line was settled, oldest first, fen.
+
+    The last element is the day before `as_of`; days without sales are 0.
+    """
+    last = as_of.astimezone(UTC).date() - timedelta(days=1)
+    first = last - timedelta(days=days - 1)
+    rows = conn.execute(
+        "select settled_on, sum(net)::bigint from ("
+        " select (min(g.released_at) at time zone 'UTC')::date as settled_on,"
+        " l.net_paid_cents - l.refunded_cents as net"
+        " from orders.customer_order o"
+        " join orders.order_line l on l.tenant_id = o.tenant_id and l.order_id = o.order_id"
+        " join settlement.leg g on g.tenant_id = o.tenant_id and g.order_id = o.order_id and g.line_no = "
+        "l.line_no"
+        " where o.tenant_id = %(tenant)s and o.agent_id = %(agent)s and g.state = 'released'"
+        " and g.released_at >= %(start)s and g.released_at < %(end)s"
+        " group by l.order_id, l.line_no, l.net_paid_cents, l.refunded_cents) lines group by settled_on",
+        {
+            "tenant": tenant_id,
+            "agent": agent_id,
+            "start": datetime.combine(first, time(), UTC),
+            "end": datetime.combine(last + timedelta(days=1), time(), UTC),
+        },
+    )
+    by_day = {day: int(cents) for day, cents in rows}
+    return [by_day.get(first + timedelta(days=number), 0) for number in range(days)]
+
+
+def deposit_due(
+    conn: psycopg.Connection[Any],
+    tenant_id: str,
+    agent_id: str,
+    rule: DepositRule,
+    as_of: datetime,
+    *,
+    risk_bps: int = FULL_BPS,
+) -> int:
+    """The deposit that an agent has to hold, fen.
+
+    Raises:
+        UnknownAgentError: There is no such agent.
+
+    Source: P10.
+    """
+    agent = get(conn, agent_id)
+    days = rule.average_days * _SPANS
+    average = average_sales_cents(
+        settled_sales_by_day(conn, tenant_id, agent_id, as_of, days), rule.average_days
+    )
+    points = standing_points(conn, tenant_id, agent_id, as_of)
+    return required_deposit(
+        rule, average, points, risk_bps=risk_bps, is_natural_person=agent.is_natural_person
+    )
+
+
+def top_up_from_release(
+    conn: psycopg.Connection[Any],
+    tenant_id: str,
+    agent_id: str,
+    release_key: str,
+    released_cents: int,
+    rule: DepositRule,
+    now: datetime,
+    *,
+    risk_bps: int = FULL_BPS,
+) -> int:
+    """Move part of a release from the agent's available balance into the deposit; once per release.
+
+    Args:
+        conn: Inside a transaction of the tenant, after the release was booked in it.
+        tenant_id: The tenant.
+        agent_id: Whose release.
+        release_key: Idempotency key of the release's posting.
+        released_cents: What the release made available to the agent, fen.
+        rule: P10 of the plan.
+        now: Time of booking.
+        risk_bps: Factor of the risk review.
+
+    Returns:
+        What was moved, fen; 0 when nothing was missing or it was moved before.
+
+    Raises:
+        UnknownAgentError: There is no such agent.
+        PeriodClosedError: `now` lies in a closed period.
+    """
+    key = f"deposit:{agent_id}:{release_key}"
+    known = conn.execute(
+        "select 1 from ledger.transaction where tenant_id = %s and idempotency_key = %s", (tenant_id, key)
+    ).fetchone()
+    if known is not None:
+        return 0
+    party = Party("agent", agent_id)
+    book = AccountBook(conn, tenant_id)
+    accounts = book.ids([(AccountKind.AGENT_AVAILABLE, party), (AccountKind.DEPOSIT, party)])
+    # Locked before they are read, so that two releases do not both see the same gap.
+    locked = dict(
+        conn.execute(
+            "select account_id, amount from ledger.lock_balances(%s, %s::bigint[])", (tenant_id, accounts)
+        ).fetchall()
+    )
+    available, held = locked[accounts[0]], locked[accounts[1]]
+    required = deposit_due(conn, tenant_id, agent_id, rule, now, risk_bps=risk_bps)
+    cents = min(top_up_cents(rule, required, held, released_cents), available)
+    if cents <= 0:
+        return 0
+    posted = post(
+        conn,
+        tenant_id,
+        Posting(
+            key=key,
+            kind="deposit_top_up",
+            booked_at=now,
+            lines=(
+                Line(AccountKind.AGENT_AVAILABLE, -cents, party),
+                Line(AccountKind.DEPOSIT, cents, party),
+            ),
+            details={"rule": rule.id, "required_cents": required, "held_cents": held, "release": release_key},
+        ),
+        book,
+    )
+    return cents if posted.is_new else 0
+
+
+def held_deposit(conn: psycopg.Connection[Any], agent_id: str) -> int:
+    """The deposit that an agent of the session's tenant holds, fen."""
+    return balance(conn, AccountKind.DEPOSIT, Party("agent", agent_id))

@@ -1,0 +1,152 @@
+"""Who may be paid from an order, as it is frozen into the order's snapshot. What they get is plan data.
+
+Purchases of an agent's own consumer account stay visible here and are cut to 0 by the waterfall, with a
+reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import psycopg
+
+from serving.agents.errors import JoinRefusedError
+from serving.agents.relations import Agent, find, get, upline
+from serving.settlement.snapshot import Parties, Party
+
+_NO_ROLES: Mapping[str, Party] = {}
+
+
+def parties_of_order(
+    conn: psycopg.Connection[Any],
+    tenant_id: str,
+    merchant_id: str,
+    agent_id: str | None,
+    consumer_id: str,
+    *,
+    order_id: str | None = None,
+    region_code: str | None = None,
+    on: date | None = None,
+    roles: Mapping[str, Party] = _NO_ROLES,
+) -> Parties:
+    """Everybody who may be paid from an order, as things stand.
+
+    The seller is the order's agent while that one is active, else the merchant. The chain above the buyer
+    begins with the agent who referred the buyer, or with the selling agent when nobody did; it ends at the
+    first agent who is not active, so that nobody moves up into a nearer level.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        merchant_id: The shop.
+        agent_id: The order's agent.
+        consumer_id: The buyer.
+        order_id: The order itself, which does not count as an earlier purchase.
+        region_code: Where the goods go; with `on`, whose protected region it is.
+        on: Day of the payment.
+        roles: Scene roles of the order, passed on.
+
+    Raises:
+        UnknownAgentError: There is no such agent.
+        JoinRefusedError: The agent sells for another merchant.
+
+    Source: P1, P2 (first purchases), P3, P6, P9, P12.
+    """
+    agent = get(conn, agent_id) if agent_id is not None else None
+    if agent is not None and agent.merchant_id not in (None, merchant_id):
+        raise JoinRefusedError(
+            f"agent {agent.agent_id} sells for merchant {agent.merchant_id}, not {merchant_id}"
+        )
+    selling = agent if agent is not None and agent.is_active else None
+    referrer_id = _referrer(conn, tenant_id, consumer_id) or (selling.agent_id if selling else None)
+    return Parties(
+        seller=_party(selling) if selling else _merchant(conn, tenant_id, merchant_id),
+        upline=_chain(conn, referrer_id),
+        manager=_manager(conn, selling),
+        roles=roles,
+        region_protected=_protected(conn, tenant_id, region_code, on) if selling else None,
+        seller_scheme="agent_store" if selling and selling.runs_store else "direct",
+        is_first_purchase=_is_first_purchase(conn, tenant_id, consumer_id, order_id),
+    )
+
+
+def _party(agent: Agent) -> Party:
+    return Party(
+        party_type="agent",
+        party_id=agent.agent_id,
+        tier=agent.tier,
+        is_natural_person=agent.is_natural_person,
+        has_contract=agent.has_contract,
+        is_verified=agent.is_verified,
+        has_service_evidence=agent.has_service_evidence,
+        own_consumer_id=agent.own_consumer_id,
+    )
+
+
+def _merchant(conn: psycopg.Connection[Any], tenant_id: str, merchant_id: str) -> Party:
+    row = conn.execute(
+        "select is_natural_person, has_contract, is_verified from parties.party"
+        " where tenant_id = %s and party_type = 'merchant' and party_id = %s",
+        (tenant_id, merchant_id),
+    ).fetchone()
+    party = Party(party_type="merchant", party_id=merchant_id, is_verified=False)
+    if row is None:
+        return party
+    return replace(party, is_natural_person=row[0], has_contract=row[1], is_verified=row[2])
+
+
+def _referrer(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str) -> str | None:
+    row = conn.execute(
+        "select agent_id from agents.referral where tenant_id = %s and consumer_id = %s",
+        (tenant_id, consumer_id),
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def _chain(conn: psycopg.Connection[Any], agent_id: str | None) -> tuple[Party, ...]:
+    if agent_id is None:
+        return ()
+    chain = []
+    for relative_id in (agent_id, *(relative.agent_id for relative in upline(conn, agent_id))):
+        agent = get(conn, relative_id)
+        if not agent.is_active:
+            break
+        chain.append(_party(agent))
+    return tuple(chain)
+
+
+def _manager(conn: psycopg.Connection[Any], selling: Agent | None) -> Party | None:
+    """The one manager of record of the selling agent, while active."""
+    if selling is None or selling.manager_agent_id is None:
+        return None
+    manager = find(conn, selling.manager_agent_id)
+    return _party(manager) if manager is not None and manager.is_active else None
+
+
+def _protected(
+    conn: psycopg.Connection[Any], tenant_id: str, region_code: str | None, on: date | None
+) -> Party | None:
+    """The active agent for whom the region is protected then; the waterfall leaves out the seller's own."""
+    if region_code is None or on is None:
+        return None
+    row = conn.execute(
+        "select agent_id from agents.protected_region where tenant_id = %s and region_code = %s"
+        " and protected_from <= %s and protected_to > %s",
+        (tenant_id, region_code, on, on),
+    ).fetchone()
+    agent = find(conn, str(row[0])) if row else None
+    return _party(agent) if agent is not None and agent.is_active else None
+
+
+def _is_first_purchase(
+    conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, order_id: str | None
+) -> bool:
+    row = conn.execute(
+        "select exists (select 1 from orders.customer_order where tenant_id = %s and consumer_id = %s"
+        " and paid_at is not null and order_id is distinct from %s)",
+        (tenant_id, consumer_id, order_id),
+    ).fetchone()
+    return row is not None and not row[0]

@@ -1,0 +1,73 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.agents.violations import (
+    Consequence,
+    Severity,
+    Violation,
+    consequences,
+    expiry,
+    points_of,
+    standing_sum,
+)
+from serving.settlement.plan_rules import ViolationRule
+from serving.settlement.profiles import load_shipped
+
+RULE = load_shipped().only(ViolationRule)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WARN, HOLD, DOWN, REVIEW = Consequence
+
+
+def violation(points, days_ago=0, withdrawn=None):
+    occurred = NOW - timedelta(days=days_ago)
+    return Violation(points, occurred, expiry(occurred, RULE), withdrawn)
+
+
+def test_points_by_severity():
+    assert [points_of(severity, RULE) for severity in Severity] == [1, 3, 6, 12]
+
+
+def test_points_expire_after_a_year_to_the_second():
+    old = violation(6, days_ago=365)
+    assert standing_sum([old], NOW) == 0
+    assert standing_sum([old], NOW - timedelta(seconds=1)) == 6
+    assert standing_sum([violation(3, days_ago=-1)], NOW) == 0
+
+
+def test_withdrawn_points_do_not_stand_from_then_on():
+    taken_back = violation(6, days_ago=10, withdrawn=NOW)
+    assert standing_sum([taken_back, violation(1)], NOW) == 1
+    assert standing_sum([taken_back], NOW - timedelta(seconds=1)) == 6
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (0, 1, ()),
+        (2, 3, (WARN,)),
+        (3, 4, (WARN,)),
+        (3, 6, (WARN, HOLD)),
+        (6, 7, (WARN, HOLD)),
+        (6, 9, (WARN, HOLD, DOWN)),
+        (9, 10, (WARN, HOLD)),
+        (11, 12, (WARN, HOLD, REVIEW)),
+        (0, 12, (WARN, HOLD, DOWN, REVIEW)),
+        (12, 13, (WARN, HOLD)),
+        (5, 5, ()),
+    ],
+)
+def test_consequences(before, after, expected):
+    assert consequences(before, after, RULE) == expected
+
+
+@given(st.lists(st.sampled_from([1, 3, 6, 12]), max_size=12))
+def test_a_tier_falls_and_a_review_opens_once_on_the_way_up(reported):
+    before, found = 0, []
+    for points in reported:
+        found += consequences(before, before + points, RULE)
+        before += points
+    assert found.count(DOWN) == (before >= 9)
+    assert found.count(REVIEW) == (before >= 12)
