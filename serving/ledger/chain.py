@@ -11,16 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
 from serving.errors import ServingError
+from serving.ledger.errors import RestoredDatabaseError
 
 GENESIS = bytes(32)
 _MOST_IN_A_BLOCK = 5_000
-_LOCK_KEY = 0x6C656467  # any constant that only sealing uses
 
 _CANONICAL = """
     select t.transaction_id,
@@ -48,41 +49,60 @@ class Head:
     hash: bytes
 
 
-def seal(conn: psycopg.Connection) -> Head:
+def seal(conn: psycopg.Connection, leave_out: Collection[int] = ()) -> Head:
     """Seal what no running transaction can still precede, as the owner of the tables.
 
     Args:
         conn: In a transaction; not acting as the application.
+        leave_out: Transactions known to be sealed although their numbers do not say so.
 
     Returns:
         The head afterwards; block 0 and zeros for a ledger without transactions.
+
+    Raises:
+        RestoredDatabaseError: The database came from a dump; see `restore`.
     """
-    conn.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+    mark, horizon = _marks(conn)
+    if horizon < mark:
+        raise RestoredDatabaseError(
+            "this database was restored from a dump: run python -m serving.ledger after-restore"
+        )
     row = conn.execute(
-        "select block_no, hash, horizon from ledger.chain_block order by block_no desc limit 1"
+        "select block_no, hash from ledger.chain_block order by block_no desc limit 1"
     ).fetchone()
-    block_no, previous, horizon = row if row else (0, GENESIS, "0")
-    new_horizon = conn.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
+    block_no, previous = (row[0], bytes(row[1])) if row else (0, GENESIS)
     ids = [
         transaction_id
         for (transaction_id,) in conn.execute(
-            "select transaction_id from ledger.transaction where xact_id >= %s::xid8 and xact_id < %s::xid8"
-            " order by xact_id, transaction_id",
-            (str(horizon), new_horizon[0] if new_horizon else "0"),
+            "select transaction_id from ledger.transaction where xact_id >= %s::text::xid8"
+            " and xact_id < %s::text::xid8 order by xact_id, transaction_id",
+            (str(mark), str(horizon)),
         )
+        if transaction_id not in leave_out
     ]
     for start in range(0, len(ids), _MOST_IN_A_BLOCK):
         block = sorted(ids[start : start + _MOST_IN_A_BLOCK])
         block_no += 1
         digest = _block_hash(conn, previous, block)
-        # Only the last block of a batch moves the horizon: a crash in between is rolled back as a whole.
         conn.execute(
-            "insert into ledger.chain_block (block_no, transaction_ids, previous_hash, hash, horizon)"
-            " values (%s, %s, %s, %s, %s::xid8)",
-            (block_no, block, previous, digest, new_horizon[0] if new_horizon else "0"),
+            "insert into ledger.chain_block (block_no, transaction_ids, previous_hash, hash)"
+            " values (%s, %s, %s, %s)",
+            (block_no, block, previous, digest),
         )
         previous = digest
+    conn.execute("update ledger.mark set xact_id = %s::text::xid8 where job = 'seal'", (str(horizon),))
     return Head(block_no, previous)
+
+
+def _marks(conn: psycopg.Connection) -> tuple[int, int]:
+    """Up to where the chain is sealed, and up to where it can be; the mark stays locked until commit."""
+    row = conn.execute(
+        "select xact_id::text, pg_snapshot_xmin(pg_current_snapshot())::text from ledger.mark"
+        " where job = 'seal' for update"
+    ).fetchone()
+    if row is None:
+        raise ChainBrokenError("the mark of the sealing job is missing from ledger.mark")
+    return int(row[0]), int(row[1])
 
 
 def verify(conn: psycopg.Connection, anchors: Path | None = None) -> Head:
@@ -113,6 +133,11 @@ def verify(conn: psycopg.Connection, anchors: Path | None = None) -> Head:
         if heads.get(anchor.block_no) != anchor.hash:
             raise ChainBrokenError(f"block {anchor.block_no} is not the one that was anchored in {anchors}")
     return Head(block_no, previous)
+
+
+def anchors_of(home: Path) -> Path:
+    """The file of anchors below the run folder; copy it to where the database's owner cannot write."""
+    return home / "anchors" / "ledger-chain.jsonl"
 
 
 def anchor(head: Head, anchors: Path) -> None:

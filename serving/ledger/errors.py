@@ -34,11 +34,16 @@ class AppendOnlyError(LedgerError):
     """Something tried to change what was booked (L3)."""
 
 
+class RestoredDatabaseError(LedgerError):
+    """The marks of the background jobs belong to the server that the dump was taken from."""
+
+
 _BY_STATE: dict[str, type[LedgerError]] = {
     "MY403": AppendOnlyError,
     "MY409": IdempotencyConflictError,
     "MY422": PostingRefusedError,
     "MY423": PeriodClosedError,
+    "MY500": RestoredDatabaseError,
 }
 
 

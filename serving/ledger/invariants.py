@@ -165,8 +165,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             || ', legs ' || coalesce(l.due, 0)
         from (select kind, party_type, party_id, amount from ledger.account_balance
               where tenant_id = %(tenant)s and (kind like '%%_pending' or kind like '%%_locked')) b
-        full join (select payee_type || '_' || state as kind, payee_type, payee_id,
-                          sum(amount_cents - reversed_cents - forfeited_cents)::bigint as due
+        full join (select kind, payee_type, payee_id, sum(due)::bigint as due from (
+                   select payee_type || '_' || state as kind, payee_type, payee_id,
+                          amount_cents - reversed_cents - forfeited_cents as due
                    from settlement.leg
                    where tenant_id = %(tenant)s and state in ('pending', 'locked')
                        and payee_type <> 'platform'

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import psycopg
 
+from serving.ledger.errors import typed_refusals
+
 
 def roll(conn: psycopg.Connection) -> int:
     """Add what is settled since the last roll, as the owner of the tables.
@@ -16,6 +18,10 @@ def roll(conn: psycopg.Connection) -> int:
 
     Returns:
         Accounts whose sum moved.
+
+    Raises:
+        RestoredDatabaseError: The database came from a dump; see `restore`.
     """
-    row = conn.execute("select ledger.roll_balances()").fetchone()
+    with typed_refusals():
+        row = conn.execute("select ledger.roll_balances()").fetchone()
     return int(row[0]) if row else 0

@@ -9,8 +9,9 @@ from ledger_postings import NOW, sale
 
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
-from serving.ledger import balances, chain, roller
+from serving.ledger import balances, chain, restore, roller
 from serving.ledger.accounts import AccountKind
+from serving.ledger.errors import RestoredDatabaseError
 from serving.ledger.posting import Line, Posting, post
 
 TENANT = "default"
@@ -97,6 +98,7 @@ def test_a_chain_that_was_made_anew_does_not_match_its_anchor(ledger, owner, tmp
     assert chain.verify(owner, anchors).block_no == 1
     tamper(owner, "update ledger.entry set amount = amount * 2")
     tamper(owner, "delete from ledger.chain_block")
+    tamper(owner, "update ledger.mark set xact_id = '0'")
     seal(owner)
     assert chain.verify(owner).block_no == 1
     with pytest.raises(chain.ChainBrokenError, match=r"anchored"):
@@ -173,3 +175,35 @@ def test_rolling_while_others_post_loses_nothing(ledger, owner, database_url):
     found = sums_by_balance(ledger)
     assert found == sums_by_entries(owner)
     assert found["channel_frozen"] == -160 * 10_000
+
+
+def come_from_another_server(owner):
+    """As after a restore: rows and marks carry numbers that this server has not reached."""
+    owner.execute("set session_replication_role = replica")
+    owner.execute("update ledger.transaction set xact_id = '900000000000'")
+    owner.execute("update ledger.mark set xact_id = '900000000001'")
+    owner.execute("set session_replication_role = origin")
+
+
+def test_a_restored_database_is_noticed_and_made_ready(ledger, owner):
+    book(ledger, "sealed")
+    seal(owner)
+    roller.roll(owner)
+    book(ledger, "not sealed")
+    come_from_another_server(owner)
+    with pytest.raises(RestoredDatabaseError, match="after-restore"):
+        seal(owner)
+    with pytest.raises(RestoredDatabaseError, match="after-restore"):
+        roller.roll(owner)
+
+    with owner.transaction():
+        restore.after_restore(owner)
+    assert chain.verify(owner).block_no == 2
+    assert sums_by_balance(ledger) == sums_by_entries(owner)
+    book(ledger, "after")
+    assert seal(owner).block_no == 3
+    assert roller.roll(owner) == 2
+    chain.verify(owner)
+    assert sums_by_balance(ledger) == sums_by_entries(owner)
+    with pytest.raises(psycopg.Error, match="append-only"):
+        owner.execute("delete from ledger.entry")
