@@ -1,6 +1,7 @@
 """Bills of a payment channel: what they hold and how they are loaded. Comparing them: `reconciliation`.
 
-A line says what the channel did: `payment` (captured), `refund` (paid back) or `payout` (sent to a party). Amounts
+A line says what the channel did: `payment` (captured), `refund` (paid back) or `payout` (sent to a party).
+Amounts
 are above 0 whatever the direction; the fee of a payment is above 0, a returned fee (of a refund) below 0.
 """
 
@@ -82,7 +83,8 @@ def load_bill(conn: psycopg.Connection, tenant_id: str, bill: Bill, blocks: Iter
         conn: In a transaction of the tenant.
         tenant_id: The tenant.
         bill: Head of the bill.
-        blocks: CSV in UTF-8 with the columns of `HEADER` and a header line, in blocks of any size; see `as_csv`.
+        blocks: CSV in UTF-8 with the columns of `HEADER` and a header line, in blocks of any size; see
+        `as_csv`.
 
     Returns:
         The bill; the earlier one when the same content of the same time and channel was loaded before.
@@ -102,7 +104,8 @@ def load_bill(conn: psycopg.Connection, tenant_id: str, bill: Bill, blocks: Iter
     # COPY is not possible on tables with row-level security.
     conn.execute("drop table if exists pg_temp.loaded_bill_line")
     conn.execute(
-        "create temp table loaded_bill_line (line_no integer generated always as identity, kind text not null,"
+        "create temp table loaded_bill_line (line_no integer generated always as identity, kind text not"
+        " null,"
         " reference text not null, amount_cents bigint not null, fee_cents bigint not null,"
         " occurred_at timestamptz not null) on commit drop"
     )
@@ -135,7 +138,8 @@ def _refuse_bad_lines(conn: psycopg.Connection, bill: Bill) -> None:
     ).fetchone()
     if bad is not None:
         raise BillRefusedError(
-            f"bill {bill.bill_id}, line {bad[0]}: kind {bad[1]!r}, reference {bad[2]!r}, {bad[3]} fen; the kind is"
+            f"bill {bill.bill_id}, line {bad[0]}: kind {bad[1]!r}, reference {bad[2]!r}, {bad[3]} fen; the"
+            f" kind is"
             " payment, refund or payout, the reference is not empty and the amount is above 0"
         )
 
@@ -147,7 +151,8 @@ def _store(conn: psycopg.Connection, tenant_id: str, bill: Bill, content_hash: s
     ).fetchone()
     if same is None:
         made = conn.execute(
-            "insert into settlement.channel_bill (tenant_id, bill_id, adapter, bill_from, bill_to, content_hash)"
+            "insert into settlement.channel_bill (tenant_id, bill_id, adapter, bill_from, bill_to,"
+            " content_hash)"
             " values (%s, %s, %s, %s, %s, %s) on conflict do nothing returning bill_id",
             (tenant_id, bill.bill_id, bill.adapter, bill.bill_from, bill.bill_to, content_hash),
         ).fetchone()
@@ -158,7 +163,8 @@ def _store(conn: psycopg.Connection, tenant_id: str, bill: Bill, content_hash: s
         inserted = conn.execute(
             "insert into settlement.channel_bill_line"
             " (tenant_id, bill_id, line_no, kind, reference, amount_cents, fee_cents, occurred_at)"
-            " select %s, %s, line_no, kind, reference, amount_cents, fee_cents, occurred_at from loaded_bill_line",
+            " select %s, %s, line_no, kind, reference, amount_cents, fee_cents, occurred_at from"
+            " loaded_bill_line",
             (tenant_id, bill.bill_id),
         )
         return LoadedBill(bill.bill_id, inserted.rowcount, content_hash, True)

@@ -1,6 +1,7 @@
 """A SIMULATED payment channel: writes the bill that a channel would send for what the books hold.
 
-No money moves and no channel is asked. It serves demonstrations and tests, which can have it make mistakes of every
+No money moves and no channel is asked. It serves demonstrations and tests, which can have it make mistakes
+of every
 kind on purpose; the mistakes it made are listed, so that reconciliation can be judged.
 """
 
@@ -23,8 +24,10 @@ class Faults:
     """Mistakes to make.
 
     Attributes:
-        per_million: Share of the records that get a mistake, by type, in millionths. Types without a share do not
-            happen. `timing` is a share of the records near the end of the bill, `status_differs` of the pay-outs
+        per_million: Share of the records that get a mistake, by type, in millionths. Types without a share
+        do not
+            happen. `timing` is a share of the records near the end of the bill, `status_differs` of the
+            pay-outs
             that failed.
         seed: Chooses which.
     """
@@ -53,7 +56,8 @@ _ON_RECORDS = (
 # Written apart from the queries of the reconciliation: both read the same tables, neither trusts the other.
 _RECORDS = """
     create temp table channel_record on commit drop as
-    select r.*, mod(hashtextextended(r.kind || ':' || r.reference, %(seed)s) & 9223372036854775807, 1000000) as draw,
+    select r.*, mod(hashtextextended(r.kind || ':' || r.reference, %(seed)s) & 9223372036854775807,
+    1000000) as draw,
            r.happened_at < %(from)s or r.happened_at >= %(to)s as is_outside,
            r.happened_at >= %(to)s::timestamptz - %(cut_off)s as is_near_the_end
     from (
@@ -66,12 +70,14 @@ _RECORDS = """
         select 'refund', f.refund_id, f.refund_cents,
                coalesce((select -sum(v.reversed_cents)::bigint from settlement.leg_reversal v
                          join settlement.leg g using (leg_id)
-                         where v.tenant_id = f.tenant_id and v.refund_id = f.refund_id and g.kind = 'channel_fee'), 0),
+                         where v.tenant_id = f.tenant_id and v.refund_id = f.refund_id and g.kind =
+                         'channel_fee'), 0),
                f.refunded_at, true
         from settlement.refund f
         where f.tenant_id = %(tenant)s and f.refund_cents > 0
           and f.refunded_at >= %(from)s and f.refunded_at < %(late)s
-          and exists (select 1 from orders.payment p where p.tenant_id = f.tenant_id and p.order_id = f.order_id
+          and exists (select 1 from orders.payment p where p.tenant_id = f.tenant_id and p.order_id =
+          f.order_id
                         and p.adapter = %(adapter)s)
         union all
         select 'payout', o.payout_id, o.amount_cents, 0, coalesce(o.resolved_at, o.sent_at), o.state = 'paid'
@@ -99,7 +105,8 @@ _LINES = """
     select l.kind, l.reference, l.amount_cents, l.fee_cents, l.happened_at as occurred_at
     from (
         select r.kind, r.reference,
-               r.amount_cents + case f.fault when 'amount_differs' then 1 + r.draw % 100 else 0 end as amount_cents,
+               r.amount_cents + case f.fault when 'amount_differs' then 1 + r.draw % 100 else 0 end as
+               amount_cents,
                r.fee_cents + case f.fault when 'fee_differs' then 1 + r.draw % 10 else 0 end as fee_cents,
                r.happened_at
         from channel_record r join channel_fault f using (kind, reference)
@@ -123,7 +130,8 @@ def simulate_bill(
 ) -> list[InjectedFault]:
     """Make the bill of the simulated channel; `bill_blocks` reads it in the same transaction.
 
-    The channel did what the records say is done: payments, refunds, paid pay-outs. It returns the fee of what is
+    The channel did what the records say is done: payments, refunds, paid pay-outs. It returns the fee of
+    what is
     refunded. Without faults the reconciliation of the bill finds nothing.
 
     Args:
@@ -173,7 +181,8 @@ def bill_blocks(conn: psycopg.Connection) -> Iterator[bytes]:
     with (
         conn.cursor() as cursor,
         cursor.copy(
-            f"copy (select {', '.join(HEADER)} from channel_line) to stdout with (format csv, header)".encode()
+            f"copy (select {', '.join(HEADER)} from channel_line) to stdout with (format csv,"
+            f" header)".encode()
         ) as copy,
     ):
         for block in copy:

@@ -52,6 +52,8 @@ STATEMENTS = (
                       WHERE n.no NOT BETWEEN 1 AND cardinality(p_keys)) THEN
             RAISE EXCEPTION 'postings and entries do not fit together' USING ERRCODE = 'MY422';
         END IF;
+        -- Before the numbers are drawn: whoever closes a period then knows every smaller number.
+        PERFORM pg_advisory_xact_lock_shared(hashtext('ledger.close'), hashtext(p_tenant));
         -- In order of key, so that two calls with the same keys wait for each other instead of in a circle.
         WITH added AS (
             INSERT INTO ledger.transaction AS t
@@ -70,7 +72,6 @@ STATEMENTS = (
         IF clash IS NOT NULL THEN
             RAISE EXCEPTION 'idempotency key % was used with another body', clash USING ERRCODE = 'MY409';
         END IF;
-        PERFORM pg_advisory_xact_lock_shared(hashtext('ledger.close'), hashtext(p_tenant));
         SELECT min(n.booked_at) INTO closed FROM unnest(p_keys, p_booked_at) AS n (key, booked_at)
             JOIN ledger.closed_until c ON c.tenant_id = p_tenant AND c.closed_until > n.booked_at
             WHERE n.key = ANY (new_keys);
@@ -116,6 +117,38 @@ STATEMENTS = (
     "CREATE INDEX leg_frozen ON settlement.leg (tenant_id, accrued_at, order_id)"
     " WHERE NOT is_unfrozen AND state <> 'voided'",
     "CREATE INDEX leg_locked ON settlement.leg (tenant_id, payee_type, payee_id) WHERE state = 'locked'",
+    # A fee waits, is released and is taken back like a leg; share_cents is the beneficiary's.
+    """
+    ALTER TABLE settlement.service_fee
+        ADD COLUMN plan_id TEXT,
+        ADD COLUMN plan_version INTEGER,
+        ADD COLUMN share_cents BIGINT NOT NULL DEFAULT 0 CHECK (share_cents >= 0),
+        ADD COLUMN reversed_cents BIGINT NOT NULL DEFAULT 0,
+        ADD COLUMN state TEXT NOT NULL DEFAULT 'released' CHECK (state IN ('pending', 'released', 'voided')),
+        ADD COLUMN released_at TIMESTAMPTZ,
+        ADD COLUMN explanation TEXT NOT NULL DEFAULT '',
+        ADD CONSTRAINT share_is_part_of_the_fee CHECK (share_cents <= amount_cents),
+        ADD CONSTRAINT fee_reversal_never_exceeds_it CHECK (reversed_cents BETWEEN 0 AND amount_cents)
+    """,
+    "CREATE INDEX service_fee_pending ON settlement.service_fee (tenant_id, recognised_at) WHERE state = 'pending'",
+    """
+    CREATE TABLE settlement.service_fee_reversal (
+        tenant_id TEXT NOT NULL,
+        reversal_id TEXT NOT NULL,
+        fee_id TEXT NOT NULL,
+        amount_cents BIGINT NOT NULL CHECK (amount_cents > 0),
+        share_cents BIGINT NOT NULL,
+        reversed_at TIMESTAMPTZ NOT NULL,
+        transaction_id BIGINT NOT NULL,
+        PRIMARY KEY (tenant_id, reversal_id),
+        FOREIGN KEY (tenant_id, fee_id) REFERENCES settlement.service_fee (tenant_id, fee_id)
+    )
+    """,
+    "COMMENT ON TABLE settlement.service_fee_reversal IS 'What was given back of fees. One row per reversal.'",
+    "ALTER TABLE settlement.service_fee_reversal ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY own_tenant ON settlement.service_fee_reversal FOR ALL TO muyun_app"
+    " USING (tenant_id = ops.current_tenant())",
+    "GRANT SELECT, INSERT ON settlement.service_fee_reversal TO muyun_app",
     # The return of a line that cost nothing refunds 0 and still takes its legs back.
     "ALTER TABLE settlement.refund DROP CONSTRAINT refund_refund_cents_check",
     "ALTER TABLE settlement.refund ADD CONSTRAINT refund_refund_cents_check CHECK (refund_cents >= 0)",
@@ -136,6 +169,11 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION ledger.post_many, ledger.lock_balances")
     op.execute("DROP INDEX settlement.hold_confirmed_on_party, settlement.hold_standing, settlement.leg_locked")
     op.execute("DROP INDEX settlement.leg_frozen")
+    op.execute("DROP TABLE settlement.service_fee_reversal")
+    op.execute(
+        "ALTER TABLE settlement.service_fee DROP COLUMN plan_id, DROP COLUMN plan_version, DROP COLUMN share_cents,"
+        " DROP COLUMN reversed_cents, DROP COLUMN state, DROP COLUMN released_at, DROP COLUMN explanation"
+    )
     op.execute(
         "CREATE INDEX hold_standing ON settlement.hold (tenant_id, target_type, target_id) WHERE state = 'standing'"
     )
