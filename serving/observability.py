@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 PUBLICATION_HEADER = "muyun-publication"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"}
 _BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -110,7 +111,7 @@ class RequestContext:
             self._metrics.in_flight.dec()
             # A path that no route knows must not become a label of its own.
             route = scope.get("path_template") or "unmatched"
-            method = scope["method"] if scope["method"] in {"GET", "HEAD", "OPTIONS"} else "other"
+            method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(method, route, str(answer["status"])).inc()
             self._metrics.seconds.labels(route).observe(elapsed)
             self._log.info(

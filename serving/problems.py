@@ -171,7 +171,7 @@ def _validation(request: Request[Any, Any, Any], error: ValidationException) -> 
 def _http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     headers = dict(error.headers or {})
     if isinstance(error, MethodNotAllowedException):
-        detail = f"{request.method} is not possible here; the resources of this API are read with GET."
+        detail = f"{request.method} is not possible here; see /v1/docs for what is."
         return _respond(
             request, ApiError(405, "method-not-allowed", "Method not allowed", detail, headers=headers)
         )
