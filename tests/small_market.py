@@ -2,9 +2,13 @@
 
 from datetime import UTC, datetime
 
-from serving.orders import catalogue, stock
+from serving.orders import catalogue, payments, placing, records, stock
+from serving.orders.discounts import CouponLimits
+from serving.settlement.plans_store import publish_plan, set_plan
+from serving.settlement.profiles import load_shipped, shipped_text
 
 TENANT = "default"
+LIMITS = CouponLimits.of(load_shipped("cn_strict"))
 NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
 
@@ -38,7 +42,7 @@ class Shop:
             )
             catalogue.put_listings(conn, TENANT, [catalogue.Listing(merchant, sku, price)])
 
-    def agent(self, agent_id, *, inviter=None, tier="none", manager=None):
+    def agent(self, agent_id, *, inviter=None, manager=None, tier="none", evidence=False):
         with self.transaction() as conn:
             conn.execute(
                 "insert into parties.party (tenant_id, party_type, party_id, is_verified, has_contract)"
@@ -46,10 +50,59 @@ class Shop:
                 (TENANT, agent_id),
             )
             conn.execute(
-                "insert into agents.agent (tenant_id, agent_id, inviter_agent_id, manager_agent_id, depth, tier)"
-                " values (%s, %s, %s, %s, 1, %s)",
-                (TENANT, agent_id, inviter, manager, tier),
+                "insert into agents.agent (tenant_id, agent_id, inviter_agent_id, manager_agent_id, depth,"
+                " tier, has_service_evidence) values (%s, %s, %s, %s, 1, %s, %s)",
+                (TENANT, agent_id, inviter, manager, tier, evidence),
             )
+
+    def plan(self, name="cn_strict", merchant=""):
+        """Settle a merchant by a plan that ships; without a merchant, all that have none of their own."""
+        with self.transaction() as conn:
+            plan = publish_plan(conn, TENANT, shipped_text(name), NOW)
+            set_plan(conn, TENANT, merchant, plan.plan_id)
+        return plan
+
+    def place(self, order_id, *lines, merchant="m1", consumer="c1", at=NOW, **more):
+        wanted = [placing.WantedLine(sku, qty) for sku, qty in lines]
+        order = placing.NewOrder(order_id, merchant, consumer, wanted, **more)
+        with self.transaction() as conn:
+            placing.place_order(conn, TENANT, order, LIMITS, at)
+
+    def pay(self, order_id, *, payment_id=None, fee=0, cents=None, adapter="simulated", at=NOW):
+        with self.transaction() as conn:
+            if cents is None:
+                cents = records.find_order(conn, TENANT, order_id).payable_cents
+            payment = payments.Payment(payment_id or f"pay-{order_id}", order_id, adapter, cents, fee, at)
+            return payments.take_payment(conn, TENANT, payment, at)
+
+    def act(self, function, *arguments, **named):
+        """Call a function of the order flow in a transaction of its own."""
+        with self.transaction() as conn:
+            return function(conn, TENANT, *arguments, **named)
+
+    def read(self, order_id):
+        """The order, its lines and its sub-orders."""
+        with self.transaction() as conn:
+            return (
+                records.find_order(conn, TENANT, order_id),
+                records.lines_of(conn, TENANT, order_id),
+                records.sub_orders_of(conn, TENANT, order_id),
+            )
+
+    def balances(self):
+        """Sum of entries by kind of account and party; accounts at 0 are left out."""
+        rows = self.sql(
+            "select a.kind, a.party_id, sum(e.amount)::bigint from ledger.entry e join ledger.account a"
+            " using (account_id) group by 1, 2 having sum(e.amount) <> 0"
+        )
+        return {(kind, party): int(cents) for kind, party, cents in rows}
+
+    def moved(self, before):
+        """What the balances moved by since an earlier look."""
+        now = self.balances()
+        keys = sorted(before.keys() | now.keys())
+        moves = {key: now.get(key, 0) - before.get(key, 0) for key in keys}
+        return {key: cents for key, cents in moves.items() if cents}
 
     def stock_of(self, supplier, sku):
         """(on hand, reserved, available)."""

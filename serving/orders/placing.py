@@ -12,6 +12,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.types.json import Jsonb
 
+from serving.agents.relations import find as find_agent
 from serving.orders import stock
 from serving.orders.catalogue import list_prices
 from serving.orders.discounts import Coupon, CouponLimits, spread
@@ -144,18 +145,26 @@ def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
 
 
 def _require_parties(conn: Connection, tenant_id: str, order: NewOrder) -> None:
-    named = [("roles", party.party_type, party.party_id) for party in order.roles.values()]
-    if order.agent_id is not None:
-        named.append(("agent_id", "agent", order.agent_id))
-    rows = conn.execute(
-        "select party_type, party_id from parties.party where tenant_id = %(tenant)s and is_active"
-        " and (party_type, party_id) in (select * from unnest(%(types)s::text[], %(ids)s::text[]))",
-        {"tenant": tenant_id, "types": [kind for _, kind, _ in named], "ids": [name for _, _, name in named]},
-    ).fetchall()
-    known = {(kind, name) for kind, name in rows}
-    for parameter, kind, name in named:
-        if (kind, name) not in known:
-            raise InvalidRequestError(parameter, f"there is no active {kind} {name!r}")
+    agents = [] if order.agent_id is None else [("agent_id", order.agent_id)]
+    agents += [("roles", party.party_id) for party in order.roles.values() if party.party_type == "agent"]
+    for parameter, agent_id in agents:
+        agent = find_agent(conn, agent_id)
+        if agent is None or not agent.is_active or agent.merchant_id not in (None, order.merchant_id):
+            raise InvalidRequestError(
+                parameter, f"merchant {order.merchant_id!r} has no active agent {agent_id!r}"
+            )
+    for party in order.roles.values():
+        if party.party_type == "merchant" and not _is_active_merchant(conn, tenant_id, party.party_id):
+            raise InvalidRequestError("roles", f"there is no active merchant {party.party_id!r}")
+
+
+def _is_active_merchant(conn: Connection, tenant_id: str, merchant_id: str) -> bool:
+    row = conn.execute(
+        "select from parties.party where tenant_id = %(tenant)s and party_type = 'merchant'"
+        " and party_id = %(merchant)s and is_active",
+        {"tenant": tenant_id, "merchant": merchant_id},
+    ).fetchone()
+    return row is not None
 
 
 def _route(

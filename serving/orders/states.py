@@ -45,7 +45,7 @@ class CaseStatus(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Machine:
     """A state machine.
 
@@ -126,6 +126,8 @@ CASE = Machine(
 
 UNSHIPPED = frozenset({SubOrderStatus.PENDING, SubOrderStatus.ACCEPTED})
 """Sub-orders whose goods are reserved and not on the way."""
+UNRECEIVED = UNSHIPPED | {SubOrderStatus.SHIPPED}
+"""Sub-orders that still have to reach the buyer: their supplier needs the recipient."""
 ENDED = frozenset({SubOrderStatus.REJECTED, SubOrderStatus.CANCELLED})
 """Sub-orders that ship nothing."""
 _ARRIVED = frozenset({SubOrderStatus.RECEIVED, SubOrderStatus.RELEASED})

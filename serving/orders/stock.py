@@ -154,6 +154,15 @@ def lock_offers(
     ]
 
 
+def lock_skus(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> None:
+    """Lock every stock row of some skus; for work that gives back at one supplier and takes at another."""
+    conn.execute(
+        "select from orders.stock where tenant_id = %(tenant)s and sku_id = any(%(skus)s)"
+        " order by supplier_id, sku_id for update",
+        {"tenant": tenant_id, "skus": sorted(set(sku_ids))},
+    )
+
+
 def reserve(conn: Connection, tenant_id: str, wanted: Mapping[StockKey, int]) -> None:
     """Reserve units that may be promised.
 

@@ -6,7 +6,7 @@ import pytest
 from small_market import NOW, TENANT
 
 from serving.orders import catalogue, placing, stock
-from serving.orders.discounts import Coupon, CouponLimits
+from serving.orders.discounts import Coupon
 from serving.orders.errors import (
     DiscountRefusedError,
     ImpossibleMoveError,
@@ -15,26 +15,6 @@ from serving.orders.errors import (
     NotListedError,
     OutOfStockError,
 )
-from serving.orders.records import find_order, lines_of, sub_orders_of
-from serving.settlement.profiles import load_shipped
-
-LIMITS = CouponLimits.of(load_shipped("cn_strict"))
-
-
-def place(shop, order_id, *lines, limits=LIMITS, **more):
-    wanted = [placing.WantedLine(sku, qty) for sku, qty in lines]
-    order = placing.NewOrder(order_id, "m1", more.pop("consumer_id", "c1"), wanted, **more)
-    with shop.transaction() as conn:
-        placing.place_order(conn, TENANT, order, limits, NOW)
-
-
-def read(shop, order_id):
-    with shop.transaction() as conn:
-        return (
-            find_order(conn, TENANT, order_id),
-            lines_of(conn, TENANT, order_id),
-            sub_orders_of(conn, TENANT, order_id),
-        )
 
 
 def test_the_worked_basket_is_priced_to_the_fen(shop):
@@ -45,8 +25,8 @@ def test_the_worked_basket_is_priced_to_the_fen(shop):
     for sku, price in (("A", 12900), ("B", 8990), ("C", 1990)):
         shop.list(sku, price)
     coupon = Coupon("threshold", 5000, {"platform": 10000})
-    place(shop, "w1", ("A", 1), ("B", 1), ("C", 3), coupons=[coupon])
-    order, lines, subs = read(shop, "w1")
+    shop.place("w1", ("A", 1), ("B", 1), ("C", 3), coupons=[coupon])
+    order, lines, subs = shop.read("w1")
     assert (order.status, order.payable_cents, order.freight_cents) == ("placed", 23660, 800)
     assert order.coupon_discount_cents == 5000
     assert [line.coupon_discount_cents for line in lines] == [2315, 1613, 1072]
@@ -63,8 +43,8 @@ def test_a_line_that_nobody_has_whole_becomes_several_lines(shop):
     shop.list("split", 500)
     shop.supply("S1", "split", 2, price=100)
     shop.supply("S2", "split", 3, price=200)
-    place(shop, "sp", ("split", 4))
-    _, lines, subs = read(shop, "sp")
+    shop.place("sp", ("split", 4))
+    _, lines, subs = shop.read("sp")
     assert [(line.line_no, line.supplier_id, line.qty, line.supply_price_cents) for line in lines] == [
         (1, "S1", 2, 200),
         (2, "S2", 2, 400),
@@ -76,10 +56,10 @@ def test_a_line_that_nobody_has_whole_becomes_several_lines(shop):
 def test_two_lines_of_one_sku_share_its_stock(shop):
     shop.list("twice", 500)
     shop.supply("S1", "twice", 3)
-    place(shop, "tw", ("twice", 1), ("twice", 2))
+    shop.place("tw", ("twice", 1), ("twice", 2))
     assert shop.stock_of("S1", "twice") == (3, 3, 0)
     with pytest.raises(OutOfStockError):
-        place(shop, "tw2", ("twice", 1))
+        shop.place("tw2", ("twice", 1))
 
 
 def test_what_cannot_be_had_leaves_no_trace(shop):
@@ -88,17 +68,17 @@ def test_what_cannot_be_had_leaves_no_trace(shop):
     shop.supply("S1", "few", 2, buffer=1)
     shop.supply("S1", "plenty", 9)
     with pytest.raises(OutOfStockError) as caught:
-        place(shop, "none", ("plenty", 2), ("few", 2))
+        shop.place("none", ("plenty", 2), ("few", 2))
     assert caught.value.missing == (("few", 1, "short_stock"),)
     assert shop.stock_of("S1", "plenty") == (9, 0, 9)
     assert shop.sql("select count(*) from orders.customer_order where order_id = 'none'") == [(0,)]
     with pytest.raises(NotFoundError):
-        read(shop, "none")
+        shop.read("none")
 
 
 def test_only_what_the_merchant_lists_from_whom_is_active(shop):
     with pytest.raises(NotListedError, match="'ghost'"):
-        place(shop, "g", ("ghost", 1))
+        shop.place("g", ("ghost", 1))
     shop.list("idle", 500)
     shop.supply("gone", "idle", 5)
     shop.sql(
@@ -106,21 +86,21 @@ def test_only_what_the_merchant_lists_from_whom_is_active(shop):
         " values ('default', 'supplier', 'gone', false)"
     )
     with pytest.raises(OutOfStockError):
-        place(shop, "i", ("idle", 1))
+        shop.place("i", ("idle", 1))
     with shop.transaction() as conn:
         catalogue.put_listings(conn, TENANT, [catalogue.Listing("m1", "idle", 500, is_listed=False)])
     with pytest.raises(NotListedError):
-        place(shop, "i", ("idle", 1))
+        shop.place("i", ("idle", 1))
 
 
 def test_agents_and_role_holders_must_be_known(shop):
     shop.list("known", 500)
     shop.supply("S1", "known", 5)
     with pytest.raises(InvalidRequestError, match="agent_id"):
-        place(shop, "k", ("known", 1), agent_id="nobody")
+        shop.place("k", ("known", 1), agent_id="nobody")
     shop.agent("a1")
-    place(shop, "k", ("known", 1), agent_id="a1")
-    assert read(shop, "k")[0].agent_id == "a1"
+    shop.place("k", ("known", 1), agent_id="a1")
+    assert shop.read("k")[0].agent_id == "a1"
 
 
 @pytest.mark.parametrize(
@@ -138,18 +118,18 @@ def test_coupons_beyond_the_limits_are_refused(shop, coupons, message):
     shop.list("cheap", 9900)
     shop.supply("S1", "cheap", 500)
     with pytest.raises(DiscountRefusedError, match=message):
-        place(shop, "c", ("cheap", 1), coupons=coupons)
+        shop.place("c", ("cheap", 1), coupons=coupons)
     assert shop.stock_of("S1", "cheap")[1] == 0
 
 
 def test_cancelling_gives_the_stock_back_once(shop):
     shop.list("back", 500)
     shop.supply("S1", "back", 3)
-    place(shop, "b", ("back", 2))
+    shop.place("b", ("back", 2))
     with shop.transaction() as conn:
         placing.cancel_order(conn, TENANT, "b")
     assert shop.stock_of("S1", "back") == (3, 0, 3)
-    order, lines, subs = read(shop, "b")
+    order, lines, subs = shop.read("b")
     assert (order.status, subs[0].status, lines[0].reserved_qty) == ("cancelled", "cancelled", 0)
     with pytest.raises(ImpossibleMoveError), shop.transaction() as conn:
         placing.cancel_order(conn, TENANT, "b")
@@ -169,7 +149,7 @@ def race(shop, buyers, order):
             outcome = "placed"
         except OutOfStockError:
             outcome = "out of stock"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - counted and compared below
             outcome = repr(error)
         with lock:
             outcomes[outcome] += 1
@@ -185,7 +165,7 @@ def race(shop, buyers, order):
 def test_of_64_buyers_of_the_last_unit_exactly_one_wins(shop):
     shop.list("last", 500)
     shop.supply("S1", "last", 1)
-    outcomes = race(shop, 64, lambda n: place(shop, f"last-{n}", ("last", 1)))
+    outcomes = race(shop, 64, lambda n: shop.place(f"last-{n}", ("last", 1)))
     assert outcomes == {"placed": 1, "out of stock": 63}
     assert shop.stock_of("S1", "last") == (1, 1, 0)
     assert shop.sql("select count(*) from orders.order_line where sku_id = 'last'") == [(1,)]
@@ -199,7 +179,7 @@ def test_crossing_baskets_neither_deadlock_nor_oversell(shop):
         shop.supply(supplier, "x", x)
         shop.supply(supplier, "y", y)
     lines = [("x", 1), ("y", 1)]
-    outcomes = race(shop, 16, lambda n: place(shop, f"xy-{n}", *(lines if n % 2 else reversed(lines))))
+    outcomes = race(shop, 16, lambda n: shop.place(f"xy-{n}", *(lines if n % 2 else reversed(lines))))
     assert outcomes == {"placed": 7, "out of stock": 9}
     assert shop.stock_of("S1", "x") == (4, 4, 0)
     assert shop.stock_of("S2", "x") == (3, 3, 0)
@@ -230,7 +210,7 @@ def test_a_count_does_not_resurrect_what_left_after_it(shop):
     """10 counted at 8:00; 3 leave at 9:00; a count of 8:30 says 10 and arrives at 10:00: 7 are there."""
     shop.list("left", 500)
     shop.supply("S9", "left", 10)
-    place(shop, "left-1", ("left", 3))
+    shop.place("left-1", ("left", 3))
     with shop.transaction() as conn:
         stock.ship(conn, TENANT, "left-1", {("S9", "left"): 3}, NOW + timedelta(hours=1))
     assert shop.stock_of("S9", "left") == (7, 0, 7)
@@ -243,12 +223,12 @@ def test_a_count_does_not_resurrect_what_left_after_it(shop):
 def test_a_count_below_what_is_reserved_promises_nothing_more(shop):
     shop.list("shrunk", 500)
     shop.supply("S9", "shrunk", 5)
-    place(shop, "shrunk-1", ("shrunk", 4))
+    shop.place("shrunk-1", ("shrunk", 4))
     with shop.transaction() as conn:
         stock.report_stock(conn, TENANT, "S9", [stock.StockReport("shrunk", 2, 0, NOW + timedelta(1))], NOW)
     assert shop.stock_of("S9", "shrunk") == (2, 4, 0)
     with pytest.raises(OutOfStockError):
-        place(shop, "shrunk-2", ("shrunk", 1))
+        shop.place("shrunk-2", ("shrunk", 1))
 
 
 def test_an_older_statement_of_terms_changes_nothing(shop):
@@ -257,5 +237,5 @@ def test_an_older_statement_of_terms_changes_nothing(shop):
     with shop.transaction() as conn:
         old = catalogue.Offer("S1", "terms", 1, 0, 1, NOW)
         assert catalogue.put_offers(conn, TENANT, [old]) == []
-    place(shop, "t", ("terms", 1))
-    assert read(shop, "t")[1][0].supply_price_cents == 300
+    shop.place("t", ("terms", 1))
+    assert shop.read("t")[1][0].supply_price_cents == 300

@@ -1,0 +1,160 @@
+"""Moving an unshipped line to another supplier, with its share of the freight, and its legs when paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from serving.orders import stock, webhooks
+from serving.orders.payments import freights_of
+from serving.orders.records import Order, OrderLine, find_sub_order, set_sub_order, sub_orders_of, touch
+from serving.orders.routing.contracts import Demand, OfferStock
+from serving.orders.routing.greedy import route_greedy
+from serving.orders.states import SUB_ORDER, UNSHIPPED
+from serving.settlement.accrual import reaccrue_line
+from serving.settlement.errors import AccrualError
+from serving.settlement.plans_store import plan_version
+from serving.settlement.rounding import largest_remainder
+from serving.settlement.snapshot import OrderSnapshot
+
+Connection = psycopg.Connection[Any]
+
+
+def freight_shares(
+    conn: Connection, tenant_id: str, order_id: str, supplier_id: str, lines: Sequence[OrderLine]
+) -> dict[int, int]:
+    """What each unshipped line of a supplier bears of its freight, by units, largest remainder.
+
+    A freight of which something was refunded belongs to no line any more: all shares are 0.
+
+    Returns:
+        Line number to fen.
+    """
+    sub_order = find_sub_order(conn, tenant_id, order_id, supplier_id)
+    if not lines or sub_order.refunded_freight_cents:
+        return {line.line_no: 0 for line in lines}
+    shares = largest_remainder(sub_order.freight_cents, [line.reserved_qty for line in lines])
+    return {line.line_no: share for line, share in zip(lines, shares, strict=True)}
+
+
+def move_line(
+    conn: Connection, tenant_id: str, order: Order, line: OrderLine, freight_cents: int, now: datetime
+) -> str | None:
+    """Give a whole line to the cheapest other supplier that has it.
+
+    Suppliers whose part of this order was shipped, rejected or cancelled are out of the question, and so is a
+    split: an order keeps its lines. A line of which something was refunded stays.
+
+    Args:
+        conn: Inside a transaction of the tenant; order, sub-orders and the stock of the sku are locked.
+        tenant_id: The tenant.
+        order: The order.
+        line: The line, reserved at its present supplier.
+        freight_cents: Freight that goes with it.
+        now: Business time.
+
+    Returns:
+        The new supplier, or None when nobody can take the line.
+    """
+    if line.refunded_cents or line.reserved_qty != line.qty:
+        return None
+    parts = sub_orders_of(conn, tenant_id, order.order_id)
+    closed = {part.supplier_id for part in parts if part.status not in UNSHIPPED} | {line.supplier_id}
+    offers = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
+    demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, order.region_code or stock.ANYWHERE)
+    plan = route_greedy([demand], offers)
+    if plan.unroutable or len(plan.allocations) != 1:
+        return None
+    taker = next(offer for offer in offers if offer.supplier_id == plan.allocations[0].supplier_id)
+    try:
+        with conn.transaction():
+            _move(conn, tenant_id, order, line, taker, freight_cents, now)
+    except AccrualError:
+        # Its money moved already (hold, deadline): the rule is to refund instead.
+        return None
+    return taker.supplier_id
+
+
+def _move(
+    conn: Connection,
+    tenant_id: str,
+    order: Order,
+    line: OrderLine,
+    taker: OfferStock,
+    freight_cents: int,
+    now: datetime,
+) -> None:
+    new = taker.supplier_id
+    stock.release(conn, tenant_id, {(line.supplier_id, line.sku_id): line.reserved_qty})
+    stock.reserve(conn, tenant_id, {(new, line.sku_id): line.qty})
+    ids = {"tenant": tenant_id, "order": order.order_id}
+    conn.execute(
+        "update orders.order_line set supplier_id = %(new)s, supply_price_cents = %(price)s"
+        " where tenant_id = %(tenant)s and order_id = %(order)s and line_no = %(line)s",
+        {**ids, "new": new, "price": taker.supply_price_cents * line.qty, "line": line.line_no},
+    )
+    known = {part.supplier_id: part for part in sub_orders_of(conn, tenant_id, order.order_id)}
+    if new in known:
+        status = SUB_ORDER.move(f"{order.order_id}/{new}", known[new].status, "extend")
+        set_sub_order(conn, tenant_id, order.order_id, new, status)
+    conn.execute(
+        "insert into orders.sub_order as s (tenant_id, order_id, supplier_id, status, freight_cents)"
+        " values (%(tenant)s, %(order)s, %(new)s, 'pending', %(freight)s)"
+        " on conflict (tenant_id, order_id, supplier_id)"
+        " do update set freight_cents = s.freight_cents + excluded.freight_cents",
+        {**ids, "new": new, "freight": freight_cents},
+    )
+    conn.execute(
+        "update orders.sub_order set freight_cents = freight_cents - %(freight)s"
+        " where tenant_id = %(tenant)s and order_id = %(order)s and supplier_id = %(old)s",
+        {**ids, "old": line.supplier_id, "freight": freight_cents},
+    )
+    touch(conn, tenant_id, order.order_id)
+    if order.paid_at is not None:
+        _settle_again(conn, tenant_id, order, line, taker, now)
+        webhooks.tell_supplier(conn, tenant_id, order.order_id, new, f"line-{line.line_no}")
+
+
+def _settle_again(
+    conn: Connection, tenant_id: str, order: Order, line: OrderLine, taker: OfferStock, now: datetime
+) -> None:
+    row = conn.execute(
+        "select snapshot, plan_id, plan_version from orders.customer_order"
+        " where tenant_id = %(tenant)s and order_id = %(order)s",
+        {"tenant": tenant_id, "order": order.order_id},
+    ).fetchone()
+    assert row is not None, "the order is locked"
+    before = OrderSnapshot.from_json(row[0])
+    after = replace(
+        before,
+        lines=tuple(
+            replace(
+                frozen,
+                supplier_id=taker.supplier_id,
+                supply_price_cents=taker.supply_price_cents * frozen.qty,
+            )
+            if frozen.line_no == line.line_no
+            else frozen
+            for frozen in before.lines
+        ),
+        freights=tuple(freights_of(conn, tenant_id, order.order_id)),
+    )
+    reaccrue_line(
+        conn,
+        tenant_id,
+        after,
+        line.line_no,
+        plan_version(conn, tenant_id, row[1], row[2]),
+        now,
+        reroute_id=f"{line.line_no}:{line.supplier_id}:{taker.supplier_id}",
+    )
+    conn.execute(
+        "update orders.customer_order set snapshot = %(snapshot)s"
+        " where tenant_id = %(tenant)s and order_id = %(order)s",
+        {"tenant": tenant_id, "order": order.order_id, "snapshot": Jsonb(after.to_json())},
+    )
