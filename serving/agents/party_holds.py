@@ -1,33 +1,15 @@
-"""Holds that rules of agents place and end. What a hold stops, and how it is resolved, belongs to settlement.
-
-Each hold has a source and a reason code; an operator lifts or confirms it (appeal).
-"""
+"""Holds on agents that their rules place and end; what a hold stops belongs to `serving.settlement.holds`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
-from psycopg.rows import class_row
 
 from serving.ledger.accounts import Party
-from serving.settlement.blocks import party_target
-
-HoldSource = Literal["violation", "diversion", "composition"]
-
-
-@dataclass(frozen=True, slots=True)
-class StandingHold:
-    """A hold on an agent that is not resolved; `expires_at` None: until it is."""
-
-    hold_id: int
-    source: str
-    reason_code: str
-    placed_at: datetime
-    expires_at: datetime | None
+from serving.settlement.holds import Hold, HoldSource, holds_on, lift_hold, on_party, place_hold
 
 
 def hold_agent(
@@ -38,51 +20,36 @@ def hold_agent(
     reason_code: str,
     now: datetime,
     expires_at: datetime | None,
-) -> int:
+) -> Hold:
     """Stop payment to an agent; a hold that stands for the same reason is prolonged instead.
 
-    Returns:
-        The hold.
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        agent_id: A known agent.
+        source: The rule that asks for it.
+        reason_code: Why.
+        now: From when it stands.
+        expires_at: When it ends by itself; None: when an operator resolves it.
     """
-    # The row that pay-outs and releases share-lock: they either see the hold or end before it.
+    # Agents that came with a feed may have no party yet; a hold is on the party.
     conn.execute(
-        "select 1 from parties.party where tenant_id = %s and party_type = 'agent' and party_id = %s for "
-        "update",
+        "insert into parties.party (tenant_id, party_type, party_id, is_natural_person)"
+        " values (%s, 'agent', %s, true) on conflict do nothing",
         (tenant_id, agent_id),
     )
-    return _place(conn, tenant_id, "party", _target(agent_id), source, reason_code, now, expires_at)
-
-
-def hold_order(
-    conn: psycopg.Connection[Any],
-    tenant_id: str,
-    order_id: str,
-    source: HoldSource,
-    reason_code: str,
-    now: datetime,
-    expires_at: datetime | None,
-) -> int:
-    """Stop the release of an order; a hold that stands for the same reason is prolonged instead.
-
-    Returns:
-        The hold.
-    """
-    conn.execute(
-        "select 1 from orders.customer_order where tenant_id = %s and order_id = %s for update",
-        (tenant_id, order_id),
+    return place_hold(
+        conn, tenant_id, on_party(Party("agent", agent_id)), source, reason_code, now, expires_at
     )
-    return _place(conn, tenant_id, "order", order_id, source, reason_code, now, expires_at)
 
 
-def standing_holds(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str) -> list[StandingHold]:
-    """Holds on an agent that are not resolved, oldest first; expired ones stand here and stop nothing."""
-    with conn.cursor(row_factory=class_row(StandingHold)) as cursor:
-        return cursor.execute(
-            "select hold_id, source, reason_code, placed_at, expires_at from settlement.hold"
-            " where tenant_id = %s and target_type = 'party' and target_id = %s and state = 'standing'"
-            " order by placed_at, hold_id",
-            (tenant_id, _target(agent_id)),
-        ).fetchall()
+def standing_holds(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, now: datetime) -> list[Hold]:
+    """Holds that stop payment to an agent at a moment, oldest first."""
+    return [
+        hold
+        for hold in holds_on(conn, tenant_id, on_party(Party("agent", agent_id)))
+        if hold.state == "standing" and (hold.expires_at is None or hold.expires_at > now)
+    ]
 
 
 def lift_holds(
@@ -99,45 +66,11 @@ def lift_holds(
     Returns:
         How many there were.
     """
-    return conn.execute(
-        "update settlement.hold set state = 'lifted', resolved_at = %(now)s, resolved_by = %(by)s"
-        " where tenant_id = %(tenant)s and target_type = 'party' and target_id = %(target)s"
-        " and source = %(source)s and reason_code = any(%(reasons)s) and state = 'standing'",
-        {
-            "tenant": tenant_id,
-            "target": _target(agent_id),
-            "source": source,
-            "reasons": list(reason_codes),
-            "now": now,
-            "by": by,
-        },
-    ).rowcount
-
-
-def _target(agent_id: str) -> str:
-    return party_target(Party("agent", agent_id))
-
-
-def _place(
-    conn: psycopg.Connection[Any],
-    tenant_id: str,
-    target_type: str,
-    target_id: str,
-    source: str,
-    reason_code: str,
-    now: datetime,
-    expires_at: datetime | None,
-) -> int:
-    row = conn.execute(
-        "insert into settlement.hold as h"
-        " (tenant_id, target_type, target_id, source, reason_code, placed_at, expires_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s)"
-        " on conflict (tenant_id, target_type, target_id, source, reason_code) where state = 'standing'"
-        # Nothing is later than no end at all.
-        " do update set expires_at = case when h.expires_at is null or excluded.expires_at is null then null"
-        " else greatest(h.expires_at, excluded.expires_at) end"
-        " returning hold_id",
-        (tenant_id, target_type, target_id, source, reason_code, now, expires_at),
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    ended = [
+        hold
+        for hold in standing_holds(conn, tenant_id, agent_id, now)
+        if hold.source == source and hold.reason_code in reason_codes
+    ]
+    for hold in ended:
+        lift_hold(conn, tenant_id, hold.hold_id, by, now)
+    return len(ended)

@@ -13,9 +13,10 @@ import psycopg
 from psycopg.rows import class_row
 
 from serving.agents.errors import RegionTakenError
-from serving.agents.party_holds import hold_order
 from serving.agents.regions import Assessment, hold_ends_at
 from serving.agents.relations import get
+from serving.settlement.accrual import lock_orders
+from serving.settlement.holds import Hold, holds_on, on_order, place_hold
 from serving.settlement.plan_rules import RegionRule
 
 
@@ -119,16 +120,23 @@ def hold_for_diversion(
     assessment: Assessment,
     rule: RegionRule,
     now: datetime,
-) -> int | None:
-    """Hold an order's release when the score asks for it, at most as long as the plan says.
+) -> Hold | None:
+    """Hold an order's release when the score asks for it; once per order, so that 15 days stay 15 days.
 
     Returns:
-        The hold, or None when the score is too low.
+        The hold; None when the score is too low, or the order was held for diversion before.
+
+    Raises:
+        HoldTargetError: Nothing of the order waits for release.
 
     Source: P9.
     """
     if not assessment.is_held:
         return None
-    return hold_order(
-        conn, tenant_id, order_id, "diversion", assessment.reason_code, now, hold_ends_at(now, rule)
+    # The order's row is locked first, so that two scores do not both find no earlier hold.
+    lock_orders(conn, tenant_id, [order_id])
+    if any(hold.source == "diversion" for hold in holds_on(conn, tenant_id, on_order(order_id))):
+        return None
+    return place_hold(
+        conn, tenant_id, on_order(order_id), "diversion", assessment.reason_code, now, hold_ends_at(now, rule)
     )

@@ -186,7 +186,7 @@ def withdraw_violation(
     if points < rule.hold_from:
         ended += [
             hold.reason_code
-            for hold in standing_holds(conn, tenant_id, agent_id)
+            for hold in standing_holds(conn, tenant_id, agent_id, now)
             if hold.source == "violation" and hold.reason_code.startswith(f"{WITHDRAWALS_HELD}:")
         ]
     else:
