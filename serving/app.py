@@ -26,6 +26,7 @@ from serving.api.wakeup import get_wakeup_list
 from serving.db.operations import Operations
 from serving.db.pool import Pool
 from serving.observability import Metrics, RequestContext, configure_logging
+from serving.orders.clock import BusinessClock
 from serving.privacy.data_keys import Vault
 from serving.problems import exception_handlers
 from serving.scores.reader import ScoreReader
@@ -65,6 +66,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         operations.open()
         app.state.operations = operations
         app.state.vault = Vault.of(settings)
+        app.state.clock = BusinessClock(settings)
         # A full collection need not walk what lives as long as the process: it costs milliseconds.
         gc.collect()
         gc.freeze()

@@ -1,16 +1,17 @@
-"""Business time of a request: the one place where the API looks at the system clock."""
+"""Business time of a request."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+import psycopg
 from litestar import Request
 
-from serving.settings import Settings
+from serving.orders.clock import BusinessClock
 
 
-def now_of(request: Request[Any, Any, Any]) -> datetime:
-    """Now, in UTC: the fixed `as_of` of the settings, else the wall clock."""
-    settings: Settings = request.app.state.settings
-    return settings.as_of or datetime.now(UTC)
+def now_of(request: Request[Any, Any, Any], conn: psycopg.Connection[Any]) -> datetime:
+    """Business time in UTC, by the one clock of the application."""
+    clock: BusinessClock = request.app.state.clock
+    return clock.now(conn)

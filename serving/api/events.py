@@ -56,16 +56,12 @@ def post_events(request: Request[Any, Any, Any], body: bytes) -> EventReceipt:
     whole batch may be sent again after a failure.
     """
     principal = principal_of(request)
-    now = now_of(request)
-    only = None if principal.role is Role.OPERATOR else MerchantLimit(principal.merchant_id)
-    if principal.role is Role.AGENT:
-        with tenant_transaction(request) as conn:
-            only = MerchantLimit(_merchant_of_agent(conn, principal))
-    try:
-        batch = read_batch(body, received_at=now, only=only)
-    except EventBatchError as error:
-        raise ApiError(422, "invalid-event-batch", "Not a batch of events", str(error)) from error
     with tenant_transaction(request) as conn:
+        now = now_of(request, conn)
+        try:
+            batch = read_batch(body, received_at=now, only=_only_merchant(conn, principal))
+        except EventBatchError as error:
+            raise ApiError(422, "invalid-event-batch", "Not a batch of events", str(error)) from error
         receipt = receive(conn, principal.tenant_id, batch, now)
         note(
             request,
@@ -78,8 +74,14 @@ def post_events(request: Request[Any, Any, Any], body: bytes) -> EventReceipt:
     return receipt
 
 
-def _merchant_of_agent(conn: psycopg.Connection[Any], principal: Principal) -> str | None:
+def _only_merchant(conn: psycopg.Connection[Any], principal: Principal) -> MerchantLimit | None:
+    """The merchant that the key speaks for; None for operators, who speak for all."""
+    if principal.role is Role.OPERATOR:
+        return None
+    if principal.role is not Role.AGENT:
+        return MerchantLimit(principal.merchant_id)
     row = conn.execute(
-        "select merchant_id from agents.agent where agent_id = %s", (principal.party_id,)
+        "select merchant_id from agents.agent where tenant_id = %s and agent_id = %s",
+        (principal.tenant_id, principal.party_id),
     ).fetchone()
-    return row[0] if row else None
+    return MerchantLimit(row[0] if row else None)

@@ -16,7 +16,7 @@ def event(event_id, **changes):
         "event_id": event_id,
         "session_id": "s1",
         "event_type": "view",
-        "occurred_at": "2024-05-01T08:00:00+08:00",
+        "occurred_at": "2017-12-31T08:00:00+08:00",
         "merchant_id": "m1",
         **changes,
     }
@@ -81,7 +81,7 @@ def test_good_events_are_kept_and_bad_ones_named(send, stored):
     ]
     rows = stored("k-")
     assert [row[1:5] for row in rows] == [("k-1", "m1", 0.125, 3), ("k-3", "m1", None, None)]
-    assert str(rows[0][5]) == "2024-05-01 00:00:00"
+    assert str(rows[0][5]) == "2017-12-31 00:00:00"
     assert rows[0][6] is True
 
 
