@@ -171,7 +171,11 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    from settlement.leg
                    where tenant_id = %(tenant)s and state in ('pending', 'locked')
                        and payee_type <> 'platform'
-                   group by 1, 2, 3) l
+                   union all
+                   select beneficiary_type || '_pending', beneficiary_type, beneficiary_id,
+                          share_cents - share_cents * reversed_cents / amount_cents
+                   from settlement.service_fee where tenant_id = %(tenant)s and state = 'pending'
+                   ) waiting group by 1, 2, 3) l
             on l.kind = b.kind and l.payee_type = b.party_type and l.payee_id = b.party_id
         where coalesce(b.amount, 0) <> coalesce(l.due, 0)
         """,
@@ -265,6 +269,17 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
               where tenant_id = %(tenant)s and state = 'in_transit') p
         left join ledger.account_balance b on b.tenant_id = %(tenant)s and b.kind = 'payout_in_transit'
         where coalesce(b.amount, 0) <> p.sent
+        """,
+    ),
+    (
+        "L9",
+        "the points that are issued are those that consumers hold",
+        """
+        select 'liability ' || sum(amount) filter (where kind = 'points_liability') || ', held '
+            || sum(amount) filter (where kind = 'consumer_points')
+        from ledger.account_balance
+        where tenant_id = %(tenant)s and kind in ('points_liability', 'consumer_points')
+        having sum(amount) <> 0
         """,
     ),
     (

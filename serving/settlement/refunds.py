@@ -19,6 +19,7 @@ from serving.ledger.posting import Line, Posting, post
 from serving.settlement.accrual import lock_orders
 from serving.settlement.errors import RefundConflictError, RefundError, UnknownOrderError
 from serving.settlement.legs import Move, StoredLeg, account_of, line_legs, summed
+from serving.settlement.points import settle_points
 from serving.settlement.receivables import PartyFunds
 from serving.settlement.reversal import reverse_free_line, reverse_line
 
@@ -110,6 +111,7 @@ def refund_line(
     )  # fmt: skip
     _write_reversals(conn, tenant_id, refund_id, transaction_id, entries)
     _count(conn, tenant_id, order_id, line_no, supplier_id, refund_cents)
+    settle_points(conn, tenant_id, [(order_id, supplier_id)], now)
     return Refunded(refund_id, transaction_id, refund_cents, rounding, True)
 
 

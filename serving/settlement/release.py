@@ -22,6 +22,7 @@ from serving.ledger.posting_bulk import post_many
 from serving.settlement.blocks import SubOrder, read_blocks
 from serving.settlement.jobs import ConnectionFactory, in_transaction
 from serving.settlement.legs import Move, StoredLeg, legs_of_sub_orders, summed
+from serving.settlement.points import settle_points
 from serving.settlement.receivables import PartyFunds
 from serving.settlement.windows import STANDARD, Windows
 
@@ -145,6 +146,7 @@ def release_sub_orders(
     post_many(conn, tenant_id, postings, book)
     mark_released(conn, tenant_id, now, [leg.leg_id for of_one in free.values() for leg in of_one])
     _finish(conn, tenant_id, list(free))
+    settle_points(conn, tenant_id, [sub_order for sub_order, of_one in free.items() if of_one], now)
     released = [of_one for of_one in free.values() if of_one]
     return Released(len(released), sum(map(len, released)), paid)
 
