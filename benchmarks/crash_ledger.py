@@ -40,11 +40,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORKER_NOW = NOW + timedelta(days=20)
 _RECOVER_WITHIN_S = 60.0
 PROTOCOL = (
-    f"{STOREFRONTS} storefronts place, pay, ship and refund orders over HTTP, beside running settlement jobs; "
-    "every cycle kills one of API, worker and PostgreSQL (all of its processes) with SIGKILL at a random moment "
-    "and starts it again. Recovery: from the kill to the next acknowledged write. Lost: acknowledged orders, "
-    "payments or refunds that are not there afterwards; duplicated: keys with more than one of them. fsync and "
-    "synchronous_commit on."
+    f"{STOREFRONTS} storefronts place, pay, ship and refund orders over HTTP beside running settlement jobs. "
+    "Every cycle kills one of API, worker and PostgreSQL (all of its processes) with SIGKILL at a random "
+    "moment and starts it again. Recovery: from the kill to the next acknowledged write. Lost: acknowledged "
+    "orders, payments or refunds that are not there afterwards; duplicated: keys with more than one of "
+    "them. fsync and synchronous_commit on."
 )
 
 
