@@ -18,6 +18,7 @@ _TEXTS = {
     401: "No key, or one that is unknown or revoked.",
     403: "The key lacks the scope, or belongs to another merchant.",
     404: "The current version does not know it.",
+    409: "It contradicts what is there.",
     410: "The version of the cursor is not kept any more; begin again.",
     413: "The body is too large.",
     422: "A parameter is missing or not valid.",

@@ -10,7 +10,9 @@ import msgspec
 
 from serving.problems import ApiError, invalid_parameter
 
-Kind = Literal["prices", "reorder_supplier", "reorder_merchant", "wakeup", "publications", "audit_log"]
+Kind = Literal[
+    "prices", "reorder_supplier", "reorder_merchant", "wakeup", "publications", "audit_log", "orders", "instructions", "stock", "agents", "breaks"
+]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -35,6 +37,11 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "wakeup": (int, str),
     "publications": (str,),
     "audit_log": (int,),
+    "agents": (str,),
+    "orders": (str, str),
+    "instructions": (str, str),
+    "stock": (str,),
+    "breaks": (str, str, str),
 }
 
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 import psycopg
+from msgspec import Struct
 from psycopg.types.json import Jsonb
 
 from serving.ledger.accounts import Party
@@ -72,7 +74,7 @@ class Period(NamedTuple):
         return f"{self.year:04d}-{self.month:02d}"
 
 
-class Movement(NamedTuple):
+class Movement(Struct, frozen=True):
     """What transactions of one kind moved on an account, fen."""
 
     kind: str
@@ -80,7 +82,7 @@ class Movement(NamedTuple):
     entries: int
 
 
-class AccountFigures(NamedTuple):
+class AccountFigures(Struct, frozen=True):
     """One account of a statement: `opening_cents` and the movements make `closing_cents`."""
 
     kind: str
@@ -89,8 +91,8 @@ class AccountFigures(NamedTuple):
     closing_cents: int
 
 
-class DayFigures(NamedTuple):
-    """What moved on a day over all accounts, and what was there at its end; only days that moved something."""
+class DayFigures(Struct, frozen=True):
+    """What moved on a day over all accounts, and what was there at its end; on days that moved something."""
 
     on: date
     moved_cents: int
@@ -421,19 +423,13 @@ def _wanted(tenant_id: str, party: Party | None) -> dict[str, Any]:
 def _to_document(made: Statement, next_transaction: int) -> dict[str, Any]:
     return {
         "next_transaction": next_transaction,
-        "accounts": [
-            {**account._asdict(), "movements": [movement._asdict() for movement in account.movements]}
-            for account in made.accounts
-        ],
-        "days": [[day.on.isoformat(), day.moved_cents, day.closing_cents] for day in made.days],
+        "accounts": msgspec.to_builtins(made.accounts),
+        "days": msgspec.to_builtins(made.days),
     }
 
 
 def _from_document(party: Party, period: Period, document: dict[str, Any], closed_at: datetime) -> Statement:
-    accounts = tuple(
-        AccountFigures(**{**row, "movements": tuple(Movement(**part) for part in row["movements"])})
-        for row in document["accounts"]
-    )
+    accounts = msgspec.convert(document["accounts"], tuple[AccountFigures, ...])
     return Statement(
         party,
         period,
@@ -442,5 +438,5 @@ def _from_document(party: Party, period: Period, document: dict[str, Any], close
         sum(account.opening_cents for account in accounts),
         sum(account.closing_cents for account in accounts),
         accounts,
-        tuple(DayFigures(date.fromisoformat(on), *cents) for on, *cents in document["days"]),
+        msgspec.convert(document["days"], tuple[DayFigures, ...]),
     )

@@ -1,0 +1,124 @@
+"""`/v1/plans`: publishing settlement plans and reading them. What they may contain: `serving.settlement`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from msgspec import Meta, Struct
+
+from serving.api.answers import principal_of, problem_responses
+from serving.api.clock import now_of
+from serving.api.parameters import Identifier
+from serving.api.refusals import typed_problems
+from serving.api.transactions import note, tenant_transaction
+from serving.problems import ApiError
+from serving.security import Role, Scope
+from serving.settlement.plan import PlanVersion
+from serving.settlement.plan_loader import plan_document
+from serving.settlement.plans_store import plan_versions, publish_plan
+
+_READ = {
+    "scope": Scope.SETTLEMENT_READ,
+    "roles": frozenset({Role.OPERATOR, Role.AUDITOR, Role.MERCHANT, Role.AGENT}),
+    "owner": None,
+}
+
+
+class PlanRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plan document."""
+
+    document: Annotated[str, Meta(min_length=1, max_length=200_000, description="The plan as YAML text.")]
+
+
+class PlanHead(Struct, frozen=True, kw_only=True):
+    """A version of a plan; it is immutable."""
+
+    plan_id: str
+    version: int
+    profile: str
+    content_hash: str
+    published_at: datetime
+    effective_at: Annotated[datetime, Meta(description="Orders paid from then on are settled by it.")]
+
+
+class PlanList(Struct, frozen=True, kw_only=True):
+    """All versions of all plans."""
+
+    plans: list[PlanHead]
+
+
+class PlanView(Struct, frozen=True, kw_only=True):
+    """A plan with the full documents of its versions, oldest first."""
+
+    plan_id: str
+    versions: list[dict[str, Any]]
+
+
+@post(
+    "/plans",
+    opt={"scope": Scope.PLANS_WRITE, "roles": frozenset({Role.OPERATOR}), "owner": None},
+    tags=["Settlement"],
+    summary="Publish a plan version",
+    status_code=201,
+    responses=problem_responses(409),
+    sync_to_thread=True,
+)
+def post_plan(request: Request[Any, Any, Any], data: PlanRequest) -> PlanHead:
+    """Stored for good, or refused with every reason in `errors`. Later versions need seven days' notice."""
+    with typed_problems(), tenant_transaction(request) as conn:
+        plan = publish_plan(conn, principal_of(request).tenant_id, data.document, now_of(request, conn))
+        note(request, conn, "plan.publish", "plan", plan.plan_id, details={"version": plan.version})
+    return _head(plan)
+
+
+@get(
+    "/plans",
+    opt={**_READ},
+    tags=["Settlement"],
+    summary="Plans",
+    responses=problem_responses(),
+    sync_to_thread=True,
+)
+def list_plans(request: Request[Any, Any, Any]) -> PlanList:
+    """Every version, by plan and number."""
+    with tenant_transaction(request) as conn:
+        rows = conn.execute(
+            "select plan_id, version, profile, content_hash, published_at, effective_at"
+            " from settlement.plan_version where tenant_id = %s order by plan_id, version",
+            (principal_of(request).tenant_id,),
+        ).fetchall()
+    names = ("plan_id", "version", "profile", "content_hash", "published_at", "effective_at")
+    return PlanList(plans=[PlanHead(**dict(zip(names, row, strict=True))) for row in rows])
+
+
+@get(
+    "/plans/{plan_id:str}",
+    opt={**_READ},
+    tags=["Settlement"],
+    summary="A plan",
+    responses=problem_responses(404),
+    sync_to_thread=True,
+)
+def get_plan(request: Request[Any, Any, Any], plan_id: Identifier) -> PlanView:
+    """Every version with its rules."""
+    with typed_problems(), tenant_transaction(request) as conn:
+        found = plan_versions(conn, principal_of(request).tenant_id, plan_id)
+    if not found:
+        raise ApiError(404, "plan-not-found", "No such plan", f"There is no plan {plan_id!r}.")
+    return PlanView(plan_id=plan_id, versions=[plan_document(plan) for plan in found])
+
+
+PLAN_ROUTES = [post_plan, list_plans, get_plan]
+
+
+def _head(plan: PlanVersion) -> PlanHead:
+    return PlanHead(
+        plan_id=plan.plan_id,
+        version=plan.version,
+        profile=plan.profile,
+        content_hash=plan.content_hash,
+        published_at=plan.published_at,
+        effective_at=plan.effective_at,
+    )

@@ -1,0 +1,58 @@
+"""Refusals of ledger and settlement as problem documents. Why something is refused is decided there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.ledger import errors as ledger
+from serving.problems import ApiError, FieldError
+from serving.settlement import channel_bill, errors, reconciliation, statements
+
+# Error, status, last part of the problem type, title; the first that fits counts.
+_PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (ledger.IdempotencyConflictError, 409, "idempotency-conflict", "The key was used with another body"),
+    (ledger.InsufficientBalanceError, 409, "insufficient-balance", "An account does not hold that much"),
+    (ledger.PeriodClosedError, 409, "period-closed", "The period is closed"),
+    (ledger.PostingRefusedError, 422, "posting-refused", "Not a transaction"),
+    (ledger.LedgerError, 409, "ledger-refused", "The ledger refuses"),
+    (errors.PlanRefusedError, 422, "plan-refused", "The plan is refused"),
+    (errors.PlanNotInForceError, 404, "plan-not-found", "No such plan"),
+    (errors.UnknownOrderError, 404, "order-not-found", "No such order"),
+    (errors.UnknownHoldError, 404, "hold-not-found", "No such hold"),
+    (errors.HoldResolvedError, 409, "hold-resolved", "The hold is resolved"),
+    (errors.UnknownPayoutError, 404, "payout-not-found", "No such pay-out"),
+    (errors.PayoutResolvedError, 409, "payout-resolved", "The pay-out is resolved"),
+    (errors.PayoutConflictError, 409, "payout-conflict", "The batch id was used with another body"),
+    (statements.UnknownPartyError, 404, "party-not-found", "No such party"),
+    (statements.StatementError, 409, "statement-refused", "The month cannot be stated or closed"),
+    (channel_bill.BillConflictError, 409, "bill-conflict", "The bill id was used for other content"),
+    (channel_bill.BillRefusedError, 422, "bill-refused", "Not a bill"),
+    (reconciliation.UnknownBillError, 404, "bill-not-found", "No such bill"),
+    (reconciliation.ReconciliationConflictError, 409, "run-conflict", "The run id was used for another bill"),
+    (errors.SettlementError, 422, "settlement-refused", "Settlement refuses"),
+)
+
+
+@contextmanager
+def typed_problems() -> Iterator[None]:
+    """Around the transaction of a handler: a refusal rolls it back and becomes a problem document.
+
+    Raises:
+        ApiError: For every `LedgerError` and `SettlementError`.
+    """
+    try:
+        yield
+    except (ledger.LedgerError, errors.SettlementError) as error:
+        raise as_problem(error) from error
+
+
+def as_problem(error: Exception) -> ApiError:
+    """The problem of a refusal; a refused plan lists every reason."""
+    status, slug, title = next(
+        (status, slug, title) for kind, status, slug, title in _PROBLEMS if isinstance(error, kind)
+    )
+    reasons = None
+    if isinstance(error, errors.PlanRefusedError):
+        reasons = [FieldError(r.rule_id or "plan", f"[{r.code}] {r.message}") for r in error.reasons]
+    return ApiError(status, slug, title, str(error), errors=reasons)
