@@ -13,15 +13,21 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from feature_store.online import ProfileReader, packaged_schema
+from serving.api.agents import AGENT_ROUTES
 from serving.api.audit import list_audit_log
 from serving.api.consumers import get_profile, get_rebuy_reminders
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.events import post_events
 from serving.api.health import live, metrics, ready
+from serving.api.ledger import LEDGER_ROUTES
+from serving.api.plans import PLAN_ROUTES
 from serving.api.prices import get_price, list_prices
 from serving.api.publications import get_current_publication, list_publications
 from serving.api.recommendations import get_recommendations
+from serving.api.reconciliation import RECONCILIATION_ROUTES
 from serving.api.reorder import get_reorder_suggestions
+from serving.api.settlements import SETTLEMENT_ROUTES
+from serving.api.statements import STATEMENT_ROUTES
 from serving.api.wakeup import get_wakeup_list
 from serving.db.operations import Operations
 from serving.db.pool import Pool
@@ -90,7 +96,13 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_current_publication,
             list_publications,
             list_audit_log,
+            *SETTLEMENT_ROUTES,
+            *STATEMENT_ROUTES,
+            *RECONCILIATION_ROUTES,
+            *LEDGER_ROUTES,
+            *PLAN_ROUTES,
             post_events,
+            *AGENT_ROUTES,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],
@@ -131,8 +143,12 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Lifecycle"),
             Tag(name="Consumers"),
             Tag(name="Publications"),
+            Tag(name="Settlement"),
+            Tag(name="Reconciliation"),
+            Tag(name="Ledger"),
             Tag(name="Audit"),
             Tag(name="Events"),
+            Tag(name="Agents"),
             Tag(name="Operations", description="Without a key."),
         ],
         components=Components(
