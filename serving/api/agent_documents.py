@@ -1,0 +1,195 @@
+"""Bodies and answers of the agents' resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from serving.agents.region_records import ProtectedRegion
+from serving.agents.relations import Agent, Relative
+from serving.agents.violation_records import Outcome, RecordedViolation
+from serving.agents.violations import Consequence, Severity
+from serving.settlement.holds import Hold
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
+Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")]
+Day = Annotated[date, Meta(description="A day, UTC.")]
+
+
+class JoiningBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent who joins. Contract, verification and legal form are the operator's to state."""
+
+    agent_id: Id
+    joined_on: Day
+    merchant_id: Annotated[Id | None, Meta(description="A merchant's key may leave it out.")] = None
+    inviter_agent_id: Annotated[Id | None, Meta(description="Fixed for good; at most three levels.")] = None
+    manager_agent_id: Annotated[Id | None, Meta(description="The one manager of record.")] = None
+    region_code: Id | None = None
+    own_consumer_id: Annotated[
+        Id | None, Meta(description="The agent's own consumer account; its purchases earn the agent nothing.")
+    ] = None
+    runs_store: bool = False
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)] | None = None
+    is_natural_person: bool = True
+    has_contract: bool = False
+    is_verified: bool = False
+
+
+class ReferralBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A consumer whom an agent brought."""
+
+    consumer_id: Id
+
+
+class ViolationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A violation that an operator found."""
+
+    reference: Annotated[Id, Meta(description="Number of the case; the same number counts once.")]
+    severity: Severity
+    reason_code: Code
+    occurred_at: Annotated[datetime, Meta(tz=True)]
+
+
+class TerminationBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The decision of a review."""
+
+    terminate: bool
+
+
+class ProtectionBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """From when to when (exclusive) a region is protected."""
+
+    protected_from: Day
+    protected_to: Day
+
+
+class AgentLine(Struct, frozen=True, kw_only=True):
+    """An agent."""
+
+    agent_id: str
+    merchant_id: str | None
+    inviter_agent_id: str | None
+    manager_agent_id: str | None
+    depth: Annotated[int, Meta(description="Level in the relation; 1 is the top.")]
+    tier: str
+    region_code: str | None
+    runs_store: bool
+    joined_on: date | None
+    is_natural_person: bool
+    has_contract: bool
+    is_verified: bool
+    is_active: bool
+
+
+class AgentPage(Struct, frozen=True, kw_only=True):
+    """Agents by id."""
+
+    agents: list[AgentLine]
+    next_cursor: str | None
+
+
+class RelativeLine(Struct, frozen=True):
+    """An agent above or below, and how many levels away."""
+
+    agent_id: str
+    distance: int
+
+
+class ViolationLine(Struct, frozen=True, kw_only=True):
+    """A violation."""
+
+    violation_id: int
+    points: int
+    reason_code: str
+    reference: str
+    occurred_at: datetime
+    expires_at: datetime
+    withdrawn_at: datetime | None
+
+
+class HoldLine(Struct, frozen=True, kw_only=True):
+    """A hold on payment, with its reason; an operator can lift it."""
+
+    hold_id: int
+    source: str
+    reason_code: str
+    placed_at: datetime
+    expires_at: datetime | None
+
+
+class RegionLine(Struct, frozen=True):
+    """A protected region and its time, the end exclusive."""
+
+    region_code: str
+    protected_from: date
+    protected_to: date
+
+
+class AgentDetail(Struct, frozen=True, kw_only=True):
+    """An agent with tree, deposit, points, holds and regions."""
+
+    agent: AgentLine
+    upline: list[RelativeLine]
+    downline: list[RelativeLine]
+    points: Annotated[int, Meta(description="Violation points that stand.")]
+    violations: list[ViolationLine]
+    holds: list[HoldLine]
+    deposit_held_cents: int
+    deposit_required_cents: int
+    protected_regions: list[RegionLine]
+
+
+class ViolationOutcome(Struct, frozen=True, kw_only=True):
+    """What a report or a withdrawal led to."""
+
+    violation: ViolationLine
+    points: Annotated[int, Meta(description="Points that stand now.")]
+    consequences: list[Consequence]
+    is_new: Annotated[bool, Meta(description="False for a repetition, which changed nothing.")]
+
+
+class ReferralAnswer(Struct, frozen=True):
+    """A referral as stored."""
+
+    consumer_id: str
+    agent_id: str
+    is_new: bool
+
+
+def agent_line(agent: Agent) -> AgentLine:
+    """What is shown of an agent; the own consumer account is not."""
+    return AgentLine(**{name: getattr(agent, name) for name in AgentLine.__struct_fields__})
+
+
+def violation_line(violation: RecordedViolation) -> ViolationLine:
+    """What is shown of a violation."""
+    return ViolationLine(**{name: getattr(violation, name) for name in ViolationLine.__struct_fields__})
+
+
+def violation_outcome(outcome: Outcome) -> ViolationOutcome:
+    """The answer to a report or a withdrawal."""
+    return ViolationOutcome(
+        violation=violation_line(outcome.violation),
+        points=outcome.points,
+        consequences=list(outcome.consequences),
+        is_new=outcome.is_new,
+    )
+
+
+def relative_lines(relatives: Sequence[Relative]) -> list[RelativeLine]:
+    """What is shown of relatives."""
+    return [RelativeLine(*relative) for relative in relatives]
+
+
+def hold_lines(holds: Sequence[Hold]) -> list[HoldLine]:
+    """What is shown of holds."""
+    return [HoldLine(**{name: getattr(hold, name) for name in HoldLine.__struct_fields__}) for hold in holds]
+
+
+def region_lines(regions: Sequence[ProtectedRegion]) -> list[RegionLine]:
+    """What is shown of protected regions."""
+    return [RegionLine(region.region_code, region.protected_from, region.protected_to) for region in regions]
