@@ -179,13 +179,14 @@ _ORPHANS = """
                         and t.idempotency_key = 'payout:' || o.payout_id || ':confirmed')
     group by t.transaction_id having sum(e.amount) <> 0
 """
-# Lines of the bills before and after: what stands there came at another time.
+# Lines of the bills right before and right after: what stands there came at another time. Another bill of
+# the same time (a corrected one) is none of them.
 _ELSEWHERE = """
     create temp table elsewhere on commit drop as
     select distinct l.kind, l.reference from settlement.channel_bill b
     join settlement.channel_bill_line l on l.tenant_id = b.tenant_id and l.bill_id = b.bill_id
     where b.tenant_id = %(tenant)s and b.adapter = %(adapter)s and b.bill_id <> %(bill)s
-      and b.bill_to >= %(early)s and b.bill_from <= %(late)s
+      and (b.bill_to between %(early)s and %(from)s or b.bill_from between %(to)s and %(late)s)
       and exists (select 1 from reconciled_record r where r.kind = l.kind and r.reference = l.reference)
 """
 _BREAKS = """

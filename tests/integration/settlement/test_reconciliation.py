@@ -201,7 +201,7 @@ def test_what_slips_into_the_next_bill_is_timing_until_it_is_missing(few):
     )
     _, text = simulated(url, bill)
     lines = lines_of(text)
-    late, lost = ([line for line in lines if line[1] == ref][0] for ref in ("p1", "p2"))
+    late, lost = (next(line for line in lines if line[1] == ref) for ref in ("p1", "p2"))
     lines = [line for line in lines if line not in (late, lost)]
     _, first = compared(url, bill, b"".join(from_lines(lines)))
     assert first == {("timing", "payment", "p1"), ("timing", "payment", "p2")}
@@ -261,7 +261,8 @@ def test_a_bill_is_loaded_once_per_content(few):
         (b"payment,p,1.5,0,2026-01-05T00:00:00Z\n", "amount_cents"),
         (b"gift,p,100,0,2026-01-05T00:00:00Z\n", "line 1"),
         (b"payment,p,0,0,2026-01-05T00:00:00Z\n", "above 0"),
-        (b"payment,,100,0,2026-01-05T00:00:00Z\n", "line 1"),
+        (b"payment,,100,0,2026-01-05T00:00:00Z\n", "reference"),
+        (b'payment,"",100,0,2026-01-05T00:00:00Z\n', "line 1"),
         (b"payment,p,100,0,yesterday or so\n", "occurred_at"),
         (b"payment,p,100\n", "missing data"),
         (b"payment,p,99999999999999999999,0,2026-01-05T00:00:00Z\n", "out of range"),
