@@ -13,13 +13,17 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from feature_store.online import ProfileReader, packaged_schema
+from serving.api.after_sales import AFTER_SALE_ROUTES
 from serving.api.agents import AGENT_ROUTES
 from serving.api.audit import list_audit_log
 from serving.api.consumers import get_profile, get_rebuy_reminders
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.events import post_events
+from serving.api.fulfilment import FULFILMENT_ROUTES
 from serving.api.health import live, metrics, ready
 from serving.api.ledger import LEDGER_ROUTES
+from serving.api.orders import ORDER_ROUTES
+from serving.api.payments import PAYMENT_ROUTES
 from serving.api.plans import PLAN_ROUTES
 from serving.api.prices import get_price, list_prices
 from serving.api.publications import get_current_publication, list_publications
@@ -28,7 +32,9 @@ from serving.api.reconciliation import RECONCILIATION_ROUTES
 from serving.api.reorder import get_reorder_suggestions
 from serving.api.settlements import SETTLEMENT_ROUTES
 from serving.api.statements import STATEMENT_ROUTES
+from serving.api.stock import STOCK_ROUTES
 from serving.api.wakeup import get_wakeup_list
+from serving.api.webhooks import WEBHOOK_ROUTES
 from serving.db.operations import Operations
 from serving.db.pool import Pool
 from serving.observability import Metrics, RequestContext, configure_logging
@@ -103,6 +109,12 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *PLAN_ROUTES,
             post_events,
             *AGENT_ROUTES,
+            *ORDER_ROUTES,
+            *PAYMENT_ROUTES,
+            *FULFILMENT_ROUTES,
+            *STOCK_ROUTES,
+            *AFTER_SALE_ROUTES,
+            *WEBHOOK_ROUTES,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],
@@ -148,6 +160,10 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Ledger"),
             Tag(name="Audit"),
             Tag(name="Events"),
+            Tag(name="Orders"),
+            Tag(name="Fulfilment"),
+            Tag(name="After-sale"),
+            Tag(name="Webhooks"),
             Tag(name="Agents"),
             Tag(name="Operations", description="Without a key."),
         ],

@@ -11,7 +11,17 @@ import msgspec
 from serving.problems import ApiError, invalid_parameter
 
 Kind = Literal[
-    "prices", "reorder_supplier", "reorder_merchant", "wakeup", "publications", "audit_log", "orders", "instructions", "stock", "agents", "breaks"
+    "prices",
+    "reorder_supplier",
+    "reorder_merchant",
+    "wakeup",
+    "publications",
+    "audit_log",
+    "orders",
+    "instructions",
+    "stock",
+    "agents",
+    "breaks",
 ]
 
 

@@ -185,6 +185,13 @@ class EndpointRequest(_Request, frozen=True, kw_only=True):
     party_id: Id | None = None
 
 
+class EndpointChange(_Request, frozen=True, kw_only=True):
+    """Another address for an endpoint, or its end."""
+
+    url: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[^\s]+$")]
+    is_active: bool = True
+
+
 class LineView(Struct, frozen=True, kw_only=True):
     """A line; amounts are of the whole line."""
 

@@ -201,7 +201,7 @@ def _take(conn: Connection, vault: Vault, tenant_id: str, now: datetime) -> tupl
         "Content-Type": "application/json",
         "User-Agent": "muyun",
         "Muyun-Delivery": str(delivery_id),
-        "Muyun-Event": event_type.encode("ascii", "replace").decode(),
+        "Muyun-Event": event_type,
         "Muyun-Signature": signature(opened["secret_enc"], body, now),
     }
     return Message(delivery_id, url, headers, body), attempts

@@ -123,8 +123,10 @@ def reject(
     lines = _live_lines(conn, tenant_id, order_id, supplier_id)
     nothing = {line.line_no: 0 for line in lines}
     outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, nothing, now)
-    event = f"sub_order.rejected.{reason_code}"
-    webhooks.tell_merchant(conn, tenant_id, order.merchant_id, event, order_id, supplier_id)
+    event = "sub_order.rejected"
+    webhooks.tell_merchant(
+        conn, tenant_id, order.merchant_id, event, order_id, supplier_id, reason_code=reason_code
+    )
     return outcome
 
 

@@ -100,19 +100,20 @@ def find_endpoint(conn: Connection, tenant_id: str, endpoint_id: str) -> Endpoin
     return Endpoint(*row)
 
 
-def end_endpoint(conn: Connection, tenant_id: str, endpoint_id: str) -> None:
-    """Send nothing more to an address; what waits for it is given up."""
-    values = {"tenant": tenant_id, "endpoint": endpoint_id}
+def change_endpoint(conn: Connection, tenant_id: str, endpoint_id: str, url: str, is_active: bool) -> None:
+    """Change the address of an endpoint, or end it: then nothing is sent there and what waits is given up."""
+    values = {"tenant": tenant_id, "endpoint": endpoint_id, "url": url, "active": is_active}
     conn.execute(
-        "update orders.webhook_endpoint set is_active = false"
+        "update orders.webhook_endpoint set url = %(url)s, is_active = %(active)s"
         " where tenant_id = %(tenant)s and endpoint_id = %(endpoint)s",
         values,
     )
-    conn.execute(
-        "update orders.webhook_delivery set state = 'given_up', last_answer = 'the endpoint was ended'"
-        " where tenant_id = %(tenant)s and endpoint_id = %(endpoint)s and state = 'waiting'",
-        values,
-    )
+    if not is_active:
+        conn.execute(
+            "update orders.webhook_delivery set state = 'given_up', last_answer = 'the endpoint was ended'"
+            " where tenant_id = %(tenant)s and endpoint_id = %(endpoint)s and state = 'waiting'",
+            values,
+        )
 
 
 def tell_supplier(
@@ -139,9 +140,10 @@ def tell_merchant(
     event_type: str,
     order_id: str,
     part: str = "",
+    **details: str,
 ) -> None:
-    """Tell a merchant about its order; `part` names the supplier or the case that it is about."""
-    payload = {"order_id": order_id} | ({"part": part} if part else {})
+    """Tell a merchant about its order; `part` names the supplier, the case or the parcel that it is about."""
+    payload = {"order_id": order_id} | ({"part": part} if part else {}) | details
     object_id = f"{order_id}:{part}" if part else order_id
     _tell(conn, tenant_id, "merchant", merchant_id, event_type, object_id, payload)
 

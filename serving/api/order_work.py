@@ -1,0 +1,104 @@
+"""What the resources of orders share: a transaction with business time, refusals as problems, times in range.
+
+Such handlers are synchronous; what an order refuses is decided in `serving.orders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import psycopg
+from litestar import Request
+from litestar.params import Parameter
+
+from serving.agents.errors import AgentsError
+from serving.api.clock import now_of
+from serving.api.cursor import Position
+from serving.api.refusals import as_problem
+from serving.api.transactions import tenant_transaction
+from serving.ledger.errors import LedgerError
+from serving.orders.errors import InvalidRequestError, OrdersError
+from serving.problems import ApiError, FieldError, invalid_parameter
+from serving.settlement.errors import SettlementError
+
+IdempotencyKey = Annotated[
+    str,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same body gets the first answer again; with another body 409.",
+    ),
+]
+
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def order_transaction(
+    request: Request[Any, Any, Any],
+) -> Iterator[tuple[psycopg.Connection[Any], datetime]]:
+    """A transaction of the asking tenant, and business time; a refusal rolls it back and becomes a problem.
+
+    Raises:
+        ApiError: For everything that orders, agents, settlement and ledger refuse; 503 after a deadlock.
+    """
+    try:
+        with tenant_transaction(request) as conn:
+            yield conn, now_of(request, conn)
+    except OrdersError as error:
+        raise _refused(error) from error
+    except AgentsError as error:
+        raise ApiError(409, "agent-refused", "The agent cannot be paid", str(error)) from error
+    except (LedgerError, SettlementError) as error:
+        raise as_problem(error) from error
+    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+        raise ApiError(
+            503,
+            "busy",
+            "Too much at once",
+            "Another request held what this one needed; nothing was changed.",
+            remedy="Send the same request again.",
+            headers={"Retry-After": "1"},
+        ) from error
+
+
+def in_range(parameter: str, moment: datetime, *, latest: datetime = _LAST) -> datetime:
+    """A moment that the caller sent, in UTC.
+
+    Raises:
+        InvalidRequestError: It lies before the year 2000 or after `latest`.
+    """
+    if not _FIRST <= moment <= latest:
+        raise InvalidRequestError(
+            parameter, f"{moment.isoformat()} is not between {_FIRST.isoformat()} and {latest.isoformat()}"
+        )
+    return moment.astimezone(UTC)
+
+
+def moment_and_id(position: Position | None) -> tuple[datetime, str] | None:
+    """Where a page of a list by time ended; None for the first page.
+
+    Raises:
+        ApiError: 422 when the cursor holds no time.
+    """
+    if position is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(position.key[0]))
+    except ValueError as error:
+        raise invalid_parameter("cursor", "not a cursor that this API gave out") from error
+    if moment.tzinfo is None or not _FIRST <= moment <= _LAST:
+        raise invalid_parameter("cursor", "not a cursor that this API gave out")
+    return moment, str(position.key[1])
+
+
+def _refused(error: OrdersError) -> ApiError:
+    message = error.message if isinstance(error, InvalidRequestError) else str(error)
+    faulty = None if error.parameter is None else [FieldError(error.parameter, message)]
+    return ApiError(error.status, error.slug, error.title, str(error), remedy=error.remedy, errors=faulty)
