@@ -186,6 +186,9 @@ def _http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Re
                 remedy="See /v1/docs for the resources.",
             ),
         )
+    if error.status_code == 400:
+        # The framework answers a body that it cannot read with 400; here everything faulty is 422.
+        return _respond(request, ApiError(422, "malformed-body", "The body cannot be read", error.detail))
     return _respond(
         request,
         ApiError(error.status_code, "http-error", "Request refused", error.detail, headers=headers),

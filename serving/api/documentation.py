@@ -14,6 +14,8 @@ from serving.api.examples import ANSWERS
 from serving.security.openapi import describe_access
 
 PAGE = "/v1/docs"
+# The framework documents one media type a status.
+_ALSO_AS = {"/v1/statements/{party_type}/{party_id}": ("text/csv", "text/html")}
 
 
 @get("/v1/openapi.json", include_in_schema=False)
@@ -24,6 +26,8 @@ async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
         for operation in operations.values():
             # The framework documents its own 400; here a faulty parameter is a 422 problem.
             operation["responses"].pop("400", None)
+            for media_type in _ALSO_AS.get(path, ()):
+                operation["responses"]["200"]["content"][media_type] = {"schema": {"type": "string"}}
             if path in ANSWERS:
                 content = operation["responses"]["200"]["content"]["application/json"]
                 content["example"] = ANSWERS[path]

@@ -102,10 +102,8 @@ def get_statement(
     principal = principal_of(request)
     principal.require_owner(party_type, party_id)
     chosen = shape or _accepted(request.headers.get("accept", ""))
-    with typed_problems(), tenant_transaction(request) as conn:
-        if chosen == "csv":
-            # The entries must be those of the sums, whoever posts meanwhile.
-            conn.execute("set transaction isolation level repeatable read")
+    # The entries must be those of the sums, whoever posts meanwhile.
+    with typed_problems(), tenant_transaction(request, repeatable_read=chosen == "csv") as conn:
         shown = statement(conn, principal.tenant_id, Party(party_type, party_id), Period.parse(month))
         if chosen == "csv":
             text = statement_csv(shown, statement_lines(conn, principal.tenant_id, shown))

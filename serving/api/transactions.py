@@ -18,10 +18,12 @@ from serving.db.operations import Operations
 from serving.privacy.data_keys import Vault
 
 
-def tenant_transaction(request: Request[Any, Any, Any]) -> AbstractContextManager[psycopg.Connection[Any]]:
+def tenant_transaction(
+    request: Request[Any, Any, Any], *, repeatable_read: bool = False
+) -> AbstractContextManager[psycopg.Connection[Any]]:
     """A transaction for the tenant of the key; committed at the end, rolled back by an exception."""
     operations: Operations = request.app.state.operations
-    return operations.transaction(principal_of(request).tenant_id)
+    return operations.transaction(principal_of(request).tenant_id, repeatable_read=repeatable_read)
 
 
 def note(

@@ -56,14 +56,21 @@ class Operations:
         self._pool.close()
 
     @contextmanager
-    def transaction(self, tenant_id: str) -> Iterator[psycopg.Connection]:
+    def transaction(self, tenant_id: str, *, repeatable_read: bool = False) -> Iterator[psycopg.Connection]:
         """A transaction for one tenant; committed at the end, rolled back by an exception.
+
+        Args:
+            tenant_id: The tenant.
+            repeatable_read: Every query sees the same moment, for answers that several queries make up.
 
         Raises:
             DatabaseUnavailableError: No connection was to be had, or it broke on the way.
         """
         try:
             with self._pool.connection(timeout=self._timeout_s) as connection, connection.transaction():
+                if repeatable_read:
+                    # PostgreSQL takes it only before the first query.
+                    connection.execute("set transaction isolation level repeatable read")
                 connection.execute("select set_config('muyun.tenant', %s, true)", (tenant_id,))
                 yield connection
         except (psycopg.OperationalError, PoolTimeout) as error:
