@@ -127,6 +127,8 @@ def check_lines(posting: Posting) -> None:
     Raises:
         PostingRefusedError: As above.
     """
+    if len(posting.lines) < 2:
+        raise PostingRefusedError(f"posting {posting.key}: it needs two entries or more")
     sums: dict[str, int] = {}
     for line in posting.lines:
         if line.amount_cents == 0:

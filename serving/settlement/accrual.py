@@ -17,6 +17,7 @@ from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind
 from serving.ledger.errors import IdempotencyConflictError
 from serving.ledger.posting import Posting
 from serving.ledger.posting_bulk import post_many
+from serving.settlement.blocks import sub_order_target
 from serving.settlement.errors import AccrualError, UnknownOrderError
 from serving.settlement.legs import Move, NewLeg, StoredLeg, account_of, order_legs, summed, write_legs
 from serving.settlement.plan import PlanVersion
@@ -161,11 +162,11 @@ def reaccrue_line(
     now: datetime,
     *,
     reroute_id: str,
-) -> int:
+) -> int | None:
     """Replace the legs of a paid line that went to another supplier (and of freight that went with it).
 
     The old legs are taken back in full and the new ones accrued, in one transaction. Only what has not moved
-    since payment can be replaced: no refund, no release, and the channel still holds the money.
+    since payment can be replaced: no refund, no release, no hold, and the channel still holds the money.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -177,11 +178,11 @@ def reaccrue_line(
         reroute_id: Names the change; the same id books once.
 
     Returns:
-        The ledger's transaction.
+        The ledger's transaction; None for a line in which no fen moves.
 
     Raises:
-        UnknownOrderError: The order has no row or was not accrued.
-        AccrualError: The legs moved since payment, or old and new legs differ in sum.
+        UnknownOrderError: The order has no row, no such line, or was not accrued.
+        AccrualError: The legs moved since payment, a hold stands on them, or old and new legs differ in sum.
     """
     lock_orders(conn, tenant_id, [order.order_id])
     key = f"reroute:{order.order_id}:{reroute_id}"
@@ -207,7 +208,8 @@ def reaccrue_line(
 
     old = [leg for leg in stored if changes(leg)]
     fresh = [leg for leg in accrue(order, plan) if changes(leg)]
-    _check_replacement(order.order_id, line_no, old, fresh)
+    _check_replacement(order, line_no, old, fresh)
+    _check_holds(conn, tenant_id, order.order_id, old, now)
     ids = write_legs(conn, tenant_id, [NewLeg(order.order_id, order.paid_at, plan, leg) for leg in fresh])
     entries: list[Move] = [
         (*account_of(leg.kind, leg.payee_type, leg.payee_id, leg.state), -leg.amount_cents, leg.leg_id)
@@ -221,8 +223,10 @@ def reaccrue_line(
             entries.append((*account, leg.amount_cents, leg_id))
     # Both sides of an account stay visible: what was taken back and what came anew.
     lines = summed(entry for entry in entries if entry[2] < 0) + summed(e for e in entries if e[2] > 0)
-    posting = Posting(key, "reroute", now, lines, order.order_id, {"line_no": line_no})
-    transaction_id = post_many(conn, tenant_id, [posting])[0].transaction_id
+    transaction_id = None
+    if lines:
+        posting = Posting(key, "reroute", now, lines, order.order_id, {"line_no": line_no})
+        transaction_id = post_many(conn, tenant_id, [posting])[0].transaction_id
     conn.execute(
         "update settlement.leg set reversed_cents = amount_cents, state = 'voided', is_replaced = true,"
         " xact_id = pg_current_xact_id() where tenant_id = %s and leg_id = any(%s)",
@@ -253,11 +257,16 @@ def lock_orders(conn: psycopg.Connection, tenant_id: str, order_ids: Sequence[st
         raise UnknownOrderError(f"order {min(missing)} is unknown")
 
 
-def _check_replacement(order_id: str, line_no: int, old: Sequence[StoredLeg], new: Sequence[Leg]) -> None:
-    if not any(leg.line_no == line_no for leg in old):
-        raise UnknownOrderError(f"order {order_id} has no legs of line {line_no}")
+def _check_replacement(
+    order: OrderSnapshot, line_no: int, old: Sequence[StoredLeg], new: Sequence[Leg]
+) -> None:
+    order_id = order.order_id
+    # A gift has no legs, so the line is looked for in the order.
+    if all(line.line_no != line_no for line in order.lines):
+        raise UnknownOrderError(f"order {order_id} has no line {line_no}")
     touched = [leg for leg in old if leg.state == "released" or leg.reversed_cents or leg.is_unfrozen]
-    if touched or any(leg.forfeited_cents for leg in old):
+    # A refund of very few fen may take nothing from any leg and all of it from the rounding.
+    if touched or any(leg.forfeited_cents or leg.rounding_cents for leg in old):
         raise AccrualError(
             f"line {line_no} of order {order_id} moved since it was paid (refund, release, hold or "
             "deadline); refund it instead of re-routing it"
@@ -266,6 +275,29 @@ def _check_replacement(order_id: str, line_no: int, old: Sequence[StoredLeg], ne
     if before != after:
         raise AccrualError(
             f"line {line_no} of order {order_id} would settle {after} fen instead of the {before} paid"
+        )
+
+
+def _check_holds(
+    conn: psycopg.Connection, tenant_id: str, order_id: str, old: Sequence[StoredLeg], now: datetime
+) -> None:
+    """A hold would not follow to the new legs: what it stops must not get away by another supplier."""
+    row = conn.execute(
+        "select reason_code from settlement.hold where tenant_id = %s and state = 'standing'"
+        " and (expires_at is null or expires_at > %s)"
+        " and (target_type = 'leg' and target_id = any(%s)"
+        "      or target_type = 'sub_order' and target_id = any(%s))"
+        " limit 1",
+        (
+            tenant_id,
+            now,
+            [str(leg.leg_id) for leg in old],
+            sorted({sub_order_target(order_id, leg.supplier_id) for leg in old}),
+        ),
+    ).fetchone()
+    if row is not None:
+        raise AccrualError(
+            f"a hold ({row[0]}) stands on what order {order_id} would replace; resolve it, or refund the line"
         )
 
 

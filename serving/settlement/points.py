@@ -66,9 +66,11 @@ def settle_points(
     if not sales:
         return 0
     before = _earned_before(conn, tenant_id, [sale.order_id for sale in sales])
+    plans: dict[tuple[str, int], PlanVersion] = {}
     wanted: list[tuple[_Sale, int, int]] = []
     for sale in sales:
-        plan = plan_version(conn, tenant_id, sale.plan_id, sale.plan_version)
+        name = (sale.plan_id, sale.plan_version)
+        plan = plans.get(name) or plans.setdefault(name, plan_version(conn, tenant_id, *name))
         number, earned = before.get((sale.order_id, sale.supplier_id), (0, 0))
         change = sum(points_earned(plan, net) for net in sale.net_cents) - earned
         if change:

@@ -145,7 +145,8 @@ def release_sub_orders(
             postings.append(Posting(key, "release", now, lines, order_id, {"supplier_id": supplier_id}))
     post_many(conn, tenant_id, postings, book)
     mark_released(conn, tenant_id, now, [leg.leg_id for of_one in free.values() for leg in of_one])
-    _finish(conn, tenant_id, list(free))
+    finished = [key for key, of_one in free.items() if len(of_one) == len(sub_orders[key])]
+    _finish(conn, tenant_id, finished)
     settle_points(conn, tenant_id, [sub_order for sub_order, of_one in free.items() if of_one], now)
     released = [of_one for of_one in free.values() if of_one]
     return Released(len(released), sum(map(len, released)), paid)
@@ -255,8 +256,8 @@ def _claim(
         join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id
         where s.tenant_id = %(tenant)s and s.status = 'received' and s.release_due_at <= %(now)s
             and s.received_at <= %(now)s
-            and (%(after)s::timestamptz is null
-                 or (s.release_due_at, s.order_id, s.supplier_id) > (%(after)s, %(order)s, %(supplier)s))
+            and (s.release_due_at, s.order_id, s.supplier_id)
+                > (%(after)s::timestamptz, %(order)s::text, %(supplier)s::text)
         order by s.release_due_at, s.order_id, s.supplier_id
         limit %(limit)s
         for update of o, s skip locked
@@ -264,7 +265,7 @@ def _claim(
         {
             "tenant": tenant_id,
             "now": now,
-            "after": after.release_due_at if after else None,
+            "after": after.release_due_at if after else "-infinity",
             "order": after.order_id if after else "",
             "supplier": after.supplier_id if after else "",
             "limit": max(1, batch // 4),
@@ -274,18 +275,16 @@ def _claim(
 
 
 def _finish(conn: psycopg.Connection, tenant_id: str, sub_orders: Sequence[SubOrder]) -> None:
-    """Sub-orders without a pending leg are released; orders of which all is released are completed.
+    """Sub-orders without a pending leg become released; orders of which all is released, completed.
 
     A locked leg does not keep its sub-order open: it may wait for months.
     """
     conn.execute(
         """
         update orders.sub_order s set status = 'released'
-        from unnest(%(orders)s::text[], %(suppliers)s::text[]) as d (order_id, supplier_id)
-        where s.tenant_id = %(tenant)s and s.order_id = d.order_id and s.supplier_id = d.supplier_id
-            and s.status = 'received'
-            and not exists (select 1 from settlement.leg l where l.tenant_id = s.tenant_id
-                and l.order_id = s.order_id and l.supplier_id = s.supplier_id and l.state = 'pending')
+        where s.tenant_id = %(tenant)s and s.order_id = any(%(orders)s) and s.status = 'received'
+            and (s.order_id, s.supplier_id) in
+                (select * from unnest(%(orders)s::text[], %(suppliers)s::text[]))
         """,
         {
             "tenant": tenant_id,

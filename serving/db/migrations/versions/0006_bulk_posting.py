@@ -152,6 +152,10 @@ STATEMENTS = (
     # The return of a line that cost nothing refunds 0 and still takes its legs back.
     "ALTER TABLE settlement.refund DROP CONSTRAINT refund_refund_cents_check",
     "ALTER TABLE settlement.refund ADD CONSTRAINT refund_refund_cents_check CHECK (refund_cents >= 0)",
+    # In the order in which release runs visit sub-orders, however many are due at one moment.
+    "DROP INDEX orders.sub_order_release_due",
+    "CREATE INDEX sub_order_release_due ON orders.sub_order (tenant_id, release_due_at, order_id, supplier_id)"
+    " WHERE status = 'received'",
     "DROP INDEX settlement.hold_standing",
     "CREATE UNIQUE INDEX hold_standing ON settlement.hold (tenant_id, target_type, target_id, source, reason_code)"
     " WHERE state = 'standing'",
@@ -166,6 +170,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX orders.sub_order_release_due")
+    op.execute(
+        "CREATE INDEX sub_order_release_due ON orders.sub_order (tenant_id, release_due_at) WHERE status = 'received'"
+    )
     op.execute("DROP FUNCTION ledger.post_many, ledger.lock_balances")
     op.execute("DROP INDEX settlement.hold_confirmed_on_party, settlement.hold_standing, settlement.leg_locked")
     op.execute("DROP INDEX settlement.leg_frozen")
