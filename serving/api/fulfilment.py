@@ -104,7 +104,7 @@ def post_shipment(
             data.carrier,
             data.tracking_no,
         )
-        fulfilment.ship(conn, principal.tenant_id, order_id, supplier_id, parcel)
+        fulfilment.ship(conn, principal.tenant_id, order_id, supplier_id, parcel, now)
         details = {"supplier_id": supplier_id, "shipment_id": data.shipment_id}
         note(request, conn, "sub_order.ship", "order", order_id, details=details)
         return view_order(conn, vault_of(request), principal, order_id)[0]

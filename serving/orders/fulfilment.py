@@ -130,7 +130,14 @@ def reject(
     return outcome
 
 
-def ship(conn: Connection, tenant_id: str, order_id: str, supplier_id: str, parcel: Parcel) -> str:
+def ship(
+    conn: Connection,
+    tenant_id: str,
+    order_id: str,
+    supplier_id: str,
+    parcel: Parcel,
+    now: datetime | None = None,
+) -> str:
     """A parcel left: the first one of a part takes its goods off the shelf.
 
     Args:
@@ -139,6 +146,8 @@ def ship(conn: Connection, tenant_id: str, order_id: str, supplier_id: str, parc
         order_id: The order.
         supplier_id: Who sends it.
         parcel: The parcel; the same notice may come again.
+        now: Business time of the notice: the automatic receipt counts from it, so that a notice that comes
+            late does not shorten the buyer's time. None: from when the parcel left, as a replay knows it.
 
     Returns:
         The order's status.
@@ -147,6 +156,7 @@ def ship(conn: Connection, tenant_id: str, order_id: str, supplier_id: str, parc
         NotFoundError: The supplier has no part of the order.
         ImpossibleMoveError: The order is not paid, or the part was not accepted.
         DuplicateKeyError: The shipment id was used with another body.
+        InvalidRequestError: It is said to have left before the order was paid.
     """
     order = find_order(conn, tenant_id, order_id, lock=True)
     sub_order = find_sub_order(conn, tenant_id, order_id, supplier_id)
@@ -154,6 +164,11 @@ def ship(conn: Connection, tenant_id: str, order_id: str, supplier_id: str, parc
         return order.status
     if order.paid_at is None:
         raise ImpossibleMoveError("order", order_id, order.status, "ship", ["pay", "cancel"])
+    if parcel.shipped_at < order.paid_at:
+        raise InvalidRequestError(
+            "shipped_at",
+            f"{parcel.shipped_at.isoformat()} is before the payment at {order.paid_at.isoformat()}",
+        )
     status = SUB_ORDER.move(f"{order_id}/{supplier_id}", sub_order.status, "ship")
     if sub_order.status != SubOrderStatus.SHIPPED:
         leaving: Counter[stock.StockKey] = Counter()
@@ -165,7 +180,7 @@ def ship(conn: Connection, tenant_id: str, order_id: str, supplier_id: str, parc
             " and order_id = %(order)s and supplier_id = %(supplier)s",
             {"tenant": tenant_id, "order": order_id, "supplier": supplier_id},
         )
-    set_sub_order(conn, tenant_id, order_id, supplier_id, status, shipped_at=parcel.shipped_at)
+    set_sub_order(conn, tenant_id, order_id, supplier_id, status, shipped_at=now or parcel.shipped_at)
     conn.execute(
         "insert into orders.shipment (tenant_id, shipment_id, order_id, supplier_id, carrier, tracking_no,"
         " from_region, to_region, promised_at, shipped_at) values (%(tenant)s, %(shipment)s, %(order)s,"
@@ -226,7 +241,9 @@ def _go_elsewhere(
         # The share of the units that nobody ships; what earlier refunds took stays taken.
         cents = line.open_cents - line.open_cents * kept // line.reserved_qty
         give = Give(line.line_no, supplier_id, cents, 0 if kept else freight[line.line_no], kept)
-        give_back(conn, tenant_id, order, line, give, f"{order_id}:{line.line_no}:short:{supplier_id}", now)
+        # Accepted short, rejected later: what is kept gets less each time, so it names the refund.
+        refund_id = f"{order_id}:{line.line_no}:short:{supplier_id}:{kept}"
+        give_back(conn, tenant_id, order, line, give, refund_id, now)
         refunded[line.line_no] = cents
     if left and not _live_lines(conn, tenant_id, order_id, supplier_id):
         set_sub_order(conn, tenant_id, order_id, supplier_id, SubOrderStatus.REJECTED)

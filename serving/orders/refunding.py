@@ -21,7 +21,7 @@ from serving.orders.records import (
     sub_orders_of,
 )
 from serving.orders.states import ENDED, SUB_ORDER, UNSHIPPED, OrderStatus
-from serving.settlement.refunds import refund_line
+from serving.settlement.refunds import is_owed_for, refund_line
 
 Connection = psycopg.Connection[Any]
 
@@ -67,7 +67,11 @@ def give_back(
         now: Business time.
         case_id: The after-sale case, if one.
     """
-    if give.refund_cents or line.net_paid_cents == 0:
+    # A free line has no share by which its legs could shrink: they go back as a whole, with the last unit.
+    ends_free_line = line.net_paid_cents == 0 and not give.kept_qty
+    if give.refund_cents or (
+        ends_free_line and is_owed_for(conn, tenant_id, order.order_id, give.line_no, give.supplier_id)
+    ):
         refund_line(
             conn,
             tenant_id,

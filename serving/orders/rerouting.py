@@ -114,6 +114,12 @@ def _move(
         " where tenant_id = %(tenant)s and order_id = %(order)s and supplier_id = %(old)s",
         {**ids, "old": line.supplier_id, "freight": freight_cents},
     )
+    # What the buyer complained about goes with the line, and stops the release of its money there.
+    conn.execute(
+        "update orders.after_sale set supplier_id = %(new)s, xact_id = pg_current_xact_id()"
+        " where tenant_id = %(tenant)s and order_id = %(order)s and line_no = %(line)s and status = 'open'",
+        {**ids, "new": new, "line": line.line_no},
+    )
     touch(conn, tenant_id, order.order_id)
     if order.paid_at is not None:
         _settle_again(conn, tenant_id, order, line, taker, now)
@@ -124,8 +130,10 @@ def _settle_again(
     conn: Connection, tenant_id: str, order: Order, line: OrderLine, taker: OfferStock, now: datetime
 ) -> None:
     row = conn.execute(
-        "select snapshot, plan_id, plan_version from orders.customer_order"
-        " where tenant_id = %(tenant)s and order_id = %(order)s",
+        "select snapshot, plan_id, plan_version,"
+        " (select count(*) from ledger.transaction t where t.tenant_id = o.tenant_id"
+        "  and t.order_id = o.order_id and t.kind = 'reroute')"
+        " from orders.customer_order o where tenant_id = %(tenant)s and order_id = %(order)s",
         {"tenant": tenant_id, "order": order.order_id},
     ).fetchone()
     assert row is not None, "the order is locked"
@@ -151,7 +159,8 @@ def _settle_again(
         line.line_no,
         plan_version(conn, tenant_id, row[1], row[2]),
         now,
-        reroute_id=f"{line.line_no}:{line.supplier_id}:{taker.supplier_id}",
+        # A line may go to and fro between two suppliers, so their names do not name the change.
+        reroute_id=f"{line.line_no}:{row[3] + 1}",
     )
     conn.execute(
         "update orders.customer_order set snapshot = %(snapshot)s"

@@ -115,6 +115,14 @@ def refund_line(
     return Refunded(refund_id, transaction_id, refund_cents, rounding, True)
 
 
+def is_owed_for(
+    conn: psycopg.Connection, tenant_id: str, order_id: str, line_no: int, supplier_id: str
+) -> bool:
+    """Whether anybody is still owed for a line; nobody is for a gift that its supplier gives away, too."""
+    legs = line_legs(conn, tenant_id, order_id, line_no, supplier_id)
+    return any(leg.left_cents for leg in legs)
+
+
 class _PendingEntries:
     """What the reversals of one refund move: entries that are certain, and debits that depend on balances."""
 
