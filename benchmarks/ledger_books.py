@@ -11,7 +11,7 @@ import psycopg
 
 TENANT = "default"
 PARTIES = 200
-"""Suppliers, agents and merchants each; a posting takes two suppliers (of two halves), an agent, a merchant."""
+"""Suppliers, agents and merchants each; a posting takes two suppliers, an agent and a merchant."""
 
 _PLATFORM = (
     ("channel_frozen", -23_660),
@@ -29,8 +29,9 @@ PGBENCH_SCRIPT = f"""\
 BEGIN;
 SELECT set_config('muyun.tenant', '{TENANT}', true);
 SELECT * FROM ledger.post('{TENANT}', 'accrue:' || gen_random_uuid(), '\\x00', 'accrual', 'order',
-    '2026-01-05T00:00:00Z', ARRAY[:frozen, :fee, :fund, :platform, :supplier + :s1, :supplier + :s2,
-    :agent + :a, :merchant + :m]::bigint[], ARRAY[-23660, 142, 387, 1163, 7000, 8570, 4571, 1827]::bigint[]);
+    '2026-01-05T00:00:00Z', ARRAY[:frozen, :fee, :fund, :platform, :supplier::bigint + :s1,
+    :supplier::bigint + :s2, :agent::bigint + :a, :merchant::bigint + :m]::bigint[],
+    ARRAY[-23660, 142, 387, 1163, 7000, 8570, 4571, 1827]::bigint[]);
 COMMIT;
 """
 
@@ -45,9 +46,11 @@ _HISTORY = (
     select t.transaction_id, e.entry_no, %(tenant)s, e.account_id, 'CNY', e.amount
     from ledger.transaction t
     cross join lateral (values
-        (1, %(frozen)s::bigint, -23660::bigint), (2, %(fee)s, 142), (3, %(fund)s, 387), (4, %(platform)s, 1163),
-        (5, %(supplier)s + t.transaction_id %% 100, 7000), (6, %(supplier)s + 100 + t.transaction_id * 7 %% 100, 8570),
-        (7, %(agent)s + t.transaction_id * 11 %% 200, 4571), (8, %(merchant)s + t.transaction_id * 13 %% 200, 1827)
+        (1, %(frozen)s::bigint, -23660::bigint), (2, %(fee)s, 142), (3, %(fund)s, 387),
+        (4, %(platform)s, 1163), (5, %(supplier)s + t.transaction_id %% 100, 7000),
+        (6, %(supplier)s + 100 + t.transaction_id * 7 %% 100, 8570),
+        (7, %(agent)s + t.transaction_id * 11 %% 200, 4571),
+        (8, %(merchant)s + t.transaction_id * 13 %% 200, 1827)
     ) as e (entry_no, account_id, amount)
     where t.transaction_id > %(after)s
     """,
@@ -77,7 +80,7 @@ def legs_for(chosen: random.Random) -> list[tuple[str, str, str, int]]:
 
 
 def open_accounts(url: str) -> dict[str, int]:
-    """Open every account; ids of the platform's, and the first id of each kind of payee, the rest following."""
+    """Open every account; ids of the platform's, and the first id of each kind of payee (others follow)."""
     ids: dict[str, int] = {}
     short = {
         "channel_frozen": "frozen",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from serving.db.connect import ready_database
 from serving.db.operations import Operations
 from serving.errors import ServingError
+from serving.orders.clock import BusinessClock
 from serving.security import DEFAULT_TENANT
 from serving.settings import Settings
 from serving.settlement.commands import JOBS, Job, JobFailedError
@@ -22,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = ready_database(settings)
         with Operations(url) as operations:
-            now = options.as_of or settings.as_of or datetime.now(UTC)
+            now = options.as_of
+            if now is None:
+                with operations.transaction(options.tenant) as conn:
+                    now = BusinessClock(settings).now(conn)
             job = Job(settings, url, operations, options.tenant, now, options)
             for line in JOBS[options.job].run(job):
                 sys.stdout.write(line + "\n")

@@ -175,8 +175,7 @@ def _deliver(job: Job) -> Iterator[str]:
 
 
 def _check(job: Job) -> Iterator[str]:
-    with job.transactions() as conn:
-        conn.execute("set transaction isolation level repeatable read")
+    with job.operations.transaction(job.tenant_id, repeatable_read=True) as conn:
         found = invariants.check(conn, job.tenant_id)
     for violation in found:
         yield f"{violation.invariant} {violation.rule}: {violation.subject}"
