@@ -51,7 +51,7 @@ PROTOCOL = (
     f"shares keep waiting. Accrual: bulk form, {ORDERS_A_TRANSACTION} orders a transaction, with legs and "
     f"postings, without the orders' own rows. Release: {WORKERS} runs at once, batches of 500 legs, each a "
     "transaction, points of the buyers included. wall_s_per_million is the wall time of all runs over the "
-    "legs they released, in millions. Afterwards every invariant of the ledger is checked over the whole database."
+    "legs they released, in millions. Afterwards every invariant is checked over the whole database."
 )
 
 

@@ -7,6 +7,7 @@ from settlement_sales import worked_example
 from serving.ledger.errors import IdempotencyConflictError
 from serving.settlement.accrual import accrue_order, accrue_orders
 from serving.settlement.errors import RefundConflictError, RefundError, UnknownOrderError
+from serving.settlement.payouts import prepare_payouts
 from serving.settlement.refunds import refund_line
 
 PLAN = "worked_20_8_25"
@@ -131,10 +132,7 @@ def test_rounding_leaves_the_channel_with_its_line(sold):
 
 def test_a_refund_after_the_money_left_becomes_a_debt_that_the_next_sale_pays(sold):
     sold.release()
-    with sold.transactions() as conn:
-        from serving.settlement.payouts import prepare_payouts
-
-        assert len(prepare_payouts(conn, sold.tenant, "b1", "simulated", DUE)) == 4
+    assert len(sold.do(prepare_payouts, "b1", "simulated", DUE)) == 4
     sold.do(refund_line, "r1", "o1", 1, "S1", 10_585, DUE)
     assert sold.balance("clawback_receivable", ("supplier", "S1")) == -7_000
     assert sold.balance("clawback_receivable", ("agent", "a1")) == -2_117

@@ -59,7 +59,8 @@ def open_case(books, order_id="o1", supplier="S1", status="open"):
     with books.transactions() as conn:
         conn.execute(
             "insert into orders.after_sale (tenant_id, case_id, order_id, line_no, supplier_id, kind,"
-            " reason_code, status, requested_cents, opened_at) values (%s, %s, %s, 1, %s, 'return', 'broken', %s, 1, %s)",
+            " reason_code, status, requested_cents, opened_at)"
+            " values (%s, %s, %s, 1, %s, 'return', 'broken', %s, 1, %s)",
             (books.tenant, books.new_id("case"), order_id, supplier, status, PAID),
         )
 
