@@ -1,8 +1,7 @@
 """How large an agent's deposit has to be, and what a release adds to it. Pure integers; books nothing.
 
-Source: P10: clamp(min, max, rate x EWMA30 of settled sales x (1 + step x points) x risk); a top-up takes at
-    most 20%
-of a release.
+Source: P10: clamp(min, max, rate x EWMA30 of settled sales x (1 + step x points) x risk); a top-up takes
+    at most 20% of a release.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 Every point of a score can be traced to counts: no model, no weight that the plan does not show.
 
-Source: P9: hold at most 15 days, compensation at most 50% of the seller's leg.
+Compensation of the protected agent is a share rule of the waterfall.
+
+Source: P9: hold at most 15 days.
 """
 
 from __future__ import annotations
@@ -132,11 +134,6 @@ def assess(
 def hold_ends_at(placed_at: datetime, rule: RegionRule) -> datetime:
     """When a diversion hold ends by itself."""
     return placed_at + timedelta(days=rule.hold_max_days)
-
-
-def compensation_cents(leg_cents: int, wanted_cents: int, rule: RegionRule) -> int:
-    """What the protected agent may get out of a seller's leg, fen: at most the rule's share of it."""
-    return max(0, min(wanted_cents, leg_cents * rule.max_share_of_leg_bps // FULL_BPS))
 
 
 def _contribution(code: str, counted: int, out_of: int, strength_bps: int, rule: RegionRule) -> Contribution:

@@ -1,8 +1,7 @@
 """Violation points: what stands at a moment, and what follows from the sum. Pure.
 
 Source: P11: 1, 3, 6 or 12 points; they expire after 365 days; from 3 warn, from 6 hold withdrawals for 7
-    days, from 9
-one tier down, from 12 terminate after a review.
+    days, from 9 one tier down, from 12 terminate after a review.
 """
 
 from __future__ import annotations

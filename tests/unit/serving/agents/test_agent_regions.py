@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.agents.regions import Observations, assess, compensation_cents, hold_ends_at
+from serving.agents.regions import Observations, assess, hold_ends_at
 from serving.settlement.plan_rules import RegionRule
 from serving.settlement.profiles import load_shipped
 
@@ -84,9 +84,6 @@ def test_a_score_is_the_sum_of_its_parts_and_explains_itself(scans, orders, list
         assert part.points == part.strength_bps * RULE.signal_weights_bps[part.reason_code] // 10_000
 
 
-def test_holds_and_compensation_have_limits():
+def test_a_hold_ends_after_fifteen_days():
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert hold_ends_at(now, RULE) - now == timedelta(days=15)
-    assert compensation_cents(999, 10**6, RULE) == 499
-    assert compensation_cents(999, 100, RULE) == 100
-    assert compensation_cents(0, 100, RULE) == 0
