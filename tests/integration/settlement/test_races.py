@@ -58,9 +58,7 @@ def sell(books, count, prefix="o"):
     orders = [sale(f"{prefix}{number}") for number in range(count)]
     with books.transactions() as conn:
         for order in orders:
-            books.place_in(
-                conn, order, status="received", received_at=DUE - (DUE - PAID) / 2, release_due_at=DUE
-            )
+            books.place_in(conn, order, status="received", received_at=RECEIVED, release_due_at=DUE)
         accrue_orders(conn, books.tenant, orders, plan(), PAID)
     return orders
 
