@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,9 @@ def _lines_of(run: Reconciliation) -> Iterator[str]:
 
 
 def _deliver(job: Job) -> Iterator[str]:
-    yield str(deliver_due(job.operations, Vault.of(job.settings), job.tenant_id, job.now, HttpSender()))
+    # The wire runs by the wall clock: receivers refuse old signatures, and delays are real minutes.
+    now = datetime.now(UTC)
+    yield str(deliver_due(job.operations, Vault.of(job.settings), job.tenant_id, now, HttpSender()))
 
 
 def _check(job: Job) -> Iterator[str]:
