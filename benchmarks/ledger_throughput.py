@@ -38,11 +38,11 @@ HISTORY = int(os.environ.get("MUYUN_BENCH_HISTORY", "50000"))
 CLIENTS = 8
 TPCB_SCALE = 20
 PROTOCOL = (
-    f"{CLIENTS} clients; TPC-B (pgbench, scale {TPCB_SCALE}), the posting through SQL (pgbench with a "
-    f"script) and through HTTP (the real server, keep-alive connections) in turns, {SECONDS} s each, {ROUNDS} "
-    "rounds; prepared statements; fsync and synchronous_commit on. Ratios are taken within a round; value: their "
-    "median; interval: smallest and largest. ratio_at_10x_history: the median SQL ratio with ten times the "
-    "postings already there, over the one before."
+    f"{CLIENTS} clients; TPC-B (pgbench, scale {TPCB_SCALE}), the posting through SQL "
+    "(pgbench with a script) and through HTTP (the real server, keep-alive connections) in turns, "
+    f"{SECONDS} s each, {ROUNDS} rounds; prepared statements; fsync and synchronous_commit on. "
+    "Ratios are taken within a round; value: their median; interval: smallest and largest. "
+    "ratio_at_10x_history: the median SQL ratio with ten times the postings there, over the one before."
 )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from serving.db.urls import first_line, libpq_url
@@ -29,13 +30,13 @@ class Operations:
 
     def __init__(self, url: str, *, size: int = 8, timeout_s: float = 10.0) -> None:
         self._timeout_s = timeout_s
+        self._size = size
         self._pool = ConnectionPool(
             libpq_url(url),
             min_size=0,
             max_size=size,
             timeout=timeout_s,
             configure=_become_the_application,
-            check=ConnectionPool.check_connection,
             open=False,
             name="operations",
         )
@@ -67,16 +68,37 @@ class Operations:
             DatabaseUnavailableError: No connection was to be had, or it broke on the way.
         """
         try:
-            with self._pool.connection(timeout=self._timeout_s) as connection, connection.transaction():
-                if repeatable_read:
-                    # PostgreSQL takes it only before the first query.
-                    connection.execute("set transaction isolation level repeatable read")
-                connection.execute("select set_config('muyun.tenant', %s, true)", (tenant_id,))
-                yield connection
+            connection = self._begun(tenant_id, repeatable_read)
+            try:
+                # Commits at the end, rolls back after an exception; the pool keeps it open.
+                with connection:
+                    yield connection
+            finally:
+                self._pool.putconn(connection)
         except (psycopg.OperationalError, PoolTimeout) as error:
             if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
                 raise
             raise DatabaseUnavailableError(f"PostgreSQL does not answer: {first_line(error)}") from error
+
+    def _begun(self, tenant_id: str, repeatable_read: bool) -> psycopg.Connection:
+        """A connection with a begun transaction; the one round trip also shows whether it still lives."""
+        isolation = " isolation level repeatable read" if repeatable_read else ""
+        begin = sql.SQL("begin" + isolation + "; select set_config('muyun.tenant', {}, true)")
+        statement = begin.format(sql.Literal(tenant_id))
+        # After a restart of PostgreSQL every pooled connection may be dead; the pool drops them one by one.
+        for left in range(self._size, -1, -1):
+            connection = self._pool.getconn(timeout=self._timeout_s)
+            try:
+                # Two statements at once cannot be prepared.
+                connection.execute(statement, prepare=False)
+            except BaseException as error:
+                is_dead = isinstance(error, psycopg.OperationalError) and connection.closed
+                self._pool.putconn(connection)
+                if not is_dead or left == 0:
+                    raise
+            else:
+                return connection
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _become_the_application(connection: psycopg.Connection) -> None:

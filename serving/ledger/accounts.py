@@ -87,10 +87,12 @@ class AccountBook:
         if missing:
             # Opened in sorted order, so that two transactions never wait for each other in a circle.
             rows = self._conn.execute(
-                "select w.kind, w.party_type, w.party_id,"
-                " ledger.open_account(%(tenant)s, w.kind, w.party_type, w.party_id)"
+                "select w.kind, w.party_type, w.party_id, coalesce(a.account_id,"
+                " ledger.open_account(%(tenant)s, w.kind, w.party_type, w.party_id))"
                 " from unnest(%(kinds)s::text[], %(types)s::text[], %(parties)s::text[])"
-                " as w (kind, party_type, party_id)",
+                " with ordinality as w (kind, party_type, party_id, position)"
+                " left join ledger.account a on a.tenant_id = %(tenant)s and a.kind = w.kind"
+                " and a.party_type = w.party_type and a.party_id = w.party_id order by w.position",
                 {
                     "tenant": self._tenant_id,
                     "kinds": [kind for kind, _ in missing],
