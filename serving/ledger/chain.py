@@ -96,20 +96,20 @@ def seal(conn: psycopg.Connection, leave_out: Collection[int] = ()) -> Head:
 
 def _marks(conn: psycopg.Connection) -> tuple[int, int]:
     """Up to where the chain is sealed, and up to where it can be; the mark stays locked until commit."""
-    row = conn.execute(
-        "select xact_id::text, pg_snapshot_xmin(pg_current_snapshot())::text from ledger.mark"
-        " where job = 'seal' for update"
-    ).fetchone()
-    if row is None:
+    row = conn.execute("select xact_id::text from ledger.mark where job = 'seal' for update").fetchone()
+    # Asked for with the mark in hand: a snapshot from before a wait for the lock may be older than the mark.
+    horizon = conn.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
+    if row is None or horizon is None:
         raise ChainBrokenError("the mark of the sealing job is missing from ledger.mark")
-    return int(row[0]), int(row[1])
+    return int(row[0]), int(horizon[0])
 
 
 def verify(conn: psycopg.Connection, anchors: Path | None = None) -> Head:
     """Recompute every block; with the file of anchors, compare the heads that were written outside.
 
     Raises:
-        ChainBrokenError: A transaction was changed, removed or sealed twice, or an anchor does not match.
+        ChainBrokenError: A transaction was changed, removed, slipped in or sealed twice, or an anchor
+            does not match.
     """
     heads = {0: GENESIS}
     previous = GENESIS
@@ -129,6 +129,13 @@ def verify(conn: psycopg.Connection, anchors: Path | None = None) -> Head:
                 f"block {block_no} does not match its transactions {min(ids)} to {max(ids)}"
             )
         previous = heads[block_no] = bytes(stored)
+    left_out = conn.execute(
+        "select min(transaction_id) from (select transaction_id from ledger.transaction"
+        "  where xact_id < (select xact_id from ledger.mark where job = 'seal')"
+        "  except select unnest(transaction_ids) from ledger.chain_block) as unsealed"
+    ).fetchone()
+    if left_out is not None and left_out[0] is not None:
+        raise ChainBrokenError(f"transaction {left_out[0]} lies before the last block and is in none")
     for anchor in read_anchors(anchors) if anchors is not None else ():
         if heads.get(anchor.block_no) != anchor.hash:
             raise ChainBrokenError(f"block {anchor.block_no} is not the one that was anchored in {anchors}")

@@ -1,14 +1,17 @@
 """The ledger invariants as questions to the database: whatever a query finds is a violation.
 
-They read what was written, by whatever way,
-    and know none of the code that wrote it. The hash chain (L15) spans
-all tenants and is verified by `chain`; that an anchor outside the database matches is verified there, too.
+They read what was written, by whatever way, and know none of the code that wrote it. The hash chain (L15)
+spans all tenants and is verified by `chain`; that an anchor outside the database matches is verified there,
+too.
 
 Source: invariants L1-L16 of the settlement rules.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import psycopg
@@ -30,6 +33,8 @@ class Violation(NamedTuple):
 
 _COMMISSIONS = "('direct', 'upline', 'team', 'role', 'region')"
 _POOL_CAP_BPS = 3000
+# Where a plan says nothing, as `settlement.windows` does.
+_WAIT_DAYS = 7
 
 # Invariant, what should hold, and the query that finds where it does not.
 CHECKS: tuple[tuple[str, str, str], ...] = (
@@ -62,6 +67,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         from unnest(array['transaction', 'entry', 'chain_block']) as t (name)
         left join unnest(array['UPDATE', 'DELETE', 'TRUNCATE', 'INSERT']) as p (privilege)
             on has_table_privilege('muyun_app', 'ledger.' || t.name, p.privilege)
+            or p.privilege in ('UPDATE', 'INSERT')
+                and has_any_column_privilege('muyun_app', 'ledger.' || t.name, p.privilege)
         where p.privilege is not null or not exists (
             select 1 from pg_trigger g where g.tgrelid = ('ledger.' || t.name)::regclass
                 and g.tgname = t.name || '_is_append_only' and g.tgenabled in ('O', 'A'))
@@ -173,7 +180,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                        and payee_type <> 'platform'
                    union all
                    select beneficiary_type || '_pending', beneficiary_type, beneficiary_id,
-                          share_cents - share_cents * reversed_cents / amount_cents
+                          share_cents - div(share_cents::numeric * reversed_cents, amount_cents)::bigint
                    from settlement.service_fee where tenant_id = %(tenant)s and state = 'pending'
                    ) waiting group by 1, 2, 3) l
             on l.kind = b.kind and l.payee_type = b.party_type and l.payee_id = b.party_id
@@ -205,28 +212,37 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         group by l.order_id, l.line_no
         having coalesce(sum(l.amount_cents) filter (where l.kind in {_COMMISSIONS}), 0)
                 > greatest(sum(l.amount_cents), 0) * {_POOL_CAP_BPS} / 10000
+            -- What the platform keeps of a line is below 0 only where nobody else shares in it.
+            or coalesce(sum(l.amount_cents) filter (where l.kind in {_COMMISSIONS}), 0) > 0
+                and sum(l.amount_cents) filter (where l.kind in ('fund', 'platform', 'subsidy')) < 0
             or max(l.level) > 2
         """,
     ),
     (
         "L11",
         "nothing is released before its window",
-        """
+        f"""
+        with plan as materialized (
+            select p.plan_id, p.version, make_interval(hours => 24 * coalesce((
+                select min((r.value ->> 'wait_days_after_receipt')::integer)
+                from json_array_elements(p.document::json -> 'rules') r
+                where r.value ->> 'stage' = 'release' and (r.value ->> 'enabled')::boolean
+                ), {_WAIT_DAYS})) as wait
+            from settlement.plan_version p where p.tenant_id = %(tenant)s)
         select 'leg ' || l.leg_id || ' released ' || l.released_at || ', due '
-            || coalesce(s.release_due_at::text, 'never')
-        from settlement.leg l join orders.sub_order s using (tenant_id, order_id, supplier_id)
+            || coalesce(s.release_due_at::text, 'never') || ', received '
+            || coalesce(s.received_at::text, 'never')
+        from settlement.leg l left join orders.sub_order s using (tenant_id, order_id, supplier_id)
+        left join plan p on p.plan_id = l.plan_id and p.version = l.plan_version
         where l.tenant_id = %(tenant)s and l.state = 'released'
             and (s.release_due_at is null or s.received_at is null or l.released_at < s.release_due_at
-                 or s.release_due_at < s.received_at)
+                 or s.release_due_at < s.received_at + coalesce(p.wait, interval '0'))
         """,
     ),
     (
         "L12",
-        "a plan version is as it was published, and every leg names one",
+        "every leg names a plan version that was published",
         """
-        select 'plan ' || p.plan_id || ' version ' || p.version from settlement.plan_version p
-        where p.tenant_id = %(tenant)s and p.document::json ->> 'content_hash' is distinct from p.content_hash
-        union all
         select distinct 'plan ' || l.plan_id || ' version ' || l.plan_version || ' of legs'
             from settlement.leg l
         where l.tenant_id = %(tenant)s and not exists (select 1 from settlement.plan_version p
@@ -246,18 +262,56 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         """,
     ),
     (
+        "L13",
+        "the months of a party's statements add up to the ledger, and none is missing",
+        """
+        with moved as materialized (
+            select a.party_type, a.party_id,
+                date_trunc('month', t.booked_at at time zone 'UTC')::date as month_on,
+                sum(e.amount)::bigint as cents
+            from ledger.account a join ledger.entry e using (account_id)
+            join ledger.transaction t using (transaction_id)
+            where a.tenant_id = %(tenant)s and a.unit = 'CNY'
+                and a.party_type in ('supplier', 'merchant', 'agent')
+            group by 1, 2, 3
+        ), known as materialized (
+            select s.*, row_number() over (partition by party_type, party_id order by period_start) as number
+            from settlement.statement s where s.tenant_id = %(tenant)s
+        )
+        select k.party_type || ' ' || k.party_id || ' ' || k.period_start || ': ' || k.opening_cents || ' to '
+            || k.closing_cents || ', the ledger moved ' || coalesce(m.cents, 0)
+        from known k left join moved m
+            on (m.party_type, m.party_id, m.month_on) = (k.party_type, k.party_id, k.period_start)
+        where k.closing_cents <> k.opening_cents + coalesce(m.cents, 0)
+        union all
+        select k.party_type || ' ' || k.party_id || ' begins with ' || k.opening_cents
+            || ', the ledger has ' || coalesce(sum(m.cents), 0)
+        from known k left join moved m on (m.party_type, m.party_id) = (k.party_type, k.party_id)
+            and m.month_on < k.period_start
+        where k.number = 1 group by k.party_type, k.party_id, k.opening_cents
+        having k.opening_cents <> coalesce(sum(m.cents), 0)
+        union all
+        select distinct m.party_type || ' ' || m.party_id || ' has no statement of ' || last.period_start
+        from moved m cross join (select max(period_start) as period_start from known) last
+        where m.month_on <= last.period_start and not exists (select 1 from known k
+            where (k.party_type, k.party_id, k.period_start) = (m.party_type, m.party_id, last.period_start))
+        """,
+    ),
+    (
         "L14",
         "what the channel holds of an order is what was captured less what was refunded",
         """
-        select 'order ' || o.order_id || ': channel ' || -sum(e.amount) || ', captured ' || o.captured_cents
-            || ', refunded ' || o.refunded_cents
+        select 'order ' || o.order_id || ': channel ' || coalesce(c.cents, 0) || ', captured '
+            || o.captured_cents || ', refunded ' || o.refunded_cents
         from orders.customer_order o
-        join ledger.transaction t on t.tenant_id = o.tenant_id and t.order_id = o.order_id
-        join ledger.entry e using (transaction_id)
-        join ledger.account a on a.account_id = e.account_id
-            and a.kind in ('channel_frozen', 'channel_available')
-        where o.tenant_id = %(tenant)s group by o.tenant_id, o.order_id
-        having -sum(e.amount) <> o.captured_cents - o.refunded_cents
+        left join (
+            select t.order_id, -sum(e.amount) as cents
+            from ledger.transaction t join ledger.entry e using (transaction_id)
+            join ledger.account a on a.account_id = e.account_id
+                and a.kind in ('channel_frozen', 'channel_available')
+            where t.tenant_id = %(tenant)s and t.order_id is not null group by t.order_id
+        ) c on c.order_id = o.order_id
+        where o.tenant_id = %(tenant)s and coalesce(c.cents, 0) <> o.captured_cents - o.refunded_cents
         """,
     ),
     (
@@ -301,12 +355,27 @@ def check(conn: psycopg.Connection, tenant_id: str) -> list[Violation]:
 
     Args:
         conn: Inside a transaction of the tenant; one that sees a single snapshot (`repeatable read`)
-            where others
-            write at the same time.
+            where others write at the same time.
         tenant_id: The tenant.
     """
-    return [
+    found = [
         Violation(invariant, rule, subject)
         for invariant, rule, query in CHECKS
         for (subject,) in conn.execute(query, {"tenant": tenant_id}).fetchall()
     ]
+    return [*found, *_altered_plans(conn, tenant_id)]
+
+
+def _altered_plans(conn: psycopg.Connection, tenant_id: str) -> Iterator[Violation]:
+    """L12: a plan's document still hashes to what was published, by a computation of its own."""
+    for plan_id, version, document, stored in conn.execute(
+        "select plan_id, version, document, content_hash from settlement.plan_version where tenant_id = %s",
+        (tenant_id,),
+    ).fetchall():
+        content = json.loads(document)
+        named = content.pop("content_hash", None)
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if not named == stored == hashlib.sha256(text.encode()).hexdigest():
+            yield Violation(
+                "L12", "a plan version is as it was published", f"plan {plan_id} version {version}"
+            )

@@ -1,4 +1,4 @@
-"""A paid line that goes to another supplier takes its money along, unless something of it moved or is held."""
+"""A paid line that goes to another supplier takes its money along, unless some of it moved or is held."""
 
 from dataclasses import replace
 
@@ -68,8 +68,8 @@ def test_a_hold_on_the_order_covers_the_new_supplier_as_well(sold):
     reroute(sold)
     with sold.transactions() as conn:
         conn.execute(
-            "insert into orders.sub_order (tenant_id, order_id, supplier_id, status, received_at, release_due_at)"
-            " values (%s, 'o1', 'S9', 'received', %s, %s)",
+            "insert into orders.sub_order (tenant_id, order_id, supplier_id, status, received_at,"
+            " release_due_at) values (%s, 'o1', 'S9', 'received', %s, %s)",
             (sold.tenant, PAID, DUE),
         )
     sold.party("supplier", "S9")
