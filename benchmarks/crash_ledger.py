@@ -39,6 +39,7 @@ SEED = 20260301
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORKER_NOW = NOW + timedelta(days=20)
 _RECOVER_WITHIN_S = 60.0
+_MOST_REFUSED = 20
 PROTOCOL = (
     f"{STOREFRONTS} storefronts place, pay, ship and refund orders over HTTP beside running settlement jobs. "
     "Every cycle kills one of API, worker and PostgreSQL (all of its processes) with SIGKILL at a random "
@@ -143,12 +144,16 @@ def _recovery_s(storefronts: list[Storefront], killed: float) -> float:
 
     Raises:
         TimeoutError: Nothing was acknowledged for a minute.
+        RuntimeError: The API answers, but refuses.
     """
     asked = time.monotonic()
     while time.monotonic() - asked < _RECOVER_WITHIN_S:
         latest = max(storefront.last_write for storefront in storefronts)
         if latest > asked:
             return latest - killed
+        refused = [text for storefront in storefronts for text in storefront.done.refused]
+        if len(refused) > _MOST_REFUSED:
+            raise RuntimeError(f"the API refuses what a storefront sends: {refused[0]}")
         time.sleep(0.005)
     raise TimeoutError(f"no write was acknowledged within {_RECOVER_WITHIN_S:.0f} s after a kill")
 
@@ -158,7 +163,8 @@ def _fill(url: str) -> list[str]:
     skus = [f"sku-{number}" for number in range(SKUS)]
     early = NOW - timedelta(days=60)
     with Operations(url, size=1) as operations, operations.transaction(TENANT) as conn:
-        plans_store.publish_plan(conn, TENANT, profiles.shipped_text("cn_strict"), early)
+        plan = plans_store.publish_plan(conn, TENANT, profiles.shipped_text("cn_strict"), early)
+        plans_store.set_plan(conn, TENANT, "", plan.plan_id)
         conn.execute(
             "insert into parties.party (tenant_id, party_type, party_id, is_verified, has_contract)"
             " select %s, kind, id, true, true from (values ('merchant', 'm1'), ('supplier', 's1'),"

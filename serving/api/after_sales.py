@@ -8,10 +8,10 @@ import msgspec
 from litestar import Request, post
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.order_work import IdempotencyKey, order_transaction
+from serving.api.order_work import IdempotencyKey, OptionalIdempotencyKey, made_once, order_transaction
 from serving.api.parameters import Identifier
 from serving.api.transactions import note
-from serving.audit import Outcome
+from serving.audit import Detail, Outcome
 from serving.orders import after_sales
 from serving.orders.contracts import CaseView, OpenCase, RefundCase, RefundView
 from serving.orders.errors import NotFoundError
@@ -110,9 +110,11 @@ def refund_after_sale(
     responses=problem_responses(404, 409),
     sync_to_thread=True,
 )
-def reject_after_sale(request: Request[Any, Any, Any], case_id: Identifier) -> CaseView:
+def reject_after_sale(
+    request: Request[Any, Any, Any], case_id: Identifier, idempotency_key: OptionalIdempotencyKey = None
+) -> CaseView:
     """Only while nothing was given back on it."""
-    return _end(request, case_id, "reject")
+    return _end(request, case_id, "reject", idempotency_key)
 
 
 @post(
@@ -124,18 +126,26 @@ def reject_after_sale(request: Request[Any, Any, Any], case_id: Identifier) -> C
     responses=problem_responses(404, 409),
     sync_to_thread=True,
 )
-def close_after_sale(request: Request[Any, Any, Any], case_id: Identifier) -> CaseView:
+def close_after_sale(
+    request: Request[Any, Any, Any], case_id: Identifier, idempotency_key: OptionalIdempotencyKey = None
+) -> CaseView:
     """Nothing more is given back on it."""
-    return _end(request, case_id, "close")
+    return _end(request, case_id, "close", idempotency_key)
 
 
-def _end(request: Request[Any, Any, Any], case_id: str, event: str) -> CaseView:
+def _end(request: Request[Any, Any, Any], case_id: str, event: str, key: str | None) -> CaseView:
     principal = principal_of(request)
     with order_transaction(request) as (conn, now):
         _reachable_case(conn, principal, case_id)
-        case = after_sales.end_case(conn, principal.tenant_id, case_id, event, now)
-        note(request, conn, f"after_sale.{event}", "after_sale", case_id)
-        return case_view(case)
+
+        def move() -> dict[str, Detail]:
+            after_sales.end_case(conn, principal.tenant_id, case_id, event, now)
+            return {}
+
+        operation = f"case.{event} {case_id}"
+        outcome, _ = made_once(conn, principal.tenant_id, operation, key, None, move)
+        note(request, conn, f"after_sale.{event}", "after_sale", case_id, outcome=outcome)
+        return case_view(after_sales.find_case(conn, principal.tenant_id, case_id))
 
 
 def _reachable_case(conn: Any, principal: Principal, case_id: str) -> None:

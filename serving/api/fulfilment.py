@@ -9,7 +9,13 @@ from litestar.params import Parameter
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.cursor import Position, read_cursor, write_cursor
-from serving.api.order_work import in_range, moment_and_id, order_transaction
+from serving.api.order_work import (
+    OptionalIdempotencyKey,
+    in_range,
+    made_once,
+    moment_and_id,
+    order_transaction,
+)
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note, vault_of
 from serving.audit import Detail
@@ -47,7 +53,11 @@ _Status = Annotated[
     sync_to_thread=True,
 )
 def accept_sub_order(
-    request: Request[Any, Any, Any], order_id: Identifier, supplier_id: Identifier, data: AcceptSubOrder
+    request: Request[Any, Any, Any],
+    order_id: Identifier,
+    supplier_id: Identifier,
+    data: AcceptSubOrder,
+    idempotency_key: OptionalIdempotencyKey = None,
 ) -> OrderView:
     """Short lines go whole to another supplier; when nobody has them, what is missing is refunded."""
     principal = principal_of(request)
@@ -55,9 +65,14 @@ def accept_sub_order(
     with order_transaction(request) as (conn, now):
         if len(short) != len(data.short):
             raise InvalidRequestError("short", "a line stands twice")
-        outcome = fulfilment.accept(conn, principal.tenant_id, order_id, supplier_id, short, now)
-        details = _details(outcome, supplier_id)
-        note(request, conn, "sub_order.accept", "order", order_id, details=details)
+
+        def move() -> dict[str, Detail]:
+            done = fulfilment.accept(conn, principal.tenant_id, order_id, supplier_id, short, now)
+            return _details(done, supplier_id)
+
+        operation = f"sub_order.accept {order_id} {supplier_id}"
+        outcome, details = made_once(conn, principal.tenant_id, operation, idempotency_key, data, move)
+        note(request, conn, "sub_order.accept", "order", order_id, outcome=outcome, details=details)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 
 
@@ -71,14 +86,25 @@ def accept_sub_order(
     sync_to_thread=True,
 )
 def reject_sub_order(
-    request: Request[Any, Any, Any], order_id: Identifier, supplier_id: Identifier, data: RejectSubOrder
+    request: Request[Any, Any, Any],
+    order_id: Identifier,
+    supplier_id: Identifier,
+    data: RejectSubOrder,
+    idempotency_key: OptionalIdempotencyKey = None,
 ) -> OrderView:
     """Its lines go to other suppliers; when nobody has one, it is refunded, or the unpaid order cancelled."""
     principal = principal_of(request)
     with order_transaction(request) as (conn, now):
-        outcome = fulfilment.reject(conn, principal.tenant_id, order_id, supplier_id, data.reason_code, now)
-        details = _details(outcome, supplier_id)
-        note(request, conn, "sub_order.reject", "order", order_id, details=details)
+
+        def move() -> dict[str, Detail]:
+            tenant = principal.tenant_id
+            return _details(
+                fulfilment.reject(conn, tenant, order_id, supplier_id, data.reason_code, now), supplier_id
+            )
+
+        operation = f"sub_order.reject {order_id} {supplier_id}"
+        outcome, details = made_once(conn, principal.tenant_id, operation, idempotency_key, data, move)
+        note(request, conn, "sub_order.reject", "order", order_id, outcome=outcome, details=details)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 
 

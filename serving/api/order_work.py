@@ -5,7 +5,7 @@ Such handlers are synchronous; what an order refuses is decided in `serving.orde
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -19,8 +19,10 @@ from serving.api.clock import now_of
 from serving.api.cursor import Position
 from serving.api.refusals import as_problem
 from serving.api.transactions import tenant_transaction
+from serving.audit import Detail, Outcome
 from serving.ledger.errors import LedgerError
 from serving.orders.errors import InvalidRequestError, OrdersError
+from serving.orders.idempotency import once
 from serving.problems import ApiError, FieldError, invalid_parameter
 from serving.settlement.errors import SettlementError
 
@@ -32,6 +34,17 @@ IdempotencyKey = Annotated[
         max_length=128,
         pattern=r"^[\x21-\x7e]+$",
         description="The same key with the same body gets the first answer again; with another body 409.",
+    ),
+]
+
+OptionalIdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="With a key the move may be sent again: it is made once. Without, a second is 409.",
     ),
 ]
 
@@ -66,6 +79,36 @@ def order_transaction(
             remedy="Send the same request again.",
             headers={"Retry-After": "1"},
         ) from error
+
+
+def made_once(
+    conn: psycopg.Connection[Any],
+    tenant_id: str,
+    operation: str,
+    key: str | None,
+    body: object,
+    move: Callable[[], Mapping[str, Detail]],
+) -> tuple[Outcome, Mapping[str, Detail]]:
+    """Make a move, but not again when its key made it before.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        operation: What is asked, with the id of what it is asked of.
+        key: The caller's key, or None to have a second call refused by the state it finds.
+        body: What the key stands for.
+        move: Makes it; details for the audit log, free of personal values.
+
+    Returns:
+        `done` or `repeated`, and the details.
+
+    Raises:
+        DuplicateKeyError: The key stands for another body.
+    """
+    if key is None:
+        return "done", move()
+    answer = once(conn, tenant_id, operation, key, body, lambda: (200, dict(move())))
+    return ("repeated" if answer.is_repeated else "done"), answer.document
 
 
 def in_range(parameter: str, moment: datetime, *, latest: datetime = _LAST) -> datetime:

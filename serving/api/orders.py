@@ -10,10 +10,16 @@ from litestar.params import Parameter
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.cursor import Position, read_cursor, write_cursor
-from serving.api.order_work import IdempotencyKey, moment_and_id, order_transaction
+from serving.api.order_work import (
+    IdempotencyKey,
+    OptionalIdempotencyKey,
+    made_once,
+    moment_and_id,
+    order_transaction,
+)
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.transactions import note, vault_of
-from serving.audit import Outcome
+from serving.audit import Detail, Outcome
 from serving.orders import placing, receipts
 from serving.orders.contracts import OrderPage, OrderView, PlaceOrder, ReceiptNotice
 from serving.orders.discounts import Coupon, CouponLimits
@@ -134,13 +140,21 @@ def get_orders(
     responses=problem_responses(404, 409),
     sync_to_thread=True,
 )
-def cancel_order(request: Request[Any, Any, Any], order_id: Identifier) -> OrderView:
+def cancel_order(
+    request: Request[Any, Any, Any], order_id: Identifier, idempotency_key: OptionalIdempotencyKey = None
+) -> OrderView:
     """Gives the stock back. A paid order is not cancelled: open an after-sale case."""
     principal = principal_of(request)
     with order_transaction(request) as (conn, _):
         reachable_order(conn, principal, order_id)
-        placing.cancel_order(conn, principal.tenant_id, order_id)
-        note(request, conn, "order.cancel", "order", order_id)
+
+        def move() -> dict[str, Detail]:
+            placing.cancel_order(conn, principal.tenant_id, order_id)
+            return {}
+
+        operation = f"order.cancel {order_id}"
+        outcome, _ = made_once(conn, principal.tenant_id, operation, idempotency_key, None, move)
+        note(request, conn, "order.cancel", "order", order_id, outcome=outcome)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 
 
@@ -153,13 +167,24 @@ def cancel_order(request: Request[Any, Any, Any], order_id: Identifier) -> Order
     responses=problem_responses(404, 409),
     sync_to_thread=True,
 )
-def confirm_receipt(request: Request[Any, Any, Any], order_id: Identifier, data: ReceiptNotice) -> OrderView:
+def confirm_receipt(
+    request: Request[Any, Any, Any],
+    order_id: Identifier,
+    data: ReceiptNotice,
+    idempotency_key: OptionalIdempotencyKey = None,
+) -> OrderView:
     """Of one supplier, or of all that shipped. The time until the release of the money counts from here."""
     principal = principal_of(request)
     with order_transaction(request) as (conn, now):
         reachable_order(conn, principal, order_id)
-        receipts.confirm_receipt(conn, principal.tenant_id, order_id, data.supplier_id, now)
-        note(request, conn, "order.receive", "order", order_id, details={"supplier_id": data.supplier_id})
+
+        def move() -> dict[str, Detail]:
+            receipts.confirm_receipt(conn, principal.tenant_id, order_id, data.supplier_id, now)
+            return {"supplier_id": data.supplier_id}
+
+        operation = f"order.receive {order_id}"
+        outcome, details = made_once(conn, principal.tenant_id, operation, idempotency_key, data, move)
+        note(request, conn, "order.receive", "order", order_id, outcome=outcome, details=details)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 
 

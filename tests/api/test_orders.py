@@ -405,3 +405,38 @@ def test_no_clear_personal_value_lies_in_any_table(call, goods, scores_url):
                 assert value not in text, table
                 assert value.encode().hex() not in text, table
     assert TENANT == "default"
+
+
+def test_a_move_under_a_key_is_made_once_and_may_be_sent_again(call, goods):
+    """The answer to a first call can get lost; the second must not look like a mistake."""
+    goods("again")
+    order = place(call, "again-1", "again")
+    pay(call, order)
+    path = f"/orders/{order['order_id']}"
+    part = f"{path}/suborders/S1"
+    for _ in range(2):
+        taken = call("S1", "POST", f"{part}/accept", {}, 200, "accept-again").json()
+        assert taken["sub_orders"][0]["status"] == "accepted"
+    problem(call("S1", "POST", f"{part}/accept", {}), 409, "impossible-move")
+    other = {"short": [{"line_no": 1, "available_qty": 0}]}
+    problem(
+        call("S1", "POST", f"{part}/accept", other, idempotency="accept-again"), 409, "idempotency-conflict"
+    )
+    notice = {"shipment_id": "sh-again", "promised_at": "2026-11-09T00:00:00Z"}
+    call("S1", "POST", f"{part}/shipments", notice, 200)
+    for _ in range(2):
+        assert call("m1", "POST", f"{path}/receipt", {}, 200, "got-again").json()["status"] == "received"
+    case = {"line_no": 1, "kind": "complaint", "reason_code": "late", "requested_cents": 0}
+    opened = call("m1", "POST", f"{path}/after-sales", case, 201, "case-again").json()
+    for _ in range(2):
+        ended = call("op", "POST", f"/after-sales/{opened['case_id']}/close", None, 200, "close-again").json()
+        assert ended["status"] == "closed"
+
+
+def test_a_cancelled_order_under_a_key_is_cancelled_once(call, goods, shop):
+    goods("never")
+    order = place(call, "never-1", "never", 3)
+    for _ in range(2):
+        path = f"/orders/{order['order_id']}/cancel"
+        assert call("m1", "POST", path, None, 200, "cancel-never").json()["status"] == "cancelled"
+    assert shop.stock_of("S1", "never") == (10, 0, 10)
