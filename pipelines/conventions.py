@@ -9,6 +9,7 @@ class Group:
     """Asset groups in the order of the data's way. Plain strings: Dagster serialises no foreign enum."""
 
     INGEST: Final = "ingest"
+    OPERATIONS: Final = "operations"
     WAREHOUSE: Final = "warehouse"
     FEATURES: Final = "features"
     RECOMMENDATION: Final = "recommendation"

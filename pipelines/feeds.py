@@ -1,6 +1,7 @@
 """Which feed fills a contract table: the source's own rows, the overlay, or nothing. No Dagster here.
 
 The overlay fills only what the embedded panel lacks; a user's own folder is never mixed with generated rows.
+What the platform recorded itself stands beside either.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pipelines.lake import Lake
 from pipelines.sources.ingest import IngestReport, KnownKeys, accept_frame, ingest
 from pipelines.sources.overlay import OVERLAY_TABLES, ObservedTables, generate
 from pipelines.sources.protocol import Source
+from pipelines.sources.recorded import RecordedRows, WithRecorded
 
 OBSERVED = ("orders", "order_lines", "products", "consumers", "merchants", "suppliers", "categories")
 """What the overlay hangs its rows on."""
@@ -25,12 +27,21 @@ class Feeds:
         with_overlay: Whether generated rows fill the tables that the source lacks.
         seed: Seed of the overlay.
         utc_offset_hours: Local time of the shops.
+        recorded: What the platform recorded.
     """
 
     def __init__(
-        self, source: Source, lake: Lake, *, with_overlay: bool, seed: int, utc_offset_hours: int
+        self,
+        source: Source,
+        lake: Lake,
+        *,
+        with_overlay: bool,
+        seed: int,
+        utc_offset_hours: int,
+        recorded: RecordedRows,
     ) -> None:
         self._source = source
+        self._recorded = recorded
         self._lake = lake
         self._with_overlay = with_overlay
         self._seed = seed
@@ -68,10 +79,20 @@ class Feeds:
                 loaded_at=now,
                 window=window,
                 known=self._known,
-                notes=("generated: the embedded panel has no such feed",),
+                notes=(
+                    "generated: the embedded panel has no such feed",
+                    *self._recorded.note(table, as_of),
+                ),
+                beside=self._recorded.chunks(table, as_of),
             )
         return ingest(
-            self._source, table, self._lake, as_of=as_of, window=window, loaded_at=now, known=self._known
+            WithRecorded(self._source, self._recorded, as_of),
+            table,
+            self._lake,
+            as_of=as_of,
+            window=window,
+            loaded_at=now,
+            known=self._known,
         )
 
     def _observed_tables(self) -> ObservedTables:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from models.tracking import Tracker
     from pipelines.feeds import Feeds
     from pipelines.quality import DataDocs
+    from pipelines.sources.operational import Extraction
     from pipelines.sources.protocol import Source
     from pipelines.suites import Boundary
 
@@ -79,6 +80,7 @@ class Platform:
     def feeds(self) -> Feeds:
         """The loader of contract tables; what it read once it keeps for the run."""
         from pipelines.feeds import Feeds
+        from pipelines.sources.recorded import RecordedRows
 
         self.lake.create()
         return Feeds(
@@ -87,7 +89,23 @@ class Platform:
             with_overlay=self.settings.embedded,
             seed=self.settings.seed,
             utc_offset_hours=self.settings.offset_hours,
+            recorded=RecordedRows(self.recorded_feeds, self.recorded_books),
         )
+
+    @cached_property
+    def recorded_feeds(self) -> Extraction:
+        """What the operational database recorded of orders, stock, parcels, cases and events."""
+        from pipelines.sources.operational import recorded_feeds
+
+        return recorded_feeds(self.lake.root)
+
+    @cached_property
+    def recorded_books(self) -> Extraction:
+        """What the operational database recorded of settlement legs and ledger entries."""
+        from pipelines.sources.operational import recorded_books
+
+        origin = "overlay" if self.settings.embedded else "observed"
+        return recorded_books(self.lake.root, replayed_origin=origin)
 
     @cached_property
     def tracker(self) -> Tracker:
@@ -98,15 +116,20 @@ class Platform:
         return tracking.Tracker(self.settings.mlflow_dir)
 
     @cached_property
-    def embedded_now(self) -> datetime:
+    def panel_end(self) -> datetime:
         """The newest order of the embedded panel."""
         return self.source.as_of()
 
     def fixed_now(self) -> datetime | None:
-        """Business time when it stands still: the setting or the panel's newest order; else None."""
+        """Business time when it stands still: the setting, or what the embedded panel has seen; else None.
+
+        The panel ends with its newest order; what the API recorded since goes on from there.
+        """
         if self.settings.as_of is not None:
             return self.settings.as_of
-        return self.embedded_now if self.settings.embedded else None
+        if not self.settings.embedded:
+            return None
+        return max(self.panel_end, self.recorded_feeds.last_time() or self.panel_end)
 
     def now(self) -> datetime:
         """Business time outside a run."""
@@ -306,6 +329,13 @@ class Platform:
         from serving.settings import Settings as ServingSettings
 
         return ready_database(ServingSettings())
+
+    @staticmethod
+    def database_number(url: str) -> str:
+        """What tells this very database from one that was made anew at the same address."""
+        from pipelines.sources.operational import database_identity
+
+        return database_identity(url)
 
     def database_identity(self) -> str:
         """What tells one serving database from another, without secrets: part of what a publication did."""

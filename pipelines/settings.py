@@ -27,6 +27,8 @@ class Settings(BaseSettings):
         seed: Seed of the overlay and of every model.
         executor: `in_process` for one machine, `multiprocess` for two steps at a time.
         keep_versions: Publications kept for rollback.
+        replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
+            the embedded panel and 0 (nothing) for a user's own data.
         dagster_port: Port of the Dagster UI (loopback).
         mlflow_port: Port of the MLflow UI (loopback).
         docs_port: Port of the dbt docs and Data Docs (loopback).
@@ -43,6 +45,7 @@ class Settings(BaseSettings):
     seed: int = 20171231
     executor: Literal["in_process", "multiprocess"] = "in_process"
     keep_versions: int = Field(default=5, ge=1)
+    replay_days: int | None = Field(default=None, ge=0, le=366)
     dagster_port: int = Field(default=3000, ge=1, le=65535)
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
     docs_port: int = Field(default=8090, ge=1, le=65535)
@@ -68,6 +71,13 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the embedded retail panel is the source."""
         return self.data is None
+
+    @property
+    def days_to_replay(self) -> int:
+        """Days of past orders that are replayed."""
+        if self.replay_days is not None:
+            return self.replay_days
+        return 14 if self.embedded else 0
 
     @property
     def offset_hours(self) -> int:

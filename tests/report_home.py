@@ -23,6 +23,7 @@ SECTIONS = [
     "wakeup",
     "tags",
     "lifecycle",
+    "settlement",
     "cost",
     "api",
 ]
@@ -41,6 +42,8 @@ _TABLES = {
     "products": ("observed", 20, 0),
     "consumers": ("observed", 40, 0),
     "orders": ("observed", 1_200, 0),
+    "settlement_legs": ("overlay", 5, 0),
+    "ledger_entries": ("both", 7, 0),
     "order_lines": ("observed", 12_345, 45),
     "promotions": ("observed", 300, 5),
     "offers": ("overlay", 20, 0),
@@ -315,6 +318,39 @@ def _write_warehouse(file, sku):
                 ('m1', 'l2-g/soup', date '2017-12-18', 2, true),
                 ('m1', 'l2-g/soup', date '2017-12-18', 999, false),
                 ('m2', 'l2-g/soup', date '2017-12-18', 999, true);
+            """
+        )
+        connection.execute(
+            """
+            create schema analyst;
+            create table core.fct_settlement_legs (
+                order_id varchar, leg_kind varchar, leg_state varchar, is_replaced boolean, net_cents bigint,
+                reversed_cents bigint
+            );
+            insert into core.fct_settlement_legs values
+                ('o1', 'supplier', 'released', false, 700, 100), ('o1', 'direct', 'pending', false, 150, 20),
+                ('o1', 'subsidy', 'pending', false, -30, 0), ('o2', 'platform', 'pending', false, 80, 0),
+                ('o2', 'platform', 'voided', true, 0, 999);
+            create table analyst.mart_settlement_statement (
+                party_type varchar, party_id varchar, month_start_on date, account_kind varchar,
+                row_kind varchar, movement_kind varchar, amount_cents bigint
+            );
+            insert into analyst.mart_settlement_statement values
+                ('supplier', 's1', '2017-12-01', 'supplier_available', 'opening', 'opening', 0),
+                ('supplier', 's1', '2017-12-01', 'supplier_available', 'movement', 'release', 700),
+                ('supplier', 's1', '2017-12-01', 'supplier_available', 'movement', 'payout_sent', -450),
+                ('supplier', 's1', '2017-12-01', 'supplier_available', 'closing', 'closing', 250),
+                ('platform', 'platform', '2017-12-01', 'channel_frozen', 'opening', 'opening', 0),
+                ('platform', 'platform', '2017-12-01', 'channel_frozen', 'movement', 'accrual', -900),
+                ('platform', 'platform', '2017-12-01', 'channel_frozen', 'closing', 'closing', -900);
+            create table analyst.mart_agent_performance (
+                agent_id varchar, tier varchar, order_count bigint, sold_cents bigint,
+                settled_customer_count bigint, commission_accrued_cents bigint,
+                commission_released_cents bigint, commission_reversed_cents bigint
+            );
+            insert into analyst.mart_agent_performance values
+                ('agt-1', 'gold', 2, 900, 1, 170, 0, 20), ('agt-1', 'gold', 1, 100, 3, 10, 60, 0),
+                ('agt-2', 'none', 1, 50, 0, 5, 0, 0);
             """
         )
         connection.execute("insert into core.dim_products values ($sku, $sku, null)", {"sku": sku})

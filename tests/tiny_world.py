@@ -17,6 +17,7 @@ from typing import Any
 
 FIRST_DAY = dt.date(2025, 1, 1)
 AS_OF = dt.datetime(2025, 6, 30, 12, tzinfo=dt.UTC)
+REPLAY_DAYS = 40
 _DAYS = 180
 _MERCHANTS = ("m-1", "m-2", "m-3")
 _SUPPLIERS = ("s-1", "s-2", "s-3", "s-4")

@@ -92,3 +92,17 @@
 {% macro duckdb__add_seconds(instant, seconds) -%}
     make_timestamptz(epoch_us({{ instant }}) + {{ seconds }} * 1000000)
 {%- endmacro %}
+
+
+{# The first day of the calendar month (UTC) of an instant: the months of statements, the same in every shop. #}
+{% macro utc_month(instant) -%}
+    {{ return(adapter.dispatch('utc_month', 'muyun')(instant)) }}
+{%- endmacro %}
+
+{% macro default__utc_month(instant) -%}
+    cast({{ dbt.date_trunc('month', instant) }} as date)
+{%- endmacro %}
+
+{% macro duckdb__utc_month(instant) -%}
+    cast(date_trunc('month', {{ instant }} at time zone 'UTC') as date)
+{%- endmacro %}

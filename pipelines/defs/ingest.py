@@ -16,7 +16,9 @@ from pipelines.platform import Outcome, Platform
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER, ContractTable, contract_table
 from pipelines.sources.ingest import IngestReport
+from pipelines.sources.operational_streams import RECORDED
 from pipelines.sources.overlay import OVERLAY_TABLES
+from pipelines.sources.recorded import DERIVED
 from pipelines.state import CheckRecord, content_version
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
@@ -42,8 +44,8 @@ def raw_asset(
         days: Its partitions, if it is kept by day.
         generated: Tables that the overlay fills; they hang on the observed ones, never the other way round.
     """
-    is_daily = table.is_partitioned and not table.is_weekly
-    parents = _parents(table, generated)
+    is_daily = table.is_partitioned and not table.is_weekly and not table.is_book
+    parents = {dg.AssetKey(["raw", parent]) for parent in _parents(table, generated) - {table.name}}
 
     @dg.asset(
         key=["raw", table.name],
@@ -51,7 +53,7 @@ def raw_asset(
         owners=[Owner.DATA_ENGINEERING],
         kinds={"parquet"},
         description=_catalogue_text(table),
-        deps=[dg.AssetKey(["raw", parent]) for parent in sorted(parents - {table.name})],
+        deps=sorted(parents | _recorded_in(table)),
         partitions_def=days if is_daily else None,
         backfill_policy=single_run() if is_daily else None,
         pool="lake",
@@ -97,6 +99,14 @@ def _parents(table: ContractTable, generated: frozenset[str]) -> set[str]:
     if table.name in generated:
         return parents | set(OBSERVED)
     return parents - generated
+
+
+def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
+    """The extraction that brings rows of this table from the operational database, if any does."""
+    if table.is_book:
+        return {dg.AssetKey(["operations", "recorded_books"])}
+    fed = {stream.table for stream in RECORDED["feeds"]} | {DERIVED}
+    return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in fed else set()
 
 
 def _window(

@@ -100,6 +100,60 @@ class Evidence:
             {"merchants": sorted(set(merchants)), "categories": sorted(set(categories)), "since": since},
         )
 
+    def settled_shares(self) -> pl.DataFrame | None:
+        """What was shared out: leg_kind, leg_state, legs, orders (of all), net_cents, reversed_cents.
+
+        None without a warehouse.
+        """
+        return self._query(
+            """
+            select leg_kind, leg_state, count(*) as legs, sum(net_cents)::bigint as net_cents,
+                sum(reversed_cents)::bigint as reversed_cents,
+                (select count(distinct order_id) from core.fct_settlement_legs) as orders
+            from core.fct_settlement_legs where not is_replaced group by all order by all
+            """,
+            {},
+        )
+
+    def closing_balances(self) -> pl.DataFrame:
+        """Accounts: opening, moved and closing of the last month, and what was paid out in all, in cents."""
+        found = self._query(
+            """
+            with last as (select max(month_start_on) as last_on from analyst.mart_settlement_statement),
+            signed as (
+                select statement.*, month_start_on = last_on as is_last
+                from analyst.mart_settlement_statement as statement cross join last
+            )
+            select party_type, party_id, account_kind,
+                coalesce(sum(amount_cents) filter (is_last and row_kind = 'opening'), 0)::bigint
+                    as opening_cents,
+                coalesce(sum(amount_cents) filter (is_last and row_kind = 'movement'), 0)::bigint
+                    as moved_cents,
+                coalesce(sum(amount_cents) filter (is_last and row_kind = 'closing'), 0)::bigint
+                    as closing_cents,
+                coalesce(-sum(amount_cents) filter (movement_kind in ('payout_sent', 'payout_failed')), 0)
+                    ::bigint as paid_cents
+            from signed group by all order by all
+            """,
+            {},
+        )
+        return pl.DataFrame() if found is None else found
+
+    def agent_months(self) -> pl.DataFrame:
+        """Each agent over all months, who earned most first; money in cents."""
+        found = self._query(
+            """
+            select agent_id, tier, sum(order_count)::bigint as orders, sum(sold_cents)::bigint as sold_cents,
+                max(settled_customer_count) as customers,
+                sum(commission_accrued_cents)::bigint as accrued_cents,
+                sum(commission_released_cents)::bigint as released_cents,
+                sum(commission_reversed_cents)::bigint as reversed_cents
+            from analyst.mart_agent_performance group by all order by accrued_cents desc, agent_id
+            """,
+            {},
+        )
+        return pl.DataFrame() if found is None else found
+
     def _query(self, sql: str, parameters: dict[str, Any]) -> pl.DataFrame | None:
         if not self.settings.warehouse_file.exists():
             return None

@@ -52,6 +52,7 @@ class Origins:
 
     @staticmethod
     def _origin(by_table: dict[str, str]) -> Origin:
+        # A table may itself hold rows of both kinds.
         kinds = sorted(set(by_table.values()))
         if not kinds:
             return Origin("none")

@@ -49,6 +49,7 @@ class ContractTable:
         time_parent: Foreign key column and table the time is taken from when this table does not hold it.
         is_weekly: Partitioned by the week in which the row starts instead of by day.
         is_required: A source without this table is an error.
+        is_book: Kept whole by the platform's own ledger: always loaded whole, never by a window of days.
         foreign_keys: What must exist elsewhere.
     """
 
@@ -59,6 +60,7 @@ class ContractTable:
     time_parent: tuple[str, str] | None = None
     is_weekly: bool = False
     is_required: bool = False
+    is_book: bool = False
     foreign_keys: tuple[ForeignKey, ...] = ()
 
     @property
@@ -226,6 +228,13 @@ _ALL = (
         ("entry_id",),
         time_column="occurred_at",
         foreign_keys=(_CONSUMER,),
+    ),
+    # No foreign keys: what was booked stays in the books, whatever became of the order in the feeds.
+    ContractTable(
+        "settlement_legs", schemas.SettlementLegs, ("leg_id",), time_column="accrued_at", is_book=True
+    ),
+    ContractTable(
+        "ledger_entries", schemas.LedgerEntries, ("entry_id",), time_column="booked_at", is_book=True
     ),
 )
 

@@ -47,7 +47,7 @@ class IngestReport:
 
     Attributes:
         table: Contract table.
-        origin: 'observed' or 'overlay'.
+        origin: 'observed', 'overlay', or 'both' when rows of both came in.
         received: Rows of the source that belong to this load.
         accepted: Rows now in the lake.
         quarantined: Rows now in the quarantine; received = accepted + quarantined.
@@ -199,6 +199,7 @@ def accept_frame(
     window: Window | None = None,
     known: KnownKeys | None = None,
     notes: tuple[str, ...] = (),
+    beside: Iterable[Chunk] = (),
 ) -> IngestReport:
     """Loads rows that were made in memory by the same rules, and saves the same report.
 
@@ -213,6 +214,7 @@ def accept_frame(
         window: Days that the frame replaces; None replaces everything.
         known: Lake look-ups shared between the loads of one run.
         notes: Put into the report.
+        beside: Further rows of the table, each chunk with its own origin.
 
     Raises:
         LakeError: If the lake cannot be written.
@@ -221,7 +223,7 @@ def accept_frame(
     contract = contract_table(table)
     load = Load(origin, as_of, _own_window(contract, window), loaded_at, "event_time", as_of)
     chunk = Chunk(frame.drop("origin", strict=False), file=origin)
-    report = _load(contract, iter((chunk,)), lake, known or KnownKeys(lake), load)
+    report = _load(contract, iter((chunk, *beside)), lake, known or KnownKeys(lake), load)
     report = replace(report, notes=(*notes, *report.notes))
     lake.write_report(f"ingest/{table}", report.to_json())
     return report
@@ -245,13 +247,17 @@ def _load(
     parents = known.parents(contract)
     sink = sink_for(contract, lake, load, quarantine, known.parent_times(contract))
     received = 0
+    origins: set[str] = set()
     extra: dict[str, None] = {}
     for chunk in chunks:
         extra.update(dict.fromkeys(_unknown_columns(contract, chunk)))
         if load.window is not None:
             chunk = _within(contract, chunk, load.window, parent_times)
         received += chunk.frame.height + chunk.refused.height
-        checked = check_chunk(contract, chunk, origin=load.origin, as_of=load.as_of, parents=parents)
+        origin = chunk.origin or load.origin
+        checked = check_chunk(contract, chunk, origin=origin, as_of=load.as_of, parents=parents)
+        if checked.accepted.height:
+            origins.add(origin)
         quarantine.add(checked.rejected)
         sink.add(checked.accepted, chunk)
     written = sink.finish()
@@ -264,7 +270,7 @@ def _load(
         )
     return IngestReport(
         table=contract.name,
-        origin=load.origin,
+        origin="both" if len(origins) > 1 else next(iter(origins), load.origin),
         received=received,
         accepted=written.rows,
         quarantined=quarantine.rows,
@@ -283,7 +289,7 @@ def _unknown_columns(contract: ContractTable, chunk: Chunk) -> list[str]:
 
 def _own_window(contract: ContractTable, window: Window | None) -> Window | None:
     """The window as this table can replace it: whole weeks for weekly tables, none for tables in one file."""
-    if window is None or not contract.is_partitioned:
+    if window is None or not contract.is_partitioned or contract.is_book:
         return None
     first, last = window
     if contract.is_weekly:

@@ -41,6 +41,7 @@ class Chunk:
         refused: Rows the reader could not turn into columns (`REFUSED_SCHEMA`).
         is_text: Values are text as typed by a person: trimmed, and empty means null.
         is_whole_partition: No other chunk of the table has rows of this partition or with these keys.
+        origin: 'observed' or 'overlay' where it differs from the load's.
     """
 
     frame: pl.DataFrame
@@ -49,6 +50,7 @@ class Chunk:
     refused: pl.DataFrame = field(default_factory=no_refusals)
     is_text: bool = False
     is_whole_partition: bool = False
+    origin: str | None = None
 
 
 class Source(Protocol):

@@ -40,6 +40,10 @@ def _cents(description: str, *, nullable: bool = False) -> Any:
     return dy.Int64(min=0, nullable=nullable, description=description + ", in cents")
 
 
+def _signed_cents(description: str, *, nullable: bool = False) -> Any:
+    return dy.Int64(nullable=nullable, description=description + ", in cents")
+
+
 def _count(description: str, *, nullable: bool = False, minimum: int | None = 0) -> Any:
     return dy.Int64(min=minimum, nullable=nullable, description=description)
 
@@ -388,3 +392,69 @@ class PointsLedger(Accepted):
     reason = _text("why")
     expires_on = _on("day the points lapse", nullable=True, planned=True)
     occurred_at = _at("when")
+
+
+LEG_STATES = ("pending", "locked", "released", "voided")
+
+
+class SettlementLegs(Accepted):
+    """One row per share of one order line (or of a supplier's freight) that settlement pays to one party."""
+
+    leg_id = _id("the leg")
+    order_id = _id("the order")
+    line_no = _small("the line of the order; 0 is the freight of the supplier")
+    supplier_id = _id("whose part of the order it is released with")
+    leg_kind = _text(
+        "what it is: supplier, freight, channel_fee, tax, direct, upline, team, fund, platform, ..."
+    )
+    scenario = _small("profit-sharing scenario", low=1, high=8)
+    rule_id = _text("the plan rule; null where no rule decides", nullable=True)
+    plan_id = _id("the plan that settled the order")
+    plan_version = _small("version of the plan", low=1)
+    payee_type = _enum(("platform", "supplier", "merchant", "agent"), "whom it pays")
+    payee_id = _id("the payee inside its type")
+    level = _small("paid level above the seller; 0 for everybody else", high=2)
+    base = _text("what the rate applies to", nullable=True)
+    base_cents = _signed_cents("the base", nullable=True)
+    rate_bps = _small("the rate in basis points", nullable=True, high=10_000)
+    wanted_cents = _signed_cents("before any cut")
+    amount_cents = _signed_cents("what was accrued; negative for a subsidy")
+    reversed_cents = _signed_cents("what refunds took back so far, with the sign of the amount")
+    rounding_cents = _signed_cents("what refunds of the line gave back beyond the reversals of its legs")
+    forfeited_cents = _signed_cents("what the platform holds of it instead of the payee")
+    cut_reason = _text("why it is less than wanted", nullable=True)
+    explanation = _text("the formula")
+    leg_state = _enum(LEG_STATES, "where it stands")
+    is_unfrozen = _flag("whether the payment channel has unfrozen it")
+    is_replaced = _flag("whether other legs stand in its place since the line went to another supplier")
+    accrued_at = _at("when it was accrued", planned=True)
+    released_at = _at("when it was released", nullable=True, planned=True)
+
+    @dy.rule()
+    def reversal_within_amount(self) -> pl.Expr:
+        """Refunds take back at most what was accrued."""
+        amount, reversed_ = pl.col("amount_cents"), pl.col("reversed_cents")
+        return (
+            pl.when(amount >= 0)
+            .then(reversed_.is_between(0, amount))
+            .otherwise(reversed_.is_between(amount, 0))
+        )
+
+
+class LedgerEntries(Accepted):
+    """One row per entry of a ledger transaction; the entries of a transaction sum to zero per unit."""
+
+    entry_id = _id("the entry: transaction and number")
+    transaction_id = _id("the transaction")
+    entry_no = _small("number of the entry in its transaction, from 1", low=1)
+    transaction_kind = _text("what happened: accrual, release, refund, payout, ...")
+    order_id = _id("the order it belongs to", nullable=True)
+    account_kind = _text("kind of account")
+    party_type = _enum(
+        ("platform", "supplier", "merchant", "agent", "consumer"), "type of the account's holder"
+    )
+    party_id = _id("the account's holder inside its type; 'platform' for the platform")
+    unit = _enum(("CNY", "PT"), "money of the configured currency, or points")
+    amount = _count("credit when positive: cents where unit is CNY, points where it is PT", minimum=None)
+    leg_id = _id("the settlement leg, when the entry belongs to exactly one", nullable=True)
+    booked_at = _at("business time of the transaction", planned=True)

@@ -35,6 +35,7 @@ _ROW_RULES: Mapping[str, tuple[str, str]] = {
     "delivered_after_shipped": ("delivered_at", "delivered before it was shipped"),
     "resolved_after_opened": ("resolved_at", "closed before it was opened"),
     "starts_before_end": ("ends_at", "ends before it starts"),
+    "reversal_within_amount": ("reversed_cents", "more taken back than was accrued"),
 }
 """Rules between columns: the column to name and what to say when the rule fails."""
 

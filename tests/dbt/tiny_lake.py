@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import tiny_books
 
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 
@@ -31,7 +32,10 @@ def at(
 def tables() -> dict[str, list[dict[str, Any]]]:
     """The rows of every table that has any; missing columns are null."""
     orders, lines = _orders_and_lines()
+    legs, entries = tiny_books.legs_and_entries(orders, lines, SKUS)
     return {
+        "settlement_legs": legs,
+        "ledger_entries": entries,
         "suppliers": [_supplier("s-1", "dairy"), _supplier("s-2", "bakery"), _supplier("s-3", "sleeping")],
         "categories": _categories(),
         "products": [_product(sku, maker) for sku, maker in SKUS.items()],

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.xdist_group("world")
 
 SCHEDULES = {
     "profile_refresh_15min_schedule": "profile_refresh_15min",
+    "settlement_daily_schedule": "settlement_daily",
     "prices_hourly_schedule": "prices_hourly",
     "publish_nightly_schedule": "publish_nightly",
     "models_retrain_weekly_schedule": "models_retrain_weekly",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.report.blocks import Section
 from pipelines.report.evidence import Evidence
-from pipelines.report.sections import consumers, forecasts, intake, prices, quality, reorder, run
+from pipelines.report.sections import consumers, forecasts, intake, prices, quality, reorder, run, settlement
 
 
 def all_sections(evidence: Evidence) -> list[Section]:
@@ -19,6 +19,7 @@ def all_sections(evidence: Evidence) -> list[Section]:
         consumers.wakeup(evidence),
         consumers.tags(evidence),
         quality.lifecycle(evidence),
+        settlement.section(evidence),
         run.cost(evidence),
         run.api(evidence),
     ]

@@ -270,3 +270,11 @@ def test_numbers_that_are_none_are_not_drawn(tmp_path):
     sections = {section.key: section for section in all_sections(gather(settings, summary_of()))}
     assert "nan" not in "".join(str(block) for block in sections["lifecycle"].blocks).lower()
     assert isinstance(gather(settings, summary_of()).tags, pl.DataFrame)
+
+
+def test_money_of_settlement_is_shown_as_the_books_say(full):
+    body = full.split('<section id="settlement">')[1].split("</section>")[0]
+    for shown in ("9.00", "7.00", "1.20", "4.50", "2.50", "10.00"):
+        assert shown in body, shown
+    assert "9.99" not in body, "a replaced share stands for nothing"
+    assert body.index("agt-1") < body.index("agt-2")

@@ -1,0 +1,112 @@
+"""Products, offers, listings and stock of the lake in the operational database, as they stand at a moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+import psycopg
+
+from pipelines.lake import Lake
+from pipelines.replay.bulk import insert
+from pipelines.replay.selection import Selection
+
+
+def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) -> int:
+    """Write products, offers and listings; the newer of two versions stays."""
+    offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of).select(
+        "supplier_id",
+        "sku_id",
+        "supply_price_cents",
+        "lead_time_days",
+        pl.max_horizontal(pl.col("min_order_qty"), 1).alias("min_order_qty"),
+        "ship_from_region",
+        pl.col("valid_from").alias("source_at"),
+    )
+    listings = _current(lake, "listings", ("merchant_id", "sku_id"), as_of).select(
+        "merchant_id", "sku_id", "list_price_cents", "is_listed"
+    )
+    return (
+        insert(connection, "orders.product", _products(lake))
+        + insert(
+            connection,
+            "orders.offer",
+            offers,
+            "(tenant_id, supplier_id, sku_id) do update set supply_price_cents = excluded.supply_price_cents,"
+            " lead_time_days = excluded.lead_time_days, min_order_qty = excluded.min_order_qty,"
+            " ship_from_region = excluded.ship_from_region, source_at = excluded.source_at"
+            " where t.source_at < excluded.source_at",
+        )
+        + insert(
+            connection,
+            "orders.listing",
+            listings,
+            "(tenant_id, merchant_id, sku_id) do update set list_price_cents = excluded.list_price_cents,"
+            " is_listed = excluded.is_listed where (t.list_price_cents, t.is_listed)"
+            " is distinct from (excluded.list_price_cents, excluded.is_listed)",
+        )
+    )
+
+
+def load_stock(connection: psycopg.Connection, lake: Lake, selection: Selection, as_of: datetime) -> int:
+    """Write stock on hand and what orders reserve that are not shipped yet; the newer count stays.
+
+    On hand is what the offer stated plus what moved since, as the warehouse reckons it.
+    """
+    offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of)
+    moved = (
+        lake.scan("inventory_movements")
+        .join(offers.lazy().select("supplier_id", "sku_id", "valid_from"), on=["supplier_id", "sku_id"])
+        .filter((pl.col("occurred_at") >= pl.col("valid_from")) & (pl.col("occurred_at") <= as_of))
+        .group_by("supplier_id", "sku_id")
+        .agg(pl.col("qty_delta").sum())
+        .collect()
+    )
+    waiting = (
+        selection.lines.join(
+            selection.sub_orders.filter(pl.col("shipped_at").is_null()), on=["order_id", "supplier_id"]
+        )
+        .group_by("supplier_id", "sku_id")
+        .agg(pl.col("qty").sum().alias("reserved_qty"))
+    )
+    rows = (
+        offers.join(moved, on=["supplier_id", "sku_id"], how="left")
+        .join(waiting, on=["supplier_id", "sku_id"], how="left")
+        .select(
+            "supplier_id",
+            "sku_id",
+            pl.max_horizontal(pl.col("stock_qty") + pl.col("qty_delta").fill_null(0), 0).alias("on_hand_qty"),
+            pl.col("reserved_qty").fill_null(0),
+            pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("source_at"),
+        )
+    )
+    return insert(connection, "orders.stock", rows)
+
+
+def _products(lake: Lake) -> pl.DataFrame:
+    """Skus with the chain of their categories, the lowest first."""
+    parents = dict(lake.read("categories", ("category_id", "parent_category_id")).iter_rows())
+    products = lake.read("products", ("sku_id", "title", "category_id"))
+    chains = {}
+    for category in products["category_id"].unique():
+        chain: list[str] = []
+        at = category
+        while at is not None and at not in chain:
+            chain.append(at)
+            at = parents.get(at)
+        chains[category] = chain
+    return products.select(
+        "sku_id",
+        "title",
+        pl.Series(
+            "category_ids",
+            [chains[category] for category in products["category_id"]],
+            dtype=pl.List(pl.String),
+        ),
+    )
+
+
+def _current(lake: Lake, table: str, key: tuple[str, ...], as_of: datetime) -> pl.DataFrame:
+    """The version of each key in force at a moment."""
+    frame = lake.scan(table).filter(pl.col("valid_from") <= as_of).sort("valid_from")
+    return frame.unique(key, keep="last", maintain_order=True).collect().sort(key)
