@@ -116,6 +116,10 @@ def _accrue_chunk(
             )
     fresh = [order for order in orders if order.order_id not in known]
     made = {order.order_id: accrue(order, plan) for order in fresh}
+    still = [order_id for order_id, legs in made.items() if not any(leg.amount_cents for leg in legs)]
+    # No transaction tells of an order in which no fen moves: the records of its cut legs do.
+    recorded = _orders_with_legs(conn, tenant_id, still) if still else set()
+    made = {order_id: () if order_id in recorded else legs for order_id, legs in made.items()}
     new = [
         NewLeg(order.order_id, order.paid_at, plan, leg) for order in fresh for leg in made[order.order_id]
     ]
@@ -148,7 +152,12 @@ def _accrue_chunk(
     return [
         Accrued(order.order_id, (), known[order.order_id][0], False)
         if order.order_id in known
-        else Accrued(order.order_id, made[order.order_id], transactions.get(order.order_id), True)
+        else Accrued(
+            order.order_id,
+            made[order.order_id],
+            transactions.get(order.order_id),
+            order.order_id not in recorded,
+        )
         for order in orders
     ]
 
@@ -310,6 +319,14 @@ def _accrued_before(
         (tenant_id, [f"accrue:{order.order_id}" for order in orders]),
     )
     return {order_id: (transaction_id, digest) for order_id, transaction_id, digest in rows}
+
+
+def _orders_with_legs(conn: psycopg.Connection, tenant_id: str, order_ids: Sequence[str]) -> set[str]:
+    rows = conn.execute(
+        "select distinct order_id from settlement.leg where tenant_id = %s and order_id = any(%s)",
+        (tenant_id, list(order_ids)),
+    )
+    return {order_id for (order_id,) in rows}
 
 
 def _digest(order: OrderSnapshot, plan: PlanVersion) -> str:

@@ -146,7 +146,8 @@ def compensate_region(
 ) -> Fee:
     """P9: a diversion found after payment; part of the seller's share goes to the protected region's agent.
 
-    At most the rule's share of what refunds have left of the leg (never above half), once per fee id. The
+    All cases on a leg together take at most the rule's share of what refunds have left of it (never above
+    half); each is booked once per fee id. The
     seller is debited even if he is still waiting for the leg itself.
 
     Raises:
@@ -156,10 +157,20 @@ def compensate_region(
     """
     rule = plan.only(RegionRule)
     limit_bps = rule.max_share_of_leg_bps if rule else 0
-    row = conn.execute(
-        "select payee_type, payee_id, amount_cents - reversed_cents - forfeited_cents from settlement.leg"
-        " where tenant_id = %s and leg_id = %s and kind = 'direct' and not is_replaced",
+    # With the order in hand neither a refund nor another case on the same leg comes in between.
+    conn.execute(
+        "select 1 from orders.customer_order where (tenant_id, order_id) ="
+        " (select tenant_id, order_id from settlement.leg where tenant_id = %s and leg_id = %s) for update",
         (tenant_id, leg_id),
+    )
+    row = conn.execute(
+        "select payee_type, payee_id, amount_cents - reversed_cents - forfeited_cents,"
+        " (select coalesce(sum(f.amount_cents - f.reversed_cents), 0)::bigint from settlement.service_fee f"
+        "  where f.tenant_id = l.tenant_id and f.kind = 'compensation' and f.party_type = l.payee_type"
+        "  and f.party_id = l.payee_id and f.explanation like '%%' || %s)"
+        " from settlement.leg l"
+        " where tenant_id = %s and leg_id = %s and kind = 'direct' and not is_replaced",
+        (_of_leg(leg_id), tenant_id, leg_id),
     ).fetchone()
     if row is None or not 0 < share_bps <= limit_bps:
         raise FeeError(
@@ -168,9 +179,19 @@ def compensate_region(
         )
     known = _read(conn, tenant_id, fee_id)
     cents = known.amount_cents if known else floor_bps(row[2], share_bps)
+    if known is None and row[3] + cents > floor_bps(row[2], limit_bps):
+        raise FeeError(
+            f"leg {leg_id} of {row[2]} fen compensates with {row[3]} fen already; {cents} more pass the "
+            f"{limit_bps} bps that the plan allows"
+        )
     fee = Fee(fee_id, "compensation", Party(row[0], row[1]), protected, cents, cents, 0, "pending", 0)
-    text = f"floor({money(row[2])} x {share_bps} bps) = {money(cents)} of leg {leg_id}"
+    text = f"floor({money(row[2])} x {share_bps} bps) = {money(cents)}{_of_leg(leg_id)}"
     return _book(conn, tenant_id, fee, text, now, plan)
+
+
+def _of_leg(leg_id: int) -> str:
+    """How the explanation of a compensation ends."""
+    return f" of leg {leg_id}"
 
 
 def reverse_fee(
