@@ -5,7 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("api_read", "order_assignment", "event_intake", "release_legs", "ledger_throughput", "reconciliation")
+NAMES = (
+    "api_read",
+    "order_assignment",
+    "event_intake",
+    "release_legs",
+    "ledger_throughput",
+    "reconciliation",
+)
 """Every benchmark, in the order in which `all` runs them."""
 
 

@@ -18,6 +18,7 @@ from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
 from serving.ledger.accounts import Party
 from serving.security import Role, Scope
+from serving.settlement.statement_lines import statement_csv, statement_lines
 from serving.settlement.statement_page import statement_page
 from serving.settlement.statements import (
     AccountFigures,
@@ -27,8 +28,6 @@ from serving.settlement.statements import (
     close_period,
     closed_periods,
     statement,
-    statement_csv,
-    statement_lines,
 )
 
 _MONTH = r"^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])$"

@@ -8,10 +8,8 @@ Source: invariant L13 of the settlement rules.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -125,18 +123,6 @@ class Statement:
     days: tuple[DayFigures, ...]
 
 
-class StatementLine(NamedTuple):
-    """One entry of the ledger; `balance_cents` is of the party after it."""
-
-    booked_at: datetime
-    transaction_id: int
-    kind: str
-    order_id: str | None
-    account: str
-    amount_cents: int
-    balance_cents: int
-
-
 class ClosedPeriod(NamedTuple):
     """A closed month; `is_new` is False when it had been closed before."""
 
@@ -145,7 +131,7 @@ class ClosedPeriod(NamedTuple):
     is_new: bool
 
 
-class _Base(NamedTuple):
+class Base(NamedTuple):
     """From where sums begin: the end of the last stored month, the first transaction that may follow it."""
 
     period: Period | None
@@ -153,7 +139,7 @@ class _Base(NamedTuple):
     next_transaction: int
 
 
-_BEGINNING = _Base(None, datetime(1, 1, 1, tzinfo=UTC), 0)
+_BEGINNING = Base(None, datetime(1, 1, 1, tzinfo=UTC), 0)
 
 _SUMS = """
     select a.party_type, a.party_id, a.kind, t.booked_at < %(start)s as is_before,
@@ -196,57 +182,6 @@ def statement(conn: psycopg.Connection, tenant_id: str, party: Party, period: Pe
     ).fetchone()
     made = _figures(conn, tenant_id, period, party).get(party) or _assembled(party, period, {}, {}, {})
     return replace(made, is_closed=bool(closed and closed[0]))
-
-
-def statement_lines(conn: psycopg.Connection, tenant_id: str, shown: Statement) -> list[StatementLine]:
-    """Every entry of a statement in the order of booking.
-
-    Raises:
-        StatementError: The entries do not lead from its opening to its closing: the month is still open
-        and moved
-            meanwhile, or the ledger was damaged.
-    """
-    base = _base(conn, tenant_id, shown.period)
-    balance = shown.opening_cents
-    lines = []
-    for row in conn.execute(
-        "select t.booked_at, t.transaction_id, t.kind, t.order_id, a.kind, e.amount"
-        " from ledger.account a join ledger.entry e on e.account_id = a.account_id"
-        " and e.transaction_id >= %(next)s join ledger.transaction t on t.transaction_id = e.transaction_id"
-        " where a.tenant_id = %(tenant)s and a.party_type = %(type)s and a.party_id = %(party)s"
-        " and a.unit = 'CNY' and t.booked_at >= %(start)s and t.booked_at < %(end)s"
-        " order by t.booked_at, t.transaction_id, e.entry_no",
-        {
-            "tenant": tenant_id,
-            "type": shown.party.party_type,
-            "party": shown.party.party_id,
-            "next": base.next_transaction,
-            "start": shown.period.start,
-            "end": shown.period.end,
-        },
-    ):
-        balance += row[5]
-        lines.append(StatementLine(row[0], row[1], row[2], row[3], row[4], row[5], balance))
-    if balance != shown.closing_cents:
-        raise StatementError(
-            f"statement {shown.period} of {shown.party.party_type} {shown.party.party_id} closes with "
-            f"{shown.closing_cents} fen, its entries lead to {balance}: ask again"
-        )
-    return lines
-
-
-def statement_csv(shown: Statement, lines: Iterable[StatementLine]) -> str:
-    """A statement as CSV: the opening, every entry with the balance after it, the closing; amounts in fen."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["booked_at", "transaction_id", "kind", "order_id", "account", "amount_cents", "balance_cents"]
-    )
-    writer.writerow([shown.period.start.isoformat(), "", "opening", "", "", "", shown.opening_cents])
-    for line in lines:
-        writer.writerow([line.booked_at.astimezone(UTC).isoformat(), *line[1:]])
-    writer.writerow([shown.period.end.isoformat(), "", "closing", "", "", "", shown.closing_cents])
-    return text.getvalue()
 
 
 def close_period(conn: psycopg.Connection, tenant_id: str, period: Period, now: datetime) -> ClosedPeriod:
@@ -320,7 +255,7 @@ def _figures(
     conn: psycopg.Connection, tenant_id: str, period: Period, party: Party | None
 ) -> dict[Party, Statement]:
     """Statements from the ledger, on top of the last stored month, of whoever ever had an entry."""
-    base = _base(conn, tenant_id, period)
+    base = base_of(conn, tenant_id, period)
     opening: dict[Party, dict[str, int]] = defaultdict(dict)
     if base.period is not None:
         for party_type, party_id, document in conn.execute(
@@ -381,7 +316,7 @@ def _assembled(
     return Statement(party, period, False, None, begin, closing, tuple(accounts), tuple(by_day))
 
 
-def _base(conn: psycopg.Connection, tenant_id: str, period: Period) -> _Base:
+def base_of(conn: psycopg.Connection, tenant_id: str, period: Period) -> Base:
     """The last stored month before the period; sums of years ago are not added up again."""
     row = conn.execute(
         "select period_start, movements -> 'next_transaction' from settlement.statement"
@@ -391,7 +326,7 @@ def _base(conn: psycopg.Connection, tenant_id: str, period: Period) -> _Base:
     if row is None:
         return _BEGINNING
     stored = Period.of(row[0])
-    return _Base(stored, stored.end, int(row[1]))
+    return Base(stored, stored.end, int(row[1]))
 
 
 def _next_transaction(conn: psycopg.Connection, tenant_id: str, period: Period) -> int:
@@ -405,7 +340,7 @@ def _next_transaction(conn: psycopg.Connection, tenant_id: str, period: Period) 
         {
             "tenant": tenant_id,
             "end": period.end,
-            "next": _base(conn, tenant_id, period).next_transaction,
+            "next": base_of(conn, tenant_id, period).next_transaction,
         },
     ).fetchone()
     assert row is not None

@@ -15,6 +15,7 @@ from serving.ledger.errors import PeriodClosedError
 from serving.ledger.posting import Line, Posting, post
 from serving.settlement.payouts import confirm_payout, prepare_payouts
 from serving.settlement.refunds import refund_line
+from serving.settlement.statement_lines import statement_csv, statement_lines
 from serving.settlement.statements import (
     Period,
     StatementError,
@@ -22,8 +23,6 @@ from serving.settlement.statements import (
     close_period,
     closed_periods,
     statement,
-    statement_csv,
-    statement_lines,
 )
 
 FEBRUARY, MARCH, APRIL, MAY = (Period(2026, month) for month in (2, 3, 4, 5))
