@@ -22,9 +22,10 @@ from serving.ledger.posting_bulk import post_many
 from serving.settlement.blocks import SubOrder, read_blocks
 from serving.settlement.jobs import ConnectionFactory, in_transaction
 from serving.settlement.legs import Move, StoredLeg, legs_of_sub_orders, summed
+from serving.settlement.plans_store import plan_version
 from serving.settlement.points import settle_points
 from serving.settlement.receivables import PartyFunds
-from serving.settlement.windows import STANDARD, Windows
+from serving.settlement.windows import STANDARD, windows_of
 
 
 class Position(NamedTuple):
@@ -191,33 +192,53 @@ def confirm_receipts_due(
     transactions: ConnectionFactory,
     tenant_id: str,
     now: datetime,
-    windows: Windows = STANDARD,
     batch: int = 500,
 ) -> int:
     """Confirm the receipt of what was shipped long enough ago; sub-orders that it confirmed.
 
-    The receipt counts from the day it was due, however late the job comes. An order of which everything was
-    received (or cancelled) becomes received.
+    How long is what the plan says that an order was paid under. The receipt counts from the day it was due,
+    however late the job comes. An order of which everything was received (or cancelled) becomes received.
     """
     confirmed = 0
-    while True:
-        done = in_transaction(
-            transactions, lambda conn: _confirm_receipts(conn, tenant_id, now, windows, batch)
-        )
-        confirmed += done
-        if done < batch:
-            return confirmed
+    for plan in in_transaction(transactions, lambda conn: _plans_of_parcels(conn, tenant_id, now)):
+        done = batch
+        while done == batch:
+            work = partial(_confirm_receipts, tenant_id=tenant_id, now=now, plan=plan, batch=batch)
+            done = in_transaction(transactions, work)
+            confirmed += done
+    return confirmed
+
+
+def _plans_of_parcels(
+    conn: psycopg.Connection, tenant_id: str, now: datetime
+) -> list[tuple[str | None, int | None]]:
+    """Plan versions of orders of which something is on its way."""
+    return conn.execute(
+        "select distinct o.plan_id, o.plan_version from orders.sub_order s"
+        " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
+        " where s.tenant_id = %s and s.status = 'shipped' and s.shipped_at <= %s order by 1, 2",
+        (tenant_id, now),
+    ).fetchall()
 
 
 def _confirm_receipts(
-    conn: psycopg.Connection, tenant_id: str, now: datetime, windows: Windows, batch: int
+    conn: psycopg.Connection,
+    tenant_id: str,
+    now: datetime,
+    plan: tuple[str | None, int | None],
+    batch: int,
 ) -> int:
+    plan_id, version = plan
+    windows = STANDARD
+    if plan_id is not None and version is not None:
+        windows = windows_of(plan_version(conn, tenant_id, plan_id, version))
     rows = conn.execute(
         "select s.order_id, s.supplier_id from orders.sub_order s"
         " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
         " where s.tenant_id = %s and s.status = 'shipped' and s.shipped_at <= %s"
+        " and (o.plan_id, o.plan_version) is not distinct from (%s, %s::integer)"
         " order by s.shipped_at limit %s for update of o, s skip locked",
-        (tenant_id, now - windows.auto_receipt, batch),
+        (tenant_id, now - windows.auto_receipt, plan_id, version, batch),
     ).fetchall()
     conn.execute(
         "update orders.sub_order s set status = 'received', received_at = s.shipped_at + %s,"
