@@ -178,13 +178,9 @@ def _extracted(
     context: dg.AssetExecutionContext, platform: Platform, extraction: Extraction
 ) -> dg.MaterializeResult:
     url = platform.database_url()
-    return platform.step(
-        context,
-        _extract(extraction, url),
-        code=EXTRACTION_CODE,
-        settings={"newest": extraction.newest(url)},
-        uses_clock=False,
-    )
+    if extraction.has_news(url):
+        platform.state.forget(context.asset_key.to_user_string())
+    return platform.step(context, _extract(extraction, url), code=EXTRACTION_CODE, uses_clock=False)
 
 
 def _extract(extraction: Extraction, url: str) -> Callable[[], Outcome]:

@@ -153,12 +153,12 @@ def _batch(day: datetime) -> str:
 
 
 def _pay(transactions: ConnectionFactory, now: datetime) -> int:
+    batch = _batch(now)
     with transactions() as connection:
-        return len(
-            prepare_payouts(
-                connection, TENANT, _batch(now), ADAPTER, now, threshold_cents=LEAST_TRANSFER_CENTS
-            )
-        )
+        if payouts_of_batch(connection, TENANT, batch):
+            return 0
+        made = prepare_payouts(connection, TENANT, batch, ADAPTER, now, threshold_cents=LEAST_TRANSFER_CENTS)
+        return len(made)
 
 
 def _confirm(transactions: ConnectionFactory, sent_at: datetime, now: datetime) -> None:

@@ -122,21 +122,22 @@ class Extraction:
             with _snapshot(url, self.folder.name, self.tenant_id) as connection:
                 return self._extract(connection)
         except psycopg.Error as error:
-            raise SourceError(
-                f"the operational database cannot be read: {str(error).strip().splitlines()[0]}; "
-                "see that it runs and is migrated (python -m serving.db upgrade)"
-            ) from error
+            raise _unreadable(error) from error
 
-    def newest(self, url: str) -> str:
-        """A text that changes when a row of any stream was written: cheap, to decide whether to extract."""
+    def has_news(self, url: str) -> bool:
+        """Whether an extraction now would bring anything, or leave another database behind.
+
+        Raises:
+            SourceError: The database cannot be read.
+        """
+        manifest = self.manifest()
         try:
             with _snapshot(url, self.folder.name, self.tenant_id) as connection:
-                found = [_newest(connection, stream) for stream in self.streams]
-                return json.dumps([_identity(connection), *found])
+                if manifest is None or _is_another(connection, manifest):
+                    return True
+                return any(self._differs(connection, stream, manifest.cursor) for stream in self.streams)
         except psycopg.Error as error:
-            raise SourceError(
-                f"the operational database cannot be read: {str(error).strip().splitlines()[0]}"
-            ) from error
+            raise _unreadable(error) from error
 
     def manifest(self) -> Manifest | None:
         """The batches that count; None before the first extraction."""
@@ -182,7 +183,7 @@ class Extraction:
     def _extract(self, connection: psycopg.Connection) -> Extracted:
         database = _identity(connection)
         before = self.manifest()
-        is_new_start = before is not None and before.database != database
+        is_new_start = before is not None and _is_another(connection, before)
         if before is None or is_new_start:
             before = Manifest(database, 0, (), {})
         self._remove_unnamed(before)
@@ -216,6 +217,20 @@ class Extraction:
         if len(after.batches) > MOST_BATCHES:
             self._merge(after)
         return Extracted(counts, before.cursor, after.cursor, is_new_start)
+
+    def _differs(self, connection: psycopg.Connection, stream: Stream, cursor: int) -> bool:
+        """Whether the rows at and above the cursor are others than those that the batches hold of them."""
+        row = connection.execute(
+            f"select count(*), coalesce(sum(q.xact_id::numeric), 0)::text from ({stream.query}) q".encode(),
+            {"since": str(cursor), "replayed": self.replayed_origin},
+        ).fetchone()
+        count, total = (int(row[0]), int(row[1])) if row else (0, 0)
+        if not count:
+            return False
+        known = (
+            self._versions(stream).unique(stream.key, keep="last").filter(pl.col(VERSION_COLUMN) >= cursor)
+        )
+        return (count, total) != (known.height, int(known[VERSION_COLUMN].sum()))
 
     def _copy(self, connection: psycopg.Connection, stream: Stream, since: int) -> pl.DataFrame:
         """Row versions of a stream since a transaction, typed as the contract says."""
@@ -319,11 +334,16 @@ def _horizon(connection: psycopg.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _newest(connection: psycopg.Connection, stream: Stream) -> str | None:
-    row = connection.execute(
-        f"select xact_id::text from {stream.versioned_table} order by xact_id desc limit 1"
-    ).fetchone()
-    return cast(str, row[0]) if row else None
+def _is_another(connection: psycopg.Connection, manifest: Manifest) -> bool:
+    """Whether the database is not the one of the batches, or was set back to before them."""
+    return manifest.database != _identity(connection) or manifest.cursor > _horizon(connection)
+
+
+def _unreadable(error: psycopg.Error) -> SourceError:
+    return SourceError(
+        f"the operational database cannot be read: {str(error).strip().splitlines()[0]}; "
+        "see that it runs and is migrated (python -m serving.db upgrade)"
+    )
 
 
 def _last_time(rows: pl.DataFrame) -> str | None:

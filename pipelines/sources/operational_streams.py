@@ -21,7 +21,6 @@ class Stream:
     Attributes:
         table: The contract table.
         key: Columns that identify a row.
-        versioned_table: The table whose `xact_id` is the version, with an index on it.
         query: Select list in the order of the contract (`received_at` and `origin` last), then the version;
             the parameter `since` bounds the versions, `replayed` is the origin of what replayed orders
             settle. Instants are microseconds since 1970.
@@ -30,7 +29,6 @@ class Stream:
 
     table: str
     key: tuple[str, ...]
-    versioned_table: str
     query: str
     absent: frozenset[str] = frozenset()
 
@@ -44,11 +42,10 @@ _ORIGIN = "case when o.source = 'replay' then %(replayed)s else 'observed' end"
 _ORDERS = Stream(
     "orders",
     ("order_id",),
-    "orders.customer_order",
     f"""
     select o.order_id, o.consumer_id, o.merchant_id, o.agent_id, o.channel, {_us("o.placed_at")},
            {_us("o.paid_at")}, o.status, o.coupon_discount_cents, o.freight_cents, {_us("o.placed_at")},
-           'observed', o.xact_id::text
+           'observed', o.xact_id::text as xact_id
     from orders.customer_order o
     where o.xact_id >= %(since)s::xid8 and o.source = 'api'
     order by o.placed_at, o.order_id
@@ -59,10 +56,10 @@ _ORDERS = Stream(
 _ORDER_LINES = Stream(
     "order_lines",
     ("order_id", "line_no"),
-    "orders.customer_order",
     f"""
     select l.order_id, l.line_no, l.sku_id, l.supplier_id, l.qty, l.list_price_cents, l.promo_discount_cents,
-           l.net_paid_cents, l.supply_price_cents, {_us("o.placed_at")}, 'observed', o.xact_id::text
+           l.net_paid_cents, l.supply_price_cents, {_us("o.placed_at")}, 'observed',
+           o.xact_id::text as xact_id
     from orders.customer_order o
     join orders.order_line l on l.tenant_id = o.tenant_id and l.order_id = o.order_id
     where o.xact_id >= %(since)s::xid8 and o.source = 'api'
@@ -74,10 +71,9 @@ _ORDER_LINES = Stream(
 _STOCK = Stream(
     "inventory_movements",
     ("movement_id",),
-    "orders.stock_movement",
     f"""
     select 'op-' || m.movement_id, m.supplier_id, m.sku_id, m.supplier_id, m.qty_delta, m.reason,
-           {_us("m.occurred_at")}, {_us("m.occurred_at")}, 'observed', m.xact_id::text
+           {_us("m.occurred_at")}, {_us("m.occurred_at")}, 'observed', m.xact_id::text as xact_id
     from orders.stock_movement m
     left join orders.customer_order o on o.tenant_id = m.tenant_id and o.order_id = m.order_id
     where m.xact_id >= %(since)s::xid8 and coalesce(o.source, 'api') = 'api'
@@ -88,11 +84,10 @@ _STOCK = Stream(
 _SHIPMENTS = Stream(
     "shipments",
     ("shipment_id",),
-    "orders.shipment",
     f"""
     select s.shipment_id, s.order_id, s.supplier_id, coalesce(s.from_region, 'unknown'),
            coalesce(s.to_region, 'unknown'), {_us("s.promised_at")}, {_us("s.shipped_at")},
-           {_us("s.delivered_at")}, {_us("s.shipped_at")}, 'observed', s.xact_id::text
+           {_us("s.delivered_at")}, {_us("s.shipped_at")}, 'observed', s.xact_id::text as xact_id
     from orders.shipment s
     join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id
     where s.xact_id >= %(since)s::xid8 and o.source = 'api'
@@ -105,11 +100,10 @@ _SHIPMENTS = Stream(
 _AFTER_SALES = Stream(
     "after_sales",
     ("case_id",),
-    "orders.after_sale",
     f"""
     select a.case_id, a.order_id, a.line_no, a.kind, a.reason_code, {_us("a.opened_at")},
            {_us("a.resolved_at")}, case when a.status = 'refunded' then a.refund_cents end,
-           {_us("a.opened_at")}, 'observed', a.xact_id::text
+           {_us("a.opened_at")}, 'observed', a.xact_id::text as xact_id
     from orders.after_sale a
     join orders.customer_order o on o.tenant_id = a.tenant_id and o.order_id = a.order_id
     where a.xact_id >= %(since)s::xid8 and o.source = 'api' and a.line_no >= 1
@@ -120,11 +114,10 @@ _AFTER_SALES = Stream(
 _EVENTS = Stream(
     "events",
     ("event_id",),
-    "events.event",
     f"""
     select e.event_id, e.consumer_id, e.anonymous_id, e.session_id, e.event_type, e.sku_id, e.query,
            e.dwell_ms, e.position, e.policy_version, e.propensity, {_us("e.occurred_at")},
-           {_us("e.received_at")}, 'observed', e.xact_id::text
+           {_us("e.received_at")}, 'observed', e.xact_id::text as xact_id
     from events.event e
     where e.xact_id >= %(since)s::xid8
     order by e.occurred_at, e.event_id
@@ -134,14 +127,14 @@ _EVENTS = Stream(
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
-    "settlement.leg",
     f"""
     select l.leg_id, l.order_id, l.line_no, l.supplier_id, l.kind, l.scenario, l.rule_id, l.plan_id,
            l.plan_version, l.payee_type,
            case when l.payee_type = 'platform' then 'platform' else l.payee_id end, l.level, l.base,
            l.base_cents, l.rate_bps, l.wanted_cents, l.amount_cents, l.reversed_cents, l.rounding_cents,
            l.forfeited_cents, l.cut_reason, l.explanation, l.state, l.is_unfrozen, l.is_replaced,
-           {_us("l.accrued_at")}, {_us("l.released_at")}, {_us("l.accrued_at")}, {_ORIGIN}, l.xact_id::text
+           {_us("l.accrued_at")}, {_us("l.released_at")}, {_us("l.accrued_at")}, {_ORIGIN},
+           l.xact_id::text as xact_id
     from settlement.leg l
     join orders.customer_order o on o.tenant_id = l.tenant_id and o.order_id = l.order_id
     where l.xact_id >= %(since)s::xid8
@@ -153,13 +146,12 @@ _LEGS = Stream(
 _ENTRIES = Stream(
     "ledger_entries",
     ("entry_id",),
-    "ledger.transaction",
     f"""
     select e.transaction_id || '-' || e.entry_no, e.transaction_id, e.entry_no, t.kind, t.order_id, a.kind,
            a.party_type, case when a.party_type = 'platform' then 'platform' else a.party_id end, e.unit,
            e.amount, e.leg_id, {_us("t.booked_at")}, {_us("t.booked_at")},
            case when t.idempotency_key like 'payout:replay-%%' then %(replayed)s else {_ORIGIN} end,
-           t.xact_id::text
+           t.xact_id::text as xact_id
     from ledger.transaction t
     join ledger.entry e on e.transaction_id = t.transaction_id
     join ledger.account a on a.account_id = e.account_id

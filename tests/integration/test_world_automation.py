@@ -6,10 +6,13 @@ import json
 
 import dagster as dg
 import polars as pl
+import psycopg
 import pytest
 from graph_jobs import run_job
+from tiny_world import AS_OF
 
 from pipelines.lake import Lake
+from serving.db.urls import libpq_url
 from serving.scores import loader
 
 pytestmark = pytest.mark.xdist_group("world")
@@ -51,6 +54,39 @@ def test_a_schedule_asks_for_its_job(repository, instance, schedule, job):
 
 def test_every_schedule_is_tested(repository):
     assert {schedule.name for schedule in repository.schedule_defs} == set(SCHEDULES)
+
+
+def test_a_night_of_settlement_brings_what_the_api_recorded(branch, repository, instance):
+    """The database of this branch is new: an order of the API is all that it holds."""
+    with psycopg.connect(libpq_url(branch["database"])) as connection:
+        connection.execute(
+            "insert into orders.customer_order (tenant_id, order_id, merchant_id, consumer_id, channel, source,"
+            " status, placed_at, payable_cents) values ('default', 'api-1', 'm-1', 'c-01', 'wecom', 'api',"
+            " 'placed', %s, 340)",
+            (AS_OF - dt.timedelta(minutes=5),),
+        )
+        connection.execute(
+            "insert into orders.order_line (tenant_id, order_id, line_no, sku_id, supplier_id, qty,"
+            " list_price_cents, net_paid_cents, supply_price_cents)"
+            " values ('default', 'api-1', 1, 'milk-1', 's-1', 1, 340, 340, 200)"
+        )
+    lake = Lake(branch["home"] / "lake")
+    before = lake.read("orders").height
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=AS_OF, repository_def=repository
+    ) as context:
+        (request,) = (
+            repository.get_schedule_def("settlement_daily_schedule").evaluate_tick(context).run_requests
+        )
+    found = run_job("settlement_daily", request.tags)
+    assert found["success"], found
+    assert "operations/settlement_day:ledger_invariants_hold" in found["passed"]
+    assert {"operations/recorded_books", "raw/orders", "raw/ledger_entries"} <= set(found["made"])
+    assert "operations/replayed_orders" not in found["made"]
+    orders = lake.read("orders")
+    assert orders.height == before + 1
+    assert orders.filter(pl.col("order_id") == "api-1")["channel"].to_list() == ["wecom"]
+    assert lake.read("ledger_entries").height == 0, "the books of the former database are left behind"
 
 
 def test_profiles_are_refreshed(branch, at_hour):

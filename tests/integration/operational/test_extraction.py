@@ -1,6 +1,7 @@
 """Rows of the operational database reach the lake once: whoever commits when, whatever is killed where."""
 
 import datetime as dt
+import json
 import os
 import random
 import threading
@@ -322,12 +323,35 @@ def test_rows_restored_from_a_server_further_on_are_read_once(database_url, feed
     }
 
 
-def test_the_mark_changes_with_every_write_and_only_then(database_url, feeds, writer):
-    before = feeds.newest(database_url)
-    assert feeds.newest(database_url) == before
-    add_event(writer, "e-1")
+def test_news_are_what_an_extraction_would_bring(database_url, feeds, writer):
+    assert feeds.has_news(database_url), "nothing was ever extracted"
+    feeds.extract(database_url)
+    assert not feeds.has_news(database_url)
+    add_order(writer, "replayed", source="replay")
     writer.commit()
-    assert feeds.newest(database_url) != before
+    assert not feeds.has_news(database_url), "replayed orders are not read back"
+    with psycopg.connect(libpq_url(database_url)) as slow:
+        slow.execute("select pg_current_xact_id()")
+        add_order(writer, "o-1")
+        writer.commit()
+        assert feeds.has_news(database_url)
+        feeds.extract(database_url)
+        assert not feeds.has_news(database_url), "known, though another transaction still runs"
+        change_order(writer, "o-1", "paid")
+        writer.commit()
+        assert feeds.has_news(database_url)
+
+
+def test_a_database_that_was_set_back_is_read_from_its_beginning(database_url, feeds, writer):
+    add_order(writer, "o-1")
+    writer.commit()
+    feeds.extract(database_url)
+    manifest = feeds.folder / "manifest.json"
+    found = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(found | {"cursor": found["cursor"] + 10**9}))
+    assert feeds.has_news(database_url)
+    assert feeds.extract(database_url).is_new_start
+    assert feeds.read("orders")["order_id"].to_list() == ["o-1"]
 
 
 def test_a_server_that_does_not_answer_is_one_clear_line(feeds):
