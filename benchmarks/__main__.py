@@ -12,6 +12,7 @@ NAMES = (
     "release_legs",
     "ledger_throughput",
     "reconciliation",
+    "crash_ledger",
 )
 """Every benchmark, in the order in which `all` runs them."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _ANSWER_WITHIN_S = 10.0
-_BETWEEN_TRIES_S = 0.02
+_BETWEEN_TRIES_S = 0.1
 
 
 @dataclass

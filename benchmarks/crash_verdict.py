@@ -84,7 +84,8 @@ def judge(url: str, tenant_id: str, home: Path, told: Sequence[Acknowledged], un
         with operations.transaction(tenant_id) as conn:
             bill = Bill("crash", "simulated", until - timedelta(days=400), until + timedelta(days=1))
             simulate_bill(conn, tenant_id, bill)
-            load_bill(conn, tenant_id, bill, bill_blocks(conn))
+            # All of it first: one connection cannot read and write a copy at once.
+            load_bill(conn, tenant_id, bill, list(bill_blocks(conn)))
             found = reconcile(conn, tenant_id, bill_id="crash", run_id="crash", as_of=until)
             if found.breaks or found.difference_cents:
                 verdict.broken.append(f"reconciliation: {found.breaks}, {found.difference_cents} fen")
