@@ -12,7 +12,6 @@ from serving.db.schema import metadata
 from serving.db.urls import libpq_url, sqlalchemy_url
 from serving.errors import DatabaseUnavailableError
 
-
 NEWEST = max(path.name[:4] for path in Path(migrations.__file__).parent.glob("versions/0*.py"))
 
 

@@ -175,7 +175,9 @@ def downgrade() -> None:
         "CREATE INDEX sub_order_release_due ON orders.sub_order (tenant_id, release_due_at) WHERE status = 'received'"
     )
     op.execute("DROP FUNCTION ledger.post_many, ledger.lock_balances")
-    op.execute("DROP INDEX settlement.hold_confirmed_on_party, settlement.hold_standing, settlement.leg_locked")
+    op.execute(
+        "DROP INDEX settlement.hold_confirmed_on_party, settlement.hold_standing, settlement.leg_locked"
+    )
     op.execute("DROP INDEX settlement.leg_frozen")
     op.execute("DROP TABLE settlement.service_fee_reversal")
     op.execute(
