@@ -1,8 +1,8 @@
 """Bills of a payment channel: what they hold and how they are loaded. Comparing them: `reconciliation`.
 
-A line says what the channel did: `payment` (captured), `refund` (paid back) or `payout` (sent to a party).
-Amounts
-are above 0 whatever the direction; the fee of a payment is above 0, a returned fee (of a refund) below 0.
+A line says what the channel did: `payment` (captured), `refund` (paid back) or `payout` (sent to a
+party). Amounts are above 0 whatever the direction; the fee of a payment is above 0, a returned fee (of a
+refund) below 0.
 """
 
 from __future__ import annotations

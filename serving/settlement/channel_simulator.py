@@ -1,8 +1,7 @@
 """A SIMULATED payment channel: writes the bill that a channel would send for what the books hold.
 
-No money moves and no channel is asked. It serves demonstrations and tests, which can have it make mistakes
-of every
-kind on purpose; the mistakes it made are listed, so that reconciliation can be judged.
+No money moves and no channel is asked. It serves demonstrations and tests, which can have it make
+mistakes of every kind on purpose; the mistakes it made are listed, so that reconciliation can be judged.
 """
 
 from __future__ import annotations
@@ -24,11 +23,9 @@ class Faults:
     """Mistakes to make.
 
     Attributes:
-        per_million: Share of the records that get a mistake, by type, in millionths. Types without a share
-        do not
-            happen. `timing` is a share of the records near the end of the bill, `status_differs` of the
-            pay-outs
-            that failed.
+        per_million: Share of the records that get a mistake, by type, in millionths. Types without a
+            share do not happen. `timing` is a share of the records near the end of the bill,
+            `status_differs` of the pay-outs that failed.
         seed: Chooses which.
     """
 
@@ -131,8 +128,7 @@ def simulate_bill(
     """Make the bill of the simulated channel; `bill_blocks` reads it in the same transaction.
 
     The channel did what the records say is done: payments, refunds, paid pay-outs. It returns the fee of
-    what is
-    refunded. Without faults the reconciliation of the bill finds nothing.
+    what is refunded. Without faults the reconciliation of the bill finds nothing.
 
     Args:
         conn: In a transaction of the tenant; temporary tables are made in it.

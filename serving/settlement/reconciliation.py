@@ -1,8 +1,7 @@
 """Three-way reconciliation: a channel's bill, the ledger, and the records of payments, refunds and pay-outs.
 
 Everything is compared in sets inside the database; each difference becomes one typed row, nothing is
-corrected.
-Loading bills lives in `channel_bill`.
+corrected. Loading bills lives in `channel_bill`.
 
 Source: invariant L14 of the settlement rules.
 """
@@ -61,8 +60,7 @@ class Reconciliation:
         records: Payments, refunds and pay-outs of the time of the bill.
         breaks: Number of differences by type; empty when everything agrees.
         difference_cents: What the bill says came in (payments less refunds and pay-outs) less what the
-        records say,
-            fen.
+            records say, fen.
         is_new: False when the run existed before.
     """
 
@@ -271,8 +269,7 @@ def reconcile(
     """Compare a loaded bill with the records and the ledger, once per run id.
 
     A record of the last minutes of the bill (`CUT_OFF`) that the bill lacks is `timing`: the next bill
-    decides
-    whether it is missing.
+    decides whether it is missing.
 
     Args:
         conn: In a transaction of the tenant; temporary tables are made in it.

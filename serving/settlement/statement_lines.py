@@ -30,8 +30,7 @@ def statement_lines(conn: psycopg.Connection, tenant_id: str, shown: Statement) 
 
     Raises:
         StatementError: The entries do not lead from its opening to its closing: the month is still open
-        and moved
-            meanwhile, or the ledger was damaged.
+            and moved meanwhile, or the ledger was damaged.
     """
     base = base_of(conn, tenant_id, shown.period)
     balance = shown.opening_cents
