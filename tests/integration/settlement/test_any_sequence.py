@@ -266,6 +266,11 @@ class AnySequence(RuleBasedStateMachine):
             "  where l.order_id = n.order_id and l.line_no = n.line_no and not l.is_replaced)"
             " and not exists (select 1 from settlement.leg l where l.order_id = n.order_id"
             "  and not l.is_replaced and (l.state = 'released' or l.is_unfrozen or l.forfeited_cents > 0))"
+            # A hold on a leg or a part would not follow; re-routing under one is refused.
+            " and not exists (select 1 from settlement.hold h where h.state = 'standing'"
+            "  and (h.target_type = 'sub_order' and h.target_id = n.order_id || '/' || n.supplier_id"
+            "       or h.target_type = 'leg' and h.target_id in (select l.leg_id::text from settlement.leg l"
+            "           where l.order_id = n.order_id and l.line_no = n.line_no)))"
             " order by 1, 2"
         )
         order_id, line_no, supplier = self.pick(untouched, number)
