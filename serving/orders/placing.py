@@ -16,7 +16,7 @@ from serving.agents.relations import find as find_agent
 from serving.orders import stock
 from serving.orders.catalogue import list_prices
 from serving.orders.discounts import Coupon, CouponLimits, spread
-from serving.orders.errors import InvalidRequestError, OutOfStockError
+from serving.orders.errors import DiscountRefusedError, InvalidRequestError, OutOfStockError
 from serving.orders.records import find_order, lines_of, move_order, set_sub_order, sub_orders_of
 from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
@@ -196,6 +196,11 @@ def _lines(
     terms = {(offer.supplier_id, offer.sku_id): offer for offer in offers}
     parts = [(order.lines[part.line_no - 1].sku_id, part.supplier_id, part.qty) for part in allocations]
     listed = [prices[sku] * qty for sku, _, qty in parts]
+    if order.agent_id is not None and any(c.funder_split_bps.get("merchant") for c in order.coupons):
+        # The share would come off the seller's leg, and the seller is the agent.
+        raise DiscountRefusedError(
+            "A merchant pays for coupons out of its own share of a sale; on a sale of an agent it has none."
+        )
     discounts = spread(order.coupons, listed, limits)
     return [
         _Line(

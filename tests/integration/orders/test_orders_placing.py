@@ -122,6 +122,16 @@ def test_coupons_beyond_the_limits_are_refused(shop, coupons, message):
     assert shop.stock_of("S1", "cheap")[1] == 0
 
 
+def test_a_merchant_pays_no_coupon_out_of_the_share_of_an_agent(shop):
+    shop.list("mine", 1000)
+    shop.supply("S1", "mine", 5)
+    shop.agent("ag-coupon")
+    coupon = Coupon("percentage", 100, {"merchant": 10000})
+    with pytest.raises(DiscountRefusedError, match="agent"):
+        shop.place("co-ag", ("mine", 1), agent_id="ag-coupon", coupons=[coupon])
+    shop.place("co-m", ("mine", 1), coupons=[coupon])
+
+
 def test_cancelling_gives_the_stock_back_once(shop):
     shop.list("back", 500)
     shop.supply("S1", "back", 3)
