@@ -11,7 +11,10 @@ TENANT = "default"
 
 
 def insert(
-    connection: psycopg.Connection, table: str, frame: pl.DataFrame, conflict: str = "do nothing"
+    connection: psycopg.Connection,
+    table: str,
+    frame: pl.DataFrame,
+    conflict: str = "do nothing",
 ) -> int:
     """Insert the rows of a frame.
 

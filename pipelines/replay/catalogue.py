@@ -56,7 +56,10 @@ def load_stock(connection: psycopg.Connection, lake: Lake, selection: Selection,
     offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of)
     moved = (
         lake.scan("inventory_movements")
-        .join(offers.lazy().select("supplier_id", "sku_id", "valid_from"), on=["supplier_id", "sku_id"])
+        .join(
+            offers.lazy().select("supplier_id", "sku_id", "valid_from"),
+            on=["supplier_id", "sku_id"],
+        )
         .filter((pl.col("occurred_at") >= pl.col("valid_from")) & (pl.col("occurred_at") <= as_of))
         .group_by("supplier_id", "sku_id")
         .agg(pl.col("qty_delta").sum())
@@ -64,7 +67,8 @@ def load_stock(connection: psycopg.Connection, lake: Lake, selection: Selection,
     )
     waiting = (
         selection.lines.join(
-            selection.sub_orders.filter(pl.col("shipped_at").is_null()), on=["order_id", "supplier_id"]
+            selection.sub_orders.filter(pl.col("shipped_at").is_null()),
+            on=["order_id", "supplier_id"],
         )
         .group_by("supplier_id", "sku_id")
         .agg(pl.col("qty").sum().alias("reserved_qty"))
@@ -95,15 +99,11 @@ def _products(lake: Lake) -> pl.DataFrame:
             chain.append(at)
             at = parents.get(at)
         chains[category] = chain
-    return products.select(
-        "sku_id",
-        "title",
-        pl.Series(
-            "category_ids",
-            [chains[category] for category in products["category_id"]],
-            dtype=pl.List(pl.String),
-        ),
+    levels = pl.DataFrame(
+        {"category_id": list(chains), "category_ids": list(chains.values())},
+        schema={"category_id": pl.String, "category_ids": pl.List(pl.String)},
     )
+    return products.join(levels, on="category_id", how="left").select("sku_id", "title", "category_ids")
 
 
 def _current(lake: Lake, table: str, key: tuple[str, ...], as_of: datetime) -> pl.DataFrame:

@@ -7,6 +7,7 @@ own. What belongs to a month that is closed by now is booked after it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,7 +15,7 @@ import polars as pl
 import psycopg
 
 from pipelines.replay.bulk import TENANT
-from pipelines.replay.orders import ADAPTER, closed_until
+from pipelines.replay.orders import ADAPTER, AT_ONCE, closed_until
 from pipelines.replay.selection import Selection
 from serving.agents.tier_close import close_month
 from serving.settlement.jobs import ConnectionFactory
@@ -25,7 +26,7 @@ from serving.settlement.refunds import refund_line
 from serving.settlement.release import release_due
 from serving.settlement.statements import Period, close_period
 
-LEGS_AT_ONCE = 5_000
+LEGS_AT_ONCE = 2_000
 """Nobody else works on these orders while they are replayed, so a release may hold more of them at a time."""
 
 LEAST_TRANSFER_CENTS = 1_000
@@ -76,7 +77,7 @@ def pass_days(
     before = since
     for number, end in enumerate(ends):
         passed.refunds += _refund(transactions, selection, before, end, closed)
-        passed.released_legs += release_due(transactions, TENANT, end, LEGS_AT_ONCE).legs
+        passed.released_legs += _release(transactions, end)
         left = len(ends) - 1 - number
         if left == 2:
             passed.payouts = _pay(transactions, end)
@@ -133,7 +134,12 @@ def _refund(
             connection.execute(
                 "update orders.after_sale set status = %s, refund_cents = %s, resolved_at = %s,"
                 " xact_id = pg_current_xact_id() where case_id = %s",
-                ("refunded" if cents else "closed", cents, case["resolved_at"], case["case_id"]),
+                (
+                    "refunded" if cents else "closed",
+                    cents,
+                    case["resolved_at"],
+                    case["case_id"],
+                ),
             )
         _mark_refunded(connection, due["order_id"].unique().to_list())
     return done
@@ -148,6 +154,13 @@ def _mark_refunded(connection: psycopg.Connection, order_ids: list[str]) -> None
     )
 
 
+def _release(transactions: ConnectionFactory, now: datetime) -> int:
+    """Release what is due, with several workers: each takes what no other holds."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        workers = [pool.submit(release_due, transactions, TENANT, now, LEGS_AT_ONCE) for _ in range(AT_ONCE)]
+        return sum(worker.result().legs for worker in workers)
+
+
 def _batch(day: datetime) -> str:
     return f"replay-{day.date().isoformat()}"
 
@@ -157,7 +170,14 @@ def _pay(transactions: ConnectionFactory, now: datetime) -> int:
     with transactions() as connection:
         if payouts_of_batch(connection, TENANT, batch):
             return 0
-        made = prepare_payouts(connection, TENANT, batch, ADAPTER, now, threshold_cents=LEAST_TRANSFER_CENTS)
+        made = prepare_payouts(
+            connection,
+            TENANT,
+            batch,
+            ADAPTER,
+            now,
+            threshold_cents=LEAST_TRANSFER_CENTS,
+        )
         return len(made)
 
 

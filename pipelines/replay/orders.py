@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipelines.replay.bulk import TENANT, insert
 from pipelines.replay.parties import Agents
 from pipelines.replay.selection import Selection
 from serving.settlement.accrual import accrue_orders
-from serving.settlement.jobs import ConnectionFactory
+from serving.settlement.jobs import ConnectionFactory, in_transaction
 from serving.settlement.plan import PlanVersion
 from serving.settlement.snapshot import Discount, OrderSnapshot
 from serving.settlement.snapshot_freeze import CartLine, freeze
@@ -25,6 +26,9 @@ from serving.settlement.snapshot_freeze import CartLine, freeze
 FEE_RATE_BPS = 60
 """What the simulated payment channel keeps."""
 ADAPTER = "simulated"
+
+AT_ONCE = 2
+"""Chunks that are written side by side."""
 
 _CHUNK = 500
 
@@ -70,19 +74,37 @@ def write_orders(
         Legs that were accrued.
     """
     categories = _categories(transactions, selection)
-    legs = 0
-    for orders in _chunks(selection.orders):
+
+    def write(orders: pl.DataFrame) -> int:
         part = _part(selection, orders)
         snapshots = _snapshots(part, agents, categories, plan)
-        with transactions() as connection:
-            _write(connection, part, snapshots, plan, wait)
-            closed = closed_until(connection)
-            late = [order for order in snapshots if closed is not None and order.paid_at < closed]
-            timely = [order for order in snapshots if closed is None or order.paid_at >= closed]
-            for group, now in ((timely, None), (late, as_of)):
-                if group:
-                    made = accrue_orders(connection, TENANT, group, plan, now)
-                    legs += sum(len(one.legs) for one in made)
+        return in_transaction(
+            transactions,
+            lambda connection: _write_and_accrue(connection, part, snapshots, plan, wait, as_of),
+        )
+
+    # While one chunk waits for the database, another is prepared.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(pool.map(write, _chunks(selection.orders)))
+
+
+def _write_and_accrue(
+    connection: psycopg.Connection,
+    part: Selection,
+    snapshots: list[OrderSnapshot],
+    plan: PlanVersion,
+    wait: timedelta,
+    as_of: datetime,
+) -> int:
+    _write(connection, part, snapshots, plan, wait)
+    closed = closed_until(connection)
+    late = [order for order in snapshots if closed is not None and order.paid_at < closed]
+    timely = [order for order in snapshots if closed is None or order.paid_at >= closed]
+    legs = 0
+    for group, now in ((timely, None), (late, as_of)):
+        if group:
+            made = accrue_orders(connection, TENANT, group, plan, now)
+            legs += sum(len(one.legs) for one in made)
     return legs
 
 
@@ -98,16 +120,21 @@ def _part(selection: Selection, orders: pl.DataFrame) -> Selection:
 
 
 def _snapshots(
-    part: Selection, agents: Agents, categories: dict[str, tuple[str, ...]], plan: PlanVersion
+    part: Selection,
+    agents: Agents,
+    categories: dict[str, tuple[str, ...]],
+    plan: PlanVersion,
 ) -> list[OrderSnapshot]:
-    lines = part.lines.partition_by("order_id", as_dict=True)
+    lines: dict[str, list[CartLine]] = {}
+    for line in part.lines.iter_rows(named=True):
+        lines.setdefault(line["order_id"], []).append(_cart_line(line, categories))
     return [
         freeze(
             order_id=order["order_id"],
             merchant_id=order["merchant_id"],
             consumer_id=order["consumer_id"],
             paid_at=order["paid_at"],
-            cart=[_cart_line(line, categories) for line in lines[(order["order_id"],)].iter_rows(named=True)],
+            cart=lines[order["order_id"]],
             parties=agents.parties(order),
             fee_rate_bps=FEE_RATE_BPS,
             plan_id=plan.plan_id,
@@ -207,7 +234,8 @@ def _write_parcels(connection: psycopg.Connection, part: Selection) -> None:
         ),
     )  # fmt: skip
     shipped = part.lines.join(
-        part.sub_orders.filter(pl.col("shipped_at").is_not_null()), on=["order_id", "supplier_id"]
+        part.sub_orders.filter(pl.col("shipped_at").is_not_null()),
+        on=["order_id", "supplier_id"],
     )
     insert(
         connection,
@@ -270,7 +298,8 @@ def _categories(transactions: ConnectionFactory, selection: Selection) -> dict[s
     skus = selection.lines["sku_id"].unique().to_list()
     with transactions() as connection:
         rows = connection.execute(
-            "select sku_id, category_ids from orders.product where sku_id = any(%s)", (skus,)
+            "select sku_id, category_ids from orders.product where sku_id = any(%s)",
+            (skus,),
         ).fetchall()
     return {sku: tuple(categories) for sku, categories in rows}
 

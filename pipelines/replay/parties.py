@@ -69,9 +69,21 @@ def load_parties(connection: psycopg.Connection, lake: Lake) -> int:
         pl.col("agent_id").alias("party_id"),
         pl.col("agent_id").alias("name"),
         _region(),
-        pl.Series("is_natural_person", [_is_person(agent) for agent in agents["agent_id"]], dtype=pl.Boolean),
-        pl.Series("has_contract", [not _is_person(agent) for agent in agents["agent_id"]], dtype=pl.Boolean),
-        pl.Series("is_verified", [_is_verified(agent) for agent in agents["agent_id"]], dtype=pl.Boolean),
+        pl.Series(
+            "is_natural_person",
+            [_is_person(agent) for agent in agents["agent_id"]],
+            dtype=pl.Boolean,
+        ),
+        pl.Series(
+            "has_contract",
+            [not _is_person(agent) for agent in agents["agent_id"]],
+            dtype=pl.Boolean,
+        ),
+        pl.Series(
+            "is_verified",
+            [_is_verified(agent) for agent in agents["agent_id"]],
+            dtype=pl.Boolean,
+        ),
         "is_active",
         "joined_on",
     )
@@ -87,7 +99,7 @@ def load_agents(connection: psycopg.Connection, lake: Lake, *, refers: bool) -> 
         refers: Whether some consumers get an agent who brought them; only where the agents are generated.
     """
     agents = lake.read("agents").sort("agent_id")
-    depths = _depths(dict(agents.select("agent_id", "inviter_agent_id").iter_rows()))
+    depths = levels_of(dict(agents.select("agent_id", "inviter_agent_id").iter_rows()))
     stores = frozenset(
         agent
         for agent, tier in agents.select("agent_id", "tier").iter_rows()
@@ -137,7 +149,11 @@ def load_agents(connection: psycopg.Connection, lake: Lake, *, refers: bool) -> 
         "agents.referral",
         pl.DataFrame(
             [
-                {"consumer_id": consumer, "agent_id": agent, "referred_at": registered[consumer]}
+                {
+                    "consumer_id": consumer,
+                    "agent_id": agent,
+                    "referred_at": registered[consumer],
+                }
                 for consumer, agent in sorted(found.referrers.items())
             ]
         ),
@@ -171,7 +187,7 @@ def _is_verified(agent_id: str) -> bool:
     return share(agent_id, "verified") < 95
 
 
-def _depths(inviters: dict[str, str | None]) -> dict[str, int]:
+def levels_of(inviters: dict[str, str | None]) -> dict[str, int]:
     """Level of each agent from 1; who would stand deeper than the cap begins at 1 again."""
     depths: dict[str, int] = {}
     for agent in inviters:

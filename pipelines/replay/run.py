@@ -12,7 +12,7 @@ from pipelines.lake import Lake
 from pipelines.replay.bulk import TENANT
 from pipelines.replay.catalogue import load_catalogue, load_stock
 from pipelines.replay.days import Passed, pass_days
-from pipelines.replay.orders import unknown_orders, write_orders
+from pipelines.replay.orders import AT_ONCE, unknown_orders, write_orders
 from pipelines.replay.parties import load_agents, load_parties
 from pipelines.replay.selection import Selection, select
 from serving.db.operations import Operations
@@ -72,7 +72,7 @@ def replay(lake: Lake, url: str, *, as_of: datetime, days: int, has_generated_ag
         has_generated_agents: Whether agents are generated, so that orders and consumers may be given one.
     """
     chosen = select(lake, as_of=as_of, days=days, assigns_agents=has_generated_agents)
-    with Operations(url, size=2) as operations:
+    with Operations(url, size=AT_ONCE) as operations:
 
         def transactions() -> Any:
             return operations.transaction(TENANT)
@@ -109,7 +109,12 @@ def _plan(connection: Any, as_of: datetime) -> PlanVersion:
 
 
 def _report(
-    new: Selection, legs: int, passed: Passed, parties: int, catalogue_rows: int, stock_rows: int
+    new: Selection,
+    legs: int,
+    passed: Passed,
+    parties: int,
+    catalogue_rows: int,
+    stock_rows: int,
 ) -> ReplayReport:
     return ReplayReport(
         orders=new.orders.height,

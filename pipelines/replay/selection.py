@@ -52,7 +52,12 @@ def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> S
     since = as_of - timedelta(days=days)
     chosen = _window(lake, "orders", "placed_at", since, as_of).filter(pl.col("status") != "cancelled")
     lines = _lines(lake, chosen, since, as_of)
-    chosen = chosen.join(lines.select("order_id").unique(), on="order_id", how="semi", maintain_order="left")
+    chosen = chosen.join(
+        lines.select("order_id").unique(),
+        on="order_id",
+        how="semi",
+        maintain_order="left",
+    )
     agents = lake.read("agents").filter("is_active")
     orders = chosen.select(
         "order_id",
@@ -71,7 +76,11 @@ def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> S
         .sort("shipment_id")
     )
     return Selection(
-        orders, lines, _sub_orders(orders, lines, shipments), shipments, _cases(lake, lines, since, as_of)
+        orders,
+        lines,
+        _sub_orders(orders, lines, shipments),
+        shipments,
+        _cases(lake, lines, since, as_of),
     )
 
 

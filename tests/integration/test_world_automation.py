@@ -60,8 +60,9 @@ def test_a_night_of_settlement_brings_what_the_api_recorded(branch, repository, 
     """The database of this branch is new: an order of the API is all that it holds."""
     with psycopg.connect(libpq_url(branch["database"])) as connection:
         connection.execute(
-            "insert into orders.customer_order (tenant_id, order_id, merchant_id, consumer_id, channel, source,"
-            " status, placed_at, payable_cents) values ('default', 'api-1', 'm-1', 'c-01', 'wecom', 'api',"
+            "insert into orders.customer_order (tenant_id, order_id, merchant_id, consumer_id, channel,"
+            " source, status, placed_at, payable_cents)"
+            " values ('default', 'api-1', 'm-1', 'c-01', 'wecom', 'api',"
             " 'placed', %s, 340)",
             (AS_OF - dt.timedelta(minutes=5),),
         )

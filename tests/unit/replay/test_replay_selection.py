@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipelines.lake import Lake
-from pipelines.replay.parties import _depths
+from pipelines.replay.parties import levels_of
 from pipelines.replay.selection import select, share
 from pipelines.sources.contract import contract_table
 
@@ -179,4 +179,4 @@ def test_shares_are_even_and_depend_on_the_name_alone():
     ],
 )
 def test_who_would_stand_deeper_than_three_levels_begins_anew(inviters, expected):
-    assert _depths(inviters) == expected
+    assert levels_of(inviters) == expected
