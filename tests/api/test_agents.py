@@ -191,5 +191,9 @@ def test_referrals(call, tree, problem):
 
 
 def test_every_act_is_in_the_audit_log(call, tree):
+    zone = {"protected_from": "2017-01-01", "protected_to": "2018-01-01"}
+    assert call("PUT", "/agents/middle/protected-regions/audited", zone).status_code < 300
+    assert call("GET", "/agents").status_code == call("GET", "/agents/top").status_code == 200
+    assert call("POST", "/agents/middle/referrals", {"consumer_id": "audited"}).status_code < 300
     actions = {entry["action"] for entry in call("GET", "/audit-log", limit=500).json()["entries"]}
     assert {"agent.join", "agent.list", "agent.read", "agent.refer", "region.protect"} <= actions
