@@ -163,7 +163,7 @@ def _source_mark(platform: Any) -> dict[str, str]:
 
     return {
         "fingerprint": platform.source.fingerprint(),
-        "recorded": str(platform.recorded_feeds.manifest()),
+        "recorded": " ".join(file.name for file in platform.recorded_feeds.files()),
         "code": code_version(CODE),
         "as_of": platform.now().isoformat(),
         "seed": str(platform.settings.seed),
