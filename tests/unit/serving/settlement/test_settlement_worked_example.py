@@ -1,6 +1,8 @@
 """The worked example of the settlement design, every line of it, in all three plans."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -119,3 +121,40 @@ def test_scenarios_and_payees():
         ("fund", 4, "platform", "platform"),
         ("platform", 2, "platform", "platform"),
     }
+
+
+PAGE = Path(__file__).parents[4] / "docs" / "settlement.md"
+LABELS = {
+    ("worked_20_8_25", "none"): "20 / 8 / 25",
+    ("worked_25_10_25", "none"): "25 / 10 / 25",
+    ("worked_20_8_25", "diamond"): "diamond seller 30 + 8 + 25",
+}
+
+
+def row_of_page(label):
+    """Amounts in fen of the cells of a table row, without remarks in brackets."""
+    (line,) = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| {label} |")]
+    cells = [re.sub(r"\(.*?\)|\*", "", cell).strip() for cell in line.strip("|").split("|")[1:]]
+    return [round(float(cell) * 100) for cell in cells]
+
+
+@pytest.mark.parametrize("case", TOTALS, ids="-".join)
+def test_the_documentation_shows_the_totals(case):
+    supplier, fee, direct, _, team, fund, platform = TOTALS[case]
+    assert row_of_page(LABELS[case]) == [supplier, fee, direct, team, fund, platform, 23_660]
+
+
+@pytest.mark.parametrize(("line_no", "label"), [(1, "A from S1"), (2, "B from S2"), (3, "C from S2")])
+def test_the_documentation_shows_the_lines(line_no, label):
+    line = example("none").lines[line_no - 1]
+    margin = line.net_paid_cents - line.supply_price_cents - line.channel_fee_cents
+    pool = min(margin, line.net_paid_cents * 3_000 // 10_000)
+    assert row_of_page(label) == [
+        line.list_price_cents,
+        line.discounts[0].cents,
+        line.net_paid_cents,
+        line.supply_price_cents,
+        line.channel_fee_cents,
+        margin,
+        pool,
+    ]
