@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             job = Job(settings, url, operations, options.tenant, now, options)
             for line in JOBS[options.job].run(job):
                 sys.stdout.write(line + "\n")
+                sys.stdout.flush()
     except (ServingError, JobFailedError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

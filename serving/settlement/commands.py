@@ -6,6 +6,8 @@ When they run and with which arguments is the scheduler's affair; see `__main__`
 from __future__ import annotations
 
 import argparse
+import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,8 @@ import psycopg
 
 from serving.agents.tier_close import close_month
 from serving.db.operations import Operations
-from serving.db.urls import libpq_url
+from serving.db.urls import first_line, libpq_url
+from serving.errors import DatabaseUnavailableError
 from serving.ledger import chain, invariants, roller
 from serving.orders.delivery import HttpSender, deliver_due
 from serving.privacy.data_keys import Vault
@@ -176,6 +179,23 @@ def _deliver(job: Job) -> Iterator[str]:
     yield str(deliver_due(job.operations, Vault.of(job.settings), job.tenant_id, now, HttpSender()))
 
 
+def _work(job: Job) -> Iterator[str]:
+    """Round after round; says what differs from the round before. A database that is away is waited for."""
+    said: dict[str, str] = {}
+    for number in itertools.count(1):
+        for name in _EVERY_ROUND:
+            try:
+                text = "; ".join(JOBS[name].run(job))
+            except (DatabaseUnavailableError, psycopg.OperationalError) as error:
+                text = f"waits, since PostgreSQL does not answer: {first_line(error)}"
+            if said.get(name) != text:
+                said[name] = text
+                yield f"{name}: {text}"
+        if number == job.options.rounds:
+            return
+        time.sleep(job.options.every_s)
+
+
 def _check(job: Job) -> Iterator[str]:
     with job.operations.transaction(job.tenant_id, repeatable_read=True) as conn:
         found = invariants.check(conn, job.tenant_id)
@@ -198,6 +218,9 @@ _BILL: dict[str, dict[str, Any]] = {
     "--from": {"dest": "bill_from", "type": _utc, "required": True},
     "--to": {"dest": "bill_to", "type": _utc, "required": True, "help": "first moment not covered"},
 }
+
+# A sealed head is at most this round and the time of a seal behind; see the hash chain in docs/settlement.md.
+_EVERY_ROUND = ("roll", "seal", "deliver-webhooks")
 
 JOBS: Mapping[str, Command] = {
     "receipts": Command("confirm the receipt of what was shipped long enough ago", _receipts),
@@ -226,6 +249,11 @@ JOBS: Mapping[str, Command] = {
         "compare a loaded bill with the books", _reconcile, {"--bill-id": {"required": True}, "--run-id": {}}
     ),
     "deliver-webhooks": Command("send the messages that are due", _deliver),
+    "work": Command(
+        "roll, seal and deliver webhooks every few seconds, until it is ended",
+        _work,
+        {"--every-s": {"type": float, "default": 5.0}, "--rounds": {"type": int}},
+    ),
     "check": Command("check the invariants of the books", _check),
 }
 """Jobs by the name on the command line."""

@@ -96,3 +96,18 @@ def test_every_job_says_what_it_does(capsys):
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in JOBS)
+
+
+def test_the_worker_seals_again_and_again_and_says_what_changed(shop, tmp_path):
+    books, run = shop
+    status, said = run("work", "--every-s", "0.01", "--rounds", "3")
+    assert status == 0, said.err
+    assert said.out.count("seal: block ") == 1
+    assert said.out.count("deliver-webhooks: Delivered(delivered=0, failed=0, given_up=0)") == 1
+    assert "waits" not in said.out
+    (anchor,) = (tmp_path / "anchors" / "ledger-chain.jsonl").read_text().splitlines()
+    assert anchor
+    books.sell(worked_example("o2"), plan("worked_20_8_25"))
+    status, said = run("work", "--rounds", "1")
+    assert status == 0, said.err
+    assert len((tmp_path / "anchors" / "ledger-chain.jsonl").read_text().splitlines()) == 2
