@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pipelines.lake import LakeError
     from pipelines.questions import ApiNotReadyError
-    from pipelines.run import Embedded, RunError
+    from pipelines.run.environment import Embedded, RunError
     from pipelines.settings import Settings
     from pipelines.sources.contract import SourceError
     from pipelines.ui import PortsTakenError
@@ -61,7 +61,9 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
     if options.command == "run":
         return run.main(settings)
-    run.prepare(settings)
+    from pipelines.run.environment import prepare
+
+    prepare(settings)
     if options.command == "ui":
         from pipelines.ui import serve
 

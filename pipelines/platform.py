@@ -7,8 +7,6 @@ the outcome after the outputs are written, and reports progress on standard erro
 from __future__ import annotations
 
 import shutil
-import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ import dagster as dg
 from pipelines import publication
 from pipelines.conventions import JOB_TIME_TAG
 from pipelines.lake import Lake
+from pipelines.progress import announce, report
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, StateStore, StepRecord, code_version, fingerprint, measured
 
@@ -404,19 +403,3 @@ def as_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[name] = value
     return result
-
-
-_STARTED = time.monotonic()
-
-
-def announce(key: str) -> None:
-    """Say that a step begins."""
-    sys.stderr.write(f"[{time.monotonic() - _STARTED:6.1f}s] {key} ...\n")
-    sys.stderr.flush()
-
-
-def report(key: str, rows: object, note: str) -> None:
-    """Say how a step ended."""
-    count = f"{rows:,} rows, " if isinstance(rows, int) else ""
-    sys.stderr.write(f"[{time.monotonic() - _STARTED:6.1f}s] {key}: {count}{note}\n")
-    sys.stderr.flush()

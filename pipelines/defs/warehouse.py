@@ -16,7 +16,8 @@ from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 from pipelines.conventions import Group, Owner
 from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, dbt_program, project
 from pipelines.lake import atomic_path
-from pipelines.platform import Outcome, Platform, announce, as_metadata, materialize_result, report
+from pipelines.platform import Outcome, Platform, as_metadata, materialize_result
+from pipelines.progress import announce, report
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, StepRecord, measured
 from pipelines.suites import FEED_BOUNDARIES

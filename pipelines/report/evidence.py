@@ -167,7 +167,7 @@ def gather(settings: Settings, summary: dict[str, Any]) -> Evidence:
 
     Args:
         settings: The installation's settings.
-        summary: As `pipelines.run.summarize` makes it.
+        summary: As `pipelines.run.summary.summarize` makes it.
     """
     lake = Lake(settings.lake_dir)
     ingest = [report for name in INGEST_ORDER if (report := read_report(lake, name)) is not None]

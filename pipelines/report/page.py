@@ -19,7 +19,8 @@ def write_report(settings: Settings, summary: dict[str, Any]) -> Path:
 
     Args:
         settings: The installation's settings; says where the run left its results and where the report goes.
-        summary: As `pipelines.run.summarize` makes it. Parts may be missing; `api` entries may carry `body`.
+        summary: As `pipelines.run.summary.summarize` makes it. Parts may be missing; `api` entries may carry
+            `body`.
 
     Returns:
         The written file, `Settings.report_file`.

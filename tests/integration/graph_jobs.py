@@ -60,7 +60,7 @@ def run_job(name: str, tags: Mapping[str, str] | None = None) -> dict[str, Any]:
 
 def main(name: str, tags: str = "{}") -> None:
     """Prepare the installation, run the job, stop what was started."""
-    from pipelines.run import Embedded, prepare
+    from pipelines.run.environment import Embedded, prepare
     from pipelines.settings import Settings
 
     settings = Settings()

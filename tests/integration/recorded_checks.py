@@ -3,7 +3,7 @@
 import json
 import sys
 
-from pipelines.run import prepare
+from pipelines.run.environment import prepare
 from pipelines.settings import Settings
 
 

@@ -1,0 +1,42 @@
+"""The main job from one command: database, graph, API, questions, report.
+
+`make run` calls `main`. Steps speak on standard error; the closing table goes to
+standard out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+
+from pipelines.questions import ask
+from pipelines.run.environment import prepare
+from pipelines.run.graph import run_graph
+from pipelines.run.screen import print_summary
+from pipelines.run.summary import summarize
+from pipelines.settings import Settings
+from pipelines.state import measured
+
+
+def main(settings: Settings) -> int:
+    """Run the main job once.
+
+    Returns:
+        0 when everything passed, 1 otherwise.
+    """
+    started = datetime.now(UTC)
+    clock = time.monotonic()
+    with measured() as cost:
+        prepare(settings)
+        graph = run_graph(settings)
+        answers = [] if graph.failed else ask(settings)
+    from pipelines.report import write_report
+
+    summary = summarize(settings, graph, answers, started, time.monotonic() - clock, cost.peak_rss_mb)
+    # First of all, so that a full disk cannot hide what failed.
+    print_summary(settings, summary, graph)
+    settings.summary_file.write_text(json.dumps(summary, indent=1, default=str))
+    if not graph.failed:
+        write_report(settings, summary | {"api": [vars(answer) for answer in answers]})
+    return 1 if graph.failed or graph.failed_checks or any(a.status >= 400 for a in answers) else 0
