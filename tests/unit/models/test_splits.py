@@ -102,3 +102,27 @@ def test_lengths_must_be_positive(horizon: timedelta, count: int, step: timedelt
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         rolling_cuts(datetime(2018, 1, 1), DAY, 1)  # noqa: DTZ001
+
+
+def test_the_label_of_the_newest_origin_ends_exactly_at_the_purge() -> None:
+    """Without its horizon the newest origin would sit on 18 November and its label reach into the window."""
+    origin = datetime(2017, 11, 20, tzinfo=UTC)
+    newest, second = training_origins(origin, 14 * DAY, 2, purge=2 * DAY)
+    assert newest == datetime(2017, 11, 4, tzinfo=UTC)
+    assert newest + 14 * DAY == origin - 2 * DAY
+    assert newest - second == 14 * DAY
+
+
+def test_an_origin_on_the_first_row_is_kept_and_one_before_it_is_not() -> None:
+    origin = datetime(2017, 11, 20, tzinfo=UTC)
+    edge = origin - 14 * DAY
+    assert training_origins(origin, 14 * DAY, 1, earliest=edge) == [edge]
+    assert training_origins(origin, 14 * DAY, 1, earliest=edge + timedelta(microseconds=1)) == []
+
+
+def test_history_of_exactly_the_wanted_length_is_enough() -> None:
+    first = datetime(2017, 12, 1, 4, 1, 20, tzinfo=UTC)
+    (cut,) = rolling_cuts(AS_OF, 3 * DAY, 1, earliest=first, min_history=28 * DAY)
+    assert cut.origin - first == 28 * DAY
+    with pytest.raises(InsufficientDataError):
+        rolling_cuts(AS_OF, 3 * DAY, 1, earliest=first + timedelta(microseconds=1), min_history=28 * DAY)
