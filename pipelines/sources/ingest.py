@@ -17,11 +17,11 @@ import polars as pl
 
 from pipelines.lake import Lake
 from pipelines.sources.contract import INGEST_ORDER, ContractTable, ForeignKey, contract_table
-from pipelines.sources.parsing import parse_column
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, Source
 from pipelines.sources.quarantine import QuarantineWriter
 from pipelines.sources.sinks import Load, sink_for
 from pipelines.sources.validation import check_chunk, lines_of
+from pipelines.sources.values.columns import has_column, read_column, read_columns
 
 __all__ = [
     "INGEST_ORDER",
@@ -305,12 +305,12 @@ def _within(
     frame = chunk.frame.with_columns(lines_of(chunk).alias(LINE_COLUMN))
     if contract.time_parent is not None and parent_times is not None:
         key = contract.time_parent[0]
-        if key not in frame.columns:
+        if not has_column(chunk, contract, key):
             return chunk
-        keys = parse_column(frame[key], pl.String(), is_text=chunk.is_text).values.alias(key)
+        keys = read_column(chunk, contract, key).values.alias(key)
         times = keys.to_frame().join(parent_times, on=key, how="left", maintain_order="left")[time_column]
-    elif contract.time_parent is None and time_column in frame.columns:
-        times = parse_column(frame[time_column], contract.dtypes[time_column], is_text=chunk.is_text).values
+    elif contract.time_parent is None and has_column(chunk, contract, time_column):
+        times = read_column(chunk, contract, time_column).values
     else:
         return chunk
     inside = times.dt.date().is_between(*window).fill_null(True)
@@ -321,15 +321,5 @@ def _times_at_source(source: Source, parent: str, key: str) -> pl.DataFrame:
     """Key and time of every parent row at the source that can be read, the first of each key."""
     contract = contract_table(parent)
     time_column = str(contract.time_column)
-    names = (key, time_column)
-    parts = [pl.DataFrame(schema={name: contract.dtypes[name] for name in names})]
-    for chunk in source.read(parent):
-        if all(name in chunk.frame.columns for name in names):
-            columns = [
-                parse_column(chunk.frame[name], contract.dtypes[name], is_text=chunk.is_text).values.alias(
-                    name
-                )
-                for name in names
-            ]
-            parts.append(pl.DataFrame(columns))
-    return pl.concat(parts).drop_nulls().unique(key, keep="first", maintain_order=True)
+    rows = read_columns(source.read(parent), contract, (key, time_column))
+    return rows.drop_nulls().unique(key, keep="first", maintain_order=True)

@@ -6,11 +6,13 @@ Adapters (`complete_journey`, `files`, and others) implement `Source`; `ingest` 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import polars as pl
+
+from pipelines.sources.values.rules import UTC_RULES, ValueRules
 
 LINE_COLUMN = "__line__"
 """Optional column of a chunk's frame: the line of each row, where lines are not consecutive."""
@@ -42,6 +44,8 @@ class Chunk:
         is_text: Values are text as typed by a person: trimmed, and empty means null.
         is_whole_partition: No other chunk of the table has rows of this partition or with these keys.
         origin: 'observed' or 'overlay' where it differs from the load's.
+        rules: How its values are to be read.
+        day_first: Columns whose order of day and month their own values tell.
     """
 
     frame: pl.DataFrame
@@ -51,6 +55,31 @@ class Chunk:
     is_text: bool = False
     is_whole_partition: bool = False
     origin: str | None = None
+    rules: ValueRules = UTC_RULES
+    day_first: Mapping[str, bool] = field(default_factory=dict)
+
+    def rules_of(self, column: str) -> ValueRules:
+        """The rules for one column."""
+        if self.rules.day_first is None and column in self.day_first:
+            return replace(self.rules, day_first=self.day_first[column])
+        return self.rules
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """What a source's owner says about a table, beyond its rows.
+
+    Attributes:
+        rules: How values are to be read.
+        changed_at: Column (as it leaves the source) with the time a version of a row was written.
+        deleted_when: Column and values that mark a row as deleted.
+        status_words: The owner's words for states of an order, in lower case, to ours.
+    """
+
+    rules: ValueRules = UTC_RULES
+    changed_at: str | None = None
+    deleted_when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    status_words: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -71,6 +100,10 @@ class Source(Protocol):
 
     def read(self, table: str) -> Iterator[Chunk]:
         """Raw rows of one supplied table, in file and line order."""
+        ...
+
+    def reading(self, table: str) -> TableReading:
+        """What the source's owner says about a table, beyond its rows."""
         ...
 
     def notes(self, table: str) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ import polars as pl
 
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 from pipelines.sources.operational import Extraction
-from pipelines.sources.parsing import parse_column
-from pipelines.sources.protocol import Chunk, Source
+from pipelines.sources.protocol import Chunk, Source, TableReading
+from pipelines.sources.values.columns import read_column
 
 DERIVED = "consumers"
 """The one table that recorded orders extend: whoever ordered first through the API is in no feed yet."""
@@ -123,14 +123,17 @@ class WithRecorded:
         if table in self._source.tables():
             for chunk in self._source.read(table):
                 if table == DERIVED and "consumer_id" in chunk.frame.columns:
-                    parsed = parse_column(chunk.frame["consumer_id"], pl.String(), is_text=chunk.is_text)
-                    ids.append(parsed.values.alias("consumer_id"))
+                    ids.append(read_column(chunk, contract_table(table), "consumer_id").values)
                 yield chunk
         if table == DERIVED:
             new = self._recorded.unknown_consumers(pl.concat(ids), self._as_of)
             if new is not None:
                 yield new
         yield from self._recorded.chunks(table, self._as_of)
+
+    def reading(self, table: str) -> TableReading:
+        """What the feed's owner says about a table."""
+        return self._source.reading(table)
 
     def notes(self, table: str) -> tuple[str, ...]:
         """Notes of the feed, and how many rows were recorded."""

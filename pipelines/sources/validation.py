@@ -17,9 +17,9 @@ import dataframely as dy
 import polars as pl
 
 from pipelines.sources.contract import ContractTable, ForeignKey
-from pipelines.sources.parsing import parse_column
 from pipelines.sources.protocol import LINE_COLUMN, Chunk
 from pipelines.sources.quarantine import clipped, row_json
+from pipelines.sources.values.columns import has_column, read_column
 
 ROW = "_row"
 """Position of a row in its chunk, while the chunk is checked."""
@@ -162,10 +162,10 @@ def parse_chunk(table: ContractTable, chunk: Chunk, origin: str, found: Rejectio
     for name, dtype in table.dtypes.items():
         if name == "origin":
             columns.append(pl.Series(name, [origin], dtype=dtype).new_from_index(0, height))
-        elif name in chunk.frame.columns:
-            parsed = parse_column(chunk.frame[name], dtype, is_text=chunk.is_text)
-            if parsed.unreadable is not None:
-                found.add(parsed.unreadable.arg_true(), name, parsed.reason)
+        elif has_column(chunk, table, name):
+            parsed = read_column(chunk, table, name)
+            for mask, reason in parsed.problems:
+                found.add(mask.arg_true(), name, reason)
             columns.append(parsed.values.alias(name))
         else:
             if name not in table.nullable and name != "received_at":

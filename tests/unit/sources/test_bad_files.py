@@ -11,8 +11,9 @@ from feed_folder import LINES, LOADED_AT, ORDERS, PRODUCTS, write_csv
 
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
+from pipelines.sources.files.csv_rows import MAX_RECORD_LINES
+from pipelines.sources.files.lines import MAX_LINE_BYTES
 from pipelines.sources.quarantine import QUARANTINE_SCHEMA, read_quarantine, summary
-from pipelines.sources.text_lines import MAX_LINE_BYTES, MAX_RECORD_LINES
 
 
 def quarantined(lake, table="orders"):

@@ -7,15 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.sources.parsing import parse_column
+from pipelines.sources.values.columns import Parsed, parse_column
 
 TIME = pl.Datetime("us", "UTC")
+
+
+def unreadable(parsed: Parsed) -> pl.Series:
+    """Mask of the values with a problem; a value has one at most."""
+    bad = pl.Series([0] * len(parsed.values), dtype=pl.Int64)
+    for mask, _ in parsed.problems:
+        bad += mask.cast(pl.Int64)
+    assert bad.max() in (None, 0, 1)
+    return bad == 1
 
 
 def read(values: list, dtype: pl.DataType, is_text: bool = True) -> list:
     """Parsed values, with 'bad' where a value was there and could not be read."""
     parsed = parse_column(pl.Series("x", values), dtype, is_text=is_text)
-    bad = parsed.unreadable.to_list() if parsed.unreadable is not None else [False] * len(values)
+    bad = unreadable(parsed).to_list()
     return ["bad" if wrong else value for value, wrong in zip(parsed.values.to_list(), bad, strict=True)]
 
 
@@ -98,11 +107,7 @@ def test_a_value_is_read_marked_or_blank(values):
     for dtype in (pl.Int64(), pl.Float64(), pl.Boolean(), pl.Date(), TIME):
         raw = pl.Series("x", values, dtype=pl.String)
         parsed = parse_column(raw, dtype, is_text=True)
-        bad = (
-            parsed.unreadable
-            if parsed.unreadable is not None
-            else pl.Series([False] * len(values), dtype=pl.Boolean)
-        )
+        bad = unreadable(parsed)
         blank = (raw.str.strip_chars() == "").fill_null(True)
         assert (parsed.values.is_null() == (bad | blank)).all()
         assert not (bad & blank).any()

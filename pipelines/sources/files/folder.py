@@ -1,36 +1,32 @@
-"""A folder of a user's files as a source: `<table>.csv|.jsonl|.ndjson|.parquet`, or `<table>/` with such.
+"""Which file of a user's folder belongs to which table: `<table>.csv` and the like, or `<table>/` with such.
 
-What lives here: which files belong to which table, Parquet reading, and the tables that can be derived
-when they are not supplied. What does not: text formats (`text_lines`), rules (`validation`).
-
-Derived when missing, so that the rest of the graph works: merchants and consumers from the ids in the
-orders, categories from the ids in the products. A derived consumer belongs to the merchant with most of
-its orders, may be profiled, and has not agreed to marketing; a derived merchant is of the scene
-'general' in the region 'unknown', and both joined with their first order. Supply the tables to say
-more.
+What lives here: the folder as a source. What does not: the formats (`csv_rows`, `json_rows`, `parquet_rows`),
+what a file looks like (`dialect`), tables that are derived (`derived`), rules (`validation`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.sources.contract import INGEST_ORDER, TABLES, SourceError, contract_table
-from pipelines.sources.parsing import parse_column
-from pipelines.sources.protocol import LINE_COLUMN, Chunk
+from pipelines.sources.files import derived
+from pipelines.sources.files.csv_rows import read_csv
+from pipelines.sources.files.dialect import Dialect
+from pipelines.sources.files.json_rows import read_json_lines
+from pipelines.sources.files.parquet_rows import read_parquet
+from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
 from pipelines.sources.schemas import EARLIEST_AT
-from pipelines.sources.text_lines import read_csv, read_json_lines
+from pipelines.sources.values.columns import read_columns
+from pipelines.sources.values.rules import ValueRules
 
 _SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
-_DERIVED = {"categories": "products", "merchants": "orders", "consumers": "orders"}
-_PARQUET_ROWS = 250_000
 _RECEIVED_AT_RULES = ("event_time", "load_time")
 
 
@@ -43,6 +39,7 @@ class Files:
             they are quarantined as lying in the future. None trusts every date.
         received_at_rule: What `received_at` becomes where the files do not say: 'event_time' suits a first
             load of history, 'load_time' a feed that keeps arriving.
+        time_zone: IANA zone of times without an offset.
 
     Raises:
         SourceError: If `received_at_rule` is not one of the two.
@@ -57,6 +54,7 @@ class Files:
         *,
         not_after: dt.datetime | None = None,
         received_at_rule: str = "event_time",
+        time_zone: str = "UTC",
     ) -> None:
         if received_at_rule not in _RECEIVED_AT_RULES:
             raise SourceError(
@@ -65,6 +63,7 @@ class Files:
         self.folder = Path(folder)
         self.received_at_rule = received_at_rule
         self._not_after = not_after
+        self._time_zone = time_zone
         self._notes: dict[str, tuple[str, ...]] = {}
 
     @cached_property
@@ -111,7 +110,7 @@ class Files:
         Raises:
             SourceError: If the folder or a required table is missing.
         """
-        return tuple(table for table in INGEST_ORDER if table in self._files or table in _DERIVED)
+        return tuple(table for table in INGEST_ORDER if table in self._files or table in derived.PARENTS)
 
     def missing_tables(self) -> tuple[str, ...]:
         """Optional tables that are neither supplied nor derived."""
@@ -127,20 +126,33 @@ class Files:
             yield self._derive(table)
             return
         notes = []
-        for path in self._files[table]:
-            name = str(path.relative_to(self.folder))
-            has_rows = False
-            for position, chunk in enumerate(_read(path, name)):
-                if position == 0:
-                    _check_header(table, chunk, name)
-                has_rows = has_rows or chunk.frame.height > 0 or chunk.refused.height > 0
-                yield chunk
-            if not has_rows:
-                notes.append(f"{name} has no rows")
+        empty = {str(path.relative_to(self.folder)): True for path in self._files[table]}
+        for chunk in self._chunks(table):
+            empty[chunk.file] = empty[chunk.file] and not chunk.frame.height and not chunk.refused.height
+            yield chunk
+        notes += [f"{name} has no rows" for name, is_empty in empty.items() if is_empty]
         others = self.unmatched_files() if table == "orders" else []
         if others:
             notes.append(f"files that match no table: {', '.join(others)}")
         self._notes[table] = tuple(notes)
+
+    def reading(self, table: str) -> TableReading:
+        """What the owner of the folder says about a table."""
+        return TableReading(rules=ValueRules(time_zone=self._time_zone))
+
+    def hints(self, table: str) -> Dialect:
+        """What the owner of the folder says of the files of a table."""
+        return Dialect()
+
+    def _chunks(self, table: str) -> Iterator[Chunk]:
+        """Raw rows of a supplied table, file by file, with the rules that hold for them."""
+        rules = self.reading(table).rules
+        for path in self._files[table]:
+            name = str(path.relative_to(self.folder))
+            for position, chunk in enumerate(_read(path, name)):
+                if position == 0:
+                    _check_header(table, chunk, name)
+                yield replace(chunk, rules=rules)
 
     def notes(self, table: str) -> tuple[str, ...]:
         """What a reader of the load report should know, after the table was read."""
@@ -170,7 +182,7 @@ class Files:
 
     @cached_property
     def _history(self) -> tuple[dt.datetime, dt.datetime]:
-        times = self._dated_orders()["placed_at"]
+        times = self._columns("orders", ("placed_at",))["placed_at"]
         if self._not_after is not None:
             times = times.filter(times <= self._not_after)
         first, last = times.min(), times.max()
@@ -181,84 +193,16 @@ class Files:
             )
         return first, last
 
-    def _order_columns(self, *names: str) -> pl.DataFrame:
-        """Some columns of the orders in contract types, unreadable values as nulls."""
-        dtypes = contract_table("orders").dtypes
-        parts = [pl.DataFrame(schema={name: dtypes[name] for name in names})]
-        for path in self._files["orders"]:
-            for chunk in _read(path, path.name):
-                if all(name in chunk.frame.columns for name in names):
-                    columns = [
-                        parse_column(chunk.frame[name], dtypes[name], is_text=chunk.is_text).values.alias(
-                            name
-                        )
-                        for name in names
-                    ]
-                    parts.append(pl.DataFrame(columns))
-        return pl.concat(parts)
-
-    def _dated_orders(self, *names: str) -> pl.DataFrame:
-        """Orders with every named column and a time that the contract allows."""
-        orders = self._order_columns(*names, "placed_at").drop_nulls()
-        return orders.filter(pl.col("placed_at") >= EARLIEST_AT)
+    def _columns(self, table: str, names: tuple[str, ...]) -> pl.DataFrame:
+        """Some columns of a supplied table in contract types, without rows that lack one of them."""
+        rows = read_columns(self._chunks(table), contract_table(table), names).drop_nulls()
+        return rows.filter(pl.col("placed_at") >= EARLIEST_AT) if "placed_at" in names else rows
 
     def _derive(self, table: str) -> Chunk:
-        parent = _DERIVED[table]
-        makers: dict[str, Callable[[], pl.DataFrame]] = {
-            "categories": self._derived_categories,
-            "merchants": self._derived_merchants,
-            "consumers": self._derived_consumers,
-        }
+        parent = derived.PARENTS[table]
         self._notes[table] = (f"not supplied: derived from {parent}, see the data contract for the defaults",)
-        return Chunk(makers[table](), f"derived from {parent}")
-
-    def _derived_categories(self) -> pl.DataFrame:
-        ids = [pl.DataFrame(schema={"category_id": pl.String})]
-        for path in self._files["products"]:
-            ids += [
-                parse_column(chunk.frame["category_id"], pl.String(), is_text=chunk.is_text).values.to_frame()
-                for chunk in _read(path, path.name)
-                if "category_id" in chunk.frame.columns
-            ]
-        unique = pl.concat(ids).drop_nulls().unique().sort("category_id")
-        return unique.with_columns(
-            pl.col("category_id").alias("name"), pl.lit(1, dtype=pl.Int32).alias("level")
-        )
-
-    def _derived_merchants(self) -> pl.DataFrame:
-        orders = self._dated_orders("merchant_id")
-        return (
-            orders.group_by("merchant_id")
-            .agg(pl.col("placed_at").min())
-            .sort("merchant_id")
-            .select(
-                "merchant_id",
-                name="merchant_id",
-                scene=pl.lit("general"),
-                region_code=pl.lit("unknown"),
-                joined_on=pl.col("placed_at").dt.date(),
-            )
-        )
-
-    def _derived_consumers(self) -> pl.DataFrame:
-        orders = self._dated_orders("consumer_id", "merchant_id")
-        home = (
-            orders.group_by("consumer_id", "merchant_id")
-            .len()
-            .sort("consumer_id", "len", "merchant_id", descending=[False, True, False])
-            .unique("consumer_id", keep="first", maintain_order=True)
-        )
-        return (
-            home.join(orders.group_by("consumer_id").agg(pl.col("placed_at").min()), on="consumer_id")
-            .sort("consumer_id")
-            .select(
-                "consumer_id",
-                "merchant_id",
-                registered_at="placed_at",
-                consent_marketing=pl.lit(False),
-                consent_profiling=pl.lit(True),
-            )
-        )
+        rows = self._columns(parent, derived.COLUMNS[table])
+        return Chunk(derived.derive(table, rows), f"derived from {parent}")
 
 
 def _read(path: Path, name: str) -> Iterator[Chunk]:
@@ -266,23 +210,11 @@ def _read(path: Path, name: str) -> Iterator[Chunk]:
         if path.suffix == ".csv":
             yield from read_csv(path, name)
         elif path.suffix == ".parquet":
-            yield from _read_parquet(path, name)
+            yield from read_parquet(path, name)
         else:
             yield from read_json_lines(path, name)
     except OSError as error:
         raise SourceError(f"{name} cannot be read ({error}); check the file and its permissions") from error
-
-
-def _read_parquet(path: Path, name: str) -> Iterator[Chunk]:
-    first_line = 1
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                frame = pl.DataFrame(pl.from_arrow(batch))
-                yield Chunk(frame, name, first_line=first_line)
-                first_line += frame.height
-    except (pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise SourceError(f"{name} is not a readable Parquet file ({error}); write it again") from error
 
 
 def _check_header(table: str, chunk: Chunk, name: str) -> None:

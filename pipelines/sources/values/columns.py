@@ -1,13 +1,19 @@
 """Raw columns to contract types. A present but unreadable value is reported, never turned into a null.
 
-What lives here: one function per target type. What does not: whether a value is allowed (`validation`).
+What lives here: which reader a column needs. What does not: the readers (`text`, `numbers`, `times`) and
+whether a value is allowed (`validation`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
+
+from pipelines.sources.contract import ContractTable
+from pipelines.sources.protocol import Chunk
+from pipelines.sources.values.rules import UTC_RULES, Kind, ValueRules
 
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
@@ -20,25 +26,82 @@ class Parsed:
 
     Attributes:
         values: The parsed values; null where the raw value was null or unreadable.
-        unreadable: Mask of raw values that are present and unreadable; None if there are none.
-        reason: Why they are unreadable, in plain English.
+        problems: Masks of raw values that are present and unreadable, each with the reason in plain English;
+            no two masks overlap.
+        remarks: What was decided about readable values, with the number of values.
     """
 
     values: pl.Series
-    unreadable: pl.Series | None
-    reason: str
+    problems: tuple[tuple[pl.Series, str], ...] = ()
+    remarks: tuple[tuple[str, int], ...] = ()
 
 
-def parse_column(raw: pl.Series, dtype: pl.DataType, *, is_text: bool) -> Parsed:
+def kind_of(table: ContractTable, name: str) -> Kind:
+    """What a column of a table means, beside its type."""
+    column = table.schema.columns()[name]
+    if (column.metadata or {}).get("scale"):
+        return "quantity"
+    if name.endswith("_cents"):
+        return "money"
+    is_id = column.dtype == pl.String and getattr(column, "min_length", None)
+    return "id" if is_id else "plain"
+
+
+def file_column(table: ContractTable, name: str) -> str:
+    """Name under which files write a contract column, such as `qty` for `qty_milli`."""
+    return str((table.schema.columns()[name].metadata or {}).get("file_column", name))
+
+
+def has_column(chunk: Chunk, table: ContractTable, name: str) -> bool:
+    """Whether a chunk carries a contract column, under either of its names."""
+    return name in chunk.frame.columns or file_column(table, name) in chunk.frame.columns
+
+
+def read_column(chunk: Chunk, table: ContractTable, name: str) -> Parsed:
+    """One contract column of a chunk that has it.
+
+    A column under its contract name is in contract units; under its file name it is as people write it.
+    """
+    dtype = table.dtypes[name]
+    rules = chunk.rules_of(name)
+    if name in chunk.frame.columns:
+        kind = kind_of(table, name)
+        kind = "plain" if kind == "quantity" and file_column(table, name) != name else kind
+        return parse_column(chunk.frame[name], dtype, is_text=chunk.is_text, rules=rules, kind=kind)
+    raw = chunk.frame[file_column(table, name)].alias(name)
+    return parse_column(raw, dtype, is_text=chunk.is_text, rules=rules, kind=kind_of(table, name))
+
+
+def read_columns(chunks: Iterable[Chunk], table: ContractTable, names: tuple[str, ...]) -> pl.DataFrame:
+    """Some contract columns of the chunks that have them all; unreadable values are nulls."""
+    parts = [pl.DataFrame(schema={name: table.dtypes[name] for name in names})]
+    parts += [
+        pl.DataFrame([read_column(chunk, table, name).values for name in names])
+        for chunk in chunks
+        if all(has_column(chunk, table, name) for name in names)
+    ]
+    return pl.concat(parts)
+
+
+def parse_column(
+    raw: pl.Series,
+    dtype: pl.DataType,
+    *,
+    is_text: bool,
+    rules: ValueRules = UTC_RULES,
+    kind: Kind = "plain",
+) -> Parsed:
     """Turns a raw column into a contract type.
 
     Args:
         raw: Strings or typed values.
         dtype: One of the types of the contract: String, Int32, Int64, Float64, Boolean, Date, Datetime UTC.
         is_text: Whether to trim strings and read the empty string as null.
+        rules: How to read what the value alone does not say.
+        kind: What the column means.
     """
     if raw.dtype == dtype and not is_text and not raw.dtype.is_float():
-        return Parsed(raw, None, "")
+        return Parsed(raw)
     if isinstance(raw.dtype, pl.Categorical | pl.Enum):
         raw = raw.cast(pl.String)
     if raw.dtype == pl.String and (is_text or dtype != pl.String):
@@ -48,7 +111,7 @@ def parse_column(raw: pl.Series, dtype: pl.DataType, *, is_text: bool) -> Parsed
         raw = raw.fill_nan(None)  # the way pandas writes a missing id or count
     values, reason = _to_type(raw, dtype)
     unreadable = values.is_null() & raw.is_not_null()
-    return Parsed(values, unreadable if unreadable.any() else None, reason)
+    return Parsed(values, ((unreadable, reason),) if unreadable.any() else ())
 
 
 def _to_type(raw: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, str]:
