@@ -21,10 +21,11 @@ from pipelines.sources.files.csv_rows import read_csv
 from pipelines.sources.files.dialect import Dialect
 from pipelines.sources.files.json_rows import read_json_lines
 from pipelines.sources.files.parquet_rows import read_parquet
+from pipelines.sources.mapping.apply import MappedTable
+from pipelines.sources.mapping.document import FILE_NAME, Mapping, load_mapping
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
 from pipelines.sources.schemas import EARLIEST_AT
 from pipelines.sources.values.columns import read_columns
-from pipelines.sources.values.rules import ValueRules
 
 _SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
 _RECEIVED_AT_RULES = ("event_time", "load_time")
@@ -67,6 +68,15 @@ class Files:
         self._notes: dict[str, tuple[str, ...]] = {}
 
     @cached_property
+    def mapping(self) -> Mapping:
+        """What `muyun.yaml` in the folder says.
+
+        Raises:
+            SourceError: If something in it is wrong.
+        """
+        return load_mapping(self.folder)
+
+    @cached_property
     def _files(self) -> dict[str, tuple[Path, ...]]:
         if not self.folder.is_dir():
             raise SourceError(
@@ -74,6 +84,10 @@ class Files:
             )
         found = {}
         for table in TABLES:
+            named = self.mapping.files(self.folder, table)
+            if named is not None:
+                found[table] = named
+                continue
             paths = [self.folder / f"{table}{suffix}" for suffix in _SUFFIXES]
             inside = (self.folder / table).rglob("*") if (self.folder / table).is_dir() else iter(())
             files = [
@@ -96,10 +110,12 @@ class Files:
 
     def unmatched_files(self) -> list[str]:
         """Names in the folder that belong to no table, such as a misspelt one."""
+        named = {path for table in TABLES for path in self.mapping.files(self.folder, table) or ()}
         return sorted(
             path.name
             for path in self.folder.iterdir()
-            if not path.name.startswith(".")
+            if not path.name.startswith((".", FILE_NAME))
+            and path not in named
             and not (path.is_dir() and path.name in TABLES)
             and not (path.suffix in _SUFFIXES and path.stem in TABLES)
         )
@@ -125,11 +141,13 @@ class Files:
         if table not in self._files:
             yield self._derive(table)
             return
-        notes = []
+        notes: list[str] = []
         empty = {str(path.relative_to(self.folder)): True for path in self._files[table]}
-        for chunk in self._chunks(table):
+        mapped = self.mapping.table(table)
+        for chunk in self._chunks(table, mapped):
             empty[chunk.file] = empty[chunk.file] and not chunk.frame.height and not chunk.refused.height
             yield chunk
+        notes += mapped.notes()
         notes += [f"{name} has no rows" for name, is_empty in empty.items() if is_empty]
         others = self.unmatched_files() if table == "orders" else []
         if others:
@@ -138,21 +156,29 @@ class Files:
 
     def reading(self, table: str) -> TableReading:
         """What the owner of the folder says about a table."""
-        return TableReading(rules=ValueRules(time_zone=self._time_zone))
+        return TableReading(
+            rules=self.mapping.rules_for(table, self._time_zone),
+            changed_at=self.mapping.changed_at(table),
+            deleted_when=self.mapping.deleted_when(table),
+            status_words=self.mapping.status_words,
+        )
 
     def hints(self, table: str) -> Dialect:
         """What the owner of the folder says of the files of a table."""
-        return Dialect()
+        return Dialect(*self.mapping.text_form(table))
 
-    def _chunks(self, table: str) -> Iterator[Chunk]:
-        """Raw rows of a supplied table, file by file, with the rules that hold for them."""
+    def _chunks(self, table: str, mapped: MappedTable | None = None) -> Iterator[Chunk]:
+        """Mapped rows of a supplied table, file by file, with the rules that hold for them."""
         rules = self.reading(table).rules
+        mapped = mapped or self.mapping.table(table)
         for path in self._files[table]:
             name = str(path.relative_to(self.folder))
             for position, chunk in enumerate(_read(path, name)):
+                chunk = mapped.apply(replace(chunk, rules=rules))
                 if position == 0:
                     _check_header(table, chunk, name)
-                yield replace(chunk, rules=rules)
+                yield chunk
+        yield from mapped.finish()
 
     def notes(self, table: str) -> tuple[str, ...]:
         """What a reader of the load report should know, after the table was read."""
@@ -160,7 +186,7 @@ class Files:
 
     def fingerprint(self) -> str:
         """Names, sizes and contents of the files, hashed; times of the files do not matter."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.mapping.path.read_bytes() if self.mapping.path else b"")
         for paths in self._files.values():
             for path in paths:
                 digest.update(f"{path.relative_to(self.folder)}:{path.stat().st_size}:".encode())
@@ -202,7 +228,8 @@ class Files:
         parent = derived.PARENTS[table]
         self._notes[table] = (f"not supplied: derived from {parent}, see the data contract for the defaults",)
         rows = self._columns(parent, derived.COLUMNS[table])
-        return Chunk(derived.derive(table, rows), f"derived from {parent}")
+        derived_rows = Chunk(derived.derive(table, rows), f"derived from {parent}")
+        return self.mapping.table(table).complete(derived_rows)
 
 
 def _read(path: Path, name: str) -> Iterator[Chunk]:

@@ -1,0 +1,159 @@
+"""What muyun.yaml says is done to the rows: every feature through the file adapter and the load."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from feed_folder import LINES, ORDERS, write_csv
+
+from pipelines.lake import Lake
+from pipelines.sources.contract import SourceError
+from pipelines.sources.files import Files
+from pipelines.sources.ingest import IngestReport
+
+Load = Callable[..., dict[str, IngestReport]]
+
+EXPORT = """Invoice,No,Code,Description,Quantity,Date,Price,Customer
+1001,1,A1,,6,2026-11-01 08:26:00,2.55,c7
+1001,2,B2,LANTERN,3,2026-11-01 08:26:00,3.335,c7
+1002,1,A1,T-LIGHT HOLDER,1,2026-11-02 09:00:00,2.55,c8
+1002,2,POST,,1,2026-11-02 09:00:00,18.00,c8
+1001,3,B2,LANTERN,1,2026-11-01 08:27:00,0.1,c7
+"""
+
+EXPORT_YAML = """
+money: major
+currency: GBP
+time_zone: Europe/London
+not_merchandise: {skus: POST}
+orders:
+  file: export.csv
+  one_row_per: order_id
+  columns: {order_id: Invoice, placed_at: Date, consumer_id: Customer}
+  constants:
+    {merchant_id: web, channel: other, status: completed, coupon_discount_cents: 0, freight_cents: 0}
+order_lines:
+  file: export.csv
+  columns:
+    order_id: Invoice
+    line_no: No
+    sku_id: Code
+    qty: Quantity
+    net_paid_cents: {product: [Quantity, Price]}
+    list_price_cents: {product: [Quantity, Price]}
+  constants: {promo_discount_cents: 0}
+products:
+  file: export.csv
+  one_row_per: sku_id
+  columns:
+    sku_id: Code
+    title: {first_of: [Description, Code]}
+  constants: {category_id: gifts}
+"""
+
+
+def _say(folder: Path, text: str) -> None:
+    (folder / "muyun.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "export.csv").write_text(EXPORT)
+    _say(folder, EXPORT_YAML)
+    return folder
+
+
+def test_a_title_is_the_first_that_is_filled_in_any_row(export: Path, lake: Lake, load: Load) -> None:
+    _say(export, EXPORT_YAML.replace("{first_of: [Description, Code]}", "Description"))
+    reports = load(export, until="products")
+    titles = dict(lake.read("products").select("sku_id", "title").iter_rows())
+    assert titles["A1"] == "T-LIGHT HOLDER"
+    assert reports["products"].received == 3
+
+
+def test_a_line_number_of_a_made_row_is_that_of_its_first_row(export: Path, lake: Lake, load: Load) -> None:
+    (export / "export.csv").write_text(EXPORT.replace("2026-11-02 09:00:00", "soon"))
+    load(export)
+    quarantined = lake.read_quarantine("orders")
+    assert quarantined["line"].to_list() == [4]
+    assert quarantined["value"].to_list() == ["soon"]
+
+
+def test_a_column_that_the_file_does_not_have_is_named_with_the_nearest(export: Path, load: Load) -> None:
+    _say(export, EXPORT_YAML.replace("placed_at: Date", "placed_at: Dat"))
+    with pytest.raises(
+        SourceError, match=r"orders.columns.placed_at: export.csv has no column 'Dat'; did you mean 'Date'"
+    ):
+        load(export)
+
+
+def test_a_column_that_is_mapped_is_not_reported_as_set_aside(export: Path, load: Load) -> None:
+    reports = load(export)
+    assert "Invoice" not in reports["orders"].extra_columns
+    assert "Quantity" not in reports["order_lines"].extra_columns
+
+
+def test_words_defaults_and_constants(folder: Path, lake: Lake, load: Load) -> None:
+    rows = [{**row, "channel": word} for row, word in zip(ORDERS, (" Shop", "WeChat", ""), strict=True)]
+    write_csv(folder / "orders.csv", [{**row, "freight_cents": ""} for row in rows])
+    _say(
+        folder,
+        "orders:\n  constants: {merchant_id: one}\n  defaults: {freight_cents: 250}\n"
+        "  values:\n    channel: {shop: store, wechat: mini_program, '': other}\n",
+    )
+    reports = load(folder, until="orders")
+    assert reports["orders"].accepted == 3
+    orders = lake.read("orders").sort("order_id")
+    assert orders["channel"].to_list() == ["store", "mini_program", "other"]
+    assert orders["freight_cents"].to_list() == [250, 250, 250]
+    assert orders["merchant_id"].unique().to_list() == ["one"]
+
+
+def test_a_word_that_no_map_names_is_refused(folder: Path, load: Load) -> None:
+    write_csv(folder / "orders.csv", [{**row, "channel": "Shop"} for row in ORDERS])
+    _say(folder, "orders:\n  values:\n    channel: {stall: store}\n")
+    assert load(folder, until="orders")["orders"].quarantined == 3
+
+
+def test_columns_can_be_swapped(folder: Path, lake: Lake, load: Load) -> None:
+    _say(folder, "products:\n  columns: {title: category_id, category_id: title}\n")
+    load(folder, until="products")
+    assert sorted(lake.read("products")["title"]) == ["bakery", "fruit"]
+
+
+def test_goods_get_roles_themes_and_own_brands(folder: Path) -> None:
+    _say(
+        folder,
+        "not_merchandise:\n  - {skus: a}\n  - {role: coupon, categories: [bakery]}\n"
+        "themes: {health_food: [fruit]}\nprivate_label: {sku_pattern: '^b'}\n",
+    )
+    source = Files(folder)
+    products = pl.concat([chunk.frame for chunk in source.read("products")], how="diagonal")
+    assert dict(products.select("sku_id", "role").iter_rows()) == {"a": "service", "b": None}
+    assert dict(products.select("sku_id", "is_private_label").iter_rows()) == {"a": None, "b": "true"}
+    categories = pl.concat([chunk.frame for chunk in source.read("categories")], how="diagonal")
+    assert dict(categories.select("category_id", "role").iter_rows()) == {"bakery": "coupon", "fruit": None}
+    assert dict(categories.select("category_id", "theme").iter_rows()) == {
+        "bakery": None,
+        "fruit": "health_food",
+    }
+
+
+def test_the_document_is_part_of_the_fingerprint(folder: Path) -> None:
+    before = Files(folder).fingerprint()
+    _say(folder, "currency: CNY\n")
+    assert Files(folder).fingerprint() != before
+
+
+def test_files_that_the_document_names_are_not_unmatched(export: Path, load: Load) -> None:
+    (export / "notes.txt").write_text("hello")
+    reports = load(export)
+    assert "files that match no table: notes.txt" in reports["orders"].notes
+
+
+def test_lines_of_the_folder_are_untouched_without_a_document(folder: Path, lake: Lake, load: Load) -> None:
+    load(folder)
+    assert lake.read("order_lines").height == len(LINES)
