@@ -70,7 +70,7 @@ ACCEPTED_FEEDS: dict[str, tuple[Expectation, ...]] = {
     "orders": (_rows(1), _known("consumer_id"), _known("merchant_id"), _unique("order_id")),
     "order_lines": (
         _rows(1),
-        _between("qty", 1, 100, mostly=0.97),
+        _between("qty_milli", 1, 100_000, mostly=0.97),
         _between("net_paid_cents", 0, 10_000_000),
         _between("promo_discount_cents", 0, 10_000_000),
         _at_least("list_price_cents", "net_paid_cents"),

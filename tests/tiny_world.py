@@ -70,7 +70,7 @@ PLANTED: tuple[BadRow, ...] = (
     BadRow("order_lines", {"order_id": "o-99999", "line_no": "1"}, "order_id", "not in orders"),
     BadRow("order_lines", {"line_no": "90", "sku_id": "no-such"}, "sku_id", "not in products"),
     BadRow("order_lines", {"line_no": "91", "qty": "two"}, "qty", "not a"),
-    BadRow("order_lines", {"line_no": "92", "qty": "0"}, "qty", "less than 1"),
+    BadRow("order_lines", {"line_no": "92", "qty": "0"}, "qty", "a line of nothing"),
     BadRow("products", {"sku_id": "bad-title", "title": ""}, "title", "missing value"),
     BadRow("consumers", {"consumer_id": "bad-home", "merchant_id": "m-9"}, "merchant_id", "not in merchants"),
     BadRow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +44,7 @@ class ReplayReport:
         catalogue_rows: Products, offers and listings written.
         stock_rows: Stock rows written.
         closed_months: Months that were closed.
+        skipped: Sold orders that were not replayed, by why.
     """
 
     orders: int
@@ -55,6 +57,7 @@ class ReplayReport:
     catalogue_rows: int
     stock_rows: int
     closed_months: tuple[str, ...]
+    skipped: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """The report with lists instead of tuples."""
@@ -88,7 +91,7 @@ def replay(lake: Lake, url: str, *, as_of: datetime, days: int, has_generated_ag
         if new.orders.height:
             _analyze(url)
         passed = pass_days(transactions, chosen, plan, since=as_of - timedelta(days=days), as_of=as_of)
-    return _report(new, legs, passed, parties, rows, stock)
+    return _report(new, legs, passed, parties, rows, stock, chosen.skipped)
 
 
 def _analyze(url: str) -> None:
@@ -115,6 +118,7 @@ def _report(
     parties: int,
     catalogue_rows: int,
     stock_rows: int,
+    skipped: Mapping[str, int],
 ) -> ReplayReport:
     return ReplayReport(
         orders=new.orders.height,
@@ -127,4 +131,5 @@ def _report(
         catalogue_rows=catalogue_rows,
         stock_rows=stock_rows,
         closed_months=passed.closed_months,
+        skipped=dict(skipped),
     )

@@ -8,12 +8,14 @@ over at the till. Everything is decided by the rows, never by chance.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from pipelines.lake import Lake
+from pipelines.sources.schemas.columns import MILLI
 
 UTC_US = pl.Datetime("us", "UTC")
 
@@ -30,6 +32,7 @@ class Selection:
         sub_orders: One row per order and supplier: order_id, supplier_id, shipped_at, received_at.
         shipments: Parcels as the lake has them.
         cases: After-sale cases of the lines, with supplier_id.
+        skipped: Sold orders of the window that the platform could not have taken, by why.
     """
 
     orders: pl.DataFrame
@@ -37,6 +40,7 @@ class Selection:
     sub_orders: pl.DataFrame
     shipments: pl.DataFrame
     cases: pl.DataFrame
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> Selection:
@@ -50,8 +54,10 @@ def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> S
             agents are generated.
     """
     since = as_of - timedelta(days=days)
-    chosen = _window(lake, "orders", "placed_at", since, as_of).filter(pl.col("status") != "cancelled")
-    lines = _lines(lake, chosen, since, as_of)
+    sold = _window(lake, "orders", "placed_at", since, as_of).filter(pl.col("state") == "paid")
+    in_window = lake.scan_days("order_lines", since.date(), as_of.date()).collect()
+    chosen, skipped = _replayable(sold, in_window)
+    lines = _lines(lake, chosen, in_window)
     chosen = chosen.join(
         lines.select("order_id").unique(),
         on="order_id",
@@ -81,6 +87,7 @@ def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> S
         _sub_orders(orders, lines, shipments),
         shipments,
         _cases(lake, lines, since, as_of),
+        skipped,
     )
 
 
@@ -98,9 +105,26 @@ def _window(lake: Lake, table: str, time: str, since: datetime, as_of: datetime)
     return frame.filter((pl.col(time) > since) & (pl.col(time) <= as_of)).collect()
 
 
-def _lines(lake: Lake, orders: pl.DataFrame, since: datetime, as_of: datetime) -> pl.DataFrame:
-    placed = orders.select("order_id", "placed_at")
-    lines = lake.scan_days("order_lines", since.date(), as_of.date()).collect().join(placed, on="order_id")
+def _replayable(orders: pl.DataFrame, lines: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The orders that the platform could have taken: of a consumer, in whole units, without returns."""
+    returns = lines.filter(pl.col("qty_milli") < 0)["order_id"].implode()
+    fractions = lines.filter(pl.col("qty_milli") % MILLI != 0)["order_id"].implode()
+    reasons = {
+        "of a guest": pl.col("consumer_id").is_null(),
+        "with a return": pl.col("order_id").is_in(returns),
+        "in fractions of a unit": pl.col("order_id").is_in(fractions),
+    }
+    skipped = {}
+    for reason, condition in reasons.items():
+        kept = orders.filter(~condition)
+        if kept.height < orders.height:
+            skipped[reason] = orders.height - kept.height
+        orders = kept
+    return orders, skipped
+
+
+def _lines(lake: Lake, orders: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    lines = lines.join(orders.select("order_id", "placed_at"), on="order_id")
     makers = lake.read("products", ("sku_id", "manufacturer_id"))
     offers = lake.read("offers", ("supplier_id", "sku_id", "valid_from", "supply_price_cents"))
     offers = offers.rename({"supply_price_cents": "unit_cents"}).sort("valid_from")
@@ -117,6 +141,7 @@ def _lines(lake: Lake, orders: pl.DataFrame, since: datetime, as_of: datetime) -
             by=["supplier_id", "sku_id"],
             check_sortedness=False,
         )
+        .with_columns(pl.col("qty_milli").floordiv(MILLI).alias("qty"))
         .with_columns(
             pl.coalesce(
                 "supply_price_cents", pl.col("unit_cents") * pl.col("qty"), pl.col("net_paid_cents")
@@ -150,7 +175,7 @@ def _seller(orders: pl.DataFrame, agents: pl.DataFrame, assigns_agents: bool) ->
 
 
 def _first_orders(lake: Lake) -> pl.Series:
-    orders = lake.read("orders", ("consumer_id", "order_id", "placed_at"))
+    orders = lake.read("orders", ("consumer_id", "order_id", "placed_at")).drop_nulls("consumer_id")
     first = orders.sort("placed_at", "order_id").group_by("consumer_id").agg(pl.col("order_id").first())
     return first["order_id"]
 

@@ -11,6 +11,9 @@ Choices of the mapping:
 - A mailed campaign is a touch of each household in it and grants each of its coupons to each of those
   households. Which products a coupon covers has no contract table; it only decides which basket a redemption
   belongs to.
+- Fuel and coupon categories carry quantities in the thousands (cents and litres, not units); "misc" alone
+  names real goods (crackers, dairy, wine), only the coupon categories do not. Themes are told from the names
+  of the second level; what fits two is of the first.
 - A line whose coupons are worth more than the line costs nothing: `net_paid_cents` is 0, not negative.
 - `received_at` is the event time; what has no time of its own was known from the first day on.
 """
@@ -36,6 +39,7 @@ from pipelines.sources.complete_journey_campaigns import (
 )
 from pipelines.sources.contract import INGEST_ORDER, SourceError
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
+from pipelines.sources.schemas.columns import MILLI
 
 FIRST_WEEK_ON = dt.date(2016, 12, 26)
 """Local Monday of source week 1."""
@@ -51,6 +55,14 @@ _TABLES = (
 )  # fmt: skip
 _UTC = pl.Datetime("us", "UTC")
 _LEVELS = ("department", "product_category", "product_type")
+_FUEL = r"^l\d-(fuel|kiosk-gas)(/|$)"
+_THEMES = {
+    "mother_baby": "baby|infant|diaper|maternity",
+    "pet": "/(pet|cat|dog)-",
+    "beauty": "makeup|beauty|facial-products|skin-care|/fragrances|/cosmetic",
+    "health_food": "vitamin|dietary|l2-nutrition/|supplement",
+}
+"""Theme by a pattern of the id of the second level."""
 
 
 class CompleteJourney:
@@ -217,7 +229,7 @@ class CompleteJourney:
                     parent.min().alias("parent_category_id"),
                     pl.col(column).min().fill_null("UNKNOWN").alias("name"),
                 )
-                .with_columns(level=pl.lit(level, dtype=pl.Int32))
+                .with_columns(level=pl.lit(level, dtype=pl.Int32), role=_role(), theme=_theme())
             )
         frame = (
             pl.concat(levels)
@@ -237,6 +249,7 @@ class CompleteJourney:
                 brand_id=pl.col("brand").str.to_lowercase() + "-" + pl.col("manufacturer_id").cast(pl.String),
                 manufacturer_id="s-" + pl.col("manufacturer_id").cast(pl.String),
                 pack_size=pl.col("package_size"),
+                is_private_label=pl.col("brand") == "Private",
                 received_at=pl.lit(self._history[0]).cast(_UTC),
             )
             .collect()
@@ -301,6 +314,7 @@ class CompleteJourney:
             placed_at=pl.col("placed_at"),
             paid_at=pl.col("placed_at"),
             status=pl.lit("completed"),
+            state=pl.lit("paid"),
             coupon_discount_cents=pl.lit(0, dtype=pl.Int64),
             freight_cents=pl.lit(0, dtype=pl.Int64),
             received_at=pl.col("placed_at"),
@@ -323,7 +337,7 @@ class CompleteJourney:
                 line_no=pl.col("product_id").rank("ordinal").over("basket_id").cast(pl.Int32),
                 sku_id=pl.col("product_id").cast(pl.String),
                 supplier_id="s-" + pl.col("manufacturer_id").cast(pl.String),
-                qty=pl.col("quantity"),
+                qty_milli=pl.col("quantity").cast(pl.Int64) * MILLI,
                 list_price_cents=sales + promo + match,
                 promo_discount_cents=promo,
                 net_paid_cents=pl.col("net").clip(lower_bound=0),
@@ -383,6 +397,27 @@ def _cents(column: str) -> pl.Expr:
 
 def _local_midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC) - dt.timedelta(hours=UTC_OFFSET_HOURS)
+
+
+def _role() -> pl.Expr:
+    """What the goods of a category are, from its own id; null for merchandise."""
+    category = pl.col("category_id")
+    return (
+        pl.when(category.str.contains(_FUEL))
+        .then(pl.lit("fuel"))
+        .when(category.str.contains("coupon", literal=True))
+        .then(pl.lit("coupon"))
+    )
+
+
+def _theme() -> pl.Expr:
+    """The theme of a category of the second level; what lies below has that of its parent."""
+    category = pl.col("category_id")
+    is_second = category.str.starts_with("l2-")
+    return pl.coalesce(
+        pl.when(is_second & category.str.contains(pattern)).then(pl.lit(theme))
+        for theme, pattern in _THEMES.items()
+    )
 
 
 def _slug(column: str) -> pl.Expr:

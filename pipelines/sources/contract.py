@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import dataframely as dy
 import polars as pl
@@ -92,13 +93,24 @@ class ContractTable:
         return MappingProxyType({name: columns[name].description or "" for name in self.columns})
 
     @cached_property
+    def column_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What else is said of each column: unit, example, default, values, file_column, scale, planned."""
+        columns = self.schema.columns()
+        return MappingProxyType({name: columns[name].metadata or {} for name in self.columns})
+
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """What stands for a column that files do not have: a value, or in words where it is computed."""
+        facts = self.column_facts
+        return MappingProxyType({name: facts[name]["default"] for name in facts if "default" in facts[name]})
+
+    @cached_property
     def past_columns(self) -> tuple[str, ...]:
         """Times and dates that are history, so they may not lie after `as_of`."""
-        columns = self.schema.columns()
         return tuple(
             name
-            for name in self.columns
-            if columns[name].dtype.is_temporal() and not (columns[name].metadata or {}).get("planned", False)
+            for name, dtype in self.dtypes.items()
+            if dtype.is_temporal() and not self.column_facts[name].get("planned", False)
         )
 
     @property

@@ -16,6 +16,7 @@ are looked at again each time and, being known, left out.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import io
 import json
 import re
@@ -44,7 +45,7 @@ class Manifest:
     """Which batches count.
 
     Attributes:
-        database: The database they came from; another one starts over.
+        database: The database they came from and the columns they have; another one starts over.
         cursor: Transactions older than this were read to the end.
         batches: Names of the batch files, oldest first.
         rows: Row versions held, by table.
@@ -133,7 +134,7 @@ class Extraction:
         manifest = self.manifest()
         try:
             with _snapshot(url, self.folder.name, self.tenant_id) as connection:
-                if manifest is None or _is_another(connection, manifest):
+                if manifest is None or self._is_another(connection, manifest):
                     return True
                 return any(self._differs(connection, stream, manifest.cursor) for stream in self.streams)
         except psycopg.Error as error:
@@ -181,9 +182,9 @@ class Extraction:
         return pl.concat([nothing, *(pl.read_parquet(file, hive_partitioning=False) for file in files)])
 
     def _extract(self, connection: psycopg.Connection) -> Extracted:
-        database = _identity(connection)
+        database = self._origin(connection)
         before = self.manifest()
-        is_new_start = before is not None and _is_another(connection, before)
+        is_new_start = before is not None and self._is_another(connection, before)
         if before is None or is_new_start:
             before = Manifest(database, 0, (), {})
         self._remove_unnamed(before)
@@ -217,6 +218,15 @@ class Extraction:
         if len(after.batches) > MOST_BATCHES:
             self._merge(after)
         return Extracted(counts, before.cursor, after.cursor, is_new_start)
+
+    def _origin(self, connection: psycopg.Connection) -> str:
+        """The database, and the columns that are read of it: batches of other columns are read anew."""
+        columns = json.dumps({stream.table: list(_schema(stream)) for stream in self.streams})
+        return f"{_identity(connection)}:{hashlib.sha256(columns.encode()).hexdigest()[:12]}"
+
+    def _is_another(self, connection: psycopg.Connection, manifest: Manifest) -> bool:
+        """Whether the database is not the one of the batches, or was set back to before them."""
+        return manifest.database != self._origin(connection) or manifest.cursor > _horizon(connection)
 
     def _differs(self, connection: psycopg.Connection, stream: Stream, cursor: int) -> bool:
         """Whether the rows at and above the cursor are others than those that the batches hold of them."""
@@ -332,11 +342,6 @@ def _identity(connection: psycopg.Connection) -> str:
 def _horizon(connection: psycopg.Connection) -> int:
     row = connection.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
     return int(row[0]) if row else 0
-
-
-def _is_another(connection: psycopg.Connection, manifest: Manifest) -> bool:
-    """Whether the database is not the one of the batches, or was set back to before them."""
-    return manifest.database != _identity(connection) or manifest.cursor > _horizon(connection)
 
 
 def _unreadable(error: psycopg.Error) -> SourceError:

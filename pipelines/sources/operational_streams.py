@@ -39,13 +39,17 @@ def _us(expression: str) -> str:
 
 _ORIGIN = "case when o.source = 'replay' then %(replayed)s else 'observed' end"
 
+# Every word the orders' state machine has.
+_STATE = """case o.status when 'placed' then 'unpaid' when 'cancelled' then 'cancelled'
+             when 'refunded' then 'refunded' else 'paid' end"""
+
 _ORDERS = Stream(
     "orders",
     ("order_id",),
     f"""
     select o.order_id, o.consumer_id, o.merchant_id, o.agent_id, o.channel, {_us("o.placed_at")},
-           {_us("o.paid_at")}, o.status, o.coupon_discount_cents, o.freight_cents, {_us("o.placed_at")},
-           'observed', o.xact_id::text as xact_id
+           {_us("o.paid_at")}, o.status, {_STATE}, o.coupon_discount_cents, o.freight_cents,
+           {_us("o.placed_at")}, 'observed', o.xact_id::text as xact_id
     from orders.customer_order o
     where o.xact_id >= %(since)s::xid8 and o.source = 'api'
     order by o.placed_at, o.order_id
@@ -57,14 +61,15 @@ _ORDER_LINES = Stream(
     "order_lines",
     ("order_id", "line_no"),
     f"""
-    select l.order_id, l.line_no, l.sku_id, l.supplier_id, l.qty, l.list_price_cents, l.promo_discount_cents,
-           l.net_paid_cents, l.supply_price_cents, {_us("o.placed_at")}, 'observed',
+    select l.order_id, l.line_no, l.sku_id, l.supplier_id, l.qty * 1000, l.list_price_cents,
+           l.promo_discount_cents, l.net_paid_cents, l.supply_price_cents, {_us("o.placed_at")}, 'observed',
            o.xact_id::text as xact_id
     from orders.customer_order o
     join orders.order_line l on l.tenant_id = o.tenant_id and l.order_id = o.order_id
     where o.xact_id >= %(since)s::xid8 and o.source = 'api'
     order by o.placed_at, l.order_id, l.line_no
     """,
+    frozenset({"returned_order_id", "returned_line_no"}),
 )
 
 # Goods of a drop-shipper lie with the supplier: he is the warehouse.

@@ -19,7 +19,8 @@ import polars as pl
 from pipelines.sources.contract import ContractTable, ForeignKey
 from pipelines.sources.protocol import LINE_COLUMN, Chunk
 from pipelines.sources.quarantine import clipped, row_json
-from pipelines.sources.values.columns import has_column, read_column
+from pipelines.sources.states import UNKNOWN, states
+from pipelines.sources.values.columns import file_column, has_column, read_column
 
 ROW = "_row"
 """Position of a row in its chunk, while the chunk is checked."""
@@ -31,6 +32,11 @@ _ROW_RULES: Mapping[str, tuple[str, str]] = {
     "agent_does_not_invite_itself": ("inviter_agent_id", "an agent cannot be its own inviter"),
     "consumer_does_not_invite_itself": ("inviter_id", "a consumer cannot be its own inviter"),
     "paid_after_placed": ("paid_at", "paid before it was placed"),
+    "quantity_is_not_zero": ("qty_milli", "a line of nothing"),
+    "amounts_have_the_sign_of_the_quantity": (
+        "net_paid_cents",
+        "an amount has not the sign of the quantity: on a return every amount is negative or zero",
+    ),
     "net_within_list": ("net_paid_cents", "more than the list amount less promotions"),
     "delivered_after_shipped": ("delivered_at", "delivered before it was shipped"),
     "resolved_after_opened": ("resolved_at", "closed before it was opened"),
@@ -165,13 +171,21 @@ def parse_chunk(table: ContractTable, chunk: Chunk, origin: str, found: Rejectio
         elif has_column(chunk, table, name):
             parsed = read_column(chunk, table, name)
             for mask, reason in parsed.problems:
-                found.add(mask.arg_true(), name, reason)
+                found.add(mask.arg_true(), file_column(table, name), reason)
             columns.append(parsed.values.alias(name))
+        elif name == "state" and table.name == "orders":
+            columns.append(_states({column.name: column for column in columns}["status"], found))
         else:
             if name not in table.nullable and name != "received_at":
                 found.add(everything, name, "the column is missing from the source")
             columns.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, height))
     return pl.DataFrame([*columns, everything.alias(ROW)])
+
+
+def _states(status: pl.Series, found: Rejections) -> pl.Series:
+    state = states(status, {})
+    found.add((state.is_null() & status.is_not_null()).arg_true(), "status", UNKNOWN)
+    return state
 
 
 def record_rules(table: ContractTable, rows: pl.DataFrame, as_of: dt.datetime, found: Rejections) -> None:
@@ -184,6 +198,7 @@ def record_rules(table: ContractTable, rows: pl.DataFrame, as_of: dt.datetime, f
         details = failure.details()
         for rule in [name for name in details.columns if name not in rows.columns]:
             column, reason = _explain(schema, rule)
+            column = file_column(table, column)
             found.add(details.filter(pl.col(rule) == "invalid")[ROW], column, reason)
     for name in table.past_columns:
         # A local calendar day may be one ahead of the UTC day.
@@ -200,9 +215,11 @@ def _explain(schema: type[dy.Schema], rule: str) -> tuple[str, str]:
         return name, "missing value"
     if kind == "min":
         lowest = getattr(column, "min", None)
-        return name, "negative" if lowest == 0 else f"less than {lowest}"
+        if isinstance(lowest, dt.date):
+            return name, f"an unset clock: before {lowest:%Y-%m-%d}"
+        return name, "negative" if lowest == 0 else f"less than {lowest:,}"
     if kind == "max":
-        return name, f"more than {getattr(column, 'max', None)}"
+        return name, f"more than {getattr(column, 'max', None):,}"
     if kind == "min_length":
         return name, "empty"
     if kind == "check__known_value":

@@ -371,6 +371,7 @@ def _order(order: str, consumer: str, merchant: str, placed: dt.datetime, **more
         "placed_at": placed,
         "paid_at": placed,
         "status": "completed",
+        "state": "paid",
         "coupon_discount_cents": 0,
         "freight_cents": 0,
     }
@@ -385,6 +386,7 @@ def _line(
         "line_no": number,
         "sku_id": sku,
         "qty": qty,
+        "qty_milli": qty * 1000,
         "list_price_cents": qty * unit,
         "promo_discount_cents": promo,
         "net_paid_cents": qty * unit - promo - coupon,

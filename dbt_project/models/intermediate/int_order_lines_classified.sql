@@ -31,7 +31,7 @@ classified as (
         orders.channel,
         orders.placed_at,
         {{ local_date('orders.placed_at') }} as placed_on,
-        order_lines.qty,
+        cast(order_lines.qty as bigint) as qty,
         order_lines.list_price_cents,
         order_lines.promo_discount_cents,
         order_lines.list_price_cents

@@ -15,6 +15,7 @@ renamed as (
         cast(placed_at as {{ instant_type() }}) as placed_at,
         cast(paid_at as {{ instant_type() }}) as paid_at,
         cast(status as string) as status,
+        cast(state as string) as state,
         cast(coupon_discount_cents as bigint) as coupon_discount_cents,
         cast(freight_cents as bigint) as freight_cents,
         cast(received_at as {{ instant_type() }}) as received_at,

@@ -15,6 +15,8 @@ renamed as (
         cast(pack_size as string) as pack_size,
         cast(unit as string) as unit,
         cast(launched_on as date) as launched_on,
+        cast(role as string) as role,
+        cast(is_private_label as boolean) as is_private_label,
         cast(received_at as {{ instant_type() }}) as received_at,
         cast(origin as string) as origin
     from source

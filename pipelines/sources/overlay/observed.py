@@ -13,13 +13,12 @@ from functools import cached_property
 
 import polars as pl
 
+from pipelines.sources.schemas.columns import MILLI
+
 MAX_ORDERS = 200_000
 """At most this many of the latest orders carry overlay rows."""
 MAX_LINES = 2_000_000
 """At most this many of the latest order lines carry overlay rows."""
-
-_NOT_MERCHANDISE = "fuel|coupon|kiosk-gas|gasoline"
-"""Category ids that sell no goods: a cost, a parcel or a complaint on them would be nonsense."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +27,13 @@ class ObservedTables:
 
     Args:
         orders: order_id, consumer_id, merchant_id, placed_at (UTC).
-        order_lines: order_id, line_no, sku_id, supplier_id (nullable), qty, list_price_cents, net_paid_cents
-            (line totals, integer cents).
-        products: sku_id, category_id, manufacturer_id (nullable; the primary supplier's id).
+        order_lines: order_id, line_no, sku_id, supplier_id (nullable), qty_milli (whole units),
+            list_price_cents, net_paid_cents (line totals, integer cents).
+        products: sku_id, category_id, manufacturer_id (nullable; the primary supplier's id), role (nullable).
         consumers: consumer_id, consent_marketing.
         merchants: merchant_id, region_code.
         suppliers: supplier_id, region_code.
-        categories: category_id, parent_category_id, name.
+        categories: category_id, parent_category_id, name, role (nullable).
     """
 
     orders: pl.DataFrame
@@ -82,15 +81,22 @@ class ObservedTables:
 
     @cached_property
     def categories_with_department(self) -> pl.DataFrame:
-        """One row per category: category_id, category_name, department_id (the root ancestor), is_goods."""
-        tree = self.categories.select("category_id", "parent_category_id", "name").unique("category_id")
-        parent = tree.select(parent_category_id="category_id", grandparent_id="parent_category_id")
-        path = tree.join(parent, on="parent_category_id", how="left")
+        """One row per category: category_id, category_name, department_id (the root ancestor), role."""
+        tree = self.categories.select("category_id", "parent_category_id", "name", "role").unique(
+            "category_id"
+        )
+        parent = tree.select(
+            parent_category_id="category_id", grandparent_id="parent_category_id", parent_role="role"
+        )
+        grandparent = tree.select(grandparent_id="category_id", grandparent_role="role")
+        path = tree.join(parent, on="parent_category_id", how="left").join(
+            grandparent, on="grandparent_id", how="left"
+        )
         return path.select(
             "category_id",
             category_name=pl.col("name").str.to_lowercase(),
             department_id=pl.coalesce("grandparent_id", "parent_category_id", "category_id"),
-            is_goods=~pl.col("category_id").str.contains(_NOT_MERCHANDISE),
+            category_role=pl.coalesce("role", "parent_role", "grandparent_role"),
         ).sort("category_id")
 
     @cached_property
@@ -98,7 +104,7 @@ class ObservedTables:
         """One row per product: sku_id, supplier_id (nullable), department_id, category_name, is_goods."""
         known = self.suppliers.select(supplier_id="supplier_id", is_known=pl.lit(True)).unique("supplier_id")
         return (
-            self.products.select("sku_id", "category_id", supplier_id="manufacturer_id")
+            self.products.select("sku_id", "category_id", "role", supplier_id="manufacturer_id")
             .join(self.categories_with_department, on="category_id", how="left")
             .join(known, on="supplier_id", how="left")
             .select(
@@ -106,7 +112,8 @@ class ObservedTables:
                 supplier_id=pl.when(pl.col("is_known")).then("supplier_id"),
                 department_id=pl.col("department_id").fill_null("unknown"),
                 category_name=pl.col("category_name").fill_null("unknown"),
-                is_goods=pl.col("is_goods").fill_null(True),
+                # A cost, a parcel or a complaint on fuel or coupons would be nonsense.
+                is_goods=pl.coalesce("role", "category_role", pl.lit("merchandise")) == "merchandise",
             )
             .sort("sku_id")
         )
@@ -124,9 +131,9 @@ class ObservedTables:
                 "order_id",
                 "line_no",
                 "sku_id",
-                "qty",
                 "list_price_cents",
                 "net_paid_cents",
+                qty=pl.col("qty_milli") // MILLI,
                 line_supplier_id="supplier_id",
             )
             .filter((pl.col("qty") > 0) & (pl.col("list_price_cents") > 0))

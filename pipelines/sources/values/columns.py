@@ -100,6 +100,8 @@ def parse_column(
         rules: How to read what the value alone does not say.
         kind: What the column means.
     """
+    if kind == "quantity":
+        return _thousandths(raw, is_text=is_text)
     if raw.dtype == dtype and not is_text and not raw.dtype.is_float():
         return Parsed(raw)
     if isinstance(raw.dtype, pl.Categorical | pl.Enum):
@@ -112,6 +114,17 @@ def parse_column(
     values, reason = _to_type(raw, dtype)
     unreadable = values.is_null() & raw.is_not_null()
     return Parsed(values, ((unreadable, reason),) if unreadable.any() else ())
+
+
+def _thousandths(raw: pl.Series, *, is_text: bool) -> Parsed:
+    """Quantities with up to three decimals as whole thousandths."""
+    number = parse_column(raw, pl.Float64(), is_text=is_text)
+    thousandths = number.values * 1000
+    whole = thousandths.round().cast(pl.Int64, strict=False)
+    is_near = ((thousandths - whole).abs() <= 1e-9 * (1 + thousandths.abs())).fill_null(False)
+    coarse = ~is_near & number.values.is_not_null()
+    problems = ((coarse, "more than three decimals"),) if coarse.any() else ()
+    return Parsed(whole.set(~is_near, None), (*number.problems, *problems))
 
 
 def _to_type(raw: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, str]:

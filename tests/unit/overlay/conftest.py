@@ -32,11 +32,11 @@ def embedded() -> ObservedTables:
         return pl.concat([chunk.frame for chunk in source.read(table)], how="vertical_relaxed")
 
     products = read("products")
-    lines = read("order_lines").filter(pl.col("qty") > 0).join(products, on="sku_id", how="semi")
+    lines = read("order_lines").filter(pl.col("qty_milli") > 0).join(products, on="sku_id", how="semi")
     return ObservedTables(
         orders=read("orders"),
         order_lines=lines,
-        products=products,
+        products=products.with_columns(role=pl.lit(None, dtype=pl.String)),
         consumers=read("consumers"),
         merchants=read("merchants"),
         suppliers=read("suppliers"),

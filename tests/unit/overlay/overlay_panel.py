@@ -55,7 +55,7 @@ def panel(
         line_no=(pl.int_range(pl.len()).over("order") + 1).cast(pl.Int32),
         sku_id=pl.lit("k") + pl.col("sku").cast(pl.String),
         supplier_id=pl.lit("s-") + (pl.col("sku") % suppliers).cast(pl.String),
-        qty=pl.col("qty").cast(pl.Int64),
+        qty_milli=pl.col("qty").cast(pl.Int64) * 1000,
         list_price_cents=pl.Series(gross),
         promo_discount_cents=pl.Series(promo),
         net_paid_cents=pl.Series(gross - promo),
@@ -80,7 +80,9 @@ def panel(
                 "category_id": [f"l3-{c}" for c in category],
                 "brand_id": [f"b{i % suppliers}" for i in sku],
                 "manufacturer_id": [f"s-{i % suppliers}" for i in sku],
-            }
+                "role": [None for _ in sku],
+            },
+            schema_overrides={"role": pl.String},
         ),
         consumers=pl.DataFrame(
             {
@@ -110,7 +112,7 @@ def panel(
                 ),
             ],
             schema={"category_id": pl.String, "parent_category_id": pl.String, "name": pl.String},
-        ),
+        ).with_columns(role=pl.lit(None, dtype=pl.String)),
     )
 
 

@@ -71,7 +71,7 @@ def test_fuel_and_coupon_lines_carry_nothing() -> None:
         full,
         products=full.products.with_columns(category_id=pl.lit("l3-fuel")),
         categories=pl.DataFrame(
-            {"category_id": ["l3-fuel"], "parent_category_id": [None], "name": ["Fuel"]},
+            {"category_id": ["l3-fuel"], "parent_category_id": [None], "name": ["Fuel"], "role": ["fuel"]},
             schema=full.categories.schema,
         ),
     )

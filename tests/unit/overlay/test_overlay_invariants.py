@@ -227,8 +227,8 @@ def test_stock_never_goes_negative_and_sales_are_the_observed_ones(
     lines = observed.order_lines.join(observed.orders, on="order_id").join(
         full.select("sku_id").unique(), on="sku_id"
     )
-    assert sold <= lines["qty"].sum()
-    assert sold >= lines.filter(pl.col("placed_at") < week_end - days(8))["qty"].sum()
+    assert sold <= lines["qty_milli"].sum() / 1000
+    assert sold >= lines.filter(pl.col("placed_at") < week_end - days(8))["qty_milli"].sum() / 1000
 
 
 def test_offers_versions_and_suppliers(observed: ObservedTables, overlay: Tables) -> None:
@@ -256,7 +256,7 @@ def test_listing_price_is_the_latest_observed(observed: ObservedTables, overlay:
         recent.sort("placed_at")
         .group_by("merchant_id", "sku_id", maintain_order=True)
         .last()
-        .with_columns(unit=(pl.col("list_price_cents") / pl.col("qty")).round().cast(pl.Int64))
+        .with_columns(unit=(pl.col("list_price_cents") * 1000 / pl.col("qty_milli")).round().cast(pl.Int64))
     )
     both = oracle.join(overlay["listings"], on=["merchant_id", "sku_id"], suffix="_listing")
     assert both.height == oracle.height == overlay["listings"].height

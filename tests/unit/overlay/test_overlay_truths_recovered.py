@@ -37,7 +37,7 @@ def group_of(truths: PlantedTruths) -> pl.DataFrame:
 def shelf_prices(observed: ObservedTables) -> pl.DataFrame:
     lines = observed.order_lines
     return lines.group_by("sku_id").agg(
-        shelf=(pl.col("list_price_cents") / pl.col("qty")).median(), n=pl.len()
+        shelf=(pl.col("list_price_cents") * 1000 / pl.col("qty_milli")).median(), n=pl.len()
     )
 
 
@@ -285,7 +285,7 @@ def latest_primary(observed: ObservedTables, overlay: Tables) -> pl.DataFrame:
         .last()
     )
     # The panel runs 52 full weeks plus a day.
-    weekly = observed.order_lines.group_by("sku_id").agg(weekly=pl.col("qty").sum() / 53)
+    weekly = observed.order_lines.group_by("sku_id").agg(weekly=pl.col("qty_milli").sum() / 53_000)
     return latest.join(weekly, on="sku_id")
 
 

@@ -20,14 +20,14 @@ def days_ago(days, hours=0):
 def order(order_id, placed_at, **more):
     return {
         "order_id": order_id, "consumer_id": "c-1", "merchant_id": "m-1", "channel": "store",
-        "placed_at": placed_at, "paid_at": placed_at, "status": "completed", "coupon_discount_cents": 0,
-        "freight_cents": 0,
+        "placed_at": placed_at, "paid_at": placed_at, "status": "completed", "state": "paid",
+        "coupon_discount_cents": 0, "freight_cents": 0,
     } | more  # fmt: skip
 
 
 def line(order_id, line_no=1, sku="k-1", **more):
     return {
-        "order_id": order_id, "line_no": line_no, "sku_id": sku, "supplier_id": "s-1", "qty": 2,
+        "order_id": order_id, "line_no": line_no, "sku_id": sku, "supplier_id": "s-1", "qty_milli": 2000,
         "list_price_cents": 1000, "promo_discount_cents": 100, "net_paid_cents": 850,
     } | more  # fmt: skip
 
@@ -53,7 +53,7 @@ ROWS = {
         order("first-second", days_ago(14)),
         order("in", days_ago(13)),
         order("again", days_ago(2), consumer_id="c-2", agent_id="a-2"),
-        order("cancelled", days_ago(1), status="cancelled"),
+        order("cancelled", days_ago(1), status="cancelled", state="cancelled"),
         order("without-lines", days_ago(1)),
         order("unpaid-time", days_ago(1), paid_at=None, consumer_id="c-3"),
     ],

@@ -90,12 +90,12 @@ def test_money_of_the_lines_is_that_of_the_source(panel, loaded):
     lines = lake.read("order_lines")
     expected = sql(
         panel,
-        """select count(*), sum(quantity), sum(round(retail_disc * 100)),
+        """select count(*), sum(quantity * 1000), sum(round(retail_disc * 100)),
                   sum(round(sales_value * 100) + round(retail_disc * 100) + round(coupon_match_disc * 100)),
                   sum(greatest(round(sales_value * 100) - round(coupon_disc * 100), 0))
            from transactions semi join products using (product_id) where quantity > 0""",
     )[0]
-    columns = ["qty", "promo_discount_cents", "list_price_cents", "net_paid_cents"]
+    columns = ["qty_milli", "promo_discount_cents", "list_price_cents", "net_paid_cents"]
     assert (lines.height, *lines.select(columns).sum().row(0)) == expected
 
 
@@ -104,9 +104,9 @@ def test_quarantined_lines_are_those_without_units_or_product(panel, loaded):
     bad = sql(panel, "select count(*) from transactions anti join products using (product_id)")[0][0]
     zero = sql(panel, "select count(*) from transactions where quantity = 0")[0][0]
     reasons = read_quarantine(lake, "order_lines")["reasons"].explode()
-    assert (reasons == "less than 1").sum() == zero > 0
+    assert (reasons == "a line of nothing").sum() == zero > 0
     assert (reasons == "unknown key: not in products").sum() == bad
-    assert reports["order_lines"].reasons["less than 1"] == zero
+    assert reports["order_lines"].reasons["a line of nothing"] == zero
 
 
 def test_promotions_are_one_row_a_source_row_in_local_weeks(panel, loaded):
@@ -229,7 +229,7 @@ def test_the_whole_panel(tmp_path):
         "coupon_redemptions": (2_102, 1_932),
         "touches": (6_589, 6_589),
     }
-    assert reports["order_lines"].reasons == {"less than 1": 8_869, "unknown key: not in products": 32}
+    assert reports["order_lines"].reasons == {"a line of nothing": 8_869, "unknown key: not in products": 32}
     reasons = read_quarantine(lake, "order_lines")["reasons"].explode()
     assert (reasons == "unknown key: not in products").sum() == 4_836
     assert lake.scan("promotions").select(pl.len()).collect().item() == 20_927_744

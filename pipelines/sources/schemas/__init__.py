@@ -1,0 +1,59 @@
+"""The tables of the data contract as dataframely schemas: one class a table, one line a column.
+
+What lives here: names, types, nullability, enums, ranges, defaults and the rules between columns of ONE row.
+What does not: keys, foreign keys and partitions (`contract`), and what looks at more than one row
+(`validation`). Money is integer cents, quantities of lines are integer thousandths, times are UTC with
+microseconds, ids are strings. A rule that meets a null passes: whether a null is allowed is said by the
+column alone.
+"""
+
+from pipelines.sources.schemas.behaviour import (
+    CompetitorPrices,
+    CouponRedemptions,
+    Coupons,
+    Events,
+    Messages,
+    PointsLedger,
+    Promotions,
+    Touches,
+)
+from pipelines.sources.schemas.books import LedgerEntries, SettlementLegs
+from pipelines.sources.schemas.columns import EARLIEST, EARLIEST_AT
+from pipelines.sources.schemas.goods import (
+    Categories,
+    InventoryMovements,
+    Listings,
+    Offers,
+    Products,
+    Suppliers,
+)
+from pipelines.sources.schemas.parties import Agents, Consumers, Merchants
+from pipelines.sources.schemas.trade import AfterSales, OrderLines, Orders, Shipments
+
+__all__ = [
+    "EARLIEST",
+    "EARLIEST_AT",
+    "AfterSales",
+    "Agents",
+    "Categories",
+    "CompetitorPrices",
+    "Consumers",
+    "CouponRedemptions",
+    "Coupons",
+    "Events",
+    "InventoryMovements",
+    "LedgerEntries",
+    "Listings",
+    "Merchants",
+    "Messages",
+    "Offers",
+    "OrderLines",
+    "Orders",
+    "PointsLedger",
+    "Products",
+    "Promotions",
+    "SettlementLegs",
+    "Shipments",
+    "Suppliers",
+    "Touches",
+]

@@ -1,0 +1,101 @@
+"""Goods: who supplies them, what they are, what is offered, listed and in stock."""
+
+from __future__ import annotations
+
+from pipelines.sources.schemas.columns import (
+    Accepted,
+    at,
+    cents,
+    count,
+    enum,
+    flag,
+    identifier,
+    on,
+    small,
+    text,
+)
+
+ROLES = ("merchandise", "service", "fuel", "coupon", "deposit")
+"""What a line of such goods is; only merchandise counts as units and demand, money counts always."""
+
+
+class Suppliers(Accepted):
+    """One row per supplier."""
+
+    supplier_id = identifier("the supplier", "s-12")
+    name = text("display name", "Northern Dairy")
+    channel = enum(("jd", "meituan", "brand", "factory", "other"), "where the supplier comes from")
+    region_code = text("region of the supplier, 'unknown' if not given", "east")
+    joined_on = on("first day on the platform")
+    is_active = flag("whether the supplier may receive orders")
+
+
+class Categories(Accepted):
+    """One row per category node."""
+
+    category_id = identifier("the category", "dairy/milk")
+    parent_category_id = identifier("the category above; null on the top level", "dairy", nullable=True)
+    name = text("display name", "Milk")
+    level = small("depth, 1 is the top", low=1)
+    role = enum(
+        ROLES,
+        "what its goods are; null: what the category above says, merchandise if none does",
+        nullable=True,
+    )
+    theme = text(
+        "interest it stands for, such as mother_baby, pet, beauty, health_food", "mother_baby", nullable=True
+    )
+
+
+class Products(Accepted):
+    """One row per sku."""
+
+    sku_id = identifier("the sku", "milk-1l")
+    title = text("display title", "Whole milk 1 l", default="the sku_id")
+    category_id = identifier("the lowest category of the sku", "dairy/milk", default="uncategorised")
+    brand_id = identifier("the brand", "b-7", nullable=True)
+    manufacturer_id = identifier(
+        "the maker; stands for the supplier where lines name none", "s-12", nullable=True
+    )
+    pack_size = text("pack size as printed", "1 l", nullable=True)
+    unit = text("unit of sale", "kg", nullable=True)
+    launched_on = on("first day the sku may be sold", nullable=True, planned=True)
+    role = enum(ROLES, "what the sku is; null: what its category says", nullable=True)
+    is_private_label = flag("whether it is a brand of the shop's own; null if not known", nullable=True)
+
+
+class Offers(Accepted):
+    """One row per version of one supplier's offer of one sku."""
+
+    supplier_id = identifier("the supplier who offers", "s-12")
+    sku_id = identifier("the sku offered", "milk-1l")
+    valid_from = at("when this version starts to hold", planned=True)
+    supply_price_cents = cents("price a unit asked by the supplier")
+    stock_qty = count("units in stock at the supplier")
+    capacity_per_day = count("units the supplier can ship a day")
+    lead_time_days = small("days from order to arrival", unit="days", example="3")
+    min_order_qty = count("smallest order, units")
+    ship_from_region = text("region the goods leave from", "east")
+
+
+class InventoryMovements(Accepted):
+    """One row per change of stock."""
+
+    movement_id = identifier("the movement", "mv-1")
+    warehouse_id = identifier("the warehouse", "w-1")
+    sku_id = identifier("the sku", "milk-1l")
+    supplier_id = identifier("the supplier of the goods", "s-12", nullable=True)
+    qty_delta = count("units in (positive) or out (negative)", is_signed=True, example="-3")
+    reason = enum(("inbound", "sale", "return", "adjust", "transfer"), "why the stock changed")
+    occurred_at = at("when it changed")
+
+
+class Listings(Accepted):
+    """One row per version of one merchant's sku."""
+
+    merchant_id = identifier("the merchant", "m-1")
+    sku_id = identifier("the sku listed", "milk-1l")
+    valid_from = at("when this version starts to hold", planned=True)
+    list_price_cents = cents("list price a unit")
+    pricing_mode = enum(("auto", "approve", "fixed"), "who may change the price")
+    is_listed = flag("whether the sku is on sale")
