@@ -197,9 +197,10 @@ def record_rules(table: ContractTable, rows: pl.DataFrame, as_of: dt.datetime, f
     if passed.height < rows.height:
         details = failure.details()
         for rule in [name for name in details.columns if name not in rows.columns]:
-            column, reason = _explain(schema, rule)
-            column = file_column(table, column)
-            found.add(details.filter(pl.col(rule) == "invalid")[ROW], column, reason)
+            broken = details.filter(pl.col(rule) == "invalid")[ROW]
+            if len(broken):
+                column, reason = _explain(schema, rule)
+                found.add(broken, file_column(table, column), reason)
     for name in table.past_columns:
         # A local calendar day may be one ahead of the UTC day.
         limit = as_of if rows.schema[name] != pl.Date else as_of.date() + dt.timedelta(days=1)
