@@ -40,7 +40,7 @@ class Selection:
     sub_orders: pl.DataFrame
     shipments: pl.DataFrame
     cases: pl.DataFrame
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
 
 def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> Selection:
@@ -87,7 +87,7 @@ def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> S
         _sub_orders(orders, lines, shipments),
         shipments,
         _cases(lake, lines, since, as_of),
-        skipped,
+        skipped=skipped,
     )
 
 
