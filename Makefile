@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export MUYUN_HOME ?= $(CURDIR)/var
+# DATA=folder wins over MUYUN_DATA of the environment; without either the home's own source is taken.
+ifneq ($(DATA),)
 export MUYUN_DATA = $(DATA)
+endif
 NAME ?= all
 
-.PHONY: help run ui test test-heavy check bench browser install rollback versions clean
+.PHONY: help run ui test test-heavy check bench browser install rollback release versions forget-source adopt-source clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,8 +36,17 @@ check: $(STAMP) ## Lint, format, docstrings, types, import rules
 bench: $(STAMP) ## Every benchmark, or NAME=<name>
 	@$(BIN)/python -m benchmarks $(NAME)
 
-rollback: $(STAMP) ## Serve the version before, or VERSION=<version>
+rollback: $(STAMP) ## Serve the version before, or VERSION=<version>, until make release
 	@$(BIN)/python -m pipelines.cli rollback $(VERSION)
+
+release: $(STAMP) ## End a rollback: serve the newest version again
+	@$(BIN)/python -m pipelines.cli release
+
+forget-source: $(STAMP) ## Set the state of this home aside, so that it may take another source
+	@$(BIN)/python -m pipelines.cli forget-source
+
+adopt-source: $(STAMP) ## Say that DATA=folder is what this home holds (its folder was moved)
+	@$(BIN)/python -m pipelines.cli adopt-source
 
 versions: $(STAMP) ## List the published versions
 	@$(BIN)/python -m pipelines.cli versions

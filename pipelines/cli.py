@@ -1,4 +1,4 @@
-"""The `muyun` command: run, ui, versions, rollback."""
+"""The `muyun` command: run, ui, versions, rollback, release, and what concerns the home."""
 
 from __future__ import annotations
 
@@ -16,11 +16,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; every expected failure is one line that says what to do."""
     parser = argparse.ArgumentParser(prog="muyun", description="Muyun: from feeds to published scores.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="run the main job once: feeds, warehouse, models, publication, report")
+    run = commands.add_parser(
+        "run", help="run the main job once: feeds, warehouse, models, publication, report"
+    )
+    run.add_argument("--no-wait", action="store_true", help="fail when another run is at work in this home")
     commands.add_parser("ui", help="start Dagster, MLflow, the API and the docs until Ctrl-C")
     commands.add_parser("versions", help="list the published versions")
     back = commands.add_parser("rollback", help="make readers see an older published version")
     back.add_argument("version", nargs="?", help="a version; the one before the current when left out")
+    commands.add_parser("release", help="end a rollback: serve the newest version again, and every new one")
+    commands.add_parser(
+        "forget-source", help="set all state of this home aside, so that it may take another source"
+    )
+    commands.add_parser(
+        "adopt-source", help="say that MUYUN_DATA is what this home holds: its folder was moved"
+    )
     options = parser.parse_args(arguments)
 
     from pydantic import ValidationError
@@ -35,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         settings = Settings()
-        with Embedded():
+        with Embedded(patience_s=10.0 if options.command == "ui" else 0.0):
             return _dispatch(options, settings)
     except ValidationError as error:
         for item in error.errors():
@@ -60,7 +70,12 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
     from pipelines import run
 
     if options.command == "run":
-        return run.main(settings)
+        return run.main(settings, wait=not options.no_wait)
+    if options.command in ("forget-source", "adopt-source"):
+        from pipelines.home.commands import adopt_source, forget_source
+
+        print(forget_source(settings) if options.command == "forget-source" else adopt_source(settings))
+        return 0
     from pipelines.run.environment import prepare
 
     prepare(settings)
@@ -68,17 +83,12 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from pipelines.ui import serve
 
         return serve(settings)
-    from serving.db.connect import database_url
-    from serving.scores import loader
-    from serving.settings import Settings as ServingSettings
+    from pipelines.home.commands import release, rollback, versions
 
-    url = database_url(ServingSettings())
     if options.command == "rollback":
-        print(f"serving {loader.rollback(url, options.version)}")
-        return 0
-    for version in loader.list_versions(url):
-        mark = "*" if version.is_current else " "
-        print(f"{mark} {version.version}  as of {version.as_of:%Y-%m-%d %H:%M}  {version.status}")
+        print(rollback(options.version))
+    else:
+        print(release() if options.command == "release" else versions())
     return 0
 
 

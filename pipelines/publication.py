@@ -10,15 +10,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines.lake import Lake
+from pipelines.lake import Lake, atomic_path
 from serving.scores import loader
 from serving.scores.contracts import PublicationManifest, TableEntry, content_hash_of
 
@@ -42,14 +43,21 @@ class Published:
     """What a publication did.
 
     Attributes:
-        manifest: The version that serves now.
-        is_new: False when the content equals the version that served before.
+        manifest: The version that was made.
+        is_new: False when the content equals the version before.
         loaded: Rows copied into PostgreSQL by table.
+        served: The version that readers see; another one while a rollback pins them.
     """
 
     manifest: PublicationManifest
     is_new: bool
     loaded: dict[str, int]
+    served: str
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether readers stay on another version because a rollback pinned them there."""
+        return self.served != self.manifest.version
 
 
 def empty_scores(name: str) -> pl.DataFrame:
@@ -91,8 +99,10 @@ def publish(
     data_to: datetime,
     model_versions: Mapping[str, str],
     keep_versions: int,
+    keep_refreshes: int = 5,
+    kind: Literal["full", "refresh"] = "full",
 ) -> Published:
-    """Make a version of the current scores and switch readers to it.
+    """Make a version of the current scores and switch readers to it, unless a rollback pinned them.
 
     The lake's version is complete before PostgreSQL hears of it; PostgreSQL switches in one transaction. A
     failure at any point leaves the version that served before serving.
@@ -104,18 +114,19 @@ def publish(
         data_from: Oldest data used.
         data_to: Newest data used.
         model_versions: Model name to serving version.
-        keep_versions: Versions kept in the lake and in PostgreSQL.
+        keep_versions: Full versions kept in the lake and in PostgreSQL.
+        keep_refreshes: Refreshed versions kept beside them, so that they do not push full ones out.
+        kind: Whether everything was scored anew, or a part.
 
     Returns:
         What was published; the same content twice makes no new version.
     """
-    serving = loader.current(database_url)
-    before = read_manifest(lake, serving.version) if serving is not None else None
+    newest = loader.newest(database_url)
+    is_whole = newest is not None and is_published(lake, database_url, newest.version)
+    before = read_manifest(lake, newest.version) if newest is not None and is_whole else None
     files = {name: lake.derived_path(score_key(name)) for name in PUBLISHED_TABLES}
     entries = {name: _entry(files[name], before, name) for name in PUBLISHED_TABLES}
     content = content_hash_of(as_of, model_versions, entries)
-    if before is not None and before.content_hash == content:
-        return Published(before, is_new=False, loaded={})
     manifest = PublicationManifest.build(
         version=f"{as_of:%Y%m%dT%H%M%S}-{content[:10]}",
         created_at=datetime.now(UTC),
@@ -124,7 +135,11 @@ def publish(
         data_to=data_to,
         model_versions=model_versions,
         tables=entries,
+        kind=kind,
     )
+    if before is not None and before.content_hash == content:
+        # The same version again: its tables are its own, not carried from itself.
+        manifest = manifest.model_copy(update={"tables": before.tables})
     manifest = _write_version(lake, manifest, files)
     result = loader.publish(
         database_url,
@@ -135,9 +150,20 @@ def publish(
             if entry.carried_from is None
         },
         keep_versions=keep_versions,
+        keep_refreshes=keep_refreshes,
     )
-    _prune(lake, keep_versions, manifest)
-    return Published(manifest, is_new=True, loaded=result.loaded)
+    _prune(lake, {version.version for version in loader.list_versions(database_url)})
+    return Published(manifest, is_new=not result.already_loaded, loaded=result.loaded, served=result.served)
+
+
+def is_published(lake: Lake, database_url: str, version: str) -> bool:
+    """Whether a version is whole in the lake and in PostgreSQL; False after either was lost.
+
+    Raises:
+        DatabaseUnavailableError: The server does not answer.
+    """
+    manifest = read_manifest(lake, version)
+    return manifest is not None and _has_files(lake, manifest) and loader.holds(database_url, version)
 
 
 def read_manifest(lake: Lake, version: str) -> PublicationManifest | None:
@@ -163,9 +189,13 @@ def _write_version(
     Which tables are carried is said anew: another server need not hold the version that they came from.
     """
     target = lake.published_dir(manifest.version)
-    if (target / "manifest.json").exists():
-        stored = PublicationManifest.model_validate_json((target / "manifest.json").read_text())
-        return stored.model_copy(update={"tables": manifest.tables})
+    stored = read_manifest(lake, manifest.version)
+    if stored is not None and _has_files(lake, stored):
+        kind = "full" if "full" in (stored.kind, manifest.kind) else "refresh"
+        if kind != stored.kind:
+            _write_manifest(target, stored.model_copy(update={"kind": kind}))
+        return stored.model_copy(update={"tables": manifest.tables, "kind": kind})
+    shutil.rmtree(target, ignore_errors=True)
     staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     staging.mkdir(parents=True)
     for name, entry in manifest.tables.items():
@@ -174,20 +204,22 @@ def _write_version(
             shutil.copyfile(files[name], file)
         else:
             file.hardlink_to(lake.published_path(entry.carried_from, name))
-    (staging / "manifest.json").write_text(json.dumps(manifest.model_dump(mode="json"), indent=1))
+    _write_manifest(staging, manifest)
     staging.replace(target)
     return manifest
 
 
-def _prune(lake: Lake, keep_versions: int, current: PublicationManifest) -> None:
-    """Drop versions beyond the newest; every version's folder is complete in itself."""
-    folders = [
-        path
-        for path in lake.published_dir(current.version).parent.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    ]
-    manifests = [m for path in folders if (m := read_manifest(lake, path.name)) is not None]
-    manifests.sort(key=lambda m: m.created_at, reverse=True)
-    for manifest in manifests[keep_versions:]:
-        if manifest.version != current.version:
-            shutil.rmtree(lake.published_dir(manifest.version))
+def _write_manifest(folder: Path, manifest: PublicationManifest) -> None:
+    with atomic_path(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest.model_dump(mode="json"), indent=1))
+
+
+def _has_files(lake: Lake, manifest: PublicationManifest) -> bool:
+    return all(lake.published_path(manifest.version, name).exists() for name in manifest.tables)
+
+
+def _prune(lake: Lake, kept: Collection[str]) -> None:
+    """Drop what PostgreSQL dropped: one rule decides there; every version's folder is complete in itself."""
+    for folder in lake.published_dir("x").parent.iterdir():
+        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in kept:
+            shutil.rmtree(folder)

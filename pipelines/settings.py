@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.home_record import with_remembered
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class Settings(BaseSettings):
-    """Every setting, from `MUYUN_*` environment variables.
+    """Every setting, from `MUYUN_*` environment variables, else what the home remembers, else the default.
 
     Attributes:
         home: The one folder that a run writes to.
-        data: A user's folder of contract files; None means the embedded retail panel.
+        data: A user's folder of contract files; None means the embedded retail panel, unless the home holds a
+            folder.
         as_of: "Now" in business time; None means the newest order of the embedded panel, or the wall clock
             for a user's own data.
         first_day: First day of the daily partitions; older rows are quarantined with this name as remedy.
@@ -26,7 +29,8 @@ class Settings(BaseSettings):
             and CNY otherwise.
         seed: Seed of the overlay and of every model.
         executor: `in_process` for one machine, `multiprocess` for two steps at a time.
-        keep_versions: Publications kept for rollback.
+        keep_versions: Full publications kept for rollback.
+        keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
             the embedded panel and 0 (nothing) for a user's own data.
         dagster_port: Port of the Dagster UI (loopback).
@@ -45,15 +49,17 @@ class Settings(BaseSettings):
     seed: int = 20171231
     executor: Literal["in_process", "multiprocess"] = "in_process"
     keep_versions: int = Field(default=5, ge=1)
+    keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)
     dagster_port: int = Field(default=3000, ge=1, le=65535)
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
     docs_port: int = Field(default=8090, ge=1, le=65535)
 
-    @field_validator("data", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return None if value == "" else value
+    def _remembered(cls, values: dict[str, Any]) -> dict[str, Any]:
+        home = Path(values.get("home") or cls.model_fields["home"].default).absolute()
+        return with_remembered(values, home)
 
     @field_validator("home", "data")
     @classmethod

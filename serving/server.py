@@ -1,7 +1,7 @@
 """`python -m serving.server`: makes the database ready and serves the API until TERM or INT.
 
-Granian runs one worker process. The database is started here when it is the embedded one and does not run;
-what was started here is stopped here.
+Granian runs one worker process. The database is started here when it is the embedded one and does not run,
+and stopped here when nobody else uses it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def main() -> int:
     Returns:
         0 after a signal, 1 when the database or the settings prevent serving, 3 when the port is taken.
     """
-    from serving.db.connect import ready_database
-    from serving.db.embedded import embedded_postgres
+    from serving.db.connect import leave_database, ready_database
 
     try:
         settings = Settings()
@@ -53,11 +52,11 @@ def main() -> int:
         )
         sys.stderr.write(f"error: {problems}\n")
         return EXIT_FAILED
-    cluster = embedded_postgres(settings) if settings.database_url is None else None
-    started_here = False
+    except ServingError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_FAILED
     try:
         port = claim_port(settings.api_host, settings.api_port)
-        started_here = cluster is not None and not cluster.status().running
         ready_database(settings)
         sys.stdout.write(f"Muyun API on http://{settings.api_host}:{port} (documentation: /v1/docs)\n")
         sys.stdout.flush()
@@ -69,8 +68,7 @@ def main() -> int:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_FAILED
     finally:
-        if cluster is not None and started_here:
-            cluster.stop()
+        leave_database(settings)
     return 0
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.home_record import with_remembered
 
 
 class Settings(BaseSettings):
@@ -14,7 +17,8 @@ class Settings(BaseSettings):
 
     Attributes:
         home: Folder for everything written at run time.
-        data: The user's own folder of feeds; None means the embedded panel. Only decides the clock.
+        data: The user's own folder of feeds, given or remembered by the home; None means the embedded panel.
+            Only decides the clock.
         as_of: A fixed "now" for the age of profile tags; None lets `business_now` decide.
         database_url: Any PostgreSQL server; None means the embedded one under `<home>/postgres`.
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
@@ -49,15 +53,16 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     master_key: SecretStr | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _remembered(cls, values: dict[str, Any]) -> dict[str, Any]:
+        home = Path(values.get("home") or cls.model_fields["home"].default).expanduser().resolve()
+        return with_remembered(values, home)
+
     @field_validator("home")
     @classmethod
     def _absolute_home(cls, value: Path) -> Path:
         return value.expanduser().resolve()
-
-    @field_validator("database_url", "data", "master_key", mode="before")
-    @classmethod
-    def _empty_means_unset(cls, value: str | None) -> str | None:
-        return value or None
 
     @field_validator("log_level")
     @classmethod

@@ -101,16 +101,23 @@ class Installation:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Address of the serving database, started if need be, and left running for the next look."""
+        """Address of the serving database, started if need be; from then on no run of ours stops it."""
+        from serving.db import users
         from serving.db.embedded import EmbeddedPostgres
 
-        yield EmbeddedPostgres(self.home / "postgres").start().url("muyun")
+        cluster = EmbeddedPostgres(self.home / "postgres")
+        url = cluster.start().url("muyun")
+        users.join(cluster)
+        yield url
 
     def stop_database(self) -> None:
         """Stop the embedded server; it outlives the run that started it when that was killed."""
+        from serving.db import users
         from serving.db.embedded import EmbeddedPostgres
 
-        EmbeddedPostgres(self.home / "postgres").stop()
+        cluster = EmbeddedPostgres(self.home / "postgres")
+        users.leave(cluster)
+        cluster.stop()
 
     def summary(self) -> dict[str, Any]:
         """`run_summary.json`."""

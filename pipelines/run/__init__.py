@@ -10,6 +10,7 @@ import json
 import time
 from datetime import UTC, datetime
 
+from pipelines.home.lock import home_lock
 from pipelines.questions import ask
 from pipelines.run.environment import prepare
 from pipelines.run.graph import run_graph
@@ -19,16 +20,29 @@ from pipelines.settings import Settings
 from pipelines.state import measured
 
 
-def main(settings: Settings) -> int:
-    """Run the main job once.
+def main(settings: Settings, *, wait: bool = True) -> int:
+    """Run the main job once; one run works in a home at a time.
+
+    Args:
+        settings: The installation's settings.
+        wait: Whether to wait for a run that is at work in this home; else that is an error.
 
     Returns:
         0 when everything passed, 1 otherwise.
+
+    Raises:
+        RunError: What the run needs around it is not there.
+        HomeBusyError: Another run is at work, and we do not wait.
     """
+    prepare(settings)
+    with home_lock(settings.home, "muyun run", wait=wait):
+        return _run(settings)
+
+
+def _run(settings: Settings) -> int:
     started = datetime.now(UTC)
     clock = time.monotonic()
     with measured() as cost:
-        prepare(settings)
         graph = run_graph(settings)
         answers = [] if graph.failed else ask(settings)
     from pipelines.report import write_report

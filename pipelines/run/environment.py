@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
+from pipelines.home.source import identify, require_same_source
 from pipelines.resources import dagster_storage_url, environment, prepare_dagster_home
 from pipelines.settings import Settings
-
-if TYPE_CHECKING:
-    from serving.db.embedded import EmbeddedPostgres
 
 
 class RunError(Exception):
@@ -21,8 +18,10 @@ def prepare(settings: Settings) -> None:
     """Set the environment, start the database, make the Dagster home. Call before Dagster is imported.
 
     Raises:
-        RunError: A folder cannot be written or PostgreSQL cannot be started.
+        RunError: A folder cannot be written, PostgreSQL cannot be started, or the home or the database hold
+            something else.
     """
+    from serving.db.claim import claim_database
     from serving.db.urls import ensure_database, with_database
     from serving.errors import ServingError
     from serving.settings import Settings as ServingSettings
@@ -30,9 +29,12 @@ def prepare(settings: Settings) -> None:
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
         os.environ["MUYUN_HOME"] = str(settings.home)
+        home = identify(settings)
+        require_same_source(settings)
         from serving.db.connect import ready_database
 
         url = ready_database(ServingSettings())
+        claim_database(url, home.home_id, settings.home, is_new_home=home.source is None)
         ensure_database(url, "dagster")
         os.environ.update(environment(settings, dagster_storage_url(with_database(url, "dagster"))))
         prepare_dagster_home(settings)
@@ -46,24 +48,18 @@ def prepare(settings: Settings) -> None:
 
 
 class Embedded(AbstractContextManager["Embedded"]):
-    """Stops the embedded PostgreSQL when the command ends, also on Ctrl-C, unless it ran before."""
+    """Leaves the embedded PostgreSQL when the command ends, also on Ctrl-C; the last user stops it.
 
-    def __enter__(self) -> Embedded:
-        """Look whether somebody else's command uses the server already."""
-        cluster = self._cluster()
-        self._ran_before = cluster is not None and cluster.status().running
-        return self
+    Args:
+        patience_s: How long to wait for child processes that are about to end.
+    """
+
+    def __init__(self, patience_s: float = 0.0) -> None:
+        self._patience_s = patience_s
 
     def __exit__(self, *_: object) -> None:
-        """Stop the server if this command started it."""
-        cluster = self._cluster()
-        if cluster is not None and not self._ran_before:
-            cluster.stop()
-
-    @staticmethod
-    def _cluster() -> EmbeddedPostgres | None:
-        from serving.db.embedded import embedded_postgres
+        """Stop the server unless somebody else uses it."""
+        from serving.db.connect import leave_database
         from serving.settings import Settings as ServingSettings
 
-        settings = ServingSettings()
-        return embedded_postgres(settings) if settings.database_url is None else None
+        leave_database(ServingSettings(), patience_s=self._patience_s)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.conventions import JOB_TIME_TAG, SINGLE_RUN_END_TAG, SINGLE_RUN_START_TAG
+from pipelines.home.source import remember_source
 from pipelines.settings import Settings
 
 
@@ -37,6 +38,7 @@ def run_graph(settings: Settings) -> GraphRun:
 
     platform = Platform(settings)
     platform.source.tables()  # a folder that cannot be read at all is one clear line, before any step starts
+    remember_source(settings)
     # Before business time is taken: what the API recorded moves it on where the source stands still.
     platform.recorded_feeds.extract(platform.database_url())
     project(settings)  # here, because an error inside the loading of the graph comes wrapped

@@ -9,14 +9,12 @@ Folder layout: `data/` (the cluster), `password` (0600), `endpoint.json` (the po
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import json
 import os
 import secrets
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,7 +28,7 @@ import psycopg
 from serving.db.programs import HOST, MAJOR_VERSION, is_free, run_program, serves, tail
 from serving.db.system_user import RunAs, server_user
 from serving.db.urls import ensure_database
-from serving.errors import DataFolderError, EmbeddedPostgresError, PortTakenError, ServingError
+from serving.errors import DataFolderError, EmbeddedPostgresError, PortTakenError
 from serving.settings import Settings
 
 SUPERUSER = "muyun"
@@ -169,6 +167,18 @@ class EmbeddedPostgres:
                 ):
                     return True
             raise EmbeddedPostgresError(f"the PostgreSQL in {self.folder} does not stop; see {self.log}")
+
+    def keep(self, *, running: bool) -> None:
+        """Say whether the server outlives its users: one that was started by hand does."""
+        mark = self.folder / "kept"
+        if running:
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
+
+    def is_kept(self) -> bool:
+        """Whether the server was started by hand, to be stopped by hand."""
+        return (self.folder / "kept").exists()
 
     def status(self) -> Status:
         """Whether the server runs, and where. Never starts anything."""
@@ -371,29 +381,7 @@ def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
     return EmbeddedPostgres(settings.home / "postgres", port=settings.postgres_port)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: `python -m serving.db.embedded start|stop|status|url [--database NAME]`."""
-    parser = argparse.ArgumentParser(prog="python -m serving.db.embedded", description=main.__doc__)
-    parser.add_argument("command", choices=("start", "stop", "status", "url"))
-    parser.add_argument("--database", default="muyun", help="database of the printed address")
-    options = parser.parse_args(arguments)
-    cluster = embedded_postgres(Settings())
-    try:
-        if options.command == "start":
-            text = cluster.start().url(options.database)
-        elif options.command == "stop":
-            text = "stopped" if cluster.stop() else "was not running"
-        elif options.command == "url":
-            text = cluster.connect_info().url(options.database)
-        else:
-            status = cluster.status()
-            text = f"running, pid {status.pid}, port {status.port}" if status.running else "not running"
-    except ServingError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    sys.stdout.write(text + "\n")
-    return 0
-
-
 if __name__ == "__main__":
+    from serving.db.embedded_command import main
+
     raise SystemExit(main())

@@ -46,6 +46,8 @@ publication = sa.Table(
     sa.Column("content_hash", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False, server_default="loaded"),
     _instant("loaded_at", server_default=sa.func.clock_timestamp()),
+    sa.Column("kind", sa.Text, nullable=False, server_default="full"),
+    sa.CheckConstraint("kind in ('full', 'refresh')", name="publication_kind_known"),
     sa.CheckConstraint("status in ('loaded', 'withdrawn')", name="publication_status_known"),
     sa.CheckConstraint("data_from <= data_to", name="publication_data_range_ordered"),
     schema="scores",
@@ -82,9 +84,23 @@ current_publication = sa.Table(
     sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
     sa.Column("version", sa.Text, sa.ForeignKey("scores.publication.version"), nullable=False),
     _instant("switched_at", server_default=sa.func.clock_timestamp()),
+    sa.Column("pinned_at", sa.DateTime(timezone=True), nullable=True),
     sa.CheckConstraint("singleton", name="current_publication_is_one_row"),
     schema="scores",
     comment="The version that readers see. At most one row per database.",
+)
+
+home = sa.Table(
+    "home",
+    metadata,
+    sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("home_id", sa.Text, nullable=False),
+    sa.Column("claim_id", sa.Text, nullable=False),
+    sa.Column("folder", sa.Text, nullable=False),
+    _instant("claimed_at", server_default=sa.func.clock_timestamp()),
+    sa.CheckConstraint("singleton", name="home_is_one_row"),
+    schema="ops",
+    comment="The installation whose data the database holds. At most one row per database.",
 )
 
 api_key = sa.Table(

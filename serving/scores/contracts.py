@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -39,6 +40,7 @@ class PublicationManifest(BaseModel):
         data_to: Newest data used.
         model_versions: Model name to the version that made the scores; a simple rule is named as such.
         tables: One entry for every published table.
+        kind: `full` when everything was scored anew, `refresh` when a part was; decides how long it is kept.
         content_hash: `content_hash_of` the tables and models; checked on construction.
     """
 
@@ -52,6 +54,7 @@ class PublicationManifest(BaseModel):
     model_versions: dict[str, str]
     tables: dict[str, TableEntry]
     content_hash: str
+    kind: Literal["full", "refresh"] = "full"
 
     @model_validator(mode="after")
     def _is_complete(self) -> PublicationManifest:
@@ -83,6 +86,7 @@ class PublicationManifest(BaseModel):
         data_to: datetime,
         model_versions: Mapping[str, str],
         tables: Mapping[str, TableEntry],
+        kind: Literal["full", "refresh"] = "full",
     ) -> PublicationManifest:
         """A manifest with its content hash filled in.
 
@@ -98,6 +102,7 @@ class PublicationManifest(BaseModel):
             model_versions=dict(model_versions),
             tables=dict(tables),
             content_hash=content_hash_of(as_of, model_versions, tables),
+            kind=kind,
         )
 
 

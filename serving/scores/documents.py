@@ -188,7 +188,7 @@ class RebuyReminders(Scored, frozen=True, kw_only=True):
 
 
 class Publication(Struct, frozen=True, kw_only=True):
-    """A published version."""
+    """A published version; `is_pinned` says that a rollback holds readers on it until it is released."""
 
     version: str
     created_at: datetime
@@ -200,6 +200,8 @@ class Publication(Struct, frozen=True, kw_only=True):
     content_hash: str
     status: Literal["loaded", "withdrawn"]
     is_current: bool
+    kind: Literal["full", "refresh"]
+    is_pinned: bool
 
 
 class PublicationPage(Struct, frozen=True, kw_only=True):

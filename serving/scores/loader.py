@@ -1,4 +1,6 @@
-"""Load a published version into PostgreSQL and switch the readers, roll back, list versions.
+"""Load a published version into PostgreSQL and switch the readers, roll back, release, list versions.
+
+A rollback pins: versions that come meanwhile are loaded, and readers stay until `release`.
 
 Loading, the check of the row counts, the switch and the retention are ONE transaction: readers see the old
 version until the commit and the new one after it, and a failure anywhere leaves no trace. No HTTP here.
@@ -7,8 +9,7 @@ version until the commit and the new one after it, and a failure anywhere leaves
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,18 +19,11 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from models.contracts import PUBLISHED_TABLES
-from serving.db.urls import first_line, libpq_url, without_password
-from serving.errors import (
-    DatabaseUnavailableError,
-    PublicationRejectedError,
-    PublisherBusyError,
-    UnknownVersionError,
-)
+from serving.errors import PublicationRejectedError, UnknownVersionError
+from serving.scores.connection import connection_to, publisher
 from serving.scores.contracts import PublicationManifest
 from serving.scores.folding import FOLDED
 from serving.scores.rows import RowSource, database_columns, database_rows
-
-_LOCK_KEY = 0x70756273  # any constant that only publishers use
 
 
 @dataclass(frozen=True)
@@ -37,11 +31,12 @@ class PublishResult:
     """What `publish` did.
 
     Attributes:
-        version: The version that serves now.
+        version: The version that was loaded.
         loaded: Table name to rows copied by this call.
         carried: Tables shown again from an older version.
         dropped_versions: Versions that retention removed.
         already_loaded: True when the same version was in the database before; nothing was copied.
+        served: The version that readers see; another than `version` while a rollback pins them.
         wall_s: Seconds from connecting to the commit.
     """
 
@@ -50,12 +45,16 @@ class PublishResult:
     carried: tuple[str, ...] = ()
     dropped_versions: tuple[str, ...] = ()
     already_loaded: bool = False
+    served: str = ""
     wall_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class PublishedVersion:
-    """A version in the database; `status` is `loaded` or, after a rollback, `withdrawn`."""
+    """A version in the database; `status` is `loaded` or, after a rollback, `withdrawn`.
+
+    `kind` is `full` or `refresh`; `is_pinned` says that a rollback holds readers on it.
+    """
 
     version: str
     created_at: datetime
@@ -67,6 +66,8 @@ class PublishedVersion:
     content_hash: str
     status: str
     is_current: bool
+    kind: str = "full"
+    is_pinned: bool = False
 
 
 def publish(
@@ -75,9 +76,10 @@ def publish(
     tables: Mapping[str, RowSource],
     *,
     keep_versions: int = 5,
+    keep_refreshes: int = 5,
     lock_wait_s: float = 30.0,
 ) -> PublishResult:
-    """Load a version and make it the one that readers see.
+    """Load a version and make it the one that readers see, unless a rollback pinned them.
 
     Calling it again with the same manifest changes nothing but the pointer, so a run that was killed may
     simply be repeated.
@@ -86,7 +88,8 @@ def publish(
         conn_url: SQLAlchemy or libpq address of the migrated database.
         manifest: The version; tables with `carried_from` are taken from that version in the database.
         tables: For every other table its rows: tuples in column order, or an Arrow stream.
-        keep_versions: Versions kept afterwards, this one included.
+        keep_versions: Full versions kept afterwards; what readers see is kept in any case.
+        keep_refreshes: Refreshed versions kept beside them.
         lock_wait_s: How long to wait for another publisher.
 
     Raises:
@@ -98,19 +101,30 @@ def publish(
     """
     started = time.perf_counter()
     _check_sources(manifest, tables)
-    with _transaction(conn_url, lock_wait_s) as connection:
+    with publisher(conn_url, lock_wait_s) as connection:
         found = connection.execute(
             "select content_hash from scores.publication where version = %s", (manifest.version,)
         ).fetchone()
+        is_ours = found is not None and found[0] == manifest.content_hash
+        if is_ours and not _is_whole(connection, manifest.version):
+            _drop(connection, manifest.version)
+            found = None
         if found is not None:
             if found[0] != manifest.content_hash:
                 raise PublicationRejectedError(
                     f"version {manifest.version!r} is already published with other content "
                     f"(hash {found[0][:12]}): versions never change, choose a new name"
                 )
-            _switch(connection, manifest.version)
+            connection.execute(
+                "update scores.publication set kind = 'full' where version = %s and %s = 'full'",
+                (manifest.version, manifest.kind),
+            )
+            served = _switch_unless_pinned(connection, manifest.version)
             return PublishResult(
-                manifest.version, already_loaded=True, wall_s=round(time.perf_counter() - started, 3)
+                manifest.version,
+                already_loaded=True,
+                served=served,
+                wall_s=round(time.perf_counter() - started, 3),
             )
         _insert_publication(connection, manifest)
         loaded = {}
@@ -119,19 +133,20 @@ def publish(
                 loaded[name] = _load(connection, manifest, name, tables[name])
             else:
                 _carry(connection, manifest, name, entry.carried_from)
-        _switch(connection, manifest.version)
-        dropped = _retain(connection, keep_versions)
+        served = _switch_unless_pinned(connection, manifest.version)
+        dropped = _retain(connection, keep_versions, keep_refreshes)
     return PublishResult(
         version=manifest.version,
         loaded=loaded,
         carried=tuple(name for name, entry in manifest.tables.items() if entry.carried_from is not None),
         dropped_versions=dropped,
+        served=served,
         wall_s=round(time.perf_counter() - started, 3),
     )
 
 
 def rollback(conn_url: str, version: str | None = None, *, lock_wait_s: float = 30.0) -> str:
-    """Switch readers to an older version; the one that served is marked `withdrawn`.
+    """Switch readers to an older version and pin them; the one that served is marked `withdrawn`.
 
     Args:
         conn_url: Address of the database.
@@ -144,7 +159,7 @@ def rollback(conn_url: str, version: str | None = None, *, lock_wait_s: float = 
     Raises:
         UnknownVersionError: There is no such version, or none before the current one.
     """
-    with _transaction(conn_url, lock_wait_s) as connection:
+    with publisher(conn_url, lock_wait_s) as connection:
         if version is None:
             found = connection.execute(
                 "select p.version from scores.publication p"
@@ -164,7 +179,49 @@ def rollback(conn_url: str, version: str | None = None, *, lock_wait_s: float = 
             (version,),
         )
         _switch(connection, version)
+        connection.execute("update scores.current_publication set pinned_at = clock_timestamp()")
     return version
+
+
+def release(conn_url: str, *, lock_wait_s: float = 30.0) -> str:
+    """Unpin readers and switch them to the newest version that no rollback withdrew.
+
+    Args:
+        conn_url: Address of the database.
+        lock_wait_s: How long to wait for another publisher.
+
+    Returns:
+        The version that serves now.
+
+    Raises:
+        UnknownVersionError: Nothing is pinned.
+    """
+    with publisher(conn_url, lock_wait_s) as connection:
+        if _pinned(connection) is None:
+            raise UnknownVersionError("no version is pinned: readers see the newest one already")
+        connection.execute("update scores.current_publication set pinned_at = null")
+        newest = connection.execute(
+            "select version from scores.publication where status = 'loaded'"
+            " order by loaded_at desc, version desc limit 1"
+        ).fetchone()
+        version = str(newest[0]) if newest else ""
+        _switch(connection, version)
+    return version
+
+
+def holds(conn_url: str, version: str) -> bool:
+    """Whether a version is in the database with all its rows, and readers see some version.
+
+    A database that was lost, emptied or replaced holds nothing, whatever its address.
+    """
+    with connection_to(conn_url) as connection:
+        has_readers = connection.execute("select 1 from scores.current_publication").fetchone() is not None
+        return has_readers and _is_whole(connection, version)
+
+
+def newest(conn_url: str) -> PublishedVersion | None:
+    """The version that was loaded last, whether readers see it or not."""
+    return next(iter(list_versions(conn_url)), None)
 
 
 def current(conn_url: str) -> PublishedVersion | None:
@@ -174,50 +231,14 @@ def current(conn_url: str) -> PublishedVersion | None:
 
 def list_versions(conn_url: str) -> list[PublishedVersion]:
     """All versions in the database, newest load first."""
-    with _connection(conn_url) as connection:
+    with connection_to(conn_url) as connection:
         rows = connection.execute(
             "select p.version, p.created_at, p.as_of, p.data_from, p.data_to, p.model_versions, p.row_counts,"
-            " p.content_hash, p.status, c.version is not null"
+            " p.content_hash, p.status, c.version is not null, p.kind, c.pinned_at is not null"
             " from scores.publication p left join scores.current_publication c on c.version = p.version"
             " order by p.loaded_at desc, p.version desc"
         ).fetchall()
     return [PublishedVersion(*row) for row in rows]
-
-
-@contextmanager
-def _connection(conn_url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """A connection in one transaction, with our errors instead of the driver's."""
-    try:
-        with psycopg.connect(
-            libpq_url(conn_url),
-            connect_timeout=10,
-            options="-c timezone=UTC",
-            application_name="muyun-publish",
-        ) as connection:
-            yield connection
-    except psycopg.errors.LockNotAvailable as error:
-        raise PublisherBusyError("another publisher is at work: try again when it has finished") from error
-    except psycopg.errors.UndefinedTable as error:
-        raise DatabaseUnavailableError(
-            f"the database has no tables of serving ({first_line(error)}): run `python -m serving.db migrate`"
-        ) from error
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
-        detail = error.diag.message_detail or error.diag.context or ""
-        raise PublicationRejectedError(f"{first_line(error)}. {detail}".strip()) from error
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailableError(
-            f"PostgreSQL at {without_password(conn_url)} failed: {first_line(error)}. "
-            "The version that served before still serves; publish again when the server is back"
-        ) from error
-
-
-@contextmanager
-def _transaction(conn_url: str, lock_wait_s: float) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """A transaction that holds the publisher lock until its end."""
-    with _connection(conn_url) as connection:
-        connection.execute("select set_config('lock_timeout', %s, true)", (f"{int(lock_wait_s * 1000)}ms",))
-        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
-        yield connection
 
 
 def _check_sources(manifest: PublicationManifest, tables: Mapping[str, RowSource]) -> None:
@@ -232,7 +253,7 @@ def _check_sources(manifest: PublicationManifest, tables: Mapping[str, RowSource
 def _insert_publication(connection: psycopg.Connection[Any], manifest: PublicationManifest) -> None:
     connection.execute(
         "insert into scores.publication (version, created_at, as_of, data_from, data_to, model_versions,"
-        " row_counts, content_hash) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        " row_counts, content_hash, kind) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             manifest.version,
             manifest.created_at,
@@ -242,6 +263,7 @@ def _insert_publication(connection: psycopg.Connection[Any], manifest: Publicati
             Jsonb(manifest.model_versions),
             Jsonb({name: entry.rows for name, entry in manifest.tables.items()}),
             manifest.content_hash,
+            manifest.kind,
         ),
     )
 
@@ -263,12 +285,7 @@ def _load(
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in database_rows(table, source):
             copy.write_row((snapshot_id, *row))
-    counted = "coalesce(sum(item_count), 0)" if name in FOLDED else "count(*)"
-    stored = _one(
-        connection,
-        sql.SQL(f"select {counted}::bigint from {{}} where snapshot_id = %s").format(target),
-        (snapshot_id,),
-    )
+    stored = _stored_rows(connection, name, snapshot_id)
     if stored != entry.rows:
         raise PublicationRejectedError(
             f"table {name} of version {manifest.version!r}: "
@@ -277,6 +294,30 @@ def _load(
     connection.execute(sql.SQL("analyze {}").format(target))
     _show(connection, manifest.version, name, snapshot_id)
     return stored
+
+
+def _is_whole(connection: psycopg.Connection[Any], version: str) -> bool:
+    """Whether every published table of a version has the rows that were loaded."""
+    rows = connection.execute(
+        "select t.table_name, s.snapshot_id, s.row_count from scores.publication_table t"
+        " join scores.snapshot s using (snapshot_id) where t.version = %s",
+        (version,),
+    ).fetchall()
+    return {row[0] for row in rows} == set(PUBLISHED_TABLES) and all(
+        _stored_rows(connection, name, snapshot_id) == count for name, snapshot_id, count in rows
+    )
+
+
+def _drop(connection: psycopg.Connection[Any], version: str) -> None:
+    """Forget a version that lost rows, so that it can be loaded again; a pin on it goes with it."""
+    connection.execute("delete from scores.current_publication where version = %s", (version,))
+    connection.execute("delete from scores.publication where version = %s", (version,))
+
+
+def _stored_rows(connection: psycopg.Connection[Any], name: str, snapshot_id: int) -> int:
+    counted = "coalesce(sum(item_count), 0)" if name in FOLDED else "count(*)"
+    query = sql.SQL(f"select {counted}::bigint from {{}} where snapshot_id = %s")
+    return _one(connection, query.format(sql.Identifier("scores", name)), (snapshot_id,))
 
 
 def _carry(
@@ -314,14 +355,30 @@ def _switch(connection: psycopg.Connection[Any], version: str) -> None:
     )
 
 
-def _retain(connection: psycopg.Connection[Any], keep_versions: int) -> tuple[str, ...]:
-    """Drop versions beyond the newest `keep_versions`, then snapshots that no version shows."""
+def _switch_unless_pinned(connection: psycopg.Connection[Any], version: str) -> str:
+    """Make readers see a version unless a rollback pinned them; returns the one they see."""
+    pinned = _pinned(connection)
+    if pinned is None:
+        _switch(connection, version)
+    return pinned or version
+
+
+def _pinned(connection: psycopg.Connection[Any]) -> str | None:
+    query = "select version from scores.current_publication where pinned_at is not null"
+    found = connection.execute(query).fetchone()
+    return str(found[0]) if found else None
+
+
+def _retain(connection: psycopg.Connection[Any], keep_versions: int, keep_refreshes: int) -> tuple[str, ...]:
+    """Drop versions beyond the newest of their kind but never what readers see, then unused snapshots."""
     dropped = connection.execute(
         "delete from scores.publication where version in ("
-        " select version from scores.publication"
-        " where version not in (select version from scores.current_publication)"
-        " order by loaded_at desc, version desc offset %s) returning version",
-        (max(keep_versions, 1) - 1,),
+        " select version from ("
+        "  select version, kind, row_number() over (partition by kind order by loaded_at desc, version desc)"
+        "  as age from scores.publication) p"
+        " where age > case kind when 'full' then %s else %s end"
+        " and version not in (select version from scores.current_publication)) returning version",
+        (max(keep_versions, 1), max(keep_refreshes, 1)),
     ).fetchall()
     gone: dict[str, list[int]] = {}
     for snapshot_id, name in connection.execute(

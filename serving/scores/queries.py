@@ -170,7 +170,7 @@ where v.version = {_CURRENT}
 
 _PUBLICATION_COLUMNS: Final[LiteralString] = """
 select p.version, p.created_at, p.as_of, p.data_from, p.data_to, p.model_versions, p.row_counts,
-  p.content_hash, p.status, c.version is not null
+  p.content_hash, p.status, c.version is not null, p.kind, c.pinned_at is not null
 from scores.publication p left join scores.current_publication c on c.version = p.version
 """
 

@@ -254,4 +254,6 @@ def _publication(row: Sequence[Any]) -> documents.Publication:
         content_hash=row[7],
         status=row[8],
         is_current=row[9],
+        kind=row[10],
+        is_pinned=row[11],
     )

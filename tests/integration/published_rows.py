@@ -29,7 +29,7 @@ def rows_of(version, size=40):
     }
 
 
-def manifest_of(version, rows, *, carried=None, sha="a", counts=None):
+def manifest_of(version, rows, *, carried=None, sha="a", counts=None, kind="full"):
     """The manifest of those rows; `counts` overrides what it claims."""
     claimed = {name: len(rows[name]) for name in PUBLISHED_TABLES} | (counts or {})
     return PublicationManifest.build(
@@ -39,6 +39,7 @@ def manifest_of(version, rows, *, carried=None, sha="a", counts=None):
         data_from=AS_OF - timedelta(days=365),
         data_to=AS_OF,
         model_versions={},
+        kind=kind,
         tables={
             name: TableEntry(rows=claimed[name], sha256=sha * 64, carried_from=(carried or {}).get(name))
             for name in PUBLISHED_TABLES

@@ -68,16 +68,6 @@ def test_a_required_table_that_is_missing_and_a_misspelt_one(installation, tmp_p
     assert "porducts.csv" in line
 
 
-@pytest.mark.parametrize("text", ["", "order_id,consumer_id,merchant_id,channel,placed_at,status\n"])
-def test_a_required_file_without_rows(installation, tmp_path, text):
-    feeds = write_world(tmp_path / "feeds")
-    (feeds / "orders.csv").write_text(text)
-    done = installation.run(more={"MUYUN_DATA": str(feeds)})
-    assert done.returncode == 1, explain(done)
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "orders.csv: no order has a readable placed_at" in done.stdout
-
-
 def test_a_port_that_is_taken(installation):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -90,3 +80,26 @@ def test_a_port_that_is_taken(installation):
 
 def test_a_version_that_was_never_published(installation):
     assert "no-such-version" in told(installation.run("rollback no-such-version"))
+
+
+@pytest.fixture(scope="module")
+def feeds_without_orders(tmp_path_factory):
+    return write_world(tmp_path_factory.mktemp("without-orders") / "feeds")
+
+
+@pytest.mark.parametrize("text", ["", "order_id,consumer_id,merchant_id,channel,placed_at,status\n"])
+def test_a_required_file_without_rows(installation, feeds_without_orders, text):
+    """Comes last: from here on the home holds this folder, and takes no other."""
+    feeds = feeds_without_orders
+    (feeds / "orders.csv").write_text(text)
+    done = installation.run(more={"MUYUN_DATA": str(feeds)})
+    assert done.returncode == 1, explain(done)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "orders.csv: no order has a readable placed_at" in done.stdout
+
+
+def test_another_source_in_the_same_home(installation, feeds, feeds_without_orders):
+    line = told(installation.run())
+    assert f"holds {feeds_without_orders}, and {feeds} is another source" in line
+    assert "MUYUN_HOME=" in line
+    assert "make forget-source" in line

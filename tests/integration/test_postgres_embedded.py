@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from serving.db import embedded
+from serving.db import embedded_command
 from serving.db.embedded import EmbeddedPostgres
 from serving.db.urls import libpq_url
 from serving.errors import DataFolderError, EmbeddedPostgresError, PortTakenError
@@ -189,13 +189,13 @@ def test_a_server_that_cannot_start_shows_its_log(cluster):
 
 def test_command_line(private_folder, monkeypatch, capsys):
     monkeypatch.setenv("MUYUN_HOME", str(private_folder))
-    assert embedded.main(["url"]) == 1
+    assert embedded_command.main(["url"]) == 1
     assert "does not run" in capsys.readouterr().err
-    assert embedded.main(["start", "--database", "dagster"]) == 0
+    assert embedded_command.main(["start", "--database", "dagster"]) == 0
     url = capsys.readouterr().out.strip()
     assert ask(url, "select current_database()") == "dagster"
-    assert embedded.main(["status"]) == 0
+    assert embedded_command.main(["status"]) == 0
     assert "running, pid" in capsys.readouterr().out
-    assert embedded.main(["stop"]) == 0
-    assert embedded.main(["stop"]) == 0
+    assert embedded_command.main(["stop"]) == 0
+    assert embedded_command.main(["stop"]) == 0
     assert capsys.readouterr().out.split("\n")[:2] == ["stopped", "was not running"]

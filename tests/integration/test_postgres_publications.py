@@ -25,7 +25,7 @@ from serving.errors import (
     UnknownVersionError,
 )
 from serving.scores import versions
-from serving.scores.loader import current, list_versions, publish, rollback
+from serving.scores.loader import current, holds, list_versions, publish, release, rollback
 from serving.scores.reader import ScoreReader
 
 
@@ -244,10 +244,95 @@ def test_rollback_and_forward_again(database_url, monkeypatch, capsys):
     assert current(database_url).status == "loaded"
     monkeypatch.setenv("MUYUN_DATABASE_URL", database_url)
     assert versions.main(["rollback", "v2"]) == 0
-    assert capsys.readouterr().out == "now serving v2\n"
+    assert capsys.readouterr().out == "now serving v2, pinned until it is released\n"
     assert versions.main(["list"]) == 0
-    assert "* v2  loaded" in capsys.readouterr().out
+    listed = capsys.readouterr().out.splitlines()
+    assert (
+        [line for line in listed if line.endswith("  pinned")]
+        == [line for line in listed if line.startswith("* v2  full     loaded")]
+        != []
+    )
     assert versions.main(["rollback", "v9"]) == 1
+    assert versions.main(["release"]) == 0
+    assert capsys.readouterr().out == "now serving v2\n"
+
+
+def seen(url):
+    """What readers see, and whether they are pinned there."""
+    found = current(url)
+    return (found.version, found.is_pinned)
+
+
+def test_a_rollback_holds_readers_until_it_is_released(database_url):
+    for version in ("v1", "v2"):
+        put(database_url, version)
+    assert seen(database_url) == ("v2", False)
+    rollback(database_url)
+    result = put(database_url, "v3")
+    assert (result.version, result.served) == ("v3", "v1")
+    assert seen(database_url) == ("v1", True)
+    put(database_url, "v4")
+    assert seen(database_url) == ("v1", True)
+    assert release(database_url) == "v4"
+    assert seen(database_url) == ("v4", False)
+    assert put(database_url, "v5").served == "v5"
+    with pytest.raises(UnknownVersionError, match="no version is pinned"):
+        release(database_url)
+
+
+def test_a_release_does_not_bring_back_what_the_rollback_withdrew(database_url):
+    for version in ("v1", "v2"):
+        put(database_url, version)
+    rollback(database_url)
+    assert release(database_url) == "v1"
+    assert put(database_url, "v3").served == "v3"
+
+
+def test_a_pinned_version_is_never_dropped(database_url):
+    for version in ("v1", "v2"):
+        put(database_url, version, keep_versions=1)
+        if version == "v1":
+            put(database_url, "other", keep_versions=2)
+            rollback(database_url)
+    for number in range(3, 6):
+        put(database_url, f"v{number}", keep_versions=1)
+    assert {found.version for found in list_versions(database_url)} == {"v1", "v5"}
+    assert seen(database_url) == ("v1", True)
+
+
+def test_refreshes_do_not_push_full_versions_out(database_url):
+    put(database_url, "night-1", keep_versions=2, keep_refreshes=2)
+    put(database_url, "night-2", keep_versions=2, keep_refreshes=2)
+    for number in range(5):
+        rows = rows_of(f"minute-{number}")
+        manifest = manifest_of(f"minute-{number}", rows, kind="refresh")
+        publish(database_url, manifest, rows, keep_versions=2, keep_refreshes=2)
+    kept = {found.version: found.kind for found in list_versions(database_url)}
+    assert kept == {
+        **dict.fromkeys(("night-1", "night-2"), "full"),
+        **dict.fromkeys(("minute-3", "minute-4"), "refresh"),
+    }
+    put(database_url, "night-3", keep_versions=2, keep_refreshes=2)
+    kept = {found.version for found in list_versions(database_url)}
+    assert kept == {"night-2", "night-3", "minute-3", "minute-4"}
+
+
+@pytest.mark.parametrize("lost", ["a table's rows", "the pointer", "the version"])
+def test_a_version_that_lost_something_is_noticed_and_loaded_again(database_url, lost):
+    put(database_url, "v1")
+    assert holds(database_url, "v1")
+    assert not holds(database_url, "v2")
+    statements = {
+        "a table's rows": "delete from scores.prices where sku_id = 's1'",
+        "the pointer": "delete from scores.current_publication",
+        "the version": "truncate scores.publication cascade",
+    }
+    with psycopg.connect(libpq_url(database_url)) as connection:
+        connection.execute(statements[lost])
+    assert not holds(database_url, "v1")
+    put(database_url, "v1")
+    assert holds(database_url, "v1")
+    assert contents(database_url)["prices"]["v1"] == 40
 
 
 def test_two_publishers_take_turns(database_url):
@@ -286,6 +371,7 @@ def test_a_reader_never_sees_a_mixture(database_url):
                 put(database_url, f"v{number}", keep_versions=2)
                 if number % 3 == 0:
                     rollback(database_url)
+                    release(database_url)
         finally:
             done.set()
 

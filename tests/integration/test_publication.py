@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shutil
 
 import polars as pl
 import psycopg
@@ -35,7 +36,7 @@ def lake(tmp_path):
     return lake
 
 
-def publish(lake, url, *, as_of=AS_OF, keep=5, models=None):
+def publish(lake, url, *, as_of=AS_OF, keep=5, models=None, kind="full"):
     return publication.publish(
         lake,
         url,
@@ -44,6 +45,8 @@ def publish(lake, url, *, as_of=AS_OF, keep=5, models=None):
         data_to=AS_OF,
         model_versions=models or {"demand_lstm": "version 1"},
         keep_versions=keep,
+        keep_refreshes=keep,
+        kind=kind,
     )
 
 
@@ -185,4 +188,49 @@ def test_rollback_then_new_scores(lake, database_url):
     score(lake, "prices", rows_of("third")["prices"])
     third = publish(lake, database_url)
     assert set(third.loaded) == {"prices"}
-    assert loader.current(database_url).version == third.manifest.version
+    assert (third.served, third.is_held_back) == (first.manifest.version, True)
+    assert loader.current(database_url).version == first.manifest.version
+    assert not publish(lake, database_url).is_new
+    assert loader.release(database_url) == third.manifest.version
+
+
+@pytest.mark.parametrize("lost", ["a table in the lake", "a folder of the lake", "the rows", "the database"])
+def test_what_was_lost_of_a_version_is_noticed_and_made_again(lake, database_url, lost):
+    done = publish(lake, database_url)
+    version = done.manifest.version
+    assert publication.is_published(lake, database_url, version)
+    if lost == "a table in the lake":
+        (folder_of(lake, done) / "prices.parquet").unlink()
+    elif lost == "a folder of the lake":
+        shutil.rmtree(folder_of(lake, done))
+    else:
+        tables = "scores.prices" if lost == "the rows" else "scores.publication"
+        with psycopg.connect(libpq_url(database_url)) as connection:
+            connection.execute(f"truncate {tables} cascade")
+    assert not publication.is_published(lake, database_url, version)
+    again = publish(lake, database_url)
+    assert again.manifest.version == version
+    assert publication.is_published(lake, database_url, version)
+    assert loader.current(database_url).version == version
+
+
+def test_refreshes_leave_the_nightly_versions_in_the_lake_too(lake, database_url):
+    made = {}
+    for hour in range(6):
+        kind = "full" if hour == 0 else "refresh"
+        score(lake, "prices", rows_of(f"v{hour}")["prices"])
+        made[hour] = publish(lake, database_url, as_of=AS_OF + dt.timedelta(hours=hour), keep=2, kind=kind)
+    kept = {path.name for path in folder_of(lake, made[0]).parent.iterdir()}
+    assert kept == {made[hour].manifest.version for hour in (0, 4, 5)}
+    assert kept == {found.version for found in loader.list_versions(database_url)}
+    night = json.loads((folder_of(lake, made[0]) / "manifest.json").read_text())
+    assert night["kind"] == "full"
+    assert pl.read_parquet(folder_of(lake, made[5]) / "profiles.parquet").height == 1
+
+
+def test_a_full_run_over_a_refresh_with_the_same_content_makes_it_full(lake, database_url):
+    publish(lake, database_url, kind="refresh")
+    done = publish(lake, database_url, kind="full")
+    assert (done.is_new, done.manifest.kind) == (False, "full")
+    assert loader.current(database_url).kind == "full"
+    assert publication.read_manifest(lake, done.manifest.version).kind == "full"
