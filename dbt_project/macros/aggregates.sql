@@ -12,3 +12,17 @@
 {% macro duckdb__percentile(expression, fraction) -%}
     quantile_cont({{ expression }}, {{ fraction }})
 {%- endmacro %}
+
+
+{# A whole number with one bit set, counted from 0; the bit aggregates have the same names on both engines. #}
+{% macro bit(position) -%}
+    {{ return(adapter.dispatch('bit', 'muyun')(position)) }}
+{%- endmacro %}
+
+{% macro default__bit(position) -%}
+    shiftleft(cast(1 as bigint), cast({{ position }} as int))
+{%- endmacro %}
+
+{% macro duckdb__bit(position) -%}
+    (cast(1 as bigint) << ({{ position }}))
+{%- endmacro %}

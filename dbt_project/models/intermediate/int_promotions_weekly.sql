@@ -1,16 +1,6 @@
 with promotions as (
 
-    select
-        sku_id,
-        merchant_id,
-        starts_at,
-        ends_at,
-        case when display_location is not null or kind = 'display' then 1 else 0 end as on_display,
-        case when mailer_location is not null or kind = 'mailer' then 1 else 0 end as on_mailer
-    from {{ ref('stg_lake__promotions') }}
-    where display_location is not null
-        or mailer_location is not null
-        or kind in ('display', 'mailer')
+    select * from {{ ref('int_promotions_placed') }}
 
 ),
 
@@ -20,45 +10,18 @@ periods as (
 
 ),
 
-merchants as (
-
-    select merchant_id from {{ ref('stg_lake__merchants') }}
-
-),
-
--- A promotion without a merchant holds at every merchant.
-placed as (
-
-    select * from promotions
-    where merchant_id is not null
-
-    union all
-
-    select
-        promotions.sku_id,
-        merchants.merchant_id,
-        promotions.starts_at,
-        promotions.ends_at,
-        promotions.on_display,
-        promotions.on_mailer
-    from promotions
-    cross join merchants
-    where promotions.merchant_id is null
-
-),
-
 final as (
 
     select
-        placed.sku_id,
-        placed.merchant_id,
+        promotions.sku_id,
+        promotions.merchant_id,
         periods.week_start_on,
-        placed.on_display,
-        placed.on_mailer
-    from placed
+        promotions.on_display,
+        promotions.on_mailer
+    from promotions
     inner join periods
-        on placed.starts_at = periods.starts_at
-        and placed.ends_at = periods.ends_at
+        on promotions.starts_at = periods.starts_at
+        and promotions.ends_at = periods.ends_at
 
 )
 
