@@ -21,6 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from models.contracts import Candidate
 from models.errors import TrackingError
+from models.store_files import DATABASE, champion_version, follow_move
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -49,7 +50,7 @@ class Tracker:
     """Logs candidates and keeps the champion alias.
 
     Args:
-        home: Folder of the store; `mlflow.db` and `artifacts/` live in it.
+        home: Folder of the store; `mlflow.db` and `artifacts/` live in it. It may have been moved.
 
     Raises:
         TrackingError: The store cannot be created or opened (not writable, disk full, damaged).
@@ -59,7 +60,8 @@ class Tracker:
         self._artifacts = home / "artifacts"
         try:
             self._artifacts.mkdir(parents=True, exist_ok=True)
-            _try_to_write(home / "mlflow.db")
+            _try_to_write(home / DATABASE)
+            follow_move(home)
             self._client = MlflowClient(tracking_uri=store_uri(home))
             self._client.search_experiments(max_results=1)
         except Exception as error:  # MLflow lets SQLAlchemy's and the file system's errors through bare
@@ -142,21 +144,11 @@ class Tracker:
         self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
 
     def champion(self, name: str) -> RegisteredVersion | None:
-        """The version that serves, or None when no version of the model has passed the gate yet.
-
-        Raises:
-            TrackingError: The registry points at a bundle that is gone.
-        """
-        try:
-            found = self._client.get_model_version_by_alias(name, CHAMPION)
-        except MlflowException:
+        """The version that serves, or None when none has passed the gate yet or its bundle is gone."""
+        if champion_version(self._home, name) is None:
             return None
-        version = self._registered(name, str(found.version), str(found.run_id))
-        if not version.bundle_dir.is_dir():
-            raise TrackingError(
-                f"{name} version {version.version}: its bundle {version.bundle_dir} is missing; train again"
-            )
-        return version
+        found = self._client.get_model_version_by_alias(name, CHAMPION)
+        return self._registered(name, str(found.version), str(found.run_id))
 
     def _registered(self, name: str, version: str, run_id: str) -> RegisteredVersion:
         run = self._client.get_run(run_id)
@@ -186,7 +178,7 @@ def _try_to_write(file: Path) -> None:
 
 def store_uri(home: Path) -> str:
     """The tracking address of a store folder, for the tracker and for the MLflow UI."""
-    return f"sqlite:///{home / 'mlflow.db'}"
+    return f"sqlite:///{home / DATABASE}"
 
 
 def silence() -> None:

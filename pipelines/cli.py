@@ -80,9 +80,11 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
     prepare(settings)
     if options.command == "ui":
+        from pipelines.home.lock import UI, home_lock
         from pipelines.ui import serve
 
-        return serve(settings)
+        with home_lock(settings.home, "muyun ui", name=UI, wait=False):
+            return serve(settings)
     from pipelines.home.commands import release, rollback, versions
 
     if options.command == "rollback":

@@ -47,7 +47,9 @@ def prepare_dagster_home(settings: Settings) -> None:
     """Make the Dagster home and put the shipped instance configuration into it."""
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
+    temporary = home / f".dagster.yaml.{os.getpid()}.tmp"  # others may read the file at this moment
+    shutil.copyfile(REPOSITORY / "dagster.yaml", temporary)
+    temporary.replace(home / "dagster.yaml")
 
 
 def dagster_storage_url(database_url: str) -> str:

@@ -11,7 +11,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.store_files import follow_move
 from pipelines.dbt_translator import PROJECT_DIR, dbt_environment, dbt_program
+from pipelines.home.lock import holder_of
 from pipelines.settings import REPOSITORY, Settings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -98,7 +100,9 @@ def serve(settings: Settings) -> int:
         raise PortsTakenError(
             "; ".join(f"port {s.port} for {s.name} is taken: set {s.setting} to a free one" for s in taken)
         )
-    _write_docs(settings)
+    follow_move(settings.mlflow_dir)
+    if holder_of(settings.home) is None:  # else a run writes the warehouse that the docs describe
+        _write_docs(settings)
     _write_site(settings)
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -166,7 +170,7 @@ def _write_site(settings: Settings) -> None:
         link = site / name
         link.unlink(missing_ok=True)
         if folder.exists():
-            link.symlink_to(folder)
+            link.symlink_to(os.path.relpath(folder, site))
     entries = {
         "report/index.html": "Report of the last run",
         "dbt/static_index.html": "dbt docs",

@@ -1,0 +1,103 @@
+"""A real MLflow store that is moved, or loses its champion; read with MLflow and without."""
+
+import datetime as dt
+import shutil
+import sqlite3
+
+import pytest
+
+from models.contracts import Candidate, GateDecision, Interval
+from models.errors import TrackingError
+from models.store_files import champion_version, follow_move
+from models.tracking import Tracker
+
+DAY = dt.date(2025, 6, 30)
+
+
+def candidate(folder):
+    bundle = folder / "work"
+    bundle.mkdir(exist_ok=True)
+    (bundle / "bundle.json").write_text('{"by": "test"}')
+    decision = GateDecision(True, "auc", 0.8, "rule", 0.7, Interval(0.1, 0.05, 0.15), None, "because")
+    return Candidate(
+        name="churn", family="lifecycle", config={"depth": 3}, decision=decision, metrics={"auc": 0.8},
+        leaderboard=[], bundle_dir=bundle, data_from=DAY, data_to=DAY, input_rows=10,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with a champion, made once: MLflow takes seconds to make one."""
+    folder = tmp_path_factory.mktemp("made")
+    tracker = Tracker(folder / "mlflow")
+    tracker.promote(tracker.log(candidate(folder), data_version="v1", as_of="2025-06-30"))
+    return folder / "mlflow"
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    """A copy of that store: moved, as far as the store can tell, while the first place is still there."""
+    shutil.copytree(made, tmp_path / "moved" / "mlflow")
+    return tmp_path / "moved" / "mlflow"
+
+
+def places(store):
+    with sqlite3.connect(store / "mlflow.db") as database:
+        return [
+            row[0]
+            for query in (
+                "select artifact_uri from runs",
+                "select source from model_versions",
+                "select storage_location from model_versions",
+                "select artifact_location from experiments where name = 'lifecycle'",
+            )
+            for row in database.execute(query)
+        ]
+
+
+def test_a_champion_is_found_without_mlflow(made):
+    assert champion_version(made, "churn") == "1"
+    assert champion_version(made, "rebuy") is None
+
+
+def test_a_moved_store_is_followed(store, made):
+    assert all(str(made) in place for place in places(store))
+    champion = Tracker(store).champion("churn")
+    assert champion.bundle_dir.is_relative_to(store)
+    assert (champion.bundle_dir / "bundle.json").exists()
+    assert champion.config == {"depth": 3}
+    assert all(place.startswith(f"file://{store}/artifacts/lifecycle") for place in places(store))
+    assert follow_move(store) is False
+    assert champion_version(store, "churn") == "1"
+
+
+def test_a_store_that_was_not_moved_is_left_alone(made):
+    before = places(made)
+    assert follow_move(made) is False
+    assert places(made) == before
+
+
+def test_a_new_version_after_the_move_lies_in_the_new_place(store, tmp_path):
+    tracker = Tracker(store)
+    version = tracker.log(candidate(tmp_path), data_version="v2", as_of="2025-07-01")
+    assert (version.version, version.bundle_dir.is_relative_to(store)) == ("2", True)
+
+
+@pytest.mark.parametrize("lost", ["the store", "the database", "the artifacts"])
+def test_what_was_lost_has_no_champion(store, lost):
+    if lost == "the store":
+        shutil.rmtree(store)
+    elif lost == "the database":
+        (store / "mlflow.db").unlink()
+    else:
+        shutil.rmtree(store / "artifacts")
+    assert champion_version(store, "churn") is None
+    assert Tracker(store).champion("churn") is None
+
+
+def test_garbage_is_no_champion_and_opening_it_says_so(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
+    assert champion_version(tmp_path, "churn") is None
+    assert follow_move(tmp_path) is False
+    with pytest.raises(TrackingError, match="cannot be opened"):
+        Tracker(tmp_path)
