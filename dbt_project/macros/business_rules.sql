@@ -1,14 +1,22 @@
 {# Business rules that more than one model uses. Portable SQL. #}
 
-{# What a line is, from its categories. Fuel and coupon lines carry quantities in the thousands (cents and litres, not
-   units), so only merchandise counts as units and demand; money counts every line. "Misc" alone names real goods
-   (crackers, dairy, wine); only the coupon categories do not. #}
-{% macro line_kind(category_l1_id, category_l2_id) -%}
-    case
-        when {{ category_l1_id }} in ('l1-fuel', 'l1-kiosk-gas') then 'fuel'
-        when {{ category_l1_id }} = 'l1-coupon' or {{ category_l2_id }} like '%coupon%' then 'non_merchandise'
-        else 'merchandise'
-    end
+{# Whether an order counts: paid, and neither taken back nor given back. The word of the source became a state when
+   the row was accepted; no model reads words. #}
+{% macro is_counted(state) -%}
+    coalesce({{ state }} = 'paid', false)
+{%- endmacro %}
+
+
+{# What a sku or a line of it is: the role of the sku itself, else of its nearest category up the tree, else
+   merchandise. Only merchandise counts as units and demand; money counts every line. #}
+{% macro line_kind(sku_role, category_role) -%}
+    coalesce({{ sku_role }}, {{ category_role }}, 'merchandise')
+{%- endmacro %}
+
+
+{# Units of sale from thousandths; sum the thousandths first, so that sums are exact. #}
+{% macro units(qty_milli) -%}
+    (cast({{ qty_milli }} as double) / 1000)
 {%- endmacro %}
 
 

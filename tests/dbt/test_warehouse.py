@@ -18,8 +18,11 @@ LEVEL_2 = {
     "bread-1": "l2-grocery/bread",
     "fuel-1": "l2-fuel/fuel",
     "flyer-1": "l2-coupon/paper",
+    "apples-kg": "l1-grocery",
+    "postage": "l2-grocery/bread",
 }
-KIND = {"fuel-1": "fuel", "flyer-1": "non_merchandise"}
+KIND = {"fuel-1": "fuel", "flyer-1": "coupon", "postage": "service"}
+MAKERS = tiny_lake.SKUS | tiny_lake.ODD_SKUS
 TODAY = dt.date(2017, 3, 31)
 
 
@@ -49,7 +52,7 @@ def expected_lines() -> list[Row]:
     answer = []
     for line in rows["order_lines"]:
         order, sku = orders[line["order_id"]], line["sku_id"]
-        placed, supplier = order["placed_at"], line.get("supplier_id") or tiny_lake.SKUS[sku]
+        placed, supplier = order["placed_at"], line.get("supplier_id") or MAKERS[sku]
         started = [
             offer
             for offer in rows["offers"]
@@ -57,7 +60,8 @@ def expected_lines() -> list[Row]:
         ]
         cost = line.get("supply_price_cents")
         if cost is None and started:
-            cost = line["qty"] * max(started, key=lambda offer: offer["valid_from"])["supply_price_cents"]
+            price = max(started, key=lambda offer: offer["valid_from"])["supply_price_cents"]
+            cost = round(line["qty_milli"] * price / 1000)
         week = monday(local_day(placed))
         placements = [
             promotion["kind"]
@@ -74,6 +78,9 @@ def expected_lines() -> list[Row]:
                 "merchant_id": order["merchant_id"],
                 "supplier_id": supplier,
                 "category_l2_id": LEVEL_2[sku],
+                "qty": line["qty_milli"] / 1000,
+                "is_sale": order["state"] == "paid" and line["qty_milli"] > 0,
+                "is_return": order["state"] == "paid" and line["qty_milli"] < 0,
                 "placed_on": local_day(placed),
                 "week_start_on": week,
                 "coupon_discount_cents": line["list_price_cents"]
@@ -90,6 +97,8 @@ def expected_lines() -> list[Row]:
 
 
 LINES = expected_lines()
+COUNTED = [line for line in LINES if line["is_sale"] or line["is_return"]]
+SALES = [line for line in LINES if line["is_sale"]]
 
 
 def test_every_line_is_as_worked_out(warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -111,6 +120,8 @@ def test_every_line_is_as_worked_out(warehouse: duckdb.DuckDBPyConnection) -> No
         "supply_cost_cents",
         "line_kind",
         "is_merchandise",
+        "is_sale",
+        "is_return",
         "is_on_display",
         "is_on_mailer",
     ]
@@ -154,29 +165,47 @@ def test_order_money_is_the_sum_of_its_lines(warehouse: duckdb.DuckDBPyConnectio
     assert order["net_paid_cents"] == 8150
     assert (order["coupon_discount_cents"], order["freight_cents"], order["has_coupon"]) == (50, 600, True)
     total = only(warehouse, "select sum(net_paid_cents) as net, count(*) as orders from core.fct_orders")
-    assert total == {"net": sum(line["net_paid_cents"] for line in LINES), "orders": 125}
+    assert total == {"net": sum(line["net_paid_cents"] for line in LINES), "orders": 132}
+    sales = only(
+        warehouse,
+        "select sum(net_sales_cents) as net, sum(returned_cents) as returned,"
+        " count(*) filter (is_sale) as orders, count(*) filter (is_guest) as guests,"
+        " count(*) filter (not is_counted) as left_out from core.fct_orders",
+    )
+    assert sales == {
+        "net": sum(line["net_paid_cents"] for line in COUNTED),
+        "returned": 240 + 199,
+        "orders": 128,
+        "guests": 1,
+        "left_out": 3,
+    }
 
 
 def test_daily_sales_equal_the_loop(warehouse: duckdb.DuckDBPyConnection) -> None:
     cells: dict[tuple[str, str, dt.date], Row] = defaultdict(
-        lambda: {"orders": set(), "units": 0, "net": 0, "costed": 0, "cost": None}
+        lambda: {"orders": 0, "units": 0, "net": 0, "costed": 0, "cost": None}
     )
-    for line in LINES:
+    first: dict[str, int] = {}
+    for line in SALES:
+        first[line["order_id"]] = min(line["line_no"], first.get(line["order_id"], line["line_no"]))
+    for line in COUNTED:
         cell = cells[line["merchant_id"], line["category_l2_id"], line["placed_on"]]
-        cell["orders"].add(line["order_id"])
-        cell["units"] += line["qty"] if line["is_merchandise"] else 0
+        cell["orders"] += first.get(line["order_id"]) == line["line_no"]
+        cell["units"] += line["qty_milli"] if line["is_merchandise"] else 0
         cell["net"] += line["net_paid_cents"]
         if line["supply_cost_cents"] is not None:
             cell["costed"] += line["net_paid_cents"]
             cell["cost"] = (cell["cost"] or 0) + line["supply_cost_cents"]
     expected = {
-        key: (len(c["orders"]), c["units"], c["net"], c["costed"], c["cost"]) for key, c in cells.items()
+        key: (c["orders"], c["units"] / 1000, c["net"], c["costed"], c["cost"]) for key, c in cells.items()
     }
     found = warehouse.sql(
         "select merchant_id, category_l2_id, placed_on, orders, units, net_paid_cents, "
         "costed_net_paid_cents, supply_cost_cents from analyst.mart_sales_daily"
     ).fetchall()
     assert {row[:3]: row[3:] for row in found} == expected
+    (orders,) = warehouse.sql("select sum(orders) from analyst.mart_sales_daily").fetchone() or (None,)
+    assert orders == len(first) == 128
 
 
 def test_weekly_placements_count_skus_once(warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -197,15 +226,15 @@ def test_weekly_placements_count_skus_once(warehouse: duckdb.DuckDBPyConnection)
 
 def test_sku_weeks_hold_merchandise_only(warehouse: duckdb.DuckDBPyConnection) -> None:
     expected: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
-    for line in LINES:
+    for line in SALES:
         if line["is_merchandise"]:
             key = tuple(
                 line[c] for c in ("sku_id", "merchant_id", "week_start_on", "is_on_display", "is_on_mailer")
             )
-            expected[key][0] += line["qty"]
+            expected[key][0] += line["qty_milli"]
             expected[key][1] += line["net_paid_cents"]
     found = warehouse.sql(
-        "select sku_id, merchant_id, week_start_on, is_on_display, is_on_mailer, qty, net_paid_cents "
+        "select sku_id, merchant_id, week_start_on, is_on_display, is_on_mailer, qty * 1000, net_paid_cents "
         "from intermediate.int_sku_week"
     ).fetchall()
     assert {row[:5]: list(row[5:]) for row in found} == expected
@@ -236,7 +265,7 @@ def test_stock_position_follows_the_statement_and_the_window(warehouse: duckdb.D
     position = only(warehouse, "select * from analyst.mart_stock_position where sku_id = 'milk-1'")
     window = [
         line["qty"]
-        for line in LINES
+        for line in SALES
         if line["sku_id"] == "milk-1" and TODAY - dt.timedelta(days=28) < line["placed_on"] <= TODAY
     ]
     assert (position["stated_qty"], position["moved_qty"], position["on_hand_qty"]) == (120, -20, 100)
@@ -261,7 +290,7 @@ def test_versions_end_where_the_next_starts(warehouse: duckdb.DuckDBPyConnection
         warehouse,
         "select * from core.dim_listings where merchant_id = 'm-1' and sku_id = 'milk-1' and is_current",
     )
-    sold = [line["placed_on"] for line in LINES if (line["merchant_id"], line["sku_id"]) == ("m-1", "milk-1")]
+    sold = [line["placed_on"] for line in SALES if (line["merchant_id"], line["sku_id"]) == ("m-1", "milk-1")]
     assert (listing["list_price_cents"], listing["last_sold_on"]) == (125, max(sold))
 
 
@@ -279,7 +308,7 @@ def test_consumers_without_orders_are_kept(warehouse: duckdb.DuckDBPyConnection)
     silent = only(warehouse, "select * from analyst.mart_consumer_360 where consumer_id = 'c-silent'")
     assert (silent["order_count"], silent["net_paid_cents"], silent["recency_days"]) == (0, 0, None)
     first = only(warehouse, "select * from analyst.mart_consumer_360 where consumer_id = 'c-1'")
-    mine = [line for line in LINES if line["consumer_id"] == "c-1"]
+    mine = [line for line in COUNTED if line["consumer_id"] == "c-1"]
     assert first["net_paid_cents"] == sum(line["net_paid_cents"] for line in mine)
     assert first["recency_days"] == (TODAY - max(line["placed_on"] for line in mine)).days
     assert (first["after_sale_count"], first["session_28d_count"], first["session_origin"]) == (
@@ -290,8 +319,8 @@ def test_consumers_without_orders_are_kept(warehouse: duckdb.DuckDBPyConnection)
 
 
 def test_promotion_effect_equals_the_loop(warehouse: duckdb.DuckDBPyConnection) -> None:
-    weeks: dict[tuple[str, str, str], dict[dt.date, int]] = defaultdict(lambda: defaultdict(int))
-    for line in LINES:
+    weeks: dict[tuple[str, str, str], dict[dt.date, float]] = defaultdict(lambda: defaultdict(float))
+    for line in SALES:
         if line["is_merchandise"]:
             shown = [name for name in ("display", "mailer") if line[f"is_on_{name}"]]
             placement = "_and_".join(shown) or "none"

@@ -19,6 +19,7 @@ from pipelines.sources.contract import INGEST_ORDER, contract_table
 AS_OF = dt.datetime(2017, 3, 31, 12, tzinfo=dt.UTC)
 UTC_OFFSET_HOURS = -5
 SKUS = {"milk-1": "s-1", "milk-2": "s-1", "bread-1": "s-2", "fuel-1": "s-2", "flyer-1": "s-2"}
+ODD_SKUS = {"apples-kg": "s-2", "postage": "s-2"}
 _LOCAL_MIDNIGHT_HOUR = 5
 
 
@@ -33,12 +34,14 @@ def tables() -> dict[str, list[dict[str, Any]]]:
     """The rows of every table that has any; missing columns are null."""
     orders, lines = _orders_and_lines()
     legs, entries = tiny_books.legs_and_entries(orders, lines, SKUS)
+    odd_orders, odd_lines = _odd_orders_and_lines()
+    orders, lines = orders + odd_orders, lines + odd_lines
     return {
         "settlement_legs": legs,
         "ledger_entries": entries,
         "suppliers": [_supplier("s-1", "dairy"), _supplier("s-2", "bakery"), _supplier("s-3", "sleeping")],
         "categories": _categories(),
-        "products": [_product(sku, maker) for sku, maker in SKUS.items()],
+        "products": [_product(sku, maker) for sku, maker in (SKUS | ODD_SKUS).items()],
         "merchants": [
             {
                 "merchant_id": m,
@@ -221,8 +224,15 @@ def _categories() -> list[dict[str, Any]]:
         "l1-coupon": (None, "Coupon", 1),
         "l2-coupon/paper": ("l1-coupon", "Paper", 2),
     }
+    roles = {"l1-fuel": "fuel", "l1-coupon": "coupon"}
     return [
-        {"category_id": c, "parent_category_id": parent, "name": name, "level": level}
+        {
+            "category_id": c,
+            "parent_category_id": parent,
+            "name": name,
+            "level": level,
+            "role": roles.get(c),
+        }
         for c, (parent, name, level) in tree.items()
     ]
 
@@ -233,11 +243,20 @@ CATEGORY_OF = {
     "bread-1": "l2-grocery/bread",
     "fuel-1": "l3-fuel/fuel/fuel",
     "flyer-1": "l2-coupon/paper",
+    "apples-kg": "l1-grocery",
+    "postage": "l2-grocery/bread",
 }
 
 
 def _product(sku: str, maker: str) -> dict[str, Any]:
-    return {"sku_id": sku, "title": sku.upper(), "category_id": CATEGORY_OF[sku], "manufacturer_id": maker}
+    return {
+        "sku_id": sku,
+        "title": sku.upper(),
+        "category_id": CATEGORY_OF[sku],
+        "manufacturer_id": maker,
+        "unit": "kg" if sku == "apples-kg" else "piece",
+        "role": "service" if sku == "postage" else None,
+    }
 
 
 def _consumer(consumer_id: str) -> dict[str, Any]:
@@ -362,7 +381,9 @@ def _events() -> list[dict[str, Any]]:
     return rows
 
 
-def _order(order: str, consumer: str, merchant: str, placed: dt.datetime, **more: Any) -> dict[str, Any]:
+def _order(
+    order: str, consumer: str | None, merchant: str, placed: dt.datetime, **more: Any
+) -> dict[str, Any]:
     row = {
         "order_id": order,
         "consumer_id": consumer,
@@ -379,17 +400,16 @@ def _order(order: str, consumer: str, merchant: str, placed: dt.datetime, **more
 
 
 def _line(
-    order: str, number: int, sku: str, qty: int, unit: int, *, promo: int = 0, coupon: int = 0
+    order: str, number: int, sku: str, qty: float, unit: int, *, promo: int = 0, coupon: int = 0
 ) -> dict[str, Any]:
     return {
         "order_id": order,
         "line_no": number,
         "sku_id": sku,
-        "qty": qty,
-        "qty_milli": qty * 1000,
-        "list_price_cents": qty * unit,
+        "qty_milli": round(qty * 1000),
+        "list_price_cents": round(qty * unit),
         "promo_discount_cents": promo,
-        "net_paid_cents": qty * unit - promo - coupon,
+        "net_paid_cents": round(qty * unit) - promo - coupon,
     }
 
 
@@ -424,4 +444,31 @@ def _orders_and_lines() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
                     order, line_no, sku, qty, unit, promo=draw.choice((0, 0, 15)), coupon=draw.choice((0, 10))
                 )
             )
+    return orders, lines
+
+
+def _odd_orders_and_lines() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What real shops have besides sales to members; the books of settlement know none of it."""
+    orders = [
+        _order("o-guest", None, "m-1", at(2, 1), channel="other"),
+        _order("o-cancelled", "c-1", "m-1", at(3, 31, 11), status="\u5df2\u53d6\u6d88", state="cancelled"),
+        _order("o-unpaid", "c-3", "m-1", at(3, 31, 10), status="pending", state="unpaid", paid_at=None),
+        _order("o-refunded", "c-3", "m-2", at(3, 31, 9), status="refunded", state="refunded"),
+        _order("o-credit", "c-2", "m-2", at(3, 29, 16)),
+        _order("o-exchange", "c-2", "m-2", at(3, 29, 17)),
+        _order("o-weight", "c-3", "m-1", at(2, 2)),
+    ]
+    lines = [
+        _line("o-guest", 1, "milk-1", 3, 120),
+        _line("o-cancelled", 1, "milk-1", 9, 120),
+        _line("o-unpaid", 1, "milk-1", 9, 120),
+        _line("o-refunded", 1, "bread-1", 9, 80),
+        _line("o-credit", 1, "milk-1", -2, 120) | {"returned_order_id": "o-march", "returned_line_no": 1},
+        _line("o-exchange", 1, "milk-2", -1, 199),
+        _line("o-exchange", 2, "bread-1", 2, 80),
+        _line("o-exchange", 3, "milk-1", 1, 120, promo=120),
+        _line("o-exchange", 4, "postage", 1, 600),
+        _line("o-weight", 1, "apples-kg", 0.345, 398),
+        _line("o-weight", 2, "apples-kg", 1.2, 398),
+    ]
     return orders, lines

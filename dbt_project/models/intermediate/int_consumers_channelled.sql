@@ -1,16 +1,12 @@
-with orders as (
-
-    select * from {{ ref('stg_lake__orders') }}
-
-),
-
-channel_orders as (
+-- An order counts for its consumer when it has a sale; guests have no consumer.
+with channel_orders as (
 
     select
         consumer_id,
         channel,
-        count(*) as order_count
-    from orders
+        count(distinct order_id) as order_count
+    from {{ ref('int_order_lines_classified') }}
+    where is_sale and consumer_id is not null
     group by
         consumer_id,
         channel

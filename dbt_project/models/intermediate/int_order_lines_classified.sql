@@ -31,7 +31,9 @@ classified as (
         orders.channel,
         orders.placed_at,
         {{ local_date('orders.placed_at') }} as placed_on,
-        cast(order_lines.qty as bigint) as qty,
+        {{ is_counted('orders.state') }} as is_counted,
+        order_lines.qty_milli,
+        {{ units('order_lines.qty_milli') }} as qty,
         order_lines.list_price_cents,
         order_lines.promo_discount_cents,
         order_lines.list_price_cents
@@ -39,6 +41,8 @@ classified as (
             - order_lines.net_paid_cents as coupon_discount_cents,
         order_lines.net_paid_cents,
         order_lines.supply_price_cents,
+        order_lines.returned_order_id,
+        order_lines.returned_line_no,
         coalesce(products.line_kind, 'merchandise') as line_kind,
         order_lines.origin,
         order_lines.received_at
@@ -53,6 +57,8 @@ final as (
     select
         *,
         {{ week_start('placed_on') }} as week_start_on,
+        is_counted and qty_milli > 0 as is_sale,
+        is_counted and qty_milli < 0 as is_return,
         line_kind = 'merchandise' as is_merchandise
     from classified
 

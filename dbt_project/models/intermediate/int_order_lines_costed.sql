@@ -17,7 +17,7 @@ costed as (
         order_lines.*,
         coalesce(
             order_lines.supply_price_cents,
-            order_lines.qty * offers.supply_price_cents
+            cast(round({{ units('order_lines.qty_milli') }} * offers.supply_price_cents) as bigint)
         ) as supply_cost_cents,
         case
             when order_lines.supply_price_cents is not null then order_lines.origin

@@ -29,6 +29,10 @@ categorised as (
         products.pack_size,
         products.unit,
         products.launched_on,
+        products.role as sku_role,
+        products.is_private_label,
+        categories.role as category_role,
+        categories.theme,
         products.received_at,
         products.origin
     from products
@@ -40,7 +44,7 @@ final as (
 
     select
         *,
-        {{ line_kind('category_l1_id', 'category_l2_id') }} as line_kind
+        {{ line_kind('sku_role', 'category_role') }} as line_kind
     from categorised
 
 )

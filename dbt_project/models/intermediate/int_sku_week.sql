@@ -3,7 +3,7 @@
 with order_lines as (
 
     select * from {{ ref('int_order_lines_classified') }}
-    where is_merchandise
+    where is_merchandise and is_sale
 
 ),
 
@@ -19,7 +19,7 @@ sold as (
         sku_id,
         merchant_id,
         week_start_on,
-        cast(sum(qty) as bigint) as qty,
+        {{ units('sum(qty_milli)') }} as qty,
         cast(sum(net_paid_cents) as bigint) as net_paid_cents
     from order_lines
     group by

@@ -1,5 +1,6 @@
-{# Column sums agree between two relations for every value of the key; a key missing on one side counts as zero. #}
-{% test sums_match(model, compare_to, key, columns) %}
+{# Column sums agree between two relations for every value of the key; a key missing on one side counts as zero.
+   `compare_where` narrows the other relation, `compare_columns` names what is summed there where it differs. #}
+{% test sums_match(model, compare_to, key, columns, compare_where='true', compare_columns=none) %}
 
 with left_side as (
 
@@ -18,9 +19,10 @@ right_side as (
     select
         {{ key | join(', ') }}
         {%- for column in columns %},
-        sum({{ column }}) as {{ column }}
+        sum({{ compare_columns[loop.index0] if compare_columns else column }}) as {{ column }}
         {%- endfor %}
     from {{ compare_to }}
+    where {{ compare_where }}
     group by {{ key | join(', ') }}
 
 )

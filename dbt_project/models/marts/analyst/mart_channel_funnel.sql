@@ -10,9 +10,11 @@ channels as (
 
 ),
 
+-- Credit notes without a sale give money back on their day, but are no orders.
 orders as (
 
     select * from {{ ref('fct_orders') }}
+    where is_counted
 
 ),
 
@@ -35,6 +37,7 @@ converted as (
         on sessions.consumer_id = orders.consumer_id
         and sessions.started_on = orders.placed_on
         and orders.placed_at >= sessions.started_at
+    where orders.is_sale
 
 ),
 
@@ -62,8 +65,8 @@ order_days as (
     select
         placed_on as date_on,
         channel,
-        count(*) as orders,
-        cast(sum(net_paid_cents) as bigint) as net_paid_cents
+        cast(sum(case when is_sale then 1 else 0 end) as bigint) as orders,
+        cast(sum(net_sales_cents) as bigint) as net_paid_cents
     from orders
     group by
         placed_on,

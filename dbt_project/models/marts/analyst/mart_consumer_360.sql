@@ -8,17 +8,22 @@ orders as (
 
     select
         consumer_id,
-        count(*) as order_count,
-        sum(case when placed_on > {{ add_days(as_of_date(), -90) }} then 1 else 0 end) as order_90d_count,
-        cast(sum(net_paid_cents) as bigint) as net_paid_cents,
+        cast(sum(case when is_sale then 1 else 0 end) as bigint) as order_count,
+        sum(
+            case when is_sale and placed_on > {{ add_days(as_of_date(), -90) }} then 1 else 0 end
+        ) as order_90d_count,
+        cast(sum(sold_cents) as bigint) as sold_cents,
+        cast(sum(returned_cents) as bigint) as returned_cents,
+        cast(sum(net_sales_cents) as bigint) as net_paid_cents,
         cast(sum(
-            case when placed_on > {{ add_days(as_of_date(), -90) }} then net_paid_cents else 0 end
+            case when placed_on > {{ add_days(as_of_date(), -90) }} then net_sales_cents else 0 end
         ) as bigint) as net_paid_90d_cents,
-        cast(sum(coupon_discount_cents) as bigint) as coupon_discount_cents,
-        avg(case when has_coupon then 1.0 else 0.0 end) as coupon_order_rate,
-        count(distinct merchant_id) as merchant_count,
-        max(placed_on) as last_order_on
+        cast(sum(case when is_sale then coupon_discount_cents else 0 end) as bigint) as coupon_discount_cents,
+        avg(case when is_sale and has_coupon then 1.0 when is_sale then 0.0 end) as coupon_order_rate,
+        count(distinct case when is_sale then merchant_id end) as merchant_count,
+        max(case when is_sale then placed_on end) as last_order_on
     from {{ ref('fct_orders') }}
+    where is_counted and consumer_id is not null
     group by consumer_id
 
 ),
@@ -27,12 +32,15 @@ lines as (
 
     select
         consumer_id,
-        count(distinct sku_id) as sku_count,
-        count(distinct category_l2_id) as category_count,
-        cast(sum(qty) as bigint) as units,
-        avg(case when is_on_display or is_on_mailer then 1.0 else 0.0 end) as promoted_line_rate
+        count(distinct case when is_sale then sku_id end) as sku_count,
+        count(distinct case when is_sale then category_l2_id end) as category_count,
+        {{ units('sum(qty_milli)') }} as units,
+        avg(case
+            when is_sale and (is_on_display or is_on_mailer) then 1.0
+            when is_sale then 0.0
+        end) as promoted_line_rate
     from {{ ref('fct_order_lines') }}
-    where is_merchandise
+    where is_merchandise and (is_sale or is_return) and consumer_id is not null
     group by consumer_id
 
 ),
@@ -44,7 +52,7 @@ category_spend as (
         category_l2_id,
         sum(net_paid_cents) as net_paid_cents
     from {{ ref('fct_order_lines') }}
-    where is_merchandise
+    where is_merchandise and is_sale and consumer_id is not null
     group by
         consumer_id,
         category_l2_id
@@ -121,6 +129,8 @@ final as (
         {{ days_between('orders.last_order_on', as_of_date()) }} as recency_days,
         coalesce(orders.order_count, 0) as order_count,
         cast(coalesce(orders.order_90d_count, 0) as bigint) as order_90d_count,
+        coalesce(orders.sold_cents, 0) as sold_cents,
+        coalesce(orders.returned_cents, 0) as returned_cents,
         coalesce(orders.net_paid_cents, 0) as net_paid_cents,
         coalesce(orders.net_paid_90d_cents, 0) as net_paid_90d_cents,
         coalesce(orders.coupon_discount_cents, 0) as coupon_discount_cents,

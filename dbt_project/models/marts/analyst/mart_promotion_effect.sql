@@ -64,7 +64,7 @@ compared as (
         count(*) as merchant_count,
         cast(sum(promoted.promoted_week_count) as bigint) as promoted_week_count,
         cast(sum(baselines.unpromoted_week_count) as bigint) as unpromoted_week_count,
-        cast(sum(promoted.qty) as bigint) as promoted_qty,
+        sum(promoted.qty) as promoted_qty,
         cast(sum(promoted.promoted_week_count * baselines.mean_qty) as double) as baseline_qty,
         cast(sum(promoted.net_paid_cents) as bigint) as promoted_net_paid_cents,
         cast(

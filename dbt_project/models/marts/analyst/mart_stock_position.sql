@@ -15,12 +15,11 @@ sales as (
     select
         supplier_id,
         sku_id,
-        cast(sum(
-            case when placed_on > {{ add_days(as_of_date(), -28) }} then qty else 0 end
-        ) as bigint) as qty_28d,
-        cast(sum(qty) as bigint) as qty_30d
+        {{ units('sum(case when placed_on > ' ~ add_days(as_of_date(), -28) ~ ' then qty_milli else 0 end)') }} as qty_28d,
+        {{ units('sum(qty_milli)') }} as qty_30d
     from {{ ref('fct_order_lines') }}
     where is_merchandise
+        and is_sale
         and placed_on > {{ add_days(as_of_date(), -30) }}
         and placed_on <= {{ as_of_date() }}
     group by
@@ -72,7 +71,7 @@ final as (
         {{ ratio('on_hand_qty', 'daily_qty_28d') }} as cover_days,
         {{ ratio('qty_30d', 'qty_30d + on_hand_qty') }} as turnover_30d_rate,
         on_hand_qty > 0
-            and cast(qty_30d as double) < 0.15 * (qty_30d + on_hand_qty) as is_slow_mover,
+            and qty_30d < 0.15 * (qty_30d + on_hand_qty) as is_slow_mover,
         on_hand_qty = 0 as is_stock_out,
         stock_value_cents,
         origin

@@ -8,8 +8,9 @@ sales as (
 
     select
         supplier_id,
-        count(*) as line_count,
-        cast(sum(case when is_merchandise then qty else 0 end) as bigint) as units,
+        cast(sum(case when is_sale then 1 else 0 end) as bigint) as line_count,
+        {{ units('sum(case when is_merchandise then qty_milli else 0 end)') }} as units,
+        cast(sum(case when is_return then -net_paid_cents else 0 end) as bigint) as returned_cents,
         cast(sum(net_paid_cents) as bigint) as net_paid_cents,
         cast(sum(
             case when placed_on > {{ add_days(as_of_date(), -90) }} then net_paid_cents else 0 end
@@ -18,8 +19,9 @@ sales as (
             case when supply_cost_cents is not null then net_paid_cents else 0 end
         ) as bigint) as costed_net_paid_cents,
         cast(sum(margin_cents) as bigint) as margin_cents,
-        max(placed_on) as last_sold_on
+        max(case when is_sale then placed_on end) as last_sold_on
     from {{ ref('fct_order_lines') }}
+    where is_sale or is_return
     group by supplier_id
 
 ),
@@ -75,6 +77,7 @@ final as (
         suppliers.is_active,
         coalesce(sales.line_count, 0) as line_count,
         coalesce(sales.units, 0) as units,
+        coalesce(sales.returned_cents, 0) as returned_cents,
         coalesce(sales.net_paid_cents, 0) as net_paid_cents,
         coalesce(sales.net_paid_90d_cents, 0) as net_paid_90d_cents,
         sales.margin_cents,

@@ -10,7 +10,8 @@ order_times as (
         consumer_id,
         min(placed_at) as first_order_at,
         max(placed_at) as last_order_at
-    from {{ ref('stg_lake__orders') }}
+    from {{ ref('int_order_lines_classified') }}
+    where is_sale and consumer_id is not null
     group by consumer_id
 
 ),

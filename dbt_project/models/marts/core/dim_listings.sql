@@ -11,6 +11,7 @@ last_sales as (
         sku_id,
         max(placed_on) as last_sold_on
     from {{ ref('fct_order_lines') }}
+    where is_sale
     group by
         merchant_id,
         sku_id

@@ -20,6 +20,8 @@ final as (
         pack_size,
         unit,
         launched_on,
+        theme,
+        is_private_label,
         line_kind,
         line_kind = 'merchandise' as is_merchandise,
         origin,
