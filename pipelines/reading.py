@@ -1,6 +1,8 @@
 """What the models read from the published warehouse, by name. One query a table; no Dagster, no rule.
 
-Every read is ordered by a complete key, so that equal content gives equal models.
+Models learn from sales: lines that `is_sale`, so nothing cancelled, unpaid, refunded or given back. What is
+no merchandise is neither forecast nor recommended nor priced. Every read is ordered by a complete key, so
+that equal content gives equal models.
 """
 
 from __future__ import annotations
@@ -17,26 +19,35 @@ _LINES = """
            unit_price_cents, is_merchandise, is_on_display, is_on_mailer
     from core.fct_order_lines
 """
+_MERCHANDISE = "sku_id not in (select sku_id from core.dim_products where not is_merchandise)"
 
 
 def order_lines(
-    connection: duckdb.DuckDBPyConnection, *, merchandise_only: bool = True, since: datetime | None = None
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    merchandise_only: bool = True,
+    with_guests: bool = True,
+    since: datetime | None = None,
 ) -> pl.DataFrame:
-    """Order lines by time.
+    """Sale lines by time; `qty` is in units of sale and may have a fraction.
 
     Args:
         connection: The published warehouse.
-        merchandise_only: Leave out fuel and coupon lines, whose quantities are not units.
+        merchandise_only: Leave out services, fuel, coupons and deposits, whose quantities are not units.
+        with_guests: Keep lines without a consumer: demand and prices have them, what is told by consumer not.
         since: Only lines placed after this moment.
     """
-    conditions = ["is_merchandise"] if merchandise_only else []
+    conditions = ["is_sale"]
     parameters = {}
+    if merchandise_only:
+        conditions.append("is_merchandise")
+    if not with_guests:
+        conditions.append("consumer_id is not null")
     if since is not None:
         conditions.append("placed_at > $since")
         parameters["since"] = since
-    where = f" where {' and '.join(conditions)}" if conditions else ""
     return connection.execute(
-        f"{_LINES}{where} order by placed_at, order_id, line_no", parameters or None
+        f"{_LINES} where {' and '.join(conditions)} order by placed_at, order_id, line_no", parameters or None
     ).pl()
 
 
@@ -52,12 +63,14 @@ def weekly_promotions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def current_offers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """The offer in force of each supplier and sku."""
-    return connection.sql("select * from core.dim_offers where is_current order by sku_id, supplier_id").pl()
+    """The offer in force of each supplier and sku, merchandise only."""
+    return connection.sql(
+        f"select * from core.dim_offers where is_current and {_MERCHANDISE} order by sku_id, supplier_id"
+    ).pl()
 
 
 def current_listings(connection: duckdb.DuckDBPyConnection, *, listed_only: bool = True) -> pl.DataFrame:
-    """Each merchant's skus in their current version.
+    """Each merchant's skus in their current version, merchandise only.
 
     Args:
         connection: The published warehouse.
@@ -67,7 +80,7 @@ def current_listings(connection: duckdb.DuckDBPyConnection, *, listed_only: bool
     return connection.sql(
         f"""
         select merchant_id, sku_id, list_price_cents, pricing_mode, is_listed, valid_from
-        from core.dim_listings where is_current{condition}
+        from core.dim_listings where is_current{condition} and {_MERCHANDISE}
         order by merchant_id, sku_id
         """
     ).pl()

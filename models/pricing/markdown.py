@@ -14,7 +14,7 @@ from models.pricing.inputs import sku_elasticities, sku_supply
 
 WARNING_SCHEMA: dict[str, pl.DataType] = {
     "sku_id": pl.String(),
-    "sold_qty": pl.Int64(),
+    "sold_qty": pl.Float64(),
     "on_hand_qty": pl.Int64(),
     "turnover_rate": pl.Float64(),
     "price_cents": pl.Int64(),
@@ -78,7 +78,7 @@ def markdown_warnings(
         .filter(pl.col("on_hand_qty") > 0)
         .join(prices, on="sku_id", how="inner")
         .join(sold, on="sku_id", how="left")
-        .with_columns(pl.col("sold_qty").fill_null(0).cast(pl.Int64))
+        .with_columns(pl.col("sold_qty").fill_null(0).cast(pl.Float64))
         .with_columns(turnover_rate=pl.col("sold_qty") / (pl.col("sold_qty") + pl.col("on_hand_qty")))
         .filter(pl.col("turnover_rate") < policy.turnover_warning)
     )

@@ -37,9 +37,9 @@ class Interactions:
         consumers: Sorted consumer ids.
         skus: Sorted sku ids.
         merchants: Sorted merchant ids.
-        frame: `user`, `item`, `merchant`, `basket`, `category` (number as in `item_l3`), `qty` (int64), `at`
-            (UTC); one row per basket and sku, ordered by (at, basket, item). Baskets
-            are numbered by (time, order id).
+        frame: `user`, `item`, `merchant`, `basket`, `category` (number as in `item_l3`), `qty` (float64),
+            `at` (UTC); one row per basket and sku, ordered by (at, basket, item). Baskets are numbered by
+            (time, order id).
         item_l2: Sku index to second-level category name.
         item_l3: Sku index to third-level category number; equal number, equal category.
     """
@@ -110,7 +110,7 @@ def merchandise(lines: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             pl.col("placed_at").cast(pl.Datetime("us", "UTC")),
             pl.col("category_l2_id", "category_l3_id").fill_null("unknown"),
-            pl.col("qty").cast(pl.Int64).fill_null(1),
+            pl.col("qty").cast(pl.Float64).fill_null(1),
         )
     )
 

@@ -18,6 +18,8 @@ from models.replenishment.config import ReorderConfig
 
 # Distance of the 90% from the 10% point of a normal distribution, in standard deviations.
 OUTER_WIDTH = float(2 * stats.norm.ppf(0.9))
+BUNDLE_CAP = 100.0
+"""Largest line that counts in full, in medians of a line."""
 
 
 def sku_shares(
@@ -70,8 +72,15 @@ def sku_shares(
 
 
 def units_per_line_factor(lines: pl.DataFrame) -> float:
-    """E[qty^2] / E[qty] over merchandise lines: units arrive in bundles, which widens counts; at least 1."""
+    """E[qty^2] / E[qty] over merchandise lines: units arrive in bundles, which widens counts; at least 1.
+
+    A line counts with at most `BUNDLE_CAP` times the median: one wholesale line among ordinary ones says
+    little about how the others spread, and squared it would say everything.
+    """
     qty = lines.filter(pl.col("is_merchandise"))["qty"].cast(pl.Float64)
+    median = qty.median()
+    if isinstance(median, float):
+        qty = qty.clip(upper_bound=BUNDLE_CAP * median)
     total = float(qty.sum())
     return max(1.0, float((qty * qty).sum()) / total) if total > 0 else 1.0
 

@@ -34,7 +34,7 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
 
     as_of = platform.as_of(context)
     with platform.warehouse() as connection:
-        lines = reading.order_lines(connection, merchandise_only=False)
+        lines = reading.order_lines(connection, merchandise_only=False, with_guests=False)
     outcome = registration.register(
         "lifecycle",
         MODELS,
@@ -78,7 +78,7 @@ def _score(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     churn, churn_version = registration.champion_bundle(platform.tracker, MODELS[0])
     rebuy, rebuy_version = registration.champion_bundle(platform.tracker, MODELS[1])
     with platform.warehouse() as connection:
-        lines = reading.order_lines(connection, merchandise_only=False)
+        lines = reading.order_lines(connection, merchandise_only=False, with_guests=False)
         consumers = reading.consumers(connection)
     scores = score(lines, consumers, platform.as_of(context), churn, rebuy, seed=platform.settings.seed)
     platform.save_scores("wakeup_list", scores.wakeup_list)

@@ -39,7 +39,7 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
 
     as_of = platform.as_of(context)
     with platform.warehouse() as connection:
-        lines = reading.order_lines(connection)
+        lines = reading.order_lines(connection, with_guests=False)
     return registration.register(
         "recommendation",
         MODELS,
@@ -92,7 +92,7 @@ def _score(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     repeat, repeat_version = registration.champion_bundle(platform.tracker, MODELS[0])
     discovery, discovery_version = registration.champion_bundle(platform.tracker, MODELS[1])
     with platform.warehouse() as connection:
-        lines = reading.order_lines(connection)
+        lines = reading.order_lines(connection, with_guests=False)
         listings = reading.current_listings(connection)
     scores = score(lines, listings, platform.as_of(context), repeat, discovery)
     platform.save_scores("recommendations", scores.recommendations)

@@ -18,14 +18,24 @@ def warehouse():
             """
             create table core.fct_order_lines as
             select * from (values
-              ('o2', 1, 'b', true, timestamptz '2025-02-01 00:00:00+00'),
-              ('o1', 2, 'b', false, timestamptz '2025-01-01 00:00:00+00'),
-              ('o1', 1, 'a', true, timestamptz '2025-01-01 00:00:00+00')
-            ) as t(order_id, line_no, sku_id, is_merchandise, placed_at)
+              ('o2', 1, 'b', 'c1', true, true, timestamptz '2025-02-01 00:00:00+00'),
+              ('o1', 2, 'fuel', 'c1', false, true, timestamptz '2025-01-01 00:00:00+00'),
+              ('o1', 1, 'a', 'c1', true, true, timestamptz '2025-01-01 00:00:00+00'),
+              ('guest', 1, 'a', null, true, true, timestamptz '2025-01-02 00:00:00+00'),
+              ('returned', 1, 'a', 'c1', true, false, timestamptz '2025-01-03 00:00:00+00')
+            ) as t(order_id, line_no, sku_id, consumer_id, is_merchandise, is_sale, placed_at)
             """
         )
+        connection.execute(
+            "create table core.dim_products as select * from (values ('s', true), ('a', true),"
+            " ('postage', false)) as t(sku_id, is_merchandise)"
+        )
+        connection.execute(
+            "create table core.dim_offers as select * from (values ('s1', 's', true), ('s1', 's', false),"
+            " ('s1', 'postage', true), ('s1', 'not_in_products', true)) as t(supplier_id, sku_id, is_current)"
+        )
         absent = (
-            "consumer_id merchant_id supplier_id category_l1_id category_l2_id category_l3_id placed_on "
+            "merchant_id supplier_id category_l1_id category_l2_id category_l3_id placed_on "
             "week_start_on qty list_price_cents promo_discount_cents coupon_discount_cents net_paid_cents "
             "unit_price_cents is_on_display is_on_mailer"
         )
@@ -37,7 +47,8 @@ def warehouse():
             select * from (values
               ('m2', 's', 100, 'auto', true, true, timestamptz '2025-01-01 00:00:00+00'),
               ('m1', 's', 100, 'auto', false, true, timestamptz '2025-01-01 00:00:00+00'),
-              ('m1', 't', 100, 'auto', true, false, timestamptz '2025-01-01 00:00:00+00')
+              ('m1', 't', 100, 'auto', true, false, timestamptz '2025-01-01 00:00:00+00'),
+              ('m1', 'postage', 600, 'auto', true, true, timestamptz '2025-01-01 00:00:00+00')
             ) as t(merchant_id, sku_id, list_price_cents, pricing_mode, is_listed, is_current, valid_from)
             """
         )
@@ -45,15 +56,25 @@ def warehouse():
         yield connection
 
 
-def test_lines_come_in_time_order_and_fuel_and_coupon_lines_stay_out(warehouse):
+def test_sale_lines_come_in_time_order_and_what_is_no_merchandise_stays_out(warehouse):
     lines = reading.order_lines(warehouse)
-    assert lines.select("order_id", "line_no").rows() == [("o1", 1), ("o2", 1)]
+    assert lines.select("order_id", "line_no").rows() == [("o1", 1), ("guest", 1), ("o2", 1)]
     everything = reading.order_lines(warehouse, merchandise_only=False)
-    assert everything.select("order_id", "line_no").rows() == [("o1", 1), ("o1", 2), ("o2", 1)]
+    assert everything.select("order_id", "line_no").rows() == [("o1", 1), ("o1", 2), ("guest", 1), ("o2", 1)]
+
+
+def test_guests_stay_out_of_what_is_told_by_consumer(warehouse):
+    members = reading.order_lines(warehouse, with_guests=False)
+    assert members["order_id"].to_list() == ["o1", "o2"]
+
+
+def test_services_are_neither_offered_nor_listed_to_the_models(warehouse):
+    assert reading.current_offers(warehouse)["sku_id"].to_list() == ["not_in_products", "s"]
+    assert "postage" not in reading.current_listings(warehouse)["sku_id"].to_list()
 
 
 def test_since_is_exclusive(warehouse):
-    assert reading.order_lines(warehouse, since=T1)["order_id"].to_list() == ["o2"]
+    assert reading.order_lines(warehouse, since=T1)["order_id"].to_list() == ["guest", "o2"]
     assert reading.order_lines(warehouse, since=T2).height == 0
 
 

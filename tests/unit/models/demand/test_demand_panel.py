@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from demand_samples import FIRST_MONDAY, PROMOTIONS_SCHEMA, MakeLines, after
+from demand_samples import FIRST_MONDAY, PROMOTIONS_SCHEMA, MakeLines, after, lines_of
 
 from models.demand.calendar import calendar_inputs, last_complete_week, us_holidays
 from models.demand.config import POOLED_MERCHANT, DemandConfig, from_json
@@ -159,3 +159,13 @@ def test_config_round_trip_and_checks() -> None:
         DemandConfig(holidays="mars")
     with pytest.raises(ValueError, match="surprise"):
         from_json({"surprise": 1})
+
+
+def test_quantities_with_fractions_are_summed_and_not_cut() -> None:
+    """Three lines of 0.345 kg a week are 1.035 kg, not 0 and not 3."""
+    third = lines_of({("fruit", "m1"): [1] * 8}).with_columns(qty=pl.lit(0.345))
+    weekly = weekly_sales(pl.concat([third] * 3), after(8), DemandConfig())
+    assert weekly.frame["qty"].to_list() == pytest.approx([1.035] * 8)
+    assert build_panel(
+        weekly, pl.DataFrame(schema=PROMOTIONS_SCHEMA), DemandConfig()
+    ).qty.sum() == pytest.approx(8 * 1.035)

@@ -116,3 +116,11 @@ def test_row_order_does_not_matter(lines_of: LineMaker) -> None:
     one, two = build_changes(frame), build_changes(frame.sample(fraction=1.0, shuffle=True, seed=3))
     for name in ("sku", "week", "before_qty", "after_qty", "log_price", "cluster"):
         np.testing.assert_allclose(getattr(one, name), getattr(two, name), atol=1e-12)
+
+
+def test_goods_by_weight_are_priced_by_the_unit() -> None:
+    """A tenth of the quantities at ten times the unit price: the same money and the same changes of price."""
+    whole = build_changes(lines(PANEL), min_changes=1)
+    weighed = build_changes(lines(PANEL).with_columns(pl.col("qty").cast(pl.Float64) / 10), min_changes=1)
+    assert weighed.before_qty.tolist() == pytest.approx((whole.before_qty / 10).tolist())
+    assert weighed.log_price.tolist() == pytest.approx(whole.log_price.tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
@@ -193,3 +194,8 @@ def test_nearest_leaves_out_oneself_and_the_empty() -> None:
     assert links[2].indices.tolist() == [0, 1]
     alone = nearest(pool[:1], pool[:1], np.array([0]), 5)
     assert alone.nnz == 0
+
+
+def test_quantities_by_weight_keep_their_fraction() -> None:
+    weighed = lines([("u", "m", 1, "a"), ("u", "m", 2, "a")]).with_columns(qty=pl.lit(0.345))
+    assert index_lines(weighed, at(3)).frame["qty"].to_list() == [0.345, 0.345]

@@ -195,6 +195,24 @@ def test_bundles_widen_counts() -> None:
     assert units_per_line_factor(lines([])) == 1.0
 
 
+def test_one_wholesale_line_does_not_widen_everything() -> None:
+    """A hundred lines of 1 and one of 6,000: in full it would give a factor of 5,902."""
+    factor = units_per_line_factor(lines([("m1", "a", 1, 1)] * 100 + [("m1", "a", 1, 6_000)]))
+    # Capped at 100 medians: (100 x 1 + 100 x 100) / (100 + 100).
+    assert factor == pytest.approx(10_100 / 200)
+
+
+def test_goods_by_weight_are_reordered_in_whole_units() -> None:
+    by_weight = lines([("m1", "k", 3, 1), ("m1", "k", 5, 2)]).with_columns(
+        qty=pl.col("qty").cast(pl.Float64) * 0.345
+    )
+    result = run(by_weight, forecasts({"m1": 35.5}), table(offer("k")))
+    assert result.reorder_suggestions.schema["reorder_qty"] == pl.Int64
+    # Twice the weekly forecast of 35.5 kg; the level is rounded up to whole kilograms.
+    assert one(result)["demand_mean_qty"] == pytest.approx(71.0)
+    assert one(result)["order_up_to_qty"] >= 71
+
+
 def test_uncertainty_raises_the_level() -> None:
     sold, supply = lines([("m1", "k", 3, 5)]), table(offer("k"))
     sure = one(run(sold, forecasts({"m1": 70.0}), supply))
