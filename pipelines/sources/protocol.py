@@ -46,6 +46,7 @@ class Chunk:
         origin: 'observed' or 'overlay' where it differs from the load's.
         rules: How its values are to be read.
         day_first: Columns whose order of day and month their own values tell.
+        notes: What a reader of the load report should know about the file.
     """
 
     frame: pl.DataFrame
@@ -57,12 +58,21 @@ class Chunk:
     origin: str | None = None
     rules: ValueRules = UTC_RULES
     day_first: Mapping[str, bool] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def rules_of(self, column: str) -> ValueRules:
         """The rules for one column."""
         if self.rules.day_first is None and column in self.day_first:
             return replace(self.rules, day_first=self.day_first[column])
         return self.rules
+
+
+def with_lines(chunk: Chunk) -> pl.DataFrame:
+    """The frame of a chunk with the line of each row in `__line__`."""
+    if LINE_COLUMN in chunk.frame.columns:
+        return chunk.frame.with_columns(pl.col(LINE_COLUMN).cast(pl.Int64))
+    last = chunk.first_line + chunk.frame.height
+    return chunk.frame.with_columns(pl.int_range(chunk.first_line, last, dtype=pl.Int64).alias(LINE_COLUMN))
 
 
 @dataclass(frozen=True)

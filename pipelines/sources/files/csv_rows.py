@@ -1,11 +1,13 @@
 """Delimited text to rows of strings. A line with the wrong number of fields is refused, the rest loads.
 
-What does not live here: lines (`lines`), types and rules (`values`, `validation`).
+Blocks without quotes are split at once; where every line closes the quotes it opens, only the lines with
+quotes are read one by one. What does not live here: lines (`lines`), types and rules (`values`).
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,136 +15,213 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.sources.contract import SourceError
-from pipelines.sources.files.lines import MAX_LINE_BYTES, Line, Refusals, lines_of, take
+from pipelines.sources.files.dialect import Found
+from pipelines.sources.files.lines import MAX_LINE_BYTES, Block, Line, Refusals, block_of, blocks_of
+from pipelines.sources.files.totals import is_total
 from pipelines.sources.protocol import LINE_COLUMN, Chunk
 
 MAX_RECORD_LINES = 200
 """Most lines a quoted CSV field may span; an unclosed quote must not swallow the file."""
 
+HEADER_AGAIN = "the header again: files were joined"
+
 _OPEN_QUOTE = "unexpected end of data"
 
 
-def read_csv(path: Path, name: str) -> Iterator[Chunk]:
-    """Rows of a comma-separated file as strings; the first line that is not blank is the header.
+class _Blocks:
+    """The blocks of a file, of which the end may be given back."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self._held: deque[Block] = deque()
+
+    def __iter__(self) -> Iterator[Block]:
+        return self
+
+    def __next__(self) -> Block:
+        return self._held.popleft() if self._held else next(self._blocks)
+
+    def give_back(self, lines: list[Line]) -> None:
+        """Lines that are to come again, before all others."""
+        if lines:
+            self._held.appendleft(block_of(lines))
+
+
+class _Splitter:
+    """Splits the rows of one file."""
+
+    def __init__(self, found: Found, refusals: Refusals) -> None:
+        self.delimiter = found.delimiter or ","
+        self.names = found.columns
+        self.width = len(found.columns)
+        self._refusals = refusals
+
+    def frame(self, block: Block, blocks: _Blocks) -> pl.DataFrame:
+        """The rows of a block; a quoted field may run on into the next one."""
+        quotes = block.texts.str.count_matches('"', literal=True)
+        if not (quotes > 0).any():
+            return self._plain(block)
+        if (quotes % 2 == 0).all():
+            is_plain = quotes == 0
+            parts = [self._plain(Block(block.texts.filter(is_plain), block.numbers.filter(is_plain)))]
+            quoted = Block(block.texts.filter(~is_plain), block.numbers.filter(~is_plain))
+            parts.append(self._quoted(quoted, _Blocks(iter(()))))
+            return pl.concat(parts).sort(LINE_COLUMN)
+        return self._quoted(block, blocks)
+
+    def rows(self, rows: list[list[str]], numbers: list[int]) -> pl.DataFrame:
+        """Rows of the right width as a frame."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * self.width
+        data = {name: list(values) for name, values in zip(self.names, columns, strict=True)}
+        schema = {**dict.fromkeys(self.names, pl.String), LINE_COLUMN: pl.Int64}
+        return pl.DataFrame({**data, LINE_COLUMN: numbers}, schema=schema)
+
+    def _plain(self, block: Block) -> pl.DataFrame:
+        text, numbers = block.texts, block.numbers
+        blank = text.str.strip_chars(f" \t\u3000{self.delimiter}") == ""
+        if blank.any():
+            text, numbers = text.filter(~blank), numbers.filter(~blank)
+        fields = text.str.count_matches(self.delimiter, literal=True) + 1
+        if (fields > self.width).any():
+            text = self._without_empty_ends(text, fields)
+            fields = text.str.count_matches(self.delimiter, literal=True) + 1
+        fits = fields == self.width
+        if not fits.all():
+            for number, line in zip(numbers.filter(~fits), text.filter(~fits), strict=True):
+                self._refuse(number, line, line.split(self.delimiter))
+            text, numbers = text.filter(fits), numbers.filter(fits)
+        parts = text.str.split_exact(self.delimiter, self.width - 1).struct.unnest()
+        frame = parts.rename(dict(zip(parts.columns, self.names, strict=True)))
+        frame = frame.with_columns(numbers.alias(LINE_COLUMN))
+        again = frame[self.names[0]].str.strip_chars() == self.names[0]
+        if again.any():
+            suspects = frame.filter(again)
+            repeated = [
+                row[-1] for row in suspects.iter_rows() if self._is_header([str(cell) for cell in row[:-1]])
+            ]
+            lines = dict(zip(numbers.filter(again), text.filter(again), strict=True))
+            for number in repeated:
+                self._refusals.add(number, lines[number], HEADER_AGAIN)
+            frame = frame.filter(~pl.col(LINE_COLUMN).is_in(repeated))
+        return frame
+
+    def _without_empty_ends(self, text: pl.Series, fields: pl.Series) -> pl.Series:
+        """Lines with more fields than there are columns, without the surplus ones if these are empty."""
+        mark = re.escape(self.delimiter)
+        surplus = (fields.cast(pl.Int64) - self.width).alias("surplus")
+        for count in surplus.filter(surplus > 0).unique():
+            bare = text.str.replace(rf"(?:{mark}[ \t]*){{{count}}}$", "")
+            text = bare.zip_with(surplus == count, text)
+        return text
+
+    def _quoted(self, block: Block, blocks: _Blocks) -> pl.DataFrame:
+        """The block record by record; only a record that is open at its end takes lines of the next."""
+        queue = deque(block.lines())
+        rows: list[list[str]] = []
+        numbers: list[int] = []
+        borrowed = False
+        while queue and not borrowed:
+            first = queue.popleft()
+            if not first.text.strip(f" \t\u3000{self.delimiter}"):
+                continue
+            taken = [first]
+            size = len(first.text)
+            while True:
+                fields, problem = self._record(taken)
+                if problem != _OPEN_QUOTE:
+                    break
+                if not queue and (more := next(blocks, None)) is not None:
+                    queue.extend(more.lines())
+                    borrowed = True
+                following = queue.popleft() if queue else None
+                if following is not None:
+                    taken.append(following)
+                    size += len(following.text)
+                if following is None or len(taken) > MAX_RECORD_LINES or size > MAX_LINE_BYTES:
+                    problem = "a quote is opened and never closed"
+                    queue.extendleft(reversed(taken[1:]))
+                    break
+            while len(fields) > self.width and not fields[-1].strip():
+                fields.pop()
+            if problem is not None:
+                self._refusals.add(first.number, first.text, problem)
+            elif len(fields) != self.width:
+                self._refuse(first.number, first.text, fields)
+            elif self._is_header(fields):
+                self._refusals.add(first.number, first.text, HEADER_AGAIN)
+            else:
+                rows.append(fields)
+                numbers.append(first.number)
+        blocks.give_back(list(queue))
+        return self.rows(rows, numbers)
+
+    def _record(self, lines: list[Line]) -> tuple[list[str], str | None]:
+        """Fields of one record, or what is wrong with it."""
+        text = "\n".join(line.text for line in lines)
+        try:
+            return next(csv.reader([text], delimiter=self.delimiter, strict=True)), None
+        except csv.Error as error:
+            return [], str(error)
+
+    def _refuse(self, number: int, text: str, fields: list[str]) -> None:
+        count = len(fields)
+        few = "few" if count < self.width else "many"
+        reason = f"too {few} fields: {count} instead of {self.width}"
+        first = next((field.strip() for field in fields if field.strip()), "")
+        self._refusals.add(number, text, f"a total row ({reason})" if is_total(first) else reason)
+
+    def _is_header(self, fields: list[str]) -> bool:
+        return all(
+            field.strip().strip('"') == name or (not field.strip() and name.startswith("column "))
+            for field, name in zip(fields, self.names, strict=True)
+        )
+
+
+def read_csv(path: Path, name: str, found: Found) -> Iterator[Chunk]:
+    """Rows of a delimited file as strings.
 
     Args:
-        path: The file. Lines may end in LF or CRLF; a byte order mark is ignored.
+        path: The file.
         name: What to call it in the quarantine.
+        found: What it looks like.
 
     Raises:
-        SourceError: If the header cannot be read or names a column twice.
+        SourceError: If the file cannot be read or its header names a column twice.
     """
-    refusals = Refusals()
-    lines = lines_of(path, refusals)
-    header = _header(next(lines, None), name, refusals)
-    if header is None:
-        return
-    yield Chunk(_frame(header, [], []), name, is_text=True)
-    while batch := take(lines):
-        frame = _split_plain(batch, header, refusals)
-        if frame is None:
-            frame = _split_quoted(batch, lines, header, refusals)
-        yield Chunk(frame, name, refused=refusals.take(), is_text=True)
-    if refusals:
-        yield Chunk(_frame(header, [], []), name, refused=refusals.take(), is_text=True)
-
-
-def _header(first: Line | None, name: str, refusals: Refusals) -> list[str] | None:
-    if refusals:
-        raise SourceError(
-            f"{name}: the first line is longer than {MAX_LINE_BYTES} bytes; it must name the columns"
-        )
-    if first is None:
-        return None
-    try:
-        text = first.data.decode("utf-8")
-        header = [column.strip() for column in next(csv.reader([text], strict=True))]
-    except UnicodeDecodeError:
-        raise SourceError(
-            f"{name}: the header is not UTF-8; save the file as UTF-8 and load it again"
-        ) from None
-    except csv.Error as error:
-        raise SourceError(f"{name}: the header cannot be read ({error}); it must name the columns") from None
-    twice = sorted({column for column in header if header.count(column) > 1})
+    twice = sorted({column for column in found.columns if found.columns.count(column) > 1})
     if twice:
         raise SourceError(f"{name}: the header names {', '.join(map(repr, twice))} more than once")
-    return header
+    if not found.columns:
+        return
+    refusals = Refusals()
+    splitter = _Splitter(found, refusals)
+    yield Chunk(splitter.rows([], []), name, is_text=True, notes=_notes(found))
+    blocks = _Blocks(blocks_of(path, name, found.encoding or "utf-8", refusals))
+    for whole in blocks:
+        block = whole
+        if block.numbers.len() and block.numbers[0] <= found.header_line:
+            rest = block.numbers > found.header_line
+            block = Block(block.texts.filter(rest), block.numbers.filter(rest))
+        frame = _without_empty_columns(splitter.frame(block, blocks))
+        yield Chunk(frame, name, refused=refusals.take(), is_text=True)
+    if refusals:
+        yield Chunk(splitter.rows([], []), name, refused=refusals.take(), is_text=True)
 
 
-def _frame(header: list[str], rows: list[list[str]], numbers: list[int]) -> pl.DataFrame:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-    data = {name: list(values) for name, values in zip(header, columns, strict=True)}
-    return pl.DataFrame(
-        {**data, LINE_COLUMN: numbers}, schema={**dict.fromkeys(header, pl.String), LINE_COLUMN: pl.Int64}
-    )
+def _without_empty_columns(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame without columns that have neither a name nor a value."""
+    unnamed = [name for name in frame.columns if name.startswith("column ")]
+    return frame.drop([name for name in unnamed if (frame[name].str.strip_chars() == "").all()])
 
 
-def _ragged(fields: int, expected: int) -> str:
-    return f"{'too few' if fields < expected else 'too many'} fields: {fields} instead of {expected}"
-
-
-def _split_plain(batch: list[Line], header: list[str], refusals: Refusals) -> pl.DataFrame | None:
-    """The batch split at commas, fast; None if a line has quotes or is not UTF-8."""
-    joined = b"\n".join(line.data for line in batch)
-    if b'"' in joined:
-        return None
-    try:
-        texts = joined.decode("utf-8").split("\n")
-    except UnicodeDecodeError:
-        return None
-    numbers = pl.Series(LINE_COLUMN, [line.number for line in batch], dtype=pl.Int64)
-    text = pl.Series("text", texts, dtype=pl.String)
-    fields = text.str.count_matches(",", literal=True) + 1
-    fits = fields == len(header)
-    if not fits.all():
-        for number, line, count in zip(
-            numbers.filter(~fits), text.filter(~fits), fields.filter(~fits), strict=True
-        ):
-            refusals.add(number, line, _ragged(count, len(header)))
-        text, numbers = text.filter(fits), numbers.filter(fits)
-    parts = text.str.split_exact(",", len(header) - 1).struct.unnest()
-    return parts.rename(dict(zip(parts.columns, header, strict=True))).with_columns(numbers)
-
-
-def _split_quoted(
-    batch: list[Line], lines: Iterator[Line], header: list[str], refusals: Refusals
-) -> pl.DataFrame:
-    """The batch parsed line by line; a quoted field may run on into the next lines, also past the batch."""
-    queue = deque(batch)
-    rows: list[list[str]] = []
-    numbers: list[int] = []
-    while queue:
-        first = queue.popleft()
-        taken = [first]
-        while True:
-            fields, problem = _record(taken)
-            if problem != _OPEN_QUOTE:
-                break
-            following = queue.popleft() if queue else next(lines, None)
-            if following is not None:
-                taken.append(following)
-            size = sum(len(line.data) for line in taken)
-            if following is None or len(taken) > MAX_RECORD_LINES or size > MAX_LINE_BYTES:
-                problem = "a quote is opened and never closed"
-                queue.extendleft(reversed(taken[1:]))
-                break
-        if problem is None and len(fields) != len(header):
-            problem = _ragged(len(fields), len(header))
-        if problem is None:
-            rows.append(fields)
-            numbers.append(first.number)
-        else:
-            refusals.add(first.number, first.data.decode("utf-8", "replace"), problem)
-    return _frame(header, rows, numbers)
-
-
-def _record(lines: list[Line]) -> tuple[list[str], str | None]:
-    """Fields of one CSV record, or what is wrong with it."""
-    try:
-        text = b"\n".join(line.data for line in lines).decode("utf-8")
-    except UnicodeDecodeError:
-        return [], "not UTF-8"
-    try:
-        return next(csv.reader([text], strict=True)), None
-    except csv.Error as error:
-        return [], str(error)
+def _notes(found: Found) -> tuple[str, ...]:
+    notes = []
+    if found.encoding != "utf-8":
+        notes.append(f"read as {found.encoding}")
+    if found.delimiter != ",":
+        shown = {"\t": "tabs", ";": "semicolons", "|": "bars"}.get(found.delimiter or "", found.delimiter)
+        notes.append(f"fields separated by {shown}")
+    if found.skipped_lines:
+        count = len(found.skipped_lines)
+        notes.append(f"{count} line{'s' if count > 1 else ''} before the header left out")
+    return tuple(notes)

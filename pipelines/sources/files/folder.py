@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
-from pipelines.sources.contract import INGEST_ORDER, TABLES, SourceError, contract_table
+from pipelines.sources.contract import INGEST_ORDER, TABLES, ContractTable, SourceError, contract_table
 from pipelines.sources.files import derived
 from pipelines.sources.files.csv_rows import read_csv
-from pipelines.sources.files.dialect import Dialect
-from pipelines.sources.files.json_rows import read_json_lines
+from pipelines.sources.files.dialect import SUFFIXES, Dialect, Found, plain_name, sniff
+from pipelines.sources.files.json_rows import read_json
+from pipelines.sources.files.listing import Listing, list_folder
 from pipelines.sources.files.parquet_rows import read_parquet
+from pipelines.sources.files.totals import without_totals
+from pipelines.sources.files.xlsx_rows import read_xlsx
 from pipelines.sources.mapping.apply import MappedTable
-from pipelines.sources.mapping.document import FILE_NAME, Mapping, load_mapping
+from pipelines.sources.mapping.document import FILE_NAME, load_mapping
+from pipelines.sources.mapping.document import Mapping as OwnWords
+from pipelines.sources.mapping.names import file_columns
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
 from pipelines.sources.schemas import EARLIEST_AT
 from pipelines.sources.values.columns import read_columns
+from pipelines.sources.values.times import day_orders
 
-_SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
 _RECEIVED_AT_RULES = ("event_time", "load_time")
 
 
@@ -66,9 +71,11 @@ class Files:
         self._not_after = not_after
         self._time_zone = time_zone
         self._notes: dict[str, tuple[str, ...]] = {}
+        self._sniffed: dict[Path, Found] = {}
+        self._day_orders: dict[Path, dict[str, bool]] = {}
 
     @cached_property
-    def mapping(self) -> Mapping:
+    def mapping(self) -> OwnWords:
         """What `muyun.yaml` in the folder says.
 
         Raises:
@@ -77,48 +84,37 @@ class Files:
         return load_mapping(self.folder)
 
     @cached_property
-    def _files(self) -> dict[str, tuple[Path, ...]]:
-        if not self.folder.is_dir():
-            raise SourceError(
-                f"the source folder {self.folder} does not exist; create it or change the setting"
-            )
-        found = {}
-        for table in TABLES:
-            named = self.mapping.files(self.folder, table)
-            if named is not None:
-                found[table] = named
-                continue
-            paths = [self.folder / f"{table}{suffix}" for suffix in _SUFFIXES]
-            inside = (self.folder / table).rglob("*") if (self.folder / table).is_dir() else iter(())
-            files = [
-                path for path in (*paths, *sorted(inside)) if path.is_file() and path.suffix in _SUFFIXES
-            ]
-            if files:
-                found[table] = tuple(files)
+    def _listing(self) -> Listing:
+        named = {table: self.mapping.files(self.folder, table) for table in TABLES}
+        own = frozenset((FILE_NAME,))
+        return list_folder(self.folder, {table: paths for table, paths in named.items() if paths}, own)
+
+    @cached_property
+    def _files(self) -> Mapping[str, tuple[Path, ...]]:
+        found = self._listing.files
         missing = [table for table, contract in TABLES.items() if contract.is_required and table not in found]
         if missing:
-            looked_for = "; ".join(
-                f"{table}: {', '.join(f'{table}{suffix}' for suffix in _SUFFIXES)} or {table}/*"
-                for table in missing
-            )
-            others = ", ".join(self.unmatched_files()) or "nothing"
+            ends = ", ".join(SUFFIXES)
+            looked_for = "; ".join(f"{table}: {table}.csv or {table}/*" for table in missing)
+            left_out = [name for table in missing for name in self._listing.left_out.get(table, ())]
+            others = ", ".join([*self.unmatched_files(), *left_out]) or "nothing"
             raise SourceError(
-                f"{self.folder} lacks required tables. Looked for {looked_for}. "
+                f"{self.folder} lacks required tables. Looked for {looked_for} (also {ends}, each also .gz). "
                 f"Files found that match no table: {others}"
             )
         return found
 
     def unmatched_files(self) -> list[str]:
         """Names in the folder that belong to no table, such as a misspelt one."""
-        named = {path for table in TABLES for path in self.mapping.files(self.folder, table) or ()}
-        return sorted(
-            path.name
-            for path in self.folder.iterdir()
-            if not path.name.startswith((".", FILE_NAME))
-            and path not in named
-            and not (path.is_dir() and path.name in TABLES)
-            and not (path.suffix in _SUFFIXES and path.stem in TABLES)
-        )
+        return list(self._listing.unmatched)
+
+    def found(self, table: str) -> dict[str, Found]:
+        """What each file of a supplied table turned out to be, by name, in the order they are read.
+
+        Raises:
+            SourceError: If a file cannot be read.
+        """
+        return {self._name(path): self._found(table, path) for path in self._files.get(table, ())}
 
     def tables(self) -> tuple[str, ...]:
         """Contract tables supplied or derived, in load order.
@@ -141,18 +137,24 @@ class Files:
         if table not in self._files:
             yield self._derive(table)
             return
-        notes: list[str] = []
-        empty = {str(path.relative_to(self.folder)): True for path in self._files[table]}
+        notes: dict[str, None] = {}
+        empty = {self._name(path): True for path in self._files[table]}
+        if len(empty) > 1 and any(path.parent == self.folder for path in self._files[table]):
+            notes[f"the table lies in {len(empty)} files, read together: {', '.join(empty)}"] = None
         mapped = self.mapping.table(table)
         for chunk in self._chunks(table, mapped):
             empty[chunk.file] = empty[chunk.file] and not chunk.frame.height and not chunk.refused.height
+            notes.update(dict.fromkeys(f"{chunk.file}: {note}" for note in chunk.notes))
             yield chunk
-        notes += mapped.notes()
-        notes += [f"{name} has no rows" for name, is_empty in empty.items() if is_empty]
+        left_out = self._listing.left_out.get(table, ())
         others = self.unmatched_files() if table == "orders" else []
-        if others:
-            notes.append(f"files that match no table: {', '.join(others)}")
-        self._notes[table] = tuple(notes)
+        self._notes[table] = (
+            *notes,
+            *mapped.notes(),
+            *(f"{name} has no rows" for name, is_empty in empty.items() if is_empty),
+            *((f"files not read: {', '.join(left_out)}",) if left_out else ()),
+            *((f"files that match no table: {', '.join(others)}",) if others else ()),
+        )
 
     def reading(self, table: str) -> TableReading:
         """What the owner of the folder says about a table."""
@@ -172,13 +174,73 @@ class Files:
         rules = self.reading(table).rules
         mapped = mapped or self.mapping.table(table)
         for path in self._files[table]:
-            name = str(path.relative_to(self.folder))
-            for position, chunk in enumerate(_read(path, name)):
-                chunk = mapped.apply(replace(chunk, rules=rules))
+            day_first = self._day_first(table, path) if rules.day_first is None else {}
+            for position, raw in enumerate(self._raw(table, path)):
+                chunk = mapped.apply(replace(raw, rules=rules, day_first=day_first))
                 if position == 0:
-                    _check_header(table, chunk, name)
+                    _check_header(table, chunk, raw, self.mapping.path is not None)
                 yield chunk
         yield from mapped.finish()
+
+    def _raw(self, table: str, path: Path) -> Iterator[Chunk]:
+        """Rows of one file under the names of its columns, total rows refused."""
+        name = self._name(path)
+        found = self._found(table, path)
+        if found.kind == "csv":
+            chunks = read_csv(path, name, found)
+        elif found.kind == "xlsx":
+            chunks = read_xlsx(path, name, self.hints(table), self._expected(table))
+        elif found.kind == "json":
+            chunks = read_json(path, name, str(found.encoding))
+        else:
+            chunks = read_parquet(path, name)
+        telling = self._columns_behind(table, _telling(contract_table(table)))
+        for chunk in chunks:
+            yield without_totals(self._in_contract_names(table, chunk), telling, table)
+
+    def _found(self, table: str, path: Path) -> Found:
+        if path not in self._sniffed:
+            self._sniffed[path] = sniff(path, self.hints(table), self._expected(table), self._name(path))
+        return self._sniffed[path]
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.folder))
+
+    def _columns_behind(self, table: str, names: Iterable[str]) -> frozenset[str]:
+        """Columns of the files that some columns of the contract are made of."""
+        written = {column: name for column, name in file_columns(table).items() if name in names}
+        said = self.mapping.document.table(table).columns
+        made = {source for column in written if column in said for source in said[column].columns}
+        return frozenset((written.keys() - said.keys()) | made)
+
+    def _expected(self, table: str) -> frozenset[str]:
+        """Names that a header may have."""
+        said = self.mapping.document.table(table)
+        extra = {*said.deleted_when, *([said.changed_at] if said.changed_at else [])}
+        return self._columns_behind(table, contract_table(table).columns) | extra
+
+    def _in_contract_names(self, table: str, chunk: Chunk) -> Chunk:
+        """The chunk with columns such as `Order ID` under the name of the contract."""
+        known = self._columns_behind(table, contract_table(table).columns)
+        given = set(chunk.frame.columns)
+        renamed = {
+            name: plain_name(name)
+            for name in chunk.frame.columns
+            if name not in known and plain_name(name) in known - given
+        }
+        if not renamed or len(set(renamed.values())) < len(renamed):
+            return chunk
+        return replace(chunk, frame=chunk.frame.rename(renamed))
+
+    def _day_first(self, table: str, path: Path) -> dict[str, bool]:
+        """Order of day and month in the columns of a file whose values tell it."""
+        if path not in self._day_orders:
+            contract = contract_table(table)
+            times = [name for name in contract.columns if contract.dtypes[name].is_temporal()]
+            behind = self._columns_behind(table, times)
+            changed_at = self.mapping.changed_at(table)
+            self._day_orders[path] = day_orders(self._raw(table, path), {*behind, str(changed_at)})
+        return self._day_orders[path]
 
     def notes(self, table: str) -> tuple[str, ...]:
         """What a reader of the load report should know, after the table was read."""
@@ -232,23 +294,23 @@ class Files:
         return self.mapping.table(table).complete(derived_rows)
 
 
-def _read(path: Path, name: str) -> Iterator[Chunk]:
-    try:
-        if path.suffix == ".csv":
-            yield from read_csv(path, name)
-        elif path.suffix == ".parquet":
-            yield from read_parquet(path, name)
-        else:
-            yield from read_json_lines(path, name)
-    except OSError as error:
-        raise SourceError(f"{name} cannot be read ({error}); check the file and its permissions") from error
+def _telling(table: ContractTable) -> list[str]:
+    """Columns that tell one row from another: its key, texts and times."""
+    return [
+        name
+        for name, dtype in table.dtypes.items()
+        if name in table.key or dtype == pl.String or dtype.is_temporal()
+    ]
 
 
-def _check_header(table: str, chunk: Chunk, name: str) -> None:
-    columns = contract_table(table).columns
-    given = [column for column in chunk.frame.columns if column != LINE_COLUMN]
-    if given and not set(given) & set(columns):
-        raise SourceError(
-            f"{name} has no column of the table '{table}' (its first is {given[0]!r}); "
-            f"the first line must name the columns, separated by commas: {', '.join(columns[:-1])}"
-        )
+def _check_header(table: str, chunk: Chunk, raw: Chunk, has_document: bool) -> None:
+    columns = file_columns(table)
+    given = [column for column in raw.frame.columns if column != LINE_COLUMN]
+    if not given or set(chunk.frame.columns) & columns.keys():
+        return
+    remedy = "correct" if has_document else "name them so or write"
+    raise SourceError(
+        f"{raw.file} has no column of the table '{table}'. Its columns: {', '.join(given)}. The table's: "
+        f"{', '.join(columns)}. {remedy.capitalize()} `columns` of {table} in {FILE_NAME}, which says what "
+        f"each is called in your files; `muyun check-data` writes a first one"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.sources.contract import SourceError
+from pipelines.sources.files.opened import opened
 from pipelines.sources.protocol import Chunk
 
 _PARQUET_ROWS = 250_000
@@ -27,10 +29,30 @@ def read_parquet(path: Path, name: str) -> Iterator[Chunk]:
     """
     first_line = 1
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(_content(path, name)) as file:
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 frame = pl.DataFrame(pl.from_arrow(batch))
-                yield Chunk(frame, name, first_line=first_line)
+                yield Chunk(frame, name, first_line=first_line, is_text=True)
                 first_line += frame.height
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise SourceError(f"{name} is not a readable Parquet file ({error}); write it again") from error
+
+
+def columns_of(path: Path, name: str) -> tuple[str, ...]:
+    """Names of the columns of a Parquet file.
+
+    Raises:
+        SourceError: If it is no readable Parquet file.
+    """
+    try:
+        with pq.ParquetFile(_content(path, name)) as file:
+            return tuple(file.schema_arrow.names)
+    except pa.ArrowException as error:
+        raise SourceError(f"{name} is not a readable Parquet file ({error}); write it again") from error
+
+
+def _content(path: Path, name: str) -> Path | io.BytesIO:
+    if not path.name.lower().endswith(".gz"):
+        return path
+    with opened(path, name) as file:
+        return io.BytesIO(file.read())

@@ -67,8 +67,8 @@ def test_derived_tables_have_documented_defaults(folder, lake, load):
         ({"order_id": "o1"}, "order_id", "o1", "duplicate key: an earlier row"),
         ({"channel": "phone"}, "channel", "phone", "not one of mini_program, wecom, live, store, other"),
         ({"freight_cents": "-1"}, "freight_cents", "-1", "negative"),
-        ({"freight_cents": "1.5"}, "freight_cents", "1.5", "not a whole number"),
-        ({"freight_cents": "12 fen"}, "freight_cents", "12 fen", "not a whole number"),
+        ({"freight_cents": "1.5"}, "freight_cents", "1.5", "amounts look like yuan"),
+        ({"freight_cents": "12 kg"}, "freight_cents", "12 kg", "not a whole number"),
     ],
 )
 def test_one_bad_order(folder, lake, load, changes, column, value, reason):
@@ -181,7 +181,8 @@ def test_bytes_that_are_not_utf8(folder, lake, load):
         good + good.splitlines(keepends=True)[1].replace(b"completed", b"\xff\xfe").replace(b"o1", b"o9")
     )
     report = load(folder, until="orders")["orders"]
-    assert (report.accepted, report.reasons) == (3, {"not UTF-8": 1})
+    reason = "not UTF-8: save the file as UTF-8 or set encoding in muyun.yaml"
+    assert (report.accepted, report.reasons) == (3, {reason: 1})
     assert quarantined(lake)[0][0] == 5
 
 
@@ -258,7 +259,9 @@ def test_a_missing_required_column_quarantines_every_row(folder, lake, load):
 
 def test_missing_required_tables_name_the_files_looked_for(folder, tmp_path):
     (folder / "order_lines.csv").rename(folder / "order_line.csv")
-    with pytest.raises(SourceError, match=r"order_lines: order_lines.csv, .*match no table: order_line.csv"):
+    with pytest.raises(
+        SourceError, match=r"order_lines: order_lines.csv or .*match no table: order_line.csv"
+    ):
         Files(folder).tables()
     with pytest.raises(SourceError, match="does not exist"):
         Files(tmp_path / "nowhere").tables()
@@ -273,10 +276,11 @@ def test_missing_optional_tables_are_reported(folder):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"order_id;consumer_id\n1;2\n", "has no column of the table 'orders'"),
+        (b"nummer;kunde\n1;2\n", r"no column of the table 'orders'\. Its columns: nummer, kunde\."),
+        ("订单,顾客\n1,2\n".encode("gbk"), r"Its columns: 订单, 顾客\..*`columns` of orders in muyun.yaml"),
         (b"order_id,order_id\n1,2\n", "names 'order_id' more than once"),
-        (b"\xff\xfeo\x00r\x00\n", "header is not UTF-8"),
-        (b"x" * (MAX_LINE_BYTES + 1) + b"\n", "the first line is longer than"),
+        (b"\xff\xffo\x00r\x00\n", "first line is longer than 1048576 bytes or not in the encoding"),
+        (b"x" * (MAX_LINE_BYTES + 1) + b"\n", "first line is longer than"),
         (b'"order_id\n', "header cannot be read"),
     ],
 )
@@ -303,14 +307,17 @@ def test_json_lines(folder, lake, load):
     assert report.extra_columns == ("nested",)
     got = [(line, reason.split(" (")[0]) for line, _, _, reason in quarantined(lake)]
     assert got == [
-        (5, "not JSON"), (6, "not a JSON object"), (7, "not JSON"), (8, "not JSON"), (9, "not JSON"),
+        (5, "not JSON"), (6, "not a JSON object"), (7, "not JSON"), (8, "not JSON"),
+        (9, "not JSON: half of a surrogate pair is no text"),
         (10, "not JSON"),
-        (11, "not a whole number in range"), (12, "not a whole number in range"), (13, "not UTF-8"),
+        (11, "amounts look like yuan, not fen: set money: major in muyun.yaml"),
+        (12, "not a whole number in range"),
+        (13, "not UTF-8: save the file as UTF-8 or set encoding in muyun.yaml"),
     ]  # fmt: skip
 
 
 def test_json_lines_that_are_all_broken(folder, lake, load):
-    (folder / "touches.jsonl").write_text("{\n}\n")
+    (folder / "touches.jsonl").write_text("{\n]\n")
     assert load(folder)["touches"].reasons == {"not JSON": 2}
 
 

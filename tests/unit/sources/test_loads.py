@@ -121,7 +121,7 @@ def promotion(number: int, day: int, name: str | None = None) -> dict[str, str]:
 
 
 def test_promotions_in_any_order_land_in_their_weeks(folder, lake, load, monkeypatch):
-    monkeypatch.setattr(lines, "_BATCH_LINES", 3)
+    monkeypatch.setattr(lines, "_BLOCK_BYTES", 100)
     rows = [promotion(number, day) for number, day in enumerate((0, 8, 1, 15, 9, 6, 7, 0))]
     again = [promotion(90, 8, name="p0"), promotion(91, 2, name="p1")]
     write_csv(folder / "promotions.csv", [*rows, *again])
@@ -204,7 +204,7 @@ def test_much_quarantine_is_written_in_parts_and_replaced_by_the_next_load(
     folder, lake, load, monkeypatch, count
 ):
     monkeypatch.setattr("pipelines.sources.quarantine._ROWS_PER_FILE", 2)
-    monkeypatch.setattr(lines, "_BATCH_LINES", 2)
+    monkeypatch.setattr(lines, "_BLOCK_BYTES", 100)
     bad = [{**ORDERS[0], "order_id": f"x{number}", "channel": "phone"} for number in range(7)]
     write_csv(folder / "orders.csv", [*ORDERS, *bad])
     load(folder, until="orders")

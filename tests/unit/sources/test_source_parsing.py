@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.sources.values.columns import Parsed, parse_column
+from pipelines.sources.values.numbers import MISSING_WORDS
 
 TIME = pl.Datetime("us", "UTC")
 
@@ -48,7 +49,7 @@ def test_times_with_and_without_offset(text, hour, minute):
 
 
 def test_times_that_are_none():
-    assert read(["", None, "tomorrow", "2026-13-01", "2026-02-30T00:00:00", "1762000000"], TIME) == [
+    assert read(["", None, "tomorrow", "2026-13-01", "2026-02-30T00:00:00", "17620000001"], TIME) == [
         None, None, "bad", "bad", "bad", "bad",
     ]  # fmt: skip
 
@@ -80,7 +81,7 @@ def test_flags_numbers_dates_and_ids():
         None,
     ]
     assert read([1, 0, 2], pl.Boolean(), is_text=False) == [True, False, "bad"]
-    assert read(["0.5", "nan", "inf", "x"], pl.Float64()) == [0.5, "bad", "bad", "bad"]
+    assert read(["0.5", "nan", "inf", "x"], pl.Float64()) == [0.5, None, "bad", "bad"]
     assert read([0.5, float("nan")], pl.Float64(), is_text=False) == [0.5, "bad"]
     assert read(["2026-11-01", "2026-11-01T10:00:00", "1.11.2026"], pl.Date()) == [
         dt.date(2026, 11, 1), dt.date(2026, 11, 1), "bad",
@@ -108,6 +109,6 @@ def test_a_value_is_read_marked_or_blank(values):
         raw = pl.Series("x", values, dtype=pl.String)
         parsed = parse_column(raw, dtype, is_text=True)
         bad = unreadable(parsed)
-        blank = (raw.str.strip_chars() == "").fill_null(True)
+        blank = raw.str.strip_chars().str.to_lowercase().is_in(MISSING_WORDS).fill_null(True)
         assert (parsed.values.is_null() == (bad | blank)).all()
         assert not (bad & blank).any()
