@@ -211,12 +211,13 @@ def test_ragged_lines(folder, lake, load, quote):
 
 
 def test_quoted_fields_with_commas_quotes_and_line_ends(folder, lake, load):
-    texts = ["a,b", 'say "x"', "two\nlines", '12" tv', "plain"]
-    rows = [{**ORDERS[0], "order_id": f"q{n}", "agent_id": text} for n, text in enumerate(texts)]
-    write_csv(folder / "orders.csv", [*rows, {**rows[0], "order_id": "bad", "channel": "phone"}])
-    load(folder, until="orders")
-    assert lake.read("orders").sort("order_id")["agent_id"].to_list() == texts
-    assert quarantined(lake)[0][0] == 8  # the header, five rows, one of them over two lines
+    texts = ["a,b", 'say "x"', "two\nlines", "a gap\n\nof a line", '12" tv', "plain"]
+    rows = [{**PRODUCTS[0], "sku_id": f"q{n}", "title": text} for n, text in enumerate(texts)]
+    good = [{**row, "launched_on": ""} for row in rows]
+    write_csv(folder / "products.csv", [*good, {**PRODUCTS[0], "launched_on": "never"}])
+    load(folder, until="products")
+    assert lake.read("products").sort("sku_id")["title"].to_list() == texts
+    assert quarantined(lake, "products")[0][0] == 11  # the header, six rows, two of them over more lines
 
 
 def test_a_quote_that_is_never_closed_costs_one_line(folder, lake, load):
