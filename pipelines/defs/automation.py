@@ -90,7 +90,7 @@ def new_feed_files(ingest: Job) -> dg.SensorDefinition:
     ) -> dg.SensorResult | dg.SkipReason:
         if settings.embedded:
             return dg.SkipReason("the embedded panel does not change; set MUYUN_DATA to watch a folder")
-        seen = sources.source.fingerprint()
+        seen = sources.open().fingerprint()
         if seen == context.cursor:
             return dg.SkipReason("no file was added or changed")
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=seen)], cursor=seen)

@@ -27,7 +27,11 @@ class Sources:
 
     @cached_property
     def source(self) -> Source:
-        """The adapter of the configured source: the embedded panel or a user's folder."""
+        """The configured source as this run sees it; a process that lives longer opens it anew."""
+        return self.open()
+
+    def open(self) -> Source:
+        """The adapter of the configured source: the embedded panel or a user's folder, as it is now."""
         if self._settings.data is None:
             from pipelines.sources.complete_journey import CompleteJourney
 

@@ -139,7 +139,12 @@ def test_models_are_trained_weekly(branch, at_hour):
 
 
 def tick(repository, instance, name, cursor=None):
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
+    context = dg.build_sensor_context(
+        instance=instance,
+        cursor=cursor,
+        repository_def=repository,
+        resources=repository.get_top_level_resources(),
+    )
     return repository.get_sensor_def(name).evaluate_tick(context)
 
 
