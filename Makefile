@@ -10,13 +10,16 @@ export MUYUN_DATA = $(DATA)
 endif
 NAME ?= all
 
-.PHONY: help run ui test test-heavy check bench browser install rollback release versions forget-source adopt-source clean
+.PHONY: help run check-data ui test test-heavy check bench browser install rollback release versions forget-source adopt-source clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: $(STAMP) ## Run the main job on the embedded data, or on DATA=folder
 	@$(BIN)/python -m pipelines.cli run
+
+check-data: $(STAMP) ## Say what a run would make of the files in DATA=folder
+	@$(BIN)/python -m pipelines.cli check-data
 
 ui: $(STAMP) ## Start Dagster, MLflow, the API and the docs until Ctrl-C
 	@$(BIN)/python -m pipelines.cli ui

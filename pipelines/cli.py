@@ -1,4 +1,4 @@
-"""The `muyun` command: run, ui, versions, rollback, release, and what concerns the home."""
+"""The `muyun` command: run, ui, versions, rollback, release, check-data, template and the home."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "adopt-source", help="say that MUYUN_DATA is what this home holds: its folder was moved"
     )
+    look = commands.add_parser("check-data", help="say what a run would make of a folder of files")
+    look.add_argument("folder", nargs="?", help="the folder; MUYUN_DATA when left out")
+    look.add_argument("--json", action="store_true", help="for machines")
+    example = commands.add_parser("template", help="write an example folder of files")
+    example.add_argument("folder", help="a folder that is empty or does not exist")
     options = parser.parse_args(arguments)
 
     from pydantic import ValidationError
@@ -45,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         settings = Settings()
+        if options.command in ("check-data", "template"):
+            from pipelines.check_data.command import on_files
+
+            text, status = on_files(options, settings)
+            print(text)
+            return status
         with Embedded(patience_s=10.0 if options.command == "ui" else 0.0):
             return _dispatch(options, settings)
     except ValidationError as error:

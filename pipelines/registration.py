@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from models.contracts import Candidate
 from models.errors import InsufficientDataError
 from pipelines.lake import Lake
-from pipelines.state import CheckRecord, Outcome
+from pipelines.platform import Outcome
+from pipelines.state import CheckRecord
 
 if TYPE_CHECKING:
     from models.tracking import Tracker

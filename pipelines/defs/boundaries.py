@@ -10,9 +10,7 @@ import dagster as dg
 import polars as pl
 
 from pipelines import publication
-from pipelines.boundaries import Boundaries
-from pipelines.lake import Lake
-from pipelines.steps.results import as_metadata
+from pipelines.platform import Platform, as_metadata
 from pipelines.suites import (
     FEATURE_BOUNDARY,
     FEED_BOUNDARIES,
@@ -22,10 +20,11 @@ from pipelines.suites import (
     Boundary,
 )
 
-Read = Callable[[Lake], pl.DataFrame]
+Read = Callable[[Platform], pl.DataFrame]
 
 
-def definitions() -> dg.Definitions:
+@dg.definitions
+def defs() -> dg.Definitions:
     """Every boundary check."""
     checks = [
         _boundary_check(boundary, "feed_is_plausible", _newest(boundary.asset.removeprefix("raw/")))
@@ -35,7 +34,7 @@ def definitions() -> dg.Definitions:
         _boundary_check(
             FEATURE_BOUNDARY,
             "features_are_whole",
-            lambda lake: lake.get("features/consumer_tags"),
+            lambda platform: platform.lake.get("features/consumer_tags"),
         )
     )
     for boundary in SCORE_BOUNDARIES:
@@ -48,8 +47,8 @@ def definitions() -> dg.Definitions:
 def _newest(table: str) -> Read:
     """The newest rows of an accepted table, at most `SAMPLE_ROWS`."""
 
-    def read(lake: Lake) -> pl.DataFrame:
-        files = lake.accepted_files(table)
+    def read(platform: Platform) -> pl.DataFrame:
+        files = platform.lake.accepted_files(table)
         rows, chosen = 0, []
         for file in reversed(files):
             chosen.append(file)
@@ -62,7 +61,7 @@ def _newest(table: str) -> Read:
 
 
 def _scores(table: str) -> Read:
-    return lambda lake: lake.get(publication.score_key(table))
+    return lambda platform: platform.lake.get(publication.score_key(table))
 
 
 def _boundary_check(boundary: Boundary, name: str, read: Read) -> dg.AssetChecksDefinition:
@@ -73,11 +72,9 @@ def _boundary_check(boundary: Boundary, name: str, read: Read) -> dg.AssetChecks
         description=f"Great Expectations suite {boundary.suite}: {len(boundary.expectations)} expectations.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext,
-        boundaries: dg.ResourceParam[Boundaries],
-        lake: dg.ResourceParam[Lake],
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
-        outcome = boundaries.judge(boundary, lambda: read(lake))
+        outcome = platform.judge(boundary, lambda: read(platform))
         return dg.AssetCheckResult(
             passed=outcome.passed,
             severity=dg.AssetCheckSeverity.ERROR,

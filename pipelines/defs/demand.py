@@ -1,6 +1,5 @@
 """Demand: train and gate the forecasters, then forecast every merchant's categories."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,16 +7,9 @@ import dagster as dg
 import polars as pl
 
 from pipelines import reading, registration
-from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
-from pipelines.lake import Lake
-from pipelines.settings import Settings
-from pipelines.state import Outcome
-from pipelines.steps.memo import Steps
-from pipelines.stores.models import ModelStore
-from pipelines.stores.scores import Scores
-from pipelines.stores.warehouse import Warehouse
+from pipelines.platform import Outcome, Platform
 
 if TYPE_CHECKING:
     from models.demand.config import DemandConfig
@@ -35,55 +27,32 @@ _CODE = ("models/demand", "models/metrics.py", "models/gate.py")
     check_specs=gate_checks(["models", "demand", "forecasters"], MODELS),
 )
 def forecasters(
-    context: dg.AssetExecutionContext,
-    steps: dg.ResourceParam[Steps],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-    warehouse: dg.ResourceParam[Warehouse],
-    models: dg.ResourceParam[ModelStore],
-    lake: dg.ResourceParam[Lake],
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult:
     """The global LSTM and the global LightGBM, backtested at rolling origins beside the simple rules.
 
     Weekly units of a category at a merchant, with quantiles. One row per order line used.
     """
-
-    def work() -> Outcome:
-        return _train(
-            settings,
-            clock.as_of(context),
-            warehouse,
-            models,
-            lake,
-            steps.records.version("warehouse/published"),
-        )
-
-    return steps.run(context, work, code=_CODE)
+    return platform.step(context, lambda: _train(context, platform), code=_CODE)
 
 
-def read_inputs(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_inputs(platform: Platform) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Merchandise order lines and weekly promotions, the inputs of training and forecasting."""
-    with warehouse.open() as connection:
+    with platform.warehouse() as connection:
         return reading.order_lines(connection), reading.weekly_promotions(connection)
 
 
-def _config(settings: Settings) -> "DemandConfig":
+def _config(platform: Platform) -> "DemandConfig":
     from models.demand.config import DemandConfig
 
-    return DemandConfig(seed=settings.seed, utc_offset_hours=settings.offset_hours)
+    return DemandConfig(seed=platform.settings.seed, utc_offset_hours=platform.settings.offset_hours)
 
 
-def _train(
-    settings: Settings,
-    as_of: datetime,
-    warehouse: Warehouse,
-    models: ModelStore,
-    lake: Lake,
-    data_version: str,
-) -> Outcome:
+def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from models.demand.training import train
 
-    lines, promotions = read_inputs(warehouse)
+    as_of = platform.as_of(context)
+    lines, promotions = read_inputs(platform)
     return registration.register(
         "demand",
         MODELS,
@@ -91,13 +60,13 @@ def _train(
             lines,
             promotions,
             as_of,
-            models.work_dir("demand"),
-            _config(settings),
+            platform.work_dir("demand"),
+            _config(platform),
             champion=champions.get(MODELS[0]),
         ),
-        tracker=models.tracker,
-        lake=lake,
-        data_version=data_version,
+        tracker=platform.tracker,
+        lake=platform.lake,
+        data_version=platform.version("warehouse/published"),
         as_of=as_of,
     )
 
@@ -110,42 +79,28 @@ def _train(
     deps=[dg.AssetKey(["models", "demand", "forecasters"]), dg.AssetKey(["warehouse", "published"])],
 )
 def demand_forecasts(
-    context: dg.AssetExecutionContext,
-    steps: dg.ResourceParam[Steps],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-    warehouse: dg.ResourceParam[Warehouse],
-    models: dg.ResourceParam[ModelStore],
-    scores: dg.ResourceParam[Scores],
-    lake: dg.ResourceParam[Lake],
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult:
     """Units expected in the coming weeks with their 10%, 50% and 90% points, by the model that serves.
 
     Read by replenishment and by analysts. One row per merchant, category and week.
     """
-    return steps.run(
+    return platform.step(
         context,
-        lambda: _forecast(settings, clock.as_of(context), warehouse, models, scores, lake),
+        lambda: _forecast(context, platform),
         code=_CODE,
-        outputs=scores.files("demand_forecasts"),
+        outputs=platform.score_files("demand_forecasts"),
     )
 
 
-def _forecast(
-    settings: Settings,
-    as_of: datetime,
-    warehouse: Warehouse,
-    models: ModelStore,
-    scores: Scores,
-    lake: Lake,
-) -> Outcome:
+def _forecast(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from models.demand.scoring import forecast
 
-    bundle, name, version = serving_forecaster(models, lake)
-    lines, promotions = read_inputs(warehouse)
-    frame = forecast(lines, promotions, as_of, bundle, name, config=_config(settings))
-    scores.save("demand_forecasts", frame)
-    scores.save_model_versions("demand", {name: version})
+    bundle, name, version = serving_forecaster(platform)
+    lines, promotions = read_inputs(platform)
+    frame = forecast(lines, promotions, platform.as_of(context), bundle, name, config=_config(platform))
+    platform.save_scores("demand_forecasts", frame)
+    platform.save_model_versions("demand", {name: version})
     return Outcome(
         rows=frame.height,
         metadata={
@@ -157,15 +112,15 @@ def _forecast(
     )
 
 
-def serving_forecaster(models: ModelStore, lake: Lake) -> tuple[Path | None, str, str]:
+def serving_forecaster(platform: Platform) -> tuple[Path | None, str, str]:
     """The forecaster that serves: bundle folder, model name, version.
 
     Training lists its choice first. Without a promoted model any name lets scoring pick the best simple rule.
     """
-    summary = lake.read_report("models/demand") or {"models": []}
+    summary = platform.lake.read_report("models/demand") or {"models": []}
     chosen = [row["name"] for row in summary["models"]]
     for name in [*chosen, *(name for name in MODELS if name not in chosen)]:
-        bundle, version = registration.champion_bundle(models.tracker, name)
+        bundle, version = registration.champion_bundle(platform.tracker, name)
         if bundle is not None:
             return bundle, name, version
     return None, "simple rule", "simple rule"

@@ -1,21 +1,13 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from pipelines import reading, registration
-from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
-from pipelines.lake import Lake
-from pipelines.settings import Settings
-from pipelines.state import Outcome
-from pipelines.steps.memo import Steps
-from pipelines.stores.models import ModelStore
-from pipelines.stores.scores import Scores
-from pipelines.stores.warehouse import Warehouse
+from pipelines.platform import Outcome, Platform
 
 if TYPE_CHECKING:
     from models.recommendation.config import RecommendationConfig
@@ -32,46 +24,21 @@ _CODE = ("models/recommendation", "models/splits.py", "models/metrics.py", "mode
     deps=[dg.AssetKey(["warehouse", "published"])],
     check_specs=gate_checks(["models", "recommendation", "lanes"], MODELS),
 )
-def lanes(
-    context: dg.AssetExecutionContext,
-    steps: dg.ResourceParam[Steps],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-    warehouse: dg.ResourceParam[Warehouse],
-    models: dg.ResourceParam[ModelStore],
-    lake: dg.ResourceParam[Lake],
-) -> dg.MaterializeResult:
+def lanes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """The repeat and the discovery lane, backtested on rolling cuts and registered in MLflow.
 
     A lane that does not pass the gate is not promoted: its simple rule, or the old champion, keeps serving.
     One row per order line used.
     """
-
-    def work() -> Outcome:
-        return _train(
-            settings,
-            clock.as_of(context),
-            warehouse,
-            models,
-            lake,
-            steps.records.version("warehouse/published"),
-        )
-
-    return steps.run(context, work, code=_CODE)
+    return platform.step(context, lambda: _train(context, platform), code=_CODE)
 
 
-def _train(
-    settings: Settings,
-    as_of: datetime,
-    warehouse: Warehouse,
-    models: ModelStore,
-    lake: Lake,
-    data_version: str,
-) -> Outcome:
+def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from models.recommendation.config import RecommendationConfig
     from models.recommendation.training import train
 
-    with warehouse.open() as connection:
+    as_of = platform.as_of(context)
+    with platform.warehouse() as connection:
         lines = reading.order_lines(connection, with_guests=False)
     return registration.register(
         "recommendation",
@@ -79,13 +46,13 @@ def _train(
         lambda champions: train(
             lines,
             as_of,
-            models.work_dir("recommendation"),
-            RecommendationConfig(seed=settings.seed),
+            platform.work_dir("recommendation"),
+            RecommendationConfig(seed=platform.settings.seed),
             champion=(_settings_of(champions[MODELS[0]]) if MODELS[0] in champions else None),
         ),
-        tracker=models.tracker,
-        lake=lake,
-        data_version=data_version,
+        tracker=platform.tracker,
+        lake=platform.lake,
+        data_version=platform.version("warehouse/published"),
         as_of=as_of,
     )
 
@@ -105,45 +72,40 @@ def _settings_of(document: dict[str, Any]) -> "RecommendationConfig":
     deps=[dg.AssetKey(["models", "recommendation", "lanes"]), dg.AssetKey(["warehouse", "published"])],
 )
 def recommendations(
-    context: dg.AssetExecutionContext,
-    steps: dg.ResourceParam[Steps],
-    clock: dg.ResourceParam[Clock],
-    warehouse: dg.ResourceParam[Warehouse],
-    models: dg.ResourceParam[ModelStore],
-    scores: dg.ResourceParam[Scores],
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult:
     """Ranked skus for every active consumer inside each merchant's assortment, and what is popular there.
 
     Read by the storefront; unknown consumers get the popular items. One row per merchant, consumer and rank.
     """
-    return steps.run(
+    return platform.step(
         context,
-        lambda: _score(clock.as_of(context), warehouse, models, scores),
+        lambda: _score(context, platform),
         code=_CODE,
-        outputs=scores.files("recommendations", "popular_items"),
+        outputs=platform.score_files("recommendations", "popular_items"),
     )
 
 
-def _score(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores) -> Outcome:
+def _score(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     from models.recommendation.scoring import score
 
-    repeat, repeat_version = registration.champion_bundle(models.tracker, MODELS[0])
-    discovery, discovery_version = registration.champion_bundle(models.tracker, MODELS[1])
-    with warehouse.open() as connection:
+    repeat, repeat_version = registration.champion_bundle(platform.tracker, MODELS[0])
+    discovery, discovery_version = registration.champion_bundle(platform.tracker, MODELS[1])
+    with platform.warehouse() as connection:
         lines = reading.order_lines(connection, with_guests=False)
         listings = reading.current_listings(connection)
-    found = score(lines, listings, as_of, repeat, discovery)
-    scores.save("recommendations", found.recommendations)
-    scores.save("popular_items", found.popular_items)
-    scores.save_model_versions(
+    scores = score(lines, listings, platform.as_of(context), repeat, discovery)
+    platform.save_scores("recommendations", scores.recommendations)
+    platform.save_scores("popular_items", scores.popular_items)
+    platform.save_model_versions(
         "recommendation", dict(zip(MODELS, (repeat_version, discovery_version), strict=True))
     )
     return Outcome(
-        rows=found.recommendations.height,
+        rows=scores.recommendations.height,
         metadata={
-            "lists": found.recommendations.select("merchant_id", "consumer_id").n_unique(),
-            "popular_items": found.popular_items.height,
-            "lanes": dict(found.recommendations["lane"].value_counts().sort("lane").iter_rows()),
+            "lists": scores.recommendations.select("merchant_id", "consumer_id").n_unique(),
+            "popular_items": scores.popular_items.height,
+            "lanes": dict(scores.recommendations["lane"].value_counts().sort("lane").iter_rows()),
             MODELS[0]: repeat_version,
             MODELS[1]: discovery_version,
         },

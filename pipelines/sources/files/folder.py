@@ -17,15 +17,12 @@ import polars as pl
 
 from pipelines.sources.contract import INGEST_ORDER, TABLES, ContractTable, SourceError, contract_table
 from pipelines.sources.files import derived
-from pipelines.sources.files.csv_rows import read_csv
 from pipelines.sources.files.dialect import SUFFIXES, Dialect, Found, plain_name, sniff
-from pipelines.sources.files.json_rows import read_json
 from pipelines.sources.files.listing import Listing, list_folder
-from pipelines.sources.files.parquet_rows import read_parquet
+from pipelines.sources.files.rows import read_rows
 from pipelines.sources.files.totals import without_totals
-from pipelines.sources.files.xlsx_rows import read_xlsx
 from pipelines.sources.mapping.apply import MappedTable
-from pipelines.sources.mapping.document import FILE_NAME, load_mapping
+from pipelines.sources.mapping.document import FILE_NAME, SUGGESTED_NAME, load_mapping
 from pipelines.sources.mapping.document import Mapping as OwnWords
 from pipelines.sources.mapping.names import file_columns
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
@@ -46,6 +43,7 @@ class Files:
         received_at_rule: What `received_at` becomes where the files do not say: 'event_time' suits a first
             load of history, 'load_time' a feed that keeps arriving.
         time_zone: IANA zone of times without an offset.
+        mapping: What to go by in place of the folder's own `muyun.yaml`.
 
     Raises:
         SourceError: If `received_at_rule` is not one of the two.
@@ -61,6 +59,7 @@ class Files:
         not_after: dt.datetime | None = None,
         received_at_rule: str = "event_time",
         time_zone: str = "UTC",
+        mapping: OwnWords | None = None,
     ) -> None:
         if received_at_rule not in _RECEIVED_AT_RULES:
             raise SourceError(
@@ -70,6 +69,7 @@ class Files:
         self.received_at_rule = received_at_rule
         self._not_after = not_after
         self._time_zone = time_zone
+        self._given = mapping
         self._notes: dict[str, tuple[str, ...]] = {}
         self._sniffed: dict[Path, Found] = {}
         self._day_orders: dict[Path, dict[str, bool]] = {}
@@ -81,12 +81,12 @@ class Files:
         Raises:
             SourceError: If something in it is wrong.
         """
-        return load_mapping(self.folder)
+        return self._given if self._given is not None else load_mapping(self.folder)
 
     @cached_property
     def _listing(self) -> Listing:
         named = {table: self.mapping.files(self.folder, table) for table in TABLES}
-        own = frozenset((FILE_NAME,))
+        own = frozenset((FILE_NAME, SUGGESTED_NAME))
         return list_folder(self.folder, {table: paths for table, paths in named.items() if paths}, own)
 
     @cached_property
@@ -186,14 +186,7 @@ class Files:
         """Rows of one file under the names of its columns, total rows refused."""
         name = self._name(path)
         found = self._found(table, path)
-        if found.kind == "csv":
-            chunks = read_csv(path, name, found)
-        elif found.kind == "xlsx":
-            chunks = read_xlsx(path, name, self.hints(table), self._expected(table))
-        elif found.kind == "json":
-            chunks = read_json(path, name, str(found.encoding))
-        else:
-            chunks = read_parquet(path, name)
+        chunks = read_rows(path, name, found, self.hints(table), self._expected(table))
         telling = self._columns_behind(table, _telling(contract_table(table)))
         for chunk in chunks:
             yield without_totals(self._in_contract_names(table, chunk), telling, table)

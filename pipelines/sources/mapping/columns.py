@@ -27,7 +27,7 @@ def column_of(frame: pl.DataFrame, made: From, *, decimals: int | None) -> pl.Se
     if made.how == "column":
         return columns[0]
     if made.how == "product":
-        return product([as_text(column) for column in columns], decimals)
+        return product([as_text(one) if one.dtype == pl.String else one for one in columns], decimals)
     first, *others = (as_text(column) for column in columns)
     for other in others:
         first = first.fill_null(other)

@@ -15,10 +15,12 @@ from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.mapping.apply import MappedTable
 from pipelines.sources.mapping.model import Document, TableDocument
 from pipelines.sources.mapping.names import file_columns, nearest
-from pipelines.sources.mapping.yaml_lines import checked, read_yaml
+from pipelines.sources.mapping.yaml_lines import checked, parse_yaml, text_of
 from pipelines.sources.values.rules import ValueRules
 
 FILE_NAME = "muyun.yaml"
+SUGGESTED_NAME = "muyun.yaml.suggested"
+"""What `muyun check-data` writes where a document of the user's own is there already."""
 
 
 class TextForm(NamedTuple):
@@ -52,13 +54,11 @@ class Mapping:
             return None
         found: dict[Path, None] = {}
         for pattern in patterns:
-            try:
-                fitting = sorted(path for path in folder.glob(pattern) if path.is_file())
-            except (ValueError, NotImplementedError) as error:
+            fitting = _fitting(folder, pattern)
+            if fitting is None:
                 raise SourceError(
-                    f"{FILE_NAME}: {table}.file: {pattern!r} is no name or pattern inside the folder "
-                    f"({error})"
-                ) from None
+                    f"{FILE_NAME}: {table}.file: {pattern!r} is no name or pattern inside the folder"
+                )
             if not fitting:
                 names = [path.name for path in folder.iterdir()]
                 raise SourceError(
@@ -109,6 +109,18 @@ class Mapping:
         return {word.strip().casefold(): state for word, state in said.items()}
 
 
+def _fitting(folder: Path, pattern: str) -> list[Path] | None:
+    """Files of a folder that a name or a pattern fits; None for what could lie outside."""
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        return None
+    if (folder / pattern).is_file():
+        return [folder / pattern]  # a name such as `sales [1].csv` is no pattern
+    try:
+        return sorted(path for path in folder.glob(pattern) if path.is_file())
+    except ValueError:
+        return None
+
+
 def load_mapping(folder: Path) -> Mapping:
     """The document of a folder.
 
@@ -118,17 +130,21 @@ def load_mapping(folder: Path) -> Mapping:
     path = folder / FILE_NAME
     if not path.is_file():
         return Mapping()
-    return Mapping(read_document(path), path)
+    return Mapping(parse_document(text_of(path), path.name), path)
 
 
-def read_document(path: Path) -> Document:
-    """Reads and checks the document.
+def parse_document(text: str, name: str = FILE_NAME) -> Document:
+    """Reads and checks a document.
+
+    Args:
+        text: The YAML.
+        name: What to call it in messages.
 
     Raises:
         SourceError: It is no YAML, has an unknown key or a value that cannot stand there; every problem is
             named with its line and the nearest key that exists.
     """
-    content, lines = read_yaml(path)
+    content, lines = parse_yaml(text, name)
     tables = {key: content.pop(key) for key in list(content) if key in TABLES}
     top = (*(field for field in Document.model_fields if field != "tables"), *TABLES)
     problems = []
@@ -145,7 +161,7 @@ def read_document(path: Path) -> Document:
             problems += [lines.problem((name, *where), text) for where, text in _misfits(name, part)]
             parts[name] = part
     if problems or document is None:
-        raise SourceError(f"{path.name}: " + f"\n{path.name}: ".join(problems))
+        raise SourceError(f"{name}: " + f"\n{name}: ".join(problems))
     return document.model_copy(update={"tables": parts})
 
 

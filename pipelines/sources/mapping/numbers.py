@@ -7,6 +7,8 @@ from functools import reduce
 
 import polars as pl
 
+from pipelines.sources.values.numbers import plain_numbers
+
 _EXACT = pl.Decimal(38, 6)
 _MOST = Decimal(10) ** 12
 
@@ -18,7 +20,7 @@ def product(factors: list[pl.Series], decimals: int | None) -> pl.Series:
     that it is refused with the factors in sight.
 
     Args:
-        factors: Columns as text.
+        factors: Columns of the file.
         decimals: Decimals to round to, half away from zero; None keeps all six.
     """
     numbers = [_number(factor) for factor in factors]
@@ -26,12 +28,13 @@ def product(factors: list[pl.Series], decimals: int | None) -> pl.Series:
     if decimals is not None:
         result = result.round(decimals, mode="half_away_from_zero")
     text = result.cast(pl.String).str.replace(r"\.?0+$", "")
-    shown = pl.select(pl.concat_str([pl.lit(factor) for factor in factors], separator=" x ")).to_series()
+    texts = [pl.lit(factor.cast(pl.String, strict=False)) for factor in factors]
+    shown = pl.select(pl.concat_str(texts, separator=" x ")).to_series()
     return text.zip_with(result.is_not_null(), shown)
 
 
-def _number(text: pl.Series) -> pl.Series:
-    return _bounded(text.cast(_EXACT, strict=False))
+def _number(column: pl.Series) -> pl.Series:
+    return _bounded(plain_numbers(column).cast(_EXACT, strict=False))
 
 
 def _bounded(number: pl.Series) -> pl.Series:

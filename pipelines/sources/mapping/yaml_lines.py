@@ -34,25 +34,38 @@ class Lines:
         return f"{line}{'.'.join(where) or 'the document'}: {text}"
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
-    """The content of a file and the lines of its keys.
+def text_of(path: Path) -> str:
+    """The text of a file.
 
     Raises:
-        SourceError: It cannot be read, is no YAML, names a key twice, or is no mapping.
+        SourceError: It cannot be read or is not UTF-8.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
-        content = yaml.load(text, Loader=yaml.BaseLoader)
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise SourceError(f"{path.name} cannot be read ({error}); check its permissions") from error
     except UnicodeDecodeError:
         raise SourceError(f"{path.name} is not UTF-8; save it as UTF-8") from None
+
+
+def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
+    """The content of a document and the lines of its keys.
+
+    Args:
+        text: The YAML.
+        name: What to call it in messages.
+
+    Raises:
+        SourceError: It is no YAML, names a key twice, or is no mapping.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        content = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark is not None else ""
         raise SourceError(
-            f"{path.name} is not readable YAML{line} ({getattr(error, 'problem', None) or error}); "
+            f"{name} is not readable YAML{line} ({getattr(error, 'problem', None) or error}); "
             "put texts with special characters into quotes and indent with spaces"
         ) from None
     lines = Lines()
@@ -60,11 +73,11 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     if root is not None:
         _walk(root, (), lines, twice)
     if twice:
-        raise SourceError(f"{path.name}: " + f"\n{path.name}: ".join(twice))
+        raise SourceError(f"{name}: " + f"\n{name}: ".join(twice))
     if root is None or content == "":
         return {}, lines
     if not isinstance(content, dict):
-        raise SourceError(f"{path.name} must be made of keys and values, such as `currency: CNY`")
+        raise SourceError(f"{name} must be made of keys and values, such as `currency: CNY`")
     return content, lines
 
 

@@ -111,6 +111,16 @@ def read_float(raw: pl.Series) -> Parsed:
     return Parsed(number, problems.take())
 
 
+def plain_numbers(raw: pl.Series) -> pl.Series:
+    """Amounts and quantities as people write them, in the form `-1234.56`; null where it is no number."""
+    if raw.dtype != pl.String:
+        return raw.cast(pl.String, strict=False)
+    text = _present(raw)
+    if text.str.contains(r"^-?\d+(?:\.\d+)?$").all():
+        return text
+    return _plain(text, "major")[0].fill_null(_plain(text, "quantity")[0])
+
+
 def is_missing(raw: pl.Series) -> pl.Series:
     """Mask of texts that are words for 'no value'; nulls are not among them."""
     return (raw.str.len_bytes().le(4) & raw.str.to_lowercase().is_in(MISSING_WORDS)).fill_null(False)

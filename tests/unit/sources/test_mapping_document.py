@@ -114,5 +114,12 @@ def test_files_are_found_by_pattern_and_a_name_that_fits_none_is_an_error(tmp_pa
     assert [path.name for path in mapping.files(tmp_path, "orders") or ()] == ["sales-1.csv", "sales-2.csv"]
     with pytest.raises(SourceError, match=r"order_lines.file: no file fits 'sale-1.csv'; did you mean"):
         mapping.files(tmp_path, "order_lines")
+    (tmp_path / "sales [1].csv").write_text("a\n")
+    named = _load(tmp_path, "orders: {file: 'sales [1].csv'}").files(tmp_path, "orders")
+    assert [path.name for path in named or ()] == ["sales [1].csv"]
+
+
+@pytest.mark.parametrize("outside", ["/etc/passwd", "../other.csv", "''"])
+def test_a_file_outside_of_the_folder_is_refused(tmp_path: Path, outside: str) -> None:
     with pytest.raises(SourceError, match="no name or pattern inside the folder"):
-        _load(tmp_path, "orders: {file: /etc/passwd}").files(tmp_path, "orders")
+        _load(tmp_path, f"orders: {{file: {outside}}}").files(tmp_path, "orders")

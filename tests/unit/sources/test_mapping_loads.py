@@ -1,5 +1,6 @@
 """What muyun.yaml says is done to the rows: every feature through the file adapter and the load."""
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +158,66 @@ def test_files_that_the_document_names_are_not_unmatched(export: Path, load: Loa
 def test_lines_of_the_folder_are_untouched_without_a_document(folder: Path, lake: Lake, load: Load) -> None:
     load(folder)
     assert lake.read("order_lines").height == len(LINES)
+
+
+def test_one_export_feeds_orders_lines_and_products(export: Path, lake: Lake, load: Load) -> None:
+    reports = load(export)
+    assert {name: reports[name].accepted for name in ("orders", "order_lines", "products")} == {
+        "orders": 2,
+        "order_lines": 5,
+        "products": 3,
+    }
+    assert sum(report.quarantined for report in reports.values()) == 0
+    orders = lake.read("orders").sort("order_id")
+    assert orders["order_id"].to_list() == ["1001", "1002"]
+    assert orders["placed_at"][0] == dt.datetime(2026, 11, 1, 8, 26, tzinfo=dt.UTC)  # the first of its lines
+    assert orders["merchant_id"].unique().to_list() == ["web"]
+    # 3 x 3.335 is 10.005: half a penny goes up.
+    assert sorted(lake.read("order_lines")["net_paid_cents"]) == [10, 255, 1001, 1530, 1800]
+    assert dict(lake.read("products").select("sku_id", "title").iter_rows()) == {
+        "A1": "A1",
+        "B2": "LANTERN",
+        "POST": "POST",
+    }
+    assert "5 rows of the files made 2, one per order_id" in reports["orders"].notes
+
+
+def test_rows_without_a_key_are_refused_one_by_one(export: Path, load: Load) -> None:
+    with (export / "export.csv").open("a") as file:
+        file.write(",1,A1,X,1,2026-11-02 09:00:00,1.00,c8\n,1,A1,X,2,2026-11-02 09:00:00,1.00,c8\n")
+    reports = load(export)
+    assert reports["orders"].received == 4
+    assert reports["orders"].reasons == {"missing value": 2}
+    assert reports["order_lines"].quarantined == 2
+
+
+def test_a_factor_that_is_no_number_is_refused_with_both_in_sight(
+    export: Path, lake: Lake, load: Load
+) -> None:
+    (export / "export.csv").write_text(EXPORT.replace("2.55", "n/a", 1))
+    load(export)
+    quarantined = lake.read_quarantine("order_lines")
+    assert quarantined["column"].to_list() == ["list_price_cents"]
+    assert quarantined["value"].to_list() == ["6 x n/a"]
+
+
+def test_one_row_is_made_across_files(export: Path, lake: Lake, load: Load) -> None:
+    header, *rows = EXPORT.splitlines(keepends=True)
+    (export / "export.csv").write_text(header + "".join(rows[:1]))
+    (export / "export-2.csv").write_text(header + "".join(rows[1:]))
+    _say(export, EXPORT_YAML.replace("export.csv", "export*.csv"))
+    reports = load(export)
+    assert reports["orders"].accepted == 2
+    assert reports["order_lines"].accepted == 5
+
+
+def test_merchants_have_their_own_zones(folder: Path, lake: Lake, load: Load) -> None:
+    rows = [
+        {**row, "merchant_id": merchant, "placed_at": "2026-07-01 10:00:00"}
+        for row, merchant in zip(ORDERS, ("london", "tokyo", "home"), strict=True)
+    ]
+    write_csv(folder / "orders.csv", rows)
+    _say(folder, "time_zone: UTC\ntime_zones: {london: Europe/London, tokyo: Asia/Tokyo}\n")
+    load(folder, until="orders")
+    orders = lake.read("orders").sort("order_id")
+    assert [time.hour for time in orders["placed_at"]] == [9, 1, 10]

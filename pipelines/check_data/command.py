@@ -1,0 +1,38 @@
+"""The two commands on a folder of files, `check-data` and `template`; neither needs a home or a database."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipelines.check_data.check import Limits, check
+from pipelines.check_data.screen import as_json, as_text
+from pipelines.settings import Settings
+from pipelines.sources.contract import SourceError
+from pipelines.template import write_template
+
+
+def on_files(options: argparse.Namespace, settings: Settings) -> tuple[str, int]:
+    """Runs one of the two commands.
+
+    Returns:
+        What to print, and the exit status: 0 when it was done and, for a check, when a run would work.
+
+    Raises:
+        SourceError: No folder is named, it does not exist, or the example's folder is not empty.
+    """
+    if options.command == "template":
+        written = write_template(Path(options.folder))
+        return "\n".join([*map(str, written), f"next: muyun check-data {options.folder}"]), 0
+    folder = Path(options.folder) if options.folder else settings.data
+    if folder is None:
+        raise SourceError("name the folder of your files: make check-data DATA=folder")
+    found = check(
+        folder.absolute(),
+        as_of=settings.as_of or datetime.now(UTC),
+        default_zone="Asia/Shanghai",
+        default_currency=settings.currency or "CNY",
+        limits=Limits(refused_share=0.05),
+    )
+    return as_json(found) if options.json else as_text(found), 0 if found.works else 1

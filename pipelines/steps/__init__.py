@@ -1,1 +1,0 @@
-"""How a step works: done when something that it depends on changed, else reported again."""

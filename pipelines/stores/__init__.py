@@ -1,1 +1,0 @@
-"""What a step reads and writes, one resource a store: sources, warehouse, scores, models, database."""
