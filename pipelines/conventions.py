@@ -30,5 +30,6 @@ class Owner:
 
 
 JOB_TIME_TAG = "muyun/as_of"
-SINGLE_RUN_START_TAG = "dagster/asset_partition_range_start"
-SINGLE_RUN_END_TAG = "dagster/asset_partition_range_end"
+"""Business time of a run; `make run` sets it, a person may."""
+DAYS_TAG = "muyun/days"
+"""Days that a run reloads; see `pipelines.days`."""

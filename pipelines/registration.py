@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from models.contracts import Candidate
 from models.errors import InsufficientDataError
 from pipelines.lake import Lake
-from pipelines.platform import Outcome
-from pipelines.state import CheckRecord
+from pipelines.state import CheckRecord, Outcome
 
 if TYPE_CHECKING:
     from models.tracking import Tracker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.home_record import with_remembered
+from serving.settings import Settings as ServingSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -23,10 +24,11 @@ class Settings(BaseSettings):
             folder.
         as_of: "Now" in business time; None means the newest order of the embedded panel, or the wall clock
             for a user's own data.
-        first_day: First day of the daily partitions; older rows are quarantined with this name as remedy.
         utc_offset_hours: Local time of the shops; None means -5 for the embedded panel and +8 otherwise.
         currency: ISO code of the minor units in every `_cents` column; None means USD for the embedded panel
             and CNY otherwise.
+        database_url: Any PostgreSQL server; None means the embedded one below the run folder.
+        postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         seed: Seed of the overlay and of every model.
         executor: `in_process` for one machine, `multiprocess` for two steps at a time.
         keep_versions: Full publications kept for rollback.
@@ -43,9 +45,10 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     data: Path | None = None
     as_of: datetime | None = None
-    first_day: date = date(2017, 1, 1)
     utc_offset_hours: int | None = Field(default=None, ge=-12, le=14)
     currency: str | None = None
+    database_url: str | None = None
+    postgres_port: int | None = Field(default=None, ge=1, le=65535)
     seed: int = 20171231
     executor: Literal["in_process", "multiprocess"] = "in_process"
     keep_versions: int = Field(default=5, ge=1)
@@ -72,6 +75,13 @@ class Settings(BaseSettings):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    @property
+    def serving(self) -> ServingSettings:
+        """What the serving side must know to find the same database; the environment is not read again."""
+        return ServingSettings.model_construct(
+            home=self.home.resolve(), database_url=self.database_url, postgres_port=self.postgres_port
+        )
 
     @property
     def embedded(self) -> bool:

@@ -62,6 +62,23 @@ class StepRecord:
     peak_rss_mb: float
 
 
+@dataclass
+class Outcome:
+    """What a step's body reports.
+
+    Attributes:
+        rows: Rows written; shown in the UI and in the progress line.
+        metadata: JSON-able facts for the UI; keys that end in `_md` are Markdown.
+        checks: Outcomes of the checks declared on the asset.
+        version: Hash of the content when the body knows it; None means the step's fingerprint.
+    """
+
+    rows: int
+    metadata: dict[str, Any] = field(default_factory=dict)
+    checks: list[CheckRecord] = field(default_factory=list)
+    version: str | None = None
+
+
 class StateStore:
     """Step records as one JSON file a key under a folder.
 
@@ -83,6 +100,11 @@ class StateStore:
         except (ValueError, TypeError, KeyError):
             path.unlink(missing_ok=True)
             return None
+
+    def version(self, key: str) -> str:
+        """Data version of a step's output as last recorded; `absent` when it was never made."""
+        record = self.get(key)
+        return record.version if record is not None else "absent"
 
     def put(self, record: StepRecord) -> None:
         """Write a record whole or not at all."""

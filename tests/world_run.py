@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tiny_world import AS_OF, FIRST_DAY, REPLAY_DAYS
+from tiny_world import AS_OF, REPLAY_DAYS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -46,7 +46,6 @@ class Installation:
                 "MUYUN_HOME": str(self.home),
                 "MUYUN_DATA": str(self.data),
                 "MUYUN_AS_OF": AS_OF.isoformat(),
-                "MUYUN_FIRST_DAY": FIRST_DAY.isoformat(),
                 "MUYUN_REPLAY_DAYS": str(REPLAY_DAYS),
                 "PYTHONPATH": str(REPOSITORY),
             }

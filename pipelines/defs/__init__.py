@@ -1,1 +1,1 @@
-"""One file a flow, loaded by folder. A file holds assets or a definitions function, never both."""
+"""One file a flow; `pipelines.graph` puts them together."""

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
-from pipelines.conventions import SINGLE_RUN_END_TAG, SINGLE_RUN_START_TAG
-from pipelines.partitions import daily_partitions
-from pipelines.platform import Platform
+from pipelines.schedules import running_schedule
 from pipelines.settings import Settings
+from pipelines.state import StateStore
+from pipelines.steps.memo import Steps
+from pipelines.stores.sources import Sources
 
 _ALL = dg.AssetSelection.all()
 _RAW = dg.AssetSelection.key_prefixes("raw")
@@ -29,22 +30,18 @@ RETRAIN_AGAIN_AFTER = timedelta(days=1)
 """A refused gate or drift asks for retraining at most this often."""
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
+def definitions() -> dg.Definitions:
     """Everything that runs without a person."""
-    platform = Platform(Settings())
-    days = daily_partitions(platform.settings.first_day, platform.fixed_now())
     build = dg.define_asset_job(
         "platform_build",
         selection=_ALL,
-        partitions_def=days,
         description="Everything, from feeds to the publication: what `make run` does.",
     )
     ingest = dg.define_asset_job(
         "feeds_ingest",
         selection=_RAW,
-        partitions_def=days,
-        description="Load the feeds of some days into the lake; started by new files.",
+        description="Load the feeds into the lake, or the days that the tag muyun/days names; "
+        "started by new files.",
     )
     profiles = dg.define_asset_job(
         "profile_refresh_15min",
@@ -67,22 +64,12 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         jobs=[build, ingest, profiles, prices, nightly, retrain],
         schedules=[
-            _schedule(profiles, "*/15 * * * *"),
-            _schedule(prices, "5 * * * *"),
-            _schedule(nightly, "30 2 * * *"),
-            _schedule(retrain, "0 4 * * 1"),
+            running_schedule(profiles, "*/15 * * * *"),
+            running_schedule(prices, "5 * * * *"),
+            running_schedule(nightly, "30 2 * * *"),
+            running_schedule(retrain, "0 4 * * 1"),
         ],
         sensors=[new_feed_files(ingest), retraining_wanted(retrain), run_failed],
-    )
-
-
-def _schedule(job: Job, cron: str) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        name=f"{job.name}_schedule",
-        job=job,
-        cron_schedule=cron,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        execution_timezone="UTC",
     )
 
 
@@ -94,28 +81,19 @@ def new_feed_files(ingest: Job) -> dg.SensorDefinition:
         job=ingest,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Watches MUYUN_DATA and loads its days again when a file was added or changed.",
+        description="Watches MUYUN_DATA and loads it again when a file was added or changed.",
     )
-    def sense(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        platform = Platform(Settings())
-        if platform.settings.embedded:
+    def sense(
+        context: dg.SensorEvaluationContext,
+        settings: dg.ResourceParam[Settings],
+        sources: dg.ResourceParam[Sources],
+    ) -> dg.SensorResult | dg.SkipReason:
+        if settings.embedded:
             return dg.SkipReason("the embedded panel does not change; set MUYUN_DATA to watch a folder")
-        seen = platform.source.fingerprint()
+        seen = sources.open().fingerprint()
         if seen == context.cursor:
             return dg.SkipReason("no file was added or changed")
-        days = daily_partitions(platform.settings.first_day, platform.fixed_now())
-        return dg.SensorResult(
-            run_requests=[
-                dg.RunRequest(
-                    run_key=seen,
-                    tags={
-                        SINGLE_RUN_START_TAG: str(days.get_first_partition_key()),
-                        SINGLE_RUN_END_TAG: str(days.get_last_partition_key()),
-                    },
-                )
-            ],
-            cursor=seen,
-        )
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=seen)], cursor=seen)
 
     return sense
 
@@ -130,8 +108,10 @@ def retraining_wanted(retrain: Job) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Drift of the core tags, or a refused gate, asks for retraining at most once a day.",
     )
-    def sense(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        reasons = wanted_because(Platform(Settings()))
+    def sense(
+        context: dg.SensorEvaluationContext, steps: dg.ResourceParam[Steps]
+    ) -> dg.RunRequest | dg.SkipReason:
+        reasons = wanted_because(steps.records)
         if not reasons:
             return dg.SkipReason("no drift, and every gate passed")
         last = datetime.fromtimestamp(float(context.cursor or 0), UTC)
@@ -146,12 +126,11 @@ def retraining_wanted(retrain: Job) -> dg.SensorDefinition:
     return sense
 
 
-def wanted_because(platform: Platform) -> list[str]:
+def wanted_because(records: StateStore) -> list[str]:
     """Why the models should be trained again; empty when they need not."""
-    records = [platform.state.get(key) for key in ("features/consumer_tags", *_TRAINED)]
     return [
         f"{record.key}: {check.name} did not pass"
-        for record in records
+        for record in map(records.get, ("features/consumer_tags", *_TRAINED))
         if record is not None
         for check in record.checks
         if not check.passed and not check.is_error
@@ -171,9 +150,9 @@ _TRAINED = (
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Appends each failed run, with its error, to alerts.jsonl in the run folder.",
 )
-def run_failed(context: dg.RunFailureSensorContext) -> None:
+def run_failed(context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]) -> None:
     """Write a line an operator's alerting can watch."""
-    home = Settings().home
+    home = settings.home
     home.mkdir(parents=True, exist_ok=True)
     line = {
         "at": datetime.now(UTC).isoformat(),

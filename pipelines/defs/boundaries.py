@@ -10,7 +10,9 @@ import dagster as dg
 import polars as pl
 
 from pipelines import publication
-from pipelines.platform import Platform, as_metadata
+from pipelines.boundaries import Boundaries
+from pipelines.lake import Lake
+from pipelines.steps.results import as_metadata
 from pipelines.suites import (
     FEATURE_BOUNDARY,
     FEED_BOUNDARIES,
@@ -20,11 +22,10 @@ from pipelines.suites import (
     Boundary,
 )
 
-Read = Callable[[Platform], pl.DataFrame]
+Read = Callable[[Lake], pl.DataFrame]
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
+def definitions() -> dg.Definitions:
     """Every boundary check."""
     checks = [
         _boundary_check(boundary, "feed_is_plausible", _newest(boundary.asset.removeprefix("raw/")))
@@ -34,7 +35,7 @@ def defs() -> dg.Definitions:
         _boundary_check(
             FEATURE_BOUNDARY,
             "features_are_whole",
-            lambda platform: platform.lake.get("features/consumer_tags"),
+            lambda lake: lake.get("features/consumer_tags"),
         )
     )
     for boundary in SCORE_BOUNDARIES:
@@ -47,8 +48,8 @@ def defs() -> dg.Definitions:
 def _newest(table: str) -> Read:
     """The newest rows of an accepted table, at most `SAMPLE_ROWS`."""
 
-    def read(platform: Platform) -> pl.DataFrame:
-        files = platform.lake.accepted_files(table)
+    def read(lake: Lake) -> pl.DataFrame:
+        files = lake.accepted_files(table)
         rows, chosen = 0, []
         for file in reversed(files):
             chosen.append(file)
@@ -61,7 +62,7 @@ def _newest(table: str) -> Read:
 
 
 def _scores(table: str) -> Read:
-    return lambda platform: platform.lake.get(publication.score_key(table))
+    return lambda lake: lake.get(publication.score_key(table))
 
 
 def _boundary_check(boundary: Boundary, name: str, read: Read) -> dg.AssetChecksDefinition:
@@ -72,9 +73,11 @@ def _boundary_check(boundary: Boundary, name: str, read: Read) -> dg.AssetChecks
         description=f"Great Expectations suite {boundary.suite}: {len(boundary.expectations)} expectations.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+        context: dg.AssetCheckExecutionContext,
+        boundaries: dg.ResourceParam[Boundaries],
+        lake: dg.ResourceParam[Lake],
     ) -> dg.AssetCheckResult:
-        outcome = platform.judge(boundary, lambda: read(platform))
+        outcome = boundaries.judge(boundary, lambda: read(lake))
         return dg.AssetCheckResult(
             passed=outcome.passed,
             severity=dg.AssetCheckSeverity.ERROR,

@@ -1,5 +1,6 @@
 """Demand: train and gate the forecasters, then forecast every merchant's categories."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,9 +8,16 @@ import dagster as dg
 import polars as pl
 
 from pipelines import reading, registration
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
-from pipelines.platform import Outcome, Platform
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.state import Outcome
+from pipelines.steps.memo import Steps
+from pipelines.stores.models import ModelStore
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from models.demand.config import DemandConfig
@@ -27,32 +35,55 @@ _CODE = ("models/demand", "models/metrics.py", "models/gate.py")
     check_specs=gate_checks(["models", "demand", "forecasters"], MODELS),
 )
 def forecasters(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """The global LSTM and the global LightGBM, backtested at rolling origins beside the simple rules.
 
     Weekly units of a category at a merchant, with quantiles. One row per order line used.
     """
-    return platform.step(context, lambda: _train(context, platform), code=_CODE)
+
+    def work() -> Outcome:
+        return _train(
+            settings,
+            clock.as_of(context),
+            warehouse,
+            models,
+            lake,
+            steps.records.version("warehouse/published"),
+        )
+
+    return steps.run(context, work, code=_CODE)
 
 
-def read_inputs(platform: Platform) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_inputs(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Merchandise order lines and weekly promotions, the inputs of training and forecasting."""
-    with platform.warehouse() as connection:
+    with warehouse.open() as connection:
         return reading.order_lines(connection), reading.weekly_promotions(connection)
 
 
-def _config(platform: Platform) -> "DemandConfig":
+def _config(settings: Settings) -> "DemandConfig":
     from models.demand.config import DemandConfig
 
-    return DemandConfig(seed=platform.settings.seed, utc_offset_hours=platform.settings.offset_hours)
+    return DemandConfig(seed=settings.seed, utc_offset_hours=settings.offset_hours)
 
 
-def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _train(
+    settings: Settings,
+    as_of: datetime,
+    warehouse: Warehouse,
+    models: ModelStore,
+    lake: Lake,
+    data_version: str,
+) -> Outcome:
     from models.demand.training import train
 
-    as_of = platform.as_of(context)
-    lines, promotions = read_inputs(platform)
+    lines, promotions = read_inputs(warehouse)
     return registration.register(
         "demand",
         MODELS,
@@ -60,13 +91,13 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
             lines,
             promotions,
             as_of,
-            platform.work_dir("demand"),
-            _config(platform),
+            models.work_dir("demand"),
+            _config(settings),
             champion=champions.get(MODELS[0]),
         ),
-        tracker=platform.tracker,
-        lake=platform.lake,
-        data_version=platform.version("warehouse/published"),
+        tracker=models.tracker,
+        lake=lake,
+        data_version=data_version,
         as_of=as_of,
     )
 
@@ -79,28 +110,42 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     deps=[dg.AssetKey(["models", "demand", "forecasters"]), dg.AssetKey(["warehouse", "published"])],
 )
 def demand_forecasts(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    scores: dg.ResourceParam[Scores],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """Units expected in the coming weeks with their 10%, 50% and 90% points, by the model that serves.
 
     Read by replenishment and by analysts. One row per merchant, category and week.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _forecast(context, platform),
+        lambda: _forecast(settings, clock.as_of(context), warehouse, models, scores, lake),
         code=_CODE,
-        outputs=platform.score_files("demand_forecasts"),
+        outputs=scores.files("demand_forecasts"),
     )
 
 
-def _forecast(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _forecast(
+    settings: Settings,
+    as_of: datetime,
+    warehouse: Warehouse,
+    models: ModelStore,
+    scores: Scores,
+    lake: Lake,
+) -> Outcome:
     from models.demand.scoring import forecast
 
-    bundle, name, version = serving_forecaster(platform)
-    lines, promotions = read_inputs(platform)
-    frame = forecast(lines, promotions, platform.as_of(context), bundle, name, config=_config(platform))
-    platform.save_scores("demand_forecasts", frame)
-    platform.save_model_versions("demand", {name: version})
+    bundle, name, version = serving_forecaster(models, lake)
+    lines, promotions = read_inputs(warehouse)
+    frame = forecast(lines, promotions, as_of, bundle, name, config=_config(settings))
+    scores.save("demand_forecasts", frame)
+    scores.save_model_versions("demand", {name: version})
     return Outcome(
         rows=frame.height,
         metadata={
@@ -112,15 +157,15 @@ def _forecast(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     )
 
 
-def serving_forecaster(platform: Platform) -> tuple[Path | None, str, str]:
+def serving_forecaster(models: ModelStore, lake: Lake) -> tuple[Path | None, str, str]:
     """The forecaster that serves: bundle folder, model name, version.
 
     Training lists its choice first. Without a promoted model any name lets scoring pick the best simple rule.
     """
-    summary = platform.lake.read_report("models/demand") or {"models": []}
+    summary = lake.read_report("models/demand") or {"models": []}
     chosen = [row["name"] for row in summary["models"]]
     for name in [*chosen, *(name for name in MODELS if name not in chosen)]:
-        bundle, version = registration.champion_bundle(platform.tracker, name)
+        bundle, version = registration.champion_bundle(models.tracker, name)
         if bundle is not None:
             return bundle, name, version
     return None, "simple rule", "simple rule"

@@ -1,11 +1,17 @@
 """Features: the tag table of every consumer, checked against the registry."""
 
+from datetime import datetime
+
 import dagster as dg
 
 from pipelines import drift
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.platform import Outcome, Platform
-from pipelines.state import CheckRecord
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.state import CheckRecord, Outcome
+from pipelines.steps.memo import Steps
+from pipelines.stores.warehouse import Warehouse
 
 CODE = ("feature_store", "pipelines/drift.py")
 
@@ -31,31 +37,34 @@ CODE = ("feature_store", "pipelines/drift.py")
     ],
 )
 def consumer_tags(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """The tags of every consumer as of now, from the tag registry compiled to one scan a source.
 
     Read by the lifecycle models, the profiles and the segment reports. One row per consumer.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _build(context, platform),
+        lambda: _build(settings, clock.as_of(context), warehouse, lake),
         code=CODE,
-        settings={"utc_offset_hours": platform.settings.offset_hours},
-        outputs=[platform.lake.derived_path("features/consumer_tags")],
+        settings={"utc_offset_hours": settings.offset_hours},
+        outputs=[lake.derived_path("features/consumer_tags")],
     )
 
 
-def _build(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _build(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake) -> Outcome:
     from feature_store.offline import build_tags, validate_tags
 
-    with platform.warehouse() as connection:
-        frame = build_tags(
-            connection, platform.as_of(context), utc_offset_hours=platform.settings.offset_hours
-        )
+    with warehouse.open() as connection:
+        frame = build_tags(connection, as_of, utc_offset_hours=settings.offset_hours)
     violations = validate_tags(frame)
-    platform.lake.put("features/consumer_tags", frame)
-    shift = drift.against_training(platform.lake, frame)
+    lake.put("features/consumer_tags", frame)
+    shift = drift.against_training(lake, frame)
     return Outcome(
         rows=frame.height,
         metadata={

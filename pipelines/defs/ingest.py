@@ -1,47 +1,44 @@
-"""Ingest: one asset a contract table; event-like tables by day.
+"""Ingest: one asset a contract table, loaded whole, or by the days that a run names.
 
-A range of days is loaded in one run. The account of a load must close: received = accepted + quarantined, and
-the lake and the quarantine really hold those rows.
+A run with the tag `muyun/days` reloads those days of the event-like tables. The account of a load must close:
+received = accepted + quarantined, and the lake and the quarantine really hold those rows.
 """
 
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 import polars as pl
 
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.days import days_of
 from pipelines.feeds import OBSERVED
-from pipelines.partitions import daily_partitions, single_run
-from pipelines.platform import Outcome, Platform
+from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER, ContractTable, contract_table
 from pipelines.sources.ingest import IngestReport
 from pipelines.sources.operational_streams import RECORDED
 from pipelines.sources.overlay import OVERLAY_TABLES
 from pipelines.sources.recorded import DERIVED
-from pipelines.state import CheckRecord, content_version
+from pipelines.state import CheckRecord, Outcome, content_version
+from pipelines.steps.memo import Steps
+from pipelines.stores.sources import Sources
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
 CODE = ("pipelines/sources", "pipelines/lake.py", "pipelines/feeds.py")
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
+def definitions(settings: Settings) -> dg.Definitions:
     """Every raw table."""
-    platform = Platform(Settings())
-    days = daily_partitions(platform.settings.first_day, platform.fixed_now())
-    generated = OVERLAY_TABLES if platform.settings.embedded else frozenset()
-    return dg.Definitions(assets=[raw_asset(contract_table(name), days, generated) for name in INGEST_ORDER])
+    generated = OVERLAY_TABLES if settings.embedded else frozenset()
+    return dg.Definitions(assets=[raw_asset(contract_table(name), generated) for name in INGEST_ORDER])
 
 
-def raw_asset(
-    table: ContractTable, days: dg.DailyPartitionsDefinition, generated: frozenset[str]
-) -> dg.AssetsDefinition:
+def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefinition:
     """The asset of one contract table.
 
     Args:
         table: The table.
-        days: Its partitions, if it is kept by day.
         generated: Tables that the overlay fills; they hang on the observed ones, never the other way round.
     """
     is_daily = table.is_partitioned and not table.is_weekly and not table.is_book
@@ -54,8 +51,6 @@ def raw_asset(
         kinds={"parquet"},
         description=_catalogue_text(table),
         deps=sorted(parents | _recorded_in(table)),
-        partitions_def=days if is_daily else None,
-        backfill_policy=single_run() if is_daily else None,
         pool="lake",
         metadata={
             "dagster/column_schema": dg.TableSchema(
@@ -74,18 +69,25 @@ def raw_asset(
             )
         ],
     )
-    def load(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-        window = _window(context, days) if is_daily else None
-        return platform.step(
+    def load(
+        context: dg.AssetExecutionContext,
+        steps: dg.ResourceParam[Steps],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+        sources: dg.ResourceParam[Sources],
+        lake: dg.ResourceParam[Lake],
+    ) -> dg.MaterializeResult:
+        window = days_of(context.run.tags) if is_daily else None
+        return steps.run(
             context,
-            lambda: _load(context, platform, table, window),
+            lambda: _load(sources, lake, table, clock.as_of(context), window),
             code=CODE,
             settings={
-                "source": platform.source.fingerprint(),
+                "source": sources.source.fingerprint(),
                 "window": [day.isoformat() for day in window] if window else None,
-                "utc_offset_hours": platform.settings.offset_hours,
+                "utc_offset_hours": settings.offset_hours,
             },
-            outputs=[platform.lake.accepted_path(table.name)],
+            outputs=[lake.accepted_path(table.name)],
         )
 
     return load
@@ -109,26 +111,17 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
     return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in fed else set()
 
 
-def _window(
-    context: dg.AssetExecutionContext, days: dg.DailyPartitionsDefinition
-) -> tuple[date, date] | None:
-    """The days of this run; None when they are all days, so that rows before the first day come in too."""
-    keys = context.partition_key_range
-    if (keys.start, keys.end) == (days.get_first_partition_key(), days.get_last_partition_key()):
-        return None
-    return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
-
-
 def _load(
-    context: dg.AssetExecutionContext,
-    platform: Platform,
+    sources: Sources,
+    lake: Lake,
     table: ContractTable,
+    as_of: datetime,
     window: tuple[date, date] | None,
 ) -> Outcome:
     # Whatever `make run` found loaded is no longer all that the lake holds.
-    platform.lake.report_path("source").unlink(missing_ok=True)
-    report = platform.feeds.load(table.name, platform.as_of(context), window)
-    held = _held(platform, table, window)
+    lake.report_path("source").unlink(missing_ok=True)
+    report = sources.feeds.load(table.name, as_of, window)
+    held = _held(lake, table, window)
     return Outcome(
         rows=report.accepted,
         metadata={
@@ -153,12 +146,11 @@ def _load(
                 },
             )
         ],
-        version=content_version(platform.lake.accepted_files(table.name)),
+        version=content_version(lake.accepted_files(table.name)),
     )
 
 
-def _held(platform: Platform, table: ContractTable, window: tuple[date, date] | None) -> int:
-    lake = platform.lake
+def _held(lake: Lake, table: ContractTable, window: tuple[date, date] | None) -> int:
     frame = lake.scan(table.name) if window is None else lake.scan_days(table.name, *window)
     return int(frame.select(pl.len()).collect().item())
 

@@ -1,11 +1,20 @@
 """Lifecycle: train and gate churn and rebuy, then the wake-up list and the rebuy reminders."""
 
+from datetime import datetime
+
 import dagster as dg
 
 from pipelines import drift, reading, registration
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
-from pipelines.platform import Outcome, Platform
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.state import Outcome
+from pipelines.steps.memo import Steps
+from pipelines.stores.models import ModelStore
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
 
 MODELS = ("lifecycle_churn", "lifecycle_rebuy")
 _CODE = ("models/lifecycle", "models/splits.py", "models/metrics.py", "models/gate.py")
@@ -20,33 +29,56 @@ _CODE = ("models/lifecycle", "models/splits.py", "models/metrics.py", "models/ga
     check_specs=gate_checks(["models", "lifecycle", "churn_and_rebuy"], MODELS),
 )
 def churn_and_rebuy(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """Probability of no order in 28 days, and of buying a product type again within 14 days.
 
     Rolling origins with a purge as long as the label. One row per order line used.
     """
-    return platform.step(context, lambda: _train(context, platform), code=_CODE)
+
+    def work() -> Outcome:
+        return _train(
+            settings,
+            clock.as_of(context),
+            warehouse,
+            models,
+            lake,
+            steps.records.version("warehouse/published"),
+        )
+
+    return steps.run(context, work, code=_CODE)
 
 
-def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _train(
+    settings: Settings,
+    as_of: datetime,
+    warehouse: Warehouse,
+    models: ModelStore,
+    lake: Lake,
+    data_version: str,
+) -> Outcome:
     from models.lifecycle.training import train
 
-    as_of = platform.as_of(context)
-    with platform.warehouse() as connection:
+    with warehouse.open() as connection:
         lines = reading.order_lines(connection, merchandise_only=False, with_guests=False)
     outcome = registration.register(
         "lifecycle",
         MODELS,
         lambda champions: train(
-            lines, as_of, platform.work_dir("lifecycle"), seed=platform.settings.seed, champions=champions
+            lines, as_of, models.work_dir("lifecycle"), seed=settings.seed, champions=champions
         ),
-        tracker=platform.tracker,
-        lake=platform.lake,
-        data_version=platform.version("warehouse/published"),
+        tracker=models.tracker,
+        lake=lake,
+        data_version=data_version,
         as_of=as_of,
     )
-    drift.remember(platform.lake, platform.lake.get("features/consumer_tags"))
+    drift.remember(lake, lake.get("features/consumer_tags"))
     return outcome
 
 
@@ -58,38 +90,46 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     deps=[dg.AssetKey(["models", "lifecycle", "churn_and_rebuy"]), dg.AssetKey(["warehouse", "published"])],
 )
 def wakeup_list(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    scores: dg.ResourceParam[Scores],
 ) -> dg.MaterializeResult:
     """Dormant consumers worth waking with offer and reasons, a randomised control share, and rebuy reminders.
 
     Controls are drawn before any guard and get no offer. One row per consumer.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _score(context, platform),
+        lambda: _score(settings, clock.as_of(context), warehouse, models, scores),
         code=_CODE,
-        outputs=platform.score_files("wakeup_list", "rebuy_reminders"),
+        outputs=scores.files("wakeup_list", "rebuy_reminders"),
     )
 
 
-def _score(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _score(
+    settings: Settings, as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores
+) -> Outcome:
     from models.lifecycle.scoring import score
 
-    churn, churn_version = registration.champion_bundle(platform.tracker, MODELS[0])
-    rebuy, rebuy_version = registration.champion_bundle(platform.tracker, MODELS[1])
-    with platform.warehouse() as connection:
+    churn, churn_version = registration.champion_bundle(models.tracker, MODELS[0])
+    rebuy, rebuy_version = registration.champion_bundle(models.tracker, MODELS[1])
+    with warehouse.open() as connection:
         lines = reading.order_lines(connection, merchandise_only=False, with_guests=False)
         consumers = reading.consumers(connection)
-    scores = score(lines, consumers, platform.as_of(context), churn, rebuy, seed=platform.settings.seed)
-    platform.save_scores("wakeup_list", scores.wakeup_list)
-    platform.save_scores("rebuy_reminders", scores.rebuy_reminders)
-    platform.save_model_versions("lifecycle", dict(zip(MODELS, (churn_version, rebuy_version), strict=True)))
+    found = score(lines, consumers, as_of, churn, rebuy, seed=settings.seed)
+    scores.save("wakeup_list", found.wakeup_list)
+    scores.save("rebuy_reminders", found.rebuy_reminders)
+    scores.save_model_versions("lifecycle", dict(zip(MODELS, (churn_version, rebuy_version), strict=True)))
     return Outcome(
-        rows=scores.wakeup_list.height,
+        rows=found.wakeup_list.height,
         metadata={
-            "controls": int(scores.wakeup_list["is_control"].sum()),
-            "high_value": int(scores.wakeup_list["is_high_value"].sum()),
-            "rebuy_reminders": scores.rebuy_reminders.height,
+            "controls": int(found.wakeup_list["is_control"].sum()),
+            "high_value": int(found.wakeup_list["is_high_value"].sum()),
+            "rebuy_reminders": found.rebuy_reminders.height,
             MODELS[0]: churn_version,
             MODELS[1]: rebuy_version,
         },

@@ -5,20 +5,23 @@ of settlement work is done; its books come back into the lake.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import dagster as dg
 
-from pipelines.conventions import SINGLE_RUN_END_TAG, SINGLE_RUN_START_TAG, Group, Owner
-from pipelines.partitions import daily_partitions
-from pipelines.platform import Outcome, Platform
+from pipelines.clock import Clock
+from pipelines.conventions import Group, Owner
+from pipelines.lake import Lake
+from pipelines.schedules import running_schedule
 from pipelines.settings import Settings
 from pipelines.sources.contract import TABLES
 from pipelines.sources.operational import Extraction
 from pipelines.sources.operational_streams import RECORDED
 from pipelines.sources.recorded import DERIVED
-from pipelines.state import CheckRecord, content_version
+from pipelines.state import CheckRecord, Outcome, content_version
+from pipelines.steps.memo import Steps
+from pipelines.stores.database import Database
+from pipelines.stores.sources import Sources
 
 EXTRACTION_CODE = ("pipelines/sources/operational.py", "pipelines/sources/operational_streams.py")
 REPLAY_CODE = ("pipelines/replay",)
@@ -29,11 +32,8 @@ _READ_BY_REPLAY = (
 _SOUND = "ledger_invariants_hold"
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
+def definitions() -> dg.Definitions:
     """The assets, the job that runs them every day, and its schedule."""
-    settings = Settings()
-    platform = Platform(settings)
     daily = dg.define_asset_job(
         "settlement_daily",
         selection=dg.AssetSelection.assets(
@@ -42,13 +42,12 @@ def defs() -> dg.Definitions:
             ["operations", "recorded_books"],
             *(["raw", name] for name in fed_tables()),
         ),
-        partitions_def=daily_partitions(settings.first_day, platform.fixed_now()),
         description="What the API recorded comes in; what is due in settlement is done; its books come in.",
     )
     return dg.Definitions(
         assets=[recorded_feeds, replayed_orders, settlement_day, recorded_books],
         jobs=[daily],
-        schedules=[_every_night(daily)],
+        schedules=[running_schedule(daily, "0 1 * * *")],
     )
 
 
@@ -56,28 +55,6 @@ def fed_tables() -> list[str]:
     """Contract tables with rows from the operational database, in load order."""
     fed = {stream.table for group in RECORDED.values() for stream in group} | {DERIVED}
     return [name for name in TABLES if name in fed]
-
-
-def _every_night(job: Any) -> dg.ScheduleDefinition:
-    @dg.schedule(
-        name=f"{job.name}_schedule",
-        job=job,
-        cron_schedule="0 1 * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        execution_timezone="UTC",
-    )
-    def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        """One run over all days: what was recorded may belong to any of them."""
-        platform = Platform(Settings())
-        days = daily_partitions(platform.settings.first_day, platform.fixed_now())
-        return dg.RunRequest(
-            tags={
-                SINGLE_RUN_START_TAG: str(days.get_first_partition_key()),
-                SINGLE_RUN_END_TAG: str(days.get_last_partition_key()),
-            }
-        )
-
-    return ask
 
 
 @dg.asset(
@@ -88,13 +65,16 @@ def _every_night(job: Any) -> dg.ScheduleDefinition:
     pool="lake",
 )
 def recorded_feeds(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    sources: dg.ResourceParam[Sources],
+    database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
     """Orders, stock movements, parcels, cases and events that the API recorded since the last extraction.
 
     Once and only once, by transaction number. Read by the raw tables. One row per version of a recorded row.
     """
-    return _extracted(context, platform, platform.recorded_feeds)
+    return _extracted(context, steps, sources.recorded_feeds, database.url())
 
 
 @dg.asset(
@@ -106,19 +86,24 @@ def recorded_feeds(
     deps=[dg.AssetKey(["raw", table]) for table in _READ_BY_REPLAY],
 )
 def replayed_orders(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
     """The orders of the last days, replayed through orders and settlement, so that the books have life.
 
     With the parties, offers, listings, stock and agents they need. Off where MUYUN_REPLAY_DAYS is 0. Read
     by settlement. One row per order that was new.
     """
-    url = platform.database_url()
-    return platform.step(
+    url = database.url()
+    return steps.run(
         context,
-        lambda: _replay(context, platform, url),
+        lambda: _replay(settings, clock.as_of(context), lake, url),
         code=REPLAY_CODE,
-        settings={"days": platform.settings.days_to_replay, "database": platform.database_number(url)},
+        settings={"days": settings.days_to_replay, "database": database.number(url)},
     )
 
 
@@ -139,19 +124,24 @@ def replayed_orders(
     ],
 )
 def settlement_day(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
     """What is due in settlement: receipts that nobody confirmed, releases, unlocks, the deadline of day 25.
 
     Then the sums of platform accounts are rolled and the hash chain is sealed. Read by the extraction of the
     books. One row per leg that was released.
     """
-    url = platform.database_url()
-    return platform.step(
+    url = database.url()
+    return steps.run(
         context,
-        lambda: _settle(context, platform, url),
+        lambda: _settle(settings, clock.as_of(context), lake, url),
         code=("pipelines/settlement_day.py",),
-        settings={"database": platform.database_number(url)},
+        settings={"database": database.number(url)},
     )
 
 
@@ -164,23 +154,25 @@ def settlement_day(
     deps=[dg.AssetKey(["operations", "settlement_day"])],
 )
 def recorded_books(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    sources: dg.ResourceParam[Sources],
+    database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
     """Settlement legs and ledger entries since the last extraction.
 
     Once and only once, by transaction number, on one snapshot: no leg without its entries. Read by the raw
     tables of the books. One row per version of a recorded row.
     """
-    return _extracted(context, platform, platform.recorded_books)
+    return _extracted(context, steps, sources.recorded_books, database.url())
 
 
 def _extracted(
-    context: dg.AssetExecutionContext, platform: Platform, extraction: Extraction
+    context: dg.AssetExecutionContext, steps: Steps, extraction: Extraction, url: str
 ) -> dg.MaterializeResult:
-    url = platform.database_url()
     if extraction.has_news(url):
-        platform.state.forget(context.asset_key.to_user_string())
-    return platform.step(context, _extract(extraction, url), code=EXTRACTION_CODE, uses_clock=False)
+        steps.records.forget(context.asset_key.to_user_string())
+    return steps.run(context, _extract(extraction, url), code=EXTRACTION_CODE, uses_clock=False)
 
 
 def _extract(extraction: Extraction, url: str) -> Callable[[], Outcome]:
@@ -203,28 +195,28 @@ def _extract(extraction: Extraction, url: str) -> Callable[[], Outcome]:
     return body
 
 
-def _replay(context: dg.AssetExecutionContext, platform: Platform, url: str) -> Outcome:
-    days = platform.settings.days_to_replay
+def _replay(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
+    days = settings.days_to_replay
     if not days:
         return Outcome(rows=0, metadata={"note": "off: set MUYUN_REPLAY_DAYS to replay the last days"})
     from pipelines.replay import replay
 
     report = replay(
-        platform.lake,
+        lake,
         url,
-        as_of=platform.as_of(context),
+        as_of=as_of,
         days=days,
-        has_generated_agents=platform.settings.embedded,
+        has_generated_agents=settings.embedded,
     )
-    platform.lake.write_report("operations/replay", report.to_json())
+    lake.write_report("operations/replay", report.to_json())
     return Outcome(rows=report.orders, metadata={"window": str(timedelta(days=days)), **report.to_json()})
 
 
-def _settle(context: dg.AssetExecutionContext, platform: Platform, url: str) -> Outcome:
+def _settle(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
     from pipelines.settlement_day import settle_day
 
-    done = settle_day(url, platform.as_of(context), anchors=platform.settings.home)
-    platform.lake.write_report("operations/settlement_day", done.to_json())
+    done = settle_day(url, as_of, anchors=settings.home)
+    lake.write_report("operations/settlement_day", done.to_json())
     return Outcome(
         rows=done.released_legs,
         metadata=done.to_json(),

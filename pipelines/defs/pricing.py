@@ -1,14 +1,20 @@
 """Pricing: train and gate the elasticities, then suggest a price for every listing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 import polars as pl
 
 from pipelines import reading, registration
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
-from pipelines.platform import Outcome, Platform
+from pipelines.lake import Lake
+from pipelines.state import Outcome
+from pipelines.steps.memo import Steps
+from pipelines.stores.models import ModelStore
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
 
 MODELS = ("pricing_elasticity",)
 _DEMAND_WINDOW = timedelta(days=90)
@@ -24,21 +30,33 @@ _CODE = ("models/pricing", "models/metrics.py", "models/gate.py")
     check_specs=gate_checks(["models", "pricing", "elasticities"], MODELS),
 )
 def elasticities(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """Price elasticities shrunk from sku to category, backtested on held-out price moves.
 
     One row per order line used.
     """
-    return platform.step(context, lambda: _train(context, platform), code=_CODE)
+
+    def work() -> Outcome:
+        return _train(
+            clock.as_of(context), warehouse, models, lake, steps.records.version("warehouse/published")
+        )
+
+    return steps.run(context, work, code=_CODE)
 
 
-def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _train(
+    as_of: datetime, warehouse: Warehouse, models: ModelStore, lake: Lake, data_version: str
+) -> Outcome:
     from models.pricing.config import PricingConfig
     from models.pricing.training import train
 
-    as_of = platform.as_of(context)
-    with platform.warehouse() as connection:
+    with warehouse.open() as connection:
         lines = reading.order_lines(connection)
     return registration.register(
         "pricing",
@@ -47,14 +65,14 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
             train(
                 lines,
                 as_of,
-                platform.work_dir("pricing"),
+                models.work_dir("pricing"),
                 PricingConfig(),
                 champion=champions.get(MODELS[0]),
             )
         ],
-        tracker=platform.tracker,
-        lake=platform.lake,
-        data_version=platform.version("warehouse/published"),
+        tracker=models.tracker,
+        lake=lake,
+        data_version=data_version,
         as_of=as_of,
     )
 
@@ -66,27 +84,33 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     kinds={"python", "parquet"},
     deps=[dg.AssetKey(["models", "pricing", "elasticities"]), dg.AssetKey(["warehouse", "published"])],
 )
-def prices(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+def prices(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    scores: dg.ResourceParam[Scores],
+) -> dg.MaterializeResult:
     """The suggested unit price of every current listing, with each guard rail that moved it.
 
     Listings that nobody supplies have no row; their count is shown. One row per merchant and sku.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _price(context, platform),
+        lambda: _price(clock.as_of(context), warehouse, models, scores),
         code=_CODE,
-        outputs=platform.score_files("prices"),
+        outputs=scores.files("prices"),
     )
 
 
-def _price(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores) -> Outcome:
     from models.pricing.config import PricingConfig
     from models.pricing.inputs import count_unpriced
     from models.pricing.scoring import price
 
-    as_of = platform.as_of(context)
-    bundle, version = registration.champion_bundle(platform.tracker, MODELS[0])
-    with platform.warehouse() as connection:
+    bundle, version = registration.champion_bundle(models.tracker, MODELS[0])
+    with warehouse.open() as connection:
         listings = reading.current_listings(connection)
         offers = reading.current_offers(connection)
         rivals = reading.competitor_prices(connection)
@@ -94,8 +118,8 @@ def _price(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     # The offers carry the stock; a separate stock table would only overrule them.
     stock = pl.DataFrame(schema={"sku_id": pl.String, "on_hand_qty": pl.Int64})
     frame = price(listings, offers, rivals, lines, stock, as_of, bundle, PricingConfig())
-    platform.save_scores("prices", frame)
-    platform.save_model_versions("pricing", {MODELS[0]: version})
+    scores.save("prices", frame)
+    scores.save_model_versions("pricing", {MODELS[0]: version})
     return Outcome(
         rows=frame.height,
         metadata={

@@ -1,14 +1,21 @@
 """Publish: profiles, and the switch of every reader to a new immutable version."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from models.contracts import PUBLISHED_TABLES
 from pipelines import publication, reading
+from pipelines.boundaries import Boundaries
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.platform import Outcome, Platform
-from pipelines.state import CheckRecord
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.state import CheckRecord, Outcome
+from pipelines.steps.memo import Steps
+from pipelines.stores.database import Database
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
 from pipelines.suites import FEATURE_BOUNDARY, SCORE_BOUNDARIES
 
 SCORED = ("recommendations", "prices", "demand_forecasts", "reorder_suggestions", "wakeup_list", "profiles")
@@ -28,25 +35,31 @@ _MAX_AGE = timedelta(days=3)
         fail_window=timedelta(hours=26), warn_window=timedelta(hours=2)
     ),
 )
-def profiles(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+def profiles(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    boundaries: dg.ResourceParam[Boundaries],
+    lake: dg.ResourceParam[Lake],
+    scores: dg.ResourceParam[Scores],
+) -> dg.MaterializeResult:
     """The tags of each consumer as one document with the fingerprint of the tag schema.
 
     Read by the storefront. One row per consumer.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _profiles(context, platform),
+        lambda: _profiles(boundaries, lake, scores),
         code=("feature_store",),
-        outputs=platform.score_files("profiles"),
+        outputs=scores.files("profiles"),
     )
 
 
-def _profiles(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _profiles(boundaries: Boundaries, lake: Lake, scores: Scores) -> Outcome:
     from feature_store.offline import profile_documents
 
-    platform.require_passed([FEATURE_BOUNDARY])
-    tags = platform.lake.get("features/consumer_tags")
-    platform.save_scores("profiles", profile_documents(tags))
+    boundaries.require_passed([FEATURE_BOUNDARY])
+    tags = lake.get("features/consumer_tags")
+    scores.save("profiles", profile_documents(tags))
     return Outcome(rows=tags.height, metadata={"tags": tags.width - 1})
 
 
@@ -69,38 +82,53 @@ def _profiles(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
     ],
 )
 def publication_(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    boundaries: dg.ResourceParam[Boundaries],
+    lake: dg.ResourceParam[Lake],
+    warehouse: dg.ResourceParam[Warehouse],
+    scores: dg.ResourceParam[Scores],
+    database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
     """The immutable version that the API serves: scores, data range, model versions, counts, hash.
 
     Written to the lake, then to PostgreSQL, where readers are switched in one transaction; a failure leaves
     the last good version serving. One row per published row of any table.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _publish(context, platform),
+        lambda: _publish(settings, clock.as_of(context), boundaries, lake, warehouse, scores, database),
         code=("pipelines/publication.py", "serving/scores", "models/contracts.py"),
-        settings={"database": platform.database_identity()},
+        settings={"database": database.place()},
     )
 
 
-def _publish(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
-    platform.require_passed(SCORE_BOUNDARIES)
-    as_of = platform.as_of(context)
-    with platform.warehouse() as connection:
+def _publish(
+    settings: Settings,
+    as_of: datetime,
+    boundaries: Boundaries,
+    lake: Lake,
+    warehouse: Warehouse,
+    scores: Scores,
+    database: Database,
+) -> Outcome:
+    boundaries.require_passed(SCORE_BOUNDARIES)
+    with warehouse.open() as connection:
         span = reading.order_time_range(connection) or (as_of, as_of)
     data_from, data_to = (moment.astimezone(UTC) for moment in span)
     versions: dict[str, str] = {}
     for family in ("recommendation", "demand", "pricing", "lifecycle"):
-        versions |= platform.lake.read_report(f"model_versions/{family}") or {}
+        versions |= scores.model_versions(family)
     done = publication.publish(
-        platform.lake,
-        platform.database_url(),
+        lake,
+        database.url(),
         as_of=as_of,
         data_from=data_from,
         data_to=data_to,
         model_versions=versions,
-        keep_versions=platform.settings.keep_versions,
+        keep_versions=settings.keep_versions,
     )
     tables = done.manifest.tables
     age = as_of - data_to

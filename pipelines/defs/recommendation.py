@@ -1,13 +1,21 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from pipelines import reading, registration
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
-from pipelines.platform import Outcome, Platform
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.state import Outcome
+from pipelines.steps.memo import Steps
+from pipelines.stores.models import ModelStore
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from models.recommendation.config import RecommendationConfig
@@ -24,21 +32,46 @@ _CODE = ("models/recommendation", "models/splits.py", "models/metrics.py", "mode
     deps=[dg.AssetKey(["warehouse", "published"])],
     check_specs=gate_checks(["models", "recommendation", "lanes"], MODELS),
 )
-def lanes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+def lanes(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    lake: dg.ResourceParam[Lake],
+) -> dg.MaterializeResult:
     """The repeat and the discovery lane, backtested on rolling cuts and registered in MLflow.
 
     A lane that does not pass the gate is not promoted: its simple rule, or the old champion, keeps serving.
     One row per order line used.
     """
-    return platform.step(context, lambda: _train(context, platform), code=_CODE)
+
+    def work() -> Outcome:
+        return _train(
+            settings,
+            clock.as_of(context),
+            warehouse,
+            models,
+            lake,
+            steps.records.version("warehouse/published"),
+        )
+
+    return steps.run(context, work, code=_CODE)
 
 
-def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _train(
+    settings: Settings,
+    as_of: datetime,
+    warehouse: Warehouse,
+    models: ModelStore,
+    lake: Lake,
+    data_version: str,
+) -> Outcome:
     from models.recommendation.config import RecommendationConfig
     from models.recommendation.training import train
 
-    as_of = platform.as_of(context)
-    with platform.warehouse() as connection:
+    with warehouse.open() as connection:
         lines = reading.order_lines(connection, with_guests=False)
     return registration.register(
         "recommendation",
@@ -46,13 +79,13 @@ def _train(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
         lambda champions: train(
             lines,
             as_of,
-            platform.work_dir("recommendation"),
-            RecommendationConfig(seed=platform.settings.seed),
+            models.work_dir("recommendation"),
+            RecommendationConfig(seed=settings.seed),
             champion=(_settings_of(champions[MODELS[0]]) if MODELS[0] in champions else None),
         ),
-        tracker=platform.tracker,
-        lake=platform.lake,
-        data_version=platform.version("warehouse/published"),
+        tracker=models.tracker,
+        lake=lake,
+        data_version=data_version,
         as_of=as_of,
     )
 
@@ -72,40 +105,45 @@ def _settings_of(document: dict[str, Any]) -> "RecommendationConfig":
     deps=[dg.AssetKey(["models", "recommendation", "lanes"]), dg.AssetKey(["warehouse", "published"])],
 )
 def recommendations(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    models: dg.ResourceParam[ModelStore],
+    scores: dg.ResourceParam[Scores],
 ) -> dg.MaterializeResult:
     """Ranked skus for every active consumer inside each merchant's assortment, and what is popular there.
 
     Read by the storefront; unknown consumers get the popular items. One row per merchant, consumer and rank.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _score(context, platform),
+        lambda: _score(clock.as_of(context), warehouse, models, scores),
         code=_CODE,
-        outputs=platform.score_files("recommendations", "popular_items"),
+        outputs=scores.files("recommendations", "popular_items"),
     )
 
 
-def _score(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _score(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores) -> Outcome:
     from models.recommendation.scoring import score
 
-    repeat, repeat_version = registration.champion_bundle(platform.tracker, MODELS[0])
-    discovery, discovery_version = registration.champion_bundle(platform.tracker, MODELS[1])
-    with platform.warehouse() as connection:
+    repeat, repeat_version = registration.champion_bundle(models.tracker, MODELS[0])
+    discovery, discovery_version = registration.champion_bundle(models.tracker, MODELS[1])
+    with warehouse.open() as connection:
         lines = reading.order_lines(connection, with_guests=False)
         listings = reading.current_listings(connection)
-    scores = score(lines, listings, platform.as_of(context), repeat, discovery)
-    platform.save_scores("recommendations", scores.recommendations)
-    platform.save_scores("popular_items", scores.popular_items)
-    platform.save_model_versions(
+    found = score(lines, listings, as_of, repeat, discovery)
+    scores.save("recommendations", found.recommendations)
+    scores.save("popular_items", found.popular_items)
+    scores.save_model_versions(
         "recommendation", dict(zip(MODELS, (repeat_version, discovery_version), strict=True))
     )
     return Outcome(
-        rows=scores.recommendations.height,
+        rows=found.recommendations.height,
         metadata={
-            "lists": scores.recommendations.select("merchant_id", "consumer_id").n_unique(),
-            "popular_items": scores.popular_items.height,
-            "lanes": dict(scores.recommendations["lane"].value_counts().sort("lane").iter_rows()),
+            "lists": found.recommendations.select("merchant_id", "consumer_id").n_unique(),
+            "popular_items": found.popular_items.height,
+            "lanes": dict(found.recommendations["lane"].value_counts().sort("lane").iter_rows()),
             MODELS[0]: repeat_version,
             MODELS[1]: discovery_version,
         },

@@ -1,12 +1,17 @@
 """Replenishment: from demand quantiles and suppliers' stock to what should be brought in, and by when."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
 from pipelines import reading
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.platform import Outcome, Platform
+from pipelines.settings import Settings
+from pipelines.state import Outcome
+from pipelines.steps.memo import Steps
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
 
 _SHARE_WINDOW = timedelta(days=90)
 _CODE = ("models/replenishment", "models/demand/series.py")
@@ -20,34 +25,38 @@ _CODE = ("models/replenishment", "models/demand/series.py")
     deps=[dg.AssetKey(["published", "demand_forecasts"]), dg.AssetKey(["warehouse", "published"])],
 )
 def reorder_suggestions(
-    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    scores: dg.ResourceParam[Scores],
 ) -> dg.MaterializeResult:
     """How much of each sku its suppliers should bring in, and each merchant's share of it.
 
     Without offers there is no stock to compare with and no suggestion. One row per supplier and sku.
     """
-    return platform.step(
+    return steps.run(
         context,
-        lambda: _reorder(context, platform),
+        lambda: _reorder(settings, clock.as_of(context), warehouse, scores),
         code=_CODE,
-        outputs=platform.score_files("reorder_suggestions", "reorder_merchant_shares"),
+        outputs=scores.files("reorder_suggestions", "reorder_merchant_shares"),
     )
 
 
-def _reorder(context: dg.AssetExecutionContext, platform: Platform) -> Outcome:
+def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: Scores) -> Outcome:
     from models.replenishment.config import ReorderConfig
     from models.replenishment.reorder import reorder
 
-    as_of = platform.as_of(context)
-    forecasts = platform.lake.get("scores/demand_forecasts")
-    with platform.warehouse() as connection:
+    forecasts = scores.get("demand_forecasts")
+    with warehouse.open() as connection:
         lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
         offers = reading.current_offers(connection)
         listings = reading.current_listings(connection, listed_only=False)
-    config = ReorderConfig(utc_offset_hours=platform.settings.offset_hours)
+    config = ReorderConfig(utc_offset_hours=settings.offset_hours)
     result = reorder(forecasts, lines, offers, listings, as_of, config)
-    platform.save_scores("reorder_suggestions", result.reorder_suggestions)
-    platform.save_scores("reorder_merchant_shares", result.reorder_merchant_shares)
+    scores.save("reorder_suggestions", result.reorder_suggestions)
+    scores.save("reorder_merchant_shares", result.reorder_merchant_shares)
     suggestions = result.reorder_suggestions
     return Outcome(
         rows=suggestions.height,

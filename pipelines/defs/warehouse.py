@@ -13,13 +13,16 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
+from pipelines.boundaries import Boundaries
+from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, dbt_program, project
-from pipelines.lake import atomic_path
-from pipelines.platform import Outcome, Platform, as_metadata, materialize_result
+from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, dbt_program
+from pipelines.lake import Lake, atomic_path
 from pipelines.progress import announce, report
 from pipelines.settings import Settings
-from pipelines.state import CheckRecord, StepRecord, measured
+from pipelines.state import CheckRecord, Outcome, StepRecord, measured
+from pipelines.steps.memo import Steps
+from pipelines.steps.results import as_metadata, materialize_result
 from pipelines.suites import FEED_BOUNDARIES
 
 _CODE = ("dbt_project",)
@@ -27,10 +30,9 @@ _STEP = "warehouse/dbt_build"
 _WHOLE = "warehouse_holds_every_accepted_order_line"
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
+def definitions(dbt_project: DbtProject) -> dg.Definitions:
     """The dbt models and the published file."""
-    build = dbt_build_assets(project(Settings()))
+    build = dbt_build_assets(dbt_project)
     return dg.Definitions(assets=[build, published_asset(build)])
 
 
@@ -44,9 +46,16 @@ def dbt_build_assets(dbt_project: DbtProject) -> dg.AssetsDefinition:
         name="dbt_build",
         pool="warehouse",
     )
-    def dbt_build(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+    def dbt_build(
+        context: dg.AssetExecutionContext,
+        steps: dg.ResourceParam[Steps],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+        boundaries: dg.ResourceParam[Boundaries],
+    ) -> Iterator[Any]:
         """Build and test every dbt model in the private build file."""
-        yield from _build_unless_unchanged(context, platform, dbt_project)
+        as_of = clock.as_of(context).isoformat()
+        yield from _build_unless_unchanged(context, steps, settings, boundaries, as_of, dbt_project)
 
     return dbt_build
 
@@ -60,24 +69,26 @@ class _BuildLog:
 
 
 def _build_unless_unchanged(
-    context: dg.AssetExecutionContext, platform: Platform, dbt_project: DbtProject
+    context: dg.AssetExecutionContext,
+    steps: Steps,
+    settings: Settings,
+    boundaries: Boundaries,
+    as_of: str,
+    dbt_project: DbtProject,
 ) -> Iterator[Any]:
-    as_of = platform.as_of(context).isoformat()
-    mark = platform.mark(
-        context, code=_CODE, settings=dbt_environment(platform.settings, as_of), uses_clock=True
-    )
-    record = platform.state.get(_STEP)
-    if record is not None and record.fingerprint == mark and platform.settings.warehouse_build.exists():
+    mark = steps.mark(context, code=_CODE, settings=dbt_environment(settings, as_of), uses_clock=True)
+    record = steps.records.get(_STEP)
+    if record is not None and record.fingerprint == mark and settings.warehouse_build.exists():
         report(_STEP, None, "unchanged")
         yield from _reuse(context, record)
         return
-    platform.require_passed(FEED_BOUNDARIES)
-    platform.state.forget(_STEP)
+    boundaries.require_passed(FEED_BOUNDARIES)
+    steps.records.forget(_STEP)
     announce(_STEP)
-    platform.settings.warehouse_build.parent.mkdir(parents=True, exist_ok=True)
+    settings.warehouse_build.parent.mkdir(parents=True, exist_ok=True)
     done = _BuildLog()
     with measured() as cost:
-        yield from _build(context, platform.settings, dbt_project, as_of, done)
+        yield from _build(context, settings, dbt_project, as_of, done)
     missing = context.selected_asset_keys - {dg.AssetKey(key.split("/")) for key in done.models}
     if missing:
         raise dg.Failure(f"dbt did not build {', '.join(sorted(key.to_user_string() for key in missing))}")
@@ -91,11 +102,11 @@ def _build_unless_unchanged(
         peak_rss_mb=round(cost.peak_rss_mb, 1),
     )
     for key in context.assets_def.keys:
-        platform.state.put(
+        steps.records.put(
             StepRecord(key.to_user_string(), mark, mark, {}, [], record.wall_s, record.peak_rss_mb)
         )
-    platform.state.put(record)
-    platform.journal(context.run.run_id, record)
+    steps.records.put(record)
+    steps.journal(context.run.run_id, record)
     report(_STEP, None, f"{len(done.checks)} checks, {cost.wall_s:.1f} s, {cost.peak_rss_mb:.0f} MB")
 
 
@@ -181,29 +192,31 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         ],
     )
     def published(
-        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+        context: dg.AssetExecutionContext,
+        steps: dg.ResourceParam[Steps],
+        settings: dg.ResourceParam[Settings],
+        lake: dg.ResourceParam[Lake],
     ) -> dg.MaterializeResult:
         """The warehouse file that analysts open read-only: every mart of the last good build.
 
         Replaced by atomic rename; a reader that holds the old file keeps reading the old build. One row per
         table.
         """
-        return platform.step(
+        return steps.run(
             context,
-            lambda: _publish(platform),
+            lambda: _publish(settings, lake),
             code=("pipelines/defs/warehouse.py",),
-            outputs=[platform.settings.warehouse_file],
+            outputs=[settings.warehouse_file],
         )
 
     return published
 
 
-def _publish(platform: Platform) -> Outcome:
+def _publish(settings: Settings, lake: Lake) -> Outcome:
     import duckdb
     import polars as pl
 
-    settings = platform.settings
-    accepted = platform.lake.scan("order_lines").select(pl.len()).collect().item()
+    accepted = lake.scan("order_lines").select(pl.len()).collect().item()
     with duckdb.connect(str(settings.warehouse_build), read_only=True) as connection:
         tables = connection.sql(
             "select schema_name, table_name, estimated_size from duckdb_tables() order by 1, 2"

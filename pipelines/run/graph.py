@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.conventions import JOB_TIME_TAG, SINGLE_RUN_END_TAG, SINGLE_RUN_START_TAG
+from pipelines.conventions import JOB_TIME_TAG
 from pipelines.home.source import remember_source
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.clock import Clock
+    from pipelines.lake import Lake
+    from pipelines.stores.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -31,30 +36,22 @@ def run_graph(settings: Settings) -> GraphRun:
     warnings.filterwarnings("ignore")
     import dagster as dg
 
-    from pipelines.dbt_translator import project
-    from pipelines.definitions import defs
-    from pipelines.platform import Platform
+    from pipelines.graph import build_defs, resources
     from pipelines.sources.contract import TABLES
 
-    platform = Platform(settings)
-    platform.source.tables()  # a folder that cannot be read at all is one clear line, before any step starts
+    parts = resources(settings)
+    sources, clock, lake = parts["sources"], parts["clock"], parts["lake"]
+    sources.source.tables()  # a folder that cannot be read at all is one clear line, before any step starts
     remember_source(settings)
     # Before business time is taken: what the API recorded moves it on where the source stands still.
-    platform.recorded_feeds.extract(platform.database_url())
-    project(settings)  # here, because an error inside the loading of the graph comes wrapped
-    graph = defs()
-    job = graph.resolve_job_def("platform_build")
+    sources.recorded_feeds.extract(parts["database"].url())
+    job = build_defs(settings, parts).resolve_job_def("platform_build")
+    mark = _source_mark(settings, sources, clock)
     selection = None
-    if _source_is_loaded(platform):
+    if _source_is_loaded(lake, mark):
         keys = job.asset_layer.executable_asset_keys
         selection = [key for key in keys if key.path[0] != "raw" or TABLES[key.path[1]].is_book]
-    days = job.partitions_def
-    tags = {JOB_TIME_TAG: platform.now().isoformat(), "muyun/started_by": "make run"}
-    if selection is None and days is not None:
-        tags |= {
-            SINGLE_RUN_START_TAG: str(days.get_first_partition_key()),
-            SINGLE_RUN_END_TAG: str(days.get_last_partition_key()),
-        }
+    tags = {JOB_TIME_TAG: clock.now().isoformat(), "muyun/started_by": "make run"}
     with dg.DagsterInstance.get() as instance:
         # One held connection instead of one an event; the method's name tells where Dagster uses it.
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
@@ -79,33 +76,32 @@ def run_graph(settings: Settings) -> GraphRun:
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
     if result.success and not failed:
-        _remember_source(platform)
+        lake.write_report(_LOADED, mark)
     return GraphRun(result.run_id, failed, checks)
 
 
-def _source_is_loaded(platform: Any) -> bool:
+_LOADED = "source"
+"""Report of the lake that names the source it holds whole."""
+
+
+def _source_is_loaded(lake: Lake, mark: dict[str, str]) -> bool:
     """Whether the lake already holds this very source, loaded by this very code, at this business time."""
-    record = platform.lake.read_report("source")
-    return record is not None and record == _source_mark(platform)
+    record = lake.read_report(_LOADED)
+    return record is not None and record == mark
 
 
-def _source_mark(platform: Any) -> dict[str, str]:
+def _source_mark(settings: Settings, sources: Sources, clock: Clock) -> dict[str, str]:
     from pipelines.defs.ingest import CODE
     from pipelines.state import code_version
 
     return {
-        "fingerprint": platform.source.fingerprint(),
-        "recorded": " ".join(file.name for file in platform.recorded_feeds.files()),
+        "fingerprint": sources.source.fingerprint(),
+        "recorded": " ".join(file.name for file in sources.recorded_feeds.files()),
         "code": code_version(CODE),
-        "as_of": platform.now().isoformat(),
-        "seed": str(platform.settings.seed),
-        "utc_offset_hours": str(platform.settings.offset_hours),
-        "first_day": platform.settings.first_day.isoformat(),
+        "as_of": clock.now().isoformat(),
+        "seed": str(settings.seed),
+        "utc_offset_hours": str(settings.offset_hours),
     }
-
-
-def _remember_source(platform: Any) -> None:
-    platform.lake.write_report("source", _source_mark(platform))
 
 
 def _short_error(event: Any) -> str:

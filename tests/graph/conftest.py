@@ -28,3 +28,12 @@ def dagster_instance(database_url, tmp_path, monkeypatch):
     prepare_dagster_home(settings)
     with dg.DagsterInstance.from_config(os.environ["DAGSTER_HOME"]) as instance:
         yield instance
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory):
+    """The dbt project, parsed once for all tests that build a graph of their own."""
+    from pipelines.dbt_translator import project
+    from pipelines.settings import Settings
+
+    return project(Settings.model_construct(home=tmp_path_factory.mktemp("parsed")))

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from tiny_world import AS_OF, FIRST_DAY, REPLAY_DAYS
+from tiny_world import AS_OF, REPLAY_DAYS
 
 COPIED = ("lake", "warehouse", "state", "mlflow", "dbt")
 
@@ -24,7 +24,6 @@ def branch(world, first, module_database_url, tmp_path_factory):
         "MUYUN_HOME": str(folder / "home"),
         "MUYUN_DATA": str(folder / "feeds"),
         "MUYUN_AS_OF": AS_OF.isoformat(),
-        "MUYUN_FIRST_DAY": FIRST_DAY.isoformat(),
         "MUYUN_REPLAY_DAYS": str(REPLAY_DAYS),
         "MUYUN_DATABASE_URL": module_database_url,
         "MUYUN_LAKE": "",

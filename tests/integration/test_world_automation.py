@@ -28,9 +28,15 @@ SCHEDULES = {
 
 @pytest.fixture(scope="module")
 def repository(branch):
-    from pipelines.definitions import defs
+    return repository_of()
 
-    return defs().get_repository_def()
+
+def repository_of(**settings):
+    """The graph of this process's environment, with settings of a test's own."""
+    from pipelines.graph import build_defs
+    from pipelines.settings import Settings
+
+    return build_defs(Settings(**settings)).get_repository_def()
 
 
 @pytest.fixture
@@ -133,7 +139,12 @@ def test_models_are_trained_weekly(branch, at_hour):
 
 
 def tick(repository, instance, name, cursor=None):
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
+    context = dg.build_sensor_context(
+        instance=instance,
+        cursor=cursor,
+        repository_def=repository,
+        resources=repository.get_top_level_resources(),
+    )
     return repository.get_sensor_def(name).evaluate_tick(context)
 
 
@@ -173,9 +184,8 @@ def _append_an_order(feeds):
             writer.writerow(sample | row)
 
 
-def test_a_sensor_on_the_embedded_panel_has_nothing_to_watch(repository, instance, monkeypatch):
-    monkeypatch.setenv("MUYUN_DATA", "")
-    seen = tick(repository, instance, "new_feed_files")
+def test_a_sensor_on_the_embedded_panel_has_nothing_to_watch(branch, instance, tmp_path):
+    seen = tick(repository_of(home=tmp_path, data=None), instance, "new_feed_files")
     assert seen.run_requests == []
     assert "MUYUN_DATA" in seen.skip_message
 
@@ -188,11 +198,11 @@ def test_a_sensor_on_the_embedded_panel_has_nothing_to_watch(repository, instanc
     ],
 )
 def test_retraining_is_asked_for_once_a_day_when_a_gate_refused_or_tags_drifted(
-    branch, repository, instance, tmp_path, monkeypatch, check, key
+    branch, instance, tmp_path, check, key
 ):
     from pipelines.state import CheckRecord, StateStore, StepRecord
 
-    monkeypatch.setenv("MUYUN_HOME", str(tmp_path))
+    repository = repository_of(home=tmp_path)
     calm = tick(repository, instance, "retraining_wanted")
     assert calm.run_requests == []
 
@@ -213,8 +223,8 @@ def test_retraining_is_asked_for_once_a_day_when_a_gate_refused_or_tags_drifted(
     assert len(tick(repository, instance, "retraining_wanted", yesterday).run_requests) == 1
 
 
-def test_a_failed_run_is_written_down_for_the_operator(branch, repository, instance, tmp_path, monkeypatch):
-    monkeypatch.setenv("MUYUN_HOME", str(tmp_path))
+def test_a_failed_run_is_written_down_for_the_operator(branch, repository, instance, tmp_path):
+    from pipelines.settings import Settings
 
     @dg.op
     def fails():
@@ -231,7 +241,7 @@ def test_a_failed_run_is_written_down_for_the_operator(branch, repository, insta
         dagster_instance=instance,
         dagster_run=result.dagster_run,
     ) as context:
-        repository.get_sensor_def("run_failed")(context.for_run_failure())
+        repository.get_sensor_def("run_failed")(context.for_run_failure(), settings=Settings(home=tmp_path))
     (line,) = (tmp_path / "alerts.jsonl").read_text().splitlines()
     alert = json.loads(line)
     assert (alert["run_id"], alert["job"]) == (result.run_id, "nightly_copy")

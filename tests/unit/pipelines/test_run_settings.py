@@ -82,7 +82,6 @@ def test_everything_a_run_writes_is_under_the_home(tmp_path):
         ("MUYUN_AS_OF", "tomorrow"),
         ("MUYUN_EXECUTOR", "cluster"),
         ("MUYUN_SEED", "x"),
-        ("MUYUN_FIRST_DAY", "2025-13-01"),
         ("MUYUN_KEEP_VERSIONS", "many"),
         ("MUYUN_KEEP_VERSIONS", "0"),
         ("MUYUN_DAGSTER_PORT", "70000"),

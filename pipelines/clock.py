@@ -1,0 +1,51 @@
+"""Business time: what "now" means for an installation, and for one run of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from pipelines.conventions import JOB_TIME_TAG
+from pipelines.settings import Settings
+from pipelines.stores.sources import Sources
+
+
+class Clock:
+    """Business time of one installation.
+
+    Args:
+        settings: May fix the time.
+        sources: Where the embedded panel is the source, its newest order is now.
+    """
+
+    def __init__(self, settings: Settings, sources: Sources) -> None:
+        self._settings = settings
+        self._sources = sources
+
+    def fixed_now(self) -> datetime | None:
+        """Business time when it stands still: the setting, or what the embedded panel has seen; else None.
+
+        The panel ends with its newest order; what the API recorded since goes on from there.
+        """
+        if self._settings.as_of is not None:
+            return self._settings.as_of
+        if not self._settings.embedded:
+            return None
+        end = self._sources.source.as_of()
+        return max(end, self._sources.recorded_feeds.last_time() or end)
+
+    def now(self) -> datetime:
+        """Business time outside a run."""
+        return self.fixed_now() or datetime.now(UTC)
+
+    def as_of(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> datetime:
+        """Business time of a run: one value for all its steps, in whatever process they run."""
+        tag = context.run.tags.get(JOB_TIME_TAG)
+        if tag:
+            return datetime.fromisoformat(tag)
+        fixed = self.fixed_now()
+        if fixed is not None:
+            return fixed
+        record = context.instance.get_run_record_by_id(context.run.run_id)
+        return record.create_timestamp.astimezone(UTC) if record else self.now()

@@ -1,0 +1,116 @@
+"""The graph as one pure function of settings; nothing here, or below `pipelines/defs`, reads the environment.
+
+An entry point reads the settings once and calls `build_defs`. A test calls it with settings of its own and
+puts its own stores in place of any resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipelines.boundaries import Boundaries
+from pipelines.clock import Clock
+from pipelines.dbt_translator import project
+from pipelines.defs import (
+    automation,
+    boundaries,
+    demand,
+    features,
+    ingest,
+    lifecycle,
+    operations,
+    pricing,
+    publish,
+    recommendation,
+    replenishment,
+    warehouse,
+)
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.state import StateStore
+from pipelines.steps.memo import Steps
+from pipelines.stores.database import Database
+from pipelines.stores.models import ModelStore
+from pipelines.stores.scores import Scores
+from pipelines.stores.sources import Sources
+from pipelines.stores.warehouse import Warehouse
+
+RESOURCES = (
+    "settings", "clock", "steps", "boundaries",
+    "sources", "lake", "warehouse", "scores", "models", "database",
+)  # fmt: skip
+"""What a step may ask for by name."""
+
+_PLAIN = (features, recommendation, demand, replenishment, pricing, lifecycle, publish)
+"""Flows whose assets do not depend on settings."""
+
+
+def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The whole graph.
+
+    Args:
+        settings: The installation's settings.
+        overrides: Resources by name (see `RESOURCES`) that take the place of those that follow from the
+            settings; `records` and `dbt_project` may be given as well.
+
+    Returns:
+        Assets, checks, jobs, schedules, sensors, resources and the executor.
+
+    Raises:
+        ValueError: An override has no such name.
+    """
+    made = resources(settings, overrides)
+    dbt_project = (overrides or {}).get("dbt_project") or project(settings)
+    return dg.Definitions.merge(
+        ingest.definitions(settings),
+        operations.definitions(),
+        warehouse.definitions(dbt_project),
+        boundaries.definitions(),
+        automation.definitions(),
+        dg.Definitions(
+            assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=_executor(settings)
+        ),
+    )
+
+
+def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What steps find around them, by name; an override is also what the others are built upon.
+
+    Raises:
+        ValueError: An override has no such name.
+    """
+    given = dict(overrides or {})
+    unknown = given.keys() - {*RESOURCES, "records", "dbt_project"}
+    if unknown:
+        raise ValueError(
+            f"no resource is named {', '.join(sorted(unknown))}; there are {', '.join(RESOURCES)}"
+        )
+
+    def given_or(name: str, make: Callable[[], Any]) -> Any:
+        return given[name] if name in given else make()
+
+    lake = given_or("lake", lambda: Lake(settings.lake_dir))
+    records = given_or("records", lambda: StateStore(settings.state_dir))
+    sources = given_or("sources", lambda: Sources(settings, lake))
+    clock = given_or("clock", lambda: Clock(settings, sources))
+    return {
+        "settings": given_or("settings", lambda: settings),
+        "clock": clock,
+        "steps": given_or("steps", lambda: Steps(settings, records, clock)),
+        "boundaries": given_or("boundaries", lambda: Boundaries(settings, records)),
+        "sources": sources,
+        "lake": lake,
+        "warehouse": given_or("warehouse", lambda: Warehouse(settings.warehouse_file)),
+        "scores": given_or("scores", lambda: Scores(lake)),
+        "models": given_or("models", lambda: ModelStore(settings.mlflow_dir, settings.home / "work")),
+        "database": given_or("database", lambda: Database(settings.serving)),
+    }
+
+
+def _executor(settings: Settings) -> dg.ExecutorDefinition:
+    if settings.executor == "in_process":
+        return dg.in_process_executor
+    return dg.multiprocess_executor.configured({"max_concurrent": 2})

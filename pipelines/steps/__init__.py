@@ -1,0 +1,1 @@
+"""How a step works: done when something that it depends on changed, else reported again."""

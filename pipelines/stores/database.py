@@ -1,0 +1,40 @@
+"""The serving database: its address, and what tells it from another."""
+
+from __future__ import annotations
+
+from serving.settings import Settings
+
+
+class Database:
+    """The PostgreSQL database of one installation.
+
+    Args:
+        settings: Name a server, or the folder below which the embedded one lies.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def url(self) -> str:
+        """Its address; the embedded server is started and the schema migrated if need be.
+
+        Raises:
+            ServingError: The server cannot be started or reached.
+        """
+        from serving.db.connect import ready_database
+
+        return ready_database(self._settings)
+
+    @staticmethod
+    def number(url: str) -> str:
+        """What tells this very database from one that was made anew at the same address."""
+        from pipelines.sources.operational import database_identity
+
+        return database_identity(url)
+
+    def place(self) -> str:
+        """Where it lies, without secrets."""
+        from serving.db.urls import without_password
+
+        url = self._settings.database_url
+        return without_password(url) if url else f"embedded in {self._settings.home}"

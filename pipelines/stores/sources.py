@@ -1,0 +1,65 @@
+"""The store of what comes in: the configured source, what the platform recorded, the loader of both."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property
+
+from pipelines.feeds import Feeds
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.sources.operational import Extraction, recorded_books, recorded_feeds
+from pipelines.sources.protocol import Source
+from pipelines.sources.recorded import RecordedRows
+
+
+class Sources:
+    """Where rows of contract tables come from.
+
+    Args:
+        settings: Name the source.
+        lake: Where the rows go, and where what the platform recorded is kept.
+    """
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        self._settings = settings
+        self._lake = lake
+
+    @cached_property
+    def source(self) -> Source:
+        """The configured source as this run sees it; a process that lives longer opens it anew."""
+        return self.open()
+
+    def open(self) -> Source:
+        """The adapter of the configured source: the embedded panel or a user's folder, as it is now."""
+        if self._settings.data is None:
+            from pipelines.sources.complete_journey import CompleteJourney
+
+            return CompleteJourney()
+        from pipelines.sources.files import Files
+
+        return Files(self._settings.data, not_after=datetime.now(UTC))
+
+    @cached_property
+    def feeds(self) -> Feeds:
+        """The loader of contract tables; what it read once it keeps for the run."""
+        self._lake.create()
+        return Feeds(
+            self.source,
+            self._lake,
+            with_overlay=self._settings.embedded,
+            seed=self._settings.seed,
+            utc_offset_hours=self._settings.offset_hours,
+            recorded=RecordedRows(self.recorded_feeds, self.recorded_books),
+        )
+
+    @cached_property
+    def recorded_feeds(self) -> Extraction:
+        """What the operational database recorded of orders, stock, parcels, cases and events."""
+        return recorded_feeds(self._lake.root)
+
+    @cached_property
+    def recorded_books(self) -> Extraction:
+        """What the operational database recorded of settlement legs and ledger entries."""
+        origin = "overlay" if self._settings.embedded else "observed"
+        return recorded_books(self._lake.root, replayed_origin=origin)
