@@ -26,7 +26,7 @@ class Settings(BaseSettings):
             for a user's own data.
         utc_offset_hours: Local time of the shops; None means -5 for the embedded panel and +8 otherwise.
         currency: ISO code of the minor units in every `_cents` column; None means USD for the embedded panel
-            and CNY otherwise.
+            and what `muyun.yaml` of the folder says, else CNY, otherwise.
         database_url: Any PostgreSQL server; None means the embedded one below the run folder.
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         seed: Seed of the overlay and of every model.
@@ -104,8 +104,12 @@ class Settings(BaseSettings):
 
     @property
     def currency_code(self) -> str:
-        """ISO code of the configured currency."""
-        return self.currency or ("USD" if self.embedded else "CNY")
+        """ISO code of the configured currency, else of the one that the folder's `muyun.yaml` names."""
+        if self.currency is not None or self.data is None:
+            return self.currency or "USD"
+        from pipelines.sources.mapping.document import load_mapping
+
+        return load_mapping(self.data).document.currency or "CNY"
 
     @property
     def lake_dir(self) -> Path:

@@ -6,11 +6,11 @@ import math
 from datetime import UTC, date, datetime
 from typing import TypeGuard
 
+from pipelines.currencies import minor_digits
+
 NOTHING = "–"
 """Shown where there is no value."""
 
-_NO_MINOR_UNITS = frozenset({"CLP", "ISK", "JPY", "KRW", "PYG", "VND", "XAF", "XOF"})
-_THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _MINUS = "−"
 
 
@@ -87,12 +87,6 @@ def money(minor: float | None, currency: str) -> str:
     'USD 1,234.56'
     """
     return NOTHING if not is_number(minor) else f"{currency} {amount(minor, currency)}"
-
-
-def minor_digits(currency: str) -> int:
-    """Decimals of one unit of a currency (ISO 4217)."""
-    code = currency.upper()
-    return 0 if code in _NO_MINOR_UNITS else 3 if code in _THOUSANDTHS else 2
 
 
 def duration(seconds: float | None) -> str:

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from pipelines.currencies import minor_digits
 from pipelines.report import svg
 from pipelines.report.blocks import Block, Column, Facts, Figure, Figures, Note, Section, Table
 from pipelines.report.evidence import Evidence
-from pipelines.report.formats import amount, count, decimal, minor_digits, money, percent, plain_name
+from pipelines.report.formats import amount, count, decimal, money, percent, plain_name
 from pipelines.report.origins import MEANING, Origin
 from pipelines.report.scales import bin_counts, bin_edges
 

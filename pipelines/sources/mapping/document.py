@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipelines.currencies import minor_digits
 from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.mapping.apply import MappedTable
 from pipelines.sources.mapping.model import Document, TableDocument
@@ -29,6 +30,10 @@ class TextForm(NamedTuple):
     encoding: str | None
     delimiter: str | None
     header_line: int | None
+
+
+_MINOR_DIGITS = 2
+"""Decimals of a unit of money that can be read."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,13 @@ class Mapping:
             default_zone: Zone of times without an offset where the document names none.
         """
         said = self.document.table(table)
+        money = said.money or self.document.money or "minor"
+        if self.document.currency is not None and minor_digits(self.document.currency) == 0:
+            money = "minor"  # a yen has no smaller unit: both are the same
         return ValueRules(
             time_zone=said.time_zone or self.document.time_zone or default_zone,
             day_first=said.day_first if said.day_first is not None else self.document.day_first,
-            money=said.money or self.document.money or "minor",
+            money=money,
         )
 
     def text_form(self, table: str) -> TextForm:
@@ -160,6 +168,14 @@ def parse_document(text: str, name: str = FILE_NAME) -> Document:
         if part is not None:
             problems += [lines.problem((name, *where), text) for where, text in _misfits(name, part)]
             parts[name] = part
+    if document is not None and document.currency and minor_digits(document.currency) > _MINOR_DIGITS:
+        problems += [
+            lines.problem(
+                where, f"amounts in thousandths of {document.currency} must be written as minor units"
+            )
+            for where in (("money",), *((name, "money") for name in parts))
+            if (parts[where[0]] if len(where) > 1 else document).money == "major"
+        ]
     if problems or document is None:
         raise SourceError(f"{name}: " + f"\n{name}: ".join(problems))
     return document.model_copy(update={"tables": parts})

@@ -43,6 +43,14 @@ def test_what_is_said_at_a_table_beats_what_is_said_at_the_top(tmp_path: Path) -
     assert mapping.text_form("order_lines") == ("gbk", "\t", None)
 
 
+def test_a_yen_has_no_smaller_unit_and_a_dinar_has_a_thousand(tmp_path: Path) -> None:
+    assert _load(tmp_path, "currency: jpy\nmoney: major\n").rules_for("orders").money == "minor"
+    assert _load(tmp_path, "currency: KWD\n").rules_for("orders").money == "minor"
+    assert "line 3, orders.money: amounts in thousandths of KWD must be written as minor units" in _problem(
+        tmp_path, "currency: KWD\norders:\n  money: major\n"
+    )
+
+
 def test_scalars_stay_the_text_that_was_written(tmp_path: Path) -> None:
     mapping = _load(
         tmp_path,
