@@ -1,24 +1,27 @@
-"""Boundaries: an asset's content judged by a Great Expectations suite, and the refusal to work behind one.
+"""Boundaries: an asset's content judged by its plausibility limits, and the refusal to work behind one.
 
-A pass is remembered by the asset's data version; a failure never is.
+A pass is remembered by the asset's data version, with the profile that later batches are compared with; a
+failure never is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from pipelines.intake import require_intake
+from pipelines.lake import Lake
+from pipelines.limits import judging, last_good
+from pipelines.limits.document import Limits, load_limits
 from pipelines.progress import announce, report
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, StateStore, StepRecord, fingerprint, measured
 from pipelines.suites import Boundary
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from pipelines.quality import DataDocs
 
 
@@ -26,13 +29,24 @@ class Boundaries:
     """Judges of content between steps.
 
     Args:
-        settings: Where the Great Expectations project lies.
+        settings: Where the Great Expectations project and the user's limits lie.
         records: The step records, among them the passes.
+        lake: Keeps the profiles of the last good batches.
     """
 
-    def __init__(self, settings: Settings, records: StateStore) -> None:
+    def __init__(self, settings: Settings, records: StateStore, lake: Lake) -> None:
         self._settings = settings
         self._records = records
+        self._lake = lake
+
+    @property
+    def limits(self) -> Limits:
+        """The plausibility limits of this installation.
+
+        Raises:
+            LimitsError: The user's limits cannot be meant as they are written.
+        """
+        return load_limits(self._settings.home)
 
     @cached_property
     def data_docs(self) -> DataDocs:
@@ -41,37 +55,47 @@ class Boundaries:
 
         return DataDocs(self._settings.quality_dir)
 
-    def judge(self, boundary: Boundary, read: Callable[[], pl.DataFrame]) -> CheckRecord:
-        """Judge an asset's content by a Great Expectations suite, unless this very content passed before.
+    def judge(self, boundary: Boundary, batch: judging.Batch) -> CheckRecord:
+        """Judge an asset's content by the limits of its boundary, unless this very content passed before.
 
         Args:
-            boundary: The suite and the asset whose data version names the content.
-            read: The rows to judge.
+            boundary: Names the limits, and the asset whose data version names the content.
+            batch: The rows to judge.
 
         Returns:
-            The outcome; only a pass is remembered.
+            The outcome; only content that nothing blocks is remembered, with its profile.
         """
         key = f"checks/{boundary.suite}"
         mark = self._mark(boundary)
         record = self._records.get(key)
         if record is not None and record.fingerprint == mark:
-            return CheckRecord(boundary.suite, True, {**record.metadata, "reused": True})
+            return judging.outcome(boundary, {**record.metadata, "reused": True})
         announce(key)
         with measured() as cost:
-            outcome = self.data_docs.validate(boundary.suite, read().to_pandas(), boundary.expectations)
-        facts = {
-            "result_md": outcome.as_markdown(),
-            "expectations": outcome.expectations,
-            "rows_judged": outcome.rows_seen,
-            "data_docs": str(self._settings.data_docs_dir / "index.html"),
-        }
-        if outcome.passed:
+            judgement = judging.judge(
+                boundary,
+                batch,
+                self.limits.at(boundary.suite),
+                last_good.read(self._lake, boundary.suite),
+                lambda: self.data_docs,
+            )
+        facts = judgement.facts() | {"data_docs": str(self._settings.data_docs_dir / "index.html")}
+        if judgement.errors:
+            report(key, None, "FAILED: " + "; ".join(map(str, judgement.errors)))
+        else:
+            last_good.remember(self._lake, boundary.suite, judgement.profile)
             self._records.put(
                 StepRecord(key, mark, mark, facts, [], round(cost.wall_s, 2), round(cost.peak_rss_mb, 1))
             )
-        else:
-            report(key, None, "FAILED: " + "; ".join(outcome.failures))
-        return CheckRecord(boundary.suite, outcome.passed, facts)
+        return judging.outcome(boundary, facts)
+
+    def require_intake(self) -> None:
+        """Refuse to build on a lake of which too much was refused at the door.
+
+        Raises:
+            IntakeRefusedError: Names the tables and the remedy.
+        """
+        require_intake(self._settings, self._lake)
 
     def require_passed(self, boundaries: Iterable[Boundary]) -> None:
         """Refuse to work behind a boundary that the present content has not passed.
@@ -97,5 +121,5 @@ class Boundaries:
             )
 
     def _mark(self, boundary: Boundary) -> str:
-        suite = [[expectation.type, dict(expectation.arguments)] for expectation in boundary.expectations]
-        return fingerprint({"version": self._records.version(boundary.asset), "suite": suite})
+        limits = {name: limit.model_dump() for name, limit in self.limits.at(boundary.suite).items()}
+        return fingerprint({"version": self._records.version(boundary.asset), "limits": limits})

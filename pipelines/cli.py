@@ -36,11 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     look.add_argument("--json", action="store_true", help="for machines")
     example = commands.add_parser("template", help="write an example folder of files")
     example.add_argument("folder", help="a folder that is empty or does not exist")
+    limits = commands.add_parser("limits", help="list the plausibility limits, or accept a new level")
+    limits.add_argument("action", nargs="?", choices=["list", "accept"], default="list")
+    limits.add_argument("table", nargs="?", help="for accept: the table whose next batch sets the level")
     options = parser.parse_args(arguments)
 
     from pydantic import ValidationError
 
     from pipelines.lake import LakeError
+    from pipelines.limits.document import LimitsError
     from pipelines.questions import ApiNotReadyError
     from pipelines.run.environment import Embedded, RunError
     from pipelines.settings import Settings
@@ -61,7 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         for item in error.errors():
             print(f"error: MUYUN_{str(item['loc'][0]).upper()}: {item['msg']}", file=sys.stderr)
-    except (RunError, SourceError, LakeError, ServingError, PortsTakenError, ApiNotReadyError) as error:
+    except (
+        RunError,
+        SourceError,
+        LakeError,
+        LimitsError,
+        ServingError,
+        PortsTakenError,
+        ApiNotReadyError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -87,6 +99,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
         print(forget_source(settings) if options.command == "forget-source" else adopt_source(settings))
         return 0
+    if options.command == "limits":
+        from pipelines.run import limits
+
+        return limits.accept(settings, options.table) if options.action == "accept" else limits.show(settings)
     from pipelines.run.environment import prepare
 
     prepare(settings)

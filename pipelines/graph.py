@@ -100,7 +100,7 @@ def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) ->
         "settings": given_or("settings", lambda: settings),
         "clock": clock,
         "steps": given_or("steps", lambda: Steps(settings, records, clock)),
-        "boundaries": given_or("boundaries", lambda: Boundaries(settings, records)),
+        "boundaries": given_or("boundaries", lambda: Boundaries(settings, records, lake)),
         "sources": sources,
         "lake": lake,
         "warehouse": given_or("warehouse", lambda: Warehouse(settings.warehouse_file)),

@@ -1,7 +1,7 @@
 """Great Expectations at the three boundaries: accepted feeds, features, published scores.
 
 Runs a suite on a pandas frame and keeps the Data Docs under the run folder. What a suite expects is data, in
-`suites`; which asset it guards is wiring, in `defs`. Imported lazily: the library takes seconds to import.
+`limits`; which asset it guards is wiring, in `defs`. Imported lazily: the library takes seconds to import.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ import great_expectations as gx
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metadata_types import FailureSeverity
 
-from pipelines.suites import Expectation
+from pipelines.limits.comparison import Breach
+from pipelines.limits.document import Limit
 
 _DATASOURCE = "muyun"
 
@@ -32,22 +34,14 @@ class SuiteResult:
     """Outcome of one suite.
 
     Attributes:
-        passed: Whether every expectation held.
-        failures: One readable line an expectation that did not hold.
+        breaches: One an expectation that did not hold.
         expectations: Number of expectations evaluated.
         rows_seen: Rows of the frame that was judged.
     """
 
-    passed: bool
-    failures: list[str]
+    breaches: list[Breach]
     expectations: int
     rows_seen: int
-
-    def as_markdown(self) -> str:
-        """The outcome as the UI shows it."""
-        if self.passed:
-            return f"All {self.expectations} expectations hold on {self.rows_seen:,} rows."
-        return "\n".join(f"- {line}" for line in self.failures)
 
 
 class DataDocs:
@@ -67,16 +61,16 @@ class DataDocs:
         self._results = root / "gx" / "uncommitted" / "validations"
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
 
-    def validate(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> SuiteResult:
+    def validate(self, name: str, frame: pd.DataFrame, limits: Mapping[str, Limit]) -> SuiteResult:
         """Run a suite on a frame, save it, and rebuild the Data Docs.
 
         Args:
             name: Suite name, e.g. `accepted_orders`.
             frame: The rows to judge; a sample or aggregates where the table is large.
-            expectations: What must hold.
+            limits: What must hold, by name; limits on facts are not judged here.
 
         Returns:
-            The outcome with one line a failed expectation.
+            The outcome with one breach a failed expectation.
         """
         context = self._context
         _drop_old_results(self._results / name)
@@ -85,10 +79,9 @@ class DataDocs:
             source = context.data_sources.add_or_update_pandas(_DATASOURCE)
             batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("whole")
             suite = context.suites.add_or_update(gx.ExpectationSuite(name=name))
-            for expectation in expectations:
-                suite.add_expectation_configuration(
-                    ExpectationConfiguration(type=expectation.type, kwargs=dict(expectation.arguments))
-                )
+            for limit_name, limit in limits.items():
+                if limit.expectation is not None:
+                    suite.add_expectation_configuration(_configured(limit_name, limit))
             suite.save()
             definition = context.validation_definitions.add_or_update(
                 gx.ValidationDefinition(name=name, data=batch, suite=suite)
@@ -99,8 +92,18 @@ class DataDocs:
             outcome = checkpoint.run(batch_parameters={"dataframe": frame})
             context.build_data_docs()
         results = [item for run in outcome.run_results.values() for item in run.results]
-        failures = [_explain(item) for item in results if not item.success]
-        return SuiteResult(not failures, failures, len(results), len(frame))
+        breaches = [_breach(item, limits) for item in results if not item.success]
+        return SuiteResult(breaches, len(results), len(frame))
+
+
+def _configured(name: str, limit: Limit) -> ExpectationConfiguration:
+    return ExpectationConfiguration(
+        type=str(limit.expectation),
+        kwargs=dict(limit.arguments),
+        meta={"limit": name},
+        notes=limit.reason,
+        severity=FailureSeverity.CRITICAL if limit.severity == "error" else FailureSeverity.WARNING,
+    )
 
 
 def _drop_torn_files(project: Path) -> None:
@@ -120,6 +123,11 @@ def _drop_old_results(folder: Path) -> None:
     results = sorted(folder.glob("*/*/*.json"), key=lambda file: (file.parent.name, file.name))
     for file in results[: -RESULTS_KEPT + 1]:
         file.unlink()
+
+
+def _breach(item: Any, limits: Mapping[str, Limit]) -> Breach:
+    name = item.expectation_config.meta["limit"]
+    return Breach(name, limits[name].severity == "error", _explain(item), limits[name].reason)
 
 
 def _explain(item: Any) -> str:

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         seed: Seed of the overlay and of every model.
         executor: `in_process` for one machine, `multiprocess` for two steps at a time.
+        max_quarantined_share: Share of a table's rows that may be refused before the run stops.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     seed: int = 20171231
     executor: Literal["in_process", "multiprocess"] = "in_process"
+    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)

@@ -13,6 +13,7 @@ from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.days import days_of
 from pipelines.feeds import OBSERVED
+from pipelines.intake import SHARE_CHECK, admitted, share_check
 from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER, ContractTable, contract_table
@@ -66,7 +67,13 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
                 asset=["raw", table.name],
                 blocking=True,
                 description="Nothing vanishes: the lake and the quarantine hold every received row.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                SHARE_CHECK,
+                asset=["raw", table.name],
+                blocking=True,
+                description="Not too many rows were refused (MUYUN_MAX_QUARANTINED_SHARE, limits.yaml).",
+            ),
         ],
     )
     def load(
@@ -80,12 +87,13 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
         window = days_of(context.run.tags) if is_daily else None
         return steps.run(
             context,
-            lambda: _load(sources, lake, table, clock.as_of(context), window),
+            lambda: _load(settings, sources, lake, table, clock.as_of(context), window),
             code=CODE,
             settings={
                 "source": sources.source.fingerprint(),
                 "window": [day.isoformat() for day in window] if window else None,
                 "utc_offset_hours": settings.offset_hours,
+                "quarantined_share": admitted(settings, table.name),
             },
             outputs=[lake.accepted_path(table.name)],
         )
@@ -112,6 +120,7 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
 
 
 def _load(
+    settings: Settings,
     sources: Sources,
     lake: Lake,
     table: ContractTable,
@@ -144,7 +153,8 @@ def _load(
                     "quarantined": report.quarantined,
                     "rows_in_the_lake": held,
                 },
-            )
+            ),
+            share_check(settings, lake, report),
         ],
         version=content_version(lake.accepted_files(table.name)),
     )

@@ -82,6 +82,7 @@ def _build_unless_unchanged(
         report(_STEP, None, "unchanged")
         yield from _reuse(context, record)
         return
+    boundaries.require_intake()
     boundaries.require_passed(FEED_BOUNDARIES)
     steps.records.forget(_STEP)
     announce(_STEP)

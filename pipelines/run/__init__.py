@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 
 from pipelines.home.lock import home_lock
+from pipelines.limits.document import load_limits
 from pipelines.questions import ask
 from pipelines.run.environment import prepare
 from pipelines.run.graph import run_graph
@@ -32,8 +33,10 @@ def main(settings: Settings, *, wait: bool = True) -> int:
 
     Raises:
         RunError: What the run needs around it is not there.
+        LimitsError: The user's limits cannot be meant as they are written.
         HomeBusyError: Another run is at work, and we do not wait.
     """
+    load_limits(settings.home)  # limits that cannot be meant are one clear line, before any step starts
     prepare(settings)
     with home_lock(settings.home, "muyun run", wait=wait):
         return _run(settings)

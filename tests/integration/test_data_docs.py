@@ -5,13 +5,20 @@ import json
 import pandas as pd
 import pytest
 
-from pipelines.suites import Expectation
+from pipelines.limits.document import Limit
 
-SUITE = (
-    Expectation("expect_table_row_count_to_be_between", {"min_value": 2}),
-    Expectation("expect_column_values_to_be_between", {"column": "qty", "min_value": 1, "mostly": 0.5}),
-    Expectation("expect_column_values_to_be_unique", {"column": "sku_id"}),
-)
+
+def limit(expectation, **arguments):
+    return Limit(
+        boundary="feeds", severity="error", reason="A test.", expectation=expectation, arguments=arguments
+    )
+
+
+SUITE = {
+    "two_rows": limit("expect_table_row_count_to_be_between", min_value=2),
+    "some_quantity": limit("expect_column_values_to_be_between", column="qty", min_value=1, mostly=0.5),
+    "one_row_a_sku": limit("expect_column_values_to_be_unique", column="sku_id"),
+}
 GOOD = pd.DataFrame({"sku_id": ["a", "b", "c"], "qty": [1, 2, 0]})
 BAD = pd.DataFrame({"sku_id": ["a", "a", "b"], "qty": [0, 0, 5]})
 
@@ -24,24 +31,22 @@ def judge(root, frame):
 
 def test_a_good_batch_passes_and_says_how_much_was_judged(tmp_path):
     result = judge(tmp_path, GOOD)
-    assert (result.passed, result.failures, result.expectations, result.rows_seen) == (True, [], 3, 3)
-    assert "3 expectations" in result.as_markdown()
+    assert (result.breaches, result.expectations, result.rows_seen) == ([], 3, 3)
 
 
-def test_each_broken_expectation_is_one_readable_line(tmp_path):
-    result = judge(tmp_path, BAD)
-    assert not result.passed
-    between, unique = result.failures
-    assert "qty" in between
-    assert "66.67%" in between
-    assert "sku_id" in unique
-    assert "'a'" in unique
+def test_each_broken_expectation_is_one_readable_breach_with_its_limit(tmp_path):
+    between, unique = judge(tmp_path, BAD).breaches
+    assert (between.limit, unique.limit) == ("some_quantity", "one_row_a_sku")
+    assert between.is_error
+    assert "66.67%" in between.found
+    assert "'a'" in unique.found
+    assert str(unique).endswith("A test.")
 
 
 def test_a_column_that_is_gone_fails_instead_of_passing(tmp_path):
-    result = judge(tmp_path, GOOD.drop(columns="qty"))
-    assert not result.passed
-    assert "qty" in result.as_markdown()
+    (breach,) = judge(tmp_path, GOOD.drop(columns="qty")).breaches
+    assert breach.limit == "some_quantity"
+    assert "qty" in breach.found
 
 
 @pytest.mark.parametrize("text", ["", '{"name": "fee'])
@@ -52,7 +57,7 @@ def test_files_torn_by_a_killed_process_or_a_full_disk_are_made_again(tmp_path, 
     for file in torn:
         file.write_text(text)
     (tmp_path / "gx" / "great_expectations.yml").write_text("")
-    assert judge(tmp_path, GOOD).passed
+    assert not judge(tmp_path, GOOD).breaches
     assert all(json.loads(file.read_text()) for file in (tmp_path / "gx").rglob("*.json"))
 
 

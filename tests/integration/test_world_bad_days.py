@@ -45,13 +45,15 @@ def heals(world, current, first):
 
 @pytest.mark.usefixtures("heals")
 def test_an_implausible_batch_stops_before_the_warehouse(world, current, tmp_path):
-    """Every second line has 5,000 units at the same money: each row fits the contract, the batch does not.
+    """Every line has 5,000 units at the same money: each row fits the contract, the batch does not.
+
+    It differs from the last good batch by more than a shop's trade can.
 
     A later job that starts behind the boundary meets the same rows in the lake and must stop as well.
     """
     before = current()
     feeds = write_world(tmp_path / "feeds")
-    rewrite(feeds, "order_lines", lambda n, row: row | {"qty": "5000"} if n % 2 else row)
+    rewrite(feeds, "order_lines", lambda n, row: row | {"qty": "5000"} if row["qty"] in "123" else row)
     done = world.run(more={"MUYUN_DATA": str(feeds)})
     assert done.returncode == 1, explain(done)
     assert "raw/order_lines: feed_is_plausible" in done.stdout
