@@ -53,26 +53,27 @@ class CompiledTags:
 
 
 def compile_tags(
-    registry: Registry, names: Iterable[str] | None = None, *, utc_offset_hours: float = 0.0
+    registry: Registry, names: Iterable[str] | None = None, *, time_zone: str = "UTC"
 ) -> CompiledTags:
     """The statement that computes the tags.
 
     Args:
         registry: The checked registry.
         names: Tags to compute; all by default.
-        utc_offset_hours: Local time minus UTC, for tags of local hours and days.
+        time_zone: IANA zone of local hours and days.
 
     Raises:
         UnknownTagError: A name is not in the registry.
+        ValueError: There is no such time zone.
     """
     wanted = tuple(tag.name for tag in registry.select(names))
-    return _compiled(registry, wanted, round(utc_offset_hours * 60))
+    return _compiled(registry, wanted, time_zone)
 
 
 @lru_cache(maxsize=64)
-def _compiled(registry: Registry, names: tuple[str, ...], offset_minutes: int) -> CompiledTags:
+def _compiled(registry: Registry, names: tuple[str, ...], time_zone: str) -> CompiledTags:
     """Compiling a hundred tags takes half a second, and callers ask for the same set again and again."""
-    builder = _Statement(registry, registry.closure(registry.select(names)), offset_minutes)
+    builder = _Statement(registry, registry.closure(registry.select(names)), time_zone)
     return CompiledTags(builder.build(list(names)), names, tuple(builder.sources()))
 
 
@@ -81,7 +82,8 @@ def population_sql(sources: Iterable[Source]) -> str:
     return " UNION ".join(
         f"SELECT CAST({s.entity} AS VARCHAR) AS consumer_id FROM {s.table} "
         f"WHERE {_utc(s.time)} <= $as_of AND {_utc(s.received or s.time)} <= $as_of "
-        f"AND {s.entity} IS NOT NULL"
+        + (f"AND ({s.superseded} IS NULL OR {_utc(s.superseded)} > $as_of) " if s.superseded else "")
+        + f"AND {s.entity} IS NOT NULL"
         for s in sources
     )
 
@@ -105,13 +107,13 @@ class _Statement:
     Args:
         registry: The registry.
         tags: Everything to compute, dependencies first.
-        offset_minutes: Local time minus UTC.
+        time_zone: IANA zone of local times.
     """
 
-    def __init__(self, registry: Registry, tags: list[Tag], offset_minutes: int) -> None:
+    def __init__(self, registry: Registry, tags: list[Tag], time_zone: str) -> None:
         self._registry = registry
         self._tags = tags
-        self._offset = offset_minutes
+        self._time_zone = time_zone
         self._parameters = {name: p.value for name, p in registry.parameters.items()}
         self._aggregates: dict[str, list[Tag]] = {}
         for tag in tags:
@@ -141,7 +143,7 @@ class _Statement:
         return f"WITH {body}\nSELECT {select} FROM level_{len(levels)} ORDER BY row_id"
 
     def _sql(self, tree: exp.Expression) -> str:
-        return expressions.expanded(tree, self._parameters, self._offset).sql(dialect="duckdb")
+        return expressions.expanded(tree, self._parameters, self._time_zone).sql(dialect="duckdb")
 
     def _snippet(self, text: str) -> str:
         return self._sql(expressions.parse(text))
@@ -168,6 +170,8 @@ class _Statement:
         needed = self._needed_columns(source)
         inner = [f"s.{source.entity} AS entity_key", f"{_utc('s.' + source.time)} AS event_at"]
         inner.append(f"{_utc('s.' + (source.received or source.time))} AS known_at")
+        if source.superseded is not None:
+            inner.append(f"{_utc('s.' + source.superseded)} AS replaced_at")
         inner += [self._column("s", n, t) for n, t in source.columns.items() if n in needed]
         joins = ""
         for position, join in enumerate(source.joins):
@@ -180,6 +184,8 @@ class _Statement:
         outer.append("EPOCH_US(e.as_of) - EPOCH_US(r.event_at) AS age_us")
         outer += [f"r.{name}" for name in self._all_columns(source) if name in needed]
         where = ["r.event_at <= e.as_of", "r.known_at <= e.as_of"]
+        if source.superseded is not None:
+            where.append("(r.replaced_at IS NULL OR r.replaced_at > e.as_of)")
         if (limit := self._widest_window(source)) is not None:
             where.append(f"EPOCH_US(e.as_of) - EPOCH_US(r.event_at) < {limit}")
         if source.where is not None:

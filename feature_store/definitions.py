@@ -111,6 +111,8 @@ class Source(_Entry):
         time: Column with the event time; rows later than `as_of` are invisible.
         received: Column with the receive time; rows received later than `as_of` are invisible. Null where
             the table has none: the event time then stands for it.
+        superseded: Column with the time at which a newer version of the row came, null on the newest; a
+            version is visible until then. Null where the table has no versions.
         columns: Columns that definitions may read, with their types.
         joins: Tables joined before anything else.
         where: Which rows count.
@@ -124,6 +126,7 @@ class Source(_Entry):
     entity: Name
     time: Name
     received: Name | None
+    superseded: Name | None = None
     columns: dict[Name, ColumnType]
     joins: tuple[Join, ...] = ()
     where: RowExpression | None = None

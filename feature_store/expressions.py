@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 import sqlglot
 from sqlglot import exp
 
+from feature_store.zones import fixed_offset_minutes
+
 DAY_US = 86_400_000_000
 ParameterValue = int | float | str
 
@@ -101,39 +103,44 @@ def partitioned(tree: exp.Expression, column: str) -> exp.Expression:
     return tree
 
 
-def _ratio(arguments: list[exp.Expression], _: int) -> exp.Expression:
+def _ratio(arguments: list[exp.Expression], _: str) -> exp.Expression:
     top, bottom = arguments
     return exp.Div(this=exp.cast(top, "DOUBLE"), expression=exp.func("NULLIF", bottom, exp.Literal.number(0)))
 
 
-def _money(arguments: list[exp.Expression], _: int) -> exp.Expression:
+def _money(arguments: list[exp.Expression], _: str) -> exp.Expression:
     half = exp.Literal.number("0.5")
     return exp.cast(exp.func("FLOOR", exp.Add(this=exp.paren(arguments[0]), expression=half)), "BIGINT")
 
 
-def _whole_days(arguments: list[exp.Expression], _: int) -> exp.Expression:
+def _whole_days(arguments: list[exp.Expression], _: str) -> exp.Expression:
     return exp.paren(exp.IntDiv(this=exp.paren(arguments[0]), expression=exp.Literal.number(DAY_US)))
 
 
-def _days_us(arguments: list[exp.Expression], _: int) -> exp.Expression:
+def _days_us(arguments: list[exp.Expression], _: str) -> exp.Expression:
     days = exp.cast(arguments[0], "BIGINT")
     return exp.paren(exp.Mul(this=days, expression=exp.Literal.number(DAY_US)))
 
 
-def _local_time(arguments: list[exp.Expression], offset_minutes: int) -> exp.Expression:
-    shift = exp.Interval(this=exp.Literal.string(str(offset_minutes)), unit=exp.var("MINUTE"))
-    return exp.paren(exp.Add(this=exp.paren(arguments[0]), expression=shift))
+def _local_time(arguments: list[exp.Expression], time_zone: str) -> exp.Expression:
+    """Plain arithmetic where the zone has one offset; a look-up costs half a microsecond a row."""
+    offset = fixed_offset_minutes(time_zone)
+    if offset is not None:
+        shift = exp.Interval(this=exp.Literal.string(str(offset)), unit=exp.var("MINUTE"))
+        return exp.paren(exp.Add(this=exp.paren(arguments[0]), expression=shift))
+    instant = exp.AtTimeZone(this=exp.paren(arguments[0]), zone=exp.Literal.string("UTC"))
+    return exp.paren(exp.AtTimeZone(this=exp.paren(instant), zone=exp.Literal.string(time_zone)))
 
 
-def _local_date(arguments: list[exp.Expression], offset_minutes: int) -> exp.Expression:
-    return exp.cast(_local_time(arguments, offset_minutes), "DATE")
+def _local_date(arguments: list[exp.Expression], time_zone: str) -> exp.Expression:
+    return exp.cast(_local_time(arguments, time_zone), "DATE")
 
 
-def _local_hour(arguments: list[exp.Expression], offset_minutes: int) -> exp.Expression:
-    return exp.Extract(this=exp.var("HOUR"), expression=_local_time(arguments, offset_minutes))
+def _local_hour(arguments: list[exp.Expression], time_zone: str) -> exp.Expression:
+    return exp.Extract(this=exp.var("HOUR"), expression=_local_time(arguments, time_zone))
 
 
-FUNCTIONS: dict[str, tuple[int, str, Callable[[list[exp.Expression], int], exp.Expression]]] = {
+FUNCTIONS: dict[str, tuple[int, str, Callable[[list[exp.Expression], str], exp.Expression]]] = {
     "ratio": (2, "a / b as a decimal, null where b is 0", _ratio),
     "money": (1, "rounded half up to a whole minor unit", _money),
     "whole_days": (1, "microseconds as completed days of 24 hours", _whole_days),
@@ -142,7 +149,7 @@ FUNCTIONS: dict[str, tuple[int, str, Callable[[list[exp.Expression], int], exp.E
     "local_date": (1, "the local day of a UTC time", _local_date),
     "local_hour": (1, "the local hour (0-23) of a UTC time", _local_hour),
 }
-"""The function language: name to number of arguments, meaning, and expansion (second argument: minutes)."""
+"""The function language: name to number of arguments, meaning, and expansion (second argument: time zone)."""
 
 
 def wrong_arguments(tree: exp.Expression) -> list[str]:
@@ -156,14 +163,14 @@ def wrong_arguments(tree: exp.Expression) -> list[str]:
 
 
 def expanded(
-    tree: exp.Expression, parameters: Mapping[str, ParameterValue], offset_minutes: int
+    tree: exp.Expression, parameters: Mapping[str, ParameterValue], time_zone: str
 ) -> exp.Expression:
     """The expression in plain SQL: parameters filled in, the function language written out.
 
     Args:
         tree: A checked expression.
         parameters: Value of every named parameter.
-        offset_minutes: Local time minus UTC.
+        time_zone: IANA zone of local times.
     """
     root = exp.paren(tree.copy())
     for node in list(root.find_all(exp.Placeholder)):
@@ -171,7 +178,7 @@ def expanded(
         node.replace(exp.Literal.string(value) if isinstance(value, str) else exp.convert(value))
     while (call := _next_call(root)) is not None:
         expand = FUNCTIONS[call.name.lower()][2]
-        call.replace(expand([argument.copy() for argument in call.expressions], offset_minutes))
+        call.replace(expand([argument.copy() for argument in call.expressions], time_zone))
     return root.this
 
 
@@ -187,4 +194,10 @@ def for_spark(tree: exp.Expression) -> exp.Expression:
     for call in tree.find_all(exp.Anonymous):
         if call.name.upper() == "EPOCH_US":
             call.set("this", "UNIX_MICROS")
+    for local in list(tree.find_all(exp.AtTimeZone)):
+        instant = local.this.unnest()
+        if isinstance(instant, exp.AtTimeZone):
+            local.replace(
+                exp.Anonymous(this="FROM_UTC_TIMESTAMP", expressions=[instant.this, local.args["zone"]])
+            )
     return tree

@@ -51,7 +51,7 @@ def build_tags(
     tags: Iterable[str] | None = None,
     consumers: Iterable[str] | None = None,
     *,
-    utc_offset_hours: float = 0.0,
+    time_zone: str = "UTC",
     registry: Registry | None = None,
 ) -> pl.DataFrame:
     """The tag table at a moment: one row a consumer, sorted by `consumer_id`.
@@ -61,7 +61,7 @@ def build_tags(
         as_of: The moment, timezone-aware.
         tags: Names of the tags; all by default.
         consumers: Consumer ids; everybody known at `as_of` by default.
-        utc_offset_hours: Local time minus UTC, for tags of local hours and days.
+        time_zone: IANA zone of local hours and days.
         registry: The registry; the packaged one by default.
 
     Returns:
@@ -79,8 +79,8 @@ def build_tags(
     if consumers is not None:
         ids = sorted(set(consumers))
         entities = _entities(ids, moment)
-        return training_set(con, entities, tags, utc_offset_hours=utc_offset_hours, registry=registry)
-    query = compile_tags(registry, tags, utc_offset_hours=utc_offset_hours)
+        return training_set(con, entities, tags, time_zone=time_zone, registry=registry)
+    query = compile_tags(registry, tags, time_zone=time_zone)
     check_tables(con, [*query.sources, *registry.population_sources()])
     naive = moment.dt.replace_time_zone(None)[0]
     rows = entity_rows(_entities(population_at(con, registry, naive), moment))

@@ -1,7 +1,8 @@
 """Training sets: tags of any consumers at any moments, as they could have been known then.
 
-A source row counts at t when its event time is <= t, it was received at <= t, and (for a tag with a window)
-its event time is > t - window. How tags become SQL is in `feature_store.compiler`.
+A source row counts at t when its event time is <= t, it was received at <= t, no newer version of it had come
+by t, and (for a tag with a window) its event time is > t - window. How tags become SQL is in
+`feature_store.compiler`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def training_set(
     entities: pl.DataFrame,
     tags: Iterable[str] | None = None,
     *,
-    utc_offset_hours: float = 0.0,
+    time_zone: str = "UTC",
     registry: Registry | None = None,
     max_joined_rows: int = MAX_JOINED_ROWS,
 ) -> pl.DataFrame:
@@ -39,7 +40,7 @@ def training_set(
         con: A connection that sees the source tables (read-only is enough).
         entities: `consumer_id` (str) and `as_of` (`Datetime('us', 'UTC')`); rows may repeat.
         tags: Names of the tags; all by default.
-        utc_offset_hours: Local time minus UTC, for tags of local hours and days.
+        time_zone: IANA zone of local hours and days.
         registry: The registry; the packaged one by default.
         max_joined_rows: Size of a chunk, in joined source rows.
 
@@ -62,7 +63,7 @@ def training_set(
     direct = [tag.name for tag in wanted if tag.name not in set(relative)]
     result = rows
     if direct:
-        query = compile_tags(registry, direct, utc_offset_hours=utc_offset_hours)
+        query = compile_tags(registry, direct, time_zone=time_zone)
         check_tables(con, query.sources)
         height = _chunk_height(con, query.sources, max_joined_rows)
         parts = [run(con, query, chunk) for chunk in _chunks(rows, height)]
@@ -70,7 +71,7 @@ def training_set(
             pl.concat(parts).drop("consumer_id", "as_of"), on="row_id", how="left", maintain_order="left"
         )
     if relative:
-        query = compile_tags(registry, relative, utc_offset_hours=utc_offset_hours)
+        query = compile_tags(registry, relative, time_zone=time_zone)
         check_tables(con, [*query.sources, *registry.population_sources()])
         parts = [run(con, query, rows.clear())]
         for (moment,), group in rows.group_by("as_of", maintain_order=True):
@@ -128,7 +129,8 @@ def check_tables(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> N
     """
     for source in sources:
         own = {source.entity, source.time, *source.columns}
-        wanted = [(source.table, own | ({source.received} if source.received else set()))]
+        own |= {name for name in (source.received, source.superseded) if name is not None}
+        wanted = [(source.table, own)]
         wanted += [(join.table, {join.key, *join.columns}) for join in source.joins]
         for table, columns in wanted:
             try:
@@ -144,7 +146,7 @@ def _chunk_height(con: duckdb.DuckDBPyConnection, sources: Sequence[Source], lim
     """Entity rows a chunk, from the mean number of rows a consumer has in the biggest source."""
     heaviest = 1.0
     for source in sources:
-        counts = f"SELECT COUNT(*), COUNT(DISTINCT {source.entity}) FROM {source.table}"
+        counts = f"SELECT COUNT({source.entity}), COUNT(DISTINCT {source.entity}) FROM {source.table}"
         counted = con.execute(counts).fetchone()
         if counted and counted[1]:
             heaviest = max(heaviest, counted[0] / counted[1])

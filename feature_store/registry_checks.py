@@ -9,6 +9,7 @@ from feature_store import expressions
 from feature_store.definitions import Parameter, Rollup, Source, Tag, duration_us
 
 ROW_NAMES = {"as_of", "consumer_id"}
+SCAN_NAMES = {"row_id", "consumer_id", "as_of", "event_at", "age_us", "known_at", "replaced_at"}
 
 
 def check_registry(
@@ -58,7 +59,7 @@ def _snippet(where: str, text: str | None, readable: set[str], parameters: set[s
 
 def _source_problems(source: Source, parameters: set[str]) -> list[str]:
     problems = _snippet(f"source {source.name}.where", source.where, source.readable, parameters)
-    seen = set(source.columns) | {"row_id", "consumer_id", "as_of", "event_at", "age_us"}
+    seen = set(source.columns) | SCAN_NAMES
     for join in source.joins:
         if join.key not in source.columns:
             problems.append(f"source {source.name}.joins: unknown column {join.key!r}")

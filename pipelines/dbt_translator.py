@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
+from feature_store.zones import fixed_offset_minutes
 from pipelines.conventions import Group, Owner
 from pipelines.settings import REPOSITORY, Settings
 
@@ -48,11 +49,13 @@ def dbt_program() -> str:
 
 def dbt_environment(settings: Settings, as_of: str) -> dict[str, str]:
     """What the dbt profile and project read from the environment."""
+    fixed = fixed_offset_minutes(settings.zone)
     return {
         "MUYUN_LAKE": str(settings.lake_dir),
         "MUYUN_WAREHOUSE_BUILD": str(settings.warehouse_build),
         "MUYUN_AS_OF": as_of,
-        "MUYUN_UTC_OFFSET_HOURS": str(settings.offset_hours),
+        "MUYUN_TIME_ZONE": settings.zone,
+        "MUYUN_FIXED_OFFSET_MINUTES": "" if fixed is None else str(fixed),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "true",
     }

@@ -12,3 +12,31 @@
     ({{ instant }} >= {{ valid_from }}
         and {{ instant }} < coalesce({{ valid_to }}, cast('9999-12-31T00:00:00+00:00' as {{ muyun.instant_type() }})))
 {%- endmacro %}
+
+
+{# Older versions of the rows of a contract table, as a relation: contract columns and valid_from, superseded_at,
+   is_deleted. A lake without corrections may hold no file of them; the relation is then empty. #}
+{% macro lake_history(table) -%}
+    {{ return(adapter.dispatch('lake_history', 'muyun')(table)) }}
+{%- endmacro %}
+
+{% macro default__lake_history(table) -%}
+    (
+        select
+            *,
+            cast(null as {{ muyun.instant_type() }}) as superseded_at,
+            false as is_deleted
+        from {{ ref('stg_lake__' ~ table) }}
+        where 1 = 0
+    )
+{%- endmacro %}
+
+{% macro duckdb__lake_history(table) -%}
+    {%- set files = env_var('MUYUN_LAKE', 'lake') ~ '/history/' ~ table ~ '/**/*.parquet' -%}
+    {%- set found = run_query("select count(*) from glob('" ~ files ~ "')").columns[0].values()[0] if execute else 0 -%}
+    {%- if found -%}
+        read_parquet('{{ files }}', hive_partitioning=false, union_by_name=true)
+    {%- else -%}
+        {{ muyun.default__lake_history(table) }}
+    {%- endif -%}
+{%- endmacro %}

@@ -52,7 +52,7 @@ def consumer_tags(
         context,
         lambda: _build(settings, clock.as_of(context), warehouse, lake),
         code=CODE,
-        settings={"utc_offset_hours": settings.offset_hours},
+        settings={"time_zone": settings.zone},
         outputs=[lake.derived_path("features/consumer_tags")],
     )
 
@@ -61,7 +61,7 @@ def _build(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake
     from feature_store.offline import build_tags, validate_tags
 
     with warehouse.open() as connection:
-        frame = build_tags(connection, as_of, utc_offset_hours=settings.offset_hours)
+        frame = build_tags(connection, as_of, time_zone=settings.zone)
     violations = validate_tags(frame)
     lake.put("features/consumer_tags", frame)
     shift = drift.against_training(lake, frame)

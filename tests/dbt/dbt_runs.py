@@ -23,14 +23,20 @@ class Build:
     output: str
 
 
+def settings_of(home: Path) -> dict[str, str]:
+    """What dbt reads from the environment for the tiny lake under `home`."""
+    return {
+        "MUYUN_LAKE": str(home / "lake"),
+        "MUYUN_WAREHOUSE_BUILD": str(home / "build.duckdb"),
+        "MUYUN_AS_OF": tiny_lake.AS_OF.isoformat(),
+        "MUYUN_TIME_ZONE": "Etc/GMT+5",
+        "MUYUN_FIXED_OFFSET_MINUTES": str(tiny_lake.UTC_OFFSET_HOURS * 60),
+    }
+
+
 def run_dbt(home: Path, *command: str, environment: dict[str, str] | None = None) -> Build:
     """Run a dbt command in its own process with every path under `home`."""
     file = home / "build.duckdb"
-    places = {"MUYUN_LAKE": str(home / "lake"), "MUYUN_WAREHOUSE_BUILD": str(file)}
-    clock = {
-        "MUYUN_AS_OF": tiny_lake.AS_OF.isoformat(),
-        "MUYUN_UTC_OFFSET_HOURS": str(tiny_lake.UTC_OFFSET_HOURS),
-    }
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MUYUN_", "DBT_"))}
     done = subprocess.run(
         [
@@ -39,7 +45,9 @@ def run_dbt(home: Path, *command: str, environment: dict[str, str] | None = None
             *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
             *("--target-path", str(home / "target"), "--log-path", str(home / "logs")),
         ],
-        env=inherited | (places | clock if environment is None else environment) | {"DO_NOT_TRACK": "true"},
+        env=inherited
+        | (settings_of(home) if environment is None else environment)
+        | {"DO_NOT_TRACK": "true"},
         cwd=home,
         capture_output=True,
         text=True,

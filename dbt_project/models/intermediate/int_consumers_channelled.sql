@@ -6,7 +6,7 @@ with channel_orders as (
         channel,
         count(distinct order_id) as order_count
     from {{ ref('int_order_lines_classified') }}
-    where is_sale and consumer_id is not null
+    where is_current and is_sale and consumer_id is not null
     group by
         consumer_id,
         channel

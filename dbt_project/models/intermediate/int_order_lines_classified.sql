@@ -1,12 +1,12 @@
 with order_lines as (
 
-    select * from {{ ref('stg_lake__order_lines') }}
+    select * from {{ ref('int_order_lines_versioned') }}
 
 ),
 
 orders as (
 
-    select * from {{ ref('stg_lake__orders') }}
+    select * from {{ ref('int_orders_versioned') }}
 
 ),
 
@@ -16,6 +16,7 @@ products as (
 
 ),
 
+-- Versions of a line meet the versions of its order that were known at the same time; the newest meet each other.
 classified as (
 
     select
@@ -33,7 +34,7 @@ classified as (
         {{ local_date('orders.placed_at') }} as placed_on,
         {{ is_counted('orders.state') }} as is_counted,
         order_lines.qty_milli,
-        {{ units('order_lines.qty_milli') }} as qty,
+        order_lines.qty,
         order_lines.list_price_cents,
         order_lines.promo_discount_cents,
         order_lines.list_price_cents
@@ -45,9 +46,14 @@ classified as (
         order_lines.returned_line_no,
         coalesce(products.line_kind, 'merchandise') as line_kind,
         order_lines.origin,
-        order_lines.received_at
+        order_lines.received_at,
+        greatest(order_lines.received_at, orders.received_at) as known_at,
+        least(order_lines.superseded_at, orders.superseded_at) as superseded_at
     from order_lines
-    left join orders on order_lines.order_id = orders.order_id
+    left join orders
+        on order_lines.order_id = orders.order_id
+        and (orders.superseded_at is null or order_lines.received_at < orders.superseded_at)
+        and (order_lines.superseded_at is null or orders.received_at < order_lines.superseded_at)
     left join products on order_lines.sku_id = products.sku_id
 
 ),
@@ -57,6 +63,7 @@ final as (
     select
         *,
         {{ week_start('placed_on') }} as week_start_on,
+        superseded_at is null as is_current,
         is_counted and qty_milli > 0 as is_sale,
         is_counted and qty_milli < 0 as is_return,
         line_kind = 'merchandise' as is_merchandise

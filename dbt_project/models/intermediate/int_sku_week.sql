@@ -3,7 +3,7 @@
 with order_lines as (
 
     select * from {{ ref('int_order_lines_classified') }}
-    where is_merchandise and is_sale
+    where is_current and is_merchandise and is_sale
 
 ),
 

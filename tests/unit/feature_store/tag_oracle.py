@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -54,9 +53,7 @@ class Oracle:
     def __init__(self, tables: dict[str, list[Row]], offset_hours: float) -> None:
         self.tables = tables
         self.offset = timedelta(hours=offset_hours)
-        self.brands = {row["sku_id"]: row["brand_id"] for row in tables["dim_products"]}
-        status = {row["order_id"]: row["status"] for row in tables["fct_orders"]}
-        self.bad = {key for key, value in status.items() if value in ("cancelled", "unpaid")}
+        self.products = {row["sku_id"]: row for row in tables["dim_products"]}
         self.owned: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for name in ("fct_orders", "fct_order_lines"):
             for row in tables[name]:
@@ -72,6 +69,8 @@ class Oracle:
         for row in self.tables[table] if consumer is None else self.owned[table, consumer]:
             if row[time] is None or row[time] > t or row["received_at"] > t:
                 continue
+            if row.get("superseded_at") is not None and row["superseded_at"] <= t:
+                continue
             if days is not None and not row[time] > t - days * DAY:
                 continue
             rows.append(row)
@@ -82,12 +81,18 @@ class Oracle:
 
     def orders(self, t: datetime, consumer: str, days: float | None = None) -> list[Row]:
         rows = self.visible("fct_orders", "placed_at", t, days, consumer)
-        mine = [r for r in rows if r["order_id"] not in self.bad]
+        mine = [r for r in rows if r["is_sale"]]
         return sorted(mine, key=lambda r: (r["placed_at"], r["order_id"]))
 
     def lines(self, t: datetime, consumer: str | None, days: float | None = None) -> list[Row]:
         rows = self.visible("fct_order_lines", "placed_at", t, days, consumer)
-        return [r | {"brand_id": self.brands.get(r["sku_id"])} for r in rows if r["order_id"] not in self.bad]
+        nothing = {"brand_id": None, "theme": None, "is_private_label": None}
+        return [r | self.products.get(r["sku_id"], nothing) for r in rows if r["is_sale"]]
+
+    def money(self, t: datetime, consumer: str, days: float) -> int:
+        """Revenue of counted orders, credit notes included."""
+        rows = self.visible("fct_orders", "placed_at", t, days, consumer)
+        return sum(r["net_sales_cents"] for r in rows if r["is_counted"])
 
     def merchandise(self, t: datetime, consumer: str | None, days: float | None = None) -> list[Row]:
         return [r for r in self.lines(t, consumer, days) if r["is_merchandise"]]
@@ -110,25 +115,26 @@ class Oracle:
         for name, days in (("7d", 7), ("30d", 30), ("90d", 90), ("365d", 365), ("lifetime", None)):
             rows = self.orders(t, consumer, days)
             out[f"orders_{name}"] = len(rows)
-            out[f"net_spend_{name}"] = sum(r["net_paid_cents"] for r in rows)
+            out[f"net_spend_{name}"] = self.money(t, consumer, days or 36_500)
         rows = self.orders(t, consumer)
         year = self.orders(t, consumer, 365)
         out["recency_days"] = self.days_between(t, rows[-1]["placed_at"]) if rows else None
         out["first_order_days"] = self.days_between(t, rows[0]["placed_at"]) if rows else None
         for name in ("90d", "365d"):
             out[f"aov_{name}"] = rounded(share(out[f"net_spend_{name}"], out[f"orders_{name}"]))
-        out["max_order_value_365d"] = max((r["net_paid_cents"] for r in year), default=None)
+        out["max_order_value_365d"] = max((r["sold_cents"] for r in year), default=None)
         goods = self.merchandise(t, consumer, 365)
         out["units_per_order_365d"] = share(sum(r["qty"] for r in goods), len({r["order_id"] for r in goods}))
         prices = [r["unit_price_cents"] for r in goods]
         out["unit_price_median_365d"] = rounded(statistics.median(prices)) if prices else None
         recent, half = self.orders(t, consumer, 90), self.orders(t, consumer, 180)
-        net = {k: sum(r["net_paid_cents"] for r in v) for k, v in (("recent", recent), ("half", half))}
-        out["spend_trend_90d"] = share(net["recent"], net["half"] - net["recent"]) if half else None
+        later = self.money(t, consumer, 90)
+        earlier = self.money(t, consumer, 180) - later
+        out["spend_trend_90d"] = share(max(later, 0), max(earlier, 0))
         out["order_trend_90d"] = share(len(recent), len(half) - len(recent)) if half else None
         twelfths = [0] * 12
         for row in year:
-            twelfths[int((t - row["placed_at"]) * 12 // (365 * DAY))] += row["net_paid_cents"]
+            twelfths[int((t - row["placed_at"]) * 12 // (365 * DAY))] += row["sold_cents"]
         mean = statistics.fmean(twelfths)
         out["spend_cv_12m"] = statistics.pstdev(twelfths) / mean if mean else None
         out["active_months_12m"] = len({(t - r["placed_at"]) * 12 // (365 * DAY) for r in year})
@@ -138,7 +144,7 @@ class Oracle:
             share(out["recency_days"], out["interpurchase_days_median"]) if len(gaps) >= 2 else None
         )
         out["high_value_flag"] = out["net_spend_365d"] > 500_000
-        out["synthetic_growth_value"] = out["net_spend_365d"] // 100
+        out["synthetic_growth_value"] = max(out["net_spend_365d"], 0) // 100
         out["is_repeat_buyer"] = len({self.local(r["placed_at"]).date() for r in year}) >= 2
         return out
 
@@ -178,8 +184,9 @@ class Oracle:
             out["brand_loyalty_hhi"] = None
         out["brand_switch_rate"] = self.switch_rate(goods)
         net = sum(r["net_paid_cents"] for r in goods)
-        private = sum(r["net_paid_cents"] for r in goods if (r["brand_id"] or "").startswith("private-"))
-        out["private_label_share"] = share(private, net)
+        private = sum(r["net_paid_cents"] for r in goods if r["is_private_label"])
+        is_told = any(r["is_private_label"] is not None for r in goods)
+        out["private_label_share"] = share(private, net) if is_told else None
         seen: set[str] = set()
         repeats = counted = 0
         for r in sorted(self.merchandise(t, consumer), key=lambda r: r["placed_at"]):
@@ -192,13 +199,13 @@ class Oracle:
         for r in goods:
             breadth[r["order_id"]].add(r["category_l2_id"])
         out["basket_breadth_median"] = statistics.median(map(len, breadth.values())) if breadth else None
-        for name, pattern in (
-            ("mother_baby_flag", r"(baby|infant|diaper|maternity)"),
-            ("pet_owner_flag", r"/(pet|cat|dog)-"),
-            ("beauty_buyer_flag", r"(makeup|beauty|facial-products|skin-care|/fragrances|/cosmetic)"),
-            ("health_food_flag", r"(vitamin|dietary|l2-nutrition/|supplement)"),
+        for name, theme in (
+            ("mother_baby_flag", "mother_baby"),
+            ("pet_owner_flag", "pet"),
+            ("beauty_buyer_flag", "beauty"),
+            ("health_food_flag", "health_food"),
         ):
-            hits = {r["order_id"] for r in goods if re.search(pattern, r["category_l2_id"])}
+            hits = {r["order_id"] for r in goods if r["theme"] == theme}
             out[name] = len(hits) >= 2
         return out
 
@@ -287,7 +294,7 @@ class Oracle:
         merchants = Counter(r["merchant_id"] for r in rows)
         quarters: Counter[int] = Counter()
         for r in self.orders(t, consumer, 730):
-            quarters[(self.local(r["placed_at"]).month + 2) // 3] += r["net_paid_cents"]
+            quarters[(self.local(r["placed_at"]).month + 2) // 3] += r["sold_cents"]
         peak = best(quarters)
         n = len(rows)
         return {

@@ -10,7 +10,9 @@ import duckdb
 import polars as pl
 
 NOW = datetime(2017, 12, 1, 12, 0, tzinfo=UTC)
+ZONE = "Etc/GMT+5"
 OFFSET = -5.0
+"""Hours of `ZONE`, for the oracle."""
 _TIME = pl.Datetime("us", "UTC")
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -25,16 +27,24 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "consent_profiling": pl.Boolean,
         "received_at": _TIME,
     },
-    "dim_products": {"sku_id": pl.String, "brand_id": pl.String},
+    "dim_products": {
+        "sku_id": pl.String,
+        "brand_id": pl.String,
+        "theme": pl.String,
+        "is_private_label": pl.Boolean,
+    },
     "fct_orders": {
         "order_id": pl.String,
         "consumer_id": pl.String,
         "merchant_id": pl.String,
-        "status": pl.String,
+        "is_counted": pl.Boolean,
+        "is_sale": pl.Boolean,
         "placed_at": _TIME,
-        "net_paid_cents": pl.Int64,
+        "sold_cents": pl.Int64,
+        "net_sales_cents": pl.Int64,
         "has_coupon": pl.Boolean,
         "received_at": _TIME,
+        "superseded_at": _TIME,
     },
     "fct_order_lines": {
         "order_id": pl.String,
@@ -43,7 +53,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "category_l1_id": pl.String,
         "category_l2_id": pl.String,
         "placed_at": _TIME,
-        "qty": pl.Int64,
+        "qty": pl.Float64,
         "list_price_cents": pl.Int64,
         "promo_discount_cents": pl.Int64,
         "coupon_discount_cents": pl.Int64,
@@ -51,9 +61,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "unit_price_cents": pl.Float64,
         "supply_cost_cents": pl.Int64,
         "is_merchandise": pl.Boolean,
+        "is_sale": pl.Boolean,
+        "is_return": pl.Boolean,
         "is_on_display": pl.Boolean,
         "is_on_mailer": pl.Boolean,
         "received_at": _TIME,
+        "superseded_at": _TIME,
     },
     "fct_coupon_redemptions": {
         "coupon_id": pl.String,
@@ -89,6 +102,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
 }
 
+VERSIONED = {"fct_orders": "int_orders_known", "fct_order_lines": "int_order_lines_known"}
+"""Tables that tags read in every known version, and the names under which they do."""
+
 TIME_COLUMNS = {
     "dim_consumers": "registered_at",
     "fct_orders": "placed_at",
@@ -121,25 +137,31 @@ class World:
     def consumer(self, consumer_id: str, at: datetime, **values: Any) -> None:
         self.add("dim_consumers", consumer_id=consumer_id, registered_at=at, **values)
 
-    def product(self, sku_id: str, brand_id: str | None) -> None:
-        self.add("dim_products", sku_id=sku_id, brand_id=brand_id)
+    def product(self, sku_id: str, brand_id: str | None, theme: str | None = None) -> None:
+        own = None if brand_id is None else brand_id.startswith("private-")
+        self.add("dim_products", sku_id=sku_id, brand_id=brand_id, theme=theme, is_private_label=own)
 
     def order(
         self,
-        consumer_id: str,
+        consumer_id: str | None,
         at: datetime,
         lines: list[dict[str, Any]] | None = None,
         *,
         net: int | None = None,
         merchant_id: str = "m1",
-        status: str = "completed",
+        state: str = "paid",
+        order_id: str | None = None,
         received_at: datetime | None = None,
+        superseded_at: datetime | None = None,
     ) -> str:
-        """An order with lines (one plain line by default); the order's net is the sum of its lines'."""
+        """An order with lines (one plain line by default); the order's money is that of its lines."""
         self.next_id += 1
-        order_id = f"o{self.next_id:06d}"
+        order_id = order_id or f"o{self.next_id:06d}"
         given = lines if lines is not None else [{"net_paid_cents": net or 0}]
+        is_counted = state == "paid"
         built = [self._line(values) for values in given]
+        for line in built:
+            line |= {"is_sale": is_counted and line["qty"] > 0, "is_return": is_counted and line["qty"] < 0}
         for line in built:
             self.add(
                 "fct_order_lines",
@@ -147,6 +169,7 @@ class World:
                 consumer_id=consumer_id,
                 placed_at=at,
                 received_at=received_at or at,
+                superseded_at=superseded_at,
                 **line,
             )
         self.add(
@@ -154,11 +177,14 @@ class World:
             order_id=order_id,
             consumer_id=consumer_id,
             merchant_id=merchant_id,
-            status=status,
+            is_counted=is_counted,
+            is_sale=any(line["is_sale"] for line in built),
             placed_at=at,
-            net_paid_cents=sum(line["net_paid_cents"] for line in built) if net is None else net,
+            sold_cents=sum(line["net_paid_cents"] for line in built if line["is_sale"]),
+            net_sales_cents=sum(line["net_paid_cents"] for line in built) if is_counted else 0,
             has_coupon=any(line["coupon_discount_cents"] > 0 for line in built),
             received_at=received_at or at,
+            superseded_at=superseded_at,
         )
         return order_id
 
@@ -186,7 +212,7 @@ class World:
         kept: dict[str, list[dict[str, Any]]] = {}
         for name, rows in self.tables.items():
             time = TIME_COLUMNS.get(name)
-            kept[name] = [r for r in rows if time is None or _known(r, time, moment)]
+            kept[name] = [_as_known(r, moment) for r in rows if time is None or _known(r, time, moment)]
         return World(kept, self.next_id)
 
     def frames(self) -> dict[str, pl.DataFrame]:
@@ -203,12 +229,25 @@ def _known(row: dict[str, Any], time: str, moment: datetime) -> bool:
     return happened is not None and happened <= moment and row["received_at"] <= moment
 
 
+def _as_known(row: dict[str, Any], moment: datetime) -> dict[str, Any]:
+    """The row without a newer version that came later."""
+    replaced = row.get("superseded_at")
+    return row | {"superseded_at": None} if replaced is not None and replaced > moment else row
+
+
 def connect(frames: dict[str, pl.DataFrame]) -> duckdb.DuckDBPyConnection:
-    """A database with the schema `core` holding the frames."""
+    """A database with the tables that tags read."""
     con = duckdb.connect()
-    con.execute("SET threads = 1; CREATE SCHEMA core")
-    for name, frame in frames.items():
-        con.register("incoming", frame)
-        con.execute(f"CREATE TABLE core.{name} AS SELECT * FROM incoming")
-        con.unregister("incoming")
+    con.execute("SET threads = 1")
+    fill(con, frames)
     return con
+
+
+def fill(con: duckdb.DuckDBPyConnection, frames: dict[str, pl.DataFrame]) -> None:
+    """Write the tables that tags read: versions to `intermediate`, the others to `core`."""
+    con.execute("CREATE SCHEMA core; CREATE SCHEMA intermediate")
+    for name, frame in frames.items():
+        table = f"intermediate.{VERSIONED[name]}" if name in VERSIONED else f"core.{name}"
+        con.register("incoming", frame)
+        con.execute(f"CREATE TABLE {table} AS SELECT * FROM incoming")
+        con.unregister("incoming")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import duckdb
 import polars as pl
 import pytest
-from tag_world import NOW, OFFSET, World, ago, connect
+from tag_world import NOW, ZONE, World, ago, connect, fill
 
 from feature_store.errors import EntityFrameError, SourceTableError, UnknownTagError
 from feature_store.offline import build_tags
@@ -55,8 +55,8 @@ def random_world(seed: int) -> World:
 @pytest.mark.parametrize("moment", [ago(100), ago(1)])
 def test_deleting_the_future_changes_nothing(seed: int, moment: datetime) -> None:
     world = random_world(seed)
-    before = build_tags(world.connect(), moment, utc_offset_hours=OFFSET)
-    after = build_tags(world.up_to(moment).connect(), moment, utc_offset_hours=OFFSET)
+    before = build_tags(world.connect(), moment, time_zone=ZONE)
+    after = build_tags(world.up_to(moment).connect(), moment, time_zone=ZONE)
     assert before.equals(after)
     later = [r for r in world.tables["fct_orders"] if r["received_at"] > moment]
     assert later, "the world must hold a future to delete"
@@ -73,6 +73,56 @@ def test_a_row_is_invisible_until_it_is_received() -> None:
     assert got["net_spend_lifetime"].to_list() == [10, 10, 510]
     assert got["recency_days"].to_list() == [40, 44, 15]
     assert got["m_score"].to_list() == [1, 1, 1]
+
+
+def versions(*, paid_at: datetime, cancelled_at: datetime) -> World:
+    """An order known as paid from one moment to another and as cancelled since, beside one that stays."""
+    world = World()
+    world.order("a", ago(60), net=10)
+    order = world.order("a", ago(50), net=500, received_at=paid_at, superseded_at=cancelled_at)
+    world.order("a", ago(50), net=500, state="cancelled", order_id=order, received_at=cancelled_at)
+    return world
+
+
+def test_a_cancelled_order_counts_from_its_payment_until_its_cancellation() -> None:
+    tick = timedelta(microseconds=1)
+    world = versions(paid_at=ago(40), cancelled_at=ago(20))
+    moments = [ago(40) - tick, ago(40), ago(30), ago(20) - tick, ago(20), NOW]
+    names = [
+        "orders_lifetime",
+        "net_spend_lifetime",
+        "units_per_order_365d",
+        "top_category_l1_365d",
+        "m_score",
+    ]
+    got = training_set(world.connect(), entities(*(("a", t) for t in moments)), names)
+    assert got["orders_lifetime"].to_list() == [1, 2, 2, 2, 1, 1]
+    assert got["net_spend_lifetime"].to_list() == [10, 510, 510, 510, 10, 10]
+    assert got["units_per_order_365d"].to_list() == [1.0] * 6
+    for t in (ago(30), ago(20)):
+        assert build_tags(world.up_to(t).connect(), t).equals(build_tags(world.connect(), t))
+
+
+def test_a_corrected_quantity_is_the_old_one_before_the_correction() -> None:
+    world = World()
+    order = world.order("a", ago(50), [{"qty": 9.0}], received_at=ago(40), superseded_at=ago(20))
+    world.order("a", ago(50), [{"qty": 2.0}], order_id=order, received_at=ago(20))
+    got = training_set(
+        world.connect(), entities(("a", ago(30)), ("a", NOW)), ["units_per_order_365d", "orders_lifetime"]
+    )
+    assert got["units_per_order_365d"].to_list() == [9.0, 2.0]
+    assert got["orders_lifetime"].to_list() == [1, 1]
+
+
+def test_a_consumer_whose_only_order_was_deleted_is_known_until_then() -> None:
+    world = World()
+    world.order("gone", ago(50), net=5, received_at=ago(40), superseded_at=ago(20))
+    world.order("stays", ago(50), net=5)
+    assert build_tags(world.connect(), ago(30), ["orders_lifetime"])["consumer_id"].to_list() == [
+        "gone",
+        "stays",
+    ]
+    assert build_tags(world.connect(), NOW, ["orders_lifetime"])["consumer_id"].to_list() == ["stays"]
 
 
 def test_rows_keep_their_order_and_may_repeat() -> None:
@@ -95,10 +145,10 @@ def test_chunks_do_not_change_the_result() -> None:
 
 def test_the_batch_table_is_the_training_set_at_one_moment(registry: Registry) -> None:
     con = random_world(5).connect()
-    batch = build_tags(con, NOW, utc_offset_hours=OFFSET)
+    batch = build_tags(con, NOW, time_zone=ZONE)
     rows = batch.select("consumer_id", "as_of")
-    assert training_set(con, rows, utc_offset_hours=OFFSET).equals(batch)
-    one = build_tags(con, NOW, consumers=["c05"], utc_offset_hours=OFFSET)
+    assert training_set(con, rows, time_zone=ZONE).equals(batch)
+    one = build_tags(con, NOW, consumers=["c05"], time_zone=ZONE)
     assert one.equals(batch.filter(pl.col("consumer_id") == "c05"))
     assert batch.columns == ["consumer_id", "as_of", *registry.tags]
 
@@ -112,10 +162,10 @@ def test_as_of_may_come_in_any_time_zone() -> None:
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Shanghai"])
 def test_the_sessions_time_zone_does_not_matter(zone: str) -> None:
     world = random_world(7)
-    expected = build_tags(world.connect(), NOW, utc_offset_hours=OFFSET)
+    expected = build_tags(world.connect(), NOW, time_zone=ZONE)
     con = world.connect()
     con.execute(f"SET TimeZone = '{zone}'")
-    assert build_tags(con, NOW, utc_offset_hours=OFFSET).equals(expected)
+    assert build_tags(con, NOW, time_zone=ZONE).equals(expected)
 
 
 def test_empty_tables_and_no_entities() -> None:
@@ -169,10 +219,7 @@ def test_unknown_tags_and_missing_tables_are_named() -> None:
 def test_a_read_only_warehouse_is_enough(tmp_path: object) -> None:
     path = f"{tmp_path}/warehouse.duckdb"
     with duckdb.connect(path) as con:
-        con.execute("CREATE SCHEMA core")
-        for name, frame in random_world(8).frames().items():
-            con.register("incoming", frame)
-            con.execute(f"CREATE TABLE core.{name} AS SELECT * FROM incoming")
+        fill(con, random_world(8).frames())
     with duckdb.connect(path, read_only=True) as con:
         built = build_tags(con, NOW.astimezone(UTC), ["orders_lifetime"])
     assert built["orders_lifetime"].sum() > 0

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 import pytest
 from tag_compare import row_of
-from tag_world import NOW, OFFSET, World, ago
+from tag_world import NOW, ZONE, World, ago
 
 from feature_store.catalogue import CATALOGUE_FILE, PACKAGE, catalogue, schema_text
 from feature_store.contracts import REFRESH_TTL, ProfileSchema, RefreshClass, TagField, TagStatus, TagType
@@ -36,14 +36,14 @@ def reader(registry: Registry, names: list[str] | None = None) -> ProfileReader:
 
 
 def test_documents_match_the_published_table(world: World) -> None:
-    documents = profile_documents(build_tags(world.connect(), NOW, NAMES, utc_offset_hours=OFFSET))
+    documents = profile_documents(build_tags(world.connect(), NOW, NAMES, time_zone=ZONE))
     assert documents.columns == [column.name for column in PUBLISHED_TABLES["profiles"].columns]
     assert documents.schema["as_of"] == pl.Datetime("us", "UTC")
     assert documents["consumer_id"].to_list() == ["a", "b"]
 
 
 def test_what_is_written_is_read_back(world: World, registry: Registry) -> None:
-    frame = build_tags(world.connect(), NOW, NAMES, utc_offset_hours=OFFSET)
+    frame = build_tags(world.connect(), NOW, NAMES, time_zone=ZONE)
     documents = profile_documents(frame)
     for row in documents.iter_rows(named=True):
         profile = reader(registry, NAMES).decode(**row, now=NOW)
@@ -58,7 +58,7 @@ def test_what_is_written_is_read_back(world: World, registry: Registry) -> None:
 
 
 def test_all_tags_are_read_with_the_packaged_schema(world: World) -> None:
-    documents = profile_documents(build_tags(world.connect(), NOW, utc_offset_hours=OFFSET))
+    documents = profile_documents(build_tags(world.connect(), NOW, time_zone=ZONE))
     profile = ProfileReader(packaged_schema()).decode(**documents.row(0, named=True), now=NOW)
     assert profile.present()["net_spend_30d"] == 250
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import sqlglot
 from sqlglot import exp
 
 from feature_store import expressions
 from feature_store.compiler import compile_tags
 from feature_store.registry import Registry
+from feature_store.zones import fixed_offset_minutes
 
 
 def scans(sql: str) -> list[str]:
     """Tables that CTEs named src_ read, joined tables left out."""
-    return re.findall(r"FROM (core\.\w+) AS s\b", sql)
+    return re.findall(r"FROM (\w+\.\w+) AS s\b", sql)
 
 
 def test_tags_of_one_source_share_one_scan_and_one_aggregation(registry: Registry) -> None:
-    names = ["orders_7d", "orders_30d", "net_spend_90d", "max_order_value_365d", "recency_days"]
+    names = ["orders_7d", "orders_30d", "orders_90d", "max_order_value_365d", "recency_days"]
     query = compile_tags(registry, names)
-    assert scans(query.sql) == ["core.fct_orders"]
+    assert scans(query.sql) == ["intermediate.int_orders_known"]
     assert query.sql.count("GROUP BY") == 1
     assert query.sql.count("FILTER") == 4  # recency_days reads the whole history
 
@@ -50,35 +52,62 @@ def test_every_tag_compiles_alone(registry: Registry) -> None:
         assert tree.named_selects == ["row_id", "consumer_id", "as_of", name]
 
 
-def test_the_statement_translates_to_spark(registry: Registry) -> None:
-    spark = compile_tags(registry, utc_offset_hours=-5).spark_sql()
+@pytest.mark.parametrize("zone", ["Etc/GMT+5", "Europe/London"])
+def test_the_statement_translates_to_spark(registry: Registry, zone: str) -> None:
+    spark = compile_tags(registry, time_zone=zone).spark_sql()
     tree = sqlglot.parse_one(spark, read="spark")
     assert tree.named_selects[:3] == ["row_id", "consumer_id", "as_of"]
     assert len(tree.named_selects) == 3 + len(registry.tags)
     for foreign in ("EPOCH_US", "QUANTILE_CONT", "PERCENTILE_CONT", "REGEXP_MATCHES", "TIMESTAMPTZ", "::"):
         assert foreign not in spark
+    assert ("FROM_UTC_TIMESTAMP" in spark) == (zone == "Europe/London")
 
 
-def test_the_offset_is_written_in_minutes(registry: Registry) -> None:
-    sql = compile_tags(registry, ["weekend_share"], utc_offset_hours=5.5).sql
-    assert "INTERVAL '330' MINUTE" in sql
+def test_a_zone_with_one_offset_is_arithmetic_and_one_with_two_a_look_up(registry: Registry) -> None:
+    fixed = compile_tags(registry, ["weekend_share"], time_zone="Asia/Kolkata").sql
+    assert "INTERVAL '330' MINUTE" in fixed
+    assert "AT TIME ZONE" not in fixed
+    varying = compile_tags(registry, ["weekend_share"], time_zone="Europe/London").sql
+    assert "AT TIME ZONE 'Europe/London'" in varying
+    assert "MINUTE" not in varying
+
+
+@pytest.mark.parametrize(
+    ("zone", "minutes"),
+    [
+        ("UTC", 0),
+        ("Etc/GMT+5", -300),
+        ("Asia/Shanghai", 480),
+        ("Asia/Kathmandu", 345),
+        ("Europe/London", None),
+        ("Africa/Casablanca", None),  # leaves summer time for a few weeks a year
+        ("Europe/Moscow", None),  # changed for good in 2011 and 2014
+    ],
+)
+def test_which_zones_have_one_offset(zone: str, minutes: int | None) -> None:
+    assert fixed_offset_minutes(zone) == minutes
+
+
+def test_an_unknown_zone_is_named() -> None:
+    with pytest.raises(ValueError, match="'Mars/Olympus' is no IANA time zone"):
+        fixed_offset_minutes("Mars/Olympus")
 
 
 def test_filters_join_the_ones_already_there() -> None:
     tree = expressions.parse("ratio(SUM(a) FILTER (WHERE b > 1), COUNT(*))")
     condition = expressions.parse("age_us < 5")
-    sql = expressions.expanded(expressions.filtered(tree, condition), {}, 0).sql(dialect="duckdb")
+    sql = expressions.expanded(expressions.filtered(tree, condition), {}, "UTC").sql(dialect="duckdb")
     top = "CAST(SUM(a) FILTER(WHERE b > 1 AND age_us < 5) AS DOUBLE)"
     assert sql == f"{top} / NULLIF(COUNT(*) FILTER(WHERE age_us < 5), 0)"
 
 
 def test_parameters_are_literals_never_text_of_the_statement() -> None:
     tree = expressions.parse("MAX(a) > :limit AND MAX(b) = :word")
-    sql = expressions.expanded(tree, {"limit": 3, "word": "it's"}, 0).sql(dialect="duckdb")
+    sql = expressions.expanded(tree, {"limit": 3, "word": "it's"}, "UTC").sql(dialect="duckdb")
     assert sql == "MAX(a) > 3 AND MAX(b) = 'it''s'"
 
 
 def test_functions_nest() -> None:
     tree = expressions.parse("money(ratio(SUM(a), COUNT(*)))")
-    plain = expressions.expanded(tree, {}, 0)
+    plain = expressions.expanded(tree, {}, "UTC")
     assert plain.find(exp.Anonymous) is None

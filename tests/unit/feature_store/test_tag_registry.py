@@ -145,7 +145,7 @@ def test_bad_sources_and_rollups_are_refused(folder: Path) -> None:
     def change(document: dict[str, Any]) -> None:
         orders = next(s for s in document["sources"] if s["name"] == "orders")
         orders["where"] = "colour = 'red'"
-        orders["joins"] = [{"table": "core.dim_x", "key": "x_id", "columns": {"status": "VARCHAR"}}]
+        orders["joins"] = [{"table": "core.dim_x", "key": "x_id", "columns": {"is_sale": "BOOLEAN"}}]
         rollup = document["rollups"][0]
         rollup["group_by"] = ["nowhere"]
         rollup["source"] = "orders"
@@ -154,7 +154,7 @@ def test_bad_sources_and_rollups_are_refused(folder: Path) -> None:
     found = problems(edit(folder, change))
     assert "source orders.where: unknown column 'colour'" in found
     assert "source orders.joins: unknown column 'x_id'" in found
-    assert "column 'status' of core.dim_x hides another" in found
+    assert "column 'is_sale' of core.dim_x hides another" in found
     assert ".group_by: unknown column 'nowhere'" in found
     assert "rollup r.source: unknown source 'nobody'" in found
 

@@ -12,21 +12,23 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tag_compare import differences, same
 from tag_oracle import Oracle
-from tag_world import NOW, OFFSET, World, ago
+from tag_world import NOW, OFFSET, ZONE, World, ago
 
 from feature_store.offline import build_tags, validate_tags
 from feature_store.point_in_time import training_set
 from feature_store.registry import load_registry
 
-CATEGORIES = ["l2-a/x", "l2-a/dog-food", "l2-b/baby-food", "l2-b/vitamins", "l2-c/makeup"]
+CATEGORIES = ["l2-a/x", "l2-a/y", "l2-b/x", "l2-b/y", "l2-c/x"]
 SKUS = [f"s{number}" for number in range(8)]
 BRANDS = ["national-1", "private-2", None, "national-3"]
+_NO_DISCOUNT = {"promo_discount_cents": 0, "coupon_discount_cents": 0}
+THEMES = [None, "pet", "mother_baby", "health_food", "beauty"]
 
 lines = st.fixed_dictionaries(
     {
         "sku_id": st.sampled_from(SKUS),
         "category_l2_id": st.sampled_from(CATEGORIES),
-        "qty": st.integers(1, 4),
+        "qty": st.sampled_from([0.345, 1.0, 2.0, 4.0]),
         "net_paid_cents": st.sampled_from([0, 50, 100, 100, 250, 999, 120_000]),
         "promo_discount_cents": st.sampled_from([0, 0, 30]),
         "coupon_discount_cents": st.sampled_from([0, 0, 0, 20]),
@@ -41,29 +43,37 @@ orders = st.tuples(
         st.integers(0, 24 * 800),
     ),
     st.sampled_from([0, 0, 0, 5, 24 * 40]),  # hours from the order to its receipt
-    st.sampled_from(["completed", "completed", "completed", "cancelled", "unpaid"]),
+    st.sampled_from(["paid", "paid", "paid", "paid", "cancelled", "unpaid", "refunded"]),
     st.sampled_from(["m1", "m2"]),
     st.lists(lines, min_size=1, max_size=4, unique_by=lambda line: line["sku_id"]),
+    st.sampled_from([None, None, None, 0, 3, 100]),  # days until a credit note
 )
 
 
 def world_of(drawn: list[tuple[Any, ...]]) -> World:
     world = World()
     for number, sku in enumerate(SKUS):
-        world.product(sku, BRANDS[number % len(BRANDS)])
+        world.product(sku, BRANDS[number % len(BRANDS)], THEMES[number % len(THEMES)])
     for consumer in ("c1", "c2", "c3", "c4", "silent"):
         world.consumer(consumer, ago(500))
-    for consumer, hours, late, status, merchant, content in drawn:
+    for consumer, hours, late, state, merchant, content, given_back in drawn:
         at = ago(hours / 24)
         world.order(
             consumer,
             at,
             [line | {"category_l1_id": line["category_l2_id"].split("/")[0]} for line in content],
-            status=status,
+            state=state,
             merchant_id=merchant,
             received_at=at + timedelta(hours=late),
         )
-        if status == "completed" and content[0]["coupon_discount_cents"]:
+        if given_back is not None:  # a credit note, some days after the order
+            world.order(
+                consumer,
+                at + timedelta(days=given_back),
+                [content[0] | {"qty": -1.0, "net_paid_cents": -content[0]["net_paid_cents"]} | _NO_DISCOUNT],
+                merchant_id=merchant,
+            )
+        if state == "paid" and content[0]["coupon_discount_cents"]:
             world.add("fct_coupon_redemptions", consumer_id=consumer, redeemed_at=at)
     return world
 
@@ -88,7 +98,7 @@ def test_tags_agree_with_plain_loops(drawn: list[tuple[Any, ...]]) -> None:
         orient="row",
     )
     con = world.connect()
-    got = training_set(con, entities, utc_offset_hours=OFFSET)
+    got = training_set(con, entities, time_zone=ZONE)
     population = {t: oracle.population(t) for t in MOMENTS}
     wrong = {}
     for row in got.iter_rows(named=True):
@@ -100,7 +110,7 @@ def test_tags_agree_with_plain_loops(drawn: list[tuple[Any, ...]]) -> None:
     assert wrong == {}
     assert validate_tags(got) == []
     for t in MOMENTS:
-        batch = build_tags(con, t, utc_offset_hours=OFFSET)
+        batch = build_tags(con, t, time_zone=ZONE)
         known = got.filter(pl.col("as_of") == t, pl.col("consumer_id").is_in(batch["consumer_id"].implode()))
         assert batch.equals(known.sort("consumer_id"))
 
@@ -142,7 +152,7 @@ def test_a_hundred_thousand_training_rows_agree_with_plain_loops() -> None:
         world.connect(),
         pl.DataFrame(rows, schema=schema, orient="row"),
         names,
-        utc_offset_hours=OFFSET,
+        time_zone=ZONE,
         max_joined_rows=200_000,
     )
     first_seen = min(max(r["placed_at"], r["received_at"]) for r in world.tables["fct_orders"])

@@ -11,7 +11,7 @@ order_times as (
         min(placed_at) as first_order_at,
         max(placed_at) as last_order_at
     from {{ ref('int_order_lines_classified') }}
-    where is_sale and consumer_id is not null
+    where is_current and is_sale and consumer_id is not null
     group by consumer_id
 
 ),
