@@ -13,6 +13,7 @@ NAMES = (
     "ledger_throughput",
     "reconciliation",
     "crash_ledger",
+    "own_data",
 )
 """Every benchmark, in the order in which `all` runs them."""
 

@@ -10,6 +10,8 @@ from pipelines.check_data.costs import Cost, costs_of
 from pipelines.check_data.look import Look, look_at
 from pipelines.check_data.suggest import Suggestion, suggest
 from pipelines.check_data.trial import Trial, try_load
+from pipelines.limits.document import QuarantineLimits
+from pipelines.limits.quarantined import blocked
 from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.files import Files
 from pipelines.sources.files.dialect import Dialect
@@ -20,17 +22,6 @@ from pipelines.sources.mapping.document import (
     load_mapping,
     parse_document,
 )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a run allows.
-
-    Attributes:
-        refused_share: Largest share of a table's rows that may be refused.
-    """
-
-    refused_share: float
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,13 @@ class Check:
 
 
 def check(
-    folder: Path, *, as_of: dt.datetime, default_zone: str, default_currency: str, limits: Limits
+    folder: Path,
+    *,
+    as_of: dt.datetime,
+    default_zone: str,
+    default_currency: str,
+    limits: QuarantineLimits,
+    refused_share: float,
 ) -> Check:
     """Checks a folder and writes a first document next to its files.
 
@@ -79,7 +76,8 @@ def check(
         as_of: Business time; later history would be refused.
         default_zone: Zone of times without an offset where the document names none.
         default_currency: Currency where the document names none.
-        limits: What a run allows.
+        limits: From which refused rows on a table stops a run.
+        refused_share: Share of refused rows that a run admits for tables that the limits do not name.
 
     Raises:
         SourceError: The folder does not exist.
@@ -111,7 +109,7 @@ def check(
         costs=costs_of(missing),
         time_zone=mapping.rules_for("orders", default_zone).time_zone,
         currency=mapping.document.currency or default_currency,
-        blockers=_blockers(trial, looks, feeds, limits),
+        blockers=_blockers(trial, limits, refused_share),
     )
 
 
@@ -153,20 +151,13 @@ def _feeds(mapping: Mapping, looks: tuple[Look, ...], folder: Path) -> dict[str,
     }
 
 
-def _blockers(
-    trial: Trial, looks: tuple[Look, ...], feeds: dict[str, tuple[str, ...]], limits: Limits
-) -> tuple[str, ...]:
-    found = [] if trial.problem is None else trial.problem.splitlines()
-    if trial.problem is None:
-        for table in ("orders", "order_lines"):
-            report = trial.report(table)
-            if report is not None and not report.accepted:
-                found.append(f"{table}: no row is accepted")
-        for report in trial.reports:
-            share = report.quarantined / report.received if report.received else 0.0
-            if share > limits.refused_share:
-                found.append(
-                    f"{report.table}: {report.quarantined:,} of {report.received:,} rows are refused "
-                    f"({share:.1%}; a run allows {limits.refused_share:.0%})"
-                )
-    return tuple(dict.fromkeys(found))
+def _blockers(trial: Trial, limits: QuarantineLimits, refused_share: float) -> tuple[str, ...]:
+    if trial.problem is not None:
+        return tuple(trial.problem.splitlines())
+    reports = {report.table: report for report in trial.reports}
+    nothing = [
+        f"{table}: no row is accepted"
+        for table in ("products", "orders", "order_lines")
+        if table in reports and not reports[table].accepted
+    ]
+    return (*nothing, *map(str, blocked(trial.reports, limits, refused_share)))

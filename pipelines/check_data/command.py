@@ -6,8 +6,9 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.check_data.check import Limits, check
+from pipelines.check_data.check import check
 from pipelines.check_data.screen import as_json, as_text
+from pipelines.limits.document import load_limits
 from pipelines.settings import Settings
 from pipelines.sources.contract import SourceError
 from pipelines.template import write_template
@@ -33,6 +34,7 @@ def on_files(options: argparse.Namespace, settings: Settings) -> tuple[str, int]
         as_of=settings.as_of or datetime.now(UTC),
         default_zone="Asia/Shanghai",
         default_currency=settings.currency or "CNY",
-        limits=Limits(refused_share=0.05),
+        limits=load_limits(settings.home).quarantined_share,
+        refused_share=settings.max_quarantined_share,
     )
     return as_json(found) if options.json else as_text(found), 0 if found.works else 1

@@ -52,6 +52,7 @@ def _file_json(check: Check, look: Look) -> dict[str, Any]:
         "line_end": found.line_end if found else None,
         "skipped_lines": list(found.skipped_lines) if found else [],
         "columns": list(look.columns),
+        "unused_columns": _unused(check, look),
     }
 
 
@@ -90,6 +91,15 @@ def _files(check: Check) -> Iterator[str]:
         yield f"  {look.name} -> {tables}: {', '.join(facts)}, {len(found.columns)} columns"
         if found.skipped_lines:
             yield f"      {len(found.skipped_lines)} lines before the header are skipped"
+        if unused := _unused(check, look):
+            yield f"      columns that no table uses: {', '.join(unused)}"
+
+
+def _unused(check: Check, look: Look) -> list[str]:
+    """Columns of a file that every table made of it sets aside."""
+    reports = [check.trial.report(table) for table in check.feeds.get(look.name, ())]
+    aside = [set(report.extra_columns) for report in reports if report is not None]
+    return [column for column in look.columns if aside and all(column in one for one in aside)]
 
 
 def _tables(check: Check) -> Iterator[str]:
@@ -98,8 +108,6 @@ def _tables(check: Check) -> Iterator[str]:
         yield f"  {'table':<20} {'received':>10} {'accepted':>10} {'refused':>10}  time"
     for report in check.trial.reports:
         yield _table(report)
-        if report.extra_columns:
-            yield f"      columns set aside: {', '.join(report.extra_columns)}"
         for note in report.notes:
             yield f"      {note}"
         for row in _refused(check, report.table):

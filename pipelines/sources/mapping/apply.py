@@ -13,7 +13,7 @@ import polars as pl
 from pipelines.sources.contract import SourceError, contract_table
 from pipelines.sources.mapping.columns import column_of
 from pipelines.sources.mapping.goods import with_goods
-from pipelines.sources.mapping.model import GUESTS, Document
+from pipelines.sources.mapping.model import GUESTS, Document, From
 from pipelines.sources.mapping.names import file_columns, nearest
 from pipelines.sources.mapping.one_row import OneRow
 from pipelines.sources.mapping.words import with_constants, with_defaults, with_words, without_guests
@@ -80,7 +80,9 @@ class MappedTable:
         notes = []
         if self._one_row is not None:
             key = ", ".join(self._said.one_row_per)
-            notes.append(f"{self._one_row.rows} rows of the files made {self._one_row.made}, one per {key}")
+            notes.append(
+                f"{self._one_row.rows:,} rows of the files made {self._one_row.made:,}, one per {key}"
+            )
         if self._guests:
             notes.append(f"{self._guests} rows name a guest as consumer: they have no consumer")
         return tuple(notes)
@@ -108,9 +110,17 @@ class MappedTable:
             for name, source in said.items()
         ]
         known = {*file_columns(self._table), LINE_COLUMN, self._said.changed_at, *self._said.deleted_when}
-        used = {column for source in said.values() for column in source.columns}
+        used = {column for source in self._columns_of_the_file() for column in source.columns}
         kept = [name for name in frame.columns if name not in said and (name in known or name not in used)]
         return pl.DataFrame([*(frame[name] for name in kept), *made])
+
+    def _columns_of_the_file(self) -> list[From]:
+        """What the columns of every table are made of that the same files feed."""
+        files = self._said.file
+        tables = [
+            one for one in self._document.tables.values() if one is self._said or files == one.file != ()
+        ]
+        return [source for one in tables for source in one.columns.values()]
 
     def _day_first(self, chunk: Chunk) -> dict[str, bool]:
         """What the values of a file's columns tell of day and month, by the columns made of them."""

@@ -97,6 +97,15 @@ def test_a_column_that_is_mapped_is_not_reported_as_set_aside(export: Path, load
     assert "Quantity" not in reports["order_lines"].extra_columns
 
 
+def test_a_column_that_no_table_uses_is_reported_as_set_aside(export: Path, load: Load) -> None:
+    (export / "export.csv").write_text(
+        EXPORT.replace("Customer\n", "Customer,Country\n")
+        .replace("c7\n", "c7,UK\n")
+        .replace("c8\n", "c8,UK\n")
+    )
+    assert {report.extra_columns for report in load(export).values() if report.received} >= {("Country",)}
+
+
 def test_words_defaults_and_constants(folder: Path, lake: Lake, load: Load) -> None:
     rows = [{**row, "channel": word} for row, word in zip(ORDERS, (" Shop", "WeChat", ""), strict=True)]
     write_csv(folder / "orders.csv", [{**row, "freight_cents": ""} for row in rows])
