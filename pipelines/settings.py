@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +14,11 @@ from serving.home_record import with_remembered
 from serving.settings import Settings as ServingSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def fixed_zone(offset_hours: int) -> str:
+    """The zone that is always some hours ahead of UTC; its IANA name counts the other way."""
+    return f"Etc/GMT{-offset_hours:+d}" if offset_hours else "Etc/UTC"
 
 
 class Settings(BaseSettings):
@@ -24,7 +30,9 @@ class Settings(BaseSettings):
             folder.
         as_of: "Now" in business time; None means the newest order of the embedded panel, or the wall clock
             for a user's own data.
-        utc_offset_hours: Local time of the shops; None means -5 for the embedded panel and +8 otherwise.
+        time_zone: IANA zone of the shops: times without an offset are local there; None means UTC-5 all year
+            for the embedded panel and what `muyun.yaml` of the folder says, else Asia/Shanghai, otherwise.
+        utc_offset_hours: The same as a fixed number of hours, as it was set in earlier releases.
         currency: ISO code of the minor units in every `_cents` column; None means USD for the embedded panel
             and what `muyun.yaml` of the folder says, else CNY, otherwise.
         database_url: Any PostgreSQL server; None means the embedded one below the run folder.
@@ -46,6 +54,7 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     data: Path | None = None
     as_of: datetime | None = None
+    time_zone: str | None = None
     utc_offset_hours: int | None = Field(default=None, ge=-12, le=14)
     currency: str | None = None
     database_url: str | None = None
@@ -70,6 +79,26 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.absolute()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"there is no time zone '{value}'; use a name like Europe/London") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one_zone(self) -> Self:
+        hours, zone = self.utc_offset_hours, self.time_zone
+        if hours is not None and zone is not None and fixed_zone(hours) != zone:
+            raise ValueError(
+                "MUYUN_TIME_ZONE and MUYUN_UTC_OFFSET_HOURS say different things; keep MUYUN_TIME_ZONE"
+            )
+        return self
 
     @field_validator("as_of")
     @classmethod
@@ -98,11 +127,23 @@ class Settings(BaseSettings):
         return 14 if self.embedded else 0
 
     @property
-    def offset_hours(self) -> int:
-        """Hours that local shop time is ahead of UTC."""
+    def zone(self) -> str:
+        """IANA name of the zone of the shops: as set, else as the folder's `muyun.yaml` says."""
+        if self.time_zone is not None:
+            return self.time_zone
         if self.utc_offset_hours is not None:
-            return self.utc_offset_hours
-        return -5 if self.embedded else 8
+            return fixed_zone(self.utc_offset_hours)
+        if self.data is None:
+            return fixed_zone(-5)
+        from pipelines.sources.mapping.document import load_mapping
+
+        return load_mapping(self.data).document.time_zone or "Asia/Shanghai"
+
+    @property
+    def offset_hours(self) -> int:
+        """Whole hours that local standard time is ahead of UTC; part hours are cut off."""
+        days = (datetime(2026, month, 1, tzinfo=ZoneInfo(self.zone)) for month in (1, 7))
+        return int(min(day.utcoffset() or timedelta() for day in days).total_seconds() / 3600)
 
     @property
     def zone(self) -> str:

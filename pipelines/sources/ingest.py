@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -248,6 +249,7 @@ def _load(
     sink = sink_for(contract, lake, load, quarantine, known.parent_times(contract))
     received = 0
     origins: set[str] = set()
+    remarks: Counter[str] = Counter()
     extra: dict[str, None] = {}
     for chunk in chunks:
         extra.update(dict.fromkeys(_unknown_columns(contract, chunk)))
@@ -258,6 +260,7 @@ def _load(
         checked = check_chunk(contract, chunk, origin=origin, as_of=load.as_of, parents=parents)
         if checked.accepted.height:
             origins.add(origin)
+        remarks.update(checked.remarks)
         quarantine.add(checked.rejected)
         sink.add(checked.accepted, chunk)
     written = sink.finish()
@@ -278,7 +281,7 @@ def _load(
         extra_columns=tuple(sorted(extra)),
         first_time=written.first_time,
         last_time=written.last_time,
-        notes=written.notes,
+        notes=(*(f"{remark} ({count:,})" for remark, count in remarks.items()), *written.notes),
     )
 
 

@@ -9,6 +9,7 @@ never both. No file is touched here.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -53,10 +54,12 @@ class Checked:
     Attributes:
         accepted: Contract columns without `received_at` filled, plus `_row`, `__line__`.
         rejected: Quarantine columns without table and loaded_at, one row a rejected row.
+        remarks: What was decided about values that were read, and how many of them.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
+    remarks: Counter[str]
 
 
 class Rejections:
@@ -64,6 +67,8 @@ class Rejections:
 
     def __init__(self) -> None:
         self._found: list[pl.DataFrame] = []
+        self.remarks: Counter[str] = Counter()
+        """What was decided about values that were read, and how many of them."""
 
     def add(self, rows: pl.Series, column: str, reason: str) -> None:
         """Records one reason against some rows (positions)."""
@@ -172,6 +177,8 @@ def parse_chunk(table: ContractTable, chunk: Chunk, origin: str, found: Rejectio
             parsed = read_column(chunk, table, name)
             for mask, reason in parsed.problems:
                 found.add(mask.arg_true(), file_column(table, name), reason)
+            for remark, count in parsed.remarks:
+                found.remarks[f"{file_column(table, name)}: {remark}"] += count
             columns.append(parsed.values.alias(name))
         elif name == "state" and table.name == "orders":
             columns.append(_states({column.name: column for column in columns}["status"], found))
@@ -285,4 +292,5 @@ def check_chunk(
         "row_json",
     )
     accepted = rows.with_columns(lines[rows[ROW]].alias(LINE_COLUMN))
-    return Checked(accepted, pl.concat([rejected, refused]).sort("line", maintain_order=True))
+    rejected = pl.concat([rejected, refused]).sort("line", maintain_order=True)
+    return Checked(accepted, rejected, found.remarks)

@@ -240,8 +240,9 @@ class Files:
         return self._notes.get(table, ())
 
     def fingerprint(self) -> str:
-        """Names, sizes and contents of the files, hashed; times of the files do not matter."""
+        """Zone, names, sizes and contents of the files, hashed; times of the files do not matter."""
         digest = hashlib.sha256(self.mapping.path.read_bytes() if self.mapping.path else b"")
+        digest.update(self._time_zone.encode())
         for paths in self._files.values():
             for path in paths:
                 digest.update(f"{path.relative_to(self.folder)}:{path.stat().st_size}:".encode())

@@ -195,7 +195,7 @@ def _scaled(raw: pl.Series, decimals: int, problems: Problems, too_fine: str, ki
     whole, rows, odd = _start(raw)
     if decimals:
         bound = 10 ** (_MOST_DIGITS - decimals)
-        whole = whole.set((whole.abs() > bound).fill_null(False), None) * 10**decimals
+        whole = whole.set(~whole.is_between(-bound, bound).fill_null(True), None) * 10**decimals
     if not len(rows):
         return whole
     plain, unclear = _plain(odd, kind)

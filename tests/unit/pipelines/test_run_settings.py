@@ -43,6 +43,34 @@ def test_what_is_set_wins_over_what_follows(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("zone", "offset"),
+    [("Asia/Shanghai", 8), ("Europe/London", 0), ("America/New_York", -5), ("Australia/Sydney", 10)],
+)
+def test_a_zone_has_a_name_and_a_standard_offset(monkeypatch, zone, offset):
+    monkeypatch.setenv("MUYUN_TIME_ZONE", zone)
+    assert (Settings().zone, Settings().offset_hours) == (zone, offset)
+
+
+@pytest.mark.parametrize(("hours", "zone"), [(-5, "Etc/GMT+5"), (0, "Etc/UTC"), (8, "Etc/GMT-8")])
+def test_an_offset_in_hours_is_a_zone_without_daylight_saving(monkeypatch, hours, zone):
+    monkeypatch.setenv("MUYUN_UTC_OFFSET_HOURS", str(hours))
+    assert (Settings().zone, Settings().offset_hours) == (zone, hours)
+    monkeypatch.setenv("MUYUN_TIME_ZONE", zone)
+    assert Settings().zone == zone
+    monkeypatch.setenv("MUYUN_TIME_ZONE", "Asia/Tokyo")
+    with pytest.raises(ValidationError, match="say different things; keep MUYUN_TIME_ZONE"):
+        Settings()
+
+
+def test_the_default_zones(monkeypatch, tmp_path):
+    assert Settings().zone == "Etc/GMT+5"
+    monkeypatch.setenv("MUYUN_DATA", str(tmp_path))
+    assert Settings().zone == "Asia/Shanghai"
+    (tmp_path / "muyun.yaml").write_text("time_zone: Europe/London\n")
+    assert (Settings().zone, Settings().offset_hours) == ("Europe/London", 0)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("2025-06-30T12:00:00", dt.datetime(2025, 6, 30, 12, tzinfo=dt.UTC)),
@@ -86,6 +114,8 @@ def test_everything_a_run_writes_is_under_the_home(tmp_path):
         ("MUYUN_KEEP_VERSIONS", "0"),
         ("MUYUN_DAGSTER_PORT", "70000"),
         ("MUYUN_UTC_OFFSET_HOURS", "99"),
+        ("MUYUN_TIME_ZONE", "Mars/Olympus"),
+        ("MUYUN_TIME_ZONE", "/etc/passwd"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(monkeypatch, name, value):

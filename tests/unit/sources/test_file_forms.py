@@ -1,0 +1,344 @@
+"""Files as programs export them: whatever their form, the same rows come out, or the form is named."""
+
+import codecs
+import csv
+import datetime as dt
+import gzip
+import io
+import json
+
+import polars as pl
+import pytest
+from feed_folder import LINES, ORDERS, PRODUCTS, write_csv
+from spreadsheet import write_xlsx
+
+from pipelines.sources.contract import SourceError
+from pipelines.sources.files import Dialect, Files, sniff
+from pipelines.sources.quarantine import read_quarantine
+
+TIMES = [dt.datetime(2026, 11, day, 10, tzinfo=dt.UTC) for day in (1, 2, 3)]
+CHINESE = [{**row, "title": title} for row, title in zip(PRODUCTS, ("红富士苹果", "全麦面包"), strict=True)]
+
+
+def text_of(rows, delimiter=",", end="\n", before="", after=""):
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]), delimiter=delimiter, lineterminator=end)
+    writer.writeheader()
+    writer.writerows(rows)
+    return before + out.getvalue() + after
+
+
+def replaced(folder, name, content):
+    """The folder with another file in place of the orders."""
+    (folder / "orders.csv").unlink()
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def orders_of(lake):
+    rows = lake.read("orders").sort("order_id")
+    assert rows["placed_at"].to_list() == TIMES
+    assert rows["consumer_id"].to_list() == ["c1", "c0", "c1"]
+    return rows["order_id"].to_list()
+
+
+CRLF = text_of(ORDERS, end="\r\n")
+FORMS = {
+    "orders.CSV": CRLF,
+    "ORDERS.csv": CRLF,
+    "Orders.Csv.GZ": gzip.compress(CRLF.encode()),
+    "orders/2026-11.csv.gz": gzip.compress(CRLF.encode()),
+    "orders/packed-without-suffix.csv": gzip.compress(CRLF.encode()),
+    "orders.tsv": text_of(ORDERS, "\t"),
+    "orders.txt": text_of(ORDERS, "|"),
+    "orders/semicolon.csv": text_of(ORDERS, ";"),
+    "orders/cr.csv": text_of(ORDERS, end="\r"),
+    "orders/mixed-ends.csv": text_of(ORDERS, end="\r") + "\n",
+    "orders/bom.csv": codecs.BOM_UTF8 + CRLF.encode(),
+    "orders/utf16le.csv": codecs.BOM_UTF16_LE + CRLF.encode("utf-16-le"),
+    "orders/utf16be.csv": codecs.BOM_UTF16_BE + text_of(ORDERS, "\t").encode("utf-16-be"),
+    "orders/utf16-without-mark.csv": CRLF.encode("utf-16-le"),
+    "orders/utf32.csv": codecs.BOM_UTF32_LE + CRLF.encode("utf-32-le"),
+    "orders/preamble.csv": text_of(ORDERS, before="导出时间：2026-11-10\n共3条\n\n"),
+    "orders/wide-preamble.csv": text_of(ORDERS, before="订单导出,,,,,,,\n时间,2026-11-10,,,,,,\n"),
+    "orders/preamble-with-commas.csv": text_of(ORDERS, ";", before="Report, made by hand, page 1, of 1\n"),
+    "orders/sep.csv": text_of(ORDERS, ";", before="sep=;\n"),
+    "orders/blank-lines.csv": CRLF.replace("\r\n", "\r\n\r\n,,,,,,,\r\n   \r\n"),
+    "orders/empty-ends.csv": CRLF.replace("\r\n", ",,\r\n"),
+    "orders/empty-ends-of-rows.csv": CRLF.replace("\r\n", ", ,\r\n").replace(", ,\r\n", "\r\n", 1),
+    "orders/all-quoted.csv": "\n".join(
+        ",".join(f'"{cell}"' for cell in line.split(",")) for line in CRLF.splitlines()
+    ),
+    "orders/header-in-capitals.csv": CRLF.replace(
+        CRLF.splitlines()[0], CRLF.splitlines()[0].upper().replace("_", " ")
+    ),
+    "orders/guarded-header.csv": "\u200b" + CRLF.replace("order_id", " order_id\u00a0", 1),
+    "orders.json": json.dumps(ORDERS, indent=1),
+    "orders/one-line.json": json.dumps(ORDERS),
+    "orders/wrapped.json": json.dumps({"code": 0, "data": ORDERS}, indent=2),
+    "orders/lines.json": "\n".join(map(json.dumps, ORDERS)),
+    "orders/array.jsonl": json.dumps(ORDERS),
+    "orders.ndjson": "\r\n".join(map(json.dumps, ORDERS)),
+    "orders/bom.jsonl": codecs.BOM_UTF8 + "\n".join(map(json.dumps, ORDERS)).encode(),
+    "orders/utf16.json": codecs.BOM_UTF16_LE + json.dumps(ORDERS).encode("utf-16-le"),
+    "orders/x.jsonl.gz": gzip.compress("\n".join(map(json.dumps, ORDERS)).encode()),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_same_rows_come_out_of_every_form(folder, lake, load, name):
+    report = load(replaced(folder, name, FORMS[name]), until="orders")["orders"]
+    assert (report.received, report.accepted) == (3, 3)
+    assert orders_of(lake) == ["o1", "o2", "o3"]
+
+
+@pytest.mark.parametrize("name", ["orders.PARQUET", "orders/x.parquet", "orders/x.parquet.gz"])
+def test_parquet_under_any_name(folder, lake, load, name):
+    out = io.BytesIO()
+    pl.DataFrame(ORDERS).write_parquet(out)
+    content = gzip.compress(out.getvalue()) if name.endswith("gz") else out.getvalue()
+    assert load(replaced(folder, name, content), until="orders")["orders"].accepted == 3
+    assert orders_of(lake) == ["o1", "o2", "o3"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "gbk", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_chinese_text_in_any_encoding(folder, lake, load, encoding, delimiter):
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    (folder / "products.csv").write_bytes(mark + text_of(CHINESE, delimiter).encode(encoding))
+    report = load(folder, until="products")["products"]
+    assert lake.read("products").sort("sku_id")["title"].to_list() == ["红富士苹果", "全麦面包"]
+    expected = {"utf-8": None, "gbk": "gb18030"}.get(encoding, encoding)
+    assert [note for note in report.notes if "read as" in note] == (
+        [f"products.csv: read as {expected}"] if expected else []
+    )
+
+
+def test_chinese_that_begins_late_in_a_long_file(folder, lake, load):
+    rows = [{**PRODUCTS[0], "sku_id": f"s{number}"} for number in range(200_000)]
+    (folder / "products.csv").write_bytes(text_of([*rows, *CHINESE]).encode("gbk"))
+    load(folder, until="products")
+    assert "全麦面包" in lake.read("products")["title"]
+
+
+def test_western_text_is_never_read_as_chinese(folder, lake, load):
+    rows = [
+        {**PRODUCTS[0], "sku_id": f"s{n}", "title": title} for n, title in enumerate(("Müller", "Café é"))
+    ]
+    (folder / "products.csv").write_bytes(text_of([*rows, PRODUCTS[1]]).encode("cp1252"))
+    report = load(folder, until="products")["products"]
+    assert (report.accepted, report.quarantined) == (1, 2)
+    assert all(
+        reason.startswith("not UTF-8: save the file as UTF-8 or set encoding") for reason in report.reasons
+    )
+    (folder / "muyun.yaml").write_text("products:\n  encoding: cp1252\n")
+    load(folder, until="products")
+    assert set(lake.read("products")["title"]) == {"Müller", "Café é", "Bread"}
+
+
+def test_one_broken_line_of_a_chinese_file_is_refused_alone(folder, lake, load):
+    content = text_of([*CHINESE, {**CHINESE[0], "sku_id": "c"}]).encode("gbk")
+    (folder / "products.csv").write_bytes(content + b"d,\xff\xff,fruit,2026-01-01\n")
+    report = load(folder, until="products")["products"]
+    assert (report.accepted, report.quarantined) == (3, 1)
+    assert read_quarantine(lake, "products")["line"].to_list() == [5]
+
+
+def test_half_a_pair_in_utf16_is_refused(folder, lake, load):
+    text = text_of(ORDERS) + "o4,c1,m1,store,2026-11-03T10:00:00Z,\ud83d,0,0\n"
+    content = codecs.BOM_UTF16_LE + text.encode("utf-16-le", "surrogatepass")
+    report = load(replaced(folder, "orders.csv", content), until="orders")["orders"]
+    assert (report.accepted, report.quarantined) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "total",
+    [
+        "合计,,,6,1500,300,1200", "总计：,,,6,1500,300,1200", "小计,,,6,1500,300,1200",
+        "Total,,,6,1500,300,1200",
+        "GRAND TOTAL,,,6,1500,300,1200", "Grand total:,,,6,,,", "Sum,,,,,,1200", " 合 计 ,,,6,1500,300,1200",
+        ",,合计,6,1500,300,1200", "本页合计,,,6,1500,300,1200", "Subtotal,,,6,1500,300,1200", "合计,6",
+        "共3条,,,,,,", "Total (3 rows),,,6,1500,300,1200", '"合计",,,6,"1,500",300,1200',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("again", [False, True])
+def test_a_total_row_is_no_row(folder, lake, load, total, again):
+    rows = text_of(LINES).splitlines()
+    lines = [rows[0], total, *rows[1:]] if again else [*rows, total]
+    (folder / "order_lines.csv").write_text("\n".join(lines) + "\n")
+    report = load(folder)["order_lines"]
+    assert (report.received, report.accepted, report.quarantined) == (4, 3, 1)
+    (reason,) = report.reasons
+    assert reason.startswith("a total row")
+    assert lake.read("order_lines")["net_paid_cents"].sum() == 1200
+    row = read_quarantine(lake, "order_lines").row(0, named=True)
+    assert row["line"] == (2 if again else 5)
+
+
+def test_goods_and_orders_that_are_called_total_stay(folder, lake, load):
+    write_csv(folder / "products.csv", [*PRODUCTS, {**PRODUCTS[0], "sku_id": "Total", "title": "Total 0%"}])
+    write_csv(folder / "orders.csv", [*ORDERS, {**ORDERS[0], "order_id": "合计"}])
+    reports = load(folder, until="orders")
+    assert (reports["products"].accepted, reports["orders"].accepted) == (3, 4)
+
+
+def test_a_header_in_the_middle_is_told_from_a_row(folder, lake, load):
+    header, *rows = text_of(ORDERS).splitlines()
+    quoted = f'"{header}"'.replace(",", '","')
+    for again in (header, quoted):
+        joined = [header, rows[0], again, *rows[1:]]
+        (folder / "orders.csv").write_text("\n".join(joined) + "\n")
+        report = load(folder, until="orders")["orders"]
+        assert (report.accepted, report.reasons) == (3, {"the header again: files were joined": 1})
+        assert read_quarantine(lake, "orders")["line"].to_list() == [3]
+
+
+def test_a_column_without_a_name_is_set_aside_or_dropped_when_empty(folder, lake, load):
+    lines = text_of(ORDERS).splitlines()
+    (folder / "orders.csv").write_text(
+        "\n".join([f",{lines[0]}", *(f"{n},{line}" for n, line in enumerate(lines[1:]))])
+    )
+    report = load(folder, until="orders")["orders"]
+    assert (report.accepted, report.extra_columns) == (3, ("column 1",))
+
+
+def test_a_value_too_many_is_not_an_empty_end(folder, lake, load):
+    text = text_of(ORDERS).replace("\n", ",\n") + "o4,c1,m1,store,2026-11-03T10:00:00Z,completed,0,0,9\n"
+    (folder / "orders.csv").write_text(text.replace(",\n", "\n", 1))
+    report = load(folder, until="orders")["orders"]
+    assert (report.accepted, report.reasons) == (3, {"too many fields: 9 instead of 8": 1})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".orders.csv", ".~lock.orders.csv#", "~$orders.xlsx", "orders.csv.crdownload", "orders.csv.part",
+     "orders.csv~", "orders/.hidden.csv", "orders/.DS_Store", "orders/Thumbs.db", "orders/~$x.xlsx",
+     "orders/x.csv.tmp",
+     "orders/__MACOSX/x.csv", "orders/notes.docx", "orders/README", "orders/desktop.ini"],
+)  # fmt: skip
+def test_what_is_not_read_is_named(folder, lake, load, name):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text("x,y\n1,2\n")
+    report = load(folder, until="orders")["orders"]
+    assert report.accepted == 3
+    (note,) = [note for note in report.notes if "not read" in note or "match no table" in note]
+    assert name in note
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("orders/2026.zip", r"orders/2026\.zip is packed \(\.zip\); unpack it"),
+        ("orders/2026.7z", "is packed"),
+        ("orders/2026.sqlite", "no kind of file that can be read; export it as one of"),
+        ("orders/2026.xml", "no kind of file that can be read"),
+        (
+            "orders/2026.xlsx",
+            r"orders/2026\.xlsx is not a readable spreadsheet .*save it again as \.xlsx or \.csv",
+        ),
+        ("orders/2026.parquet", "is not a readable Parquet file"),
+        ("orders/2026.csv.gz", None),
+        ("orders/2026.json", "not JSON"),
+    ],
+)
+def test_data_that_cannot_be_read_is_an_error_with_a_remedy(folder, name, message):
+    (folder / "orders").mkdir()
+    content = (
+        gzip.compress(text_of(ORDERS).encode())[:-9]
+        if message is None
+        else b'[{"x": 1},'
+        if "json" in name
+        else b"PK"
+    )
+    (folder / name).write_bytes(content)
+    message = message or "is a damaged gzip file .*; pack or download it again"
+    message = "breaks off in line 1" if "json" in name else message
+    with pytest.raises(SourceError, match=message):
+        list(Files(folder).read("orders"))
+
+
+def test_a_table_in_several_places_is_read_together(folder, lake, load):
+    (folder / "orders").mkdir()
+    write_csv(folder / "orders" / "b.csv", [{**ORDERS[0], "order_id": "o4"}])
+    (folder / "orders.json").write_text(json.dumps([{**ORDERS[0], "order_id": "o5"}]))
+    report = load(folder, until="orders")["orders"]
+    assert report.accepted == 5
+    assert "the table lies in 3 files, read together: orders.csv, orders.json, orders/b.csv" in report.notes
+
+
+HEADER = list(ORDERS[0])
+SHEET = [
+    [*list(row.values())[:4], time.replace(tzinfo=None), row["status"], 0, 0.0]
+    for row, time in zip(ORDERS, TIMES, strict=True)
+]
+
+
+@pytest.mark.parametrize(
+    "sheets",
+    [
+        {"Sheet1": [HEADER, *SHEET]},
+        {"说明": [["read me"]], "订单": [HEADER, *SHEET]},
+        {"Orders": [["2026 export"], [None], HEADER, *SHEET, [None, None], [""]]},
+        {"Empty": [], "Orders": [HEADER, *SHEET]},
+    ],
+)
+def test_a_spreadsheet(folder, lake, load, sheets):
+    (folder / "orders.csv").unlink()
+    write_xlsx(folder / "orders.xlsx", sheets)
+    report = load(folder, until="orders")["orders"]
+    assert (report.received, report.accepted) == (3, 3)
+    assert orders_of(lake) == ["o1", "o2", "o3"]
+    assert any("not read" in note for note in report.notes) == (len(sheets) > 1)
+
+
+def test_cells_of_a_spreadsheet(folder, lake, load):
+    ids = [1001, 1002.0, "0003", 123456789012345678, "1.5E+17"]
+    rows = [[number, *SHEET[0][1:6], 12, 0.5 if number == "0003" else 7.0] for number in ids]
+    (folder / "orders.csv").unlink()
+    write_xlsx(folder / "orders.xlsx", {"a": [HEADER, *rows, ["合计", *[None] * 5, 60, 28]]})
+    report = load(folder, until="orders")["orders"]
+    assert lake.read("orders").sort("order_id")["order_id"].to_list() == ["1001", "1002"]
+    lost = "the id went through a float and lost digits; export the column as text"
+    yuan = "amounts look like yuan, not fen: set money: major in muyun.yaml"
+    assert report.reasons == {lost: 2, yuan: 1, "a total row, not a row of orders": 1}
+    assert read_quarantine(lake, "orders").sort("line")["line"].to_list() == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "message"),
+    [
+        ({"a": [HEADER, *SHEET], "b": [HEADER, *SHEET]}, "several sheets with the columns .*: 'a', 'b'"),
+        ({"a": [["x", "y"], [1, 2]], "b": [["z", "w"], [1, 2]]}, "no sheet with its columns: 'a', 'b'"),
+        ({"a": [["x", "y"], [1, 2]]}, "has no column of the table 'orders'. Its columns: x, y"),
+        ({"a": [[*HEADER, "status"], *SHEET]}, r"orders.xlsx\[a\]: the header names 'status' more than once"),
+    ],
+)  # fmt: skip
+def test_sheets_that_cannot_be_told_apart(folder, sheets, message):
+    (folder / "orders.csv").unlink()
+    write_xlsx(folder / "orders.xlsx", sheets)
+    with pytest.raises(SourceError, match=message):
+        list(Files(folder).read("orders"))
+
+
+def test_a_hidden_sheet_does_not_compete(folder, lake, load):
+    (folder / "orders.csv").unlink()
+    write_xlsx(folder / "orders.xlsx", {"a": [HEADER, *SHEET], "old": [HEADER, *SHEET]}, hidden=("old",))
+    assert load(folder, until="orders")["orders"].accepted == 3
+
+
+def test_sniffing_says_what_a_file_is(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(text_of(CHINESE, ";", "\r\n", before="导出\r\n").encode("gbk"))
+    found = sniff(path, Dialect())
+    assert (found.kind, found.encoding, found.delimiter, found.header_line) == ("csv", "gb18030", ";", 2)
+    assert (found.columns, found.skipped_lines) == (tuple(CHINESE[0]), ("导出",))
+    assert found.line_end == "CRLF"
+    found = sniff(path, Dialect(delimiter=";", header_line=1, encoding="gbk"))
+    assert (found.columns, found.header_line) == (("导出",), 1)
+    with pytest.raises(SourceError, match="has no line 99 that could be the header"):
+        sniff(path, Dialect(header_line=99))
+    with pytest.raises(SourceError, match="there is no encoding 'klingon'"):
+        sniff(path, Dialect(encoding="klingon"))
