@@ -38,9 +38,7 @@ class Sources:
             return CompleteJourney()
         from pipelines.sources.files import Files
 
-        return Files(
-            self._settings.data, not_after=datetime.now(UTC), time_zone=self._settings.zone
-        )
+        return Files(self._settings.data, not_after=datetime.now(UTC), time_zone=self._settings.zone)
 
     @cached_property
     def feeds(self) -> Feeds:

@@ -16,6 +16,8 @@ from pipelines.sources.values.times import day_orders
 TIME = pl.Datetime("us", "UTC")
 ZONES = ("Asia/Shanghai", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Etc/GMT+5", "UTC")
 BOUND = 10**13
+CALM = settings(deadline=None, max_examples=200)
+"""The machine may be busy with other tests."""
 
 
 def read(texts, dtype, kind="plain", **rules):
@@ -40,18 +42,21 @@ STYLES = st.sampled_from([("", "."), (",", "."), (".", ","), (" ", ","), ("\u00a
 SIGNS = st.sampled_from(["{}", "￥{}", "¥ {}", "{}元", "CNY {}", "{} CNY", " {} ", "{}\t"])
 
 
+@CALM
 @given(AMOUNTS, STYLES, SIGNS)
 def test_money_is_what_decimal_says(fen, style, sign):
     text = sign.format(grouped(Decimal(fen) / 100, 2, *style))
     assert read([text], pl.Int64(), "money", money="major") == [fen]
 
 
+@CALM
 @given(AMOUNTS, STYLES)
 def test_brackets_are_a_minus(fen, style):
     text = f"({grouped(Decimal(abs(fen)) / 100, 2, *style)})"
     assert read([text], pl.Int64(), "money", money="major") == [-abs(fen)]
 
 
+@CALM
 @given(st.decimals(-BOUND, BOUND, allow_nan=False, places=5))
 def test_money_is_exact_or_refused(number):
     (got,) = read([f"{number:f}"], pl.Int64(), "money", money="major")
@@ -62,6 +67,7 @@ def test_money_is_exact_or_refused(number):
         assert got == "more than 2 decimals in an amount of money"
 
 
+@CALM
 @given(st.lists(AMOUNTS, min_size=1, max_size=30))
 def test_a_column_of_whole_fen_stays_itself(values):
     widths = str.maketrans("0123456789-", "０１２３４５６７８９－")
@@ -69,18 +75,21 @@ def test_a_column_of_whole_fen_stays_itself(values):
         assert read(list(texts), pl.Int64(), "money") == values
 
 
+@CALM
 @given(st.integers(-(10**12), 10**12), st.sampled_from(["{}", "{}kg", "{} 件", "{} 公斤", "{}pcs"]))
 def test_quantities_are_thousandths(milli, unit):
     text = unit.format(f"{Decimal(milli) / 1000:f}")
     assert read([text], pl.Int64(), "quantity") == [milli]
 
 
+@CALM
 @given(st.lists(st.integers(0, 10**6), min_size=2, max_size=8))
 def test_sums_that_a_spreadsheet_made_are_quantities(parts):
     text = repr(sum(part / 1000 for part in parts))
     assert read([text], pl.Int64(), "quantity") == [sum(parts)]
 
 
+@CALM
 @given(st.floats(-1e9, 1e9, width=64))
 def test_a_float_of_a_typed_file_is_its_shortest_decimal_or_refused(number):
     raw = pl.Series("x", [number], dtype=pl.Float64)
@@ -92,7 +101,7 @@ def test_a_float_of_a_typed_file_is_its_shortest_decimal_or_refused(number):
         assert abs(Decimal(parsed.values[0]) - exact) < Decimal("0.001")
 
 
-@settings(max_examples=300)
+@CALM
 @given(st.text(alphabet="0123456789.,-+() ￥元eE'_１", max_size=12), st.sampled_from(["minor", "major"]))
 def test_no_text_is_read_as_another_number(text, money):
     (got,) = read([text], pl.Int64(), "money", money=money)
@@ -120,7 +129,7 @@ def as_utc(wall: dt.datetime, zone: str) -> dt.datetime:
     return wall.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(dt.UTC)
 
 
-@settings(max_examples=300)
+@CALM
 @given(LOCAL, st.sampled_from(FORMS), st.sampled_from(ZONES))
 def test_local_times_are_what_zoneinfo_says(wall, form, zone):
     pattern, grain = form
@@ -130,6 +139,7 @@ def test_local_times_are_what_zoneinfo_says(wall, form, zone):
     assert read([wall.strftime(pattern)], TIME, time_zone=zone) == [as_utc(wall, zone)]
 
 
+@CALM
 @given(LOCAL, st.integers(-12 * 4, 14 * 4), st.sampled_from(ZONES))
 def test_an_offset_wins_over_the_zone(wall, quarters, zone):
     wall = wall.replace(microsecond=0)
@@ -145,6 +155,7 @@ def test_an_offset_wins_over_the_zone(wall, quarters, zone):
     assert read(texts, TIME, time_zone=zone) == [aware.astimezone(dt.UTC)] * 4
 
 
+@CALM
 @given(LOCAL, st.sampled_from(ZONES))
 def test_spreadsheet_serials_are_local_times(wall, zone):
     wall = wall.replace(microsecond=0, year=max(wall.year, 1990))
@@ -152,12 +163,14 @@ def test_spreadsheet_serials_are_local_times(wall, zone):
     assert read([repr(days), f"{days:.9f}"], TIME, time_zone=zone) == [as_utc(wall, zone)] * 2
 
 
+@CALM
 @given(st.integers(10**9, 10**10 - 1), st.sampled_from(ZONES))
 def test_epochs_are_utc(seconds, zone):
     expected = dt.datetime.fromtimestamp(seconds, dt.UTC)
     assert read([str(seconds), f"{seconds}000", f"{seconds}.0"], TIME, time_zone=zone) == [expected] * 3
 
 
+@CALM
 @given(st.lists(LOCAL, min_size=1, max_size=20), st.booleans())
 def test_a_column_tells_the_order_of_day_and_month_or_is_refused(walls, day_first):
     pattern = "%d/%m/%Y" if day_first else "%m/%d/%Y"
@@ -180,6 +193,7 @@ def _chunk(frame):
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64(), pl.Float64(), pl.Boolean(), pl.Date(), TIME, pl.String()])
+@CALM
 @given(st.text(max_size=12))
 def test_no_text_makes_a_reader_fail(dtype, text):
     for kind in ("plain", "id") if dtype == pl.String() else ("plain",):
