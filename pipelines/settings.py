@@ -146,11 +146,6 @@ class Settings(BaseSettings):
         return int(min(day.utcoffset() or timedelta() for day in days).total_seconds() / 3600)
 
     @property
-    def zone(self) -> str:
-        """IANA name of the zone of the shops."""
-        return f"Etc/GMT{-self.offset_hours:+d}" if self.offset_hours else "UTC"
-
-    @property
     def currency_code(self) -> str:
         """ISO code of the configured currency, else of the one that the folder's `muyun.yaml` names."""
         if self.currency is not None or self.data is None:
