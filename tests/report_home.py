@@ -16,6 +16,7 @@ HOSTILE = "<script>alert('sku')</script>"
 SECTIONS = [
     "headline",
     "intake",
+    "sales",
     "forecasts",
     "recommendations",
     "prices",
@@ -309,15 +310,27 @@ def _write_warehouse(file, sku):
             create schema core;
             create table core.dim_products (sku_id varchar, title varchar, category_l3_name varchar);
             create table core.fct_order_lines (
-                merchant_id varchar, category_l2_id varchar, week_start_on date, qty bigint,
-                is_merchandise boolean
+                merchant_id varchar, category_l2_id varchar, week_start_on date, qty double,
+                qty_milli bigint, line_kind varchar, is_merchandise boolean, is_sale boolean,
+                is_return boolean, net_paid_cents bigint
             );
             insert into core.fct_order_lines values
-                ('m1', 'l2-g/soup', date '2017-12-04', 11, true),
-                ('m1', 'l2-g/soup', date '2017-12-18', 7, true),
-                ('m1', 'l2-g/soup', date '2017-12-18', 2, true),
-                ('m1', 'l2-g/soup', date '2017-12-18', 999, false),
-                ('m2', 'l2-g/soup', date '2017-12-18', 999, true);
+                ('m1', 'l2-g/soup', date '2017-12-04', 11, 11000, 'merchandise', true, true, false, 1100),
+                ('m1', 'l2-g/soup', date '2017-12-18', 7, 7000, 'merchandise', true, true, false, 700),
+                ('m1', 'l2-g/soup', date '2017-12-18', 2, 2000, 'merchandise', true, true, false, 200),
+                ('m1', 'l2-g/soup', date '2017-12-18', -1, -1000, 'merchandise', true, false, true, -100),
+                ('m1', 'l2-g/soup', date '2017-12-18', 5, 5000, 'merchandise', true, false, false, 500),
+                ('m1', 'l2-g/soup', date '2017-12-18', 999, 999000, 'service', false, true, false, 600),
+                ('m2', 'l2-g/soup', date '2017-12-18', 999, 999000, 'merchandise', true, true, false, 99900);
+            create table core.fct_orders (
+                state varchar, is_guest boolean, is_sale boolean, net_paid_cents bigint, sold_cents bigint,
+                returned_cents bigint, net_sales_cents bigint
+            );
+            insert into core.fct_orders values
+                ('paid', false, true, 101_900, 101_900, 0, 101_900),
+                ('paid', true, true, 600, 600, 0, 600),
+                ('paid', false, false, -100, 0, 100, -100),
+                ('cancelled', false, false, 500, 0, 0, 0);
             """
         )
         connection.execute(

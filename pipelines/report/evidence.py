@@ -93,11 +93,48 @@ class Evidence:
             """
             select merchant_id, category_l2_id as category_id, week_start_on, sum(qty) as qty
             from core.fct_order_lines
-            where is_merchandise and week_start_on >= $since
+            where is_sale and is_merchandise and week_start_on >= $since
                 and merchant_id in $merchants and category_l2_id in $categories
             group by all order by all
             """,
             {"merchants": sorted(set(merchants)), "categories": sorted(set(categories)), "since": since},
+        )
+
+    def orders_by_state(self) -> pl.DataFrame | None:
+        """Orders by state, most first.
+
+        Returns:
+            state, orders, net_paid_cents, and of those that count sale_orders, sold_cents, returned_cents,
+            net_sales_cents, guest_orders, guest_cents. None without a warehouse.
+        """
+        return self._query(
+            """
+            select state, count(*) as orders, sum(net_paid_cents)::bigint as net_paid_cents,
+                count(*) filter (is_sale) as sale_orders, sum(sold_cents)::bigint as sold_cents,
+                sum(returned_cents)::bigint as returned_cents,
+                sum(net_sales_cents)::bigint as net_sales_cents,
+                count(*) filter (is_sale and is_guest) as guest_orders,
+                coalesce(sum(net_sales_cents) filter (is_guest), 0)::bigint as guest_cents
+            from core.fct_orders group by all order by orders desc, state
+            """,
+            {},
+        )
+
+    def sales_by_kind(self) -> pl.DataFrame | None:
+        """Sales by kind of goods, most revenue first.
+
+        Returns:
+            line_kind, sale_lines, return_lines, units, net_sales_cents. None without a warehouse.
+        """
+        return self._query(
+            """
+            select line_kind, count(*) filter (is_sale) as sale_lines,
+                count(*) filter (is_return) as return_lines, sum(qty_milli) / 1000.0 as units,
+                sum(net_paid_cents)::bigint as net_sales_cents
+            from core.fct_order_lines where is_sale or is_return
+            group by all order by net_sales_cents desc, line_kind
+            """,
+            {},
         )
 
     def settled_shares(self) -> pl.DataFrame | None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pipelines.report.blocks import Section
 from pipelines.report.evidence import Evidence
-from pipelines.report.sections import consumers, forecasts, intake, prices, quality, reorder, run, settlement
+from pipelines.report.sections import (
+    consumers,
+    forecasts,
+    intake,
+    prices,
+    quality,
+    reorder,
+    run,
+    sales,
+    settlement,
+)
 
 
 def all_sections(evidence: Evidence) -> list[Section]:
@@ -12,6 +22,7 @@ def all_sections(evidence: Evidence) -> list[Section]:
     return [
         run.headline(evidence),
         intake.section(evidence),
+        sales.section(evidence),
         forecasts.section(evidence),
         quality.recommendation(evidence),
         prices.section(evidence),

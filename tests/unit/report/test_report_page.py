@@ -4,6 +4,7 @@ import re
 from datetime import date
 from html.parser import HTMLParser
 
+import duckdb
 import polars as pl
 import pytest
 from report_home import HOSTILE, SECTIONS, empty_scores, make_home, settings_of, summary_of
@@ -278,3 +279,28 @@ def test_money_of_settlement_is_shown_as_the_books_say(full):
         assert shown in body, shown
     assert "9.99" not in body, "a replaced share stands for nothing"
     assert body.index("agt-1") < body.index("agt-2")
+
+
+def test_sales_are_told_by_the_flags(full):
+    """102,500 sold less 100 back; one of two orders is a guest's; the cancelled order is set aside."""
+    text = re.sub(r"\s", "", Page(full).texts["sales"])
+    for words in (
+        "orders 2 paid, with something sold",
+        "revenue 1,024.00 USD, returns subtracted",
+        "returns 1.00 USD, 0.1% of what was sold",
+        "guests 50.0% of the orders, 6.00 USD",
+        "service 1 0 999.0 6.00",
+        "merchandise 4 1 1,018.0 1,018.00",
+        "cancelled 1 5.00",
+    ):
+        assert words.replace(" ", "") in text, words
+
+
+def test_without_a_counted_order_the_sales_say_so(tmp_path):
+    settings = make_home(tmp_path / "var")
+    with duckdb.connect(str(settings.warehouse_file)) as connection:
+        connection.execute("delete from core.fct_orders where state = 'paid'")
+        connection.execute("delete from core.fct_order_lines where is_sale or is_return")
+    text = Page(write_report(settings, summary_of()).read_text()).texts["sales"]
+    assert "No order counts" in text
+    assert "Set aside" in text
