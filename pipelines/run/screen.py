@@ -38,6 +38,8 @@ def print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) 
         )
     for table in summary["published"]:
         print(f"published {table['name']:<24} {table['rows']:>9,} rows  {table['version']}")
+    if summary["pinned"]:
+        print(f"PINNED readers stay on {summary['pinned']} after a rollback; `make release` ends it")
     for answer in summary["api"]:
         print(f"{answer['status']} {answer['ms']:6.1f} ms  {answer['request']}")
     print(f"\n{summary['wall_s']:.0f} s, peak memory {summary['peak_rss_mb'] / 1024:.1f} GB")

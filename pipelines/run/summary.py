@@ -35,6 +35,7 @@ def summarize(
         for row in (lake.read_report(f"models/{family}") or {"models": []})["models"]
     ]
     published: list[dict[str, Any]] = []
+    pinned = None
     if not graph.failed:
         from serving.db.connect import ready_database
         from serving.settings import Settings as ServingSettings
@@ -45,6 +46,7 @@ def summarize(
                 {"name": name, "rows": rows, "version": current.version}
                 for name, rows in sorted(current.row_counts.items())
             ]
+            pinned = current.version if current.is_pinned else None
     return {
         "run_id": graph.run_id,
         "started_at": started.isoformat(),
@@ -71,5 +73,6 @@ def summarize(
             for row in models
         ],
         "published": published,
+        "pinned": pinned,
         "api": [{"request": a.request, "status": a.status, "ms": a.ms} for a in answers],
     }

@@ -322,7 +322,10 @@ def _snapshot(url: str, group: str, tenant_id: str) -> Iterator[psycopg.Connecti
 
 
 def database_identity(url: str) -> str:
-    """What tells one database from another, whatever its address: numbers of the server and of itself."""
+    """What tells a database from another at whatever address: numbers of the server, its own, its claim.
+
+    The claim is the home's entry in it: a database that was emptied is claimed anew, and is another one.
+    """
     with psycopg.connect(_libpq(url), autocommit=True) as connection:
         return _identity(connection)
 
@@ -333,7 +336,8 @@ def _libpq(url: str) -> str:
 
 def _identity(connection: psycopg.Connection) -> str:
     row = connection.execute(
-        "select s.system_identifier::text || ':' || d.oid::text"
+        "select s.system_identifier::text || ':' || d.oid::text || ':'"
+        " || coalesce((select claim_id from ops.home), '')"
         " from pg_control_system() s, pg_database d where d.datname = current_database()"
     ).fetchone()
     return cast(str, row[0]) if row else ""

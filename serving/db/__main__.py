@@ -1,28 +1,50 @@
-"""Command line: `python -m serving.db migrate` starts the database if it is ours and updates its schema."""
+"""Command line over the serving database: `python -m serving.db migrate | dump FILE | restore FILE`.
+
+Each starts the database if it is ours and updates its schema first.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from serving.db.connect import ready_database
-from serving.db.migrate import current_revision
+from serving.db import dump
+from serving.db.connect import leave_database, ready_database
+from serving.db.migrate import current_revision, upgrade
 from serving.db.urls import without_password
 from serving.errors import ServingError
 from serving.settings import Settings
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when it worked."""
     parser = argparse.ArgumentParser(prog="python -m serving.db")
-    parser.add_argument("command", choices=("migrate",))
-    parser.parse_args()
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("migrate", help="start the database if it is ours and update its schema")
+    for name, text in (
+        ("dump", "write the database to a file"),
+        ("restore", "replace its content by a dump"),
+    ):
+        commands.add_parser(name, help=text).add_argument("file", type=Path)
+    options = parser.parse_args(arguments)
+    settings = Settings()
     try:
-        url = ready_database(Settings())
+        url = ready_database(settings)
+        if options.command == "dump":
+            dump.dump(url, options.file)
+        elif options.command == "restore":
+            dump.restore(url, options.file)
+            upgrade(url)
+        text = f"{without_password(url)} is at revision {current_revision(url)}"
     except ServingError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write(f"{without_password(url)} is at revision {current_revision(url)}\n")
+    finally:
+        if options.command != "migrate":
+            leave_database(settings)
+    sys.stdout.write(f"{text}\n")
     return 0
 
 

@@ -103,3 +103,11 @@ def test_another_source_in_the_same_home(installation, feeds, feeds_without_orde
     assert f"holds {feeds_without_orders}, and {feeds} is another source" in line
     assert "MUYUN_HOME=" in line
     assert "make forget-source" in line
+
+
+def test_a_database_that_holds_another_homes_data(installation, tmp_path):
+    done = installation.run("versions")
+    assert done.returncode == 0, explain(done)
+    line = told(installation.run("versions", {"MUYUN_HOME": str(tmp_path / "second"), "MUYUN_DATA": ""}))
+    assert f"holds the data of the home {installation.home}" in line
+    assert "MUYUN_DATABASE_URL" in line

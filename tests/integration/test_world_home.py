@@ -1,0 +1,229 @@
+"""A home as a thing: moved, used by two at once, robbed of its database, saved and restored, set aside."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from world_run import REPOSITORY, Installation, explain
+
+from models.store_files import champion_version
+from serving.scores import loader
+
+pytestmark = pytest.mark.xdist_group("world")
+
+
+@pytest.fixture(scope="module")
+def moved(world, first):
+    """The finished installation at another place, with its feeds; at the first place there is nothing."""
+    world.stop_database()
+    away = world.home.with_name("away")
+    with tempfile.TemporaryDirectory(prefix="muyun-moved-") as folder:
+        for source in (world.home, world.data):
+            # Not shutil: for root the files of PostgreSQL belong to another user.
+            subprocess.run(["cp", "-a", str(source), folder], check=True)
+        world.home.rename(away)
+        # No folder is named: the home knows it.
+        installation = Installation(Path(folder) / "home", Path(folder) / "feeds", {"MUYUN_DATA": ""})
+        try:
+            yield installation
+        finally:
+            installation.stop_database()
+            away.rename(world.home)
+
+
+def steps(done):
+    """The lines about steps that a run wrote."""
+    return [line for line in done.stderr.splitlines() if line.startswith("[")]
+
+
+def worked(done):
+    return [line for line in steps(done) if not line.endswith("unchanged")]
+
+
+def served(installation):
+    """The version that readers see."""
+    with installation.database() as url:
+        found = loader.current(url)
+        return found.version if found else None
+
+
+@contextmanager
+def api(installation):
+    """The API of an installation; yields its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.server"],
+        cwd=REPOSITORY,
+        env=installation.environment({"MUYUN_API_PORT": "0"}),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        assert "Muyun API on " in line
+        address = line.split()[3]
+        wait_for(f"{address}/health/ready", process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+def wait_for(url, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    raise AssertionError(f"{url} did not answer")
+
+
+def test_a_moved_home_repeats_nothing_and_serves(moved, world, first):
+    done = moved.run()
+    assert done.returncode == 0, explain(done)
+    assert len(steps(done)) > 10
+    assert worked(done) == []
+    assert {answer["status"] for answer in moved.summary()["api"]} == {200}
+    assert moved.manifests().keys() == first.manifests.keys()
+    assert str(world.home) not in done.stdout + done.stderr
+
+
+def test_a_moved_home_finds_its_champions_and_trains_where_it_lies_now(moved, first):
+    promoted = [model["name"] for model in first.summary["models"] if model["promoted"]]
+    assert promoted
+    for name in promoted:
+        assert champion_version(moved.home / "mlflow", name) is not None
+
+
+def test_two_runs_at_once_take_turns(moved):
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", "run"],
+            cwd=REPOSITORY,
+            env=moved.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=900) for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    waited = [line for _, err in said for line in err.splitlines() if "waiting until it ends" in line]
+    assert len(waited) == 1
+    assert any(f"muyun run (pid {process.pid}" in waited[0] for process in running)
+
+
+def test_a_run_beside_the_user_interface(moved, free_ports):
+    """The home's own folder is what `muyun ui` works on; the run leaves it its PostgreSQL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", "ui"],
+        cwd=REPOSITORY,
+        env=moved.environment({f"MUYUN_{name}_PORT": str(port) for name, port in free_ports.items()}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ready = f"http://127.0.0.1:{free_ports['API']}/health/ready"
+    try:
+        wait_for(ready, process)
+        second = moved.run("ui")
+        assert second.returncode == 1
+        assert f"muyun ui (pid {process.pid}, since" in second.stderr
+        done = moved.run()
+        assert done.returncode == 0, explain(done)
+        assert worked(done) == []
+        assert httpx.get(ready, timeout=5).status_code == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def test_a_lost_database_is_noticed_and_filled_again(moved, first):
+    (version,) = first.manifests
+    moved.stop_database()
+    shutil.rmtree(moved.home / "postgres")
+    done = moved.run()
+    assert done.returncode == 0, explain(done)
+    again = {line.split()[0].strip("[]:") for line in worked(done)}
+    assert served(moved) == version
+    assert {answer["status"] for answer in moved.summary()["api"]} == {200}
+    assert "models" not in " ".join(again)
+    legs = json.loads((moved.home / "run_summary.json").read_text())["settlement"]["replay"]["legs"]
+    assert legs == first.summary["settlement"]["replay"]["legs"]
+    assert worked(moved.run()) == []
+
+
+def test_a_restored_backup_serves_the_same_publication_and_its_ledger_is_sound(moved, first):
+    (version,) = first.manifests
+    with tempfile.TemporaryDirectory(prefix="muyun-restored-") as folder:
+        dump = Path(folder) / "muyun.dump"
+        done = moved.python(["-m", "serving.db", "dump", str(dump)])
+        assert done.returncode == 0, explain(done)
+        restored = Installation(Path(folder) / "home", moved.data)
+        restored.home.mkdir()
+        for name in ("muyun.toml", "keys", "anchors", "mlflow", "lake", "state", "warehouse"):
+            if (moved.home / name).exists():
+                subprocess.run(["cp", "-a", str(moved.home / name), str(restored.home)], check=True)
+        try:
+            for command in (
+                ["-m", "serving.db", "restore", str(dump)],
+                ["-m", "serving.ledger", "after-restore"],
+                ["-m", "serving.ledger", "verify"],
+            ):
+                done = restored.python(command)
+                assert done.returncode == 0, explain(done)
+            assert done.stdout.startswith("block ")
+            with api(restored) as address:
+                ready = httpx.get(f"{address}/health/ready").json()
+            assert ready["publication_version"] == version
+            done = restored.run()
+            assert done.returncode == 0, explain(done)
+            assert not [line for line in worked(done) if "models/" in line]
+            assert served(restored) == version
+        finally:
+            restored.stop_database()
+
+
+def test_another_source_is_refused_and_the_way_out_leaves_nothing_of_the_old_one(moved, first, tmp_path):
+    """Comes last: the home is empty afterwards."""
+    refused = moved.run(more={"MUYUN_DATA": str(tmp_path)})
+    assert refused.returncode == 1
+    assert f"holds {moved.data}, and {tmp_path} is another source" in refused.stderr
+    moved.stop_database()
+    done = moved.run("forget-source")
+    assert done.returncode == 0, explain(done)
+    assert {path.name for path in moved.home.iterdir()} == {"aside", "work.lock", "ui.lock"}
+    (place,) = (moved.home / "aside").iterdir()
+    old = Installation(place, moved.data, {"MUYUN_DATA": ""})
+    try:
+        listed = old.run("versions")
+        assert listed.returncode == 0, explain(listed)
+        assert f"* {next(iter(first.manifests))}" in listed.stdout
+    finally:
+        old.stop_database()
+    fresh = moved.run("versions", {"MUYUN_DATA": str(tmp_path)})
+    assert (fresh.returncode, fresh.stdout) == (0, "nothing was published yet\n"), explain(fresh)
+
+
+@pytest.fixture
+def free_ports():
+    """A free port for each service of the user interface."""
+    import socket
+
+    found = {}
+    for name in ("DAGSTER", "MLFLOW", "API", "DOCS"):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            found[name] = probe.getsockname()[1]
+    return found
