@@ -79,7 +79,8 @@ class Boundaries:
                 last_good.read(self._lake, boundary.suite),
                 lambda: self.data_docs,
             )
-        facts = judgement.facts() | {"data_docs": str(self._settings.data_docs_dir / "index.html")}
+        page = self._settings.data_docs_dir.relative_to(self._settings.home) / "index.html"
+        facts = judgement.facts() | {"data_docs": str(page)}
         if judgement.errors:
             report(key, None, "FAILED: " + "; ".join(map(str, judgement.errors)))
         else:

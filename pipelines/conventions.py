@@ -31,5 +31,7 @@ class Owner:
 
 JOB_TIME_TAG = "muyun/as_of"
 """Business time of a run; `make run` sets it, a person may."""
+PUBLICATION_TAG = "muyun/publication"
+"""`full` on a job that scores everything; what other runs publish is a refresh, kept for a shorter time."""
 DAYS_TAG = "muyun/days"
 """Days that a run reloads; see `pipelines.days`."""

@@ -28,6 +28,7 @@ from pipelines.defs import (
     replenishment,
     warehouse,
 )
+from pipelines.home.executor import one_at_a_time
 from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.state import StateStore
@@ -103,7 +104,7 @@ def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) ->
         "boundaries": given_or("boundaries", lambda: Boundaries(settings, records, lake)),
         "sources": sources,
         "lake": lake,
-        "warehouse": given_or("warehouse", lambda: Warehouse(settings.warehouse_file)),
+        "warehouse": given_or("warehouse", lambda: Warehouse(settings.warehouse_good)),
         "scores": given_or("scores", lambda: Scores(lake)),
         "models": given_or("models", lambda: ModelStore(settings.mlflow_dir, settings.home / "work")),
         "database": given_or("database", lambda: Database(settings.serving)),
@@ -112,5 +113,5 @@ def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) ->
 
 def _executor(settings: Settings) -> dg.ExecutorDefinition:
     if settings.executor == "in_process":
-        return dg.in_process_executor
-    return dg.multiprocess_executor.configured({"max_concurrent": 2})
+        return one_at_a_time(dg.in_process_executor, settings)
+    return one_at_a_time(dg.multiprocess_executor, settings).configured({"max_concurrent": 2})

@@ -165,8 +165,13 @@ class Settings(BaseSettings):
         return self.home / "warehouse" / "build.duckdb"
 
     @property
+    def warehouse_good(self) -> Path:
+        """The last build that passed its checks, from which steps read; replaced by atomic rename."""
+        return self.home / "warehouse" / "good.duckdb"
+
+    @property
     def warehouse_file(self) -> Path:
-        """The published DuckDB file for readers; replaced by atomic rename."""
+        """The same for analysts, read-only; no step reads it, so that nothing done to it disturbs a run."""
         return self.home / "warehouse" / "muyun.duckdb"
 
     @property

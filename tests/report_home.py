@@ -102,7 +102,7 @@ def make_home(home, sku="s1"):
     fans = home / "work" / "demand" / "fans.parquet"
     fans.parent.mkdir(parents=True)
     _fans().write_parquet(fans)
-    _write_warehouse(settings_of(home).warehouse_file, sku)
+    _write_warehouse(settings_of(home).warehouse_good, sku)
     return settings_of(home)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
+from pipelines.conventions import PUBLICATION_TAG
 from pipelines.schedules import running_schedule
 from pipelines.settings import Settings
 from pipelines.state import StateStore
@@ -35,6 +36,7 @@ def definitions() -> dg.Definitions:
     build = dg.define_asset_job(
         "platform_build",
         selection=_ALL,
+        tags={PUBLICATION_TAG: "full"},
         description="Everything, from feeds to the publication: what `make run` does.",
     )
     ingest = dg.define_asset_job(
@@ -54,11 +56,13 @@ def definitions() -> dg.Definitions:
     nightly = dg.define_asset_job(
         "publish_nightly",
         selection=_WAREHOUSE | _FEATURES | _PUBLISHED,
+        tags={PUBLICATION_TAG: "full"},
         description="Rebuild warehouse and features, score with the serving models, publish.",
     )
     retrain = dg.define_asset_job(
         "models_retrain_weekly",
         selection=_MODELS | _PUBLISHED,
+        tags={PUBLICATION_TAG: "full"},
         description="Train every family, pass the gates, score, publish.",
     )
     return dg.Definitions(

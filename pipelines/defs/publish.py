@@ -1,6 +1,7 @@
 """Publish: profiles, and the switch of every reader to a new immutable version."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import dagster as dg
 
@@ -8,7 +9,7 @@ from models.contracts import PUBLISHED_TABLES
 from pipelines import publication, reading
 from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
-from pipelines.conventions import Group, Owner
+from pipelines.conventions import PUBLICATION_TAG, Group, Owner
 from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, Outcome
@@ -97,11 +98,18 @@ def publication_(
     Written to the lake, then to PostgreSQL, where readers are switched in one transaction; a failure leaves
     the last good version serving. One row per published row of any table.
     """
+    url = database.url()
+    record = steps.records.get(context.asset_key.to_user_string())
+    if record is not None and not publication.is_published(lake, url, record.metadata["version"]):
+        steps.records.forget(record.key)
+    kind: Literal["full", "refresh"] = (
+        "full" if context.run.tags.get(PUBLICATION_TAG) == "full" else "refresh"
+    )
     return steps.run(
         context,
-        lambda: _publish(settings, clock.as_of(context), boundaries, lake, warehouse, scores, database),
+        lambda: _publish(settings, clock.as_of(context), boundaries, lake, warehouse, scores, url, kind),
         code=("pipelines/publication.py", "serving/scores", "models/contracts.py"),
-        settings={"database": database.place()},
+        settings={"database": database.number(url)},
     )
 
 
@@ -112,7 +120,8 @@ def _publish(
     lake: Lake,
     warehouse: Warehouse,
     scores: Scores,
-    database: Database,
+    database_url: str,
+    kind: Literal["full", "refresh"],
 ) -> Outcome:
     boundaries.require_passed(SCORE_BOUNDARIES)
     with warehouse.open() as connection:
@@ -123,12 +132,14 @@ def _publish(
         versions |= scores.model_versions(family)
     done = publication.publish(
         lake,
-        database.url(),
+        database_url,
         as_of=as_of,
         data_from=data_from,
         data_to=data_to,
         model_versions=versions,
         keep_versions=settings.keep_versions,
+        keep_refreshes=settings.keep_refreshes,
+        kind=kind,
     )
     tables = done.manifest.tables
     age = as_of - data_to
@@ -137,6 +148,9 @@ def _publish(
         metadata={
             "version": done.manifest.version,
             "is_new": done.is_new,
+            "kind": done.manifest.kind,
+            "served": done.served,
+            "is_held_back_by_a_rollback": done.is_held_back,
             "content_hash": done.manifest.content_hash,
             "data_from": data_from.isoformat(),
             "data_to": data_to.isoformat(),

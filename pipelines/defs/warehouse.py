@@ -27,6 +27,7 @@ from pipelines.suites import FEED_BOUNDARIES
 
 _CODE = ("dbt_project",)
 _STEP = "warehouse/dbt_build"
+_READ_ONLY = 0o444
 _WHOLE = "warehouse_holds_every_accepted_order_line"
 
 
@@ -76,7 +77,7 @@ def _build_unless_unchanged(
     as_of: str,
     dbt_project: DbtProject,
 ) -> Iterator[Any]:
-    mark = steps.mark(context, code=_CODE, settings=dbt_environment(settings, as_of), uses_clock=True)
+    mark = steps.mark(context, code=_CODE, settings=_deciding(settings, as_of), uses_clock=True)
     record = steps.records.get(_STEP)
     if record is not None and record.fingerprint == mark and settings.warehouse_build.exists():
         report(_STEP, None, "unchanged")
@@ -109,6 +110,12 @@ def _build_unless_unchanged(
     steps.records.put(record)
     steps.journal(context.run.run_id, record)
     report(_STEP, None, f"{len(done.checks)} checks, {cost.wall_s:.1f} s, {cost.peak_rss_mb:.0f} MB")
+
+
+def _deciding(settings: Settings, as_of: str) -> dict[str, str]:
+    """What of dbt's environment decides its result: not where the home lies."""
+    home = str(settings.home)
+    return {name: value for name, value in dbt_environment(settings, as_of).items() if home not in value}
 
 
 def _build(
@@ -198,8 +205,9 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         settings: dg.ResourceParam[Settings],
         lake: dg.ResourceParam[Lake],
     ) -> dg.MaterializeResult:
-        """The warehouse file that analysts open read-only: every mart of the last good build.
+        """The warehouse file that analysts open: every mart of the last good build. Read-only.
 
+        Steps read a file of their own with the same content, so that nothing done to this one reaches a run.
         Replaced by atomic rename; a reader that holds the old file keeps reading the old build. One row per
         table.
         """
@@ -207,7 +215,7 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
             context,
             lambda: _publish(settings, lake),
             code=("pipelines/defs/warehouse.py",),
-            outputs=[settings.warehouse_file],
+            outputs=[settings.warehouse_good, settings.warehouse_file],
         )
 
     return published
@@ -225,14 +233,17 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
         held = connection.sql("select count(*) from core.fct_order_lines").fetchone()
     whole = held is not None and held[0] == accepted
     if whole:
-        temporary = settings.warehouse_file.with_suffix(".tmp")
-        shutil.copyfile(settings.warehouse_build, temporary)
-        temporary.replace(settings.warehouse_file)
+        for target in (settings.warehouse_good, settings.warehouse_file):
+            temporary = target.with_suffix(".tmp")
+            temporary.unlink(missing_ok=True)  # a killed run's, which may be read-only
+            shutil.copyfile(settings.warehouse_build, temporary)
+            temporary.chmod(_READ_ONLY)
+            temporary.replace(target)
     listing = "\n".join(f"| {schema} | {name} | {rows:,} |" for schema, name, rows in tables)
     return Outcome(
         rows=len(tables),
         metadata={
-            "path": str(settings.warehouse_file),
+            "path": str(settings.warehouse_file.relative_to(settings.home)),
             "size_mb": round(settings.warehouse_build.stat().st_size / 2**20, 1),
             "tables_md": f"| schema | table | rows |\n|---|---|---|\n{listing}",
         },

@@ -192,9 +192,9 @@ class Evidence:
         return pl.DataFrame() if found is None else found
 
     def _query(self, sql: str, parameters: dict[str, Any]) -> pl.DataFrame | None:
-        if not self.settings.warehouse_file.exists():
+        if not self.settings.warehouse_good.exists():
             return None
-        with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
+        with duckdb.connect(str(self.settings.warehouse_good), read_only=True) as connection:
             connection.execute("SET TimeZone='UTC'")
             return connection.execute(sql, parameters).pl()
 

@@ -31,10 +31,3 @@ class Database:
         from pipelines.sources.operational import database_identity
 
         return database_identity(url)
-
-    def place(self) -> str:
-        """Where it lies, without secrets."""
-        from serving.db.urls import without_password
-
-        url = self._settings.database_url
-        return without_password(url) if url else f"embedded in {self._settings.home}"

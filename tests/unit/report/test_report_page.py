@@ -166,7 +166,7 @@ def test_one_missing_table_leaves_the_others(tmp_path, missing):
 
 def test_without_a_warehouse_ids_stand_for_titles(tmp_path):
     settings = make_home(tmp_path / "var")
-    settings.warehouse_file.unlink()
+    settings.warehouse_good.unlink()
     page = Page(write_report(settings, summary_of()).read_text())
     assert "s1 (s1)" in page.texts["reorder"]
     assert "units expected" in page.texts["forecasts"]
