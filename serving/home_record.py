@@ -67,7 +67,10 @@ class HomeRecord:
             data: The user's folder; None means the embedded panel.
             settings: Values of `REMEMBERED` settings that were given.
         """
-        kept = tuple(sorted({**dict(self.settings), **settings}.items()))
+        merged = without_old_zone(dict(self.settings), settings) | settings
+        if "time_zone" in merged:
+            merged.pop("utc_offset_hours", None)  # a zone by name says more than an offset
+        kept = tuple(sorted(merged.items()))
         if data is None:
             return replace(self, source=EMBEDDED, folder=None, folder_as_given=None, settings=kept)
         is_near = data.is_relative_to(home.parent)
@@ -126,6 +129,12 @@ def write_record(home: Path, record: HomeRecord) -> None:
     temporary.replace(home / FILE)
 
 
+def without_old_zone(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Remembered settings without the zone, in either form, where a new one is given."""
+    zone = {"time_zone", "utc_offset_hours"}
+    return {name: value for name, value in old.items() if not (zone & new.keys() and name in zone)}
+
+
 def with_remembered(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     """Settings as given, with what the home remembers where nothing was given; empty text gives nothing.
 
@@ -140,9 +149,7 @@ def with_remembered(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     record = read_record(home)
     if record is None:
         return given
-    kept: dict[str, Any] = dict(record.settings)
-    if "time_zone" in given or "utc_offset_hours" in given:
-        kept = {name: value for name, value in kept.items() if name not in ("time_zone", "utc_offset_hours")}
+    kept: dict[str, Any] = without_old_zone(dict(record.settings), given)
     data = record.data(home)
     return kept | ({"data": str(data)} if data is not None else {}) | given
 

@@ -14,9 +14,6 @@ from serving.home_record import (
     write_record,
 )
 
-_MIXED = "currency"
-"""The remembered setting that must not change: amounts of two currencies would be added up."""
-
 
 class AnotherSourceError(ServingError):
     """A home holds another source than the one asked for; the message says the ways out."""
@@ -46,7 +43,7 @@ def require_same_source(settings: Settings) -> None:
     """Refuse a source other than the one that the home holds.
 
     Raises:
-        AnotherSourceError: It is another folder, or the amounts are said to be in another currency.
+        AnotherSourceError: It is another folder, or the embedded panel instead of a folder.
     """
     record = identify(settings)
     if record.source is None:
@@ -60,13 +57,6 @@ def require_same_source(settings: Settings) -> None:
         raise AnotherSourceError(
             f"{settings.home} holds {record.named(settings.home)}, and {asked} is another source. Name "
             f"another home with MUYUN_HOME=..., or set the old state aside with `make forget-source`{moved}"
-        )
-    kept = dict(record.settings).get(_MIXED)
-    if kept is not None and kept != settings.currency_code:
-        raise AnotherSourceError(
-            f"{settings.home} was loaded in {kept}, and MUYUN_CURRENCY says {settings.currency_code}. Drop "
-            "the setting, name another home with MUYUN_HOME=..., or set the old state aside with "
-            "`make forget-source`"
         )
 
 
@@ -101,8 +91,8 @@ def adopt_source(settings: Settings) -> str:
 
 
 def _write(settings: Settings, record: HomeRecord) -> HomeRecord:
-    given = {name: value for name in REMEMBERED if (value := getattr(settings, name, None)) is not None}
-    found = record.with_source(settings.home, settings.data, given | {_MIXED: settings.currency_code})
+    given = {name: value for name in REMEMBERED if (value := getattr(settings, name)) is not None}
+    found = record.with_source(settings.home, settings.data, given)
     if found != record:
         write_record(settings.home, found)
     return found

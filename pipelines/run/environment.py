@@ -21,7 +21,7 @@ def prepare(settings: Settings) -> None:
         RunError: A folder cannot be written, PostgreSQL cannot be started, or the home or the database hold
             something else.
     """
-    from serving.db.claim import claim_database
+    from pipelines.home.database import claim
     from serving.db.urls import ensure_database, with_database
     from serving.errors import ServingError
     from serving.settings import Settings as ServingSettings
@@ -34,7 +34,7 @@ def prepare(settings: Settings) -> None:
         from serving.db.connect import ready_database
 
         url = ready_database(ServingSettings())
-        claim_database(url, home.home_id, settings.home, is_new_home=home.source is None)
+        claim(settings, url, home)
         ensure_database(url, "dagster")
         os.environ.update(environment(settings, dagster_storage_url(with_database(url, "dagster"))))
         prepare_dagster_home(settings)

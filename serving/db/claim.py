@@ -15,7 +15,7 @@ class AnotherHomeError(ServingError):
     """The database holds another home's data; the message says what to do."""
 
 
-def claim_database(url: str, home_id: str, home: Path, *, is_new_home: bool = False) -> None:
+def claim_database(url: str, home_id: str, home: Path, *, is_new_home: bool = False) -> bool:
     """Write the home's id into its database, or see that it is there.
 
     Args:
@@ -23,6 +23,9 @@ def claim_database(url: str, home_id: str, home: Path, *, is_new_home: bool = Fa
         home_id: Id of the home.
         home: Its folder, for the message to others.
         is_new_home: Whether the home holds nothing yet; then a database without an id must be empty, too.
+
+    Returns:
+        True when nobody had claimed it: the database is new to the home.
 
     Raises:
         AnotherHomeError: The database belongs to another home.
@@ -32,7 +35,7 @@ def claim_database(url: str, home_id: str, home: Path, *, is_new_home: bool = Fa
         with psycopg.connect(libpq_url(url)) as connection:
             if is_new_home and _holds_data_of_nobody(connection):
                 raise _refused(url, "a home that an earlier version made")
-            connection.execute(
+            claimed = connection.execute(
                 "insert into ops.home (home_id, claim_id, folder) values (%s, %s, %s) on conflict do nothing",
                 (home_id, uuid.uuid4().hex, str(home)),
             )
@@ -41,6 +44,7 @@ def claim_database(url: str, home_id: str, home: Path, *, is_new_home: bool = Fa
                 raise _refused(url, f"the home {found[1] if found else 'of somebody'}")
             if found[1] != str(home):
                 connection.execute("update ops.home set folder = %s", (str(home),))
+            return claimed.rowcount == 1
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(
             f"PostgreSQL at {without_password(url)} failed: {first_line(error)}"

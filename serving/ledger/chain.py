@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -157,6 +158,25 @@ def anchor(head: Head, anchors: Path) -> None:
         file.write(json.dumps({"block_no": head.block_no, "hash": head.hash.hex()}) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def set_anchors_aside(conn: psycopg.Connection, anchors: Path) -> Path | None:
+    """Keep the anchors of a lost database apart, for a new one whose ledger is empty.
+
+    Call it only for a database that is new to the home: in one that was known, an empty ledger is a breach,
+    which `verify` must find.
+
+    Returns:
+        Where they lie now; None when there are none, or the ledger is not empty.
+    """
+    row = conn.execute(
+        "select exists (select from ledger.chain_block) or exists (select from ledger.transaction)"
+    ).fetchone()
+    if not read_anchors(anchors) or row is None or row[0]:
+        return None
+    aside = anchors.with_name(f"{anchors.stem}-until-{datetime.now(UTC):%Y%m%dT%H%M%S}{anchors.suffix}")
+    anchors.rename(aside)
+    return aside
 
 
 def read_anchors(anchors: Path) -> list[Head]:

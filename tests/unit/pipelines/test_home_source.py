@@ -97,12 +97,24 @@ def test_settings_given_once_hold_until_another_is_given(place, monkeypatch):
     assert (Settings().offset_hours, Settings().currency_code) == (1, "GBP")
     monkeypatch.setenv("MUYUN_UTC_OFFSET_HOURS", "2")
     assert Settings().offset_hours == 2
+    remember_source(Settings())
+    monkeypatch.delenv("MUYUN_UTC_OFFSET_HOURS")
+    assert Settings().offset_hours == 2
 
 
-def test_another_currency_is_refused_because_amounts_would_be_added_up(place):
+def test_a_zone_by_name_takes_the_place_of_an_offset(place):
+    remember_source(Settings(data=place / "feeds", utc_offset_hours=8))
+    remember_source(Settings(time_zone="Europe/London"))
+    assert Settings().zone == "Europe/London"
+    assert Settings().utc_offset_hours is None
+
+
+def test_what_muyun_yaml_says_is_not_kept_beside_it(place):
+    note = place / "feeds" / "muyun.yaml"
+    note.write_text("currency: GBP\n")
     remember_source(Settings(data=place / "feeds"))
-    with pytest.raises(AnotherSourceError, match="loaded in CNY, and MUYUN_CURRENCY says EUR"):
-        require_same_source(Settings(data=place / "feeds", currency="EUR"))
+    note.write_text("currency: EUR\n")
+    assert Settings().currency_code == "EUR"
 
 
 def test_a_home_of_an_earlier_version_is_asked_for_once(place):
