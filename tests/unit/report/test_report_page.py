@@ -298,7 +298,7 @@ def test_sales_are_told_by_the_flags(full):
 
 def test_without_a_counted_order_the_sales_say_so(tmp_path):
     settings = make_home(tmp_path / "var")
-    with duckdb.connect(str(settings.warehouse_file)) as connection:
+    with duckdb.connect(str(settings.warehouse_good)) as connection:
         connection.execute("delete from core.fct_orders where state = 'paid'")
         connection.execute("delete from core.fct_order_lines where is_sale or is_return")
     text = Page(write_report(settings, summary_of()).read_text()).texts["sales"]
