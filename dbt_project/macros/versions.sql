@@ -40,3 +40,10 @@
         {{ muyun.default__lake_history(table) }}
     {%- endif -%}
 {%- endmacro %}
+
+
+{# A table by schema and name only, for views that are read from the published file: that is a copy of the build under
+   another name, in which the build's own name means nothing. #}
+{% macro in_this_file(relation) -%}
+    {{ return(relation.include(database=false)) }}
+{%- endmacro %}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,9 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBP
         | {"MUYUN_TIME_ZONE": "Europe/London", "MUYUN_FIXED_OFFSET_MINUTES": ""},
     )
     assert build.code == 0, build.output
-    with duckdb.connect(str(build.file), read_only=True) as connection:
+    published = home / "published.duckdb"  # readers get a copy under another name
+    shutil.copyfile(build.file, published)
+    with duckdb.connect(str(published), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'")
         yield connection
 

@@ -1,6 +1,6 @@
 with changed as (
 
-    select * from {{ ref('int_order_lines_changed') }}
+    select * from {{ in_this_file(ref('int_order_lines_changed')) }}
 
 ),
 
@@ -30,7 +30,7 @@ unchanged as (
         lines.is_on_mailer,
         lines.received_at,
         cast(null as {{ instant_type() }}) as superseded_at
-    from {{ ref('fct_order_lines') }} as lines
+    from {{ in_this_file(ref('fct_order_lines')) }} as lines
     where lines.order_id not in (select changed.order_id from changed)
 
 ),

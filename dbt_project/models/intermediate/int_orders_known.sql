@@ -1,6 +1,6 @@
 with changed as (
 
-    select * from {{ ref('int_orders_changed') }}
+    select * from {{ in_this_file(ref('int_orders_changed')) }}
 
 ),
 
@@ -19,7 +19,7 @@ unchanged as (
         orders.has_coupon,
         orders.received_at,
         cast(null as {{ instant_type() }}) as superseded_at
-    from {{ ref('fct_orders') }} as orders
+    from {{ in_this_file(ref('fct_orders')) }} as orders
     where orders.order_id not in (select changed.order_id from changed)
 
 ),
