@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.sources.contract import SourceError
-from pipelines.sources.files.dialect import Found
+from pipelines.sources.files.dialect import Found, clean_name
 from pipelines.sources.files.lines import MAX_LINE_BYTES, Block, Line, Refusals, block_of, blocks_of
 from pipelines.sources.files.totals import is_total
 from pipelines.sources.protocol import LINE_COLUMN, Chunk
@@ -25,6 +25,7 @@ MAX_RECORD_LINES = 200
 
 HEADER_AGAIN = "the header again: files were joined"
 
+_BLANKS = " \t\u3000\u00a0\ufeff\x1a"
 _OPEN_QUOTE = "unexpected end of data"
 
 
@@ -78,7 +79,7 @@ class _Splitter:
 
     def _plain(self, block: Block) -> pl.DataFrame:
         text, numbers = block.texts, block.numbers
-        blank = text.str.strip_chars(f" \t\u3000{self.delimiter}") == ""
+        blank = text.str.strip_chars(f"{_BLANKS}{self.delimiter}") == ""
         if blank.any():
             text, numbers = text.filter(~blank), numbers.filter(~blank)
         fields = text.str.count_matches(self.delimiter, literal=True) + 1
@@ -93,7 +94,7 @@ class _Splitter:
         parts = text.str.split_exact(self.delimiter, self.width - 1).struct.unnest()
         frame = parts.rename(dict(zip(parts.columns, self.names, strict=True)))
         frame = frame.with_columns(numbers.alias(LINE_COLUMN))
-        again = frame[self.names[0]].str.strip_chars() == self.names[0]
+        again = frame[self.names[0]].str.strip_chars(_BLANKS) == self.names[0]
         if again.any():
             suspects = frame.filter(again)
             repeated = [
@@ -122,7 +123,7 @@ class _Splitter:
         borrowed = False
         while queue and not borrowed:
             first = queue.popleft()
-            if not first.text.strip(f" \t\u3000{self.delimiter}"):
+            if not first.text.strip(f"{_BLANKS}{self.delimiter}"):
                 continue
             taken = [first]
             size = len(first.text)
@@ -172,7 +173,7 @@ class _Splitter:
 
     def _is_header(self, fields: list[str]) -> bool:
         return all(
-            field.strip().strip('"') == name or (not field.strip() and name.startswith("column "))
+            clean_name(field) == name or (not field.strip() and name.startswith("column "))
             for field, name in zip(fields, self.names, strict=True)
         )
 

@@ -6,6 +6,7 @@ of them is found, it is the first line as wide as the rows that follow it.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections import Counter
@@ -31,6 +32,7 @@ SUFFIXES = {
 }  # fmt: skip
 """Kinds of files by the end of their name, in lower case; each also with `.gz`."""
 
+_BOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 
 
@@ -105,7 +107,13 @@ def sniff(path: Path, hints: Dialect, expected: Collection[str] = (), name: str 
     from pipelines.sources.files import json_rows, parquet_rows, xlsx_rows
 
     name = name or path.name
-    kind = kind_of_file(path)
+    kind = _kind_by_content(path, name) or kind_of_file(path)
+    if kind == "xlsx" and not _is_packed_book(path, name):
+        # Many programs export text under the name of a spreadsheet.
+        found = _sniff_text(path, name, hints, expected)
+        wanted = {plain_name(column) for column in expected}
+        if sum(plain_name(column) in wanted for column in found.columns) > 1:
+            return found
     if kind == "parquet":
         return Found("parquet", None, None, 0, parquet_rows.columns_of(path, name))
     if kind == "xlsx":
@@ -118,6 +126,26 @@ def sniff(path: Path, hints: Dialect, expected: Collection[str] = (), name: str 
     raise SourceError(
         f"{name} is no kind of file that can be read; save it as .csv, .jsonl, .parquet or .xlsx"
     )
+
+
+def _head(path: Path, name: str) -> bytes:
+    with opened(path, name) as file:
+        return file.read(64)
+
+
+def _kind_by_content(path: Path, name: str) -> str | None:
+    """Kind that the first bytes tell, whatever the name says; None where they tell nothing."""
+    head = _head(path, name)
+    if head.startswith(_BOOKS):
+        return "xlsx"
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    return "json" if re.match(rb'\[\s*\{\s*"|\{\s*"', start) and kind_of_file(path) == "csv" else None
+
+
+def _is_packed_book(path: Path, name: str) -> bool:
+    return _head(path, name).startswith(_BOOKS)
 
 
 def clean_name(text: str) -> str:

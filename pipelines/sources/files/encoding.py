@@ -28,8 +28,7 @@ _MARKS = (
 _BLOCK = 4 << 20
 _SAMPLE_LINES = 2000
 _LINE_BYTES = 1 << 16
-_COMMON_PAIRS = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
-_OTHER_BYTES = re.compile(rb"[\x80-\xff]")
+_COMMON_SHARE = 0.8
 
 
 def is_wide(encoding: str) -> bool:
@@ -81,16 +80,15 @@ def find_encoding(path: Path, name: str) -> str:
 
 
 def _wide(head: bytes) -> str | None:
-    """UTF-16 without a mark: Latin text in it has a zero in every second byte."""
-    sample = head[: 4096 // 2 * 2]
-    if len(sample) < 4 or b"\0" not in sample:
-        return None
-    half = len(sample) // 2
-    even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    if odd > half // 3 and even <= half // 20:
-        return "utf-16-le"
-    if even > half // 3 and odd <= half // 20:
-        return "utf-16-be"
+    """UTF-16 without a mark: Latin text, such as a header, has a zero in every second byte."""
+    for size in (4096, 64):
+        sample = head[:size]
+        half = len(sample) // 2
+        even, odd = sample[0 : 2 * half : 2].count(0), sample[1 : 2 * half : 2].count(0)
+        if half >= 2 and odd > half // 3 and even <= half // 20:
+            return "utf-16-le"
+        if half >= 2 and even > half // 3 and odd <= half // 20:
+            return "utf-16-be"
     return None
 
 
@@ -113,19 +111,21 @@ def _by_lines(file: IO[bytes]) -> str:
     pieces = (piece for piece in iter(lambda: file.readline(_LINE_BYTES), b"") if not piece.isascii())
     lines = [line for piece in islice(pieces, _SAMPLE_LINES) for line in re.split(rb"[\r\n]", piece)]
     lines = [line for line in lines if not line.isascii()]
-    utf8 = sum(_decodes(line, UTF8) for line in lines)
-    chinese = sum(_decodes(line, CHINESE) and _looks_chinese(line) for line in lines)
-    return CHINESE if chinese > utf8 and 2 * chinese > len(lines) else UTF8
+    utf8 = sum(_decoded(line, UTF8) is not None for line in lines)
+    chinese = [text for line in lines if (text := _decoded(line, CHINESE)) is not None]
+    fits = len(chinese) > utf8 and 2 * len(chinese) > len(lines)
+    return CHINESE if fits and _looks_chinese("".join(chinese)) else UTF8
 
 
-def _decodes(line: bytes, encoding: str) -> bool:
+def _decoded(line: bytes, encoding: str) -> str | None:
     try:
-        line.decode(encoding)
+        return line.decode(encoding)
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
-def _looks_chinese(line: bytes) -> bool:
-    """Whether most high bytes come in the pairs of the common characters."""
-    return 2 * 2 * len(_COMMON_PAIRS.findall(line)) > len(_OTHER_BYTES.findall(line))
+def _looks_chinese(text: str) -> bool:
+    """Whether nearly all of the characters are common ones; other encodings show up as rare characters."""
+    chars = [char for char in text if not char.isascii()]
+    common = sum(bool(char.encode("gb2312", "ignore")) for char in chars)
+    return common >= _COMMON_SHARE * len(chars)

@@ -28,7 +28,7 @@ from pipelines.sources.mapping.names import file_columns
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
 from pipelines.sources.schemas import EARLIEST_AT
 from pipelines.sources.values.columns import read_columns
-from pipelines.sources.values.times import day_orders
+from pipelines.sources.values.times import day_orders, has_unclear_days
 
 _RECEIVED_AT_RULES = ("event_time", "load_time")
 
@@ -174,8 +174,8 @@ class Files:
         rules = self.reading(table).rules
         mapped = mapped or self.mapping.table(table)
         for path in self._files[table]:
-            day_first = self._day_first(table, path) if rules.day_first is None else {}
             for position, raw in enumerate(self._raw(table, path)):
+                day_first = self._day_first(table, path, raw) if rules.day_first is None else {}
                 chunk = mapped.apply(replace(raw, rules=rules, day_first=day_first))
                 if position == 0:
                     _check_header(table, chunk, raw, self.mapping.path is not None)
@@ -225,14 +225,19 @@ class Files:
             return chunk
         return replace(chunk, frame=chunk.frame.rename(renamed))
 
-    def _day_first(self, table: str, path: Path) -> dict[str, bool]:
-        """Order of day and month in the columns of a file whose values tell it."""
+    def _day_first(self, table: str, path: Path, chunk: Chunk) -> dict[str, bool]:
+        """Order of day and month in the columns of a file whose values tell it.
+
+        The whole file is looked at, once, as soon as a chunk has a value that could be two days.
+        """
         if path not in self._day_orders:
             contract = contract_table(table)
             times = [name for name in contract.columns if contract.dtypes[name].is_temporal()]
-            behind = self._columns_behind(table, times)
             changed_at = self.mapping.changed_at(table)
-            self._day_orders[path] = day_orders(self._raw(table, path), {*behind, str(changed_at)})
+            columns = {*self._columns_behind(table, times), *([changed_at] if changed_at else [])}
+            if not has_unclear_days(chunk, columns):
+                return {}
+            self._day_orders[path] = day_orders(self._raw(table, path), columns)
         return self._day_orders[path]
 
     def notes(self, table: str) -> tuple[str, ...]:

@@ -150,7 +150,9 @@ def _elements(text: str, start: int, decoder: json.JSONDecoder, name: str) -> It
         number += text.count("\n", counted, position)
         counted = position
         mark = text[position : position + 1]
-        if mark == "]" and is_first is not None:
+        if mark == "]":
+            if text[position + 1 :].strip():
+                raise _broken(name, number, "more follows after its end")
             return
         if not is_first:
             if mark != ",":

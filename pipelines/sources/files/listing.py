@@ -67,6 +67,8 @@ def list_folder(folder: Path, named: Mapping[str, tuple[Path, ...]], own: frozen
                 folders.append((table, path))
             continue
         why = why_not_read(path)
+        if table is not None and why is None:
+            _refuse_data(path, path.name)
         if table is None or (why is None and kind_of_file(path) is None):
             unmatched.append(path.name if why is None else f"{path.name} ({why})")
         elif why is not None:
@@ -127,7 +129,9 @@ def _refuse_data(path: Path, name: str) -> None:
     suffix = path.suffix.lower()
     if suffix in _PACKED:
         raise SourceError(f"{name} is packed ({suffix}); unpack it there, or pack each file with gzip (.gz)")
-    if suffix in _FOREIGN or not path.is_file():
+    if not path.is_file():
+        raise SourceError(f"{name} is no file, or a link that leads nowhere; put the file itself there")
+    if suffix in _FOREIGN and kind_of_file(path) is None:
         kinds = ", ".join(SUFFIXES)
         raise SourceError(
             f"{name} is no kind of file that can be read; export it as one of {kinds} (each also .gz), "

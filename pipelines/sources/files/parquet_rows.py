@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ _PARQUET_ROWS = 250_000
 
 
 def read_parquet(path: Path, name: str) -> Iterator[Chunk]:
-    """Rows of a Parquet file.
+    """Rows of a Parquet file; its texts are trimmed like those of other files.
 
     Args:
         path: The file.
@@ -28,14 +29,11 @@ def read_parquet(path: Path, name: str) -> Iterator[Chunk]:
         SourceError: If it is no readable Parquet file.
     """
     first_line = 1
-    try:
-        with pq.ParquetFile(_content(path, name)) as file:
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                frame = pl.DataFrame(pl.from_arrow(batch))
-                yield Chunk(frame, name, first_line=first_line, is_text=True)
-                first_line += frame.height
-    except (pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise SourceError(f"{name} is not a readable Parquet file ({error}); write it again") from error
+    with _parquet(path, name) as file:
+        for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
+            frame = pl.DataFrame(pl.from_arrow(batch))
+            yield Chunk(frame, name, first_line=first_line, is_text=True)
+            first_line += frame.height
 
 
 def columns_of(path: Path, name: str) -> tuple[str, ...]:
@@ -44,15 +42,17 @@ def columns_of(path: Path, name: str) -> tuple[str, ...]:
     Raises:
         SourceError: If it is no readable Parquet file.
     """
+    with _parquet(path, name) as file:
+        return tuple(file.schema_arrow.names)
+
+
+@contextmanager
+def _parquet(path: Path, name: str) -> Iterator[pq.ParquetFile]:
+    """The opened file; whatever is wrong inside it is one error that names it."""
+    with opened(path, name) as raw:
+        content = io.BytesIO(raw.read()) if path.name.lower().endswith(".gz") else path
     try:
-        with pq.ParquetFile(_content(path, name)) as file:
-            return tuple(file.schema_arrow.names)
-    except pa.ArrowException as error:
+        with pq.ParquetFile(content) as file:
+            yield file
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise SourceError(f"{name} is not a readable Parquet file ({error}); write it again") from error
-
-
-def _content(path: Path, name: str) -> Path | io.BytesIO:
-    if not path.name.lower().endswith(".gz"):
-        return path
-    with opened(path, name) as file:
-        return io.BytesIO(file.read())

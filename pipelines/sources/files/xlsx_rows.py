@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetVisibleEnum
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files.csv_rows import HEADER_AGAIN
@@ -99,9 +99,11 @@ def _table(
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(content))
         hidden = {sheet.name for sheet in book.sheets_metadata if sheet.visible != SheetVisibleEnum.Visible}
+        tables = {sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet}
         sheets = {
             sheet: _texts(book.get_sheet_by_name(sheet).to_python(skip_empty_area=False))
             for sheet in book.sheet_names
+            if sheet in tables
         }
     except PasswordError:
         raise SourceError(f"{name} is locked with a password; save it without one") from None

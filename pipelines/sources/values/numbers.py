@@ -48,8 +48,8 @@ _FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)} | {
     "￥": "¥", "。": ".", "，": ",", "－": "-", "−": "-", "–": "-", "—": "-", "﹣": "-", "’": "'", "٬": "'",
 }  # fmt: skip
 _SPACES = "[\\s\u00a0\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]+"
-_SIGNS = r"(?:rmb|cny|usd|eur|gbp|hkd|jpy|us\$|cn¥|hk\$|[¥$€£])"
-_MAJOR_WORDS = r"(?:元|圆|块|yuan|rmb|cny|usd|eur|gbp|hkd|jpy|[¥$€£])"
+_SIGNS = r"(?:人民币|rmb|cny|usd|eur|gbp|hkd|jpy|us\$|cn¥|hk\$|[¥$€£])"
+_MAJOR_WORDS = r"(?:人民币|元|圆|块|yuan|rmb|cny|usd|eur|gbp|hkd|jpy|[¥$€£])"
 _MINOR_WORDS = r"(?:分|fen|cents?|pence|ct)"
 _MEASURES = (
     "kg", "g", "mg", "t", "千克", "公斤", "克", "斤", "市斤", "两", "吨", "l", "ml", "升", "毫升", "m", "cm",

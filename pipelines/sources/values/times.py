@@ -28,7 +28,7 @@ _UTC = pl.Datetime("us", "UTC")
 _WALL = pl.Datetime("us")
 _FIXED = ("UTC", "Etc/UTC", "GMT", "Z", "Zulu")
 _ORDERED = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(?:\D|$)"
-_SERIAL = r"^(\d{5})(\.\d+)?$"
+_SERIAL = r"^(\d{5})([.,]\d+)?$"
 _FIRST_SERIAL, _LAST_SERIAL = 32_874, 73_050  # 1990-01-01 and 2099-12-31
 _SERIAL_ZERO = -25_569  # days from 1970-01-01 to 1899-12-30
 _DAY = 86_400_000_000
@@ -78,6 +78,15 @@ def day_orders(chunks: Iterable[Chunk], columns: Iterable[str]) -> dict[str, boo
             if ((second > 12) & (first <= 12)).any():
                 told.add(False)
     return {name: next(iter(told)) for name, told in seen.items() if len(told) == 1}
+
+
+def has_unclear_days(chunk: Chunk, columns: Iterable[str]) -> bool:
+    """Whether a column of a chunk has dates that end with the year: day and month must be told apart."""
+    return any(
+        chunk.frame.schema[name] == pl.String and chunk.frame[name].str.contains(_ORDERED).any()
+        for name in columns
+        if name in chunk.frame.columns
+    )
 
 
 def read_time(raw: pl.Series, rules: ValueRules) -> Parsed:
@@ -213,7 +222,9 @@ def _walls(text: pl.Series, rules: ValueRules, problems: Problems) -> _Walls:
 
 def _spelled(plain: pl.Series, rules: ValueRules, rows: pl.Series, problems: Problems) -> _Walls:
     """Times that are written out, year first or last."""
-    text = plain.str.replace(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? ", "")
+    text = plain.str.replace(r"\s*(?:\[[^\]]*\]|\([^)]*\))$", "")
+    text = text.str.replace(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? ", "")
+    text = text.str.replace(r"^([a-z]{3} \d{1,2}) (\d{1,2}:[\d:]+) (\d{4})$", "${1} ${3} ${2}")
     text = text.str.replace(r"(?:下午|晚上|晚)\s*(.*?)$", "${1} pm").str.replace(
         r"(?:上午|早上|凌晨)\s*(.*?)$", "${1} am"
     )
@@ -298,7 +309,7 @@ def _numbered(plain: pl.Series, found: _Walls) -> _Walls:
     epoch = seconds.fill_null(plain.str.extract(r"^(\d{13})(?:\.0+)?$", 1).cast(pl.Int64) * 1_000)
     days = plain.str.extract(_SERIAL, 1).cast(pl.Int64)
     days = days.set(~days.is_between(_FIRST_SERIAL, _LAST_SERIAL).fill_null(False), None)
-    part = plain.str.extract(_SERIAL, 2).fill_null("0").cast(pl.Float64)
+    part = plain.str.extract(_SERIAL, 2).str.replace(",", ".", literal=True).fill_null("0").cast(pl.Float64)
     # Serial dates hold a day in some digits; the whole second is what they were made of.
     clock = (part * 86_400).round().cast(pl.Int64) * 1_000_000
     serial = (days + _SERIAL_ZERO) * _DAY + clock

@@ -119,6 +119,9 @@ def test_times_of_every_kind_in_one_column(folder, lake, loaded):
         "2026年11月1日 09:05:30": utc(1, 1, 5, 30), "２０２６/１１/１ ９：０５": utc(1, 1, 5),
         "1793520000": dt.datetime.fromtimestamp(1793520000, dt.UTC), "1793520000000": utc(1, 8),
         "20261101": dt.datetime(2026, 10, 31, 16, tzinfo=dt.UTC), "2026-11-01 下午3:05": utc(1, 7, 5),
+        "Sun Nov 01 2026 10:00:00 GMT+0800 (China Standard Time)": utc(1, 2),
+        "Sun Nov  1 10:00:00 2026": utc(1, 2), "46327,416666667": utc(1, 2),
+        "2026-11-01T10:00:00+08:00[Asia/Shanghai]": utc(1, 2),
         "2026/11/1 3:05 PM": utc(1, 7, 5), "1 Nov 2026 15:05": utc(1, 7, 5),
         "46327": dt.datetime(2026, 10, 31, 16, tzinfo=dt.UTC),
     }  # fmt: skip

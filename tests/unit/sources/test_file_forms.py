@@ -6,10 +6,14 @@ import datetime as dt
 import gzip
 import io
 import json
+import tempfile
+from pathlib import Path
 
 import polars as pl
 import pytest
 from feed_folder import LINES, ORDERS, PRODUCTS, write_csv
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from spreadsheet import write_xlsx
 
 from pipelines.sources.contract import SourceError
@@ -83,6 +87,15 @@ FORMS = {
     "orders.ndjson": "\r\n".join(map(json.dumps, ORDERS)),
     "orders/bom.jsonl": codecs.BOM_UTF8 + "\n".join(map(json.dumps, ORDERS)).encode(),
     "orders/utf16.json": codecs.BOM_UTF16_LE + json.dumps(ORDERS).encode("utf-16-le"),
+    "orders/text-under-the-name-of-a-spreadsheet.xls": text_of(ORDERS, "\t"),
+    "orders/utf16-under-the-name-of-a-spreadsheet.xls": codecs.BOM_UTF16_LE
+    + text_of(ORDERS, "\t").encode("utf-16-le"),
+    "orders/json.txt": json.dumps(ORDERS, indent=2),
+    "orders/joined-with-marks.csv": codecs.BOM_UTF8
+    + text_of(ORDERS[:2]).encode()
+    + codecs.BOM_UTF8
+    + text_of(ORDERS[2:]).split("\n", 1)[1].encode(),
+    "orders/end-of-file-mark.csv": CRLF + "\x1a",
     "orders/x.jsonl.gz": gzip.compress("\n".join(map(json.dumps, ORDERS)).encode()),
 }
 
@@ -233,6 +246,8 @@ def test_what_is_not_read_is_named(folder, lake, load, name):
     [
         ("orders/2026.zip", r"orders/2026\.zip is packed \(\.zip\); unpack it"),
         ("orders/2026.7z", "is packed"),
+        ("orders.zip", r"orders\.zip is packed"),
+        ("Orders.sqlite", "no kind of file that can be read"),
         ("orders/2026.sqlite", "no kind of file that can be read; export it as one of"),
         ("orders/2026.xml", "no kind of file that can be read"),
         (
@@ -269,11 +284,79 @@ def test_a_table_in_several_places_is_read_together(folder, lake, load):
     assert "the table lies in 3 files, read together: orders.csv, orders.json, orders/b.csv" in report.notes
 
 
+def test_a_spreadsheet_under_another_name(folder, lake, load):
+    write_xlsx(folder / "orders.csv", {"a": [HEADER, *SHEET]})
+    assert load(folder, until="orders")["orders"].accepted == 3
+
+
+def test_a_link_that_leads_nowhere_is_an_error(folder):
+    (folder / "orders").mkdir()
+    (folder / "orders" / "x.csv").symlink_to(folder / "gone.csv")
+    with pytest.raises(SourceError, match=r"orders/x\.csv is no file, or a link that leads nowhere"):
+        Files(folder).tables()
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"a": 1}]\n[{"a": 2}]', '[{"a": 1}] x', '[{"a": 1} {"a": 2}]', '[{"a": NaN}]']
+)
+def test_nothing_after_or_between_the_rows_of_an_array_is_lost(folder, content):
+    replaced(folder, "orders.json", content)
+    with pytest.raises(SourceError, match=r"orders\.json is a JSON array that breaks off in line"):
+        list(Files(folder).read("orders"))
+
+
+@pytest.mark.parametrize("encoding", ["big5", "shift_jis", "cp1251"])
+def test_other_encodings_are_refused_and_not_taken_for_chinese(folder, lake, load, encoding):
+    titles = {"big5": "訂單編號與顧客電話", "shift_jis": "りんごジュースのセット", "cp1251": "Яблоки и хлеб"}
+    rows = [{**PRODUCTS[0], "title": titles[encoding]}, PRODUCTS[1]]
+    (folder / "products.csv").write_bytes(text_of(rows).encode(encoding))
+    assert load(folder, until="products")["products"].quarantined == 1
+    (folder / "muyun.yaml").write_text(f"encoding: {encoding}\n")
+    load(folder, until="products")
+    assert titles[encoding] in lake.read("products")["title"]
+
+
+@given(
+    kind=st.sampled_from(["csv", "csv.gz", "xlsx", "parquet", "json", "jsonl"]),
+    place=st.floats(0, 0.999),
+    junk=st.binary(max_size=8),
+    cut=st.integers(0, 40),
+)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_read_or_named(folder, kind, place, junk, cut):
+    content = GOOD[kind]
+    at = int(place * len(content))
+    for path in folder.glob("orders.*"):
+        path.unlink()
+    (folder / f"orders.{kind}").write_bytes(content[:at] + junk + content[at + cut :])
+    problem = f"orders.{kind}"
+    try:
+        list(Files(folder).read("orders"))
+    except SourceError as error:
+        problem = str(error)
+    assert f"orders.{kind}" in problem
+
+
 HEADER = list(ORDERS[0])
 SHEET = [
     [*list(row.values())[:4], time.replace(tzinfo=None), row["status"], 0, 0.0]
     for row, time in zip(ORDERS, TIMES, strict=True)
 ]
+
+
+def _good() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        book = write_xlsx(Path(name) / "x.xlsx", {"a": [HEADER, *SHEET]}).read_bytes()
+    out = io.BytesIO()
+    pl.DataFrame(ORDERS).write_parquet(out)
+    array, lines = json.dumps(ORDERS, indent=1), "\n".join(map(json.dumps, ORDERS))
+    return {
+        "csv": CRLF.encode(), "csv.gz": gzip.compress(CRLF.encode()), "xlsx": book, "parquet": out.getvalue(),
+        "json": array.encode(), "jsonl": lines.encode(),
+    }  # fmt: skip
+
+
+GOOD = _good()
 
 
 @pytest.mark.parametrize(
