@@ -81,7 +81,8 @@ class DemandConfig:
         origin_stride: Weeks between two origins.
         season_min_weeks: Week-of-year inputs and the 52-week season need this much history.
         category_weight: How far learned forecasts move to their category's smoothed level (0 to 1).
-        utc_offset_hours: Local time minus UTC; decides which local weeks are complete at `as_of`.
+        utc_offset_hours: Standard time minus UTC, the same all year so that the settings of a champion do not
+            change with the clocks; decides which local weeks are complete at `as_of`.
         week_grace_hours: A week counts as complete when at most this much of it lies after `as_of`.
         holidays: `us` for the computed US calendar, `none` for none.
         extra_holidays: Further holiday dates.

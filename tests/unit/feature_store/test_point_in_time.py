@@ -114,6 +114,18 @@ def test_a_corrected_quantity_is_the_old_one_before_the_correction() -> None:
     assert got["orders_lifetime"].to_list() == [1, 1]
 
 
+def test_the_population_is_who_was_known_at_the_moment() -> None:
+    """To the microsecond: by event time, by receipt, and until the only order was replaced."""
+    tick = timedelta(microseconds=1)
+    world = World()
+    world.consumer("registered", ago(40))
+    world.consumer("received", ago(60), received_at=ago(40))
+    world.order("replaced", ago(60), net=1, superseded_at=ago(40))
+    con, names = world.connect(), ["orders_lifetime"]
+    assert build_tags(con, ago(40) - tick, names)["consumer_id"].to_list() == ["replaced"]
+    assert build_tags(con, ago(40), names)["consumer_id"].to_list() == ["received", "registered"]
+
+
 def test_a_consumer_whose_only_order_was_deleted_is_known_until_then() -> None:
     world = World()
     world.order("gone", ago(50), net=5, received_at=ago(40), superseded_at=ago(20))
