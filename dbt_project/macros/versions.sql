@@ -14,6 +14,13 @@
 {%- endmacro %}
 
 
+{# True when something came before a version was superseded; the newest version never is. A plain comparison: with an
+   `or` in it a left join of lines and orders would be a loop over all pairs. #}
+{% macro is_known_before(received_at, superseded_at) -%}
+    {{ received_at }} < coalesce({{ superseded_at }}, cast('9999-12-31T00:00:00+00:00' as {{ muyun.instant_type() }}))
+{%- endmacro %}
+
+
 {# Older versions of the rows of a contract table, as a relation: contract columns and valid_from, superseded_at,
    is_deleted. A lake without corrections may hold no file of them; the relation is then empty. #}
 {% macro lake_history(table) -%}

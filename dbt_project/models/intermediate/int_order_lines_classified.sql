@@ -52,8 +52,8 @@ classified as (
     from order_lines
     left join orders
         on order_lines.order_id = orders.order_id
-        and (orders.superseded_at is null or order_lines.received_at < orders.superseded_at)
-        and (order_lines.superseded_at is null or orders.received_at < order_lines.superseded_at)
+        and {{ is_known_before('order_lines.received_at', 'orders.superseded_at') }}
+        and {{ is_known_before('orders.received_at', 'order_lines.superseded_at') }}
     left join products on order_lines.sku_id = products.sku_id
 
 ),

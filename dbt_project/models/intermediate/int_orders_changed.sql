@@ -46,7 +46,7 @@ final as (
     inner join lines
         on spans.order_id = lines.order_id
         and spans.known_at >= lines.received_at
-        and (lines.superseded_at is null or spans.known_at < lines.superseded_at)
+        and {{ is_known_before('spans.known_at', 'lines.superseded_at') }}
     group by
         spans.order_id,
         spans.known_at,
