@@ -143,14 +143,15 @@ def test_versions_are_listed_page_by_page(database_url, settings):
         while True:
             parameters = {"limit": 3, **({"cursor": cursor} if cursor else {})}
             page = client.get("/v1/publications", params=parameters, headers={"X-API-Key": key}).json()
-            found += [(row["version"], row["status"], row["is_current"]) for row in page["publications"]]
+            fields = ("version", "status", "is_current", "is_pinned")
+            found += [tuple(row[name] for name in fields) for row in page["publications"]]
             if (cursor := page["next_cursor"]) is None:
                 break
     assert found == [
-        ("v3", "withdrawn", False),
-        ("v2", "loaded", True),
-        ("v1", "loaded", False),
-        ("v0", "loaded", False),
+        ("v3", "withdrawn", False, False),
+        ("v2", "loaded", True, True),
+        ("v1", "loaded", False, False),
+        ("v0", "loaded", False, False),
     ]
 
 

@@ -102,6 +102,7 @@ def test_a_moved_home_repeats_nothing_and_serves(moved, world, first):
     assert worked(done) == []
     assert {answer["status"] for answer in moved.summary()["api"]} == {200}
     assert moved.manifests().keys() == first.manifests.keys()
+    assert {manifest["kind"] for manifest in moved.manifests().values()} == {"full"}
     assert str(world.home) not in done.stdout + done.stderr
 
 
@@ -131,8 +132,9 @@ def test_two_runs_at_once_take_turns(moved):
     assert any(f"muyun run (pid {process.pid}" in waited[0] for process in running)
 
 
-def test_a_run_beside_the_user_interface(moved, free_ports):
+def test_a_run_beside_the_user_interface(moved, first, free_ports):
     """The home's own folder is what `muyun ui` works on; the run leaves it its PostgreSQL."""
+    (version,) = first.manifests
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.cli", "ui"],
         cwd=REPOSITORY,
@@ -146,10 +148,17 @@ def test_a_run_beside_the_user_interface(moved, free_ports):
         second = moved.run("ui")
         assert second.returncode == 1
         assert f"muyun ui (pid {process.pid}, since" in second.stderr
+        pinned = moved.run(f"rollback {version}")
+        assert pinned.returncode == 0, explain(pinned)
         done = moved.run()
         assert done.returncode == 0, explain(done)
         assert worked(done) == []
-        assert httpx.get(ready, timeout=5).status_code == 200
+        assert f"PINNED readers stay on {version}" in done.stdout
+        assert moved.summary()["pinned"] == version
+        listed = moved.run("versions").stdout.splitlines()
+        assert [line.split()[1] for line in listed if line.endswith("  pinned")] == [version]
+        assert moved.run("release").stdout == f"serving {version}\n"
+        assert httpx.get(ready, timeout=5).json()["publication_version"] == version
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
