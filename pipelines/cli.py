@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _dispatch(options, settings)
     except ValidationError as error:
         for item in error.errors():
-            print(f"error: MUYUN_{str(item['loc'][0]).upper()}: {item['msg']}", file=sys.stderr)
+            name = f"MUYUN_{str(item['loc'][0]).upper()}: " if item["loc"] else ""
+            print(f"error: {name}{item['msg']}", file=sys.stderr)
     except (
         RunError,
         SourceError,

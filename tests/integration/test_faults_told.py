@@ -56,6 +56,11 @@ def test_a_setting_that_cannot_be_meant(installation, name, value):
     assert name in told(installation.run(more={name: value}))
 
 
+def test_settings_that_contradict_each_other(installation):
+    line = told(installation.run(more={"MUYUN_TIME_ZONE": "Asia/Tokyo", "MUYUN_UTC_OFFSET_HOURS": "1"}))
+    assert "MUYUN_TIME_ZONE and MUYUN_UTC_OFFSET_HOURS say different things" in line
+
+
 def test_a_folder_of_feeds_that_is_not_there(installation, tmp_path):
     assert str(tmp_path / "gone") in told(installation.run(more={"MUYUN_DATA": str(tmp_path / "gone")}))
 
