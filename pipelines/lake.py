@@ -4,7 +4,8 @@ What lives here: where each table's files are, how they are written (temporary n
 never meets a half-written file), and how they are read back. What does not: rules on rows
 (`sources.validation`), what a table means (`sources.contract`), and anything of an orchestrator.
 
-Layout under the root: `accepted/<table>/`, `quarantine/<table>/`, `derived/<key>.parquet`,
+Layout under the root: `accepted/<table>/`, `history/<table>/` (versions of rows that no longer
+stand, in the partition of the newest one), `quarantine/<table>/`, `derived/<key>.parquet`,
 `published/<version>/`, `reports/`. Daily tables keep one `day=YYYY-MM-DD/part-0.parquet` per day with rows,
 promotions one `week=...`. A partitioned table also keeps one file without rows under the year 1, so that
 readers by pattern find a schema even when there is no row. The folder key is not a column of the files.
@@ -54,9 +55,9 @@ class Lake:
             else:
                 leftover.unlink(missing_ok=True)
         for table in TABLES.values():
-            anchor = self._anchor(table)
-            if not anchor.exists():
-                self._write(empty(table.name), anchor)
+            self._keep_anchor(table)
+            if table.has_history:
+                self._keep_history_anchor(table)
 
     # Accepted tables
 
@@ -177,6 +178,85 @@ class Lake:
         for week in weeks:
             self.replace_week_file(table, empty(table), week)
 
+    # Versions that no longer stand
+
+    def history_path(self, table: str) -> Path:
+        """Folder of the versions of a table that no longer stand."""
+        return self.root / "history" / contract_table(table).name
+
+    def history_files(self, table: str) -> list[Path]:
+        """Every Parquet file of a table's history, in partition order."""
+        return sorted(self.history_path(table).rglob("*.parquet"))
+
+    def scan_history(
+        self, table: str, first_day: dt.date = dt.date.min, last_day: dt.date = dt.date.max
+    ) -> pl.LazyFrame:
+        """A lazy frame over versions that no longer stand, where the newest one lies in a window."""
+        contract = contract_table(table)
+        files = [
+            path
+            for path in self.history_files(table)
+            if not contract.is_partitioned or first_day <= _partition_of(path) <= last_day
+        ]
+        return _scan(files, dict(contract.history_dtypes))
+
+    def replace_history(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        time_column: str,
+        first_day: dt.date | None = None,
+        last_day: dt.date | None = None,
+    ) -> None:
+        """Replaces the history of a window of days, or of a table that is kept in one file.
+
+        Args:
+            table: A table with a history.
+            frame: `history_dtypes` and the time column.
+            time_column: Time that decides the UTC day: that of the newest version of the row.
+            first_day: First day of the window; open if None.
+            last_day: Last day of the window, included; open if None.
+        """
+        contract = contract_table(table)
+        if not contract.has_history:
+            return
+        self._keep_history_anchor(contract)
+        columns = [pl.col(name).cast(dtype) for name, dtype in contract.history_dtypes.items()]
+        keyed = frame.select(*columns, pl.col(time_column).dt.date().alias("_day")).sort(
+            *contract.key, "superseded_at", "received_at", nulls_last=True
+        )
+        if not contract.is_partitioned:
+            self._write(keyed.drop("_day"), self._history_anchor(contract))
+            return
+        low, high = first_day or dt.date.min, last_day or dt.date.max
+        written = set()
+        for (day,), part in keyed.partition_by("_day", as_dict=True, include_key=False).items():
+            self._write(part, self.history_path(table) / f"day={day}" / "part-0.parquet")
+            written.add(day)
+        for path in self.history_files(table):
+            day = _partition_of(path)
+            if low <= day <= high and day not in written and day != NO_ROWS_DAY:
+                _remove_partition(path)
+
+    def forget_elsewhere(self, table: str, keys: pl.DataFrame, first_day: dt.date, last_day: dt.date) -> None:
+        """Removes rows and versions with these keys from the daily partitions outside a window."""
+        for files, schema in (
+            (self.accepted_files(table), dict(contract_table(table).dtypes)),
+            (self.history_files(table), dict(contract_table(table).history_dtypes)),
+        ):
+            for path in files:
+                if first_day <= _partition_of(path) <= last_day:
+                    continue
+                key = keys.columns
+                rows = _scan([path], schema)
+                if not rows.select(key).join(keys.lazy(), on=key, how="semi").head(1).collect().height:
+                    continue
+                left = rows.join(keys.lazy(), on=key, how="anti", maintain_order="left").collect()
+                if left.height:
+                    self._write(left, path)
+                else:
+                    _remove_partition(path)
+
     # Quarantine
 
     def quarantine_path(self, table: str) -> Path:
@@ -208,7 +288,8 @@ class Lake:
     def read_quarantine(self, table: str) -> pl.DataFrame:
         """Every quarantined row of a table; an empty frame without columns if no load has run."""
         files = sorted(self.quarantine_path(table).glob("*.parquet"))
-        return pl.concat([pl.read_parquet(path) for path in files]) if files else pl.DataFrame()
+        frames = [pl.read_parquet(path) for path in files]
+        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
     # Frames between steps
 
@@ -286,18 +367,41 @@ class Lake:
         return folder / f"{'week' if table.is_weekly else 'day'}={NO_ROWS_DAY}" / "part-0.parquet"
 
     def _keep_anchor(self, table: ContractTable) -> None:
-        anchor = self._anchor(table)
-        if not anchor.exists():
-            self._write(empty(table.name), anchor)
+        self._keep(self._anchor(table), dict(table.dtypes), table.is_partitioned)
+
+    def _history_anchor(self, table: ContractTable) -> Path:
+        day = (f"day={NO_ROWS_DAY}",) if table.is_partitioned else ()
+        return self.history_path(table.name).joinpath(*day, "part-0.parquet")
+
+    def _keep_history_anchor(self, table: ContractTable) -> None:
+        self._keep(self._history_anchor(table), dict(table.history_dtypes), table.is_partitioned)
+
+    def _keep(self, anchor: Path, schema: dict[str, pl.DataType], is_partitioned: bool) -> None:
+        """Keeps the file that gives readers the schema; one of an older contract is written anew."""
+        is_stale = is_partitioned and anchor.exists() and pl.read_parquet_schema(anchor) != schema
+        if is_stale or not anchor.exists():
+            self._write(pl.DataFrame(schema=schema), anchor)
 
     def _scan_files(self, table: str, files: list[Path]) -> pl.LazyFrame:
-        if not files:
-            return empty(table).lazy()
-        return pl.scan_parquet(files, hive_partitioning=False, glob=False)
+        return _scan(files, dict(contract_table(table).dtypes))
 
     def _write(self, frame: pl.DataFrame, path: Path) -> None:
         with atomic_path(path) as temporary:
             frame.write_parquet(temporary, compression="zstd", compression_level=3, statistics=True)
+
+
+def _scan(files: list[Path], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """Files of one schema; those of an older contract lack columns, which are null then."""
+    if not files:
+        return pl.DataFrame(schema=schema).lazy()
+    return pl.scan_parquet(
+        files,
+        schema=schema,
+        hive_partitioning=False,
+        glob=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+    )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import dataframely as dy
 import polars as pl
 
 from pipelines.sources import schemas
+from pipelines.sources.schemas.columns import Computed
 
 LOAD_COLUMNS = ("received_at", "origin")
 """Added to every accepted table, after its own columns."""
@@ -51,6 +52,7 @@ class ContractTable:
         is_weekly: Partitioned by the week in which the row starts instead of by day.
         is_required: A source without this table is an error.
         is_book: Kept whole by the platform's own ledger: always loaded whole, never by a window of days.
+        completed_by: Table without whose rows a row of this one is refused, such as the lines of an order.
         foreign_keys: What must exist elsewhere.
     """
 
@@ -62,6 +64,7 @@ class ContractTable:
     is_weekly: bool = False
     is_required: bool = False
     is_book: bool = False
+    completed_by: str | None = None
     foreign_keys: tuple[ForeignKey, ...] = ()
 
     @property
@@ -105,6 +108,13 @@ class ContractTable:
         return MappingProxyType({name: facts[name]["default"] for name in facts if "default" in facts[name]})
 
     @cached_property
+    def constants(self) -> Mapping[str, Any]:
+        """The defaults that are a value."""
+        return MappingProxyType(
+            {name: value for name, value in self.defaults.items() if not isinstance(value, Computed)}
+        )
+
+    @cached_property
     def past_columns(self) -> tuple[str, ...]:
         """Times and dates that are history, so they may not lie after `as_of`."""
         return tuple(
@@ -112,6 +122,18 @@ class ContractTable:
             for name, dtype in self.dtypes.items()
             if dtype.is_temporal() and not self.column_facts[name].get("planned", False)
         )
+
+    @cached_property
+    def history_dtypes(self) -> Mapping[str, pl.DataType]:
+        """Columns of the versions that no longer stand: the table's, since when and until when each held."""
+        instant = pl.Datetime("us", "UTC")
+        more = {"valid_from": instant, "superseded_at": instant, "is_deleted": pl.Boolean()}
+        return MappingProxyType({**self.dtypes, **more})
+
+    @property
+    def has_history(self) -> bool:
+        """Whether older versions of its rows are kept: not of weekly tables, nor of the ledger's own."""
+        return not self.is_weekly and not self.is_book
 
     @property
     def is_partitioned(self) -> bool:
@@ -163,6 +185,7 @@ _ALL = (
         ("order_id",),
         time_column="placed_at",
         is_required=True,
+        completed_by="order_lines",
         foreign_keys=(_CONSUMER, _MERCHANT, _fk("agent_id", "agents")),
     ),
     ContractTable(

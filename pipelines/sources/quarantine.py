@@ -22,14 +22,29 @@ QUARANTINE_SCHEMA = {
     "reason": pl.String(),
     "reasons": pl.List(pl.String()),
     "row_json": pl.String(),
+    "key": pl.List(pl.String()),
     "loaded_at": pl.Datetime("us", "UTC"),
 }
-"""Columns of a quarantine file; `line` counts from 1 in the file, the header included."""
+"""Columns of a quarantine file; `line` counts from 1 in the file, the header included. `key` holds the key of
+the row as far as it could be read; null where the row has no columns."""
 
 MAX_VALUE_LENGTH = 500
-"""Characters kept of one value; longer ones end in an ellipsis."""
+"""Characters shown of the value that was refused; longer ones end in an ellipsis."""
 
 _ROWS_PER_FILE = 500_000
+
+
+REFUSED_PARENT = "its {parent} was refused: {reason}"
+"""Reason of a row whose parent came but is in the quarantine itself."""
+
+
+def root_cause(reason: str) -> str:
+    """What was wrong with the row at the root of a refusal: its own fault, or that of a parent's parent.
+
+    >>> root_cause("its order was refused: its consumer was refused: in the future")
+    'in the future'
+    """
+    return reason.rsplit(" was refused: ", 1)[-1]
 
 
 def clipped(column: str | pl.Expr) -> pl.Expr:
@@ -43,18 +58,18 @@ def clipped(column: str | pl.Expr) -> pl.Expr:
 
 
 def row_json(rows: pl.DataFrame) -> pl.Series:
-    """Each row as a JSON object, with long values cut."""
+    """Each row as a JSON object, whole, so that it can be read again once its fault is mended."""
     plain = rows.drop(LINE_COLUMN, strict=False)
     if not plain.width or not plain.height:
         return pl.Series("row_json", ["{}"] * rows.height, dtype=pl.String)
-    texts = [name for name, dtype in plain.schema.items() if dtype == pl.String]
     others = [
         pl.col(name).cast(pl.String, strict=False)
         for name, dtype in plain.schema.items()
         if dtype.is_temporal() or isinstance(dtype, pl.Categorical | pl.Enum | pl.Binary | pl.Decimal)
     ]
-    safe = plain.with_columns([clipped(name).alias(name) for name in texts] + others)
-    return safe.select(pl.struct(pl.all()).struct.json_encode().alias("row_json"))["row_json"]
+    return plain.with_columns(others).select(pl.struct(pl.all()).struct.json_encode().alias("row_json"))[
+        "row_json"
+    ]
 
 
 class QuarantineWriter:
@@ -101,6 +116,23 @@ def read_quarantine(lake: Lake, table: str) -> pl.DataFrame:
     """Quarantined rows of a table with every column of `QUARANTINE_SCHEMA`, even when no load has run."""
     rows = lake.read_quarantine(table)
     return rows if rows.width else pl.DataFrame(schema=QUARANTINE_SCHEMA)
+
+
+def refused_keys(lake: Lake, table: str, positions: tuple[int, ...]) -> pl.DataFrame:
+    """Keys that were refused, each with its first reason.
+
+    Args:
+        lake: Where the table was loaded.
+        table: Contract table.
+        positions: Which parts of the key.
+
+    Returns:
+        The parts as `key_0`, `key_1`, ... and `reason`.
+    """
+    names = [f"key_{number}" for number in range(len(positions))]
+    rows = read_quarantine(lake, table).drop_nulls("key")
+    parts = [pl.col("key").list.get(at).alias(name) for at, name in zip(positions, names, strict=True)]
+    return rows.select(*parts, "reason").drop_nulls().unique(names, keep="first", maintain_order=True)
 
 
 def summary(lake: Lake, table: str) -> pl.DataFrame:

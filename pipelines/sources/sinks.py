@@ -1,8 +1,8 @@
-"""Where checked rows go: what needs the whole load (repeated keys, keys into the same table), then the lake.
+"""Where checked rows go: what needs the whole load (versions, keys into the same table), then the lake.
 
-Most tables fit in memory and are written once at the end. Weekly tables (promotions) can be many times
-larger: they are written week by week, directly when the source promises whole weeks, else through a staging
-folder.
+Most tables fit in memory and are written once at the end: the newest version of a row as accepted, older ones
+into the history. Weekly tables (promotions) can be many times larger: they are written week by week, directly
+when the source promises whole weeks, else through a staging folder; their rows have no versions.
 """
 
 from __future__ import annotations
@@ -19,10 +19,18 @@ from pipelines.lake import NO_ROWS_DAY, Lake, atomic_path
 from pipelines.sources.contract import ContractTable
 from pipelines.sources.protocol import LINE_COLUMN, Chunk
 from pipelines.sources.quarantine import QuarantineWriter
-from pipelines.sources.validation import DUPLICATE, DUPLICATE_ELSEWHERE, ROW, Rejections, repeated
+from pipelines.sources.validation import (
+    DUPLICATE,
+    DUPLICATE_ELSEWHERE,
+    ROW,
+    Rejections,
+    key_texts,
+    repeated,
+)
+from pipelines.sources.versions import CHANGED_AT, FILE, IS_DELETED
 
-_TIME = "_time"
-_FILE = "_file"
+TIME = "_time"
+"""Time that dates a row, its own or that of its parent."""
 _WEEK = "_week"
 _EVENT_TIMES = ("valid_from", "registered_at", "starts_at", "joined_on")
 """Where tables without a partition time say when a row happened; the first that a table has."""
@@ -56,12 +64,32 @@ class Load:
 
 @dataclass(frozen=True)
 class Written:
-    """What a load wrote."""
+    """What a load wrote.
 
-    rows: int
+    Attributes:
+        current: Rows that are accepted now.
+        history: Older versions and deletions that this load brought.
+        unchanged: Rows that repeat a version that another file brought.
+        deleted: Rows whose newest version says that they are gone; they are in the history.
+        kept: Versions in the history that an earlier load brought and this source no longer has.
+        first_time: Oldest time of the current rows.
+        last_time: Newest time of the current rows.
+        notes: Choices made.
+    """
+
+    current: int
     first_time: dt.datetime | None
     last_time: dt.datetime | None
     notes: tuple[str, ...] = ()
+    history: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    kept: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows received that were accepted."""
+        return self.current + self.history + self.unchanged
 
 
 class Sink(ABC):
@@ -95,124 +123,31 @@ class Sink(ABC):
         marked = rows.filter(mask)
         found.add(pl.int_range(0, marked.height, eager=True, dtype=pl.UInt32), column, reason)
         raw = marked.select(*(name for name in self.contract.columns if name not in ("origin",)))
-        self.quarantine.add(found.to_quarantine(raw, marked[_FILE], marked[LINE_COLUMN]))
+        keys = key_texts(self.contract, marked)
+        self.quarantine.add(found.to_quarantine(raw, marked[FILE], marked[LINE_COLUMN], keys))
         return rows.filter(~mask)
 
-    def reject_repeated(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows whose key no earlier row has."""
-        key = self.contract.key
-        return self.reject(rows, repeated(rows, key), key[0], DUPLICATE.format(key=", ".join(key)))
-
-    def reject_elsewhere(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows whose key no accepted row outside the window has."""
-        if self.load.window is None:
-            return rows
-        key = self.contract.key
-        other = self.lake.scan_other_days(self.contract.name, *self.load.window).select(key)
-        taken = rows.lazy().select(key).unique().join(other, on=key, how="semi").collect()
-        if not taken.height:
-            return rows
-        mask = rows.select(key).join(
-            taken.with_columns(_taken=True), on=key, how="left", maintain_order="left"
-        )
-        marks = mask["_taken"].fill_null(False)
-        return self.reject(rows, marks, key[0], DUPLICATE_ELSEWHERE.format(key=", ".join(key)))
-
-    def complete(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows with the time that dates them (`_time`) and with `received_at` filled."""
-        contract, load = self.contract, self.load
+    def timed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with the time that dates them (`_time`)."""
+        contract = self.contract
         if contract.time_parent is not None and self.parent_times is not None:
             column = contract.time_parent[0]
-            times = self.parent_times.rename({str(contract.time_column): _TIME})
-            rows = rows.join(times, on=column, how="left", maintain_order="left")
-        else:
-            own = contract.time_column or next((name for name in _EVENT_TIMES if name in rows.columns), None)
-            time = pl.col(own).cast(pl.Datetime("us")) if own == "joined_on" else pl.col(own or "received_at")
-            utc = time.dt.replace_time_zone("UTC") if own == "joined_on" else time
-            rows = rows.with_columns(utc.alias(_TIME))
-        open_rows = rows["received_at"].null_count()
-        if not open_rows:
-            return rows
-        self._notes[f"received_at was not given: {load.received_at_rule.replace('_', ' ')} taken"] = None
-        if load.received_at_rule == "event_time":
-            # What is planned for later was known at the latest at the time of the run.
-            fill = pl.min_horizontal(pl.col(_TIME).fill_null(load.history_start), pl.lit(load.as_of))
-            return rows.with_columns(pl.col("received_at").fill_null(fill.cast(pl.Datetime("us", "UTC"))))
-        before = (
-            self.lake.scan(contract.name)
-            .select(*contract.key, pl.col("received_at").alias("_before"))
-            .join(rows.lazy().select(contract.key), on=contract.key, how="semi")
-            .collect()
-        )
-        # A row keeps the time at which it was first received, so that loading it again changes nothing.
-        rows = rows.join(before, on=contract.key, how="left", maintain_order="left")
-        now = pl.lit(load.loaded_at).cast(pl.Datetime("us", "UTC"))
-        return rows.with_columns(pl.coalesce("received_at", "_before", now).alias("received_at")).drop(
-            "_before"
-        )
+            times = self.parent_times.rename({str(contract.time_column): TIME})
+            return rows.join(times, on=column, how="left", maintain_order="left")
+        own = contract.time_column or next((name for name in _EVENT_TIMES if name in rows.columns), None)
+        time = pl.col(own).cast(pl.Datetime("us")) if own == "joined_on" else pl.col(own or "received_at")
+        utc = time.dt.replace_time_zone("UTC") if own == "joined_on" else time
+        return rows.with_columns(utc.alias(TIME))
+
+    def note_received_at(self) -> None:
+        """Notes that the source does not say when its rows were received."""
+        rule = self.load.received_at_rule.replace("_", " ")
+        self._notes[f"received_at was not given: {rule} taken"] = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Choices made on the way."""
         return tuple(self._notes)
-
-
-class WholeTable(Sink):
-    """Keeps a load in memory and writes it at the end."""
-
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
-        self._parts: list[pl.DataFrame] = []
-
-    def add(self, rows: pl.DataFrame, chunk: Chunk) -> None:
-        """Takes the rows of one chunk that have nothing against them."""
-        if rows.height:
-            self._parts.append(
-                rows.drop(ROW).with_columns(pl.lit(chunk.file).cast(pl.Categorical).alias(_FILE))
-            )
-
-    def finish(self) -> Written:
-        """Writes everything and says what was written."""
-        contract = self.contract
-        if not self._parts:
-            nothing = pl.DataFrame(schema={**contract.dtypes, _TIME: pl.Datetime("us", "UTC")})
-            self._write(nothing)
-            return Written(0, None, None)
-        rows = pl.concat(self._parts)
-        self._parts.clear()
-        rows = self._reject_orphans(self.reject_elsewhere(self.reject_repeated(rows)))
-        rows = self.complete(rows)
-        self._write(rows)
-        times = rows[_TIME] if contract.is_partitioned and rows.height else None
-        return Written(
-            rows.height,
-            times.min() if times is not None else None,  # type: ignore[arg-type]
-            times.max() if times is not None else None,  # type: ignore[arg-type]
-            self.notes,
-        )
-
-    def _reject_orphans(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows whose key into their own table exists; refusing one may orphan others, hence the loop."""
-        for key in self.contract.foreign_keys:
-            if key.parent != self.contract.name:
-                continue
-            (column,), (parent_column,) = key.columns, key.parent_columns
-            while True:
-                orphan = rows[column].is_not_null() & ~rows[column].is_in(
-                    rows[parent_column].implode()
-                ).fill_null(True)
-                if not orphan.any():
-                    break
-                rows = self.reject(rows, orphan, column, f"unknown key: not in {key.parent}")
-        return rows
-
-    def _write(self, rows: pl.DataFrame) -> None:
-        contract = self.contract
-        if not contract.is_partitioned:
-            self.lake.replace(contract.name, rows)
-            return
-        first, last = self.load.window or (None, None)
-        self.lake.replace_days(contract.name, rows, _TIME, first, last)
 
 
 class Weeks(Sink):
@@ -235,9 +170,9 @@ class Weeks(Sink):
         if not rows.height:
             return
         week = pl.col(str(self.contract.time_column)).dt.truncate("1w").dt.date().alias(_WEEK)
-        rows = rows.drop(ROW).with_columns(pl.lit(chunk.file).alias(_FILE), week)
+        rows = rows.drop(ROW, CHANGED_AT, IS_DELETED).with_columns(pl.lit(chunk.file).alias(FILE), week)
         if chunk.is_whole_partition:
-            rows = self.reject_elsewhere(self.reject_repeated(rows))
+            rows = self._reject_elsewhere(self._reject_repeated(rows))
             for (start,), part in rows.partition_by(_WEEK, as_dict=True).items():
                 self._write_week(start, part)
             return
@@ -258,7 +193,7 @@ class Weeks(Sink):
                 rows = staged.filter(pl.col(_WEEK) == start).collect().sort("_order")
                 marks = rows["_order"].is_in(again)
                 rows = self.reject(rows, marks, key[0], DUPLICATE.format(key=", ".join(key)))
-                self._write_week(start, self.reject_elsewhere(rows))
+                self._write_week(start, self._reject_elsewhere(rows))
             shutil.rmtree(self._staging)
         first, last = self.load.window or (NO_ROWS_DAY, dt.date.max)
         stale = [day for day in self.lake.days(self.contract.name) if first <= day <= last]
@@ -266,23 +201,54 @@ class Weeks(Sink):
         times = self._times
         return Written(self._rows, min(times, default=None), max(times, default=None), self.notes)
 
+    def _reject_repeated(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose key no earlier row has."""
+        key = self.contract.key
+        return self.reject(rows, repeated(rows, key), key[0], DUPLICATE.format(key=", ".join(key)))
+
+    def _reject_elsewhere(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose key no accepted row outside the window has."""
+        if self.load.window is None:
+            return rows
+        key = self.contract.key
+        other = self.lake.scan_other_days(self.contract.name, *self.load.window).select(key)
+        taken = rows.lazy().select(key).unique().join(other, on=key, how="semi").collect()
+        if not taken.height:
+            return rows
+        mask = rows.select(key).join(
+            taken.with_columns(_taken=True), on=key, how="left", maintain_order="left"
+        )
+        marks = mask["_taken"].fill_null(False)
+        return self.reject(rows, marks, key[0], DUPLICATE_ELSEWHERE.format(key=", ".join(key)))
+
+    def _complete(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with `_time` and with `received_at` filled."""
+        rows, load = self.timed(rows), self.load
+        if not rows["received_at"].null_count():
+            return rows
+        self.note_received_at()
+        if load.received_at_rule == "event_time":
+            # What is planned for later was known at the latest at the time of the run.
+            fill = pl.min_horizontal(pl.col(TIME).fill_null(load.history_start), pl.lit(load.as_of))
+            return rows.with_columns(pl.col("received_at").fill_null(fill.cast(pl.Datetime("us", "UTC"))))
+        before = (
+            self.lake.scan(self.contract.name)
+            .select(*self.contract.key, pl.col("received_at").alias("_before"))
+            .join(rows.lazy().select(self.contract.key), on=self.contract.key, how="semi")
+            .collect()
+        )
+        # A row keeps the time at which it was first received, so that loading it again changes nothing.
+        rows = rows.join(before, on=self.contract.key, how="left", maintain_order="left")
+        now = pl.lit(load.loaded_at).cast(pl.Datetime("us", "UTC"))
+        return rows.with_columns(pl.coalesce("received_at", "_before", now).alias("received_at")).drop(
+            "_before"
+        )
+
     def _write_week(self, start: dt.date, rows: pl.DataFrame) -> None:
         if not rows.height:
             return
-        rows = self.complete(rows)
+        rows = self._complete(rows)
         self.lake.replace_week_file(self.contract.name, rows, start)
         self._weeks.add(start)
         self._rows += rows.height
-        self._times += [rows[_TIME].min(), rows[_TIME].max()]  # type: ignore[list-item]
-
-
-def sink_for(
-    contract: ContractTable,
-    lake: Lake,
-    load: Load,
-    quarantine: QuarantineWriter,
-    parent_times: pl.DataFrame | None,
-) -> Sink:
-    """The sink that suits the table's size and partitions."""
-    kind = Weeks if contract.is_weekly else WholeTable
-    return kind(contract, lake, load, quarantine, parent_times)
+        self._times += [rows[TIME].min(), rows[TIME].max()]  # type: ignore[list-item]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,16 +18,32 @@ import dataframely as dy
 import polars as pl
 
 from pipelines.sources.contract import ContractTable, ForeignKey
-from pipelines.sources.protocol import LINE_COLUMN, Chunk
-from pipelines.sources.quarantine import clipped, row_json
+from pipelines.sources.defaults import filled, note
+from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
+from pipelines.sources.quarantine import REFUSED_PARENT, clipped, row_json
 from pipelines.sources.states import UNKNOWN, states
 from pipelines.sources.values.columns import file_column, has_column, read_column
+from pipelines.sources.versions import CHANGED_AT, IS_DELETED, changed_times, deletions
 
 ROW = "_row"
 """Position of a row in its chunk, while the chunk is checked."""
 
+NO_LINE = "order has no accepted line"
 DUPLICATE = "duplicate key: an earlier row of this load has the same {key}"
 DUPLICATE_ELSEWHERE = "duplicate key: a row of another day has the same {key}"
+
+_SINGULAR: Mapping[str, str] = {
+    "suppliers": "supplier",
+    "categories": "category",
+    "products": "product",
+    "merchants": "merchant",
+    "agents": "agent",
+    "consumers": "consumer",
+    "orders": "order",
+    "order_lines": "order line",
+    "coupons": "coupon",
+}
+"""Tables that rows name, one row of each."""
 
 _ROW_RULES: Mapping[str, tuple[str, str]] = {
     "agent_does_not_invite_itself": ("inviter_agent_id", "an agent cannot be its own inviter"),
@@ -52,14 +68,30 @@ class Checked:
     """What became of one chunk.
 
     Attributes:
-        accepted: Contract columns without `received_at` filled, plus `_row`, `__line__`.
+        accepted: Contract columns without `received_at` filled, plus `_row`, `__line__` and what tells its
+            version: `_changed_at` and `_is_deleted`.
         rejected: Quarantine columns without table and loaded_at, one row a rejected row.
-        remarks: What was decided about values that were read, and how many of them.
+        remarks: What was decided about values that were read or lacking, and how many of them.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     remarks: Counter[str]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A table that rows name, as far as it is known.
+
+    Attributes:
+        key: The foreign key.
+        known: Keys that the parent has, under its own column names.
+        refused: Gives the keys of the parent that were refused: `key_0`, ... and `reason`.
+    """
+
+    key: ForeignKey
+    known: pl.DataFrame
+    refused: Callable[[], pl.DataFrame]
 
 
 class Rejections:
@@ -85,13 +117,16 @@ class Rejections:
             return pl.Series(ROW, [], dtype=pl.UInt32)
         return pl.concat(self._found)[ROW].unique()
 
-    def to_quarantine(self, raw: pl.DataFrame, file: pl.Series | str, line: pl.Series) -> pl.DataFrame:
+    def to_quarantine(
+        self, raw: pl.DataFrame, file: pl.Series | str, line: pl.Series, key: pl.Series
+    ) -> pl.DataFrame:
         """One quarantine row per rejected row, in row order.
 
         Args:
             raw: The rows as received; their position is what `add` was given.
             file: File of each row of `raw`, or the one file of all.
             line: Line of each row of `raw`.
+            key: Key of each row of `raw`, a list of texts.
         """
         if not self._found:
             return empty_rejections()
@@ -117,6 +152,7 @@ class Rejections:
             "reason",
             "reasons",
             row_json(rows),
+            key[positions].alias("key"),
         )
 
 
@@ -131,8 +167,15 @@ def empty_rejections() -> pl.DataFrame:
             "reason": pl.String,
             "reasons": pl.List(pl.String),
             "row_json": pl.String,
+            "key": pl.List(pl.String),
         }
     )
+
+
+def key_texts(table: ContractTable, rows: pl.DataFrame) -> pl.Series:
+    """The key of each row as a list of texts."""
+    parts = [pl.col(name).cast(pl.String) for name in table.key]
+    return rows.select(pl.concat_list(parts).alias("key"))["key"]
 
 
 def _as_text(rows: pl.DataFrame, column: str) -> pl.Expr:
@@ -161,36 +204,45 @@ def lines_of(chunk: Chunk) -> pl.Series:
     return pl.int_range(chunk.first_line, chunk.first_line + chunk.frame.height, eager=True, dtype=pl.Int64)
 
 
-def parse_chunk(table: ContractTable, chunk: Chunk, origin: str, found: Rejections) -> pl.DataFrame:
+def parse_chunk(
+    table: ContractTable, chunk: Chunk, origin: str, reading: TableReading, found: Rejections
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The chunk in contract types plus `_row`; unreadable values are recorded in `found`.
 
-    Nullable columns may be missing; another missing column is recorded against every row. `origin` is never
-    read from the source: it is what the load says it is.
+    Nullable columns may be missing, and those with a default; another missing column is recorded against
+    every row. `origin` is never read from the source: it is what the load says it is.
     """
-    columns: list[pl.Series] = []
     height = chunk.frame.height
     everything = pl.int_range(0, height, eager=True, dtype=pl.UInt32)
-    for name, dtype in table.dtypes.items():
-        if name == "origin":
-            columns.append(pl.Series(name, [origin], dtype=dtype).new_from_index(0, height))
-        elif has_column(chunk, table, name):
+    columns: dict[str, pl.Series] = {}
+    for name in table.columns:
+        if name != "origin" and has_column(chunk, table, name):
             parsed = read_column(chunk, table, name)
             for mask, reason in parsed.problems:
                 found.add(mask.arg_true(), file_column(table, name), reason)
             for remark, count in parsed.remarks:
                 found.remarks[f"{file_column(table, name)}: {remark}"] += count
-            columns.append(parsed.values.alias(name))
-        elif name == "state" and table.name == "orders":
-            columns.append(_states({column.name: column for column in columns}["status"], found))
+            columns[name] = parsed.values.alias(name)
+    for name, dtype in table.dtypes.items():
+        if name in columns:
+            continue
+        value = filled(table, name, columns, height)
+        if name == "origin":
+            columns[name] = pl.Series(name, [origin], dtype=dtype).new_from_index(0, height)
+        elif name == "state" and table.name == "orders" and "status" in columns:
+            columns[name] = _states(columns["status"], reading, found)
+        elif value is not None:
+            columns[name] = value
+            found.remarks.update({note(table, name): height} if height else {})
         else:
-            if name not in table.nullable and name != "received_at":
-                found.add(everything, name, "the column is missing from the source")
-            columns.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, height))
-    return pl.DataFrame([*columns, everything.alias(ROW)])
+            if name not in table.nullable and name not in ("received_at", "state"):
+                found.add(everything, file_column(table, name), "the column is missing from the source")
+            columns[name] = pl.Series(name, [None], dtype=dtype).new_from_index(0, height)
+    return pl.DataFrame([*(columns[name] for name in table.columns), everything.alias(ROW)])
 
 
-def _states(status: pl.Series, found: Rejections) -> pl.Series:
-    state = states(status, {})
+def _states(status: pl.Series, reading: TableReading, found: Rejections) -> pl.Series:
+    state = states(status, reading.status_words)
     found.add((state.is_null() & status.is_not_null()).arg_true(), "status", UNKNOWN)
     return state
 
@@ -235,20 +287,38 @@ def _explain(schema: type[dy.Schema], rule: str) -> tuple[str, str]:
     return name, f"not a finite number ({kind})"
 
 
-def record_orphans(
-    rows: pl.DataFrame, parents: list[tuple[ForeignKey, pl.DataFrame]], found: Rejections
-) -> None:
-    """Records in `found` the rows with a foreign key that does not exist.
+def record_orphans(rows: pl.DataFrame, parents: Iterable[Parent], found: Rejections) -> None:
+    """Records in `found` the rows with a foreign key that does not exist, and why if its row was refused.
 
     Args:
         rows: Typed rows with `_row`.
-        parents: Each foreign key with the keys of its parent table, under the parent's column names.
+        parents: What is known of each foreign key.
         found: Where rejections are recorded.
     """
-    for key, known in parents:
+    incomplete: list[tuple[pl.Series, str, str]] = []
+    for parent in parents:
+        key = parent.key
         orphans = rows.select(ROW, *key.columns).drop_nulls()
-        orphans = orphans.join(known, left_on=key.columns, right_on=key.parent_columns, how="anti")
-        found.add(orphans[ROW], key.columns[0], f"unknown key: not in {key.parent}")
+        orphans = orphans.join(parent.known, left_on=key.columns, right_on=key.parent_columns, how="anti")
+        if not orphans.height:
+            continue
+        refused = parent.refused()
+        names = [name for name in refused.columns if name != "reason"]
+        texts = orphans.select(ROW, *(pl.col(name).cast(pl.String) for name in key.columns))
+        told = texts.join(refused, left_on=key.columns, right_on=names, how="left", maintain_order="left")
+        for (reason,), part in told.partition_by("reason", as_dict=True, maintain_order=True).items():
+            cause = (
+                f"unknown key: not in {key.parent}"
+                if reason is None
+                else REFUSED_PARENT.format(parent=_SINGULAR[key.parent], reason=reason)
+            )
+            if reason == NO_LINE:
+                # Each line of such an order has a fault of its own; that one comes first.
+                incomplete.append((part[ROW], key.columns[0], cause))
+            else:
+                found.add(part[ROW], key.columns[0], cause)
+    for part, column, cause in incomplete:
+        found.add(part, column, cause)
 
 
 def _without(rows: pl.DataFrame, dropped: pl.Series) -> pl.DataFrame:
@@ -267,21 +337,28 @@ def check_chunk(
     *,
     origin: str,
     as_of: dt.datetime,
-    parents: list[tuple[ForeignKey, pl.DataFrame]],
+    parents: Iterable[Parent],
+    reading: TableReading | None = None,
 ) -> Checked:
     """Parses and checks one chunk by everything that can be said of a row alone or by its parents.
 
-    Returns:
-        Accepted rows (contract columns, `_row`, `__line__`) and rejected rows with the reader's own refusals.
+    Of a row that says it was deleted only the key must be right: the rest is what was known before.
     """
+    reading = reading or TableReading()
     found = Rejections()
-    parsed = parse_chunk(table, chunk, origin, found)
+    parsed = parse_chunk(table, chunk, origin, reading, found)
     lines = lines_of(chunk)
+    changed_at = changed_times(chunk, reading, as_of, found)
+    is_deleted = deletions(chunk, reading)
     readable = _without(parsed, found.rows())
-    record_rules(table, readable, as_of, found)
-    record_orphans(readable, parents, found)
+    gone = readable.filter(is_deleted[readable[ROW]])
+    for name in table.key:
+        found.add(gone.filter(pl.col(name).is_null())[ROW], name, "missing value")
+    standing = readable if not gone.height else readable.filter(~is_deleted[readable[ROW]])
+    record_rules(table, standing, as_of, found)
+    record_orphans(standing, parents, found)
     rows = _without(readable, found.rows())
-    rejected = found.to_quarantine(chunk.frame, chunk.file, lines)
+    rejected = found.to_quarantine(chunk.frame, chunk.file, lines, key_texts(table, parsed))
     refused = chunk.refused.select(
         pl.lit(chunk.file).alias("file"),
         "line",
@@ -290,7 +367,12 @@ def check_chunk(
         "reason",
         pl.concat_list("reason").alias("reasons"),
         "row_json",
+        pl.lit(None, dtype=pl.List(pl.String)).alias("key"),
     )
-    accepted = rows.with_columns(lines[rows[ROW]].alias(LINE_COLUMN))
+    accepted = rows.with_columns(
+        lines[rows[ROW]].alias(LINE_COLUMN),
+        changed_at[rows[ROW]].alias(CHANGED_AT),
+        is_deleted[rows[ROW]].alias(IS_DELETED),
+    )
     rejected = pl.concat([rejected, refused]).sort("line", maintain_order=True)
     return Checked(accepted, rejected, found.remarks)

@@ -29,6 +29,10 @@ MILLI = 1000
 MOST_MILLI = 10**12
 
 
+class Computed(str):
+    """A default in words: it is computed from other columns (`defaults`)."""
+
+
 def _metadata(example: str, unit: str | None = None, default: Any = None, **more: Any) -> dict[str, Any]:
     facts = {"example": example, "unit": unit, "default": default, **more}
     return {name: fact for name, fact in facts.items() if fact is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipelines.sources.schemas.columns import (
     Accepted,
+    Computed,
     at,
     cents,
     count,
@@ -51,7 +52,7 @@ class Products(Accepted):
     """One row per sku."""
 
     sku_id = identifier("the sku", "milk-1l")
-    title = text("display title", "Whole milk 1 l", default="the sku_id")
+    title = text("display title", "Whole milk 1 l", default=Computed("the sku_id"))
     category_id = identifier("the lowest category of the sku", "dairy/milk", default="uncategorised")
     brand_id = identifier("the brand", "b-7", nullable=True)
     manufacturer_id = identifier(

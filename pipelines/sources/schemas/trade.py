@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines.sources.schemas.columns import (
     Accepted,
+    Computed,
     at,
     cents,
     enum,
@@ -49,13 +50,16 @@ class OrderLines(Accepted):
 
     order_id = identifier("the order", "o-1001")
     line_no = small(
-        "number of the line in its order, from 1", low=1, default="the running number in the order"
+        "number of the line in its order, from 1", low=1, default=Computed("the running number in the order")
     )
     sku_id = identifier("the sku", "milk-1l")
     supplier_id = identifier("who supplied it", "s-12", nullable=True)
     qty_milli = milli("quantity; negative on a return", "qty")
     list_price_cents = cents(
-        "the line at list price", is_signed=True, example="2199", default="net paid and promotions"
+        "the line at list price",
+        is_signed=True,
+        example="2199",
+        default=Computed("net_paid_cents + promo_discount_cents"),
     )
     promo_discount_cents = cents("promotions on the line", is_signed=True, example="200", default=0)
     net_paid_cents = cents(

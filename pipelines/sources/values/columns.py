@@ -57,13 +57,18 @@ def read_column(chunk: Chunk, table: ContractTable, name: str) -> Parsed:
 
 
 def read_columns(chunks: Iterable[Chunk], table: ContractTable, names: tuple[str, ...]) -> pl.DataFrame:
-    """Some contract columns of the chunks that have them all; unreadable values are nulls."""
+    """Some contract columns of the chunks that have them all, or defaults for them; unreadable: null."""
     parts = [pl.DataFrame(schema={name: table.dtypes[name] for name in names})]
-    parts += [
-        pl.DataFrame([read_column(chunk, table, name).values for name in names])
-        for chunk in chunks
-        if all(has_column(chunk, table, name) for name in names)
-    ]
+    for chunk in chunks:
+        given = [name for name in names if has_column(chunk, table, name)]
+        if given and {*given, *table.constants} >= {*names}:
+            read = pl.DataFrame([read_column(chunk, table, name).values.alias(name) for name in given])
+            absent = [
+                pl.lit(table.constants[name], dtype=table.dtypes[name]).alias(name)
+                for name in names
+                if name not in given
+            ]
+            parts.append(read.with_columns(absent).select(names))
     return pl.concat(parts)
 
 
