@@ -1,7 +1,8 @@
 """Ingest: one asset a contract table, loaded whole, or by the days that a run names.
 
 A run with the tag `muyun/days` reloads those days of the event-like tables. The account of a load must close:
-received = accepted + quarantined, and the lake and the quarantine really hold those rows.
+received = accepted + quarantined, and the lake, the history of the table and the quarantine really hold those
+rows.
 """
 
 from datetime import date, datetime
@@ -95,7 +96,10 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
                 "utc_offset_hours": settings.offset_hours,
                 "quarantined_share": admitted(settings, table.name),
             },
-            outputs=[lake.accepted_path(table.name)],
+            outputs=[
+                lake.accepted_path(table.name),
+                *([lake.history_path(table.name)] if table.has_history else []),
+            ],
         )
 
     return load
@@ -106,6 +110,9 @@ def _parents(table: ContractTable, generated: frozenset[str]) -> set[str]:
     parents = {key.parent for key in table.foreign_keys}
     if table.time_parent is not None:
         parents.add(table.time_parent[1])
+    if table.completed_by is not None:
+        # Whether an order has a line is found out before the lines are loaded; that needs what lines name.
+        parents |= {key.parent for key in contract_table(table.completed_by).foreign_keys} - {table.name}
     if table.name in generated:
         return parents | set(OBSERVED)
     return parents - generated
@@ -130,13 +137,17 @@ def _load(
     # Whatever `make run` found loaded is no longer all that the lake holds.
     lake.report_path("source").unlink(missing_ok=True)
     report = sources.feeds.load(table.name, as_of, window)
-    held = _held(lake, table, window)
+    current, history = _held(lake, table, window)
+    is_held = current == report.current and history == report.history + report.kept
     return Outcome(
         rows=report.accepted,
         metadata={
             "origin": report.origin,
             "received": report.received,
             "quarantined": report.quarantined,
+            "older_versions": report.history,
+            "unchanged": report.unchanged,
+            "deleted": report.deleted,
             "reasons_md": _reasons(report),
             "first_time": report.first_time.isoformat() if report.first_time else None,
             "last_time": report.last_time.isoformat() if report.last_time else None,
@@ -146,23 +157,28 @@ def _load(
         checks=[
             CheckRecord(
                 _CLOSES,
-                report.received == report.accepted + report.quarantined and held == report.accepted,
+                report.received == report.accepted + report.quarantined and is_held,
                 {
                     "received": report.received,
                     "accepted": report.accepted,
+                    "unchanged": report.unchanged,
                     "quarantined": report.quarantined,
-                    "rows_in_the_lake": held,
+                    "rows_in_the_lake": current,
+                    "rows_in_the_history": history,
                 },
             ),
             share_check(settings, lake, report),
         ],
-        version=content_version(lake.accepted_files(table.name)),
+        version=content_version([*lake.accepted_files(table.name), *lake.history_files(table.name)]),
     )
 
 
-def _held(lake: Lake, table: ContractTable, window: tuple[date, date] | None) -> int:
-    frame = lake.scan(table.name) if window is None else lake.scan_days(table.name, *window)
-    return int(frame.select(pl.len()).collect().item())
+def _held(lake: Lake, table: ContractTable, window: tuple[date, date] | None) -> tuple[int, int]:
+    """Rows that stand, and versions that no longer do, of the days of a load."""
+    current = lake.scan(table.name) if window is None else lake.scan_days(table.name, *window)
+    history = lake.scan_history(table.name, *(window or ()))
+    counts = [int(frame.select(pl.len()).collect().item()) for frame in (current, history)]
+    return counts[0], counts[1]
 
 
 def _reasons(report: IngestReport) -> str:

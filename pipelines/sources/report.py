@@ -66,7 +66,8 @@ class IngestReport:
             for name in ("first_time", "last_time")
         }
         lists = {name: tuple(content[name]) for name in ("extra_columns", "notes")}
-        return cls(**{**content, **times, **lists})
+        # Reports of before rows had versions.
+        return cls(**{"current": content["accepted"], **content, **times, **lists})
 
 
 def read_report(lake: Lake, table: str) -> IngestReport | None:

@@ -317,8 +317,8 @@ def record_orphans(rows: pl.DataFrame, parents: Iterable[Parent], found: Rejecti
                 incomplete.append((part[ROW], key.columns[0], cause))
             else:
                 found.add(part[ROW], key.columns[0], cause)
-    for part, column, cause in incomplete:
-        found.add(part, column, cause)
+    for rows_of, column, cause in incomplete:
+        found.add(rows_of, column, cause)
 
 
 def _without(rows: pl.DataFrame, dropped: pl.Series) -> pl.DataFrame:

@@ -184,7 +184,7 @@ class WholeTable(Sink):
         first = pl.when("_is_newest").then("_stood").otherwise(pl.coalesce("_passed", "_stood"))
         versions = versions.with_columns(pl.coalesce("received_at", first, now).alias("received_at"))
         versions = versions.drop("_stood", "_passed", "_is_newest")
-        kept = before.join(versions, on=[*key, CONTENT], how="anti").with_columns(
+        kept = before.join(versions, on=[*key, CONTENT, "received_at"], how="anti").with_columns(
             pl.lit(True).alias(_KEPT), pl.lit(True).alias("_is_later")
         )
         if not kept.height:

@@ -50,7 +50,8 @@ def load(lake: Lake) -> Callable[..., dict[str, IngestReport]]:
             report = reports[table]
             assert report.received == report.accepted + report.quarantined
             if window is None:
-                assert lake.read(table).height == report.accepted
+                assert lake.read(table).height == report.current
+                assert lake.scan_history(table).collect().height == report.history + report.kept
             assert json.loads(lake.report_path(f"ingest/{table}").read_text())["accepted"] == report.accepted
             if table == until:
                 break

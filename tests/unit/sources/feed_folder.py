@@ -38,6 +38,11 @@ LINES = [
 ]
 
 
+def add_lines(folder: Path, *orders: str) -> None:
+    """Adds one line to each of some orders."""
+    write_csv(folder / "order_lines.csv", [*LINES, *({**LINES[0], "order_id": order} for order in orders)])
+
+
 def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
     """Writes rows as the csv module does, header first."""
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from feed_folder import LINES, LOADED_AT, ORDERS, PRODUCTS, write_csv
+from feed_folder import LINES, LOADED_AT, ORDERS, PRODUCTS, add_lines, write_csv
 
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
@@ -124,6 +124,7 @@ def test_the_first_of_two_good_rows_wins_and_a_bad_row_takes_no_key(folder, lake
     second = {**ORDERS[0], "order_id": "twice", "status": "paid"}
     third = {**ORDERS[0], "order_id": "twice", "status": "shipped"}
     write_csv(folder / "orders.csv", [first, second, third])
+    add_lines(folder, "twice")
     load(folder, until="orders")
     assert lake.read("orders")["status"].to_list() == ["paid"]
     assert [row[0] for row in quarantined(lake)] == [2, 4]
@@ -159,7 +160,7 @@ def test_supplied_parents_are_checked(folder, lake, load):
     assert reports["consumers"].reasons == {"unknown key: not in merchants": 2}
     assert reports["orders"].accepted == 0
     assert read_quarantine(lake, "orders")["reasons"][0].to_list() == [
-        "unknown key: not in consumers", "unknown key: not in merchants",
+        "its consumer was refused: unknown key: not in merchants", "unknown key: not in merchants",
     ]  # fmt: skip
 
 
@@ -192,6 +193,7 @@ def test_a_line_of_many_megabytes_does_not_fill_the_memory(folder, lake, load):
         for _ in range(100):
             file.write(b"x" * (1 << 20))
         file.write(b"\n" + path.read_bytes().splitlines()[1].replace(b"o1", b"o9") + b"\n")
+    add_lines(folder, "o9")
     report = load(folder, until="orders")["orders"]
     assert report.reasons == {f"line longer than {MAX_LINE_BYTES} bytes": 1}
     assert (report.received, report.accepted) == (5, 4)
@@ -226,6 +228,7 @@ def test_a_quote_that_is_never_closed_costs_one_line(folder, lake, load):
     broken = lines[1].replace("o1", "o9").replace("completed", '"open')
     more = [lines[1].replace("o1", f"n{number}") for number in range(MAX_RECORD_LINES + 50)]
     path.write_text("\n".join([*lines, broken, *more]) + "\n")
+    add_lines(folder, *(f"n{number}" for number in range(MAX_RECORD_LINES + 50)))
     report = load(folder, until="orders")["orders"]
     assert report.reasons == {"a quote is opened and never closed": 1}
     assert report.accepted == 3 + len(more)
@@ -254,8 +257,13 @@ def test_extra_columns_are_set_aside_and_reported(folder, lake, load):
 
 
 def test_a_missing_required_column_quarantines_every_row(folder, lake, load):
-    write_csv(folder / "orders.csv", [{k: v for k, v in row.items() if k != "status"} for row in ORDERS])
-    assert load(folder, until="orders")["orders"].reasons == {"the column is missing from the source": 3}
+    consumer = {
+        "registered_at": "2026-01-01", "merchant_id": "m1", "consent_marketing": "yes",
+    }  # fmt: skip
+    write_csv(folder / "consumers.csv", [{**consumer, "consumer_id": f"c{number}"} for number in (0, 1)])
+    reports = load(folder, until="orders")
+    assert reports["consumers"].reasons == {"the column is missing from the source": 2}
+    assert reports["orders"].reasons == {"its consumer was refused: the column is missing from the source": 3}
 
 
 def test_missing_required_tables_name_the_files_looked_for(folder, tmp_path):
@@ -332,11 +340,12 @@ def test_parquet_parts_in_a_folder_and_a_corrupt_one(folder, lake, load):
         pl.col("channel").cast(pl.Categorical),
     )
     typed.head(2).write_parquet(part / "2026-11-01.parquet")
-    typed.tail(2).write_parquet(part / "2026-11-02.parquet")
+    twice = pl.concat([typed.tail(2), typed.tail(1)])
+    twice.write_parquet(part / "2026-11-02.parquet")
     report = load(folder, until="orders")["orders"]
-    assert (report.received, report.accepted) == (4, 3)
+    assert (report.received, report.accepted, report.current, report.unchanged) == (5, 4, 3, 1)
     row = read_quarantine(lake, "orders").row(0, named=True)
-    assert (row["file"], row["line"], row["value"]) == ("orders/2026-11-02.parquet", 1, "o2")
+    assert (row["file"], row["line"], row["value"]) == ("orders/2026-11-02.parquet", 3, "o3")
     content = bytearray((part / "2026-11-01.parquet").read_bytes())
     (part / "2026-11-01.parquet").write_bytes(content[:-20])
     with pytest.raises(SourceError, match=r"orders/2026-11-01\.parquet is not a readable Parquet file"):

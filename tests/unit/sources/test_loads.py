@@ -97,12 +97,12 @@ def test_days_loaded_one_by_one_equal_one_load(folder, tmp_path, load, lake):
         assert ours == [(path.parent.name, path.read_bytes()) for path in lake.accepted_files(table)]
 
 
-def test_a_key_of_another_day_is_a_duplicate(folder, lake, load):
-    load(folder)
+def test_a_duplicate_belongs_to_the_day_of_the_row_that_stands(folder, lake, load):
     write_csv(folder / "orders.csv", [*ORDERS, {**ORDERS[0], "placed_at": "2026-11-02T11:00:00Z"}])
-    report = load(folder, until="orders", window=(dt.date(2026, 11, 2),) * 2)["orders"]
-    assert report.reasons == {"duplicate key: a row of another day has the same order_id": 1}
-    assert sorted(lake.read("orders")["order_id"]) == ["o1", "o2", "o3"]
+    reports = [load(folder, "orders", window=(dt.date(2026, 11, day),) * 2)["orders"] for day in (2, 1)]
+    assert [report.received for report in reports] == [1, 2]
+    assert reports[1].reasons == {"duplicate key: an earlier row of this load has the same order_id": 1}
+    assert sorted(lake.read("orders")["order_id"]) == ["o1", "o2"]
 
 
 def test_a_day_without_rows_any_more_is_removed(folder, lake, load):
