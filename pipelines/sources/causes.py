@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from pipelines.sources.contract import INGEST_ORDER, TABLES, ForeignKey
+from pipelines.sources.quarantine import NO_LINE, refused_parent
 from pipelines.sources.remedies import remedy
 
-CHILDLESS: Mapping[str, str] = {"no line of it was accepted": "order_lines"}
+CHILDLESS: Mapping[str, str] = {NO_LINE: "order_lines"}
 """What the door says of a row that was refused because of its children, and the table of those."""
 
 _CAUSE = "_cause"
@@ -107,17 +108,21 @@ def _links(rows: pl.DataFrame) -> list[tuple[int, int]]:
     for table in (name for name in INGEST_ORDER if name in tables):
         mine = rows.filter(pl.col("table") == table)
         for key in TABLES[table].foreign_keys:
-            orphans = mine.filter(pl.col("reason") == f"unknown key: not in {key.parent}")
+            orphans = mine.filter(_is_orphan(key.parent))
             parents = rows.filter(pl.col("table") == key.parent)
             found += _joined(orphans, key.columns, parents, key.parent_columns)
         for reason, child in CHILDLESS.items():
             childless = mine.filter(pl.col("reason") == reason)
             for key in _keys_to(child, table):
-                lines = rows.filter(
-                    (pl.col("table") == child) & (pl.col("reason") != f"unknown key: not in {table}")
-                )
+                lines = rows.filter((pl.col("table") == child) & ~_is_orphan(table))
                 found += _joined(childless, key.parent_columns, lines, key.columns)
     return found
+
+
+def _is_orphan(parent: str) -> pl.Expr:
+    """Rows refused for a key that the parent lacks, or for what was wrong with the parent's row."""
+    reason = pl.col("reason")
+    return (reason == f"unknown key: not in {parent}") | reason.str.starts_with(refused_parent(parent))
 
 
 def _keys_to(child: str, parent: str) -> list[ForeignKey]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -34,17 +35,30 @@ MAX_VALUE_LENGTH = 500
 _ROWS_PER_FILE = 500_000
 
 
-REFUSED_PARENT = "its {parent} was refused: {reason}"
-"""Reason of a row whose parent came but is in the quarantine itself."""
+NO_LINE = "order has no accepted line"
+"""Reason of an order of which no line was accepted: what is wrong lies in its lines."""
+
+SINGULAR: Mapping[str, str] = {
+    "suppliers": "supplier",
+    "categories": "category",
+    "products": "product",
+    "merchants": "merchant",
+    "agents": "agent",
+    "consumers": "consumer",
+    "orders": "order",
+    "order_lines": "order line",
+    "coupons": "coupon",
+}
+"""Tables that rows name, one row of each."""
 
 
-def root_cause(reason: str) -> str:
-    """What was wrong with the row at the root of a refusal: its own fault, or that of a parent's parent.
+def refused_parent(table: str, reason: str = "") -> str:
+    """Reason of a row whose parent came, but was refused itself.
 
-    >>> root_cause("its order was refused: its consumer was refused: in the future")
-    'in the future'
+    >>> refused_parent("orders", "in the future")
+    'its order was refused: in the future'
     """
-    return reason.rsplit(" was refused: ", 1)[-1]
+    return f"its {SINGULAR[table]} was refused: {reason}"
 
 
 def clipped(column: str | pl.Expr) -> pl.Expr:

@@ -45,7 +45,7 @@ class IngestReport:
     first_time: dt.datetime | None
     last_time: dt.datetime | None
     notes: tuple[str, ...]
-    current: int
+    current: int = 0
     history: int = 0
     unchanged: int = 0
     deleted: int = 0

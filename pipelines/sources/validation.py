@@ -20,7 +20,7 @@ import polars as pl
 from pipelines.sources.contract import ContractTable, ForeignKey
 from pipelines.sources.defaults import filled, note
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, TableReading
-from pipelines.sources.quarantine import REFUSED_PARENT, clipped, row_json
+from pipelines.sources.quarantine import NO_LINE, clipped, refused_parent, row_json
 from pipelines.sources.states import UNKNOWN, states
 from pipelines.sources.values.columns import file_column, has_column, read_column
 from pipelines.sources.versions import CHANGED_AT, IS_DELETED, changed_times, deletions
@@ -28,22 +28,8 @@ from pipelines.sources.versions import CHANGED_AT, IS_DELETED, changed_times, de
 ROW = "_row"
 """Position of a row in its chunk, while the chunk is checked."""
 
-NO_LINE = "order has no accepted line"
 DUPLICATE = "duplicate key: an earlier row of this load has the same {key}"
 DUPLICATE_ELSEWHERE = "duplicate key: a row of another day has the same {key}"
-
-_SINGULAR: Mapping[str, str] = {
-    "suppliers": "supplier",
-    "categories": "category",
-    "products": "product",
-    "merchants": "merchant",
-    "agents": "agent",
-    "consumers": "consumer",
-    "orders": "order",
-    "order_lines": "order line",
-    "coupons": "coupon",
-}
-"""Tables that rows name, one row of each."""
 
 _ROW_RULES: Mapping[str, tuple[str, str]] = {
     "agent_does_not_invite_itself": ("inviter_agent_id", "an agent cannot be its own inviter"),
@@ -308,9 +294,7 @@ def record_orphans(rows: pl.DataFrame, parents: Iterable[Parent], found: Rejecti
         told = texts.join(refused, left_on=key.columns, right_on=names, how="left", maintain_order="left")
         for (reason,), part in told.partition_by("reason", as_dict=True, maintain_order=True).items():
             cause = (
-                f"unknown key: not in {key.parent}"
-                if reason is None
-                else REFUSED_PARENT.format(parent=_SINGULAR[key.parent], reason=reason)
+                f"unknown key: not in {key.parent}" if reason is None else refused_parent(key.parent, reason)
             )
             if reason == NO_LINE:
                 # Each line of such an order has a fault of its own; that one comes first.

@@ -16,8 +16,9 @@ import polars as pl
 
 from pipelines.sources.contract import ContractTable
 from pipelines.sources.protocol import Chunk
+from pipelines.sources.quarantine import NO_LINE
 from pipelines.sources.sinks import TIME, Sink, Written
-from pipelines.sources.validation import DUPLICATE, NO_LINE, ROW
+from pipelines.sources.validation import DUPLICATE, ROW
 from pipelines.sources.versions import (
     CONTENT,
     FILE,

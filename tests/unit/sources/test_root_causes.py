@@ -108,7 +108,7 @@ def test_orders_without_an_accepted_line_count_with_their_lines():
     ]
     found = root_causes(
         {
-            "orders": refused("orders", [(2, "order_id", "no line of it was accepted", {"order_id": "o-1"})]),
+            "orders": refused("orders", [(2, "order_id", "order has no accepted line", {"order_id": "o-1"})]),
             "order_lines": refused("order_lines", bad),
         }
     )
