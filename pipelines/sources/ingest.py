@@ -201,7 +201,11 @@ def _load(
         extra_columns=tuple(sorted(extra)),
         first_time=written.first_time,
         last_time=written.last_time,
-        notes=(*(f"{remark} ({count:,})" for remark, count in remarks.items()), *(numbers.notes if numbers is not None else ()), *written.notes),
+        notes=(
+            *(f"{remark} ({count:,})" for remark, count in remarks.items()),
+            *(numbers.notes if numbers is not None else ()),
+            *written.notes,
+        ),
         current=written.current,
         history=written.history,
         unchanged=written.unchanged,

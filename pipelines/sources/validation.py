@@ -192,7 +192,7 @@ def lines_of(chunk: Chunk) -> pl.Series:
 
 def parse_chunk(
     table: ContractTable, chunk: Chunk, origin: str, reading: TableReading, found: Rejections
-) -> tuple[pl.DataFrame, tuple[str, ...]]:
+) -> pl.DataFrame:
     """The chunk in contract types plus `_row`; unreadable values are recorded in `found`.
 
     Nullable columns may be missing, and those with a default; another missing column is recorded against

@@ -6,7 +6,7 @@ import io
 
 import polars as pl
 import pytest
-from feed_folder import AS_OF, LINES, LOADED_AT, ORDERS, PRODUCTS, write_csv
+from feed_folder import AS_OF, LINES, LOADED_AT, ORDERS, PRODUCTS, add_lines, write_csv
 from spreadsheet import write_xlsx
 
 from pipelines.sources.contract import SourceError
@@ -42,6 +42,9 @@ def utc(day, hour=10, minute=0, second=0):
 
 
 def write(folder, table, rows):
+    """Writes a table; each order has a line, without which it would be refused."""
+    if table == "orders":
+        add_lines(folder, *(row["order_id"] for row in rows))
     return write_csv(folder / f"{table}.csv", rows)
 
 
@@ -102,6 +105,7 @@ def test_two_files_with_different_orders_of_day_and_month(folder, lake, loaded):
     write_csv(folder / "orders" / "a.csv", with_times("05/11/2026", "31/10/2026"))
     rows = [{**row, "order_id": f"y{n}"} for n, row in enumerate(with_times("11/05/2026", "10/31/2026"))]
     write_csv(folder / "orders" / "b.csv", rows)
+    add_lines(folder, "x0", "x1", "y0", "y1")
     assert loaded("orders").accepted == 4
     assert placed(lake)[0] == placed(lake)[2] == utc(4, 16)
 
@@ -235,6 +239,7 @@ def test_float_ids_of_typed_files(folder, lake, loaded, dtype):
     (folder / "orders.csv").unlink()
     frame = pl.DataFrame(ORDERS).with_columns(pl.Series("order_id", ids, dtype=dtype))
     frame.write_parquet(folder / "orders.parquet")
+    add_lines(folder, "3")
     assert loaded("orders").reasons == {LOST: 2}
     assert lake.read("orders")["order_id"].to_list() == ["3"]
 
@@ -398,6 +403,7 @@ def test_compressed_and_mixed_files_of_a_table(folder, lake, loaded):
     (parts / "2026-11-03.csv.gz").write_bytes(gzip.compress(out[2]))
     write_xlsx(parts / "2026-11-04.xlsx", {"a": [list(ORDERS[0]), [*["o4", *list(ORDERS[0].values())[1:]]]]})
     pl.DataFrame([{**ORDERS[0], "order_id": "o5"}]).write_parquet(parts / "2026-11-05.parquet")
+    add_lines(folder, "o4", "o5")
     assert loaded("orders").accepted == 5
     assert sorted(lake.read("orders")["order_id"]) == ["o1", "o2", "o3", "o4", "o5"]
     (parts / "2026-11-05.xlsx").write_text("PK")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from feed_folder import LINES, ORDERS, PRODUCTS, write_csv
+from feed_folder import LINES, ORDERS, PRODUCTS, add_lines, write_csv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spreadsheet import write_xlsx
@@ -193,6 +193,7 @@ def test_a_total_row_is_no_row(folder, lake, load, total, again):
 def test_goods_and_orders_that_are_called_total_stay(folder, lake, load):
     write_csv(folder / "products.csv", [*PRODUCTS, {**PRODUCTS[0], "sku_id": "Total", "title": "Total 0%"}])
     write_csv(folder / "orders.csv", [*ORDERS, {**ORDERS[0], "order_id": "合计"}])
+    add_lines(folder, "合计")
     reports = load(folder, until="orders")
     assert (reports["products"].accepted, reports["orders"].accepted) == (3, 4)
 
@@ -279,6 +280,7 @@ def test_a_table_in_several_places_is_read_together(folder, lake, load):
     (folder / "orders").mkdir()
     write_csv(folder / "orders" / "b.csv", [{**ORDERS[0], "order_id": "o4"}])
     (folder / "orders.json").write_text(json.dumps([{**ORDERS[0], "order_id": "o5"}]))
+    add_lines(folder, "o4", "o5")
     report = load(folder, until="orders")["orders"]
     assert report.accepted == 5
     assert "the table lies in 3 files, read together: orders.csv, orders.json, orders/b.csv" in report.notes
@@ -382,6 +384,7 @@ def test_cells_of_a_spreadsheet(folder, lake, load):
     rows = [[number, *SHEET[0][1:6], 12, 0.5 if number == "0003" else 7.0] for number in ids]
     (folder / "orders.csv").unlink()
     write_xlsx(folder / "orders.xlsx", {"a": [HEADER, *rows, ["合计", *[None] * 5, 60, 28]]})
+    add_lines(folder, "1001", "1002")
     report = load(folder, until="orders")["orders"]
     assert lake.read("orders").sort("order_id")["order_id"].to_list() == ["1001", "1002"]
     lost = "the id went through a float and lost digits; export the column as text"
