@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: make run, make test.
-PYTHON ?= python3.11
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

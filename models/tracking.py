@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class Tracker:
 
     def __init__(self, home: Path) -> None:
         self._artifacts = home / "artifacts"
+        # Trainings may end at the same time; figures and the store's SQLite file take one writer.
+        self._alone = threading.Lock()
         try:
             self._artifacts.mkdir(parents=True, exist_ok=True)
             _try_to_write(home / DATABASE)
@@ -88,7 +91,8 @@ class Tracker:
             TrackingError: The store refused the write.
         """
         try:
-            return self._log(candidate, data_version, as_of)
+            with self._alone:
+                return self._log(candidate, data_version, as_of)
         except (OSError, MlflowException) as error:
             raise TrackingError(
                 f"{candidate.name}: the MLflow store in {self._home} refused the write ({error}); "

@@ -16,7 +16,7 @@ from pipelines.intake import require_intake
 from pipelines.lake import Lake
 from pipelines.limits import judging, last_good
 from pipelines.limits.document import Limits, load_limits
-from pipelines.progress import announce, report
+from pipelines.progress import announce, forget, report
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, StateStore, StepRecord, fingerprint, measured
 from pipelines.suites import Boundary
@@ -79,6 +79,7 @@ class Boundaries:
                 last_good.read(self._lake, boundary.suite),
                 lambda: self.data_docs,
             )
+        forget(key)
         page = self._settings.data_docs_dir.relative_to(self._settings.home) / "index.html"
         facts = judgement.facts() | {"data_docs": str(page)}
         if judgement.errors:

@@ -30,6 +30,7 @@ from pipelines.defs import (
 )
 from pipelines.home.executor import one_at_a_time
 from pipelines.lake import Lake
+from pipelines.overlap.threads import threads_executor
 from pipelines.settings import Settings
 from pipelines.state import StateStore
 from pipelines.steps.memo import Steps
@@ -106,12 +107,19 @@ def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) ->
         "lake": lake,
         "warehouse": given_or("warehouse", lambda: Warehouse(settings.warehouse_good)),
         "scores": given_or("scores", lambda: Scores(lake)),
-        "models": given_or("models", lambda: ModelStore(settings.mlflow_dir, settings.home / "work")),
+        "models": given_or(
+            "models",
+            lambda: ModelStore(
+                settings.mlflow_dir, settings.home / "work", trains_apart=settings.executor == "threads"
+            ),
+        ),
         "database": given_or("database", lambda: Database(settings.serving)),
     }
 
 
 def _executor(settings: Settings) -> dg.ExecutorDefinition:
+    if settings.executor == "threads":
+        return threads_executor
     if settings.executor == "in_process":
         return one_at_a_time(dg.in_process_executor, settings)
     return one_at_a_time(dg.multiprocess_executor, settings).configured({"max_concurrent": 2})

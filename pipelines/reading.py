@@ -8,9 +8,18 @@ that equal content gives equal models.
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 import polars as pl
+
+
+def connect(file: Path, *, threads: int = 1, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
+    """A read-only connection to a published warehouse in UTC, bounded in memory and threads."""
+    connection = duckdb.connect(str(file), read_only=True)
+    connection.execute(f"SET memory_limit='{memory}'; SET threads={threads}; SET TimeZone='UTC'")
+    return connection
+
 
 _LINES = """
     select order_id, line_no, consumer_id, merchant_id, sku_id, supplier_id,

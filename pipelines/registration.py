@@ -13,10 +13,60 @@ from typing import TYPE_CHECKING, Any
 from models.contracts import Candidate
 from models.errors import InsufficientDataError
 from pipelines.lake import Lake
+from pipelines.settings import Settings
 from pipelines.state import CheckRecord, Outcome
+from pipelines.trainings import Task, train
 
 if TYPE_CHECKING:
     from models.tracking import Tracker
+    from pipelines.stores.models import ModelStore
+
+
+def train_and_register(
+    family: str,
+    names: Sequence[str],
+    work: Callable[[Task], list[Candidate]],
+    *,
+    step: str,
+    settings: Settings,
+    warehouse: Path,
+    models: ModelStore,
+    lake: Lake,
+    data_version: str,
+    as_of: datetime,
+) -> Outcome:
+    """Train a family from the published warehouse and register what it returns.
+
+    Args:
+        family: Family name; the summary is kept as `reports/models/<family>`.
+        names: Registered model names that the family may return.
+        work: The family's function in `pipelines.trainings`.
+        step: Name of the step, for signs of life.
+        settings: Seed and local time.
+        warehouse: The published file.
+        models: Registry, work folders, and whether a training has a process of its own.
+        lake: Where the summary goes.
+        data_version: Hash of the inputs.
+        as_of: Business time of the training.
+
+    Returns:
+        As `register` does.
+    """
+
+    def candidates(champions: Mapping[str, dict[str, Any]]) -> list[Candidate]:
+        folder = models.work_dir(family)
+        task = Task(warehouse, as_of, folder, settings.seed, settings.offset_hours, champions)
+        return train(work, task, apart=models.trains_apart, step=step)
+
+    return register(
+        family,
+        names,
+        candidates,
+        tracker=models.tracker,
+        lake=lake,
+        data_version=data_version,
+        as_of=as_of,
+    )
 
 
 def register(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipelines.messages import Language, language_of
 from serving.home_record import with_remembered
 from serving.settings import Settings as ServingSettings
 
@@ -38,7 +40,9 @@ class Settings(BaseSettings):
         database_url: Any PostgreSQL server; None means the embedded one below the run folder.
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         seed: Seed of the overlay and of every model.
-        executor: `in_process` for one machine, `multiprocess` for two steps at a time.
+        executor: `threads`: independent steps of a run overlap and trainings have processes of their own;
+            `in_process`: one step after the other in one process; `multiprocess`: a process a step.
+        lang: Language of the command line and the report; without it the locale decides.
         max_quarantined_share: Share of a table's rows that may be refused before the run stops.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
@@ -60,7 +64,8 @@ class Settings(BaseSettings):
     database_url: str | None = None
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     seed: int = 20171231
-    executor: Literal["in_process", "multiprocess"] = "in_process"
+    executor: Literal["threads", "in_process", "multiprocess"] = "threads"
+    lang: Language = Field(default_factory=lambda: language_of(os.environ))
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from models.store_files import follow_move
 from pipelines.dbt_translator import PROJECT_DIR, dbt_environment, dbt_program
+from pipelines.demo_key import DemoKey
 from pipelines.home.lock import holder_of
+from pipelines.messages import Texts
 from pipelines.settings import REPOSITORY, Settings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -84,7 +86,7 @@ def services(settings: Settings, api_port: int) -> list[Service]:
 
 
 def serve(settings: Settings) -> int:
-    """Start everything, print the addresses, stop everything on Ctrl-C or TERM.
+    """Start everything, print the addresses and a key for the API, stop everything on Ctrl-C or TERM.
 
     Returns:
         0 after a signal; 1 when a service ended by itself.
@@ -92,13 +94,15 @@ def serve(settings: Settings) -> int:
     Raises:
         PortsTakenError: A port is in use.
     """
+    from serving.db.connect import ready_database
     from serving.settings import Settings as ServingSettings
 
+    text = Texts(settings.lang)
     wanted = services(settings, ServingSettings().api_port)
     taken = [s for s in wanted if s.port is not None and not _is_free(s.port)]
     if taken:
         raise PortsTakenError(
-            "; ".join(f"port {s.port} for {s.name} is taken: set {s.setting} to a free one" for s in taken)
+            "; ".join(text("ui.port_taken", port=s.port, name=s.name, setting=s.setting) for s in taken)
         )
     follow_move(settings.mlflow_dir)
     if holder_of(settings.home) is None:  # else a run writes the warehouse that the docs describe
@@ -119,18 +123,21 @@ def serve(settings: Settings) -> int:
     stopped: list[int] = []
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda received, _frame: stopped.append(received))
-    for service in wanted:
-        if service.port is not None:
-            print(f"{service.name:<18} http://127.0.0.1:{service.port}{service.path}")
-    print(f"logs               {logs}\nCtrl-C stops them all", flush=True)
     try:
-        while not stopped:
-            ended = [name for name, process in processes.items() if process.poll() is not None]
-            if ended:
-                print(f"{', '.join(ended)} ended by itself; see {logs}", file=sys.stderr)
-                return 1
-            time.sleep(0.5)
-        return 0
+        with DemoKey(ready_database(ServingSettings())) as key:
+            for service in wanted:
+                if service.port is not None:
+                    print(f"{service.name:<18} http://127.0.0.1:{service.port}{service.path}")
+            print(text("ui.demo_key", key=key))
+            print(text("ui.demo_key_note"))
+            print(f"{text('ui.logs', logs=logs)}\n{text('ui.stop')}", flush=True)
+            while not stopped:
+                ended = [name for name, process in processes.items() if process.poll() is not None]
+                if ended:
+                    print(text("ui.ended", names=", ".join(ended), logs=logs), file=sys.stderr)
+                    return 1
+                time.sleep(0.5)
+            return 0
     finally:
         _stop(processes)
 

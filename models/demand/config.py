@@ -86,7 +86,8 @@ class DemandConfig:
         week_grace_hours: A week counts as complete when at most this much of it lies after `as_of`.
         holidays: `us` for the computed US calendar, `none` for none.
         extra_holidays: Further holiday dates.
-        threads: CPU threads of LightGBM; torch follows OMP_NUM_THREADS.
+        threads: CPU threads of LightGBM and of the LSTM's fit. One: the models are small, and families train
+            side by side; results depend on it in the last bits only.
         seed: Seed of every draw.
         lstm: LSTM settings.
         gbm: LightGBM settings.
@@ -107,7 +108,7 @@ class DemandConfig:
     week_grace_hours: float = 2.0
     holidays: str = "us"
     extra_holidays: tuple[date, ...] = ()
-    threads: int = 2
+    threads: int = 1
     seed: int = 20180101
     lstm: LstmConfig = field(default_factory=LstmConfig)
     gbm: GbmConfig = field(default_factory=GbmConfig)

@@ -221,9 +221,11 @@ def fit(
     probe = make_batch(panel, batches.pairs[0][:1], batches.pairs[1][:1], *rows, config)
     limit = epochs if epochs is not None else config.lstm.epochs
     keeper = _BestWeights(config.lstm.patience)
+    threads = torch.get_num_threads()
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     with _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
+        torch.set_num_threads(config.threads)
         network = DemandLstm(
             config.lstm,
             len(categories),
@@ -255,6 +257,7 @@ def fit(
                 trainer.fit(network, batches)
         finally:
             torch.use_deterministic_algorithms(was_deterministic)
+            torch.set_num_threads(threads)
     if epochs is None:
         network.load_state_dict(keeper.weights)
     network.eval()

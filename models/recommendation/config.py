@@ -125,7 +125,7 @@ class RecommendationConfig:
     discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10)
     max_blend_loss: float = 0.03
     tuning_consumers: int = 600
-    threads: int = 2
+    threads: int = 1
     seed: int = 7
     list_length: int = 40
     popular_length: int = 100

@@ -85,6 +85,7 @@ def _boundary_check(boundary: Boundary, name: str, read: ReadBatch) -> dg.AssetC
         asset=dg.AssetKey(boundary.asset.split("/")),
         name=name,
         blocking=True,
+        pool="quality",  # Great Expectations keeps one project
         description=f"Plausibility limits of {boundary.suite} (pipelines/limits/defaults.yaml).",
     )
     def check(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from pipelines import reading, registration
+from pipelines import reading, registration, trainings
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
@@ -81,21 +81,14 @@ def _train(
     lake: Lake,
     data_version: str,
 ) -> Outcome:
-    from models.demand.training import train
-
-    lines, promotions = read_inputs(warehouse)
-    return registration.register(
+    return registration.train_and_register(
         "demand",
         MODELS,
-        lambda champions: train(
-            lines,
-            promotions,
-            as_of,
-            models.work_dir("demand"),
-            _config(settings),
-            champion=champions.get(MODELS[0]),
-        ),
-        tracker=models.tracker,
+        trainings.demand,
+        step="models/demand/forecasters",
+        settings=settings,
+        warehouse=warehouse.published(),
+        models=models,
         lake=lake,
         data_version=data_version,
         as_of=as_of,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from pipelines import drift, reading, registration
+from pipelines import drift, reading, registration, trainings
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
@@ -63,17 +63,14 @@ def _train(
     lake: Lake,
     data_version: str,
 ) -> Outcome:
-    from models.lifecycle.training import train
-
-    with warehouse.open() as connection:
-        lines = reading.order_lines(connection, merchandise_only=False, with_guests=False)
-    outcome = registration.register(
+    outcome = registration.train_and_register(
         "lifecycle",
         MODELS,
-        lambda champions: train(
-            lines, as_of, models.work_dir("lifecycle"), seed=settings.seed, champions=champions
-        ),
-        tracker=models.tracker,
+        trainings.lifecycle,
+        step="models/lifecycle/churn_and_rebuy",
+        settings=settings,
+        warehouse=warehouse.published(),
+        models=models,
         lake=lake,
         data_version=data_version,
         as_of=as_of,

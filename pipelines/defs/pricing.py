@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from pipelines import reading, registration
+from pipelines import reading, registration, trainings
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
 from pipelines.lake import Lake
+from pipelines.settings import Settings
 from pipelines.state import Outcome
 from pipelines.steps.memo import Steps
 from pipelines.stores.models import ModelStore
@@ -32,6 +33,7 @@ _CODE = ("models/pricing", "models/metrics.py", "models/gate.py")
 def elasticities(
     context: dg.AssetExecutionContext,
     steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[Clock],
     warehouse: dg.ResourceParam[Warehouse],
     models: dg.ResourceParam[ModelStore],
@@ -44,33 +46,33 @@ def elasticities(
 
     def work() -> Outcome:
         return _train(
-            clock.as_of(context), warehouse, models, lake, steps.records.version("warehouse/published")
+            settings,
+            clock.as_of(context),
+            warehouse,
+            models,
+            lake,
+            steps.records.version("warehouse/published"),
         )
 
     return steps.run(context, work, code=_CODE)
 
 
 def _train(
-    as_of: datetime, warehouse: Warehouse, models: ModelStore, lake: Lake, data_version: str
+    settings: Settings,
+    as_of: datetime,
+    warehouse: Warehouse,
+    models: ModelStore,
+    lake: Lake,
+    data_version: str,
 ) -> Outcome:
-    from models.pricing.config import PricingConfig
-    from models.pricing.training import train
-
-    with warehouse.open() as connection:
-        lines = reading.order_lines(connection)
-    return registration.register(
+    return registration.train_and_register(
         "pricing",
         MODELS,
-        lambda champions: [
-            train(
-                lines,
-                as_of,
-                models.work_dir("pricing"),
-                PricingConfig(),
-                champion=champions.get(MODELS[0]),
-            )
-        ],
-        tracker=models.tracker,
+        trainings.pricing,
+        step="models/pricing/elasticities",
+        settings=settings,
+        warehouse=warehouse.published(),
+        models=models,
         lake=lake,
         data_version=data_version,
         as_of=as_of,

@@ -1,11 +1,10 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipelines import reading, registration
+from pipelines import reading, registration, trainings
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
@@ -16,9 +15,6 @@ from pipelines.steps.memo import Steps
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from models.recommendation.config import RecommendationConfig
 
 MODELS = ("recommendation_repeat", "recommendation_discovery")
 _CODE = ("models/recommendation", "models/splits.py", "models/metrics.py", "models/gate.py")
@@ -68,33 +64,18 @@ def _train(
     lake: Lake,
     data_version: str,
 ) -> Outcome:
-    from models.recommendation.config import RecommendationConfig
-    from models.recommendation.training import train
-
-    with warehouse.open() as connection:
-        lines = reading.order_lines(connection, with_guests=False)
-    return registration.register(
+    return registration.train_and_register(
         "recommendation",
         MODELS,
-        lambda champions: train(
-            lines,
-            as_of,
-            models.work_dir("recommendation"),
-            RecommendationConfig(seed=settings.seed),
-            champion=(_settings_of(champions[MODELS[0]]) if MODELS[0] in champions else None),
-        ),
-        tracker=models.tracker,
+        trainings.recommendation,
+        step="models/recommendation/lanes",
+        settings=settings,
+        warehouse=warehouse.published(),
+        models=models,
         lake=lake,
         data_version=data_version,
         as_of=as_of,
     )
-
-
-def _settings_of(document: dict[str, Any]) -> "RecommendationConfig":
-    """The settings of a champion; what validation chose is evidence, not a setting."""
-    from models.recommendation.config import RecommendationConfig
-
-    return RecommendationConfig.from_dict({k: v for k, v in document.items() if k != "chosen"})
 
 
 @dg.asset(

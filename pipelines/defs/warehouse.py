@@ -18,7 +18,7 @@ from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, dbt_program
 from pipelines.lake import Lake, atomic_path
-from pipelines.progress import announce, report
+from pipelines.progress import announce, report, stage_of
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, Outcome, StepRecord, measured
 from pipelines.steps.memo import Steps
@@ -134,9 +134,11 @@ def _build(
         context=context,
         target_path=settings.dbt_target_dir / context.run_id,
     )
+    models = len(context.selected_asset_keys)
     for event in run.stream():
         if isinstance(event, dg.Output):
             done.models.append(context.asset_key_for_output(event.output_name).to_user_string())
+            stage_of(_STEP)(f"{len(done.models)} / {models}")
         elif isinstance(event, dg.AssetCheckResult):
             done.checks.append(
                 {

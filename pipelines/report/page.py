@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.lake import atomic_path
 from pipelines.report.evidence import gather
+from pipelines.report.language import in_language
 from pipelines.report.origins import MEANING
 from pipelines.report.sections import all_sections
 from pipelines.settings import Settings
@@ -33,7 +34,7 @@ def write_report(settings: Settings, summary: dict[str, Any]) -> Path:
         sections=all_sections(evidence), meaning=MEANING, title="Muyun: what the run made of the data"
     )
     with atomic_path(settings.report_file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(in_language(text, settings.lang), encoding="utf-8")
     return settings.report_file
 
 

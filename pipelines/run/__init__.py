@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 
 from pipelines.home.lock import home_lock
 from pipelines.limits.document import load_limits
+from pipelines.progress import ASK, START, SignsOfLife, announce, forget
 from pipelines.questions import ask
 from pipelines.run.environment import prepare
 from pipelines.run.graph import run_graph
+from pipelines.run.plan import announce_plan
 from pipelines.run.screen import print_summary
 from pipelines.run.summary import summarize
 from pipelines.settings import Settings
@@ -37,6 +39,13 @@ def main(settings: Settings, *, wait: bool = True) -> int:
         HomeBusyError: Another run is at work, and we do not wait.
     """
     load_limits(settings.home)  # limits that cannot be meant are one clear line, before any step starts
+    announce_plan(settings)
+    with SignsOfLife():
+        return _prepared(settings, wait=wait)
+
+
+def _prepared(settings: Settings, *, wait: bool) -> int:
+    announce(START)
     prepare(settings)
     with home_lock(settings.home, "muyun run", wait=wait):
         return _run(settings)
@@ -47,7 +56,9 @@ def _run(settings: Settings) -> int:
     clock = time.monotonic()
     with measured() as cost:
         graph = run_graph(settings)
+        announce(ASK)
         answers = [] if graph.failed else ask(settings)
+        forget(ASK)
     from pipelines.report import write_report
 
     summary = summarize(settings, graph, answers, started, time.monotonic() - clock, cost.peak_rss_mb)

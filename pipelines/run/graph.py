@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.conventions import JOB_TIME_TAG
 from pipelines.home.source import remember_source
+from pipelines.progress import START, forget
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def run_graph(settings: Settings) -> GraphRun:
     import dagster as dg
 
     from pipelines.graph import build_defs, resources
+    from pipelines.overlap.threads import execute, threads_executor
     from pipelines.sources.contract import TABLES
 
     parts = resources(settings)
@@ -55,13 +57,9 @@ def run_graph(settings: Settings) -> GraphRun:
     with dg.DagsterInstance.get() as instance:
         # One held connection instead of one an event; the method's name tells where Dagster uses it.
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
-        result = job.execute_in_process(
-            instance=instance,
-            asset_selection=selection,
-            tags=tags,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+        forget(START)
+        executor = threads_executor if settings.executor == "threads" else dg.in_process_executor
+        result = execute(job, executor, instance=instance, selection=selection, tags=tags)
     failed = {
         event.step_key or "": _short_error(event) for event in result.all_events if event.is_step_failure
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from functools import cached_property
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,19 +17,26 @@ class ModelStore:
     Args:
         folder: The MLflow store.
         work: Below it a training writes its bundles before they are registered.
+        trains_apart: Whether a training has a process of its own.
     """
 
-    def __init__(self, folder: Path, work: Path) -> None:
+    def __init__(self, folder: Path, work: Path, *, trains_apart: bool = False) -> None:
         self._folder = folder
         self._work = work
+        self.trains_apart = trains_apart
+        self._opening = threading.Lock()
+        self._tracker: Tracker | None = None
 
-    @cached_property
+    @property
     def tracker(self) -> Tracker:
-        """The registry; importing MLflow takes seconds, so only steps that need it ask."""
-        from models import tracking
+        """The registry, opened once for all steps; importing MLflow takes seconds, so only some steps ask."""
+        with self._opening:
+            if self._tracker is None:
+                from models import tracking
 
-        tracking.silence()
-        return tracking.Tracker(self._folder)
+                tracking.silence()
+                self._tracker = tracking.Tracker(self._folder)
+            return self._tracker
 
     def work_dir(self, family: str) -> Path:
         """An empty folder for the bundles that a training writes before they are registered."""

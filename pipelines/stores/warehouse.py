@@ -21,18 +21,24 @@ class Warehouse:
     def __init__(self, file: Path) -> None:
         self.file = file
 
+    def published(self) -> Path:
+        """The file, for a process that opens it itself.
+
+        Raises:
+            dg.Failure: The warehouse has not been published yet.
+        """
+        if not self.file.exists():
+            raise dg.Failure(
+                f"the warehouse {self.file} does not exist yet; materialise warehouse/published first"
+            )
+        return self.file
+
     def open(self) -> duckdb.DuckDBPyConnection:
         """A read-only connection in UTC, bounded in memory and threads.
 
         Raises:
             dg.Failure: The warehouse has not been published yet.
         """
-        import duckdb
+        from pipelines.reading import connect
 
-        if not self.file.exists():
-            raise dg.Failure(
-                f"the warehouse {self.file} does not exist yet; materialise warehouse/published first"
-            )
-        connection = duckdb.connect(str(self.file), read_only=True)
-        connection.execute("SET memory_limit='2GB'; SET threads=2; SET TimeZone='UTC'")
-        return connection
+        return connect(self.published(), threads=2, memory="2GB")
