@@ -14,6 +14,7 @@ NAMES = (
     "reconciliation",
     "crash_ledger",
     "own_data",
+    "first_run",
 )
 """Every benchmark, in the order in which `all` runs them."""
 
