@@ -128,7 +128,7 @@ def serve(settings: Settings) -> int:
             for service in wanted:
                 if service.port is not None:
                     print(f"{service.name:<18} http://127.0.0.1:{service.port}{service.path}")
-            print(text("ui.demo_key", key=key))
+            print(text("ui.demo_key", secret=key))
             print(text("ui.demo_key_note"))
             print(f"{text('ui.logs', logs=logs)}\n{text('ui.stop')}", flush=True)
             while not stopped:

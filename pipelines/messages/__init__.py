@@ -52,7 +52,7 @@ class Texts:
         self.language = language
         self._texts = catalogue(language)
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, /, **values: object) -> str:
         """A text with its values put in."""
         return self._texts[key].format(**values)
 

@@ -73,7 +73,8 @@ def run_apart(work: Callable[..., Result], *arguments: object, stage: Stage | No
         _running.discard(process)
     if kind == "raised":
         raise content
-    return content
+    result: Result = content
+    return result
 
 
 def stop_all() -> None:

@@ -110,7 +110,7 @@ class ThreadsExecutor(Executor):
 @dg.executor(name="threads", config_schema={"at_once": dg.Field(int, default_value=AT_ONCE)})
 def threads_executor(context: dg.InitExecutorContext) -> ThreadsExecutor:
     """Independent steps overlap in threads of one process."""
-    return ThreadsExecutor(context.executor_config["at_once"])
+    return ThreadsExecutor(int(str(context.executor_config["at_once"])))
 
 
 def execute(
@@ -195,7 +195,7 @@ def _overlapped(job_context: Any, execution_plan: Any, *, at_once: int) -> Itera
 def _capture_logs(job_context: Any, execution_plan: Any, stack: ExitStack) -> Iterator[DagsterEvent]:
     """Keep what the steps print, as one log of the whole run."""
     manager = job_context.instance.compute_log_manager
-    log_key = manager.build_log_key_for_run(job_context.run_id, create_compute_log_file_key())
+    log_key = manager.build_log_key_for_run(job_context.run_id, create_compute_log_file_key())  # type: ignore[no-untyped-call]
     log_context = stack.enter_context(manager.capture_logs(log_key))
     keys = [step.key for step in execution_plan.get_steps_to_execute_in_topo_order()]
     yield DagsterEvent.capture_logs(job_context, keys, log_key, log_context)
