@@ -4,7 +4,7 @@ import datetime as dt
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sources.values.columns import Parsed, parse_column
@@ -95,6 +95,7 @@ def test_flags_numbers_dates_and_ids():
 NAIVE = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2100, 1, 1))  # noqa: DTZ001
 
 
+@settings(deadline=None)
 @given(NAIVE, st.integers(-12, 14))
 def test_any_iso_time_is_read_as_python_reads_it(time, hours):
     aware = time.replace(tzinfo=dt.timezone(dt.timedelta(hours=hours)))
@@ -103,6 +104,7 @@ def test_any_iso_time_is_read_as_python_reads_it(time, hours):
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=8)), max_size=20))
 def test_a_value_is_read_marked_or_blank(values):
     for dtype in (pl.Int64(), pl.Float64(), pl.Boolean(), pl.Date(), TIME):
