@@ -66,7 +66,8 @@ class _Splitter:
             is_plain = quotes == 0
             parts = [self._plain(Block(block.texts.filter(is_plain), block.numbers.filter(is_plain)))]
             quoted = Block(block.texts.filter(~is_plain), block.numbers.filter(~is_plain))
-            parts.append(self._quoted(quoted, _Blocks(iter(()))))
+            read = self._closed(quoted)
+            parts.append(self._quoted(quoted, _Blocks(iter(()))) if read is None else read)
             return pl.concat(parts).sort(LINE_COLUMN)
         return self._quoted(block, blocks)
 
@@ -114,6 +115,17 @@ class _Splitter:
             bare = text.str.replace(rf"(?:{mark}[ \t]*){{{count}}}$", "")
             text = bare.zip_with(surplus == count, text)
         return text
+
+    def _closed(self, block: Block) -> pl.DataFrame | None:
+        """Lines that each hold one record, read at once; None if one of them is not a plain row."""
+        try:
+            rows = list(csv.reader(block.texts, delimiter=self.delimiter, strict=True))
+        except csv.Error:
+            return None
+        is_plain = all(len(row) == self.width and self.names[0] not in row[0] for row in rows)
+        return (
+            self.rows(rows, block.numbers.to_list()) if is_plain and len(rows) == len(block.texts) else None
+        )
 
     def _quoted(self, block: Block, blocks: _Blocks) -> pl.DataFrame:
         """The block record by record; only a record that is open at its end takes lines of the next."""
