@@ -114,6 +114,23 @@ def test_a_corrected_quantity_is_the_old_one_before_the_correction() -> None:
     assert got["orders_lifetime"].to_list() == [1, 1]
 
 
+def test_a_window_is_open_at_its_start_to_the_microsecond() -> None:
+    """Asked alone, so that the scan itself is limited to the window."""
+    world = World()
+    world.order("edge", ago(30), net=1)
+    world.order("inside", ago(30) + timedelta(microseconds=1), net=1)
+    got = build_tags(world.connect(), NOW, ["orders_30d"])
+    assert dict(got.select("consumer_id", "orders_30d").rows()) == {"edge": 0, "inside": 1}
+
+
+def test_a_source_speaks_from_its_first_row_on() -> None:
+    world = World()
+    world.order("a", ago(50), net=1, received_at=ago(40))
+    moments = entities(("a", ago(40) - timedelta(microseconds=1)), ("a", ago(40)), ("b", ago(40)))
+    got = training_set(world.connect(), moments, ["orders_90d"])
+    assert got["orders_90d"].to_list() == [None, 1, 0]
+
+
 def test_the_population_is_who_was_known_at_the_moment() -> None:
     """To the microsecond: by event time, by receipt, and until the only order was replaced."""
     tick = timedelta(microseconds=1)
