@@ -18,6 +18,12 @@ from serving.settings import Settings as ServingSettings
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+OWN_ZONE = "Asia/Shanghai"
+"""Zone of a user's own data where neither a setting nor `muyun.yaml` names one."""
+OWN_CURRENCY = "CNY"
+"""Currency of a user's own data where neither a setting nor `muyun.yaml` names one."""
+
+
 def fixed_zone(offset_hours: int) -> str:
     """The zone that is always some hours ahead of UTC; its IANA name counts the other way."""
     return f"Etc/GMT{-offset_hours:+d}" if offset_hours else "Etc/UTC"
@@ -142,7 +148,7 @@ class Settings(BaseSettings):
             return fixed_zone(-5)
         from pipelines.sources.mapping.document import load_mapping
 
-        return load_mapping(self.data).document.time_zone or "Asia/Shanghai"
+        return load_mapping(self.data).document.time_zone or OWN_ZONE
 
     @property
     def offset_hours(self) -> int:
@@ -157,7 +163,7 @@ class Settings(BaseSettings):
             return self.currency or "USD"
         from pipelines.sources.mapping.document import load_mapping
 
-        return load_mapping(self.data).document.currency or "CNY"
+        return load_mapping(self.data).document.currency or OWN_CURRENCY
 
     @property
     def lake_dir(self) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.check_data.check import check
 from pipelines.check_data.screen import as_json, as_text
 from pipelines.limits.document import load_limits
-from pipelines.settings import Settings
+from pipelines.settings import OWN_CURRENCY, OWN_ZONE, Settings, fixed_zone
 from pipelines.sources.contract import SourceError
 from pipelines.template import write_template
 
@@ -29,11 +29,12 @@ def on_files(options: argparse.Namespace, settings: Settings) -> tuple[str, int]
     folder = Path(options.folder) if options.folder else settings.data
     if folder is None:
         raise SourceError("name the folder of your files: make check-data DATA=folder")
+    offset = settings.utc_offset_hours
     found = check(
         folder.absolute(),
         as_of=settings.as_of or datetime.now(UTC),
-        default_zone="Asia/Shanghai",
-        default_currency=settings.currency or "CNY",
+        default_zone=settings.time_zone or (OWN_ZONE if offset is None else fixed_zone(offset)),
+        default_currency=settings.currency or OWN_CURRENCY,
         limits=load_limits(settings.home).quarantined_share,
         refused_share=settings.max_quarantined_share,
     )

@@ -61,14 +61,19 @@ def read_columns(chunks: Iterable[Chunk], table: ContractTable, names: tuple[str
     parts = [pl.DataFrame(schema={name: table.dtypes[name] for name in names})]
     for chunk in chunks:
         given = [name for name in names if has_column(chunk, table, name)]
-        if given and {*given, *table.constants} >= {*names}:
-            read = pl.DataFrame([read_column(chunk, table, name).values.alias(name) for name in given])
-            absent = [
-                pl.lit(table.constants[name], dtype=table.dtypes[name]).alias(name)
-                for name in names
-                if name not in given
-            ]
-            parts.append(read.with_columns(absent).select(names))
+        if {*given, *table.constants} >= {*names}:
+            parts.append(
+                pl.DataFrame(
+                    [
+                        read_column(chunk, table, name).values.alias(name)
+                        if name in given
+                        else pl.Series(
+                            name, [table.constants[name]], dtype=table.dtypes[name]
+                        ).new_from_index(0, chunk.frame.height)
+                        for name in names
+                    ]
+                )
+            )
     return pl.concat(parts)
 
 

@@ -97,15 +97,6 @@ def test_a_column_that_is_mapped_is_not_reported_as_set_aside(export: Path, load
     assert "Quantity" not in reports["order_lines"].extra_columns
 
 
-def test_a_column_that_no_table_uses_is_reported_as_set_aside(export: Path, load: Load) -> None:
-    (export / "export.csv").write_text(
-        EXPORT.replace("Customer\n", "Customer,Country\n")
-        .replace("c7\n", "c7,UK\n")
-        .replace("c8\n", "c8,UK\n")
-    )
-    assert {report.extra_columns for report in load(export).values() if report.received} >= {("Country",)}
-
-
 def test_words_defaults_and_constants(folder: Path, lake: Lake, load: Load) -> None:
     rows = [{**row, "channel": word} for row, word in zip(ORDERS, (" Shop", "WeChat", ""), strict=True)]
     write_csv(folder / "orders.csv", [{**row, "freight_cents": ""} for row in rows])
@@ -230,3 +221,88 @@ def test_merchants_have_their_own_zones(folder: Path, lake: Lake, load: Load) ->
     load(folder, until="orders")
     orders = lake.read("orders").sort("order_id")
     assert [time.hour for time in orders["placed_at"]] == [9, 1, 10]
+
+
+def test_a_column_that_no_table_uses_is_reported_as_set_aside(export: Path, load: Load) -> None:
+    rows = EXPORT.strip().splitlines()
+    (export / "export.csv").write_text("\n".join([rows[0] + ",Country", *(row + ",UK" for row in rows[1:])]))
+    reports = load(export)
+    for table in ("orders", "order_lines", "products"):
+        assert reports[table].extra_columns == ("Country",)
+
+
+@pytest.mark.parametrize(
+    ("document", "nobody"),
+    [("", ["", "0", " Guest ", "散客"]), ("guests: [walk in, X9]\n", ["Walk In", "x9"])],
+)
+def test_guests_are_nobody(folder: Path, lake: Lake, load: Load, document: str, nobody: list[str]) -> None:
+    for word in nobody:
+        write_csv(folder / "orders.csv", [{**ORDERS[0], "consumer_id": word}, *ORDERS[1:]])
+        _say(folder, document)
+        load(folder)
+        orders = lake.read("orders").sort("order_id")
+        assert orders["consumer_id"].to_list() == [None, "c0", "c1"], word
+        assert sorted(lake.read("consumers")["consumer_id"]) == ["c0", "c1"]
+
+
+def test_a_guest_of_another_shop_may_be_a_member_here(folder: Path, lake: Lake, load: Load) -> None:
+    write_csv(folder / "orders.csv", [{**ORDERS[0], "consumer_id": "guest"}, *ORDERS[1:]])
+    _say(folder, "guests: [nobody]\n")
+    load(folder)
+    assert "guest" in lake.read("orders")["consumer_id"].to_list()
+
+
+def test_a_status_of_ones_own_is_told(folder: Path, lake: Lake, load: Load) -> None:
+    words = ("Handed Over", "sent back", "done")
+    write_csv(folder / "orders.csv", [{**row, "status": w} for row, w in zip(ORDERS, words, strict=True)])
+    assert load(folder)["orders"].accepted == 1
+    _say(folder, "orders:\n  values:\n    status: {handed over: paid, Sent Back: refunded}\n")
+    load(folder)
+    orders = lake.read("orders").sort("order_id")
+    assert orders["state"].to_list() == ["paid", "refunded", "paid"]
+    assert orders["status"].to_list() == list(words)
+
+
+def test_the_newest_version_wins_and_deleted_rows_go(folder: Path, lake: Lake, load: Load) -> None:
+    changes = [("2026-11-04 08:00", "completed", "0"), ("2026-11-06 08:00", "cancelled", "0")]
+    versions = [
+        {**ORDERS[0], "modified": modified, "status": status, "gone": gone}
+        for modified, status, gone in reversed(changes)
+    ]
+    rest = [{**row, "modified": "2026-11-05 08:00", "gone": "0"} for row in ORDERS[1:]]
+    removed = {**rest[1], "modified": "2026-11-07 08:00", "gone": "1"}
+    write_csv(folder / "orders.csv", [*versions, *rest, removed])
+    _say(folder, "orders:\n  changed_at: modified\n  deleted_when: {gone: ['1', 'true']}\n")
+    load(folder)
+    orders = lake.read("orders").sort("order_id")
+    assert orders["order_id"].to_list() == ["o1", "o2"]
+    assert orders["state"].to_list() == ["cancelled", "paid"]
+
+
+def test_a_column_that_is_changed_at_may_be_mapped_too(folder: Path, lake: Lake, load: Load) -> None:
+    write_csv(
+        folder / "orders.csv",
+        [
+            {**ORDERS[0], "paid": "2026-11-01T11:00:00Z"},
+            {**ORDERS[0], "paid": "2026-11-01T12:00:00Z", "status": "closed"},
+        ]
+        + [{**row, "paid": "2026-11-04T12:00:00Z"} for row in ORDERS[1:]],
+    )
+    _say(folder, "orders:\n  columns: {paid_at: paid}\n  changed_at: paid\n")
+    load(folder)
+    assert lake.read("orders").sort("order_id")["state"].to_list() == ["cancelled", "paid", "paid"]
+
+
+def test_three_tables_without_a_category_or_a_shop_are_enough(tmp_path: Path, lake: Lake, load: Load) -> None:
+    folder = tmp_path / "least"
+    folder.mkdir()
+    write_csv(folder / "products.csv", [{"sku_id": "a"}])
+    write_csv(folder / "orders.csv", [{"order_id": "o1", "placed_at": "2026-11-01T10:00:00Z"}])
+    line = {"order_id": "o1", "sku_id": "a", "qty": "2", "net_paid_cents": "400"}
+    write_csv(folder / "order_lines.csv", [line, line])
+    reports = load(folder)
+    assert sum(report.quarantined for report in reports.values()) == 0
+    assert lake.read("categories")["category_id"].to_list() == ["uncategorised"]
+    assert lake.read("merchants")["merchant_id"].to_list() == ["shop"]
+    assert lake.read("orders")["consumer_id"].to_list() == [None]
+    assert sorted(lake.read("order_lines")["line_no"]) == [1, 2]
