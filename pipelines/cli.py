@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits = commands.add_parser("limits", help="list the plausibility limits, or accept a new level")
     limits.add_argument("action", nargs="?", choices=["list", "accept"], default="list")
     limits.add_argument("table", nargs="?", help="for accept: the table whose next batch sets the level")
+    refused = commands.add_parser("quarantine", help="rank what was refused, or try it again after a fix")
+    refused.add_argument("action", nargs="?", choices=["list", "replay"], default="list")
+    refused.add_argument("table", nargs="?", help="for replay: this table and what hangs on it")
     options = parser.parse_args(arguments)
 
     from pydantic import ValidationError
@@ -75,13 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         PortsTakenError,
         ApiNotReadyError,
     ) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         print(
             f"error: the disk is full ({error.filename or settings.home}); free space or set MUYUN_HOME to a "
             "larger disk, then run it again: finished steps are kept",
+            *getattr(error, "__notes__", ()),
+            sep="\n",
             file=sys.stderr,
         )
     except KeyboardInterrupt:
@@ -104,6 +109,12 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from pipelines.run import limits
 
         return limits.accept(settings, options.table) if options.action == "accept" else limits.show(settings)
+    if options.command == "quarantine":
+        from pipelines.run import quarantine
+
+        if options.action == "replay":
+            return quarantine.replay(settings, options.table)
+        return quarantine.show(settings)
     from pipelines.run.environment import prepare
 
     prepare(settings)

@@ -15,7 +15,8 @@ from pipelines.sources.quarantine import read_quarantine
 from pipelines.state import CheckRecord
 
 SHARE_CHECK = "quarantined_share"
-_CAUSES_SHOWN = 5
+CAUSES_SHOWN = 5
+"""Root causes that a check and the end of a run show."""
 
 
 class IntakeRefusedError(Exception):
@@ -38,7 +39,7 @@ def share_check(settings: Settings, lake: Lake, report: IngestReport) -> CheckRe
     """
     limits = load_limits(settings.home).quarantined_share
     found = quarantined_share(report, limits, settings.max_quarantined_share)
-    causes = causes_behind(lake, report.table)[:_CAUSES_SHOWN] if found.refused else []
+    causes = causes_behind(lake, report.table)[:CAUSES_SHOWN] if found.refused else []
     return CheckRecord(
         SHARE_CHECK,
         not found.is_too_much,
@@ -47,10 +48,29 @@ def share_check(settings: Settings, lake: Lake, report: IngestReport) -> CheckRe
             "received": found.received,
             "refused": found.refused,
             "admitted": found.admitted,
-            "causes": [f"{cause} (first: {cause.place}; {cause.remedy})" for cause in causes],
+            "causes_md": "\n".join(f"- {line.strip()}" for line in cause_lines(causes)),
         },
         is_error=found.blocks,
     )
+
+
+def cause_lines(causes: Iterable[Cause], shown: int | None = None) -> list[str]:
+    """Causes as lines to read: what, the first row, what to do.
+
+    Args:
+        causes: Ranked.
+        shown: Only the first so many, and a line that counts the rest.
+    """
+    ranked = list(causes)
+    lines = []
+    for cause in ranked[:shown]:
+        value = f" ({cause.value!r})" if cause.value else ""
+        remedy = "" if cause.remedy in cause.reason else f"; {cause.remedy}"
+        lines += [f"{cause}", f"  first {cause.place}{value}{remedy}"]
+    if shown is not None and len(ranked) > shown:
+        rest = sum(cause.total for cause in ranked[shown:])
+        lines.append(f"and {rest:,} rows of {len(ranked) - shown} further causes: muyun quarantine")
+    return lines
 
 
 def causes_of(lake: Lake, tables: Iterable[str] = INGEST_ORDER) -> list[Cause]:

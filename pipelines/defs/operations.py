@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.lake import Lake
@@ -92,6 +93,7 @@ def replayed_orders(
     clock: dg.ResourceParam[Clock],
     lake: dg.ResourceParam[Lake],
     database: dg.ResourceParam[Database],
+    boundaries: dg.ResourceParam[Boundaries],
 ) -> dg.MaterializeResult:
     """The orders of the last days, replayed through orders and settlement, so that the books have life.
 
@@ -101,7 +103,7 @@ def replayed_orders(
     url = database.url()
     return steps.run(
         context,
-        lambda: _replay(settings, clock.as_of(context), lake, url),
+        lambda: _replay(settings, clock.as_of(context), lake, url, boundaries),
         code=REPLAY_CODE,
         settings={"days": settings.days_to_replay, "database": database.number(url)},
     )
@@ -195,12 +197,13 @@ def _extract(extraction: Extraction, url: str) -> Callable[[], Outcome]:
     return body
 
 
-def _replay(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
+def _replay(settings: Settings, as_of: datetime, lake: Lake, url: str, boundaries: Boundaries) -> Outcome:
     days = settings.days_to_replay
     if not days:
         return Outcome(rows=0, metadata={"note": "off: set MUYUN_REPLAY_DAYS to replay the last days"})
     from pipelines.replay import replay
 
+    boundaries.require_intake()
     report = replay(
         lake,
         url,

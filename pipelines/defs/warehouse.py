@@ -4,10 +4,12 @@ The dbt step is the only writer of the build file. Readers get a copy by atomic 
 half-finished build never shows.
 """
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -135,7 +137,7 @@ def _build(
         target_path=settings.dbt_target_dir / context.run_id,
     )
     models = len(context.selected_asset_keys)
-    for event in run.stream():
+    for event in _without_noise(run.stream(), settings.dbt_target_dir / "build.log"):
         if isinstance(event, dg.Output):
             done.models.append(context.asset_key_for_output(event.output_name).to_user_string())
             stage_of(_STEP)(f"{len(done.models)} / {models}")
@@ -152,6 +154,19 @@ def _build(
         with atomic_path(settings.dbt_target_dir / artifact) as temporary:
             shutil.copyfile(run.target_path / artifact, temporary)
     shutil.rmtree(run.target_path, ignore_errors=True)
+
+
+def _without_noise(events: Iterable[Any], log: Path) -> Iterator[Any]:
+    """The events; what dbt prints on the way goes to a file instead of the run's own lines."""
+    iterator = iter(events)
+    with log.open("w") as file:
+        while True:
+            with contextlib.redirect_stdout(file):
+                try:
+                    event = next(iterator)
+                except StopIteration:
+                    return
+            yield event
 
 
 def _reuse(context: dg.AssetExecutionContext, record: StepRecord) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from pipelines.run.environment import prepare
 from pipelines.run.graph import run_graph
 from pipelines.run.plan import announce_plan
 from pipelines.run.screen import print_summary
+from pipelines.run.served import told_with_what_serves
 from pipelines.run.summary import summarize
 from pipelines.settings import Settings
 from pipelines.state import measured
@@ -48,7 +49,7 @@ def _prepared(settings: Settings, *, wait: bool) -> int:
     announce(START)
     prepare(settings)
     with home_lock(settings.home, "muyun run", wait=wait):
-        return _run(settings)
+        return told_with_what_serves(settings, lambda: _run(settings))
 
 
 def _run(settings: Settings) -> int:

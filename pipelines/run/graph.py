@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipelines.conventions import JOB_TIME_TAG
 from pipelines.home.source import remember_source
 from pipelines.progress import START, forget
+from pipelines.run.failures import innermost, problems_of
+from pipelines.run.problems import Problem
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,15 +28,22 @@ class GraphRun:
         run_id: Dagster's run.
         failed: Steps that failed, with the error's first line.
         failed_checks: Blocking checks that did not pass, as `asset: check`.
+        problems: The same for a person: what, where, details, remedy.
     """
 
     run_id: str
     failed: dict[str, str]
     failed_checks: list[str]
+    problems: tuple[Problem, ...] = ()
 
 
-def run_graph(settings: Settings) -> GraphRun:
-    """Materialise the graph in this process; raw tables only when the source changed."""
+def run_graph(settings: Settings, tables: Sequence[str] | None = None) -> GraphRun:
+    """Materialise the graph in this process; raw tables only when the source changed.
+
+    Args:
+        settings: The installation's settings.
+        tables: Only these raw tables, whatever else would be due; None for the whole graph.
+    """
     warnings.filterwarnings("ignore")
     import dagster as dg
 
@@ -50,7 +60,9 @@ def run_graph(settings: Settings) -> GraphRun:
     job = build_defs(settings, parts).resolve_job_def("platform_build")
     mark = _source_mark(settings, sources, clock)
     selection = None
-    if _source_is_loaded(lake, mark):
+    if tables is not None:
+        selection = [dg.AssetKey(["raw", table]) for table in tables]
+    elif _source_is_loaded(lake, mark):
         keys = job.asset_layer.executable_asset_keys
         selection = [key for key in keys if key.path[0] != "raw" or TABLES[key.path[1]].is_book]
     tags = {JOB_TIME_TAG: clock.now().isoformat(), "muyun/started_by": "make run"}
@@ -73,9 +85,9 @@ def run_graph(settings: Settings) -> GraphRun:
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
-    if result.success and not failed:
+    if result.success and not failed and tables is None:
         lake.write_report(_LOADED, mark)
-    return GraphRun(result.run_id, failed, checks)
+    return GraphRun(result.run_id, failed, checks, problems_of(settings, result, failed))
 
 
 _LOADED = "source"
@@ -104,8 +116,6 @@ def _source_mark(settings: Settings, sources: Sources, clock: Clock) -> dict[str
 
 def _short_error(event: Any) -> str:
     """The error that a step raised, without Dagster's wrapping and without its inner causes."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
-        error = error.cause
+    error = innermost(event)
     lines = error.message.strip().splitlines() if error is not None else []
     return " ".join(line.strip() for line in lines[:4]) or "unknown"

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ _STEPS: tuple[tuple[str, str], ...] = (
 
 _CHECKS: Mapping[str, str] = {
     "feed_is_plausible": "{asset} was stopped: it is not plausible as a whole",
-    "quarantined_share": "{asset} was stopped: too many of its rows were refused",
     "received_rows_are_accepted_or_quarantined": "{asset} was stopped: its account does not close",
     "features_are_whole": "{asset} was stopped: the features are not whole",
 }
@@ -43,10 +42,6 @@ _ACCEPT = (
 _REMEDIES: Mapping[str, str] = {
     "feed_is_plausible": _ACCEPT,
     "features_are_whole": _ACCEPT,
-    "quarantined_share": (
-        "mend the causes, most rows first (muyun quarantine), then: muyun quarantine replay; or admit more: "
-        "MUYUN_MAX_QUARANTINED_SHARE, or quarantined_share.tables.{table} in {file}"
-    ),
     "received_rows_are_accepted_or_quarantined": "run again; if it stays, report it as a defect",
 }
 
@@ -88,10 +83,7 @@ def failed_check(settings: Settings, asset: str, check: str, facts: Mapping[str,
         facts: Its metadata.
     """
     table = asset.rsplit("/", 1)[-1]
-    details = [str(line) for line in facts.get("errors", [])] or [
-        str(facts[k]) for k in ("share",) if k in facts
-    ]
-    details += [str(line) for line in facts.get("causes", [])]
+    details = [str(line) for line in facts.get("errors", [])]
     if not details:
         shown = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
         details = [", ".join(f"{name} {value}" for name, value in sorted(shown.items()))]
@@ -104,6 +96,24 @@ def failed_check(settings: Settings, asset: str, check: str, facts: Mapping[str,
         f"{asset}: {check}",
         tuple(line for line in details if line),
         remedy.format(table=table, file=settings.home / "limits.yaml"),
+    )
+
+
+def refused_intake(settings: Settings, shares: Mapping[str, str], causes: Sequence[str]) -> Problem:
+    """Tables of which too many rows were refused: one problem, however many tables its causes reach.
+
+    Args:
+        settings: For the file that holds the user's limits.
+        shares: What was refused, by table.
+        causes: Lines on the root causes, most rows first.
+    """
+    tables = ", ".join(f"quarantined_share.tables.{table}" for table in shares)
+    return Problem(
+        "nothing was built: too many rows were refused",
+        ", ".join(f"raw/{table}: quarantined_share" for table in shares),
+        (*shares.values(), *causes),
+        "mend the causes, most rows first, then: muyun quarantine replay (or make run). To admit more: "
+        f"MUYUN_MAX_QUARANTINED_SHARE, or {tables} in {settings.home / 'limits.yaml'}",
     )
 
 

@@ -4,55 +4,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from pipelines.intake import causes_of
+from pipelines.home.lock import home_lock
+from pipelines.intake import cause_lines, causes_of
 from pipelines.lake import Lake
 from pipelines.limits.document import LimitsError, load_limits
 from pipelines.limits.quarantined import quarantined_share
+from pipelines.run.environment import prepare
+from pipelines.run.graph import run_graph
+from pipelines.run.screen import print_problem
+from pipelines.run.served import told_with_what_serves
 from pipelines.settings import Settings
-from pipelines.sources.causes import Cause
 from pipelines.sources.contract import INGEST_ORDER, TABLES
 from pipelines.sources.ingest import read_report
+from pipelines.state import StateStore
 
-CAUSES_SHOWN = 5
-"""Causes that the end of a run prints."""
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What a replay did to one table.
-
-    Attributes:
-        table: Contract table.
-        before: Refused rows before.
-        after: Refused rows now.
-        accepted: Accepted rows now, less accepted rows before.
-    """
-
-    table: str
-    before: int
-    after: int
-    accepted: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.table}: {self.before:,} refused rows before, {self.after:,} now; "
-            f"{self.accepted:+,} accepted rows"
-        )
-
-
-def cause_lines(causes: Iterable[Cause], shown: int | None = None) -> list[str]:
-    """Causes as lines to print: what, the first row, what to do."""
-    ranked = list(causes)
-    lines = []
-    for cause in ranked[:shown]:
-        value = f" ({cause.value!r})" if cause.value else ""
-        lines += [f"  {cause}", f"    first: {cause.place}{value}   do: {cause.remedy}"]
-    if shown is not None and len(ranked) > shown:
-        rest = sum(cause.total for cause in ranked[shown:])
-        lines.append(f"  and {rest:,} rows of {len(ranked) - shown} further causes: muyun quarantine")
-    return lines
+Counts = Mapping[str, tuple[int, int]]
+"""Refused and accepted rows by table."""
 
 
 def show(settings: Settings) -> int:
@@ -68,7 +36,7 @@ def show(settings: Settings) -> int:
         print(f"{share}{'  TOO MUCH' if share.is_too_much else ''}")
     print("\ncauses, most rows first:")
     for line in cause_lines(causes_of(lake)):
-        print(line)
+        print(f"  {line}")
     print(f"\nevery row: {lake.root / 'quarantine'}/<table>/   after a fix: muyun quarantine replay")
     return 0
 
@@ -96,3 +64,59 @@ def affected_tables(refused: Mapping[str, int], table: str | None) -> list[str]:
         if not contract.is_book and parents & chosen:
             chosen.add(name)
     return [name for name in INGEST_ORDER if name in chosen]
+
+
+def _refused_and_accepted(lake: Lake) -> dict[str, tuple[int, int]]:
+    """Refused and accepted rows of every loaded table."""
+    reports = [read_report(lake, table) for table in INGEST_ORDER]
+    return {report.table: (report.quarantined, report.accepted) for report in reports if report is not None}
+
+
+def _print_tried(before: Counts, after: Counts, tables: Iterable[str]) -> None:
+    """Print what a replay did to the tables that had refused rows."""
+    for table in tables:
+        refused, accepted = before.get(table, (0, 0))
+        still_refused, now_accepted = after.get(table, (0, 0))
+        if refused or still_refused:
+            print(
+                f"{table}: {refused:,} refused rows before, {still_refused:,} now; "
+                f"{now_accepted - accepted:+,} accepted rows"
+            )
+
+
+def replay(settings: Settings, table: str | None = None) -> int:
+    """Try refused rows again after a fix: their tables, and all that hang on them, are read anew.
+
+    The source is the truth and a load replaces what the load before wrote, so reading a table again through
+    the same door is the replay: what passes now is accepted, nothing comes in twice, the account closes.
+
+    Args:
+        settings: The installation's settings.
+        table: The one table to try; None for all with refused rows.
+
+    Returns:
+        0 when the account of every table closes and no check blocks, 1 otherwise.
+
+    Raises:
+        LimitsError: There is no such table.
+        SourceError: The source cannot be read.
+        HomeBusyError: Another run is at work.
+    """
+    lake = Lake(settings.lake_dir)
+    before = _refused_and_accepted(lake)
+    tables = affected_tables({name: refused for name, (refused, _) in before.items()}, table)
+    if not tables:
+        print("no row is in the quarantine")
+        return 0
+    prepare(settings)
+    with home_lock(settings.home, "muyun quarantine replay"):
+        records = StateStore(settings.state_dir)
+        for name in tables:
+            records.forget(f"raw/{name}")
+        graph = told_with_what_serves(settings, lambda: run_graph(settings, tables))
+    _print_tried(before, _refused_and_accepted(lake), tables)
+    for problem in graph.problems:
+        print_problem(problem)
+    if not graph.failed:
+        print("next: make run   (carries what was accepted into warehouse, models and publication)")
+    return 1 if graph.failed or graph.failed_checks else 0

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import textwrap
 from typing import Any
 
+from pipelines.intake import CAUSES_SHOWN, cause_lines, causes_of
+from pipelines.lake import Lake
 from pipelines.run.graph import GraphRun
+from pipelines.run.problems import Problem
+from pipelines.run.served import still_served
 from pipelines.settings import Settings
+
+_WIDTH = 110
+
+
+def print_problems(settings: Settings, graph: GraphRun) -> None:
+    """Print the one screen of a run that did not finish: what failed, why, what to do, what still serves."""
+    print()
+    for problem in graph.problems:
+        print_problem(problem)
+    print(f"still served  {still_served(settings)}")
+    print(f"summary       {settings.summary_file}")
+
+
+def print_problem(problem: Problem) -> None:
+    """Print one problem: what, its details, what to do."""
+    print(f"NOT DONE  {problem.what}   [{problem.where}]")
+    for line in problem.details:
+        print(textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="    "))
+    print(textwrap.fill(problem.remedy, _WIDTH, initial_indent="  what to do: ", subsequent_indent="    "))
+    print()
 
 
 def print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) -> None:
     """Print the closing screen of a run to standard out."""
+    if graph.failed or graph.failed_checks:
+        print_problems(settings, graph)
+        return
     print()
-    for error in dict.fromkeys(graph.failed.values()):
-        steps = ", ".join(step for step, other in graph.failed.items() if other == error)
-        print(f"FAILED {steps}: {error}")
-    if any(os.strerror(errno.ENOSPC) in error for error in graph.failed.values()):
-        print("the disk is full: free space or set MUYUN_HOME to a larger disk, then run it again")
-    for check in graph.failed_checks:
-        print(f"CHECK NOT PASSED {check}")
     received = sum(table["received"] for table in summary["tables"])
     quarantined = sum(table["quarantined"] for table in summary["tables"])
     print(f"rows received {received:,}, quarantined {quarantined:,}")
+    for line in cause_lines(causes_of(Lake(settings.lake_dir)), CAUSES_SHOWN):
+        print(f"  {line}")
     replayed, day = summary["settlement"]["replay"], summary["settlement"]["settlement_day"]
     if replayed:
         print(
@@ -43,8 +64,7 @@ def print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) 
     for answer in summary["api"]:
         print(f"{answer['status']} {answer['ms']:6.1f} ms  {answer['request']}")
     print(f"\n{summary['wall_s']:.0f} s, peak memory {summary['peak_rss_mb'] / 1024:.1f} GB")
-    if not graph.failed:
-        print(f"report      {settings.report_file}")
+    print(f"report      {settings.report_file}")
     print(f"summary     {settings.summary_file}")
     print(f"warehouse   {settings.warehouse_file}")
     print("all of it   make ui   (Dagster, MLflow, API and dbt docs)")

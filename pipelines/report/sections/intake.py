@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pipelines.intake import causes_of
 from pipelines.report import svg
 from pipelines.report.blocks import Block, Column, Figure, Figures, Note, Section, Table
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, count, day, percent
 from pipelines.report.origins import MEANING
+from pipelines.sources.causes import Cause
 
+_CAUSES_SHOWN = 12
 _LEGEND = [(kind, MEANING[kind]) for kind in ("observed", "overlay")]
 
 
@@ -81,6 +84,9 @@ def _blocks(evidence: Evidence) -> list[Block]:
             row_kinds=[r.origin for r in reports],
         )
     )
+    causes = causes_of(evidence.lake)
+    if causes:
+        blocks.append(_causes_table(evidence, causes))
     if reasons:
         blocks.append(
             Table(
@@ -92,6 +98,23 @@ def _blocks(evidence: Evidence) -> list[Block]:
             )
         )
     return blocks
+
+
+def _causes_table(evidence: Evidence, causes: list[Cause]) -> Table:
+    """Causes, most missing rows first; orphans count with the rows that orphaned them."""
+    shown = causes[:_CAUSES_SHOWN]
+    return Table(
+        [
+            Column("what is wrong", True),
+            Column("rows missing"),
+            Column("first row", True),
+            Column("what to do", True),
+        ],
+        [[str(cause), count(cause.total), cause.place, cause.remedy] for cause in shown],
+        "Root causes of the quarantine, most missing rows first",
+        evidence.origins.of(*dict.fromkeys(cause.table for cause in shown)),
+        "After a fix: muyun quarantine replay.",
+    )
 
 
 def _reason_figure(evidence: Evidence, reasons: list[tuple[int, str, str, str]]) -> Figure:

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from pipelines.intake import causes_of
+from pipelines.intake import cause_lines, causes_of
 from pipelines.lake import Lake
 from pipelines.limits.document import LimitsError
 from pipelines.run import quarantine
@@ -55,7 +55,7 @@ def test_the_list_ranks_causes_and_says_which_table_lost_too_much(settings, caps
     assert "12.0% of orders were refused: 12 of 100 rows (admitted: 5.0%)  TOO MUCH" in said
     assert "1.2% of order_lines were refused: 12 of 1,000 rows (admitted: 5.0%)\n" in said
     assert "12 orders: consumer_id: missing value, which orphaned 12 order_lines" in said
-    assert "first: orders.csv:2" in said
+    assert "first orders.csv:2" in said
 
 
 def test_an_empty_quarantine_says_so(settings, capsys):
@@ -69,9 +69,9 @@ def test_an_empty_quarantine_says_so(settings, capsys):
 def test_only_the_first_causes_are_shown_and_the_rest_is_counted(settings):
     lake = Lake(settings.lake_dir)
     fill(lake, "products", 100, [(n, "title", "x", f"fault {n}", "{}") for n in range(2, 9)])
-    lines = quarantine.cause_lines(causes_of(lake), 5)
+    lines = cause_lines(causes_of(lake), 5)
     assert len(lines) == 11
-    assert lines[-1] == "  and 2 rows of 2 further causes: muyun quarantine"
+    assert lines[-1] == "and 2 rows of 2 further causes: muyun quarantine"
 
 
 def test_a_replay_reads_the_refused_tables_and_what_hangs_on_them():

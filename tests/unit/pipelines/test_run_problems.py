@@ -10,6 +10,7 @@ from pipelines.run.problems import (
     failed_dbt,
     failed_step,
     first_seen,
+    refused_intake,
     step_in_words,
 )
 from pipelines.settings import Settings
@@ -47,10 +48,11 @@ def test_a_blocked_boundary_names_the_limit_and_the_two_ways_out(settings):
     assert str(settings.home / "limits.yaml") in found.remedy
 
 
-def test_a_quarantined_share_names_its_causes_and_the_replay(settings):
-    facts = {"share": "16.7% of orders were refused", "causes": ["3,710 orders: consumer_id: missing value"]}
-    found = failed_check(settings, "raw/orders", "quarantined_share", facts)
-    assert found.details == ("16.7% of orders were refused", "3,710 orders: consumer_id: missing value")
+def test_a_refused_intake_is_one_problem_with_its_causes_and_the_replay(settings):
+    shares = {"orders": "16.7% of orders were refused", "order_lines": "20% of order_lines were refused"}
+    found = refused_intake(settings, shares, ["3,710 orders: consumer_id: missing value"])
+    assert found.details == (*shares.values(), "3,710 orders: consumer_id: missing value")
+    assert found.where == "raw/orders: quarantined_share, raw/order_lines: quarantined_share"
     assert "muyun quarantine replay" in found.remedy
     assert "quarantined_share.tables.orders" in found.remedy
 
