@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from pipelines.intake import CAUSES_SHOWN, cause_lines, causes_of
@@ -11,8 +10,6 @@ from pipelines.run.graph import GraphRun
 from pipelines.run.problems import Problem
 from pipelines.run.served import still_served
 from pipelines.settings import Settings
-
-_WIDTH = 110
 
 
 def print_problems(settings: Settings, graph: GraphRun) -> None:
@@ -28,8 +25,8 @@ def print_problem(problem: Problem) -> None:
     """Print one problem: what, its details, what to do."""
     print(f"NOT DONE  {problem.what}   [{problem.where}]")
     for line in problem.details:
-        print(textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="    "))
-    print(textwrap.fill(problem.remedy, _WIDTH, initial_indent="  what to do: ", subsequent_indent="    "))
+        print(f"  {line}")
+    print(f"  what to do: {problem.remedy}")
     print()
 
 

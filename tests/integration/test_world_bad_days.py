@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 from tiny_world import write_table, write_world
@@ -43,6 +44,14 @@ def heals(world, current, first):
     assert current()[0] in first.manifests
 
 
+def closing_screen(done):
+    """What a failed run printed: one screen without the noise of dbt and Dagster, with what still serves."""
+    assert "still served  version " in done.stdout, explain(done)
+    assert len(done.stdout.splitlines()) < 30, explain(done)
+    assert not re.search(r"\x1b\[|Done\. PASS=|Running with dbt|Warning:", done.stdout + done.stderr)
+    return done.stdout
+
+
 @pytest.mark.usefixtures("heals")
 def test_an_implausible_batch_stops_before_the_warehouse(world, current, tmp_path):
     """Every line has 5,000 units at the same money: each row fits the contract, the batch does not.
@@ -56,7 +65,10 @@ def test_an_implausible_batch_stops_before_the_warehouse(world, current, tmp_pat
     rewrite(feeds, "order_lines", lambda n, row: row | {"qty": "5000"} if row["qty"] in "123" else row)
     done = world.run(more={"MUYUN_DATA": str(feeds)})
     assert done.returncode == 1, explain(done)
-    assert "raw/order_lines: feed_is_plausible" in done.stdout
+    screen = closing_screen(done)
+    assert "[raw/order_lines: feed_is_plausible]" in screen
+    assert "quantities_keep_their_level: median.quantity is 5,000,000" in screen
+    assert "muyun limits accept order_lines" in screen
     assert "warehouse/dbt_build ..." not in done.stderr
     assert "published/publication ..." not in done.stderr
     assert current() == before
@@ -80,8 +92,11 @@ def test_tables_that_contradict_each_other_stop_in_the_warehouse(world, current,
     rewrite(feeds, "order_lines", lambda n, row: row | {"net_paid_cents": "50"} if n == 0 else row)
     done = world.run(more={"MUYUN_DATA": str(feeds)})
     assert done.returncode == 1, explain(done)
-    assert "FAILED dbt_build" in done.stdout
-    assert "line_coupons_stay_within_the_order_coupon" in done.stdout + done.stderr
+    screen = closing_screen(done)
+    assert "NOT DONE  building the warehouse (dbt) failed   [dbt_build]" in screen
+    assert "test line_coupons_stay_within_the_order_coupon" in screen
+    assert "1 rows break it" in screen
+    assert "dbt_project/tests/line_coupons_stay_within_the_order_coupon.sql" in screen
     assert "published/publication ..." not in done.stderr
     assert current() == before
     assert "Traceback" not in done.stdout + done.stderr
