@@ -16,17 +16,23 @@ ORDERS, LINES_EACH, UNKNOWN = 60, 2, 15
 def shop(module_database_url, tmp_path_factory):
     """A shop of three small tables, a quarter of whose orders carry a status word that nobody knows."""
     feeds = tmp_path_factory.mktemp("feeds")
-    (feeds / "products.csv").write_text("sku_id,title\n" + "".join(f"s{n},Sku {n}\n" for n in range(5)))
+    (feeds / "products.csv").write_text(
+        "sku_id,title,category_id\n" + "".join(f"s{n},Sku {n},all\n" for n in range(5))
+    )
     (feeds / "orders.csv").write_text(
-        "order_id,placed_at,status\n"
+        "order_id,placed_at,channel,merchant_id,coupon_discount_cents,freight_cents,status\n"
         + "".join(
-            f"o{n},2025-06-{1 + n % 28:02d}T09:00:00Z,{'wunderbar' if n % 4 == 0 else 'completed'}\n"
+            f"o{n},2025-06-{1 + n % 28:02d}T09:00:00Z,store,shop,0,0,{'wunderbar' if n % 4 == 0 else 'completed'}\n"
             for n in range(ORDERS)
         )
     )
     (feeds / "order_lines.csv").write_text(
-        "order_id,sku_id,qty,net_paid_cents\n"
-        + "".join(f"o{n},s{(n + k) % 5},1,{500 + n}\n" for n in range(ORDERS) for k in range(LINES_EACH))
+        "order_id,line_no,sku_id,qty,list_price_cents,promo_discount_cents,net_paid_cents\n"
+        + "".join(
+            f"o{n},{k},s{(n + k) % 5},1,{500 + n},0,{500 + n}\n"
+            for n in range(ORDERS)
+            for k in range(LINES_EACH)
+        )
     )
     return Installation(tmp_path_factory.mktemp("home"), feeds, {"MUYUN_DATABASE_URL": module_database_url})
 
