@@ -22,8 +22,9 @@ def shop(module_database_url, tmp_path_factory):
     (feeds / "orders.csv").write_text(
         "order_id,placed_at,channel,merchant_id,coupon_discount_cents,freight_cents,status\n"
         + "".join(
-            f"o{n},2025-06-{1 + n % 28:02d}T09:00:00Z,store,shop,0,0,{'wunderbar' if n % 4 == 0 else 'completed'}\n"
+            f"o{n},2025-06-{1 + n % 28:02d}T09:00:00Z,store,shop,0,0,{word}\n"
             for n in range(ORDERS)
+            for word in (["completed", "wunderbar"][n % 4 == 0],)
         )
     )
     (feeds / "order_lines.csv").write_text(
