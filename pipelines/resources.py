@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from urllib.parse import urlsplit
 
 from pipelines.settings import REPOSITORY, Settings
 
@@ -50,6 +52,20 @@ def prepare_dagster_home(settings: Settings) -> None:
     temporary = home / f".dagster.yaml.{os.getpid()}.tmp"  # others may read the file at this moment
     shutil.copyfile(REPOSITORY / "dagster.yaml", temporary)
     temporary.replace(home / "dagster.yaml")
+
+
+def dagster_database(database_url: str) -> str:
+    """Name of the database for Dagster's storage, beside the serving one on the same server.
+
+    Two homes on one server have two serving databases, and so two histories of runs.
+
+    >>> dagster_database("postgresql://u@h/muyun"), dagster_database("postgresql://u@h/Second-shop?a=b")
+    ('dagster', 'second_shop_dagster')
+    """
+    name = re.sub(r"[^a-z0-9_]", "_", urlsplit(database_url).path.removeprefix("/").lower())
+    if name in ("", "muyun"):
+        return "dagster"
+    return f"{'_' if name[0].isdigit() else ''}{name[:54]}_dagster"
 
 
 def dagster_storage_url(database_url: str) -> str:

@@ -49,7 +49,13 @@ def drop_database(server_url, name):
     from serving.db.urls import libpq_url
 
     with psycopg.connect(libpq_url(server_url), autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        for database in (
+            name,
+            f"{name}_dagster",
+        ):  # the second is there when an installation ran on the first
+            connection.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
+            )
 
 
 @pytest.fixture

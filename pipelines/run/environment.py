@@ -6,7 +6,7 @@ import os
 from contextlib import AbstractContextManager
 
 from pipelines.home.source import identify, require_same_source
-from pipelines.resources import dagster_storage_url, environment, prepare_dagster_home
+from pipelines.resources import dagster_database, dagster_storage_url, environment, prepare_dagster_home
 from pipelines.settings import Settings
 
 
@@ -35,8 +35,9 @@ def prepare(settings: Settings) -> None:
 
         url = ready_database(ServingSettings())
         claim(settings, url, home)
-        ensure_database(url, "dagster")
-        os.environ.update(environment(settings, dagster_storage_url(with_database(url, "dagster"))))
+        beside = dagster_database(url)
+        ensure_database(url, beside)
+        os.environ.update(environment(settings, dagster_storage_url(with_database(url, beside))))
         prepare_dagster_home(settings)
     except OSError as error:
         raise RunError(

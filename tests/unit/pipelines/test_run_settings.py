@@ -122,3 +122,19 @@ def test_a_setting_that_cannot_be_meant_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.removeprefix("MUYUN_").lower()):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("database", "beside"),
+    [
+        ("muyun", "dagster"),
+        ("second", "second_dagster"),
+        ("Shop-2?sslmode=require", "shop_2_dagster"),
+        ("2nd", "_2nd_dagster"),
+        ("x" * 63, "x" * 54 + "_dagster"),
+    ],
+)
+def test_two_homes_on_one_server_have_two_histories_of_runs(database, beside):
+    from pipelines.resources import dagster_database
+
+    assert dagster_database(f"postgresql://u:p@h:5432/{database}") == beside
