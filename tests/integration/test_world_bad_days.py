@@ -109,5 +109,6 @@ def test_feeds_without_a_required_table_change_nothing(world, current, tmp_path)
     done = world.run(more={"MUYUN_DATA": str(feeds)})
     assert done.returncode == 1
     assert "orders: orders.csv" in done.stderr
+    assert f"still served: version {before[0]}" in done.stderr
     assert "Traceback" not in done.stderr
     assert current() == before
