@@ -38,11 +38,7 @@ AROUND_THE_CHANGE = [
 
 def history(home: Path, table: str, rows: list[dict[str, Any]]) -> None:
     """Write older versions the way the lake keeps them."""
-    dtypes = dict(contract_table(table).dtypes) | {
-        "valid_from": pl.Datetime("us", "UTC"),
-        "superseded_at": pl.Datetime("us", "UTC"),
-        "is_deleted": pl.Boolean(),
-    }
+    dtypes = dict(contract_table(table).history_dtypes)
     folder = home / "history" / table
     folder.mkdir(parents=True)
     records = [dict.fromkeys(dtypes) | {"origin": "observed", "is_deleted": False} | row for row in rows]
