@@ -241,7 +241,9 @@ def record_rules(table: ContractTable, rows: pl.DataFrame, as_of: dt.datetime, f
     passed, failure = schema.filter(rows)
     if passed.height < rows.height:
         details = failure.details()
-        for rule in [name for name in details.columns if name not in rows.columns]:
+        rules = [name for name in details.columns if name not in rows.columns]
+        # What is wrong with one column says more than what is wrong between two.
+        for rule in sorted(rules, key=lambda name: "|" not in name):
             broken = details.filter(pl.col(rule) == "invalid")[ROW]
             if len(broken):
                 column, reason = _explain(schema, rule)

@@ -59,22 +59,19 @@ def read_column(chunk: Chunk, table: ContractTable, name: str) -> Parsed:
 def read_columns(chunks: Iterable[Chunk], table: ContractTable, names: tuple[str, ...]) -> pl.DataFrame:
     """Some contract columns of the chunks that have them all, or defaults for them; unreadable: null."""
     parts = [pl.DataFrame(schema={name: table.dtypes[name] for name in names})]
-    for chunk in chunks:
-        given = [name for name in names if has_column(chunk, table, name)]
-        if {*given, *table.constants} >= {*names}:
-            parts.append(
-                pl.DataFrame(
-                    [
-                        read_column(chunk, table, name).values.alias(name)
-                        if name in given
-                        else pl.Series(
-                            name, [table.constants[name]], dtype=table.dtypes[name]
-                        ).new_from_index(0, chunk.frame.height)
-                        for name in names
-                    ]
-                )
-            )
+    parts += [
+        pl.DataFrame([_read_or_filled(chunk, table, name) for name in names])
+        for chunk in chunks
+        if all(has_column(chunk, table, name) or name in table.constants for name in names)
+    ]
     return pl.concat(parts)
+
+
+def _read_or_filled(chunk: Chunk, table: ContractTable, name: str) -> pl.Series:
+    if has_column(chunk, table, name):
+        return read_column(chunk, table, name).values.alias(name)
+    one = pl.Series(name, [table.constants[name]], dtype=table.dtypes[name])
+    return one.new_from_index(0, chunk.frame.height)
 
 
 def parse_column(

@@ -55,11 +55,19 @@ ROWS = {
         order("again", days_ago(2), consumer_id="c-2", agent_id="a-2"),
         order("cancelled", days_ago(1), status="cancelled", state="cancelled"),
         order("without-lines", days_ago(1)),
+        order("unpaid", days_ago(1), status="placed", state="unpaid"),
+        order("guest", days_ago(1), consumer_id=None),
+        order("return", days_ago(1), consumer_id="c-9"),
+        order("by-weight", days_ago(1), consumer_id="c-9"),
+        order("guest-by-weight", days_ago(1), consumer_id=None),
         order("unpaid-time", days_ago(1), paid_at=None, consumer_id="c-3"),
     ],
     "order_lines": [
         line("old"), line("first-second"), line("in"), line("in", 2, sku="k-2", supplier_id=None),
         line("in", 3, supply_price_cents=333), line("again"), line("cancelled"), line("unpaid-time"),
+        line("unpaid"), line("guest"), line("return"),
+        line("return", 2, qty_milli=-1000, list_price_cents=-500, promo_discount_cents=0, net_paid_cents=-5),
+        line("by-weight", qty_milli=1500), line("guest-by-weight", qty_milli=1500),
     ],
     "products": [
         {"sku_id": sku, "title": sku, "category_id": "l", "manufacturer_id": "s-2"} for sku in ("k-1", "k-2")
@@ -121,6 +129,11 @@ def by_key(frame, *key):
 def test_the_window_is_open_at_its_start_and_leaves_out_what_cannot_be_settled(chosen):
     assert sorted(chosen.orders["order_id"]) == ["again", "in", "unpaid-time"]
     assert by_key(chosen.orders, "order_id")["unpaid-time"]["paid_at"] == days_ago(1)
+
+
+def test_orders_that_the_platform_could_not_have_taken_are_skipped_and_counted(chosen):
+    assert chosen.skipped == {"of a guest": 2, "with a return": 1, "in fractions of a unit": 1}
+    assert chosen.lines["qty"].to_list() == [2] * chosen.lines.height
 
 
 def test_a_line_costs_what_the_offer_in_force_asked(chosen):
