@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.sources.contract import SourceError
-from pipelines.sources.files.dialect import Found, clean_name
+from pipelines.sources.files.dialect import Found, clean_name, left_out
 from pipelines.sources.files.lines import MAX_LINE_BYTES, Block, Line, Refusals, block_of, blocks_of
 from pipelines.sources.files.totals import is_total
 from pipelines.sources.protocol import LINE_COLUMN, Chunk
@@ -235,6 +235,5 @@ def _notes(found: Found) -> tuple[str, ...]:
         shown = {"\t": "tabs", ";": "semicolons", "|": "bars"}.get(found.delimiter or "", found.delimiter)
         notes.append(f"fields separated by {shown}")
     if found.skipped_lines:
-        count = len(found.skipped_lines)
-        notes.append(f"{count} line{'s' if count > 1 else ''} before the header left out")
+        notes.append(left_out(found.skipped_lines))
     return tuple(notes)

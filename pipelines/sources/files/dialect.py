@@ -10,7 +10,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,7 @@ SUFFIXES = {
 }  # fmt: skip
 """Kinds of files by the end of their name, in lower case; each also with `.gz`."""
 
+_NOTED_LENGTH = 60
 _BOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 
@@ -158,6 +159,15 @@ def named(cells: list[str]) -> tuple[str, ...]:
     return tuple(clean_name(cell) or f"column {number}" for number, cell in enumerate(cells, 1))
 
 
+def left_out(lines: Sequence[str]) -> str:
+    """A note that says which lines before the header were not read."""
+    count = len(lines)
+    cut = [line if len(line) <= _NOTED_LENGTH else f"{line[:_NOTED_LENGTH]}…" for line in lines[:3]]
+    shown = ", ".join(map(repr, cut))
+    more = ", …" if count > 3 else ""
+    return f"{count} line{'s' if count > 1 else ''} before the header left out: {shown}{more}"
+
+
 def plain_name(text: str) -> str:
     """A column name as it is compared: lower case, with underscores."""
     return re.sub(r"[\s\-.]+", "_", text.strip().lower())
@@ -260,8 +270,3 @@ def _line_end(path: Path, name: str, encoding: str) -> str:
     if "\n" in text:
         return "LF"
     return "CR" if "\r" in text else ""
-
-
-def records(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    """Fields of lines that each hold one record."""
-    return csv.reader(lines, delimiter=delimiter, strict=True)

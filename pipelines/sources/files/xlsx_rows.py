@@ -24,6 +24,7 @@ from pipelines.sources.files.dialect import (
     Header,
     clean_name,
     find_header,
+    left_out,
     named,
     plain_name,
 )
@@ -40,8 +41,7 @@ def header_of(
 ) -> tuple[Header, tuple[str, ...]]:
     """The header of the sheet that holds the table, and what stands above it."""
     _, rows, header, _ = _table(path, name, hints, expected)
-    above = [" ".join(cell for cell in row if cell.strip()) for row in rows[: header.position]]
-    return header, tuple(text for text in above if text)
+    return header, _above(rows, header)
 
 
 def read_xlsx(path: Path, name: str, hints: Dialect, expected: Collection[str]) -> Iterator[Chunk]:
@@ -131,8 +131,9 @@ def _table(
     if len(sheets) > 1:
         others = ", ".join(f"'{sheet}'" for sheet in sheets if sheet != chosen)
         notes.append(f"sheet '{chosen}' read; sheets not read: {others}")
-    if header.position:
-        notes.append(f"{header.position} line{'s' if header.position > 1 else ''} before the header left out")
+    above = _above(filled[chosen], header)
+    if above:
+        notes.append(left_out(above))
     return chosen, filled[chosen], header, tuple(notes)
 
 
@@ -142,6 +143,12 @@ def _header(rows: list[list[str]], hints: Dialect, wanted: Collection[str]) -> H
     else:
         position = find_header(rows[:LOOK_LINES], wanted) or 0
     return Header(position, named(rows[position]))
+
+
+def _above(rows: list[list[str]], header: Header) -> tuple[str, ...]:
+    """Rows before the header that are not blank, as text."""
+    texts = (" ".join(cell for cell in row if cell.strip()) for row in rows[: header.position])
+    return tuple(text for text in texts if text)
 
 
 def _hits(header: Header, wanted: Collection[str]) -> int:

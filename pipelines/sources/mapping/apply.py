@@ -60,8 +60,9 @@ class MappedTable:
             frame = with_words(frame, self._words())
             frame = self._without_guests(frame)
             frame = with_goods(self._table, frame, self._document)
-            frame = with_zones(self._table, frame, self._document.time_zones, self._rules)
-            chunk = replace(chunk, frame=frame, day_first=self._day_first(chunk))
+            chunk = replace(chunk, day_first=self._day_first(chunk))
+            frame = with_zones(self._table, frame, self._document.time_zones, chunk)
+            chunk = replace(chunk, frame=frame)
         if self._one_row is None:
             return chunk
         self._one_row.add(chunk)

@@ -9,17 +9,23 @@ import polars as pl
 
 from pipelines.sources.contract import contract_table
 from pipelines.sources.mapping.columns import as_text
+from pipelines.sources.protocol import Chunk
 from pipelines.sources.values.columns import parse_column
-from pipelines.sources.values.rules import ValueRules
 
 _UTC_FORM = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _MERCHANT = "merchant_id"
 
 
-def with_zones(table: str, frame: pl.DataFrame, zones: Mapping[str, str], rules: ValueRules) -> pl.DataFrame:
+def with_zones(table: str, frame: pl.DataFrame, zones: Mapping[str, str], chunk: Chunk) -> pl.DataFrame:
     """The frame with UTC texts for the times of merchants that have a zone of their own.
 
     What cannot be read stays as it is, to be refused with its own text.
+
+    Args:
+        table: Contract table.
+        frame: Mapped rows.
+        zones: Zone of each merchant that has its own.
+        chunk: The chunk they are of, which knows how its values are read.
     """
     if not zones or _MERCHANT not in frame.columns:
         return frame
@@ -35,7 +41,9 @@ def with_zones(table: str, frame: pl.DataFrame, zones: Mapping[str, str], rules:
         text = frame[name].cast(pl.String, strict=False)
         for own in zone.drop_nulls().unique():
             raw = text.set((zone != own).fill_null(True), None)
-            parsed = parse_column(raw, dtypes[name], is_text=True, rules=replace(rules, time_zone=own))
+            parsed = parse_column(
+                raw, dtypes[name], is_text=True, rules=replace(chunk.rules_of(name), time_zone=own)
+            )
             text = parsed.values.dt.strftime(_UTC_FORM).fill_null(text)
         columns.append(text.alias(name))
     return frame.with_columns(columns)

@@ -16,7 +16,7 @@ from pipelines.sources.values.rules import ValueRules
 
 NOT_WHOLE = "not a whole number in range"
 NOT_NUMBER = "not a finite number"
-YUAN = "amounts look like yuan, not fen: set money: major in muyun.yaml"
+YUAN = "amounts look like yuan: set money: major in muyun.yaml"
 TOO_FINE_MONEY = "more than 2 decimals in an amount of money"
 TOO_FINE_QUANTITY = "more than 3 decimals in a quantity"
 UNCLEAR_COMMA = "comma and point cannot be told apart: write numbers like 1234.56"

@@ -319,7 +319,7 @@ def test_json_lines(folder, lake, load):
         (5, "not JSON"), (6, "not a JSON object"), (7, "not JSON"), (8, "not JSON"),
         (9, "not JSON: half of a surrogate pair is no text"),
         (10, "not JSON"),
-        (11, "amounts look like yuan, not fen: set money: major in muyun.yaml"),
+        (11, "amounts look like yuan: set money: major in muyun.yaml"),
         (12, "not a whole number in range"),
         (13, "not UTF-8: save the file as UTF-8 or set encoding in muyun.yaml"),
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from pipelines.sources.quarantine import read_quarantine
 
 SHANGHAI = "Asia/Shanghai"
 LOST = "the id went through a float and lost digits; export the column as text"
-YUAN = "amounts look like yuan, not fen: set money: major in muyun.yaml"
+YUAN = "amounts look like yuan: set money: major in muyun.yaml"
 UNCLEAR = "day and month cannot be told apart: set day_first in muyun.yaml"
 
 
@@ -97,6 +97,14 @@ def test_the_last_value_of_a_long_file_tells_for_the_first(folder, lake, loaded,
     write(folder, "orders", with_times(*["02/11/2026"] * 30, "30/10/2026"))
     assert loaded("orders").accepted == 31
     assert set(placed(lake)) == {utc(1, 16), dt.datetime(2026, 10, 29, 16, tzinfo=dt.UTC)}
+
+
+def test_a_merchant_with_a_zone_of_its_own_reads_the_order_of_day_and_month_too(folder, lake, loaded):
+    rows = with_times("02/11/2026 10:00", "31/10/2026 10:00", "2/11/2026 10:00")
+    write(folder, "orders", [*rows[:2], {**rows[2], "merchant_id": "m2"}])
+    (folder / "muyun.yaml").write_text("time_zones: {m1: Europe/London}\n")
+    assert loaded("orders").reasons == {}
+    assert placed(lake) == [utc(2), dt.datetime(2026, 10, 31, 10, tzinfo=dt.UTC), utc(2, 2)]
 
 
 def test_two_files_with_different_orders_of_day_and_month(folder, lake, loaded):

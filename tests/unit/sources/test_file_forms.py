@@ -100,6 +100,12 @@ FORMS = {
 }
 
 
+def test_lines_before_the_header_are_shown(folder, load):
+    replaced(folder, "orders.csv", FORMS["orders/preamble.csv"])
+    report = load(folder, until="orders")["orders"]
+    assert "orders.csv: 2 lines before the header left out: '导出时间：2026-11-10', '共3条'" in report.notes
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_the_same_rows_come_out_of_every_form(folder, lake, load, name):
     report = load(replaced(folder, name, FORMS[name]), until="orders")["orders"]
@@ -388,7 +394,7 @@ def test_cells_of_a_spreadsheet(folder, lake, load):
     report = load(folder, until="orders")["orders"]
     assert lake.read("orders").sort("order_id")["order_id"].to_list() == ["1001", "1002"]
     lost = "the id went through a float and lost digits; export the column as text"
-    yuan = "amounts look like yuan, not fen: set money: major in muyun.yaml"
+    yuan = "amounts look like yuan: set money: major in muyun.yaml"
     assert report.reasons == {lost: 2, yuan: 1, "a total row, not a row of orders": 1}
     assert read_quarantine(lake, "orders").sort("line")["line"].to_list() == [4, 5, 6, 7]
 
