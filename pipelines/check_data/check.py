@@ -12,6 +12,7 @@ from pipelines.check_data.suggest import Suggestion, suggest
 from pipelines.check_data.trial import Trial, try_load
 from pipelines.limits.document import QuarantineLimits
 from pipelines.limits.quarantined import blocked
+from pipelines.messages import Texts
 from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.files import Files
 from pipelines.sources.files.dialect import Dialect
@@ -68,6 +69,7 @@ def check(
     default_currency: str,
     limits: QuarantineLimits,
     refused_share: float,
+    texts: Texts,
 ) -> Check:
     """Checks a folder and writes a first document next to its files.
 
@@ -78,6 +80,7 @@ def check(
         default_currency: Currency where the document names none.
         limits: From which refused rows on a table stops a run.
         refused_share: Share of refused rows that a run admits for tables that the limits do not name.
+        texts: The language.
 
     Raises:
         SourceError: The folder does not exist.
@@ -106,10 +109,10 @@ def check(
         suggestion=suggestion,
         written=written,
         trial=trial,
-        costs=costs_of(missing),
+        costs=costs_of(missing, texts),
         time_zone=mapping.rules_for("orders", default_zone).time_zone,
         currency=mapping.document.currency or default_currency,
-        blockers=_blockers(trial, limits, refused_share),
+        blockers=_blockers(trial, limits, refused_share, texts),
     )
 
 
@@ -151,12 +154,12 @@ def _feeds(mapping: Mapping, looks: tuple[Look, ...], folder: Path) -> dict[str,
     }
 
 
-def _blockers(trial: Trial, limits: QuarantineLimits, refused_share: float) -> tuple[str, ...]:
+def _blockers(trial: Trial, limits: QuarantineLimits, refused_share: float, texts: Texts) -> tuple[str, ...]:
     if trial.problem is not None:
         return tuple(trial.problem.splitlines())
     reports = {report.table: report for report in trial.reports}
     nothing = [
-        f"{table}: no row is accepted"
+        texts("check.nothing", table=table)
         for table in ("products", "orders", "order_lines")
         if table in reports and not reports[table].accepted
     ]

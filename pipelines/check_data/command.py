@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.check_data.check import check
 from pipelines.check_data.screen import as_json, as_text
 from pipelines.limits.document import load_limits
+from pipelines.messages import Texts
 from pipelines.settings import OWN_CURRENCY, OWN_ZONE, Settings, fixed_zone
 from pipelines.sources.contract import SourceError
 from pipelines.template import write_template
@@ -23,9 +24,10 @@ def on_files(options: argparse.Namespace, settings: Settings) -> tuple[str, int]
     Raises:
         SourceError: No folder is named, it does not exist, or the example's folder is not empty.
     """
+    texts = Texts(settings.lang)
     if options.command == "template":
         written = write_template(Path(options.folder))
-        return "\n".join([*map(str, written), f"next: muyun check-data {options.folder}"]), 0
+        return "\n".join([*map(str, written), texts("check.next", folder=options.folder)]), 0
     folder = Path(options.folder) if options.folder else settings.data
     if folder is None:
         raise SourceError("name the folder of your files: make check-data DATA=folder")
@@ -37,5 +39,6 @@ def on_files(options: argparse.Namespace, settings: Settings) -> tuple[str, int]
         default_currency=settings.currency or OWN_CURRENCY,
         limits=load_limits(settings.home).quarantined_share,
         refused_share=settings.max_quarantined_share,
+        texts=texts,
     )
-    return as_json(found) if options.json else as_text(found), 0 if found.works else 1
+    return as_json(found) if options.json else as_text(found, texts), 0 if found.works else 1

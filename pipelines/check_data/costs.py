@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from feature_store.registry import load_registry
+from pipelines.messages import Texts
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Cost:
         table: Contract table that is not there.
         tags: Tags that stay null.
         publications: Published tables that stay without rows.
-        says: What else is weaker; empty if nothing.
+        says: What else is weaker, in the language asked for; empty if nothing.
     """
 
     table: str
@@ -36,20 +37,26 @@ def price_list() -> dict[str, dict[str, Any]]:
     return content
 
 
-def costs_of(missing: Iterable[str]) -> tuple[Cost, ...]:
-    """The costs of some missing tables; a table that costs nothing is left out."""
+def costs_of(missing: Iterable[str], texts: Texts) -> tuple[Cost, ...]:
+    """The costs of some missing tables; a table that costs nothing is left out.
+
+    Args:
+        missing: Contract tables.
+        texts: The language of what has no name in the registry (group `missing` of the messages).
+    """
     registry = load_registry()
     listed = price_list()
+    says = texts.group("missing")
     found = []
     for table in missing:
         if table not in listed:
             continue
-        said = listed[table]
+        said = listed[table] or {}
         sources = set(said.get("sources", ()))
         tags = tuple(
             tag.name
             for tag in registry.tags.values()
             if sources & {source.name for source in registry.base_sources(tag)}
         )
-        found.append(Cost(table, tags, tuple(said.get("publications", ())), said.get("says", "")))
+        found.append(Cost(table, tags, tuple(said.get("publications", ())), says.get(table, "")))
     return tuple(found)

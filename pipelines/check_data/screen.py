@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.check_data.check import Check
 from pipelines.check_data.look import Look
 from pipelines.check_data.trial import Refused
+from pipelines.messages import Texts
 from pipelines.sources.ingest import IngestReport
 
 _DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
@@ -17,6 +18,7 @@ _SHOWN_TAGS = 6
 
 def as_json(check: Check) -> str:
     """The check as a JSON document."""
+    texts = Texts("en")
     return json.dumps(
         {
             "folder": str(check.folder),
@@ -30,13 +32,20 @@ def as_json(check: Check) -> str:
                 for report in check.trial.reports
             ],
             "missing": [vars(cost) for cost in check.costs],
-            "guesses": list(check.suggestion.guesses),
+            "guesses": [
+                guess._asdict() | {"says": texts(f"guess.{guess.key}", **_named(guess))}
+                for guess in check.suggestion.guesses
+            ],
             "written": str(check.written) if check.written is not None else None,
         },
         ensure_ascii=False,
         indent=1,
         default=str,
     )
+
+
+def _named(guess: Any) -> dict[str, str]:
+    return {name: value for name, value in guess._asdict().items() if name != "key"}
 
 
 def _file_json(check: Check, look: Look) -> dict[str, Any]:
@@ -56,25 +65,29 @@ def _file_json(check: Check, look: Look) -> dict[str, Any]:
     }
 
 
-def as_text(check: Check) -> str:
-    """The check as lines for a terminal."""
+def as_text(check: Check, texts: Texts) -> str:
+    """The check as lines for a terminal.
+
+    Args:
+        check: What was found out.
+        texts: The language.
+    """
     return "\n".join(
         [
-            f"{check.folder}: {len(check.looks)} files",
-            *_files(check),
+            texts("check.files", folder=check.folder, count=len(check.looks)),
+            *_files(check, texts),
             "",
-            f"times without an offset are of {check.time_zone}, amounts are in {check.currency}",
-            *_tables(check),
-            *_missing(check),
-            *_guesses(check),
-            *_verdict(check),
+            texts("check.assumed", zone=check.time_zone, currency=check.currency),
+            *_tables(check, texts),
+            *_missing(check, texts),
+            *_guesses(check, texts),
+            *_verdict(check, texts),
         ]
     )
 
 
-def _files(check: Check) -> Iterator[str]:
+def _files(check: Check, texts: Texts) -> Iterator[str]:
     for look in check.looks:
-        tables = ", ".join(check.feeds.get(look.name, ())) or "no table"
         if look.problem is not None or look.found is None:
             yield f"  {look.name}: {look.problem}"
             continue
@@ -87,12 +100,15 @@ def _files(check: Check) -> Iterator[str]:
         if found.line_end:
             facts.append(found.line_end)
         if found.header_line:
-            facts.append(f"header in line {found.header_line}")
-        yield f"  {look.name} -> {tables}: {', '.join(facts)}, {len(found.columns)} columns"
+            facts.append(texts("check.header", line=found.header_line))
+        tables = ", ".join(check.feeds.get(look.name, ())) or texts("check.no_table")
+        yield "  " + texts(
+            "check.file", name=look.name, tables=tables, facts=", ".join(facts), columns=len(found.columns)
+        )
         if found.skipped_lines:
-            yield f"      {len(found.skipped_lines)} lines before the header are skipped"
+            yield "      " + texts("check.before_header", count=len(found.skipped_lines))
         if unused := _unused(check, look):
-            yield f"      columns that no table uses: {', '.join(unused)}"
+            yield "      " + texts("check.unused", columns=", ".join(unused))
 
 
 def _unused(check: Check, look: Look) -> list[str]:
@@ -102,23 +118,29 @@ def _unused(check: Check, look: Look) -> list[str]:
     return [column for column in look.columns if aside and all(column in one for one in aside)]
 
 
-def _tables(check: Check) -> Iterator[str]:
+def _tables(check: Check, texts: Texts) -> Iterator[str]:
     if check.trial.reports:
+        table, received, accepted, refused, time = texts("check.heading").split("|")
         yield ""
-        yield f"  {'table':<20} {'received':>10} {'accepted':>10} {'refused':>10}  time"
+        yield f"  {table:<20} {received:>10} {accepted:>10} {refused:>10}  {time}"
     for report in check.trial.reports:
-        yield _table(report)
+        yield _table(report, texts)
         for note in report.notes:
             yield f"      {note}"
         for row in _refused(check, report.table):
-            where = f"{row.file} line {row.line}" if row.line is not None else row.file
-            column = f", {row.column} = {row.value!r}" if row.column else ""
-            yield f"      refused {report.reasons.get(row.reason, 1):,}: {row.reason} (first {where}{column})"
+            where = texts("check.where", file=row.file, line=row.line) if row.line is not None else row.file
+            where += f", {row.column} = {row.value!r}" if row.column else ""
+            rows = report.reasons.get(row.reason, 1)
+            yield "      " + texts("check.refused", rows=rows, reason=row.reason, where=where)
 
 
-def _table(report: IngestReport) -> str:
+def _table(report: IngestReport, texts: Texts) -> str:
     first, last = report.first_time, report.last_time
-    times = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if first and last else ""
+    times = (
+        texts("check.span", first=f"{first:%Y-%m-%d %H:%M}", last=f"{last:%Y-%m-%d %H:%M}")
+        if first and last
+        else ""
+    )
     counts = f"{report.received:>10,} {report.accepted:>10,} {report.quarantined:>10,}"
     return f"  {report.table:<20} {counts}  {times}".rstrip()
 
@@ -127,35 +149,36 @@ def _refused(check: Check, table: str) -> tuple[Refused, ...]:
     return (check.trial.refused or {}).get(table, ())
 
 
-def _missing(check: Check) -> Iterator[str]:
+def _missing(check: Check, texts: Texts) -> Iterator[str]:
     if check.costs:
         yield ""
-        yield "missing, and what that costs:"
+        yield texts("check.missing")
     for cost in check.costs:
         parts = [cost.says] if cost.says else []
         if cost.tags:
             shown = ", ".join(cost.tags[:_SHOWN_TAGS]) + (" ..." if len(cost.tags) > _SHOWN_TAGS else "")
-            parts.append(f"{len(cost.tags)} tags stay empty ({shown})")
+            parts.append(texts("check.tags", count=len(cost.tags), names=shown))
         if cost.publications:
-            parts.append(f"published without rows: {', '.join(cost.publications)}")
+            parts.append(texts("check.publications", names=", ".join(cost.publications)))
         yield f"  {cost.table}: {'; '.join(parts)}"
 
 
-def _guesses(check: Check) -> Iterator[str]:
+def _guesses(check: Check, texts: Texts) -> Iterator[str]:
     if check.suggestion.guesses and not check.has_document:
         yield ""
-        yield "guessed, please look it over:"
-        yield from (f"  {guess}" for guess in check.suggestion.guesses)
+        yield texts("check.guessed")
+        for guess in check.suggestion.guesses:
+            yield "  " + texts(f"guess.{guess.key}", **_named(guess))
     if check.suggestion.unmatched and not check.has_document:
-        yield f"files that fit no table by their columns: {', '.join(check.suggestion.unmatched)}"
+        yield texts("check.unmatched", names=", ".join(check.suggestion.unmatched))
 
 
-def _verdict(check: Check) -> Iterator[str]:
+def _verdict(check: Check, texts: Texts) -> Iterator[str]:
     yield ""
     if check.written is not None:
-        yield f"written: {check.written}"
+        yield texts("check.written", path=check.written)
     if check.works:
-        yield f"a run would work: make run DATA={check.folder}"
+        yield texts("check.works", folder=check.folder)
         return
-    yield "a run would not work:"
+    yield texts("check.works_not")
     yield from (f"  {blocker}" for blocker in check.blockers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import yaml
@@ -40,18 +40,36 @@ class Said:
     remarks: list[str] = field(default_factory=list)
 
 
+class Guess(NamedTuple):
+    """Something that was guessed.
+
+    Attributes:
+        key: Name of the text that says it (group `guess` of the messages).
+        table: Table of the contract; empty where it is about a file.
+        column: Column of the contract; empty where it is about a table.
+        source: Column of the file, or columns.
+        file: The file.
+    """
+
+    key: str
+    table: str = ""
+    column: str = ""
+    source: str = ""
+    file: str = ""
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """A first document.
 
     Attributes:
         text: The YAML.
-        guesses: What was guessed, in words.
+        guesses: What was guessed.
         unmatched: Files that fit no table.
     """
 
     text: str
-    guesses: tuple[str, ...]
+    guesses: tuple[Guess, ...]
     unmatched: tuple[str, ...]
 
 
@@ -62,7 +80,7 @@ def suggest(looks: Sequence[Look]) -> Suggestion:
         looks: Every file that was looked at.
     """
     said: dict[str, Said] = {}
-    guesses: list[str] = []
+    guesses: list[Guess] = []
     unmatched: list[str] = []
     readable = [look for look in looks if look.columns]
     found = {look.name: _feeds(look) for look in readable}
@@ -84,24 +102,27 @@ def _feeds(look: Look) -> tuple[Feed, ...]:
     return feeds_of(look.columns)
 
 
-def _take(said: Said, feed: Feed, look: Look, guesses: list[str]) -> None:
+def _take(said: Said, feed: Feed, look: Look, guesses: list[Guess]) -> None:
     if look.table is None:
         said.files.append(look.name)
-        guesses.append(f"{look.name} feeds {feed.table}, by its columns")
+        guesses.append(Guess("feeds", feed.table, file=look.name))
     said.one_row_per = said.one_row_per or feed.one_row_per
     for column, source in feed.columns.items():
         if column == "changed_at":
             said.changed_at = source
         elif column == UNIT_PRICE:
-            _from_price(said, feed, source, guesses)
+            _from_price(said, feed, source, look, guesses)
         elif column == "title" and feed.one_row_per:
             said.columns[column] = _title(feed, source)
         elif column != source:
             said.columns.setdefault(column, source)
-            guesses.append(f"{feed.table}.{column} is {source!r} of {look.name}")
+            guesses.append(Guess("column", feed.table, column, source, look.name))
     for column, word in _FALLBACKS.get(feed.table, {}).items():
         if column not in feed.columns:
             said.constants.setdefault(column, word)
+    if feed.table == "order_lines" and "qty" not in feed.columns:
+        said.constants["qty"] = "1"
+        guesses.append(Guess("one_each", feed.table, "qty", file=look.name))
     said.money = said.money or _money(feed, look, guesses)
     _words(said, feed, look)
 
@@ -112,19 +133,16 @@ def _title(feed: Feed, source: str) -> Any:
     return source if sku == source else {"first_of": [source, sku]}
 
 
-def _from_price(said: Said, feed: Feed, price: str, guesses: list[str]) -> None:
+def _from_price(said: Said, feed: Feed, price: str, look: Look, guesses: list[Guess]) -> None:
     if "net_paid_cents" in feed.columns:
         return
     quantity = feed.columns.get("qty")
     said.columns["net_paid_cents"] = {"product": [quantity, price]} if quantity else price
-    guesses.append(
-        f"{feed.table}.net_paid_cents is {quantity!r} times {price!r}"
-        if quantity
-        else f"{feed.table}.net_paid_cents is {price!r}"
-    )
+    source = f"{quantity} x {price}" if quantity else price
+    guesses.append(Guess("column", feed.table, "net_paid_cents", source, look.name))
 
 
-def _money(feed: Feed, look: Look, guesses: list[str]) -> str | None:
+def _money(feed: Feed, look: Look, guesses: list[Guess]) -> str | None:
     """Whether amounts are in units with decimals, by the first rows; None if no amount was renamed."""
     amounts = [
         source
@@ -134,7 +152,7 @@ def _money(feed: Feed, look: Look, guesses: list[str]) -> str | None:
     if not amounts:
         return None
     minor = all(folded(name).endswith(("cents", "fen", "分")) or "(分)" in name for name in amounts)
-    guesses.append(f"amounts of {look.name} are in {'minor units' if minor else 'units with decimals'}")
+    guesses.append(Guess("minor" if minor else "major", feed.table, file=look.name))
     return "minor" if minor else "major"
 
 

@@ -13,6 +13,7 @@ from pipelines import cli
 from pipelines.check_data.check import Check, check
 from pipelines.check_data.screen import as_json, as_text
 from pipelines.limits.document import QuarantineLimits
+from pipelines.messages import Texts
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
 from pipelines.sources.mapping.document import SUGGESTED_NAME
@@ -41,6 +42,7 @@ def _check(folder: Path, share: float = 0.05) -> Check:
         default_currency="CNY",
         limits=QuarantineLimits(least_rows=1, always_above=0.5, tables={}),
         refused_share=share,
+        texts=Texts("en"),
     )
 
 
@@ -93,13 +95,13 @@ def test_a_mistake_in_the_document_is_the_answer(export: Path) -> None:
     (export / "muyun.yaml").write_text("mony: major\n")
     found = _check(export)
     assert not found.works
-    assert "line 1, mony: unknown key; did you mean 'money'?" in as_text(found)
+    assert "line 1, mony: unknown key; did you mean 'money'?" in as_text(found, Texts("en"))
 
 
 def test_refused_rows_are_shown_with_file_line_value_and_reason(export: Path) -> None:
     (export / "export.csv").write_text(LINES + "1004,A1,RED LANTERN,two,soon,2.55,41001,X\n" * 2)
     found = _check(export)
-    text = as_text(found)
+    text = as_text(found, Texts("en"))
     assert not found.works
     assert "export.csv line 6, placed_at = 'soon'" in text
     assert "25.0% of orders were refused: 1 of 4 rows (admitted: 5.0%)" in text
@@ -145,6 +147,27 @@ def test_own_files_of_orders_and_products_are_not_made_from_lines(export: Path) 
     assert found.feeds["orders-2026.csv"] == ("orders",)
     assert found.feeds["export.csv"] == ("products", "order_lines")
     assert found.works, found.blockers
+
+
+def test_the_check_speaks_chinese(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MUYUN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MUYUN_AS_OF", NOW.isoformat())
+    monkeypatch.setenv("MUYUN_LANG", "zh")
+    assert cli.main(["check-data", str(export)]) == 0
+    out = capsys.readouterr().out
+    assert "可以运行：make run DATA=" in out
+    assert "order_lines.net_paid_cents 取自 export.csv 的 Quantity x Unit Price" in out
+    assert "suppliers: 没有供应商评分卡" in out
+
+
+def test_a_line_without_quantity_is_one_unit(export: Path) -> None:
+    rows = [line.split(",") for line in LINES.strip().splitlines()]
+    (export / "export.csv").write_text("\n".join(",".join(row[:3] + row[4:]) for row in rows[:-1]))
+    found = _check(export)
+    assert found.works, found.blockers
+    assert "qty: '1'" in (export / "muyun.yaml").read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_still_checked(

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.check_data.check import check
 from pipelines.limits.document import QuarantineLimits
+from pipelines.messages import Texts
 from pipelines.sources.contract import SourceError
 from pipelines.template import write_template
 
@@ -29,6 +30,7 @@ def test_the_example_loads_without_a_refusal(tmp_path: Path) -> None:
         default_currency="USD",
         limits=QuarantineLimits(least_rows=1, always_above=0.0, tables={}),
         refused_share=0.0,
+        texts=Texts("en"),
     )
     assert found.works, found.blockers
     assert found.time_zone == "Asia/Shanghai"
