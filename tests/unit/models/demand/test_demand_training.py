@@ -130,6 +130,28 @@ def test_short_histories_are_served_by_a_rule(
     )
 
 
+def test_one_wholesale_line_and_goods_by_weight_do_not_break_the_training(
+    make_lines: MakeLines,
+    no_promotions: pl.DataFrame,
+    small_weekly: Weekly,
+    small_config: DemandConfig,
+    tmp_path: Path,
+) -> None:
+    """Every quantity has a fraction, and one line of a hundred thousand units lies in another category."""
+    retail = make_lines(small_weekly).with_columns(qty=pl.col("qty").cast(pl.Float64) * 0.345)
+    wholesale = make_lines({("l2-2", "m3"): [0] * 30 + [100_000]}).with_columns(
+        pl.col("qty").cast(pl.Float64)
+    )
+    lines = pl.concat([retail, wholesale])
+    candidates = train(lines, no_promotions, after(40), tmp_path, small_config)
+    for candidate in candidates:
+        assert all(np.isfinite(row["value"]) for row in candidate.leaderboard), candidate.name
+        served = forecast(lines, no_promotions, after(40), tmp_path / candidate.name, candidate.name)
+        assert np.isfinite(served.select("mean_qty", "p10_qty", "p90_qty").to_numpy()).all()
+        others = served.filter(pl.col("category_id") == "l2-0", pl.col("merchant_id") == "m1")
+        assert others["mean_qty"].max() < 0.345 * max(small_weekly["l2-0", "m1"])
+
+
 def test_a_named_rule_is_used(
     make_lines: MakeLines, no_promotions: pl.DataFrame, small_weekly: Weekly, small_config: DemandConfig
 ) -> None:
