@@ -14,29 +14,31 @@ readers by pattern find a schema even when there is no row. The folder key is no
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import json
-import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipelines.lake_files import (
+    LakeError,
+    atomic_path,
+    partition_of,
+    remove_partition,
+    scan_files,
+    writer_is_alive,
+)
 from pipelines.sources.contract import TABLES, ContractTable, contract_table, empty
+
+__all__ = ["NO_ROWS_DAY", "Lake", "LakeError", "atomic_path"]
 
 NO_ROWS_DAY = dt.date.min
 """Folder key of the file without rows that every partitioned table keeps."""
 
 _KEY_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*(/[A-Za-z0-9_][A-Za-z0-9_.=-]*)*")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class LakeError(Exception):
-    """The lake cannot be read or written; the message names the file and the remedy."""
 
 
 class Lake:
@@ -48,7 +50,7 @@ class Lake:
     def create(self) -> None:
         """Makes every contract table exist, empty where nothing was loaded; clears what killed runs left."""
         for leftover in self.root.rglob(".*.tmp"):
-            if _writer_is_alive(leftover):
+            if writer_is_alive(leftover):
                 continue
             if leftover.is_dir():
                 shutil.rmtree(leftover)
@@ -77,14 +79,14 @@ class Lake:
         """A lazy frame over the partitions from `first_day` to `last_day`, both included."""
         return self._scan_files(
             table,
-            [path for path in self.accepted_files(table) if first_day <= _partition_of(path) <= last_day],
+            [path for path in self.accepted_files(table) if first_day <= partition_of(path) <= last_day],
         )
 
     def scan_other_days(self, table: str, first_day: dt.date, last_day: dt.date) -> pl.LazyFrame:
         """A lazy frame over the partitions outside a window, which a load of the window does not replace."""
         return self._scan_files(
             table,
-            [path for path in self.accepted_files(table) if not first_day <= _partition_of(path) <= last_day],
+            [path for path in self.accepted_files(table) if not first_day <= partition_of(path) <= last_day],
         )
 
     def read(self, table: str, columns: Iterable[str] | None = None) -> pl.DataFrame:
@@ -101,7 +103,7 @@ class Lake:
         """Partition days (or week starts) of a partitioned table that have rows, ascending."""
         if not contract_table(table).is_partitioned:
             raise LakeError(f"table '{table}' is kept in one file and has no days")
-        return [day for path in self.accepted_files(table) if (day := _partition_of(path)) != NO_ROWS_DAY]
+        return [day for path in self.accepted_files(table) if (day := partition_of(path)) != NO_ROWS_DAY]
 
     def replace(self, table: str, frame: pl.DataFrame) -> None:
         """Replaces a table that is kept in one file.
@@ -153,9 +155,9 @@ class Lake:
             self._write(part, folder / f"day={day}" / "part-0.parquet")
             written.add(day)
         for path in self.accepted_files(table):
-            day = _partition_of(path)
+            day = partition_of(path)
             if low <= day <= high and day not in written and day != NO_ROWS_DAY:
-                _remove_partition(path)
+                remove_partition(path)
 
     def replace_week_file(self, table: str, frame: pl.DataFrame, week: dt.date) -> None:
         """Replaces one weekly partition, rows in their order; a frame without rows removes it.
@@ -171,7 +173,7 @@ class Lake:
         if frame.height:
             self._write(_conform(frame, contract), path)
         elif path.exists():
-            _remove_partition(path)
+            remove_partition(path)
 
     def remove_weeks(self, table: str, weeks: Iterable[dt.date]) -> None:
         """Removes weekly partitions that a load did not write again."""
@@ -196,9 +198,9 @@ class Lake:
         files = [
             path
             for path in self.history_files(table)
-            if not contract.is_partitioned or first_day <= _partition_of(path) <= last_day
+            if not contract.is_partitioned or first_day <= partition_of(path) <= last_day
         ]
-        return _scan(files, dict(contract.history_dtypes))
+        return scan_files(files, dict(contract.history_dtypes))
 
     def replace_history(
         self,
@@ -234,9 +236,9 @@ class Lake:
             self._write(part, self.history_path(table) / f"day={day}" / "part-0.parquet")
             written.add(day)
         for path in self.history_files(table):
-            day = _partition_of(path)
+            day = partition_of(path)
             if low <= day <= high and day not in written and day != NO_ROWS_DAY:
-                _remove_partition(path)
+                remove_partition(path)
 
     def forget_elsewhere(self, table: str, keys: pl.DataFrame, first_day: dt.date, last_day: dt.date) -> None:
         """Removes rows and versions with these keys from the daily partitions outside a window."""
@@ -245,17 +247,17 @@ class Lake:
             (self.history_files(table), dict(contract_table(table).history_dtypes)),
         ):
             for path in files:
-                if first_day <= _partition_of(path) <= last_day:
+                if first_day <= partition_of(path) <= last_day:
                     continue
                 key = keys.columns
-                rows = _scan([path], schema)
+                rows = scan_files([path], schema)
                 if not rows.select(key).join(keys.lazy(), on=key, how="semi").head(1).collect().height:
                     continue
                 left = rows.join(keys.lazy(), on=key, how="anti", maintain_order="left").collect()
                 if left.height:
                     self._write(left, path)
                 else:
-                    _remove_partition(path)
+                    remove_partition(path)
 
     # Quarantine
 
@@ -383,77 +385,11 @@ class Lake:
             self._write(pl.DataFrame(schema=schema), anchor)
 
     def _scan_files(self, table: str, files: list[Path]) -> pl.LazyFrame:
-        return _scan(files, dict(contract_table(table).dtypes))
+        return scan_files(files, dict(contract_table(table).dtypes))
 
     def _write(self, frame: pl.DataFrame, path: Path) -> None:
         with atomic_path(path) as temporary:
             frame.write_parquet(temporary, compression="zstd", compression_level=3, statistics=True)
-
-
-def _scan(files: list[Path], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
-    """Files of one schema; those of an older contract lack columns, which are null then."""
-    if not files:
-        return pl.DataFrame(schema=schema).lazy()
-    return pl.scan_parquet(
-        files,
-        schema=schema,
-        hive_partitioning=False,
-        glob=False,
-        missing_columns="insert",
-        extra_columns="ignore",
-    )
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, else vanishes.
-
-    Raises:
-        LakeError: If the disk is full or the folder cannot be written; names the file and the remedy.
-    """
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        _discard(temporary)
-        if _is_disk_full(error):
-            raise LakeError(
-                f"the disk is full: {path} was not written and its former content is untouched; "
-                f"free space or point MUYUN_HOME to a larger disk, then run the step again"
-            ) from error
-        if isinstance(error, OSError):
-            raise LakeError(
-                f"cannot write {path}: {error}; check the folder's owner and permissions"
-            ) from error
-        raise
-    except BaseException:
-        _discard(temporary)
-        raise
-
-
-def _discard(temporary: Path) -> None:
-    if temporary.exists():
-        temporary.unlink()
-
-
-def _is_disk_full(error: Exception) -> bool:
-    # Polars reports a failed write of its own as a ComputeError that carries only the system's text.
-    return getattr(error, "errno", None) in _FULL or any(os.strerror(code) in str(error) for code in _FULL)
-
-
-def _writer_is_alive(leftover: Path) -> bool:
-    pid = leftover.name.rsplit(".", 2)[-2]
-    if not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _conform(frame: pl.DataFrame, table: ContractTable, extra: tuple[str, ...] = ()) -> pl.DataFrame:
@@ -469,16 +405,6 @@ def _conform(frame: pl.DataFrame, table: ContractTable, extra: tuple[str, ...] =
     if wrong:
         raise LakeError(f"rows for '{table.name}' have wrong types: {'; '.join(wrong)}")
     return chosen
-
-
-def _partition_of(path: Path) -> dt.date:
-    return dt.date.fromisoformat(path.parent.name.split("=", 1)[1])
-
-
-def _remove_partition(path: Path) -> None:
-    path.unlink()
-    if not any(path.parent.iterdir()):
-        path.parent.rmdir()
 
 
 def _checked(key: str) -> str:

@@ -27,7 +27,7 @@ from pipelines.steps.memo import Steps
 from pipelines.stores.sources import Sources
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
-CODE = ("pipelines/sources", "pipelines/lake.py", "pipelines/feeds.py")
+CODE = ("pipelines/sources", "pipelines/lake.py", "pipelines/lake_files.py", "pipelines/feeds.py")
 
 
 def definitions(settings: Settings) -> dg.Definitions:
