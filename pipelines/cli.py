@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from pipelines.messages import Texts, language_of
+from pipelines.messages.errors import in_words
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -14,34 +18,29 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; every expected failure is one line that says what to do."""
-    parser = argparse.ArgumentParser(prog="muyun", description="Muyun: from feeds to published scores.")
+    text = Texts(language_of(os.environ))
+    parser = argparse.ArgumentParser(prog="muyun", description=text("cli.description"))
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser(
-        "run", help="run the main job once: feeds, warehouse, models, publication, report"
-    )
-    run.add_argument("--no-wait", action="store_true", help="fail when another run is at work in this home")
-    commands.add_parser("ui", help="start Dagster, MLflow, the API and the docs until Ctrl-C")
-    commands.add_parser("versions", help="list the published versions")
-    back = commands.add_parser("rollback", help="make readers see an older published version")
-    back.add_argument("version", nargs="?", help="a version; the one before the current when left out")
-    commands.add_parser("release", help="end a rollback: serve the newest version again, and every new one")
-    commands.add_parser(
-        "forget-source", help="set all state of this home aside, so that it may take another source"
-    )
-    commands.add_parser(
-        "adopt-source", help="say that MUYUN_DATA is what this home holds: its folder was moved"
-    )
-    look = commands.add_parser("check-data", help="say what a run would make of a folder of files")
-    look.add_argument("folder", nargs="?", help="the folder; MUYUN_DATA when left out")
-    look.add_argument("--json", action="store_true", help="for machines")
-    example = commands.add_parser("template", help="write an example folder of files")
-    example.add_argument("folder", help="a folder that is empty or does not exist")
-    limits = commands.add_parser("limits", help="list the plausibility limits, or accept a new level")
+    run = commands.add_parser("run", help=text("cli.run"))
+    run.add_argument("--no-wait", action="store_true", help=text("cli.no_wait"))
+    commands.add_parser("ui", help=text("cli.ui"))
+    commands.add_parser("versions", help=text("cli.versions"))
+    back = commands.add_parser("rollback", help=text("cli.rollback"))
+    back.add_argument("version", nargs="?", help=text("cli.rollback_version"))
+    commands.add_parser("release", help=text("cli.release"))
+    commands.add_parser("forget-source", help=text("cli.forget_source"))
+    commands.add_parser("adopt-source", help=text("cli.adopt_source"))
+    look = commands.add_parser("check-data", help=text("cli.check_data"))
+    look.add_argument("folder", nargs="?", help=text("cli.check_folder"))
+    look.add_argument("--json", action="store_true", help=text("cli.json"))
+    example = commands.add_parser("template", help=text("cli.template"))
+    example.add_argument("folder", help=text("cli.template_folder"))
+    limits = commands.add_parser("limits", help=text("cli.limits"))
     limits.add_argument("action", nargs="?", choices=["list", "accept"], default="list")
-    limits.add_argument("table", nargs="?", help="for accept: the table whose next batch sets the level")
-    refused = commands.add_parser("quarantine", help="rank what was refused, or try it again after a fix")
+    limits.add_argument("table", nargs="?", help=text("cli.limits_table"))
+    refused = commands.add_parser("quarantine", help=text("cli.quarantine"))
     refused.add_argument("action", nargs="?", choices=["list", "replay"], default="list")
-    refused.add_argument("table", nargs="?", help="for replay: this table and what hangs on it")
+    refused.add_argument("table", nargs="?", help=text("cli.quarantine_table"))
     options = parser.parse_args(arguments)
 
     from pydantic import ValidationError
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         for item in error.errors():
             name = f"MUYUN_{str(item['loc'][0]).upper()}: " if item["loc"] else ""
-            print(f"error: {name}{item['msg']}", file=sys.stderr)
+            print(text("cli.error", error=f"{name}{item['msg']}"), file=sys.stderr)
     except (
         RunError,
         SourceError,
@@ -78,19 +77,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         PortsTakenError,
         ApiNotReadyError,
     ) as error:
-        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        said = text("cli.error", error=in_words(str(error), text.language))
+        print(said, *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
+        full = text("cli.disk_full", place=error.filename or settings.home)
         print(
-            f"error: the disk is full ({error.filename or settings.home}); free space or set MUYUN_HOME to a "
-            "larger disk, then run it again: finished steps are kept",
+            text("cli.error", error=full),
             *getattr(error, "__notes__", ()),
             sep="\n",
             file=sys.stderr,
         )
     except KeyboardInterrupt:
-        print("stopped; run it again to go on from the last finished step", file=sys.stderr)
+        print(text("cli.stopped"), file=sys.stderr)
         return 130
     return 1
 

@@ -4,11 +4,14 @@ import html
 import re
 
 import pytest
+import yaml
 from report_home import make_home, settings_of, summary_of
 
+from pipelines.messages.by_text import Translator
 from pipelines.report import write_report
-from pipelines.report.language import Translator, catalogue, in_language
+from pipelines.report.language import CATALOGUE, in_language, translated
 
+TEXTS = yaml.safe_load(CATALOGUE.read_text())
 HOLES = re.compile(r"\{(\w+)\}")
 HAN = re.compile(r"[\u4e00-\u9fff]")
 SENTENCE = re.compile(r"[A-Za-z']+(?:[ ,]+[A-Za-z']+){3,}")
@@ -38,7 +41,7 @@ def pages(request, tmp_path_factory):
     ]
 
 
-@pytest.mark.parametrize(("english", "chinese"), catalogue("zh").items())
+@pytest.mark.parametrize(("english", "chinese"), TEXTS.items())
 def test_a_translation_is_chinese_and_takes_the_same_values(english, chinese):
     assert sorted(HOLES.findall(english)) == sorted(HOLES.findall(chinese))
     assert HAN.search(chinese)
@@ -80,4 +83,4 @@ def test_values_are_put_in_and_known_words_among_them_translated():
     translator = Translator({"{system}, mean of {cuts} cuts": "{system}，{cuts} 个均值", "both": "两者"})
     assert translator.text("both, mean of 6 cuts") == "两者，6 个均值"
     assert translator.text("a mean of 6 cuts") == "a mean of 6 cuts"
-    assert translator.page('<b title="both">both&ensp;</b>') == '<b title="两者">两者\u2002</b>'
+    assert translated('<b title="both">both&ensp;</b>', translator) == '<b title="两者">两者\u2002</b>'
