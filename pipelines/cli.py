@@ -59,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command in ("check-data", "template"):
             from pipelines.check_data.command import on_files
 
-            text, status = on_files(options, settings)
-            print(text)
+            answer, status = on_files(options, settings)
+            print(answer)
             return status
         with Embedded(patience_s=10.0 if options.command == "ui" else 0.0):
             return _dispatch(options, settings)

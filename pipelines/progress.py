@@ -28,6 +28,7 @@ class Progress:
         words: Texts by name; the command line puts its language's here.
         expected: Seconds that each step will take; empty: no time to go is shown.
         overlap: Steps at work at a time, on average.
+        says_begins: Whether a step has a line when it begins as well, for logs of unattended runs.
         write: Where lines go.
         clock: Seconds.
         started: When the run began, by that clock.
@@ -45,6 +46,7 @@ class Progress:
     )
     expected: dict[str, float] = field(default_factory=dict)
     overlap: float = 1.0
+    says_begins: bool = False
     write: Callable[[str], None] = lambda line: _to_stderr(line)
     clock: Callable[[], float] = time.monotonic
     started: float = field(default_factory=time.monotonic)
@@ -60,6 +62,8 @@ class Progress:
         """A step begins; it is named when it ends or when nothing else is said for a while."""
         with self._lock:
             self._begun[key] = self.clock()
+            if self.says_begins:
+                self.line(f"{key} ...")
 
     def stage(self, key: str, text: str) -> None:
         """A long step says what it does."""

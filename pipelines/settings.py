@@ -50,6 +50,7 @@ class Settings(BaseSettings):
             `in_process`: one step after the other in one process; `multiprocess`: a process a step.
         lang: Language of the command line and the report; without it the locale decides.
         max_quarantined_share: Share of a table's rows that may be refused before the run stops.
+        progress_begins: Whether progress has a line also when a step begins, not only when it has ended.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     executor: Literal["threads", "in_process", "multiprocess"] = "threads"
     lang: Language = Field(default_factory=lambda: language_of(os.environ))
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
+    progress_begins: bool = False
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)

@@ -48,6 +48,8 @@ class Installation:
                 "MUYUN_AS_OF": AS_OF.isoformat(),
                 "MUYUN_REPLAY_DAYS": str(REPLAY_DAYS),
                 "PYTHONPATH": str(REPOSITORY),
+                "MUYUN_PROGRESS_BEGINS": "true",  # tests wait for a step, or see that none began
+                "MUYUN_LANG": "en",
             }
             | self.overrides
             | dict(more or {})

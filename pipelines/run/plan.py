@@ -54,6 +54,7 @@ def announce_plan(settings: Settings) -> None:
     last = last_seconds(settings.home / "runs")
     names = [name for name in all_steps() if settings.days_to_replay or name != "operations/replayed_orders"]
     progress.plan({name: step_seconds(name, share, last) for name in names}, OVERLAP, text.group("progress"))
+    progress.CURRENT.says_begins = settings.progress_begins
     if settings.data is None:
         lines = [text("plan.panel", rows=PANEL_ROWS)]
     else:

@@ -10,6 +10,7 @@ from pipelines.intake import cause_lines, causes_of
 from pipelines.lake import Lake
 from pipelines.limits.document import LimitsError, load_limits
 from pipelines.limits.quarantined import quarantined_share
+from pipelines.messages import Texts
 from pipelines.run.environment import prepare
 from pipelines.run.graph import run_graph
 from pipelines.run.screen import print_problem
@@ -116,7 +117,7 @@ def replay(settings: Settings, table: str | None = None) -> int:
         graph = told_with_what_serves(settings, lambda: run_graph(settings, tables))
     _print_tried(before, _refused_and_accepted(lake), tables)
     for problem in graph.problems:
-        print_problem(problem)
+        print_problem(problem, Texts(settings.lang))
     if not graph.failed:
         print("next: make run   (carries what was accepted into warehouse, models and publication)")
     return 1 if graph.failed or graph.failed_checks else 0

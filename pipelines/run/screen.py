@@ -6,27 +6,32 @@ from typing import Any
 
 from pipelines.intake import CAUSES_SHOWN, cause_lines, causes_of
 from pipelines.lake import Lake
+from pipelines.messages import Texts
+from pipelines.messages.errors import in_words
 from pipelines.run.graph import GraphRun
 from pipelines.run.problems import Problem
 from pipelines.run.served import still_served
 from pipelines.settings import Settings
+from serving.settings import Settings as ServingSettings
 
 
 def print_problems(settings: Settings, graph: GraphRun) -> None:
     """Print the one screen of a run that did not finish: what failed, why, what to do, what still serves."""
+    text = Texts(settings.lang)
     print()
     for problem in graph.problems:
-        print_problem(problem)
-    print(f"still served  {still_served(settings)}")
-    print(f"summary       {settings.summary_file}")
+        print_problem(problem, text)
+    print(text("end.still_served", what=still_served(settings)))
+    print(text("end.failed_summary", file=settings.summary_file))
 
 
-def print_problem(problem: Problem) -> None:
+def print_problem(problem: Problem, text: Texts) -> None:
     """Print one problem: what, its details, what to do."""
-    print(f"NOT DONE  {problem.what}   [{problem.where}]")
+    what, remedy = (in_words(words, text.language) for words in (problem.what, problem.remedy))
+    print(text("end.not_done", what=what.strip(), where=problem.where))
     for line in problem.details:
-        print(f"  {line}")
-    print(f"  what to do: {problem.remedy}")
+        print(f"  {in_words(line, text.language)}")
+    print(f"  {text('end.what_to_do', remedy=remedy)}")
     print()
 
 
@@ -35,33 +40,31 @@ def print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) 
     if graph.failed or graph.failed_checks:
         print_problems(settings, graph)
         return
+    text = Texts(settings.lang)
     print()
     received = sum(table["received"] for table in summary["tables"])
     quarantined = sum(table["quarantined"] for table in summary["tables"])
-    print(f"rows received {received:,}, quarantined {quarantined:,}")
+    print(text("end.rows", received=received, quarantined=quarantined))
     for line in cause_lines(causes_of(Lake(settings.lake_dir)), CAUSES_SHOWN):
         print(f"  {line}")
     replayed, day = summary["settlement"]["replay"], summary["settlement"]["settlement_day"]
     if replayed:
-        print(
-            f"replayed {replayed['orders']:,} orders, {replayed['legs']:,} shares, "
-            f"{replayed['refunds']:,} refunds, {replayed['payouts']:,} transfers; "
-            f"invariants broken: {len(day.get('violations', []))}"
-        )
+        figures = {name: replayed[name] for name in ("orders", "legs", "refunds", "payouts")}
+        print(text("end.replayed", **figures, broken=len(day.get("violations", []))))
     for model in summary["models"]:
-        verdict = "serves" if model["promoted"] else "refused, the simple rule serves"
-        print(
-            f"{model['name']:<28} {model['metric']} {model['value']:.4f} "
-            f"(best rule {model['baseline']} {model['baseline_value']:.4f}): {verdict}"
-        )
+        verdict = text("end.serves" if model["promoted"] else "end.refused")
+        rule = text("end.best_rule", name=model["baseline"], value=model["baseline_value"])
+        print(f"{model['name']:<28} {model['metric']} {model['value']:.4f} ({rule}): {verdict}")
     for table in summary["published"]:
-        print(f"published {table['name']:<24} {table['rows']:>9,} rows  {table['version']}")
+        print(text("end.published", name=table["name"], rows=table["rows"], version=table["version"]))
     if summary["pinned"]:
-        print(f"PINNED readers stay on {summary['pinned']} after a rollback; `make release` ends it")
+        print(text("end.pinned", version=summary["pinned"]))
     for answer in summary["api"]:
         print(f"{answer['status']} {answer['ms']:6.1f} ms  {answer['request']}")
-    print(f"\n{summary['wall_s']:.0f} s, peak memory {summary['peak_rss_mb'] / 1024:.1f} GB")
-    print(f"report      {settings.report_file}")
-    print(f"summary     {settings.summary_file}")
-    print(f"warehouse   {settings.warehouse_file}")
-    print("all of it   make ui   (Dagster, MLflow, API and dbt docs)")
+    print()
+    print(text("end.cost", wall=summary["wall_s"], memory=summary["peak_rss_mb"] / 1024))
+    print(text("end.report", file=settings.report_file))
+    print(text("end.summary", file=settings.summary_file))
+    print(text("end.warehouse", file=settings.warehouse_file))
+    print(text("end.next"))
+    print(text("end.addresses", dagster=settings.dagster_port, api=ServingSettings().api_port))

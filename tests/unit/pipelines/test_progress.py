@@ -90,6 +90,13 @@ def test_silence_is_broken_by_what_is_at_work_and_what_it_said(clock):
     assert len(lines) == 1
 
 
+def test_a_log_may_tell_the_beginning_too(clock):
+    progress, lines = made(clock, {})
+    progress.says_begins = True
+    progress.begin("raw/orders")
+    assert lines[0].endswith("] raw/orders ...\n")
+
+
 def test_nothing_is_said_when_nothing_works(clock):
     progress, lines = made(clock, {})
     progress.begin("a")
