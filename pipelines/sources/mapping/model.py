@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from pipelines.sources.mapping.names import zone
 
-GUESTS = ("", "0", "-", "guest", "anonymous", "walk-in", "null", "none", "散客", "游客", "匿名")
+GUESTS = ("", "0", "-", "guest", "anonymous", "walk-in", "null", "none", "nan", "n/a", "散客", "游客", "匿名")
 """Values of a consumer column that mean nobody, where the document does not say it. Case does not matter."""
 
 Role = Literal["service", "fuel", "coupon", "deposit"]

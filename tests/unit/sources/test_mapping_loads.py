@@ -306,3 +306,49 @@ def test_three_tables_without_a_category_or_a_shop_are_enough(tmp_path: Path, la
     assert lake.read("merchants")["merchant_id"].to_list() == ["shop"]
     assert lake.read("orders")["consumer_id"].to_list() == [None]
     assert sorted(lake.read("order_lines")["line_no"]) == [1, 2]
+
+
+def test_the_form_of_a_file_may_be_said(folder: Path, lake: Lake, load: Load) -> None:
+    text = "a|b|c|d|e\n1|2|3|4|5\nsku_id|title|category_id|x|y\ncafé|Café|drinks||\n"
+    (folder / "products.csv").write_bytes(text.encode("cp1252"))
+    write_csv(folder / "order_lines.csv", [{**row, "sku_id": "x"} for row in LINES])
+    _say(folder, "products: {encoding: cp1252, delimiter: pipe, header_line: 3}\n")
+    load(folder, until="products")
+    assert lake.read("products").select("sku_id", "title").rows() == [("café", "Café")]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ("day_first: true\ntime_zone: Europe/London\n", dt.datetime(2026, 7, 2, 9, 30, tzinfo=dt.UTC)),
+        ("day_first: false\ntime_zone: Europe/London\n", dt.datetime(2026, 2, 7, 10, 30, tzinfo=dt.UTC)),
+        ("orders: {day_first: true, time_zone: UTC}\n", dt.datetime(2026, 7, 2, 10, 30, tzinfo=dt.UTC)),
+    ],
+)
+def test_day_month_and_summer_time(
+    folder: Path, lake: Lake, load: Load, document: str, expected: dt.datetime
+) -> None:
+    write_csv(folder / "orders.csv", [{**row, "placed_at": "02/07/2026 10:30"} for row in ORDERS])
+    _say(folder, document)
+    load(folder)
+    assert lake.read("orders")["placed_at"].unique().to_list() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [("money: major\n", 123450), ("money: major\norder_lines: {money: minor}\n", None)],
+)
+def test_amounts_in_units_or_in_the_smallest(
+    folder: Path, lake: Lake, load: Load, document: str, expected: int | None
+) -> None:
+    rows = [{**row, "net_paid_cents": "￥1,234.50", "list_price_cents": "2000.00"} for row in LINES]
+    write_csv(folder / "order_lines.csv", rows)
+    _say(folder, document)
+    load(folder)
+    assert lake.read("order_lines")["net_paid_cents"].to_list() == ([expected] * 3 if expected else [])
+
+
+def test_a_product_of_decimal_commas(export: Path, lake: Lake, load: Load) -> None:
+    (export / "export.csv").write_text(EXPORT.replace(",", ";").replace(".", ","))
+    load(export)
+    assert sorted(lake.read("order_lines")["net_paid_cents"]) == [10, 255, 1001, 1530, 1800]
