@@ -15,7 +15,7 @@ from pipelines.limits.quarantined import blocked
 from pipelines.messages import Texts
 from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.files import Files
-from pipelines.sources.files.dialect import Dialect
+from pipelines.sources.files.form import Dialect
 from pipelines.sources.mapping.document import (
     FILE_NAME,
     SUGGESTED_NAME,

@@ -9,7 +9,8 @@ import polars as pl
 
 from pipelines.check_data.headers import known_headers
 from pipelines.sources.contract import TABLES, SourceError
-from pipelines.sources.files.dialect import Dialect, Found, kind_of_file, sniff, stem_of_file
+from pipelines.sources.files.dialect import sniff
+from pipelines.sources.files.form import Dialect, Found, kind_of_file, stem_of_file
 from pipelines.sources.files.listing import why_not_read
 from pipelines.sources.files.rows import read_rows
 from pipelines.sources.mapping.document import FILE_NAME

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.sources.contract import SourceError
-from pipelines.sources.files.dialect import Found, clean_name, left_out
+from pipelines.sources.files.form import Found, clean_name, left_out
 from pipelines.sources.files.lines import MAX_LINE_BYTES, Block, Line, Refusals, block_of, blocks_of
 from pipelines.sources.files.totals import is_total
 from pipelines.sources.protocol import LINE_COLUMN, Chunk

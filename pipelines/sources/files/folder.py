@@ -17,7 +17,8 @@ import polars as pl
 
 from pipelines.sources.contract import INGEST_ORDER, TABLES, ContractTable, SourceError, contract_table
 from pipelines.sources.files import derived
-from pipelines.sources.files.dialect import SUFFIXES, Dialect, Found, plain_name, sniff
+from pipelines.sources.files.dialect import sniff
+from pipelines.sources.files.form import SUFFIXES, Dialect, Found, plain_name
 from pipelines.sources.files.listing import Listing, list_folder
 from pipelines.sources.files.rows import read_rows
 from pipelines.sources.files.totals import without_totals

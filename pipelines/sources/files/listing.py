@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.sources.contract import TABLES, SourceError
-from pipelines.sources.files.dialect import SUFFIXES, kind_of_file, stem_of_file
+from pipelines.sources.files.form import SUFFIXES, kind_of_file, stem_of_file
 
 _UNFINISHED = (".crdownload", ".part", ".partial", ".tmp", ".download", ".swp", ".lock")
 _LEFT_BEHIND = ("thumbs.db", "desktop.ini", "ehthumbs.db", ".ds_store")

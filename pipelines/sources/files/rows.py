@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pipelines.sources.files.csv_rows import read_csv
-from pipelines.sources.files.dialect import Dialect, Found
+from pipelines.sources.files.form import Dialect, Found
 from pipelines.sources.files.json_rows import read_json
 from pipelines.sources.files.parquet_rows import read_parquet
 from pipelines.sources.files.xlsx_rows import read_xlsx

@@ -18,7 +18,7 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files.csv_rows import HEADER_AGAIN
-from pipelines.sources.files.dialect import (
+from pipelines.sources.files.form import (
     LOOK_LINES,
     Dialect,
     Header,

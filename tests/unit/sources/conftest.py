@@ -58,3 +58,20 @@ def load(lake: Lake) -> Callable[..., dict[str, IngestReport]]:
         return reports
 
     return run
+
+
+@pytest.fixture
+def loaded(folder: Path, lake: Lake) -> Callable[..., IngestReport]:
+    """Loads the folder in a zone, up to a table; gives the report of that table."""
+
+    def run(until: str = "order_lines", zone: str = "Asia/Shanghai") -> IngestReport:
+        source = Files(folder, time_zone=zone)
+        for table in source.tables():
+            report = ingest(source, table, lake, as_of=AS_OF, window=None, loaded_at=LOADED_AT)
+            assert report.received == report.accepted + report.quarantined
+            assert lake.read(table).height == report.accepted
+            if table == until:
+                return report
+        raise AssertionError(until)
+
+    return run
