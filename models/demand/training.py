@@ -24,6 +24,7 @@ from models.demand.forecasts import Forecast
 from models.demand.reconcile import towards_category_level
 from models.demand.series import Panel, build_panel, weekly_sales
 from models.errors import InsufficientDataError
+from models.progress import PROGRESS
 
 FAMILY = "demand"
 MIN_WEEKS = 16
@@ -111,7 +112,11 @@ def train(
         )
     truth = actuals(panel, origins.tested, config.horizon)
     rules = roll_rules(panel, origins, config.horizon)
-    fitted = {name: fit(panel, origins.fit_cut, config, None) for name, fit in _FIT.items()}
+    fitted = {}
+    for number, (name, fit) in enumerate(_FIT.items(), start=1):
+        PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
+        fitted[name] = fit(panel, origins.fit_cut, config, None)
+    PROGRESS.info("backtest")
     learned = {name: _roll(f, panel, origins, config) for name, f in fitted.items()}
     extra = {
         name + HIDDEN_PLAN: _roll(f, panel, origins, config, hide=True) for name, f in fitted.items()
@@ -140,7 +145,8 @@ def train(
     fans.write_parquet(bundle_dir / "fans.parquet")
     final = build_panel(weekly, promotions_weekly, config)
     candidates = []
-    for name, rolled in learned.items():
+    for number, (name, rolled) in enumerate(learned.items(), start=len(_FIT) + 1):
+        PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
         refit = _FIT[name](final, final.n_weeks, config, fitted[name].epochs)
         folder = bundles.write(bundle_dir / name, name, config, rolled.calibration, refit.save)
         candidates.append(

@@ -32,6 +32,7 @@ from models.lifecycle.evaluation import (
 from models.lifecycle.figures import auc_bars, gain_bars, reliability
 from models.lifecycle.history import History, read_history
 from models.lifecycle.tasks import Task
+from models.progress import PROGRESS
 from models.splits import Cut
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def train(
     history = read_history(lines, as_of)
     candidates: list[Candidate] = []
     refusals: list[InsufficientDataError] = []
-    for name in (CHURN, REBUY):
+    for number, name in enumerate((CHURN, REBUY), start=1):
+        PROGRESS.info("%s, %d / 2", name, number)
         try:
             candidates.append(_train_one(name, history, as_of, work_dir, seed, champions.get(name), config))
         except InsufficientDataError as error:

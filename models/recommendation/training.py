@@ -19,6 +19,7 @@ from models.contracts import Candidate, Interval
 from models.errors import InsufficientDataError
 from models.gate import decide
 from models.metrics import IntArray
+from models.progress import PROGRESS
 from models.recommendation.bundle import (
     RANKER,
     TIFU,
@@ -85,7 +86,9 @@ def train(
     test, validation = _cuts(as_of, config, earliest)
     backtest = Backtest(interactions, config, earliest)
     fitted_at = test[0].origin
+    PROGRESS.info("choose settings, 1 / 3")
     choices = _servable(backtest, backtest.choose(validation), (fitted_at, as_of))
+    PROGRESS.info("backtest, 2 / 3")
     results: Results = {cut: backtest.evaluate(cut, choices, fitted_at) for cut in test}
     reference: Results = {
         cut: backtest.evaluate(cut, choices, fitted_at)
@@ -99,6 +102,7 @@ def train(
         measured = [other.evaluate(cut, other_choices, fitted_at) for cut in test]
         served = {"repeat": other_choices.repeat_kind, "discovery": ALS_TREND}
         standing = {lane: [one[lane][served[lane]] for one in measured] for lane in changed}
+    PROGRESS.info("fit what will serve, 3 / 3")
     _save(backtest, choices, as_of, bundle_dir)
     systems = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
     rules = {"repeat": (TOP_FREQUENCY,), "discovery": (POPULARITY,)}
