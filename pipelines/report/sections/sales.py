@@ -45,7 +45,7 @@ def _blocks(evidence: Evidence, origin: Origin) -> list[Block]:
 def _facts(paid: dict[str, Any], currency: str) -> Facts:
     return Facts(
         [
-            ("orders", count(paid["sale_orders"]), "paid, with something sold"),
+            ("orders that count", count(paid["sale_orders"]), "paid, with something sold"),
             ("revenue", amount(paid["net_sales_cents"], currency), f"{currency}, returns subtracted"),
             (
                 "returns",
@@ -90,7 +90,7 @@ def _kinds(evidence: Evidence, origin: Origin) -> Table:
 
 def _aside(orders: pl.DataFrame, currency: str, origin: Origin) -> Table:
     return Table(
-        [Column("state", True), Column("orders"), Column(f"amount, {currency}")],
+        [Column("state", True), Column("orders set aside"), Column(f"amount, {currency}")],
         [
             [plain_name(row["state"]), count(row["orders"]), amount(row["net_paid_cents"], currency)]
             for row in orders.to_dicts()

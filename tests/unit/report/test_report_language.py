@@ -10,6 +10,7 @@ from report_home import make_home, settings_of, summary_of
 from pipelines.messages.by_text import Translator
 from pipelines.report import write_report
 from pipelines.report.language import CATALOGUE, in_language, translated
+from pipelines.sources.contract import TABLES
 
 TEXTS = yaml.safe_load(CATALOGUE.read_text())
 HOLES = re.compile(r"\{(\w+)\}")
@@ -67,6 +68,10 @@ def test_only_texts_differ_between_the_languages(pages):
 def tags(page):
     plain = page.replace('lang="en"', "").replace('lang="zh-CN"', "")
     return re.findall(r"<[^>]+>", re.sub(r'(aria-label|title)="[^"]*"', "", plain))
+
+
+def test_no_table_of_the_contract_is_renamed():
+    assert not set(TABLES) & set(TEXTS)
 
 
 def test_what_the_data_say_stays():
