@@ -147,7 +147,8 @@ class Files:
             empty[chunk.file] = empty[chunk.file] and not chunk.frame.height and not chunk.refused.height
             notes.update(dict.fromkeys(f"{chunk.file}: {note}" for note in chunk.notes))
             yield chunk
-        left_out = self._listing.left_out.get(table, ())
+        tables = {table, *(TABLES.keys() - self._files.keys() if table == "orders" else ())}
+        left_out = [name for at in TABLES if at in tables for name in self._listing.left_out.get(at, ())]
         others = self.unmatched_files() if table == "orders" else []
         self._notes[table] = (
             *notes,

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from pipelines.sources.contract import TABLES, SourceError
 from pipelines.sources.files.form import SUFFIXES, kind_of_file, stem_of_file
+from pipelines.sources.mapping.document import FILE_NAME
 
+_STRANGERS_NAMED = 20
 _UNFINISHED = (".crdownload", ".part", ".partial", ".tmp", ".download", ".swp", ".lock")
 _LEFT_BEHIND = ("thumbs.db", "desktop.ini", "ehthumbs.db", ".ds_store")
 _PACKED = (".zip", ".rar", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4", ".z")
@@ -55,47 +57,60 @@ def list_folder(folder: Path, named: Mapping[str, tuple[Path, ...]], own: frozen
     left_out: dict[str, list[str]] = {}
     unmatched: list[str] = []
     taken = {path for paths in named.values() for path in paths}
-    folders: list[tuple[str, Path]] = []
-    for path in sorted(folder.iterdir()):
-        table = _table_of(path)
+    for path in sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.name)):
         if path.name in own or path in taken:
             continue
-        if path.is_dir():
-            if table is None:
-                unmatched.append(path.name)
-            elif table not in named:
-                folders.append((table, path))
+        table = _table_of(path)
+        if table is None:
+            unmatched += _strangers(path, folder, taken)
             continue
-        why = why_not_read(path)
-        if table is not None and why is None:
-            _refuse_data(path, path.name)
-        if table is None or (why is None and kind_of_file(path) is None):
-            unmatched.append(path.name if why is None else f"{path.name} ({why})")
-        elif why is not None:
-            left_out.setdefault(table, []).append(f"{path.name} ({why})")
-        elif table in named:
-            left_out.setdefault(table, []).append(f"{path.name} (muyun.yaml names other files)")
-        else:
-            files.setdefault(table, []).append(path)
-    for table, inside in folders:
-        for path in sorted(path for path in inside.rglob("*") if not path.is_dir()):
-            name = str(path.relative_to(folder))
-            hidden = any(
-                part.startswith(".") or part == "__MACOSX" for part in path.relative_to(inside).parts
-            )
-            why = why_not_read(path) or ("hidden file" if hidden else None)
+        for part in _parts(path):
+            name = str(part.relative_to(folder))
+            why = None if part in taken else _why_left_out(part, path, name, is_named=table in named)
             if why is not None:
                 left_out.setdefault(table, []).append(f"{name} ({why})")
-            elif kind_of_file(path) is not None and path.is_file():
-                files.setdefault(table, []).append(path)
-            else:
-                _refuse_data(path, name)
-                left_out.setdefault(table, []).append(f"{name} (not a table: {path.suffix or 'no suffix'})")
+            elif part not in taken:
+                files.setdefault(table, []).append(part)
     return Listing(
         {table: tuple(paths) for table, paths in files.items()},
         {table: tuple(names) for table, names in left_out.items()},
         tuple(unmatched),
     )
+
+
+def _parts(path: Path) -> list[Path]:
+    """A file, or all files below a folder, in name order."""
+    return sorted(part for part in path.rglob("*") if not part.is_dir()) if path.is_dir() else [path]
+
+
+def _why_left_out(path: Path, top: Path, name: str, *, is_named: bool) -> str | None:
+    """Why a file that lies where a table's files lie is not read; None for those that are.
+
+    Raises:
+        SourceError: If it most likely holds rows, in a form that is not read.
+    """
+    inside = path.relative_to(top).parts
+    is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in inside)
+    why = why_not_read(path) or ("hidden file" if is_hidden else None)
+    if why is not None:
+        return why
+    if is_named:
+        return f"{FILE_NAME} names other files"
+    if kind_of_file(path) is not None and path.is_file():
+        return None
+    _refuse_data(path, name)
+    return f"not a table: {path.suffix or 'no suffix'}"
+
+
+def _strangers(path: Path, folder: Path, taken: set[Path]) -> list[str]:
+    """Names of what belongs to no table: a file, or a folder with the first of its files."""
+    if not path.is_dir():
+        why = why_not_read(path)
+        return [path.name if why is None else f"{path.name} ({why})"]
+    inside = [str(part.relative_to(folder)) for part in _parts(path) if part not in taken]
+    if len(inside) > _STRANGERS_NAMED:
+        return [*inside[:_STRANGERS_NAMED], f"and {len(inside) - _STRANGERS_NAMED} more in {path.name}/"]
+    return inside
 
 
 def why_not_read(path: Path) -> str | None:

@@ -292,6 +292,26 @@ def test_a_table_in_several_places_is_read_together(folder, lake, load):
     assert "the table lies in 3 files, read together: orders.csv, orders.json, orders/b.csv" in report.notes
 
 
+def test_files_at_tables_that_are_not_read_and_in_other_folders_are_named(folder, lake, load):
+    for name in ("offers/.DS_Store", "archive/2025/old.csv", "archive/x.txt"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text("x")
+    notes = load(folder, until="orders")["orders"].notes
+    assert "files not read: offers/.DS_Store (left behind by the system)" in notes
+    assert "files that match no table: archive/2025/old.csv, archive/x.txt" in notes
+
+
+def test_the_files_that_the_owner_names_are_read_and_the_others_named(folder, lake, load):
+    (folder / "orders").mkdir()
+    write_csv(folder / "orders" / "a.csv", ORDERS)
+    write_csv(folder / "orders" / "b.csv", ORDERS)
+    (folder / "muyun.yaml").write_text("orders:\n  file: orders/a.csv\n")
+    report = load(folder, until="orders")["orders"]
+    assert (report.received, report.accepted) == (3, 3)
+    why = "(muyun.yaml names other files)"
+    assert f"files not read: orders.csv {why}, orders/b.csv {why}" in report.notes
+
+
 def test_a_link_that_leads_nowhere_is_an_error(folder):
     (folder / "orders").mkdir()
     (folder / "orders" / "x.csv").symlink_to(folder / "gone.csv")
