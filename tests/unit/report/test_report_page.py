@@ -285,7 +285,7 @@ def test_sales_are_told_by_the_flags(full):
     """102,500 sold less 100 back; one of two orders is a guest's; the cancelled order is set aside."""
     text = re.sub(r"\s", "", Page(full).texts["sales"])
     for words in (
-        "orders 2 paid, with something sold",
+        "orders that count 2 paid, with something sold",
         "revenue 1,024.00 USD, returns subtracted",
         "returns 1.00 USD, 0.1% of what was sold",
         "guests 50.0% of the orders, 6.00 USD",
