@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.store_files import follow_move
-from pipelines.dbt_translator import PROJECT_DIR, dbt_environment, dbt_program
 from pipelines.demo_key import DemoKey
 from pipelines.home.lock import holder_of
 from pipelines.messages import Texts
@@ -195,6 +194,9 @@ def _write_docs(settings: Settings) -> None:
     """Make the dbt docs of the last build; without a build there is nothing to document yet."""
     if not settings.warehouse_build.exists():
         return
+    # Dagster's dbt package takes seconds to import, and every command imports this module.
+    from pipelines.dbt_translator import PROJECT_DIR, dbt_environment, dbt_program
+
     target = settings.dbt_target_dir
     subprocess.run(
         [

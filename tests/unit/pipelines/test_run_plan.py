@@ -1,13 +1,15 @@
 """The plan: what is known at once, how long it will take, from the size or from the last run."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from pipelines import progress
 from pipelines.run import plan
 from pipelines.run.expected import PANEL_ROWS, all_steps, last_seconds, run_seconds, step_seconds
-from pipelines.settings import Settings
+from pipelines.settings import REPOSITORY, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +68,18 @@ def test_a_small_folder_takes_less_than_the_panel_and_more_than_nothing():
 def test_steps_that_nobody_measured_have_a_small_cost():
     assert 0 < step_seconds("raw__something_new") < 1
     assert step_seconds("raw__products_feed_is_plausible") < 1
+
+
+def test_the_plan_is_said_before_anything_slow_is_imported(tmp_path):
+    """Dagster and dbt take seconds to import; the plan comes first."""
+    code = (
+        "import sys; from pipelines import cli, run, ui; from pipelines.run import plan; "
+        "from pipelines.settings import Settings; "
+        f"plan.announce_plan(Settings(home={str(tmp_path)!r}, data=None)); "
+        "print([name for name in ('dagster', 'dbt', 'mlflow', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert "26,900,000" in done.stderr
