@@ -60,7 +60,7 @@ class Cause:
         return f"{self.file}:{self.line}" if self.line is not None else self.file
 
     def __str__(self) -> str:
-        text = f"{self.rows:,} {self.table}: {self.column}: {self.reason}"
+        text = ": ".join(filter(None, (f"{self.rows:,} {self.table}", self.column, self.reason)))
         if self.orphaned:
             others = ", ".join(f"{count:,} {table}" for table, count in self.orphaned.items())
             text += f", which orphaned {others}"

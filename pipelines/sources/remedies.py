@@ -10,6 +10,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "add these members to consumers, or name the ids that mean a guest in muyun.yaml",
     ),
     (r"unknown key: not in (?P<parent>\w+)", "add the missing rows to {parent}"),
+    (r"a total row", "nothing: the totals of a file are no rows of it"),
+    (r"has no accepted line", "add the lines of the order, or leave the order out"),
     (r"in the future", "correct the clock of the system that wrote it, or name the time zone in muyun.yaml"),
     (r"unset clock", "correct the clock of the system that wrote it, or leave the row out"),
     (r"the column is missing", "name the column that holds {column} in muyun.yaml, or a constant for it"),
@@ -33,10 +35,10 @@ def remedy(table: str, column: str, reason: str) -> str:
     Args:
         table: Their table.
         column: The column that was named.
-        reason: What the door said; a reason that names its remedy after a semicolon or colon keeps it.
+        reason: What the door said; a reason that names its remedy, after a semicolon, keeps it.
     """
-    if "muyun.yaml" in reason:
-        return reason.split("; ", 1)[-1]
+    if "muyun.yaml" in reason or "; " in reason:
+        return reason.split("; ")[-1]
     for pattern, text in _REMEDIES:
         found = re.search(pattern, reason)
         if found is not None:

@@ -146,6 +146,11 @@ def test_consumers_that_invited_each_other_are_no_endless_chain():
     assert sum(cause.total for cause in found) == 2
 
 
+def test_a_row_without_columns_is_told_without_a_column():
+    (cause,) = root_causes({"order_lines": refused("order_lines", [(5, "", "a total row", {})])})
+    assert str(cause) == "1 order_lines: a total row"
+
+
 def test_nothing_refused_has_no_cause():
     assert root_causes({}) == []
     assert root_causes({"orders": refused("orders", [])}) == []
@@ -160,6 +165,8 @@ def test_nothing_refused_has_no_cause():
         ),
         ("not one of store, other", "map your words to ours in muyun.yaml: orders.values.channel"),
         ("in the future", "correct the clock"),
+        ("a control character in the text; remove it at the source", "remove it at the source"),
+        ("a total row, not a row of order_lines", "nothing"),
         ("a kind of fault that nobody has met", "correct the rows at their source"),
     ],
 )
