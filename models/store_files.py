@@ -7,7 +7,7 @@ after the store was moved: MLflow writes them down as absolute paths.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -44,6 +44,39 @@ def champion_version(home: Path, name: str) -> str | None:
         return None
     run = Path(str(found[1]).removeprefix("file://")).parts[-4:]  # family, run, artifacts, bundle
     return str(found[0]) if (home / "artifacts").joinpath(*run).is_dir() else None
+
+
+def champion_mark(home: Path, name: str) -> str | None:
+    """What tells a model's champion from every other, also from one of the same number in a store made anew."""
+    version = champion_version(home, name)
+    return None if version is None else f"{version} in {_bundle(home, name, version)}"
+
+
+def newest_bundles(home: Path, names: Sequence[str]) -> list[Path]:
+    """Folder of the newest registered version of each model that has one.
+
+    Args:
+        home: Folder of the store.
+        names: Registered model names.
+    """
+    found = [_bundle(home, name, None) for name in names]
+    return [home / "artifacts" / bundle for bundle in found if bundle is not None]
+
+
+def _bundle(home: Path, name: str, version: str | None) -> Path | None:
+    """Folder of a version below the artifacts, of the newest one for None."""
+    with _opened(home) as store:
+        if store is None:
+            return None
+        try:
+            row = store.execute(
+                "select source from model_versions where name = ? and (? is null or version = ?)"
+                " order by cast(version as integer) desc limit 1",
+                (name, version, version),
+            ).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+    return Path(*Path(str(row[0]).removeprefix("file://")).parts[-4:]) if row is not None else None
 
 
 def follow_move(home: Path) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from pipelines.conventions import JOB_TIME_TAG
 from pipelines.settings import Settings
-from pipelines.stores.sources import Sources
+
+if TYPE_CHECKING:
+    from pipelines.stores.sources import Sources
+
+Sensitivity = Literal["none", "since", "day", "instant"]
+"""How far business time decides a result: not; not while it goes forward; by local day; by instant."""
 
 
 class Clock:
@@ -38,6 +45,29 @@ class Clock:
     def now(self) -> datetime:
         """Business time outside a run."""
         return self.fixed_now() or datetime.now(UTC)
+
+    def day(self, moment: datetime) -> date:
+        """The local day of the shops at a moment."""
+        return moment.astimezone(ZoneInfo(self._settings.zone)).date()
+
+    def stands(self, made_at: str, clock: str, now: datetime) -> bool:
+        """Whether a result still stands as far as time is concerned.
+
+        Args:
+            made_at: Business time of the result, ISO 8601; empty when unknown.
+            clock: Its `Sensitivity`.
+            now: Business time of the run that asks.
+        """
+        if clock == "none":
+            return True
+        if not made_at:
+            return False
+        made = datetime.fromisoformat(made_at)
+        if clock == "since":
+            return made <= now
+        if clock == "day":
+            return self.day(made) == self.day(now)
+        return made == now
 
     def as_of(self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> datetime:
         """Business time of a run: one value for all its steps, in whatever process they run."""

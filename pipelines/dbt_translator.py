@@ -71,7 +71,7 @@ def project(settings: Settings) -> DbtProject:
     target = settings.dbt_target_dir
     target.mkdir(parents=True, exist_ok=True)
     stamp = target / "parsed_from"
-    version = _project_version()
+    version = project_version()
     is_current = stamp.exists() and stamp.read_text() == version and _is_whole(target / "manifest.json")
     if not is_current:
         done = subprocess.run(
@@ -108,7 +108,8 @@ def _is_whole(manifest: Path) -> bool:
         return False
 
 
-def _project_version() -> str:
+def project_version() -> str:
+    """Hash of the content of every file of the project that dbt reads."""
     digest = hashlib.blake2b(digest_size=16)
     for file in sorted(PROJECT_DIR.rglob("*")):
         if file.suffix in {".sql", ".yml", ".yaml", ".csv"} and "target" not in file.parts:

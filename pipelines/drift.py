@@ -6,6 +6,7 @@ No Dagster here. The yardstick is written when the lifecycle models are trained.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -49,9 +50,14 @@ def remember(lake: Lake, tags: pl.DataFrame) -> None:
     lake.put(_KEY, tags.select(column for column in CORE_TAGS if column in tags.columns))
 
 
+def yardstick(lake: Lake) -> Path:
+    """The file that holds the yardstick."""
+    return lake.derived_path(_KEY)
+
+
 def against_training(lake: Lake, tags: pl.DataFrame) -> Shift:
     """Compare the core tags with the yardstick."""
-    if not lake.derived_path(_KEY).exists():
+    if not yardstick(lake).exists():
         return Shift(True, "", 0.0, "no model has been trained yet")
     then = lake.get(_KEY)
     indices = {

@@ -13,7 +13,7 @@ import dagster as dg
 
 from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
-from pipelines.dbt_translator import project
+from pipelines.dbt_translator import project, project_version
 from pipelines.defs import (
     automation,
     boundaries,
@@ -33,6 +33,7 @@ from pipelines.lake import Lake
 from pipelines.overlap.threads import threads_executor
 from pipelines.settings import Settings
 from pipelines.state import StateStore
+from pipelines.steps.closure import code_version_of
 from pipelines.steps.memo import Steps
 from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
@@ -66,7 +67,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
     """
     made = resources(settings, overrides)
     dbt_project = (overrides or {}).get("dbt_project") or project(settings)
-    return dg.Definitions.merge(
+    graph = dg.Definitions.merge(
         ingest.definitions(settings),
         operations.definitions(),
         warehouse.definitions(dbt_project),
@@ -76,6 +77,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
             assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=_executor(settings)
         ),
     )
+    return _with_code_versions(graph)
 
 
 def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -115,6 +117,18 @@ def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) ->
         ),
         "database": given_or("database", lambda: Database(settings.serving)),
     }
+
+
+def _with_code_versions(graph: dg.Definitions) -> dg.Definitions:
+    """The same graph with the version of the code behind each asset: Dagster sees stale what we do."""
+    sql = project_version()
+    versions = {
+        key: code_version_of(asset) + (f"-{sql}" if asset.node_def.name == warehouse.BUILD else "")
+        for asset in graph.assets or ()
+        if isinstance(asset, dg.AssetsDefinition)
+        for key in asset.keys
+    }
+    return graph.map_asset_specs(func=lambda spec: spec.replace_attributes(code_version=versions[spec.key]))
 
 
 def _executor(settings: Settings) -> dg.ExecutorDefinition:

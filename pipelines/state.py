@@ -19,8 +19,6 @@ from typing import Any
 
 import psutil
 
-from pipelines.settings import REPOSITORY
-
 
 @dataclass(frozen=True)
 class CheckRecord:
@@ -45,12 +43,15 @@ class StepRecord:
 
     Attributes:
         key: Asset key with slashes.
-        fingerprint: Hash of inputs, code and settings.
+        fingerprint: Hash of inputs, code and settings; time and outputs are recorded beside it.
         version: Data version of the output; equal versions mean equal content.
         metadata: JSON-able facts for the UI; keys that end in `_md` are Markdown.
         checks: Outcomes of the checks that the step made.
         wall_s: Seconds the step took.
         peak_rss_mb: Highest resident memory of the process and its children while it ran, MiB.
+        as_of: Business time of the step, ISO 8601.
+        clock: How far business time decides the result; see `pipelines.clock.Sensitivity`.
+        evidence: What the outputs looked like; see `pipelines.steps.evidence`.
     """
 
     key: str
@@ -60,6 +61,9 @@ class StepRecord:
     checks: list[CheckRecord]
     wall_s: float
     peak_rss_mb: float
+    as_of: str = ""
+    clock: str = "instant"
+    evidence: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,13 +74,16 @@ class Outcome:
         rows: Rows written; shown in the UI and in the progress line.
         metadata: JSON-able facts for the UI; keys that end in `_md` are Markdown.
         checks: Outcomes of the checks declared on the asset.
-        version: Hash of the content when the body knows it; None means the step's fingerprint.
+        version: Hash of the content when the body knows it; None means that of the outputs' bytes, or without
+            outputs of the step's fingerprint and time.
+        clock: How far business time decided this very result, where that is known only after the work.
     """
 
     rows: int
     metadata: dict[str, Any] = field(default_factory=dict)
     checks: list[CheckRecord] = field(default_factory=list)
     version: str | None = None
+    clock: str | None = None
 
 
 class StateStore:
@@ -127,30 +134,6 @@ def fingerprint(parts: Mapping[str, object]) -> str:
     return hashlib.blake2b(
         json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16
     ).hexdigest()
-
-
-def code_version(paths: Iterable[str]) -> str:
-    """Hash of the source files under repository paths, so that a changed rule runs again.
-
-    Args:
-        paths: Files or folders relative to the repository, e.g. `models/demand`.
-
-    Raises:
-        FileNotFoundError: A path does not exist: a typo would otherwise freeze a step for ever.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(paths):
-        path = REPOSITORY / name
-        if not path.exists():
-            raise FileNotFoundError(f"code path {name} does not exist in {REPOSITORY}")
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in _SOURCE)
-        for file in files:
-            digest.update(str(file.relative_to(REPOSITORY)).encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-_SOURCE = {".py", ".yaml", ".yml", ".sql"}
 
 
 def content_version(files: Iterable[Path]) -> str:

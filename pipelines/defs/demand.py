@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from models.demand.config import DemandConfig
 
 MODELS = ("demand_lstm", "demand_lightgbm")
-_CODE = ("models/demand", "models/metrics.py", "models/gate.py")
 
 
 @dg.asset(
@@ -58,7 +57,13 @@ def forecasters(
             steps.records.version("warehouse/published"),
         )
 
-    return steps.run(context, work, code=_CODE)
+    return steps.run(
+        context,
+        work,
+        settings={"time_zone": settings.zone},
+        outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/demand")],
+        clock="none",
+    )
 
 
 def read_inputs(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -119,8 +124,9 @@ def demand_forecasts(
     return steps.run(
         context,
         lambda: _forecast(settings, clock.as_of(context), warehouse, models, scores, lake),
-        code=_CODE,
-        outputs=scores.files("demand_forecasts"),
+        settings={"champions": models.champions(MODELS), "time_zone": settings.zone},
+        outputs=[*scores.files("demand_forecasts"), scores.versions_file("demand")],
+        clock="day",
     )
 
 

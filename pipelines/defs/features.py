@@ -13,8 +13,6 @@ from pipelines.state import CheckRecord, Outcome
 from pipelines.steps.memo import Steps
 from pipelines.stores.warehouse import Warehouse
 
-CODE = ("feature_store", "pipelines/drift.py")
-
 
 @dg.asset(
     key=["features", "consumer_tags"],
@@ -51,9 +49,9 @@ def consumer_tags(
     return steps.run(
         context,
         lambda: _build(settings, clock.as_of(context), warehouse, lake),
-        code=CODE,
         settings={"time_zone": settings.zone},
         outputs=[lake.derived_path("features/consumer_tags")],
+        clock="day",
     )
 
 

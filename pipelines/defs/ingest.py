@@ -26,8 +26,10 @@ from pipelines.state import CheckRecord, Outcome, content_version
 from pipelines.steps.memo import Steps
 from pipelines.stores.sources import Sources
 
+_FUTURE = "in the future"
+"""In the reason of rows that a later moment accepts."""
+
 _CLOSES = "received_rows_are_accepted_or_quarantined"
-CODE = ("pipelines/sources", "pipelines/lake.py", "pipelines/lake_files.py", "pipelines/feeds.py")
 
 
 def definitions(settings: Settings) -> dg.Definitions:
@@ -91,17 +93,18 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
         return steps.run(
             context,
             lambda: _load(settings, sources, lake, table, clock.as_of(context), window),
-            code=CODE,
             settings={
                 "source": sources.source.fingerprint(),
                 "window": [day.isoformat() for day in window] if window else None,
-                "utc_offset_hours": settings.offset_hours,
+                "time_zone": settings.zone,
                 "quarantined_share": admitted(settings, table.name),
             },
             outputs=[
                 lake.accepted_path(table.name),
                 *([lake.history_path(table.name)] if table.has_history else []),
             ],
+            # Rows of the overlay are drawn up to now; of others, time refuses only what lies in the future.
+            clock="instant" if table.name in generated else "since",
         )
 
     return load
@@ -136,8 +139,6 @@ def _load(
     as_of: datetime,
     window: tuple[date, date] | None,
 ) -> Outcome:
-    # Whatever `make run` found loaded is no longer all that the lake holds.
-    lake.report_path("source").unlink(missing_ok=True)
     report = sources.feeds.load(table.name, as_of, window)
     current, history = _held(lake, table, window)
     is_held = current == report.current and history == report.history + report.kept
@@ -171,7 +172,6 @@ def _load(
             ),
             share_check(settings, lake, report),
         ],
-        version=content_version([*lake.accepted_files(table.name), *lake.history_files(table.name)]),
     )
 
 

@@ -17,7 +17,6 @@ from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 
 MODELS = ("lifecycle_churn", "lifecycle_rebuy")
-_CODE = ("models/lifecycle", "models/splits.py", "models/metrics.py", "models/gate.py")
 
 
 @dg.asset(
@@ -52,7 +51,16 @@ def churn_and_rebuy(
             steps.records.version("warehouse/published"),
         )
 
-    return steps.run(context, work, code=_CODE)
+    return steps.run(
+        context,
+        work,
+        outputs=lambda: [
+            *models.bundles(MODELS),
+            lake.report_path("models/lifecycle"),
+            drift.yardstick(lake),
+        ],
+        clock="none",
+    )
 
 
 def _train(
@@ -102,8 +110,9 @@ def wakeup_list(
     return steps.run(
         context,
         lambda: _score(settings, clock.as_of(context), warehouse, models, scores),
-        code=_CODE,
-        outputs=scores.files("wakeup_list", "rebuy_reminders"),
+        settings={"champions": models.champions(MODELS)},
+        outputs=[*scores.files("wakeup_list", "rebuy_reminders"), scores.versions_file("lifecycle")],
+        clock="day",
     )
 
 

@@ -19,13 +19,11 @@ from pipelines.sources.contract import TABLES
 from pipelines.sources.operational import Extraction
 from pipelines.sources.operational_streams import RECORDED
 from pipelines.sources.recorded import DERIVED
-from pipelines.state import CheckRecord, Outcome, content_version
+from pipelines.state import CheckRecord, Outcome, content_version, fingerprint
 from pipelines.steps.memo import Steps
 from pipelines.stores.database import Database
 from pipelines.stores.sources import Sources
 
-EXTRACTION_CODE = ("pipelines/sources/operational.py", "pipelines/sources/operational_streams.py")
-REPLAY_CODE = ("pipelines/replay",)
 _READ_BY_REPLAY = (
     "suppliers", "categories", "products", "merchants", "agents", "consumers", "orders", "order_lines",
     "offers", "listings", "inventory_movements", "shipments", "after_sales",
@@ -104,8 +102,8 @@ def replayed_orders(
     return steps.run(
         context,
         lambda: _replay(settings, clock.as_of(context), lake, url, boundaries),
-        code=REPLAY_CODE,
         settings={"days": settings.days_to_replay, "database": database.number(url)},
+        clock="day",
     )
 
 
@@ -142,8 +140,8 @@ def settlement_day(
     return steps.run(
         context,
         lambda: _settle(settings, clock.as_of(context), lake, url),
-        code=("pipelines/settlement_day.py",),
         settings={"database": database.number(url)},
+        clock="day",
     )
 
 
@@ -174,7 +172,7 @@ def _extracted(
 ) -> dg.MaterializeResult:
     if extraction.has_news(url):
         steps.records.forget(context.asset_key.to_user_string())
-    return steps.run(context, _extract(extraction, url), code=EXTRACTION_CODE, uses_clock=False)
+    return steps.run(context, _extract(extraction, url), outputs=extraction.files, clock="none")
 
 
 def _extract(extraction: Extraction, url: str) -> Callable[[], Outcome]:
@@ -224,4 +222,5 @@ def _settle(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcom
         rows=done.released_legs,
         metadata=done.to_json(),
         checks=[CheckRecord(_SOUND, not done.violations, {"violations": list(done.violations)})],
+        version=fingerprint(done.to_json()),
     )

@@ -19,7 +19,6 @@ from pipelines.stores.warehouse import Warehouse
 
 MODELS = ("pricing_elasticity",)
 _DEMAND_WINDOW = timedelta(days=90)
-_CODE = ("models/pricing", "models/metrics.py", "models/gate.py")
 
 
 @dg.asset(
@@ -54,7 +53,12 @@ def elasticities(
             steps.records.version("warehouse/published"),
         )
 
-    return steps.run(context, work, code=_CODE)
+    return steps.run(
+        context,
+        work,
+        outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/pricing")],
+        clock="none",
+    )
 
 
 def _train(
@@ -101,8 +105,9 @@ def prices(
     return steps.run(
         context,
         lambda: _price(clock.as_of(context), warehouse, models, scores),
-        code=_CODE,
-        outputs=scores.files("prices"),
+        settings={"champions": models.champions(MODELS)},
+        outputs=[*scores.files("prices"), scores.versions_file("pricing")],
+        clock="day",
     )
 
 

@@ -50,8 +50,8 @@ def profiles(
     return steps.run(
         context,
         lambda: _profiles(boundaries, lake, scores),
-        code=("feature_store",),
         outputs=scores.files("profiles"),
+        clock="none",
     )
 
 
@@ -99,17 +99,18 @@ def publication_(
     the last good version serving. One row per published row of any table.
     """
     url = database.url()
-    record = steps.records.get(context.asset_key.to_user_string())
-    if record is not None and not publication.is_published(lake, url, record.metadata["version"]):
-        steps.records.forget(record.key)
     kind: Literal["full", "refresh"] = (
         "full" if context.run.tags.get(PUBLICATION_TAG) == "full" else "refresh"
     )
     return steps.run(
         context,
         lambda: _publish(settings, clock.as_of(context), boundaries, lake, warehouse, scores, url, kind),
-        code=("pipelines/publication.py", "serving/scores", "models/contracts.py"),
         settings={"database": database.number(url)},
+        clock="day",
+        holds=lambda record: (
+            publication.is_published(lake, url, record.metadata["version"])
+            and kind in ("refresh", record.metadata["kind"])
+        ),
     )
 
 

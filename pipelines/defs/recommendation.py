@@ -17,7 +17,6 @@ from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 
 MODELS = ("recommendation_repeat", "recommendation_discovery")
-_CODE = ("models/recommendation", "models/splits.py", "models/metrics.py", "models/gate.py")
 
 
 @dg.asset(
@@ -53,7 +52,12 @@ def lanes(
             steps.records.version("warehouse/published"),
         )
 
-    return steps.run(context, work, code=_CODE)
+    return steps.run(
+        context,
+        work,
+        outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/recommendation")],
+        clock="none",
+    )
 
 
 def _train(
@@ -100,8 +104,9 @@ def recommendations(
     return steps.run(
         context,
         lambda: _score(clock.as_of(context), warehouse, models, scores),
-        code=_CODE,
-        outputs=scores.files("recommendations", "popular_items"),
+        settings={"champions": models.champions(MODELS)},
+        outputs=[*scores.files("recommendations", "popular_items"), scores.versions_file("recommendation")],
+        clock="day",
     )
 
 

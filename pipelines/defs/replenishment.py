@@ -14,7 +14,6 @@ from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 
 _SHARE_WINDOW = timedelta(days=90)
-_CODE = ("models/replenishment", "models/demand/series.py")
 
 
 @dg.asset(
@@ -39,8 +38,9 @@ def reorder_suggestions(
     return steps.run(
         context,
         lambda: _reorder(settings, clock.as_of(context), warehouse, scores),
-        code=_CODE,
+        settings={"time_zone": settings.zone},
         outputs=scores.files("reorder_suggestions", "reorder_merchant_shares"),
+        clock="day",
     )
 
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
@@ -18,18 +18,34 @@ from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.dbt_translator import PROJECT_DIR, WarehouseTranslator, dbt_environment, dbt_program
+from pipelines.dbt_translator import (
+    PROJECT_DIR,
+    WarehouseTranslator,
+    dbt_environment,
+    dbt_program,
+    project_version,
+)
 from pipelines.lake import Lake, atomic_path
 from pipelines.progress import announce, report, stage_of
 from pipelines.settings import Settings
-from pipelines.state import CheckRecord, Outcome, StepRecord, measured
+from pipelines.state import CheckRecord, Outcome, StepRecord, fingerprint, measured
+from pipelines.steps.closure import package_version
+from pipelines.steps.evidence import evidence_of
 from pipelines.steps.memo import Steps
 from pipelines.steps.results import as_metadata, materialize_result
 from pipelines.suites import FEED_BOUNDARIES
 
-_CODE = ("dbt_project",)
-_STEP = "warehouse/dbt_build"
+if TYPE_CHECKING:
+    import duckdb
+
+BUILD = "dbt_build"
+"""Name of the op that builds every dbt model."""
+
 _READ_ONLY = 0o444
+_STEP = f"warehouse/{BUILD}"
+_READ = ("core", "intermediate")
+"""Schemas that tags, models and scores read; marts are for analysts."""
+
 _WHOLE = "warehouse_holds_every_accepted_order_line"
 
 
@@ -46,7 +62,7 @@ def dbt_build_assets(dbt_project: DbtProject) -> dg.AssetsDefinition:
         manifest=dbt_project.manifest_path,
         project=dbt_project,
         dagster_dbt_translator=WarehouseTranslator(),
-        name="dbt_build",
+        name=BUILD,
         pool="warehouse",
     )
     def dbt_build(
@@ -79,9 +95,10 @@ def _build_unless_unchanged(
     as_of: str,
     dbt_project: DbtProject,
 ) -> Iterator[Any]:
-    mark = steps.mark(context, code=_CODE, settings=_deciding(settings, as_of), uses_clock=True)
-    record = steps.records.get(_STEP)
-    if record is not None and record.fingerprint == mark and settings.warehouse_build.exists():
+    mark = steps.mark(context, _deciding(settings))
+    outputs = [settings.warehouse_build]
+    record = steps.standing(context, _STEP, mark, outputs)
+    if record is not None:
         report(_STEP, None, "unchanged")
         yield from _reuse(context, record)
         return
@@ -91,33 +108,41 @@ def _build_unless_unchanged(
     announce(_STEP)
     settings.warehouse_build.parent.mkdir(parents=True, exist_ok=True)
     done = _BuildLog()
+    version = fingerprint({"of": mark, "at": as_of})
     with measured() as cost:
-        yield from _build(context, settings, dbt_project, as_of, done)
+        yield from _build(context, settings, dbt_project, as_of, version, done)
     missing = context.selected_asset_keys - {dg.AssetKey(key.split("/")) for key in done.models}
     if missing:
         raise dg.Failure(f"dbt did not build {', '.join(sorted(key.to_user_string() for key in missing))}")
     record = StepRecord(
         key=_STEP,
         fingerprint=mark,
-        version=mark,
+        version=version,
         metadata={"checks": done.checks, "models": done.models},
         checks=[],
         wall_s=round(cost.wall_s, 2),
         peak_rss_mb=round(cost.peak_rss_mb, 1),
+        as_of=as_of,
+        clock="day",
+        evidence=evidence_of(outputs, settings.home),
     )
     for key in context.assets_def.keys:
         steps.records.put(
-            StepRecord(key.to_user_string(), mark, mark, {}, [], record.wall_s, record.peak_rss_mb)
+            StepRecord(key.to_user_string(), mark, version, {}, [], record.wall_s, record.peak_rss_mb)
         )
     steps.records.put(record)
     steps.journal(context.run.run_id, record)
     report(_STEP, None, f"{len(done.checks)} checks, {cost.wall_s:.1f} s, {cost.peak_rss_mb:.0f} MB")
 
 
-def _deciding(settings: Settings, as_of: str) -> dict[str, str]:
-    """What of dbt's environment decides its result: not where the home lies."""
-    home = str(settings.home)
-    return {name: value for name, value in dbt_environment(settings, as_of).items() if home not in value}
+def _deciding(settings: Settings) -> dict[str, str]:
+    """What decides the build besides the rows: the project, dbt itself, its environment but where the home lies."""
+    home, environment = str(settings.home), dbt_environment(settings, as_of="")
+    return {
+        "project": project_version(),
+        **{name: package_version(name) for name in DBT_PACKAGES},
+        **{name: value for name, value in environment.items() if home not in value},
+    }
 
 
 def _build(
@@ -125,6 +150,7 @@ def _build(
     settings: Settings,
     dbt_project: DbtProject,
     as_of: str,
+    version: str,
     done: _BuildLog,
 ) -> Iterator[Any]:
     """Run `dbt build`, hand its events on, and remember the check outcomes."""
@@ -141,6 +167,7 @@ def _build(
         if isinstance(event, dg.Output):
             done.models.append(context.asset_key_for_output(event.output_name).to_user_string())
             stage_of(_STEP)(f"{len(done.models)} / {models}")
+            event = _with_version(event, version)
         elif isinstance(event, dg.AssetCheckResult):
             done.checks.append(
                 {
@@ -167,6 +194,16 @@ def _without_noise(events: Iterable[Any], log: Path) -> Iterator[Any]:
                 except StopIteration:
                     return
             yield event
+
+
+def _with_version(event: dg.Output, version: str) -> dg.Output:
+    """An output of dbt with the data version that our record carries, so that the UI and we say the same."""
+    return dg.Output(
+        event.value,
+        output_name=event.output_name,
+        metadata=event.metadata,
+        data_version=dg.DataVersion(version),
+    )
 
 
 def _reuse(context: dg.AssetExecutionContext, record: StepRecord) -> Iterator[Any]:
@@ -231,8 +268,8 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         return steps.run(
             context,
             lambda: _publish(settings, lake),
-            code=("pipelines/defs/warehouse.py",),
             outputs=[settings.warehouse_good, settings.warehouse_file],
+            clock="none",
         )
 
     return published
@@ -248,6 +285,7 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
             "select schema_name, table_name, estimated_size from duckdb_tables() order by 1, 2"
         ).fetchall()
         held = connection.sql("select count(*) from core.fct_order_lines").fetchone()
+        version = _contents(connection, [f"{schema}.{name}" for schema, name, _ in tables if schema in _READ])
     whole = held is not None and held[0] == accepted
     if whole:
         for target in (settings.warehouse_good, settings.warehouse_file):
@@ -271,4 +309,14 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
                 {"accepted": accepted, "in_warehouse": held[0] if held else 0},
             )
         ],
+        version=version,
     )
+
+
+def _contents(connection: "duckdb.DuckDBPyConnection", tables: list[str]) -> str:
+    """Hash of the rows of tables, whatever their order: two builds of the same rows have one version."""
+    sums = {
+        table: connection.sql(f"select count(*), sum(hash(t)::hugeint) from {table} t").fetchone()
+        for table in tables
+    }
+    return fingerprint(sums)

@@ -5,19 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipelines.conventions import JOB_TIME_TAG
+from pipelines.conventions import FORCE_TAG, JOB_TIME_TAG
 from pipelines.home.source import remember_source
 from pipelines.progress import START, forget
 from pipelines.run.failures import innermost, problems_of
 from pipelines.run.problems import Problem
 from pipelines.settings import Settings
-
-if TYPE_CHECKING:
-    from pipelines.clock import Clock
-    from pipelines.lake import Lake
-    from pipelines.stores.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -37,35 +32,31 @@ class GraphRun:
     problems: tuple[Problem, ...] = ()
 
 
-def run_graph(settings: Settings, tables: Sequence[str] | None = None) -> GraphRun:
-    """Materialise the graph in this process; raw tables only when the source changed.
+def run_graph(settings: Settings, force: str = "", tables: Sequence[str] | None = None) -> GraphRun:
+    """Materialise the graph in this process.
 
     Args:
         settings: The installation's settings.
-        tables: Only these raw tables, whatever else would be due; None for the whole graph.
+        force: Steps that are done whatever their records say: `true` for all, or asset keys with commas.
+        tables: Only these raw tables; None for the whole graph.
     """
     warnings.filterwarnings("ignore")
     import dagster as dg
 
     from pipelines.graph import build_defs, resources
     from pipelines.overlap.threads import execute, threads_executor
-    from pipelines.sources.contract import TABLES
 
     parts = resources(settings)
-    sources, clock, lake = parts["sources"], parts["clock"], parts["lake"]
+    sources, clock = parts["sources"], parts["clock"]
     sources.source.tables()  # a folder that cannot be read at all is one clear line, before any step starts
     remember_source(settings)
     # Before business time is taken: what the API recorded moves it on where the source stands still.
     sources.recorded_feeds.extract(parts["database"].url())
     job = build_defs(settings, parts).resolve_job_def("platform_build")
-    mark = _source_mark(settings, sources, clock)
-    selection = None
-    if tables is not None:
-        selection = [dg.AssetKey(["raw", table]) for table in tables]
-    elif _source_is_loaded(lake, mark):
-        keys = job.asset_layer.executable_asset_keys
-        selection = [key for key in keys if key.path[0] != "raw" or TABLES[key.path[1]].is_book]
+    selection = None if tables is None else [dg.AssetKey(["raw", table]) for table in tables]
     tags = {JOB_TIME_TAG: clock.now().isoformat(), "muyun/started_by": "make run"}
+    if force:
+        tags[FORCE_TAG] = force
     with dg.DagsterInstance.get() as instance:
         # One held connection instead of one an event; the method's name tells where Dagster uses it.
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
@@ -85,33 +76,7 @@ def run_graph(settings: Settings, tables: Sequence[str] | None = None) -> GraphR
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
-    if result.success and not failed and tables is None:
-        lake.write_report(_LOADED, mark)
     return GraphRun(result.run_id, failed, checks, problems_of(settings, result, failed))
-
-
-_LOADED = "source"
-"""Report of the lake that names the source it holds whole."""
-
-
-def _source_is_loaded(lake: Lake, mark: dict[str, str]) -> bool:
-    """Whether the lake already holds this very source, loaded by this very code, at this business time."""
-    record = lake.read_report(_LOADED)
-    return record is not None and record == mark
-
-
-def _source_mark(settings: Settings, sources: Sources, clock: Clock) -> dict[str, str]:
-    from pipelines.defs.ingest import CODE
-    from pipelines.state import code_version
-
-    return {
-        "fingerprint": sources.source.fingerprint(),
-        "recorded": " ".join(file.name for file in sources.recorded_feeds.files()),
-        "code": code_version(CODE),
-        "as_of": clock.now().isoformat(),
-        "seed": str(settings.seed),
-        "utc_offset_hours": str(settings.offset_hours),
-    }
 
 
 def _short_error(event: Any) -> str:

@@ -114,7 +114,7 @@ def replay(settings: Settings, table: str | None = None) -> int:
         records = StateStore(settings.state_dir)
         for name in tables:
             records.forget(f"raw/{name}")
-        graph = told_with_what_serves(settings, lambda: run_graph(settings, tables))
+        graph = told_with_what_serves(settings, lambda: run_graph(settings, tables=tables))
     _print_tried(before, _refused_and_accepted(lake), tables)
     for problem in graph.problems:
         print_problem(problem, Texts(settings.lang))

@@ -184,6 +184,8 @@ class Extraction:
     def _extract(self, connection: psycopg.Connection) -> Extracted:
         database = self._origin(connection)
         before = self.manifest()
+        if before is not None and not self._is_whole(before):
+            before = None  # a batch is gone: everything is read again
         is_new_start = before is not None and self._is_another(connection, before)
         if before is None or is_new_start:
             before = Manifest(database, 0, (), {})
@@ -275,6 +277,11 @@ class Extraction:
     def _write(self, manifest: Manifest) -> None:
         with atomic_path(self._manifest_file) as temporary:
             temporary.write_text(json.dumps(manifest.to_json(), indent=1))
+
+    def _is_whole(self, manifest: Manifest) -> bool:
+        """Whether the batch files hold as many row versions as the manifest says."""
+        held = {stream.table: self._versions(stream).height for stream in self.streams}
+        return all(held.get(table, 0) == rows for table, rows in manifest.rows.items())
 
     def _remove_unnamed(self, manifest: Manifest) -> None:
         """Removes what an extraction wrote that was killed before its manifest."""

@@ -1,22 +1,30 @@
 """The memo of steps: unchanged work is reported again, changed work is done, measured and recorded.
 
-`Steps.run` is the one way an asset does its work. The record is written after the outputs: a step that was
-killed has none and runs again.
+`Steps.run` is the one way an asset does its work. A record stands for as long as all of these are as they
+were: the data versions of what the step reads, the code behind it (`pipelines.steps.closure`), its settings,
+its outputs (`pipelines.steps.evidence`), and business time as far as the step says that it matters. The
+record is written after the outputs: a step that was killed has none and runs again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import dagster as dg
 
-from pipelines.clock import Clock
+from pipelines.clock import Clock, Sensitivity
+from pipelines.conventions import FORCE_TAG
 from pipelines.progress import announce, report
 from pipelines.settings import Settings
-from pipelines.state import Outcome, StateStore, StepRecord, code_version, fingerprint, measured
+from pipelines.state import Outcome, StateStore, StepRecord, fingerprint, measured
+from pipelines.steps.closure import code_version_of
+from pipelines.steps.evidence import evidence_of, still_holds
 from pipelines.steps.results import materialize_result
+
+Outputs = Iterable[Path] | Callable[[], Iterable[Path]]
+"""Files and folders, or what names them: asked after the work and whenever the record is looked at."""
 
 
 class Steps:
@@ -26,55 +34,67 @@ class Steps:
         settings: Seed and run folder.
         records: The step records.
         clock: Business time.
+        code_of: Version of the code behind an asset.
     """
 
-    def __init__(self, settings: Settings, records: StateStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        records: StateStore,
+        clock: Clock,
+        code_of: Callable[[dg.AssetsDefinition], str] = code_version_of,
+    ) -> None:
         self._settings = settings
         self.records = records
         self._clock = clock
+        self._code_of = code_of
 
     def run(
         self,
         context: dg.AssetExecutionContext,
         body: Callable[[], Outcome],
         *,
-        code: Sequence[str],
         settings: Mapping[str, object] | None = None,
-        outputs: Iterable[Path] = (),
-        uses_clock: bool = True,
+        outputs: Outputs = (),
+        clock: Sensitivity = "instant",
+        holds: Callable[[StepRecord], bool] | None = None,
     ) -> dg.MaterializeResult:
         """Do a step's work, or report the last outcome when nothing it depends on has changed.
 
         Args:
             context: The asset's context; its key and upstream keys name the step and its inputs.
             body: The work; called at most once.
-            code: Repository paths whose content decides the result.
-            settings: Further settings that decide the result.
-            outputs: Files that must still exist for the last outcome to count.
-            uses_clock: Whether business time decides the result.
+            settings: Further settings that decide the result, the champions that score among them.
+            outputs: What must still be as the step left it for the last outcome to count.
+            clock: How far business time decides the result.
+            holds: Whether what the step did outside the home, as recorded, is still there.
 
         Returns:
             The materialisation with its checks.
         """
         key = context.asset_key.to_user_string()
-        mark = self.mark(context, code=code, settings=settings, uses_clock=uses_clock)
-        record = self.records.get(key)
-        if record is not None and record.fingerprint == mark and all(path.exists() for path in outputs):
+        mark = self.mark(context, settings)
+        record = self.standing(context, key, mark, outputs)
+        if record is not None and (holds is None or holds(record)):
             report(key, record.metadata.get("rows"), "unchanged")
             return materialize_result(record, reused=True)
         self.records.forget(key)
         announce(key)
         with measured() as cost:
             outcome = body()
-        as_of = self._clock.as_of(context).isoformat()
+        as_of = self._clock.as_of(context)
+        evidence = evidence_of(_named(outputs), self._settings.home)
         record = StepRecord(
             key=key,
             fingerprint=mark,
-            version=outcome.version or mark,
-            metadata={"rows": outcome.rows, "as_of": as_of, **outcome.metadata},
+            version=outcome.version or evidence.get("content") or fingerprint({"of": mark, "at": as_of}),
+            metadata={"rows": outcome.rows, "as_of": as_of.isoformat(), **outcome.metadata},
             checks=outcome.checks,
             wall_s=round(cost.wall_s, 2),
             peak_rss_mb=round(cost.peak_rss_mb, 1),
+            as_of=as_of.isoformat(),
+            clock=outcome.clock or clock,
+            evidence=evidence,
         )
         if all(check.passed or not check.is_error for check in outcome.checks):
             self.records.put(record)
@@ -82,32 +102,37 @@ class Steps:
         self.journal(context.run.run_id, record)
         return materialize_result(record)
 
-    def mark(
-        self,
-        context: dg.AssetExecutionContext,
-        *,
-        code: Sequence[str],
-        settings: Mapping[str, object] | None,
-        uses_clock: bool,
-    ) -> str:
-        """The fingerprint of a step: what it reads, the code that decides, the settings, the clock."""
+    def standing(
+        self, context: dg.AssetExecutionContext, key: str, mark: str, outputs: Outputs
+    ) -> StepRecord | None:
+        """The last record of a step if it still stands; None when the step must work."""
+        record = self.records.get(key)
+        if record is None or is_forced(context.run.tags, {key, *map(_text, context.selected_asset_keys)}):
+            return None
+        stands = (
+            record.fingerprint == mark
+            and self._clock.stands(record.as_of, record.clock, self._clock.as_of(context))
+            and still_holds(record.evidence, _named(outputs), self._settings.home)
+        )
+        return record if stands else None
+
+    def mark(self, context: dg.AssetExecutionContext, settings: Mapping[str, object] | None) -> str:
+        """The fingerprint of a step: what it reads, the code that decides, the settings."""
         definition = context.assets_def
-        upstream = sorted(
+        upstream = {
+            _text(key)
+            for selected in definition.keys
+            for key in definition.asset_deps[selected]
+            if key not in definition.keys
+        }
+        return fingerprint(
             {
-                key.to_user_string()
-                for selected in definition.keys
-                for key in definition.asset_deps[selected]
-                if key not in definition.keys
+                "inputs": {key: self.records.version(key) for key in sorted(upstream)},
+                "code": self._code_of(definition),
+                "settings": dict(settings or {}),
+                "seed": self._settings.seed,
             }
         )
-        parts = {
-            "inputs": {key: self.records.version(key) for key in upstream},
-            "code": code_version(code),
-            "settings": dict(settings or {}),
-            "seed": self._settings.seed,
-            "as_of": self._clock.as_of(context).isoformat() if uses_clock else None,
-        }
-        return fingerprint(parts)
 
     def journal(self, run_id: str, record: StepRecord) -> None:
         """Append a step's cost to the run's journal, the source of the report's time and memory table."""
@@ -121,3 +146,17 @@ class Steps:
         }
         with (folder / f"{run_id}.jsonl").open("a") as handle:
             handle.write(json.dumps(line) + "\n")
+
+
+def is_forced(tags: Mapping[str, str], names: Iterable[str]) -> bool:
+    """Whether a run is told to do a step whatever its record says; see `conventions.FORCE_TAG`."""
+    wanted = {part.strip() for part in tags.get(FORCE_TAG, "").split(",")}
+    return "true" in wanted or not wanted.isdisjoint(names)
+
+
+def _named(outputs: Outputs) -> Iterable[Path]:
+    return outputs() if callable(outputs) else outputs
+
+
+def _text(key: dg.AssetKey) -> str:
+    return key.to_user_string()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from models.store_files import champion_mark, newest_bundles
 
 if TYPE_CHECKING:
     from models.tracking import Tracker
@@ -26,6 +29,14 @@ class ModelStore:
         self.trains_apart = trains_apart
         self._opening = threading.Lock()
         self._tracker: Tracker | None = None
+
+    def champions(self, names: Sequence[str]) -> dict[str, str | None]:
+        """What tells each model's champion from every other; None where the simple rule serves."""
+        return {name: champion_mark(self._folder, name) for name in names}
+
+    def bundles(self, names: Sequence[str]) -> list[Path]:
+        """Folder of the newest version of each model, as far as the store still knows one."""
+        return newest_bundles(self._folder, names)
 
     @property
     def tracker(self) -> Tracker:

@@ -37,6 +37,10 @@ class Scores:
         """Where tables are kept."""
         return [self._lake.derived_path(publication.score_key(name)) for name in names]
 
+    def versions_file(self, family: str) -> Path:
+        """Where the versions behind a family's scores are kept."""
+        return self._lake.report_path(f"model_versions/{family}")
+
     def save_model_versions(self, family: str, versions: Mapping[str, str]) -> None:
         """Remember which versions made the current scores of a family."""
         self._lake.write_report(f"model_versions/{family}", dict(versions))

@@ -4,12 +4,10 @@ import json
 
 import pytest
 
-from pipelines.settings import REPOSITORY
 from pipelines.state import (
     CheckRecord,
     StateStore,
     StepRecord,
-    code_version,
     content_version,
     fingerprint,
     measured,
@@ -77,36 +75,6 @@ def test_a_fingerprint_ignores_the_order_of_names_and_sees_every_value():
         {"seed": 1},
     ]
     assert len({fingerprint(base), *map(fingerprint, changed)}) == 5
-
-
-def test_code_version_is_stable_and_sees_other_files():
-    assert code_version(["pipelines/state.py"]) == code_version(["pipelines/state.py"])
-    assert code_version(["pipelines/state.py"]) != code_version(["pipelines/lake.py"])
-    assert code_version(["pipelines/state.py", "pipelines/lake.py"]) == code_version(
-        ["pipelines/lake.py", "pipelines/state.py"]
-    )
-
-
-def test_a_mistyped_code_path_is_an_error_instead_of_a_frozen_step():
-    with pytest.raises(FileNotFoundError, match="models/demnad"):
-        code_version(["models/demnad"])
-
-
-def test_every_code_path_named_by_the_graph_exists():
-    import ast
-
-    named = {
-        item.value
-        for file in sorted((REPOSITORY / "pipelines" / "defs").glob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Assign)
-        and any(isinstance(t, ast.Name) and t.id in {"CODE", "_CODE"} for t in node.targets)
-        and isinstance(node.value, ast.Tuple)
-        for item in node.value.elts
-        if isinstance(item, ast.Constant)
-    }
-    assert {"dbt_project", "feature_store", "pipelines/sources", "models/demand"} <= named
-    assert code_version(named)
 
 
 def test_content_version_depends_on_bytes_and_names_only(tmp_path):
