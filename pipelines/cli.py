@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="muyun", description=text("cli.description"))
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help=text("cli.run"))
+    run.add_argument("--force", nargs="?", const="true", default="", help=text("cli.force"))
     run.add_argument("--no-wait", action="store_true", help=text("cli.no_wait"))
     commands.add_parser("ui", help=text("cli.ui"))
     commands.add_parser("versions", help=text("cli.versions"))
@@ -99,7 +100,7 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
     from pipelines import run
 
     if options.command == "run":
-        return run.main(settings, wait=not options.no_wait)
+        return run.main(settings, wait=not options.no_wait, force=options.force)
     if options.command in ("forget-source", "adopt-source"):
         from pipelines.home.commands import adopt_source, forget_source
 

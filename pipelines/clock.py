@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
-import dagster as dg
-
 from pipelines.conventions import JOB_TIME_TAG
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from pipelines.stores.sources import Sources
 
 Sensitivity = Literal["none", "since", "day", "instant"]

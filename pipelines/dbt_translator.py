@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,9 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
-from feature_store.zones import fixed_offset_minutes
 from pipelines.conventions import Group, Owner
-from pipelines.settings import REPOSITORY, Settings
-
-PROJECT_DIR = REPOSITORY / "dbt_project"
+from pipelines.dbt_files import PROJECT_DIR, dbt_environment, dbt_program, project_version
+from pipelines.settings import Settings
 
 
 class WarehouseTranslator(DagsterDbtTranslator):
@@ -40,25 +36,6 @@ class WarehouseTranslator(DagsterDbtTranslator):
             group_name=Group.WAREHOUSE,
             owners=[owner if ":" in owner or "@" in owner else f"team:{owner}"],
         )
-
-
-def dbt_program() -> str:
-    """The dbt of this very environment, which need not be on the path."""
-    return str(Path(sys.executable).with_name("dbt"))
-
-
-def dbt_environment(settings: Settings, as_of: str) -> dict[str, str]:
-    """What the dbt profile and project read from the environment."""
-    fixed = fixed_offset_minutes(settings.zone)
-    return {
-        "MUYUN_LAKE": str(settings.lake_dir),
-        "MUYUN_WAREHOUSE_BUILD": str(settings.warehouse_build),
-        "MUYUN_AS_OF": as_of,
-        "MUYUN_TIME_ZONE": settings.zone,
-        "MUYUN_FIXED_OFFSET_MINUTES": "" if fixed is None else str(fixed),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "DO_NOT_TRACK": "true",
-    }
 
 
 def project(settings: Settings) -> DbtProject:
@@ -106,13 +83,3 @@ def _is_whole(manifest: Path) -> bool:
         return bool(json.loads(manifest.read_bytes()))
     except (FileNotFoundError, ValueError):
         return False
-
-
-def project_version() -> str:
-    """Hash of the content of every file of the project that dbt reads."""
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(PROJECT_DIR.rglob("*")):
-        if file.suffix in {".sql", ".yml", ".yaml", ".csv"} and "target" not in file.parts:
-            digest.update(str(file.relative_to(PROJECT_DIR)).encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()

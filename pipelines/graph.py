@@ -13,7 +13,8 @@ import dagster as dg
 
 from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
-from pipelines.dbt_translator import project, project_version
+from pipelines.dbt_files import project_version
+from pipelines.dbt_translator import project
 from pipelines.defs import (
     automation,
     boundaries,

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from pipelines.lake import Lake
 from pipelines.publication import score_key
 from pipelines.settings import REPOSITORY, Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 _START_TIMEOUT_S = 30
 
@@ -48,6 +49,8 @@ def ask(settings: Settings) -> list[Answer]:
     Raises:
         ApiNotReadyError: The server did not start.
     """
+    import httpx
+
     with running_api() as (base, key), httpx.Client(base_url=base, headers={"X-API-Key": key}) as client:
         client.get("/health/live")
         return [_ask(client, path) for path in questions(settings)]
@@ -116,6 +119,8 @@ def _address(process: subprocess.Popen[str]) -> str:
         raise ApiNotReadyError(
             f"the API did not start: {line or 'no output'}; run `python -m serving.server` to see why"
         )
+    import httpx
+
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:

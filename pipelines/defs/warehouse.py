@@ -18,13 +18,8 @@ from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.dbt_translator import (
-    PROJECT_DIR,
-    WarehouseTranslator,
-    dbt_environment,
-    dbt_program,
-    project_version,
-)
+from pipelines.dbt_files import PROJECT_DIR, dbt_environment, dbt_program, project_version
+from pipelines.dbt_translator import WarehouseTranslator
 from pipelines.lake import Lake, atomic_path
 from pipelines.progress import announce, report, stage_of
 from pipelines.settings import Settings

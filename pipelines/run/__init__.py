@@ -15,21 +15,23 @@ from pipelines.limits.document import load_limits
 from pipelines.progress import ASK, START, SignsOfLife, announce, forget
 from pipelines.questions import ask
 from pipelines.run.environment import prepare
-from pipelines.run.graph import run_graph
 from pipelines.run.plan import announce_plan
-from pipelines.run.screen import print_summary
+from pipelines.run.screen import print_standing, print_summary
 from pipelines.run.served import told_with_what_serves
+from pipelines.run.standing import forget_whole_run, has_whole_run, remember_whole_run, standing_run
 from pipelines.run.summary import summarize
 from pipelines.settings import Settings
 from pipelines.state import measured
+from pipelines.stores.database import Database
 
 
-def main(settings: Settings, *, wait: bool = True) -> int:
+def main(settings: Settings, *, wait: bool = True, force: str = "") -> int:
     """Run the main job once; one run works in a home at a time.
 
     Args:
         settings: The installation's settings.
         wait: Whether to wait for a run that is at work in this home; else that is an error.
+        force: Steps that are done whatever their records say; see `run_graph`.
 
     Returns:
         0 when everything passed, 1 otherwise.
@@ -40,23 +42,34 @@ def main(settings: Settings, *, wait: bool = True) -> int:
         HomeBusyError: Another run is at work, and we do not wait.
     """
     load_limits(settings.home)  # limits that cannot be meant are one clear line, before any step starts
+    if has_whole_run(settings) and not force:
+        prepare(settings)
+        with home_lock(settings.home, "muyun run", wait=wait):
+            whole = standing_run(settings, Database(settings.serving).url())
+        if whole is not None:
+            print_standing(settings, whole)
+            return 0
     announce_plan(settings)
     with SignsOfLife():
-        return _prepared(settings, wait=wait)
+        return _prepared(settings, wait=wait, force=force)
 
 
-def _prepared(settings: Settings, *, wait: bool) -> int:
+def _prepared(settings: Settings, *, wait: bool, force: str) -> int:
     announce(START)
     prepare(settings)
     with home_lock(settings.home, "muyun run", wait=wait):
-        return told_with_what_serves(settings, lambda: _run(settings))
+        forget_whole_run(settings)
+        url = Database(settings.serving).url()
+        return told_with_what_serves(settings, lambda: _run(settings, force, url))
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: Settings, force: str, url: str) -> int:
+    from pipelines.run.graph import run_graph
+
     started = datetime.now(UTC)
     clock = time.monotonic()
     with measured() as cost:
-        graph = run_graph(settings)
+        graph = run_graph(settings, force)
         announce(ASK)
         answers = [] if graph.failed else ask(settings)
         forget(ASK)
@@ -68,4 +81,7 @@ def _run(settings: Settings) -> int:
     settings.summary_file.write_text(json.dumps(summary, indent=1, default=str))
     if not graph.failed:
         write_report(settings, summary | {"api": [vars(answer) for answer in answers]})
-    return 1 if graph.failed or graph.failed_checks or any(a.status >= 400 for a in answers) else 0
+    if graph.failed or graph.failed_checks or any(answer.status >= 400 for answer in answers):
+        return 1
+    remember_whole_run(settings, summary, url)
+    return 0

@@ -19,29 +19,22 @@ def print_problems(settings: Settings, graph: GraphRun) -> None:
     """Print the one screen of a run that did not finish: what failed, why, what to do, what still serves."""
     text = Texts(settings.lang)
     print()
-    for problem in graph.problems:
-        print_problem(problem, text)
-    print(text("end.still_served", what=still_served(settings)))
-    print(text("end.failed_summary", file=settings.summary_file))
-
-
-def print_problem(problem: Problem, text: Texts) -> None:
-    """Print one problem: what, its details, what to do."""
-    what, remedy = (in_words(words, text.language) for words in (problem.what, problem.remedy))
-    print(text("end.not_done", what=what.strip(), where=problem.where))
-    for line in problem.details:
-        print(f"  {in_words(line, text.language)}")
-    print(f"  {text('end.what_to_do', remedy=remedy)}")
+    _print_account(settings, summary, text)
     print()
+    print(text("end.cost", wall=summary["wall_s"], memory=summary["peak_rss_mb"] / 1024))
+    _print_places(settings, text)
 
 
-def print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) -> None:
-    """Print the closing screen of a run to standard out."""
-    if graph.failed or graph.failed_checks:
-        print_problems(settings, graph)
-        return
+def print_standing(settings: Settings, summary: dict[str, Any]) -> None:
+    """Print the same screen of the last whole run, of which everything still stands."""
     text = Texts(settings.lang)
     print()
+    print(text("end.nothing_new", since=summary["stands_since"][:16].replace("T", " ")))
+    _print_account(settings, summary, text)
+    _print_places(settings, text)
+
+
+def _print_account(settings: Settings, summary: dict[str, Any], text: Texts) -> None:
     received = sum(table["received"] for table in summary["tables"])
     quarantined = sum(table["quarantined"] for table in summary["tables"])
     print(text("end.rows", received=received, quarantined=quarantined))
@@ -61,8 +54,9 @@ def print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) 
         print(text("end.pinned", version=summary["pinned"]))
     for answer in summary["api"]:
         print(f"{answer['status']} {answer['ms']:6.1f} ms  {answer['request']}")
-    print()
-    print(text("end.cost", wall=summary["wall_s"], memory=summary["peak_rss_mb"] / 1024))
+
+
+def _print_places(settings: Settings, text: Texts) -> None:
     print(text("end.report", file=settings.report_file))
     print(text("end.summary", file=settings.summary_file))
     print(text("end.warehouse", file=settings.warehouse_file))

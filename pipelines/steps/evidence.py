@@ -20,12 +20,24 @@ def evidence_of(paths: Iterable[Path], home: Path) -> dict[str, str]:
         home: Paths below it are named relative to it, so that a moved home holds the same outputs.
 
     Returns:
-        `stats` (names, sizes, times) and `content` (names, bytes) as hashes; empty without paths.
+        `stats` (names, sizes, times) and `content` (names, bytes) as hashes, `paths` as lines; empty without
+        paths.
     """
+    paths = sorted(set(paths))
     files = list(_files(paths))
     if not files:
         return {}
-    return {"stats": _stats(files, home), "content": _content(files, home)}
+    return {
+        "stats": _stats(files, home),
+        "content": _content(files, home),
+        "paths": "\n".join(_relative(path, home) for path in paths),
+    }
+
+
+def recorded_still_holds(recorded: Mapping[str, str], home: Path) -> bool:
+    """Whether outputs are as recorded, for one who knows nothing of the step but its record."""
+    names = recorded.get("paths", "")
+    return still_holds(recorded, [home / name for name in names.split("\n")] if names else [], home)
 
 
 def still_holds(recorded: Mapping[str, str], paths: Iterable[Path], home: Path) -> bool:
@@ -71,4 +83,8 @@ def _content(files: list[Path], home: Path) -> str:
 
 
 def _name(file: Path, home: Path) -> bytes:
-    return f"{os.path.relpath(file, home) if file.is_relative_to(home) else file}:".encode()
+    return f"{_relative(file, home)}:".encode()
+
+
+def _relative(file: Path, home: Path) -> str:
+    return os.path.relpath(file, home) if file.is_relative_to(home) else str(file)

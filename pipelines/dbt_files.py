@@ -1,0 +1,42 @@
+"""The dbt project from outside: where it lies, what it is run with. No dbt and no Dagster here."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+from feature_store.zones import fixed_offset_minutes
+from pipelines.settings import REPOSITORY, Settings
+
+PROJECT_DIR = REPOSITORY / "dbt_project"
+_READ = {".sql", ".yml", ".yaml", ".csv"}
+
+
+def project_version() -> str:
+    """Hash of the content of every file of the project that dbt reads."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(PROJECT_DIR.rglob("*")):
+        if file.suffix in _READ and "target" not in file.parts:
+            digest.update(str(file.relative_to(PROJECT_DIR)).encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def dbt_program() -> str:
+    """The dbt of this very environment, which need not be on the path."""
+    return str(Path(sys.executable).with_name("dbt"))
+
+
+def dbt_environment(settings: Settings, as_of: str) -> dict[str, str]:
+    """What the dbt profile and project read from the environment."""
+    fixed = fixed_offset_minutes(settings.zone)
+    return {
+        "MUYUN_LAKE": str(settings.lake_dir),
+        "MUYUN_WAREHOUSE_BUILD": str(settings.warehouse_build),
+        "MUYUN_AS_OF": as_of,
+        "MUYUN_TIME_ZONE": settings.zone,
+        "MUYUN_FIXED_OFFSET_MINUTES": "" if fixed is None else str(fixed),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "true",
+    }
