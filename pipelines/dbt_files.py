@@ -10,6 +10,9 @@ from feature_store.zones import fixed_offset_minutes
 from pipelines.settings import REPOSITORY, Settings
 
 PROJECT_DIR = REPOSITORY / "dbt_project"
+DBT_PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb")
+"""Distributions that decide what a build makes of the project."""
+
 _READ = {".sql", ".yml", ".yaml", ".csv"}
 
 

@@ -18,7 +18,7 @@ from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.dbt_files import PROJECT_DIR, dbt_environment, dbt_program, project_version
+from pipelines.dbt_files import DBT_PACKAGES, PROJECT_DIR, dbt_environment, dbt_program, project_version
 from pipelines.dbt_translator import WarehouseTranslator
 from pipelines.lake import Lake, atomic_path
 from pipelines.progress import announce, report, stage_of
@@ -131,7 +131,7 @@ def _build_unless_unchanged(
 
 
 def _deciding(settings: Settings) -> dict[str, str]:
-    """What decides the build besides the rows: the project, dbt itself, its environment but where the home lies."""
+    """What decides the build besides its rows: project, dbt, its environment but where the home lies."""
     home, environment = str(settings.home), dbt_environment(settings, as_of="")
     return {
         "project": project_version(),
@@ -280,7 +280,7 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
             "select schema_name, table_name, estimated_size from duckdb_tables() order by 1, 2"
         ).fetchall()
         held = connection.sql("select count(*) from core.fct_order_lines").fetchone()
-        version = _contents(connection, [f"{schema}.{name}" for schema, name, _ in tables if schema in _READ])
+        version = _contents(connection)
     whole = held is not None and held[0] == accepted
     if whole:
         for target in (settings.warehouse_good, settings.warehouse_file):
@@ -308,10 +308,15 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
     )
 
 
-def _contents(connection: "duckdb.DuckDBPyConnection", tables: list[str]) -> str:
-    """Hash of the rows of tables, whatever their order: two builds of the same rows have one version."""
+def _contents(connection: "duckdb.DuckDBPyConnection") -> str:
+    """Hash of the rows that steps may read, in whatever order: builds of the same rows have one version."""
+    names = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables"
+        " where list_contains($read, table_schema) order by 1",
+        {"read": list(_READ)},
+    ).fetchall()
     sums = {
-        table: connection.sql(f"select count(*), sum(hash(t)::hugeint) from {table} t").fetchone()
-        for table in tables
+        name: connection.sql(f"select count(*), sum(hash(t)::hugeint) from {name} t").fetchone()
+        for (name,) in names
     }
     return fingerprint(sums)

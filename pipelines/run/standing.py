@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.clock import Clock
-from pipelines.dbt_files import project_version
+from pipelines.dbt_files import DBT_PACKAGES, project_version
 from pipelines.lake import Lake, atomic_path
 from pipelines.limits.document import load_limits
 from pipelines.publication import is_published
@@ -29,7 +29,6 @@ _FILE = "whole_run.json"
 _PUBLICATION = "published/publication"
 _PLACES = {"home", "data", "as_of", "executor", "dagster_port", "mlflow_port", "docs_port", "postgres_port"}
 """Settings that say where and when, not what."""
-_DBT = ("dbt-core", "dbt-duckdb", "duckdb")
 
 
 def remember_whole_run(settings: Settings, summary: Mapping[str, Any], url: str) -> None:
@@ -92,11 +91,17 @@ def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any], url:
         "settings": fingerprint({**chosen, "zone": settings.zone, "embedded": settings.embedded}),
         "limits": fingerprint({"limits": repr(load_limits(settings.home))}),
         "code": closure_of("pipelines.cli").version,
-        "dbt": fingerprint({"files": project_version(), **{name: package_version(name) for name in _DBT}}),
+        "dbt": fingerprint(
+            {"files": project_version(), **{name: package_version(name) for name in DBT_PACKAGES}}
+        ),
         "records": _records_version(settings.state_dir),
         "champions": fingerprint(_models(settings).champions(names)),
         "database": database_identity(url),
     }
+
+
+def _versioned(name: str) -> tuple[str, str]:
+    return name, package_version(name)
 
 
 def _models(settings: Settings) -> ModelStore:
