@@ -129,7 +129,19 @@ def _with_code_versions(graph: dg.Definitions) -> dg.Definitions:
         if isinstance(asset, dg.AssetsDefinition)
         for key in asset.keys
     }
-    return graph.map_asset_specs(func=lambda spec: spec.replace_attributes(code_version=versions[spec.key]))
+    return dg.Definitions(
+        assets=[
+            *dg.map_asset_specs(
+                lambda spec: spec.replace_attributes(code_version=versions[spec.key]), graph.assets or ()
+            )
+        ],
+        asset_checks=graph.asset_checks,
+        jobs=graph.jobs,
+        schedules=graph.schedules,
+        sensors=graph.sensors,
+        resources=graph.resources,
+        executor=graph.executor,
+    )
 
 
 def _executor(settings: Settings) -> dg.ExecutorDefinition:

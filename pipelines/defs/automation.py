@@ -1,19 +1,20 @@
 """Jobs, schedules and sensors: what runs by itself, when, and what happens when it fails.
 
-Plain jobs and schedules: an operator can read when something runs. Retraining also runs when a gate refused
-or the tags drifted; new feed files start the ingest of the days they hold.
+Plain jobs and schedules: an operator can read when something runs. `pipelines.retraining` says when models
+are trained before their week is over; new feed files start the ingest.
 """
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
+from pipelines import retraining
 from pipelines.conventions import PUBLICATION_TAG
 from pipelines.schedules import running_schedule
 from pipelines.settings import Settings
-from pipelines.state import StateStore
+from pipelines.state import fingerprint
 from pipelines.steps.memo import Steps
 from pipelines.stores.sources import Sources
 
@@ -26,9 +27,6 @@ _PUBLISHED = dg.AssetSelection.key_prefixes("published")
 _SWITCH = dg.AssetSelection.assets(["published", "publication"])
 _PROFILES = dg.AssetSelection.assets(["published", "profiles"])
 _PRICES = dg.AssetSelection.assets(["published", "prices"])
-
-RETRAIN_AGAIN_AFTER = timedelta(days=1)
-"""A refused gate or drift asks for retraining at most this often."""
 
 
 def definitions() -> dg.Definitions:
@@ -103,50 +101,34 @@ def new_feed_files(ingest: Job) -> dg.SensorDefinition:
 
 
 def retraining_wanted(retrain: Job) -> dg.SensorDefinition:
-    """Ask for retraining when a gate refused on the last training or the tags drifted since."""
+    """Ask for retraining when the tags drifted, or when a refused gate has something new to judge."""
 
     @dg.sensor(
         name="retraining_wanted",
         job=retrain,
         minimum_interval_seconds=600,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Drift of the core tags, or a refused gate, asks for retraining at most once a day.",
+        description="Drift of the core tags asks for retraining at most once a day; a refused gate when the "
+        "settings, or a tenth of the order lines, are other than at the training that was refused.",
     )
     def sense(
-        context: dg.SensorEvaluationContext, steps: dg.ResourceParam[Steps]
+        context: dg.SensorEvaluationContext,
+        settings: dg.ResourceParam[Settings],
+        steps: dg.ResourceParam[Steps],
     ) -> dg.RunRequest | dg.SkipReason:
-        reasons = wanted_because(steps.records)
-        if not reasons:
-            return dg.SkipReason("no drift, and every gate passed")
-        last = datetime.fromtimestamp(float(context.cursor or 0), UTC)
         now = datetime.now(UTC)
-        if now - last < RETRAIN_AGAIN_AFTER:
-            return dg.SkipReason(f"asked at {last.isoformat()}: {'; '.join(reasons)}")
-        context.update_cursor(str(now.timestamp()))
+        deciding = fingerprint({"seed": settings.seed, "zone": settings.zone})
+        reasons, memory = retraining.wanted(
+            steps.records, deciding, retraining.Memory.read(context.cursor), now
+        )
+        context.update_cursor(memory.write())
+        if not reasons:
+            return dg.SkipReason("no drift that was not asked about, and nothing new for a gate that refused")
         return dg.RunRequest(
             run_key=f"retrain-{now:%Y%m%dT%H%M%S}", tags={"muyun/reason": "; ".join(reasons)[:200]}
         )
 
     return sense
-
-
-def wanted_because(records: StateStore) -> list[str]:
-    """Why the models should be trained again; empty when they need not."""
-    return [
-        f"{record.key}: {check.name} did not pass"
-        for record in map(records.get, ("features/consumer_tags", *_TRAINED))
-        if record is not None
-        for check in record.checks
-        if not check.passed and not check.is_error
-    ]
-
-
-_TRAINED = (
-    "models/recommendation/lanes",
-    "models/demand/forecasters",
-    "models/pricing/elasticities",
-    "models/lifecycle/churn_and_rebuy",
-)
 
 
 @dg.run_failure_sensor(

@@ -190,39 +190,6 @@ def test_a_sensor_on_the_embedded_panel_has_nothing_to_watch(branch, instance, t
     assert "MUYUN_DATA" in seen.skip_message
 
 
-@pytest.mark.parametrize(
-    ("check", "key"),
-    [
-        ("demand_lstm_may_serve", "models/demand/forecasters"),
-        ("tags_have_not_drifted_since_training", "features/consumer_tags"),
-    ],
-)
-def test_retraining_is_asked_for_once_a_day_when_a_gate_refused_or_tags_drifted(
-    branch, instance, tmp_path, check, key
-):
-    from pipelines.state import CheckRecord, StateStore, StepRecord
-
-    repository = repository_of(home=tmp_path)
-    calm = tick(repository, instance, "retraining_wanted")
-    assert calm.run_requests == []
-
-    def remember(passed):
-        record = StepRecord(key, "f", "v", {}, [CheckRecord(check, passed, is_error=False)], 0, 0)
-        StateStore(tmp_path / "state").put(record)
-
-    remember(True)
-    assert tick(repository, instance, "retraining_wanted").run_requests == []
-    remember(False)
-    asked = tick(repository, instance, "retraining_wanted")
-    (request,) = asked.run_requests
-    assert check in request.tags["muyun/reason"]
-    soon = tick(repository, instance, "retraining_wanted", asked.cursor)
-    assert soon.run_requests == []
-    assert "asked at" in soon.skip_message
-    yesterday = str((dt.datetime.now(dt.UTC) - dt.timedelta(days=1, seconds=1)).timestamp())
-    assert len(tick(repository, instance, "retraining_wanted", yesterday).run_requests) == 1
-
-
 def test_a_failed_run_is_written_down_for_the_operator(branch, repository, instance, tmp_path):
     from pipelines.settings import Settings
 
