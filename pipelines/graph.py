@@ -123,17 +123,15 @@ def resources(settings: Settings, overrides: Mapping[str, Any] | None = None) ->
 def _with_code_versions(graph: dg.Definitions) -> dg.Definitions:
     """The same graph with the version of the code behind each asset: Dagster sees stale what we do."""
     sql = project_version()
+    assets = [asset for asset in graph.assets or () if isinstance(asset, dg.AssetsDefinition)]
     versions = {
         key: code_version_of(asset) + (f"-{sql}" if asset.node_def.name == warehouse.BUILD else "")
-        for asset in graph.assets or ()
-        if isinstance(asset, dg.AssetsDefinition)
+        for asset in assets
         for key in asset.keys
     }
     return dg.Definitions(
         assets=[
-            *dg.map_asset_specs(
-                lambda spec: spec.replace_attributes(code_version=versions[spec.key]), graph.assets or ()
-            )
+            *dg.map_asset_specs(lambda spec: spec.replace_attributes(code_version=versions[spec.key]), assets)
         ],
         asset_checks=graph.asset_checks,
         jobs=graph.jobs,
