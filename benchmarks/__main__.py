@@ -15,6 +15,7 @@ NAMES = (
     "crash_ledger",
     "own_data",
     "first_run",
+    "rerun_cost",
 )
 """Every benchmark, in the order in which `all` runs them."""
 

@@ -47,7 +47,7 @@ def champion_version(home: Path, name: str) -> str | None:
 
 
 def champion_mark(home: Path, name: str) -> str | None:
-    """What tells a model's champion from every other, also from one of the same number in a store made anew."""
+    """What tells a model's champion from every other, also from its namesake in a store made anew."""
     version = champion_version(home, name)
     return None if version is None else f"{version} in {_bundle(home, name, version)}"
 
