@@ -33,8 +33,8 @@ def main() -> int:
         name="rerun_cost",
         protocol=(
             f"`muyun run` three times in a fresh home, in processes of their own, on {SIZE}; before the "
-            "third one order of one line is appended. Processor seconds, user and system, of the command, its "
-            "children and the embedded PostgreSQL, as shares of the first run's. fixed: MUYUN_AS_OF set; "
+            "third one order of one line is appended. Processor seconds, user and system, of the command, "
+            "its children and the embedded PostgreSQL, as shares of the first run's. fixed: MUYUN_AS_OF set; "
             "wall: the wall clock."
         ),
         rows=rows,

@@ -172,7 +172,8 @@ def _build(
                 }
             )
         yield event
-    for artifact in ("manifest.json", "run_results.json"):
+    # What dbt parsed is kept as well: the next build parses only what changed since.
+    for artifact in ("manifest.json", "run_results.json", "partial_parse.msgpack"):
         with atomic_path(settings.dbt_target_dir / artifact) as temporary:
             shutil.copyfile(run.target_path / artifact, temporary)
     shutil.rmtree(run.target_path, ignore_errors=True)
