@@ -43,7 +43,7 @@ def test_a_torn_manifest_is_made_again(parses, tmp_path, text):
 
 def test_a_changed_project_file_is_parsed_again(parses, tmp_path, monkeypatch):
     dbt_translator.project(Settings(home=tmp_path))
-    monkeypatch.setattr(dbt_translator, "_project_version", lambda: "other")
+    monkeypatch.setattr(dbt_translator, "project_version", lambda: "other")
     dbt_translator.project(Settings(home=tmp_path))
     assert len(parses) == 2
 
