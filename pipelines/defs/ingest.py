@@ -172,6 +172,8 @@ def _load(
             ),
             share_check(settings, lake, report),
         ],
+        version=content_version([*lake.accepted_files(table.name), *lake.history_files(table.name)]),
+        clock="instant" if any(_FUTURE in reason for reason in report.reasons) else None,
     )
 
 
