@@ -38,7 +38,7 @@ def home_times(source: Source, contract: ContractTable, as_of: dt.datetime) -> p
     if not contract.has_history or contract.name not in source.tables():
         return None
     time_column = str(contract.time_column)
-    names = (*contract.key, time_column)
+    names = tuple(dict.fromkeys((*contract.key, time_column)))
     reading = source.reading(contract.name)
     parts = [pl.DataFrame(schema={**{name: contract.dtypes[name] for name in names}, FILE: pl.String})]
     parts[0] = parts[0].with_columns(pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias(CHANGED_AT))
