@@ -43,10 +43,10 @@ def branch(world, first, module_database_url, tmp_path_factory):
 
 @pytest.fixture
 def at_hour(monkeypatch):
-    """Move the business time of the installation some hours on."""
+    """Move the business time of the installation on by days and hours: by day, most steps have work to do."""
     import datetime as dt
 
     def move(hours):
-        monkeypatch.setenv("MUYUN_AS_OF", (AS_OF + dt.timedelta(hours=hours)).isoformat())
+        monkeypatch.setenv("MUYUN_AS_OF", (AS_OF + dt.timedelta(days=hours, hours=hours)).isoformat())
 
     return move

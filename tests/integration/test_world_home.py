@@ -98,7 +98,7 @@ def wait_for(url, process, seconds=60):
 def test_a_moved_home_repeats_nothing_and_serves(moved, world, first):
     done = moved.run()
     assert done.returncode == 0, explain(done)
-    assert len(steps(done)) > 10
+    assert "nothing new since" in done.stdout
     assert worked(done) == []
     assert {answer["status"] for answer in moved.summary()["api"]} == {200}
     assert moved.manifests().keys() == first.manifests.keys()
@@ -116,7 +116,8 @@ def test_a_moved_home_finds_its_champions_and_trains_where_it_lies_now(moved, fi
 def test_two_runs_at_once_take_turns(moved):
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", "run"],
+            # Forced, because a run with nothing new is too short to be waited for.
+            [sys.executable, "-m", "pipelines.cli", "run", "--force", "raw/products"],
             cwd=REPOSITORY,
             env=moved.environment(),
             stdout=subprocess.PIPE,
