@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,9 +122,7 @@ def _build_unless_unchanged(
         evidence=evidence_of(outputs, settings.home),
     )
     for key in context.assets_def.keys:
-        steps.records.put(
-            StepRecord(key.to_user_string(), mark, version, {}, [], record.wall_s, record.peak_rss_mb)
-        )
+        steps.records.put(replace(record, key=key.to_user_string(), metadata={}, evidence={}))
     steps.records.put(record)
     steps.journal(context.run.run_id, record)
     report(_STEP, None, f"{len(done.checks)} checks, {cost.wall_s:.1f} s, {cost.peak_rss_mb:.0f} MB")
