@@ -24,6 +24,7 @@ from pipelines.steps.closure import closure_of, package_version
 from pipelines.steps.evidence import recorded_still_holds
 from pipelines.stores.models import ModelStore
 from pipelines.stores.sources import Sources
+from serving.scores import loader
 
 _FILE = "whole_run.json"
 _PUBLICATION = "published/publication"
@@ -97,7 +98,14 @@ def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any], url:
         "records": _records_version(settings.state_dir),
         "champions": fingerprint(_models(settings).champions(names)),
         "database": database_identity(url),
+        "served": _served(url),
     }
+
+
+def _served(url: str) -> str:
+    """What readers see, and whether a rollback holds them there."""
+    current = loader.current(url)
+    return f"{current.version}, pinned: {current.is_pinned}" if current is not None else "nothing"
 
 
 def _versioned(name: str) -> tuple[str, str]:
