@@ -19,6 +19,29 @@ def print_problems(settings: Settings, graph: GraphRun) -> None:
     """Print the one screen of a run that did not finish: what failed, why, what to do, what still serves."""
     text = Texts(settings.lang)
     print()
+    for problem in graph.problems:
+        print_problem(problem, text)
+    print(text("end.still_served", what=still_served(settings)))
+    print(text("end.failed_summary", file=settings.summary_file))
+
+
+def print_problem(problem: Problem, text: Texts) -> None:
+    """Print one problem: what, its details, what to do."""
+    what, remedy = (in_words(words, text.language) for words in (problem.what, problem.remedy))
+    print(text("end.not_done", what=what.strip(), where=problem.where))
+    for line in problem.details:
+        print(f"  {in_words(line, text.language)}")
+    print(f"  {text('end.what_to_do', remedy=remedy)}")
+    print()
+
+
+def print_summary(settings: Settings, summary: dict[str, Any], graph: GraphRun) -> None:
+    """Print the closing screen of a run to standard out."""
+    if graph.failed or graph.failed_checks:
+        print_problems(settings, graph)
+        return
+    text = Texts(settings.lang)
+    print()
     _print_account(settings, summary, text)
     print()
     print(text("end.cost", wall=summary["wall_s"], memory=summary["peak_rss_mb"] / 1024))
