@@ -107,7 +107,7 @@ def test_a_new_row_in_the_folder_is_news(look, world):
 
 def test_limits_of_the_user_are_news(look, world):
     file = world.home / "limits.yaml"
-    file.write_text("quarantined_share: {orders: 0.2}\n")
+    file.write_text("quarantined_share: {tables: {orders: 0.2}}\n")
     try:
         assert look() is None
     finally:
