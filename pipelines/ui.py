@@ -195,7 +195,7 @@ def _write_docs(settings: Settings) -> None:
     if not settings.warehouse_build.exists():
         return
     # Dagster's dbt package takes seconds to import, and every command imports this module.
-    from pipelines.dbt_translator import PROJECT_DIR, dbt_environment, dbt_program
+    from pipelines.dbt_files import PROJECT_DIR, dbt_environment, dbt_program
 
     target = settings.dbt_target_dir
     subprocess.run(
