@@ -75,7 +75,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
         boundaries.definitions(),
         automation.definitions(),
         dg.Definitions(
-            assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=_executor(settings)
+            assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=executor_of(settings)
         ),
     )
     return _with_code_versions(graph)
@@ -142,9 +142,10 @@ def _with_code_versions(graph: dg.Definitions) -> dg.Definitions:
     )
 
 
-def _executor(settings: Settings) -> dg.ExecutorDefinition:
+def executor_of(settings: Settings) -> dg.ExecutorDefinition:
+    """What executes the runs that Dagster starts; each holds the home while it works."""
     if settings.executor == "threads":
-        return threads_executor
+        return one_at_a_time(threads_executor, settings)
     if settings.executor == "in_process":
         return one_at_a_time(dg.in_process_executor, settings)
     return one_at_a_time(dg.multiprocess_executor, settings).configured({"max_concurrent": 2})
