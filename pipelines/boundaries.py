@@ -6,8 +6,8 @@ failure never is.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -38,6 +38,8 @@ class Boundaries:
         self._settings = settings
         self._records = records
         self._lake = lake
+        self._data_docs: DataDocs | None = None
+        self._opening = threading.Lock()  # steps run in threads
 
     @property
     def limits(self) -> Limits:
@@ -48,12 +50,15 @@ class Boundaries:
         """
         return load_limits(self._settings.home)
 
-    @cached_property
+    @property
     def data_docs(self) -> DataDocs:
         """The Great Expectations project of this installation; importing the library takes seconds."""
-        from pipelines.quality import DataDocs
+        with self._opening:
+            if self._data_docs is None:
+                from pipelines.quality import DataDocs
 
-        return DataDocs(self._settings.quality_dir)
+                self._data_docs = DataDocs(self._settings.quality_dir)
+            return self._data_docs
 
     def judge(self, boundary: Boundary, batch: judging.Batch) -> CheckRecord:
         """Judge an asset's content by the limits of its boundary, unless this very content passed before.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class DataDocs:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._context = gx.get_context(mode="file", project_root_dir=str(root))
+        self._one_at_a_time = threading.Lock()
         self._results = root / "gx" / "uncommitted" / "validations"
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
 
@@ -72,6 +74,11 @@ class DataDocs:
         Returns:
             The outcome with one breach a failed expectation.
         """
+        # Steps run in threads of one process, and the project is files of one folder.
+        with self._one_at_a_time:
+            return self._validate(name, frame, limits)
+
+    def _validate(self, name: str, frame: pd.DataFrame, limits: Mapping[str, Limit]) -> SuiteResult:
         context = self._context
         _drop_old_results(self._results / name)
         with warnings.catch_warnings():

@@ -43,6 +43,17 @@ def test_each_broken_expectation_is_one_readable_breach_with_its_limit(tmp_path)
     assert str(unique).endswith("A test.")
 
 
+def test_steps_in_threads_judge_one_after_the_other(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from pipelines.quality import DataDocs
+
+    docs = DataDocs(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: docs.validate(f"feed_{n}", [GOOD, BAD][n % 2], SUITE), range(8)))
+    assert [len(result.breaches) for result in found] == [0, 2] * 4
+
+
 def test_a_column_that_is_gone_fails_instead_of_passing(tmp_path):
     (breach,) = judge(tmp_path, GOOD.drop(columns="qty")).breaches
     assert breach.limit == "some_quantity"

@@ -30,7 +30,7 @@ def shop(module_database_url, tmp_path_factory):
     (feeds / "order_lines.csv").write_text(
         "order_id,line_no,sku_id,qty,list_price_cents,promo_discount_cents,net_paid_cents\n"
         + "".join(
-            f"o{n},{k},s{(n + k) % 5},1,{500 + n},0,{500 + n}\n"
+            f"o{n},{k + 1},s{(n + k) % 5},1,{500 + n},0,{500 + n}\n"
             for n in range(ORDERS)
             for k in range(LINES_EACH)
         )
