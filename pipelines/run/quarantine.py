@@ -62,6 +62,10 @@ def affected_tables(refused: Mapping[str, int], table: str | None) -> list[str]:
     for name in INGEST_ORDER:
         contract = TABLES[name]
         parents = {key.parent for key in contract.foreign_keys}
+        if contract.completed_by is not None:
+            # An order whose lines are accepted at last is accepted with them.
+            lines = TABLES[contract.completed_by]
+            parents |= {lines.name, *(key.parent for key in lines.foreign_keys)} - {name}
         if not contract.is_book and parents & chosen:
             chosen.add(name)
     return [name for name in INGEST_ORDER if name in chosen]

@@ -81,6 +81,10 @@ def test_a_replay_reads_the_refused_tables_and_what_hangs_on_them():
     assert {"shipments", "after_sales", "coupon_redemptions"} <= set(orders)
     assert "consumers" not in orders
     assert "settlement_legs" not in orders
+    for name in ("order_lines", "products"):
+        found = quarantine.affected_tables({}, name)
+        assert "orders" in found, "an order without an accepted line waits for its lines"
+        assert found.index("orders") < found.index("order_lines")
     assert quarantine.affected_tables({"orders": 0}, None) == []
 
 
