@@ -15,7 +15,7 @@ from models.errors import InsufficientDataError
 from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.state import CheckRecord, Outcome
-from pipelines.trainings import Task, train
+from pipelines.trainings.task import Task, train
 
 if TYPE_CHECKING:
     from models.tracking import Tracker

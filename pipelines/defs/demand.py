@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from pipelines import reading, registration, trainings
+from pipelines import reading, registration
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
@@ -18,6 +18,7 @@ from pipelines.steps.memo import Steps
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.trainings import demand as demand_training
 
 if TYPE_CHECKING:
     from models.demand.config import DemandConfig
@@ -89,7 +90,7 @@ def _train(
     return registration.train_and_register(
         "demand",
         MODELS,
-        trainings.demand,
+        demand_training.demand,
         step="models/demand/forecasters",
         settings=settings,
         warehouse=warehouse.published(),

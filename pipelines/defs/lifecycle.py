@@ -4,7 +4,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from pipelines import drift, reading, registration, trainings
+from pipelines import drift, reading, registration
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
@@ -15,6 +15,7 @@ from pipelines.steps.memo import Steps
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.trainings import lifecycle as lifecycle_training
 
 MODELS = ("lifecycle_churn", "lifecycle_rebuy")
 
@@ -74,7 +75,7 @@ def _train(
     outcome = registration.train_and_register(
         "lifecycle",
         MODELS,
-        trainings.lifecycle,
+        lifecycle_training.lifecycle,
         step="models/lifecycle/churn_and_rebuy",
         settings=settings,
         warehouse=warehouse.published(),

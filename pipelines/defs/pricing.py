@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from pipelines import reading, registration, trainings
+from pipelines import reading, registration
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
@@ -16,6 +16,7 @@ from pipelines.steps.memo import Steps
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.trainings import pricing as pricing_training
 
 MODELS = ("pricing_elasticity",)
 _DEMAND_WINDOW = timedelta(days=90)
@@ -72,7 +73,7 @@ def _train(
     return registration.train_and_register(
         "pricing",
         MODELS,
-        trainings.pricing,
+        pricing_training.pricing,
         step="models/pricing/elasticities",
         settings=settings,
         warehouse=warehouse.published(),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from pipelines import reading, registration, trainings
+from pipelines import reading, registration
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.gates import gate_checks
@@ -15,6 +15,7 @@ from pipelines.steps.memo import Steps
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.trainings import recommendation as recommendation_training
 
 MODELS = ("recommendation_repeat", "recommendation_discovery")
 
@@ -71,7 +72,7 @@ def _train(
     return registration.train_and_register(
         "recommendation",
         MODELS,
-        trainings.recommendation,
+        recommendation_training.recommendation,
         step="models/recommendation/lanes",
         settings=settings,
         warehouse=warehouse.published(),

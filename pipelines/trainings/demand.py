@@ -1,0 +1,18 @@
+"""Demand: the two forecasters."""
+
+from __future__ import annotations
+
+from models.contracts import Candidate
+from pipelines.trainings.task import Task
+
+
+def demand(task: Task) -> list[Candidate]:
+    """The LSTM and the LightGBM forecasters."""
+    from models.demand.config import LSTM, DemandConfig
+    from models.demand.training import train
+    from pipelines import reading
+
+    with reading.connect(task.warehouse) as connection:
+        lines, promotions = reading.order_lines(connection), reading.weekly_promotions(connection)
+    config = DemandConfig(seed=task.seed, utc_offset_hours=task.utc_offset_hours)
+    return train(lines, promotions, task.as_of, task.work, config, champion=task.champions.get(LSTM))

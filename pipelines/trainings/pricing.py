@@ -1,0 +1,18 @@
+"""Pricing: the price elasticities."""
+
+from __future__ import annotations
+
+from models.contracts import Candidate
+from pipelines.trainings.task import Task
+
+
+def pricing(task: Task) -> list[Candidate]:
+    """The price elasticities."""
+    from models.pricing.config import PricingConfig
+    from models.pricing.training import train
+    from pipelines import reading
+
+    with reading.connect(task.warehouse) as connection:
+        lines = reading.order_lines(connection)
+    champion = task.champions.get("pricing_elasticity")
+    return [train(lines, task.as_of, task.work, PricingConfig(), champion=champion)]
