@@ -111,7 +111,7 @@ def test_another_source_in_the_same_home(installation, feeds, feeds_without_orde
 
 
 def test_a_database_that_holds_another_homes_data(installation, tmp_path):
-    done = installation.run("versions")
+    done = installation.run("versions", {"MUYUN_DATA": ""})
     assert done.returncode == 0, explain(done)
     line = told(installation.run("versions", {"MUYUN_HOME": str(tmp_path / "second"), "MUYUN_DATA": ""}))
     assert f"holds the data of the home {installation.home}" in line

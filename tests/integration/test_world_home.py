@@ -1,5 +1,6 @@
 """A home as a thing: moved, used by two at once, robbed of its database, saved and restored, set aside."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from world_run import REPOSITORY, Installation, explain
 
 from models.store_files import champion_version
+from pipelines.home.lock import home_lock
 from pipelines.lake import Lake
 from serving.scores import loader
 
@@ -40,13 +42,10 @@ def moved(world, first):
             away.rename(world.home)
 
 
-def steps(done):
-    """The lines about steps that a run wrote."""
-    return [line for line in done.stderr.splitlines() if line.startswith("[")]
-
-
 def worked(done):
-    return [line for line in steps(done) if not line.endswith("unchanged")]
+    """The lines about steps that a run did again."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("[")]
+    return [line for line in lines if not line.endswith("unchanged") and "still at work" not in line]
 
 
 def served(installation):
@@ -100,7 +99,9 @@ def test_a_moved_home_repeats_nothing_and_serves(moved, world, first):
     assert done.returncode == 0, explain(done)
     assert "nothing new since" in done.stdout
     assert worked(done) == []
-    assert {answer["status"] for answer in moved.summary()["api"]} == {200}
+    (version,) = first.manifests
+    with api(moved) as address:
+        assert httpx.get(f"{address}/health/ready").json()["publication_version"] == version
     assert moved.manifests().keys() == first.manifests.keys()
     assert {manifest["kind"] for manifest in moved.manifests().values()} == {"full"}
     assert str(world.home) not in done.stdout + done.stderr
@@ -114,23 +115,25 @@ def test_a_moved_home_finds_its_champions_and_trains_where_it_lies_now(moved, fi
 
 
 def test_two_runs_at_once_take_turns(moved):
-    running = [
-        subprocess.Popen(
-            # Forced, because a run with nothing new is too short to be waited for.
-            [sys.executable, "-m", "pipelines.cli", "run", "--force", "raw/products"],
+    with home_lock(moved.home, "muyun run", wait=False):
+        refused = moved.run("run --no-wait")
+        assert refused.returncode == 1
+        assert f"muyun run (pid {os.getpid()}, since " in refused.stderr
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", "run"],
             cwd=REPOSITORY,
             env=moved.environment(),
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=900) for process in running]
-    assert [process.returncode for process in running] == [0, 0], said
-    waited = [line for _, err in said for line in err.splitlines() if "waiting until it ends" in line]
-    assert len(waited) == 1
-    assert any(f"muyun run (pid {process.pid}" in waited[0] for process in running)
+        said = next((line for line in process.stderr if "waiting until it ends" in line), "")
+        assert f"muyun run (pid {os.getpid()}, since " in said
+        assert process.poll() is None
+        listed = moved.run("versions")
+        assert listed.returncode == 0, explain(listed)
+    _, rest = process.communicate(timeout=900)
+    assert process.returncode == 0, rest
 
 
 def test_a_run_beside_the_user_interface(moved, first, free_ports):
