@@ -127,9 +127,15 @@ class QuarantineWriter:
 
 
 def read_quarantine(lake: Lake, table: str) -> pl.DataFrame:
-    """Quarantined rows of a table with every column of `QUARANTINE_SCHEMA`, even when no load has run."""
+    """Quarantined rows of a table with every column of `QUARANTINE_SCHEMA`, even when no load has run.
+
+    A column that an earlier version did not write is null.
+    """
     rows = lake.read_quarantine(table)
-    return rows if rows.width else pl.DataFrame(schema=QUARANTINE_SCHEMA)
+    if not rows.width:
+        return pl.DataFrame(schema=QUARANTINE_SCHEMA)
+    missing = {name: dtype for name, dtype in QUARANTINE_SCHEMA.items() if name not in rows.columns}
+    return rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items())
 
 
 def refused_keys(lake: Lake, table: str, positions: tuple[int, ...]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from pipelines.lake import Lake
 from pipelines.limits.document import LimitsError
 from pipelines.run import quarantine
 from pipelines.settings import Settings
-from pipelines.sources.quarantine import QUARANTINE_SCHEMA
+from pipelines.sources.quarantine import QUARANTINE_SCHEMA, read_quarantine
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 
@@ -56,6 +56,14 @@ def test_the_list_ranks_causes_and_says_which_table_lost_too_much(settings, caps
     assert "1.2% of order_lines were refused: 12 of 1,000 rows (admitted: 5.0%)\n" in said
     assert "12 orders: consumer_id: missing value, which orphaned 12 order_lines" in said
     assert "first orders.csv:2" in said
+
+
+def test_rows_that_an_earlier_version_refused_can_still_be_read(settings):
+    lake = Lake(settings.lake_dir)
+    fill(lake, "orders", 100, [(2, "status", "x", "missing value", '{"order_id": "o"}')])
+    lake.write_quarantine("orders", lake.read_quarantine("orders").drop("key"))
+    assert read_quarantine(lake, "orders")["key"].to_list() == [None]
+    assert [cause.rows for cause in causes_of(lake)] == [1]
 
 
 def test_an_empty_quarantine_says_so(settings, capsys):
