@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from pipelines.lake import Lake, LakeError, atomic_path
-from pipelines.sources.contract import empty
+from pipelines.sources.contract import contract_table, empty
 
 
 def touches(days: list[int]) -> pl.DataFrame:
@@ -157,3 +157,47 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "derived").write_text("a file where a folder should be")
     with pytest.raises(LakeError, match=r"cannot write .*x\.parquet"):
         Lake(tmp_path).put("x", pl.DataFrame({"x": [1]}))
+
+
+def test_files_of_an_older_contract_are_read_with_nulls_and_lose_their_anchor(tmp_path):
+    lake = Lake(tmp_path)
+    lake.create()
+    anchor = lake.accepted_path("orders") / "day=0001-01-01" / "part-0.parquet"
+    old = pl.read_parquet(anchor).drop("state").with_columns(colour=pl.lit("red"))
+    old.write_parquet(anchor)
+    part = lake.accepted_path("orders") / "day=2026-11-01" / "part-0.parquet"
+    part.parent.mkdir()
+    pl.DataFrame({"order_id": ["o1"], "colour": ["red"]}).write_parquet(part)
+    (row,) = lake.read("orders").to_dicts()
+    assert (row["order_id"], row["state"]) == ("o1", None)
+    assert "colour" not in row
+    lake.create()
+    assert pl.read_parquet_schema(anchor) == dict(contract_table("orders").dtypes)
+
+
+def test_the_history_of_a_window_is_replaced_and_a_row_forgotten_elsewhere(tmp_path):
+    lake = Lake(tmp_path)
+    lake.create()
+
+    def versions(*rows: tuple[str, int]) -> pl.DataFrame:
+        at = [dt.datetime(2026, 11, day, tzinfo=dt.UTC) for _, day in rows]
+        frame = pl.DataFrame({"order_id": [order for order, _ in rows], "placed_at": at})
+        missing = [
+            pl.lit(None, dtype=dtype).alias(name)
+            for name, dtype in contract_table("orders").history_dtypes.items()
+            if name not in frame.columns
+        ]
+        return frame.with_columns(missing)
+
+    def held() -> list[str]:
+        return sorted(lake.scan_history("orders").collect()["order_id"])
+
+    first, second = dt.date(2026, 11, 1), dt.date(2026, 11, 2)
+    lake.replace_history("orders", versions(("a", 1), ("b", 2)), "placed_at")
+    lake.replace_history("orders", versions(("c", 2)), "placed_at", second, second)
+    assert held() == ["a", "c"]
+    lake.forget_elsewhere("orders", pl.DataFrame({"order_id": ["a", "c"]}), second, second)
+    assert held() == ["c"]
+    lake.replace_history("orders", versions().clear(), "placed_at", first, second)
+    assert held() == []
+    assert len(lake.history_files("orders")) == 1, "the file that carries the schema stays"
