@@ -198,6 +198,6 @@ def test_the_history_of_a_window_is_replaced_and_a_row_forgotten_elsewhere(tmp_p
     assert held() == ["a", "c"]
     lake.forget_elsewhere("orders", pl.DataFrame({"order_id": ["a", "c"]}), second, second)
     assert held() == ["c"]
-    lake.replace_history("orders", versions().clear(), "placed_at", first, second)
+    lake.replace_history("orders", versions(("a", 1)).clear(), "placed_at", first, second)
     assert held() == []
     assert len(lake.history_files("orders")) == 1, "the file that carries the schema stays"
