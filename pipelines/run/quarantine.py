@@ -122,6 +122,6 @@ def replay(settings: Settings, table: str | None = None) -> int:
     _print_tried(before, _refused_and_accepted(lake), tables)
     for problem in graph.problems:
         print_problem(problem, Texts(settings.lang))
-    if not graph.failed:
+    if not graph.failed and not graph.failed_checks:
         print("next: make run   (carries what was accepted into warehouse, models and publication)")
     return 1 if graph.failed or graph.failed_checks else 0

@@ -36,9 +36,12 @@ def states(status: pl.Series, own: Mapping[str, str]) -> pl.Series:
 
     Args:
         status: Words of the source.
-        own: State by word, as the user says; comes before the shipped words.
+        own: State by word, as the user says, by its name or by a word that we know; comes before the
+            shipped words.
     """
-    known = {**shipped_words(), **{folded(word): state for word, state in own.items()}}
+    shipped = shipped_words()
+    meant = {folded(word): shipped.get(folded(state)) for word, state in own.items()}
+    known = {**shipped, **{word: state for word, state in meant.items() if state is not None}}
     words = status.drop_nulls().unique().to_list()
     found = {word: state for word in words if (state := known.get(folded(word))) is not None}
     return status.replace_strict(found, default=None, return_dtype=pl.String).alias("state")
