@@ -1,6 +1,7 @@
 """A home as a thing: moved, used by two at once, robbed of its database, saved and restored, set aside."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,10 +43,15 @@ def moved(world, first):
             away.rename(world.home)
 
 
+_AGAIN = re.compile(
+    r"^\[.*\] (raw|operations|warehouse|features|models|published|checks)/(?!.*(unchanged$|still at work))",
+    re.M,
+)
+
+
 def worked(done):
     """The lines about steps that a run did again."""
-    lines = [line for line in done.stderr.splitlines() if line.startswith("[")]
-    return [line for line in lines if not line.endswith("unchanged") and "still at work" not in line]
+    return _AGAIN.findall(done.stderr)
 
 
 def served(installation):
