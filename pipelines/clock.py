@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.conventions import JOB_TIME_TAG
 from pipelines.settings import Settings
+from pipelines.state import StepRecord
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -50,14 +51,16 @@ class Clock:
         """The local day of the shops at a moment."""
         return moment.astimezone(ZoneInfo(self._settings.zone)).date()
 
-    def stands(self, made_at: str, clock: str, now: datetime) -> bool:
+    def stands(self, record: StepRecord, now: datetime) -> bool:
         """Whether a result still stands as far as time is concerned.
 
         Args:
-            made_at: Business time of the result, ISO 8601; empty when unknown.
-            clock: Its `Sensitivity`.
+            record: The result.
             now: Business time of the run that asks.
         """
+        clock, made_at = record.clock, record.as_of
+        if record.until and now >= datetime.fromisoformat(record.until):
+            return False
         if clock == "none":
             return True
         if not made_at:

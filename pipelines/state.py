@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class StepRecord:
         peak_rss_mb: Highest resident memory of the process and its children while it ran, MiB.
         as_of: Business time of the step, ISO 8601.
         clock: How far business time decides the result; see `pipelines.clock.Sensitivity`.
+        until: Business time from which the result is no longer true, ISO 8601; empty when there is none.
         evidence: What the outputs looked like; see `pipelines.steps.evidence`.
     """
 
@@ -63,6 +65,7 @@ class StepRecord:
     peak_rss_mb: float
     as_of: str = ""
     clock: str = "instant"
+    until: str = ""
     evidence: dict[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +80,7 @@ class Outcome:
         version: Hash of the content when the body knows it; None means that of the outputs' bytes, or without
             outputs of the step's fingerprint and time.
         clock: How far business time decided this very result, where that is known only after the work.
+        until: Business time from which the result is no longer true, where there is one.
     """
 
     rows: int
@@ -84,6 +88,7 @@ class Outcome:
     checks: list[CheckRecord] = field(default_factory=list)
     version: str | None = None
     clock: str | None = None
+    until: datetime | None = None
 
 
 class StateStore:

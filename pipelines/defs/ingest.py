@@ -25,9 +25,7 @@ from pipelines.sources.recorded import DERIVED
 from pipelines.state import CheckRecord, Outcome, content_version
 from pipelines.steps.memo import Steps
 from pipelines.stores.sources import Sources
-
-_FUTURE = "in the future"
-"""In the reason of rows that a later moment accepts."""
+from pipelines.waiting import IN_THE_FUTURE, nobody_waits_before
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
 
@@ -140,6 +138,8 @@ def _load(
     window: tuple[date, date] | None,
 ) -> Outcome:
     report = sources.feeds.load(table.name, as_of, window)
+    is_early = any(IN_THE_FUTURE in reason for reason in report.reasons)
+    until = nobody_waits_before(lake.read_quarantine(table.name)) if is_early else None
     current, history = _held(lake, table, window)
     is_held = current == report.current and history == report.history + report.kept
     return Outcome(
@@ -173,7 +173,8 @@ def _load(
             share_check(settings, lake, report),
         ],
         version=content_version([*lake.accepted_files(table.name), *lake.history_files(table.name)]),
-        clock="instant" if any(_FUTURE in reason for reason in report.reasons) else None,
+        clock="instant" if is_early and until is None else None,
+        until=until,
     )
 
 

@@ -131,7 +131,7 @@ def _records_stand(settings: Settings, sources: Sources) -> bool:
     records = [store.get(file.stem.replace("__", "/")) for file in _record_files(settings.state_dir)]
     return all(
         record is not None
-        and (record.key.startswith("checks/") or clock.stands(record.as_of, record.clock, now))
+        and (record.key.startswith("checks/") or clock.stands(record, now))
         and recorded_still_holds(record.evidence, settings.home)
         for record in records
     )

@@ -94,6 +94,7 @@ class Steps:
             peak_rss_mb=round(cost.peak_rss_mb, 1),
             as_of=as_of.isoformat(),
             clock=outcome.clock or clock,
+            until=outcome.until.isoformat() if outcome.until else "",
             evidence=evidence,
         )
         if all(check.passed or not check.is_error for check in outcome.checks):
@@ -111,7 +112,7 @@ class Steps:
             return None
         stands = (
             record.fingerprint == mark
-            and self._clock.stands(record.as_of, record.clock, self._clock.as_of(context))
+            and self._clock.stands(record, self._clock.as_of(context))
             and still_holds(record.evidence, _named(outputs), self._settings.home)
         )
         return record if stands else None

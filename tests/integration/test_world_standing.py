@@ -53,10 +53,11 @@ def test_a_whole_run_stands(look):
     assert look()["published"]
 
 
-def test_another_time_is_news_while_an_order_waits_in_the_future(look):
-    """The world has an order of 2031, which a later moment may accept; see `Clock.stands` for the rest."""
-    assert look(as_of=AS_OF + dt.timedelta(minutes=1)) is None
-    assert look(as_of=AS_OF - dt.timedelta(hours=1)) is None
+def test_time_counts_by_the_local_day_only_and_by_orders_that_wait_for_it(look):
+    """Noon in UTC is eight in the evening of the shops; an order of 2031 is refused until then."""
+    assert look(as_of=AS_OF + dt.timedelta(hours=3, minutes=59)) is not None
+    assert look(as_of=AS_OF + dt.timedelta(hours=4)) is None
+    assert look(as_of=AS_OF - dt.timedelta(hours=1)) is None, "rows may lie in the future of an earlier time"
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ def test_a_result_may_find_out_that_it_hangs_on_the_instant(tmp_path):
     assert not bench.run()
 
 
+def test_a_result_may_say_until_when_it_is_true(tmp_path):
+    bench = Bench(tmp_path)
+    bench.sensitivity, bench.outcome = "since", {"until": NOON + dt.timedelta(hours=1)}
+    assert bench.run()
+    bench.now = NOON + dt.timedelta(minutes=59)
+    assert not bench.run()
+    bench.now = NOON + dt.timedelta(hours=1)
+    assert bench.run()
+
+
 def test_a_step_that_was_killed_between_its_work_and_its_record_works_again(bench, monkeypatch):
     class Killed(BaseException):
         pass
