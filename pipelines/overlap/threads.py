@@ -17,6 +17,10 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+
+# Imported before any thread starts: its modules import each other, and two threads that begin at once meet a
+# half-initialised one.
+import sqlalchemy.orm  # noqa: F401
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import DagsterEvent, EngineEventData
 from dagster._core.execution.api import ExecuteRunWithPlanIterable
