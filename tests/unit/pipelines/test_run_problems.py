@@ -106,7 +106,7 @@ MANIFEST = {
 
 
 def test_a_failing_dbt_node_names_its_message_its_rows_and_its_file():
-    found = failed_dbt(RESULTS, MANIFEST, "dbt_build", Path("/home/dbt/build.log"))
+    found = failed_dbt(RESULTS, MANIFEST, "dbt_build", Path("/x/dbt/build.log"))
     assert found.what == "building the warehouse (dbt) failed"
     test, rows, test_file, model, model_file = found.details
     assert test == "test coupons_stay: Got 12 results, configured to fail if != 0"
@@ -114,7 +114,7 @@ def test_a_failing_dbt_node_names_its_message_its_rows_and_its_file():
     assert test_file.endswith("dbt_project/tests/coupons_stay.sql")
     assert model == "model bad: Parser Error in 3"
     assert model_file.endswith("dbt_project/models/core/bad.sql")
-    assert "/home/dbt/build.log" in found.remedy
+    assert "/x/dbt/build.log" in found.remedy
 
 
 def test_without_what_dbt_left_there_is_no_dbt_problem(settings):
