@@ -96,7 +96,7 @@ def test_tables_that_contradict_each_other_stop_in_the_warehouse(world, current,
     assert "NOT DONE  building the warehouse (dbt) failed   [dbt_build]" in screen
     assert "test line_coupons_stay_within_the_order_coupon" in screen
     assert "1 rows break it" in screen
-    assert "dbt_project/tests/line_coupons_stay_within_the_order_coupon.sql" in screen
+    assert "dbt_project/models/marts/core/fct_orders.yml" in screen
     assert "published/publication ..." not in done.stderr
     assert current() == before
     assert "Traceback" not in done.stdout + done.stderr
