@@ -62,7 +62,7 @@ class Progress:
         """A step begins; it is named when it ends or when nothing else is said for a while."""
         with self._lock:
             self._begun[key] = self.clock()
-            if self.says_begins:
+            if self.says_begins and key not in (START, ASK):
                 self.line(f"{key} ...")
 
     def stage(self, key: str, text: str) -> None:
