@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Stage = Callable[[str], None]
@@ -167,12 +167,6 @@ def plan(expected: Mapping[str, float], overlap: float, words: Mapping[str, str]
     CURRENT.expected, CURRENT.overlap = dict(expected), overlap
     if words is not None:
         CURRENT.words = words
-
-
-def not_planned(keys: Iterable[str]) -> None:
-    """Take steps out of the plan that this run will not do."""
-    for key in keys:
-        CURRENT.expected.pop(key, None)
 
 
 class SignsOfLife:

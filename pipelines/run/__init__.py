@@ -1,7 +1,6 @@
 """The main job from one command: database, graph, API, questions, report.
 
-`make run` calls `main`. Steps speak on standard error; the closing table goes to
-standard out.
+`make run` calls `main`. Steps speak on standard error; the closing table goes to standard out.
 """
 
 from __future__ import annotations

@@ -108,10 +108,6 @@ def _served(url: str) -> str:
     return f"{current.version}, pinned: {current.is_pinned}" if current is not None else "nothing"
 
 
-def _versioned(name: str) -> tuple[str, str]:
-    return name, package_version(name)
-
-
 def _models(settings: Settings) -> ModelStore:
     return ModelStore(settings.mlflow_dir, settings.home / "work")
 

@@ -57,15 +57,6 @@ def stop_if_unused(cluster: EmbeddedPostgres, *, patience_s: float = 0.0) -> boo
         return cluster.stop()
 
 
-def is_used(cluster: EmbeddedPostgres) -> bool:
-    """Whether any process uses the server."""
-    path = cluster.folder / _FILE
-    if not path.exists():
-        return False
-    with path.open("a") as file:
-        return not _is_alone(file)
-
-
 def _is_alone(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
