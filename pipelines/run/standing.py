@@ -28,8 +28,11 @@ from serving.scores import loader
 
 _FILE = "whole_run.json"
 _PUBLICATION = "published/publication"
-_PLACES = {"home", "data", "as_of", "executor", "dagster_port", "mlflow_port", "docs_port", "postgres_port"}
-"""Settings that say where and when, not what."""
+_PLACES = {
+    "home", "data", "as_of", "executor", "progress_begins",
+    "dagster_port", "mlflow_port", "docs_port", "postgres_port",
+}  # fmt: skip
+"""Settings that say where, when and how, not what."""
 
 
 def remember_whole_run(settings: Settings, summary: Mapping[str, Any], url: str) -> None:

@@ -25,7 +25,7 @@ def main(run_id: str) -> None:
         found = {"missing": [], "passed": [], "failed": [], "run_status": run.status.value if run else None}
         for key, record in sorted(last.items()):
             name = f"{key.asset_key.to_user_string()}:{key.name}"
-            if record is None or record.event is None:
+            if record is None or record.event is None or record.status == Status.PLANNED:
                 found["missing"].append(name)
                 continue
             evaluation = (

@@ -21,7 +21,7 @@ def look(world, first, second):
     patch = pytest.MonkeyPatch()
     for name in ("MUYUN_AS_OF", "MUYUN_HOME", "MUYUN_DATA"):
         patch.delenv(name, raising=False)
-    given = {"home": world.home, "data": world.data, "as_of": AS_OF, "replay_days": REPLAY_DAYS}
+    given = {"home": world.home, "data": world.data, "as_of": AS_OF, "replay_days": REPLAY_DAYS, "lang": "en"}
     with world.database() as url:
         yield lambda **other: standing_run(Settings(**{**given, **other}), url)
     patch.undo()

@@ -11,7 +11,7 @@ from overlay_panel import AS_OF, OFFSET, days, overlay_of
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 from pipelines.sources.overlay import OVERLAY_ORDER, OVERLAY_TABLES, ObservedTables, generate
 from pipelines.sources.protocol import Chunk
-from pipelines.sources.validation import check_chunk
+from pipelines.sources.validation import Parent, check_chunk
 
 Tables = dict[str, pl.DataFrame]
 PLANNED = {"promised_at", "expires_on"}
@@ -29,7 +29,10 @@ def test_contract_accepts_every_row(observed: ObservedTables, overlay: Tables, t
         name: getattr(observed, name)
         for name in ("suppliers", "products", "merchants", "consumers", "orders", "order_lines")
     }
-    parents = [(key, known[key.parent].select(key.parent_columns).unique()) for key in contract.foreign_keys]
+    parents = [
+        Parent(key, known[key.parent].select(key.parent_columns).unique(), refused=pl.DataFrame)
+        for key in contract.foreign_keys
+    ]
     rows = overlay[table]
     assert rows.height > 0
     checked = check_chunk(
