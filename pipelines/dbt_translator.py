@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
 from pipelines.conventions import Group, Owner
-from pipelines.dbt_files import PROJECT_DIR, dbt_environment, dbt_program, project_version
+from pipelines.dbt_files import PROJECT_DIR
+from pipelines.dbt_parse import parsed
 from pipelines.settings import Settings
 
 
@@ -45,41 +42,4 @@ def project(settings: Settings) -> DbtProject:
         RuntimeError: dbt cannot parse the project; the message carries dbt's output.
         OSError: The disk is full.
     """
-    target = settings.dbt_target_dir
-    target.mkdir(parents=True, exist_ok=True)
-    stamp = target / "parsed_from"
-    version = project_version()
-    is_current = stamp.exists() and stamp.read_text() == version and _is_whole(target / "manifest.json")
-    if not is_current:
-        done = subprocess.run(
-            [
-                dbt_program(),
-                "parse",
-                "--project-dir",
-                str(PROJECT_DIR),
-                "--profiles-dir",
-                str(PROJECT_DIR),
-                "--target-path",
-                str(target),
-                "--log-path",
-                str(target / "logs"),
-            ],
-            capture_output=True,
-            text=True,
-            env=os.environ | dbt_environment(settings, "1970-01-01T00:00:00+00:00"),
-            check=False,
-        )
-        if os.strerror(errno.ENOSPC) in done.stdout:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
-        if done.returncode != 0:
-            raise RuntimeError(f"dbt cannot parse {PROJECT_DIR.name}:\n{done.stdout}{done.stderr}")
-        stamp.write_text(version)
-    return DbtProject(project_dir=PROJECT_DIR, target_path=target, profiles_dir=PROJECT_DIR)
-
-
-def _is_whole(manifest: Path) -> bool:
-    """Whether dbt wrote its manifest to the end; a killed process or a full disk leaves a torn one."""
-    try:
-        return bool(json.loads(manifest.read_bytes()))
-    except (FileNotFoundError, ValueError):
-        return False
+    return DbtProject(project_dir=PROJECT_DIR, target_path=parsed(settings), profiles_dir=PROJECT_DIR)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
+from pipelines.dbt_parse import parsing_beside
 from pipelines.home.lock import home_lock
 from pipelines.limits.document import load_limits
 from pipelines.progress import ASK, START, SignsOfLife, announce, forget
@@ -55,7 +57,9 @@ def main(settings: Settings, *, wait: bool = True, force: str = "") -> int:
 
 def _prepared(settings: Settings, *, wait: bool, force: str) -> int:
     announce(START)
-    prepare(settings)
+    # On a new home dbt reads its project while PostgreSQL is made; elsewhere another run may be at work.
+    with nullcontext() if settings.dbt_target_dir.exists() else parsing_beside(settings):
+        prepare(settings)
     with home_lock(settings.home, "muyun run", wait=wait):
         forget_whole_run(settings)
         url = Database(settings.serving).url()

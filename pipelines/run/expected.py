@@ -18,7 +18,7 @@ PANEL_ROWS = 26_900_000
 BYTES_A_ROW = 40
 """Of a text file of the data contract, on average; typed files are smaller and count for fewer rows."""
 
-OVERLAP = 1.6
+OVERLAP = 1.5
 """Steps at work at a time on two cores, on average."""
 
 START_S = 8.0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipelines import dbt_translator
+from pipelines import dbt_parse, dbt_translator
 from pipelines.settings import Settings
 
 
@@ -22,7 +22,7 @@ def parses(monkeypatch, tmp_path):
         (tmp_path / "dbt" / "manifest.json").write_text(json.dumps({"nodes": {}}))
         return Done
 
-    monkeypatch.setattr(dbt_translator.subprocess, "run", parse)
+    monkeypatch.setattr(dbt_parse.subprocess, "run", parse)
     monkeypatch.setattr(dbt_translator, "DbtProject", lambda **arguments: arguments)
     return calls
 
@@ -30,6 +30,13 @@ def parses(monkeypatch, tmp_path):
 def test_a_parsed_project_is_parsed_once(parses, tmp_path):
     for _ in range(3):
         dbt_translator.project(Settings(home=tmp_path))
+    assert len(parses) == 1
+
+
+def test_what_was_parsed_beside_something_else_is_not_parsed_again(parses, tmp_path):
+    with dbt_parse.parsing_beside(Settings(home=tmp_path)):
+        pass
+    dbt_translator.project(Settings(home=tmp_path))
     assert len(parses) == 1
 
 
@@ -43,7 +50,7 @@ def test_a_torn_manifest_is_made_again(parses, tmp_path, text):
 
 def test_a_changed_project_file_is_parsed_again(parses, tmp_path, monkeypatch):
     dbt_translator.project(Settings(home=tmp_path))
-    monkeypatch.setattr(dbt_translator, "project_version", lambda: "other")
+    monkeypatch.setattr(dbt_parse, "project_version", lambda: "other")
     dbt_translator.project(Settings(home=tmp_path))
     assert len(parses) == 2
 
@@ -52,7 +59,7 @@ def test_a_project_that_dbt_cannot_parse_carries_what_dbt_said(monkeypatch, tmp_
     class Failed:
         returncode, stdout, stderr = 2, "Compilation Error in model fct_orders", ""
 
-    monkeypatch.setattr(dbt_translator.subprocess, "run", lambda *_a, **_k: Failed)
+    monkeypatch.setattr(dbt_parse.subprocess, "run", lambda *_a, **_k: Failed)
     with pytest.raises(RuntimeError, match="Compilation Error in model fct_orders"):
         dbt_translator.project(Settings(home=tmp_path))
 
@@ -61,6 +68,6 @@ def test_a_full_disk_is_told_as_such(monkeypatch, tmp_path):
     class Failed:
         returncode, stdout, stderr = 2, "[Errno 28] No space left on device", ""
 
-    monkeypatch.setattr(dbt_translator.subprocess, "run", lambda *_a, **_k: Failed)
+    monkeypatch.setattr(dbt_parse.subprocess, "run", lambda *_a, **_k: Failed)
     with pytest.raises(OSError, match="No space left"):
         dbt_translator.project(Settings(home=tmp_path))
