@@ -18,6 +18,7 @@ from pipelines.lake import Lake, atomic_path
 from pipelines.limits.document import load_limits
 from pipelines.publication import is_published
 from pipelines.settings import Settings
+from pipelines.sources.contract import SourceError
 from pipelines.sources.operational import database_identity
 from pipelines.state import StateStore, fingerprint
 from pipelines.steps.closure import closure_of, package_version
@@ -76,13 +77,16 @@ def standing_run(settings: Settings, url: str) -> dict[str, Any] | None:
         return None
     lake = Lake(settings.lake_dir)
     sources = Sources(settings, lake)
-    stands = (
-        remembered.get("mark") == _mark(settings, sources, summary, url)
-        and _records_stand(settings, sources)
-        and not sources.recorded_feeds.has_news(url)
-        and not sources.recorded_books.has_news(url)
-        and _is_served(settings, lake, url)
-    )
+    try:
+        stands = (
+            remembered.get("mark") == _mark(settings, sources, summary, url)
+            and _records_stand(settings, sources)
+            and not sources.recorded_feeds.has_news(url)
+            and not sources.recorded_books.has_news(url)
+            and _is_served(settings, lake, url)
+        )
+    except SourceError:
+        return None  # the run that follows meets it as well and says what serves meanwhile
     return {**summary, "stands_since": remembered["at"]} if stands else None
 
 

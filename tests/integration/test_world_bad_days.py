@@ -3,9 +3,10 @@
 import csv
 import json
 import re
+import shutil
 
 import pytest
-from tiny_world import write_table, write_world
+from tiny_world import write_table
 from world_run import explain
 
 from serving.scores import loader
@@ -44,6 +45,15 @@ def heals(world, current, first):
     assert current()[0] in first.manifests
 
 
+@pytest.fixture
+def feeds(world, tmp_path):
+    """The folder of the home's source, for a test to spoil; afterwards it is as it was."""
+    kept = shutil.copytree(world.data, tmp_path / "kept")
+    yield world.data
+    shutil.rmtree(world.data)
+    shutil.copytree(kept, world.data)
+
+
 def closing_screen(done):
     """What a failed run printed: one screen without the noise of dbt and Dagster, with what still serves."""
     assert "still served  version " in done.stdout, explain(done)
@@ -53,7 +63,7 @@ def closing_screen(done):
 
 
 @pytest.mark.usefixtures("heals")
-def test_an_implausible_batch_stops_before_the_warehouse(world, current, tmp_path):
+def test_an_implausible_batch_stops_before_the_warehouse(world, current, feeds):
     """Every line has 5,000 units at the same money: each row fits the contract, the batch does not.
 
     It differs from the last good batch by more than a shop's trade can.
@@ -61,9 +71,8 @@ def test_an_implausible_batch_stops_before_the_warehouse(world, current, tmp_pat
     A later job that starts behind the boundary meets the same rows in the lake and must stop as well.
     """
     before = current()
-    feeds = write_world(tmp_path / "feeds")
     rewrite(feeds, "order_lines", lambda n, row: row | {"qty": "5000"} if row["qty"] in "123" else row)
-    done = world.run(more={"MUYUN_DATA": str(feeds)})
+    done = world.run()
     assert done.returncode == 1, explain(done)
     screen = closing_screen(done)
     assert "[raw/order_lines: feed_is_plausible]" in screen
@@ -74,7 +83,7 @@ def test_an_implausible_batch_stops_before_the_warehouse(world, current, tmp_pat
     assert current() == before
     assert world.summary()["failed_checks"] == ["raw/order_lines: feed_is_plausible"]
 
-    nightly = world.python(["tests/integration/graph_jobs.py", "publish_nightly"], {"MUYUN_DATA": str(feeds)})
+    nightly = world.python(["tests/integration/graph_jobs.py", "publish_nightly"])
     assert nightly.returncode == 0, explain(nightly)
     found = json.loads(nightly.stdout.splitlines()[-1])
     assert not found["success"]
@@ -84,13 +93,12 @@ def test_an_implausible_batch_stops_before_the_warehouse(world, current, tmp_pat
 
 
 @pytest.mark.usefixtures("heals")
-def test_tables_that_contradict_each_other_stop_in_the_warehouse(world, current, tmp_path):
+def test_tables_that_contradict_each_other_stop_in_the_warehouse(world, current, feeds):
     """A line with more off by coupon than its order has: a dbt test fails, and nothing is silent."""
     before = current()
-    feeds = write_world(tmp_path / "feeds")
     rewrite(feeds, "orders", lambda n, row: row | {"coupon_discount_cents": "1"} if n == 0 else row)
     rewrite(feeds, "order_lines", lambda n, row: row | {"net_paid_cents": "50"} if n == 0 else row)
-    done = world.run(more={"MUYUN_DATA": str(feeds)})
+    done = world.run()
     assert done.returncode == 1, explain(done)
     screen = closing_screen(done)
     assert "NOT DONE  building the warehouse (dbt) failed   [dbt_build]" in screen
@@ -102,11 +110,10 @@ def test_tables_that_contradict_each_other_stop_in_the_warehouse(world, current,
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_feeds_without_a_required_table_change_nothing(world, current, tmp_path):
+def test_feeds_without_a_required_table_change_nothing(world, current, feeds):
     before = current()
-    feeds = write_world(tmp_path / "feeds")
     (feeds / "orders.csv").unlink()
-    done = world.run(more={"MUYUN_DATA": str(feeds)})
+    done = world.run()
     assert done.returncode == 1
     assert "orders: orders.csv" in done.stderr
     assert f"still served: version {before[0]}" in done.stderr
