@@ -19,7 +19,11 @@ def main(run_id: str) -> None:
     with dg.DagsterInstance.get() as instance:
         storage = instance.event_log_storage
         last = {
-            key: next(iter(storage.get_asset_check_execution_history(key, limit=1)), None) for key in keys
+            key: next(
+                (r for r in storage.get_asset_check_execution_history(key, limit=50) if r.run_id == run_id),
+                None,
+            )
+            for key in keys
         }
         run = instance.get_run_by_id(run_id)
         found = {"missing": [], "passed": [], "failed": [], "run_status": run.status.value if run else None}
