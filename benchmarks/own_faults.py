@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.own_result import Result
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
-from pipelines.sources.ingest import IngestReport, ingest
+from pipelines.sources.loading.ingest import IngestReport, ingest
 
 AS_OF = dt.datetime(2026, 11, 10, tzinfo=dt.UTC)
 TIME_ZONE = "Asia/Shanghai"

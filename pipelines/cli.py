@@ -46,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pydantic import ValidationError
 
-    from pipelines.lake import LakeError
+    from pipelines.console.ui import PortsTakenError
+    from pipelines.lake.tables import LakeError
     from pipelines.limits.document import LimitsError
-    from pipelines.questions import ApiNotReadyError
+    from pipelines.report.questions import ApiNotReadyError
     from pipelines.run.environment import Embedded, RunError
     from pipelines.settings import Settings
     from pipelines.sources.contract import SourceError
-    from pipelines.ui import PortsTakenError
     from serving.errors import ServingError
 
     try:
@@ -120,8 +120,8 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
     prepare(settings)
     if options.command == "ui":
+        from pipelines.console.ui import serve
         from pipelines.home.lock import UI, home_lock
-        from pipelines.ui import serve
 
         with home_lock(settings.home, "muyun ui", name=UI, wait=False):
             return serve(settings)

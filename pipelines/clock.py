@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.conventions import JOB_TIME_TAG
 from pipelines.settings import Settings
-from pipelines.state import StepRecord
+from pipelines.steps.state import StepRecord
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -11,10 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
-from pipelines.dbt_files import project_version
-from pipelines.dbt_translator import project
 from pipelines.defs import (
     automation,
     boundaries,
@@ -30,17 +27,20 @@ from pipelines.defs import (
     warehouse,
 )
 from pipelines.home.executor import one_at_a_time
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
+from pipelines.limits.boundaries import Boundaries
 from pipelines.overlap.threads import threads_executor
 from pipelines.settings import Settings
-from pipelines.state import StateStore
 from pipelines.steps.closure import code_version_of
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import StateStore
 from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.sources import Sources
 from pipelines.stores.warehouse import Warehouse
+from pipelines.warehouse.files import project_version
+from pipelines.warehouse.translator import project
 
 RESOURCES = (
     "settings", "clock", "steps", "boundaries",

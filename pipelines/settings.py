@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipelines.language import Language, language_of
+from pipelines.console.language import Language, language_of
 from serving.home_record import with_remembered
 from serving.settings import Settings as ServingSettings
 

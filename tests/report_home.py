@@ -7,9 +7,9 @@ import duckdb
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
-from pipelines.sources.ingest import IngestReport
+from pipelines.sources.loading.ingest import IngestReport
 
 AS_OF = datetime(2018, 1, 1, 4, tzinfo=UTC)
 HOSTILE = "<script>alert('sku')</script>"

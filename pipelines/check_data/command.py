@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pipelines.check_data.check import check
 from pipelines.check_data.screen import as_json, as_text
+from pipelines.console.template import write_template
 from pipelines.limits.document import load_limits
 from pipelines.messages import Texts
 from pipelines.settings import OWN_CURRENCY, OWN_ZONE, Settings, fixed_zone
 from pipelines.sources.contract import SourceError
-from pipelines.template import write_template
 
 
 def on_files(options: argparse.Namespace, settings: Settings) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from pipelines.check_data.check import Check
 from pipelines.check_data.look import Look
 from pipelines.check_data.trial import Refused
 from pipelines.messages import Texts
-from pipelines.sources.ingest import IngestReport
+from pipelines.sources.loading.ingest import IngestReport
 
 _DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 _SHOWN_TAGS = 6

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.contract import INGEST_ORDER, SourceError, contract_table
 from pipelines.sources.files import Files
-from pipelines.sources.ingest import IngestError, IngestReport, KnownKeys, ingest
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.sources.loading.ingest import IngestError, IngestReport, KnownKeys, ingest
+from pipelines.sources.refused.quarantine import read_quarantine
 
 SHOWN_ROWS = 3
 """Refused rows that are shown of each table."""

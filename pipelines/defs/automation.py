@@ -1,7 +1,7 @@
 """Jobs, schedules and sensors: what runs by itself, when, and what happens when it fails.
 
-Plain jobs and schedules: an operator can read when something runs. `pipelines.retraining` says when models
-are trained before their week is over; new feed files start the ingest.
+Plain jobs and schedules: an operator can read when something runs. `pipelines.trainings.retraining` says when
+models are trained before their week is over; new feed files start the ingest.
 """
 
 import json
@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
-from pipelines import retraining
 from pipelines.conventions import PUBLICATION_TAG
-from pipelines.schedules import running_schedule
+from pipelines.defs.schedules import running_schedule
 from pipelines.settings import Settings
-from pipelines.state import fingerprint
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import fingerprint
 from pipelines.stores.sources import Sources
+from pipelines.trainings import retraining
 
 _ALL = dg.AssetSelection.all()
 _RAW = dg.AssetSelection.key_prefixes("raw")

@@ -10,14 +10,10 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from pipelines import publication
-from pipelines.boundaries import Boundaries
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
+from pipelines.limits.boundaries import Boundaries
 from pipelines.limits.judging import Batch
-from pipelines.sources.contract import contract_table
-from pipelines.sources.ingest import read_report
-from pipelines.steps.results import as_metadata
-from pipelines.suites import (
+from pipelines.limits.suites import (
     FEATURE_BOUNDARY,
     FEED_BOUNDARIES,
     SAMPLE_ROWS,
@@ -25,6 +21,10 @@ from pipelines.suites import (
     SCORED_BY,
     Boundary,
 )
+from pipelines.sources.contract import contract_table
+from pipelines.sources.loading.ingest import read_report
+from pipelines.steps.results import as_metadata
+from pipelines.stores import publication
 
 ReadBatch = Callable[[Lake], Batch]
 

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from pipelines import reading, registration
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.gates import gate_checks
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
-from pipelines.state import Outcome
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.trainings import demand as demand_training
+from pipelines.trainings import registration
+from pipelines.trainings.gates import gate_checks
+from pipelines.warehouse import reading
 
 if TYPE_CHECKING:
     from models.demand.config import DemandConfig

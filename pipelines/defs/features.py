@@ -4,14 +4,14 @@ from datetime import datetime
 
 import dagster as dg
 
-from pipelines import drift
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
-from pipelines.state import CheckRecord, Outcome
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import CheckRecord, Outcome
 from pipelines.stores.warehouse import Warehouse
+from pipelines.trainings import drift
 
 
 @dg.asset(

@@ -12,20 +12,20 @@ import polars as pl
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.days import days_of
-from pipelines.feeds import OBSERVED
-from pipelines.intake import SHARE_CHECK, admitted, share_check
-from pipelines.lake import Lake
+from pipelines.intake.days import days_of
+from pipelines.intake.feeds import OBSERVED
+from pipelines.intake.share import SHARE_CHECK, admitted, share_check
+from pipelines.intake.waiting import IN_THE_FUTURE, nobody_waits_before
+from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER, ContractTable, contract_table
-from pipelines.sources.ingest import IngestReport
-from pipelines.sources.operational_streams import RECORDED
+from pipelines.sources.loading.ingest import IngestReport
 from pipelines.sources.overlay import OVERLAY_TABLES
-from pipelines.sources.recorded import DERIVED
-from pipelines.state import CheckRecord, Outcome, content_version
+from pipelines.sources.recorded.rows import DERIVED
+from pipelines.sources.recorded.streams import RECORDED
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import CheckRecord, Outcome, content_version
 from pipelines.stores.sources import Sources
-from pipelines.waiting import IN_THE_FUTURE, nobody_waits_before
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
 

@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.lake import Lake
-from pipelines.schedules import running_schedule
+from pipelines.defs.schedules import running_schedule
+from pipelines.lake.tables import Lake
+from pipelines.limits.boundaries import Boundaries
 from pipelines.settings import Settings
 from pipelines.sources.contract import TABLES
-from pipelines.sources.operational import Extraction
-from pipelines.sources.operational_streams import RECORDED
-from pipelines.sources.recorded import DERIVED
-from pipelines.state import CheckRecord, Outcome, content_version, fingerprint
+from pipelines.sources.recorded.extraction import Extraction
+from pipelines.sources.recorded.rows import DERIVED
+from pipelines.sources.recorded.streams import RECORDED
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import CheckRecord, Outcome, content_version, fingerprint
 from pipelines.stores.database import Database
 from pipelines.stores.sources import Sources
 

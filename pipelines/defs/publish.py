@@ -6,18 +6,19 @@ from typing import Literal
 import dagster as dg
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines import publication, reading
-from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
 from pipelines.conventions import PUBLICATION_TAG, Group, Owner
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
+from pipelines.limits.boundaries import Boundaries
+from pipelines.limits.suites import FEATURE_BOUNDARY, SCORE_BOUNDARIES
 from pipelines.settings import Settings
-from pipelines.state import CheckRecord, Outcome
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import CheckRecord, Outcome
+from pipelines.stores import publication
 from pipelines.stores.database import Database
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
-from pipelines.suites import FEATURE_BOUNDARY, SCORE_BOUNDARIES
+from pipelines.warehouse import reading
 
 SCORED = ("recommendations", "prices", "demand_forecasts", "reorder_suggestions", "wakeup_list", "profiles")
 """Assets that score; some of them write a second table (`popular_items` and the like)."""

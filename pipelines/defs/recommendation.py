@@ -4,18 +4,19 @@ from datetime import datetime
 
 import dagster as dg
 
-from pipelines import reading, registration
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
-from pipelines.gates import gate_checks
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
-from pipelines.state import Outcome
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.trainings import recommendation as recommendation_training
+from pipelines.trainings import registration
+from pipelines.trainings.gates import gate_checks
+from pipelines.warehouse import reading
 
 MODELS = ("recommendation_repeat", "recommendation_discovery")
 

@@ -4,14 +4,14 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from pipelines import reading
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.settings import Settings
-from pipelines.state import Outcome
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import Outcome
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.warehouse import reading
 
 _SHARE_WINDOW = timedelta(days=90)
 

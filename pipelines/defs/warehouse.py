@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
-from pipelines.boundaries import Boundaries
 from pipelines.clock import Clock
+from pipelines.console.progress import announce, report, stage_of
 from pipelines.conventions import Group, Owner
-from pipelines.dbt_files import DBT_PACKAGES, PROJECT_DIR, dbt_environment, dbt_program, project_version
-from pipelines.dbt_translator import WarehouseTranslator
-from pipelines.lake import Lake, atomic_path
-from pipelines.progress import announce, report, stage_of
+from pipelines.lake.tables import Lake, atomic_path
+from pipelines.limits.boundaries import Boundaries
+from pipelines.limits.suites import FEED_BOUNDARIES
 from pipelines.settings import Settings
-from pipelines.state import CheckRecord, Outcome, StepRecord, fingerprint, measured
 from pipelines.steps.closure import package_version
 from pipelines.steps.evidence import evidence_of
 from pipelines.steps.memo import Steps
 from pipelines.steps.results import as_metadata, materialize_result
-from pipelines.suites import FEED_BOUNDARIES
+from pipelines.steps.state import CheckRecord, Outcome, StepRecord, fingerprint, measured
+from pipelines.warehouse.files import DBT_PACKAGES, PROJECT_DIR, dbt_environment, dbt_program, project_version
+from pipelines.warehouse.translator import WarehouseTranslator
 
 if TYPE_CHECKING:
     import duckdb

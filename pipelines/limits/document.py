@@ -11,8 +11,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipelines.limits.suites import ALL_BOUNDARIES
 from pipelines.sources.contract import TABLES
-from pipelines.suites import ALL_BOUNDARIES
 
 SHIPPED = Path(__file__).with_name("defaults.yaml")
 FILE_NAME = "limits.yaml"

@@ -11,11 +11,11 @@ import polars as pl
 from pipelines.limits.comparison import Breach, breaches
 from pipelines.limits.document import Limit
 from pipelines.limits.profile import Profile, profile_of
-from pipelines.state import CheckRecord
-from pipelines.suites import Boundary
+from pipelines.limits.suites import Boundary
+from pipelines.steps.state import CheckRecord
 
 if TYPE_CHECKING:
-    from pipelines.quality import DataDocs
+    from pipelines.limits.quality import DataDocs
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.limits.profile import Profile
 
 

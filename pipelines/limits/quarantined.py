@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.limits.document import QuarantineLimits
-from pipelines.sources.ingest import IngestReport
+from pipelines.sources.loading.ingest import IngestReport
 
 
 @dataclass(frozen=True)

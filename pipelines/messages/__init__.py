@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.language import LANGUAGES, Language, language_of
+from pipelines.console.language import LANGUAGES, Language, language_of
 
 __all__ = ["LANGUAGES", "Language", "Texts", "catalogue", "language_of"]
 

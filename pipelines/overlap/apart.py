@@ -16,7 +16,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from pipelines.progress import Stage
+from pipelines.console.progress import Stage
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 import psycopg
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.replay.bulk import insert
 from pipelines.replay.selection import Selection
 

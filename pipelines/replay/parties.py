@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 import psycopg
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.replay.bulk import insert
 from pipelines.replay.selection import share
 from serving.settlement.snapshot import Parties, Party

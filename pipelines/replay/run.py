@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.replay.bulk import TENANT
 from pipelines.replay.catalogue import load_catalogue, load_stock
 from pipelines.replay.days import Passed, pass_days

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.schemas.columns import MILLI
 
 UTC_US = pl.Datetime("us", "UTC")

@@ -14,12 +14,12 @@ import duckdb
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines.lake import Lake
-from pipelines.publication import read_manifest, score_key
+from pipelines.lake.tables import Lake
 from pipelines.report.origins import Origins
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER
-from pipelines.sources.ingest import IngestReport, read_report
+from pipelines.sources.loading.ingest import IngestReport, read_report
+from pipelines.stores.publication import read_manifest, score_key
 from serving.scores.contracts import PublicationManifest
 
 FAMILIES = ("recommendation", "demand", "pricing", "lifecycle")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.sources.ingest import IngestReport
+from pipelines.sources.loading.ingest import IngestReport
 
 Kind = Literal["observed", "overlay", "both", "none"]
 

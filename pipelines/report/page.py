@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipelines.lake import atomic_path
+from pipelines.lake.tables import atomic_path
 from pipelines.report.evidence import gather
 from pipelines.report.language import in_language
 from pipelines.report.origins import MEANING

@@ -10,11 +10,10 @@ import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
-from pipelines.dbt_parse import parsing_beside
+from pipelines.console.progress import ASK, START, SignsOfLife, announce, forget
 from pipelines.home.lock import home_lock
 from pipelines.limits.document import load_limits
-from pipelines.progress import ASK, START, SignsOfLife, announce, forget
-from pipelines.questions import ask
+from pipelines.report.questions import ask
 from pipelines.run.environment import prepare
 from pipelines.run.plan import announce_plan
 from pipelines.run.screen import print_standing, print_summary
@@ -22,8 +21,9 @@ from pipelines.run.served import told_with_what_serves
 from pipelines.run.standing import forget_whole_run, has_whole_run, remember_whole_run, standing_run
 from pipelines.run.summary import summarize
 from pipelines.settings import Settings
-from pipelines.state import measured
+from pipelines.steps.state import measured
 from pipelines.stores.database import Database
+from pipelines.warehouse.parse import parsing_beside
 
 
 def main(settings: Settings, *, wait: bool = True, force: str = "") -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.intake import CAUSES_SHOWN, SHARE_CHECK, IntakeRefusedError, cause_lines, causes_of
-from pipelines.lake import Lake
+from pipelines.intake.share import CAUSES_SHOWN, SHARE_CHECK, IntakeRefusedError, cause_lines, causes_of
+from pipelines.lake.tables import Lake
 from pipelines.run.problems import (
     Problem,
     dbt_problem,

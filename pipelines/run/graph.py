@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.console.progress import START, forget
 from pipelines.conventions import FORCE_TAG, JOB_TIME_TAG
 from pipelines.home.source import remember_source
-from pipelines.progress import START, forget
 from pipelines.run.failures import innermost, problems_of
 from pipelines.run.problems import Problem
 from pipelines.settings import Settings

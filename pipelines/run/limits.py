@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.limits import last_good
 from pipelines.limits.document import FILE_NAME, Limit, LimitsError, load_limits
+from pipelines.limits.suites import ALL_BOUNDARIES
 from pipelines.settings import Settings
-from pipelines.suites import ALL_BOUNDARIES
 
 
 def show(settings: Settings) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines import progress
+from pipelines.console import progress
 from pipelines.messages import Texts
 from pipelines.run.expected import (
     BYTES_A_ROW,

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from pipelines.home.lock import home_lock
-from pipelines.intake import cause_lines, causes_of
-from pipelines.lake import Lake
+from pipelines.intake.share import cause_lines, causes_of
+from pipelines.lake.tables import Lake
 from pipelines.limits.document import LimitsError, load_limits
 from pipelines.limits.quarantined import quarantined_share
 from pipelines.messages import Texts
@@ -17,8 +17,8 @@ from pipelines.run.screen import print_problem
 from pipelines.run.served import told_with_what_serves
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER, TABLES
-from pipelines.sources.ingest import read_report
-from pipelines.state import StateStore
+from pipelines.sources.loading.ingest import read_report
+from pipelines.steps.state import StateStore
 
 Counts = Mapping[str, tuple[int, int]]
 """Refused and accepted rows by table."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.intake import CAUSES_SHOWN, cause_lines, causes_of
-from pipelines.lake import Lake
+from pipelines.intake.share import CAUSES_SHOWN, cause_lines, causes_of
+from pipelines.lake.tables import Lake
 from pipelines.messages import Texts
 from pipelines.messages.errors import in_words
 from pipelines.run.graph import GraphRun

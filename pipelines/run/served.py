@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipelines.lake import LakeError
+from pipelines.lake.tables import LakeError
 from pipelines.settings import Settings
 from pipelines.sources.contract import SourceError
 from serving.errors import ServingError

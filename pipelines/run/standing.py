@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.clock import Clock
-from pipelines.dbt_files import DBT_PACKAGES, project_version
-from pipelines.lake import Lake, atomic_path
+from pipelines.lake.tables import Lake, atomic_path
 from pipelines.limits.document import load_limits
-from pipelines.publication import is_published
 from pipelines.settings import Settings
 from pipelines.sources.contract import SourceError
-from pipelines.sources.operational import database_identity
-from pipelines.state import StateStore, fingerprint
+from pipelines.sources.recorded.extraction import database_identity
 from pipelines.steps.closure import closure_of, package_version
 from pipelines.steps.evidence import recorded_still_holds
+from pipelines.steps.state import StateStore, fingerprint
 from pipelines.stores.models import ModelStore
+from pipelines.stores.publication import is_published
 from pipelines.stores.sources import Sources
+from pipelines.warehouse.files import DBT_PACKAGES, project_version
 from serving.scores import loader
 
 _FILE = "whole_run.json"

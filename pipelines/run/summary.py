@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from pipelines.questions import Answer
+from pipelines.report.questions import Answer
 from pipelines.run.graph import GraphRun
 from pipelines.settings import Settings
 
@@ -20,9 +20,9 @@ def summarize(
     peak_rss_mb: float,
 ) -> dict[str, Any]:
     """The machine-readable account of a run, the twin of the report."""
-    from pipelines.lake import Lake
+    from pipelines.lake.tables import Lake
     from pipelines.sources.contract import INGEST_ORDER
-    from pipelines.sources.ingest import read_report
+    from pipelines.sources.loading.ingest import read_report
     from serving.scores import loader
 
     lake = Lake(settings.lake_dir)

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 
 
 class IngestError(Exception):

@@ -15,13 +15,13 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.clock import Clock, Sensitivity
+from pipelines.console.progress import announce, report
 from pipelines.conventions import FORCE_TAG
-from pipelines.progress import announce, report
 from pipelines.settings import Settings
-from pipelines.state import Outcome, StateStore, StepRecord, fingerprint, measured
 from pipelines.steps.closure import code_version_of
 from pipelines.steps.evidence import evidence_of, still_holds
 from pipelines.steps.results import materialize_result
+from pipelines.steps.state import Outcome, StateStore, StepRecord, fingerprint, measured
 
 Outputs = Iterable[Path] | Callable[[], Iterable[Path]]
 """Files and folders, or what names them: asked after the work and whenever the record is looked at."""

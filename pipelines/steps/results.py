@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.state import StepRecord
+from pipelines.steps.state import StepRecord
 
 
 def materialize_result(record: StepRecord, *, reused: bool = False) -> dg.MaterializeResult:

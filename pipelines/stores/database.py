@@ -28,6 +28,6 @@ class Database:
     @staticmethod
     def number(url: str) -> str:
         """What tells this very database from one that was made anew at the same address."""
-        from pipelines.sources.operational import database_identity
+        from pipelines.sources.recorded.extraction import database_identity
 
         return database_identity(url)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import publication
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
+from pipelines.stores import publication
 
 
 class Scores:

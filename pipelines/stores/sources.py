@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cached_property
 
-from pipelines.feeds import Feeds
-from pipelines.lake import Lake
+from pipelines.intake.feeds import Feeds
+from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
-from pipelines.sources.operational import Extraction, recorded_books, recorded_feeds
 from pipelines.sources.protocol import Source
-from pipelines.sources.recorded import RecordedRows
+from pipelines.sources.recorded.extraction import Extraction, recorded_books, recorded_feeds
+from pipelines.sources.recorded.rows import RecordedRows
 
 
 class Sources:
@@ -33,7 +33,7 @@ class Sources:
     def open(self) -> Source:
         """The adapter of the configured source: the embedded panel or a user's folder, as it is now."""
         if self._settings.data is None:
-            from pipelines.sources.complete_journey import CompleteJourney
+            from pipelines.sources.panel.complete_journey import CompleteJourney
 
             return CompleteJourney()
         from pipelines.sources.files import Files

@@ -39,6 +39,6 @@ class Warehouse:
         Raises:
             dg.Failure: The warehouse has not been published yet.
         """
-        from pipelines.reading import connect
+        from pipelines.warehouse.reading import connect
 
         return connect(self.published(), threads=2, memory="2GB")

@@ -10,7 +10,7 @@ def demand(task: Task) -> list[Candidate]:
     """The LSTM and the LightGBM forecasters."""
     from models.demand.config import LSTM, DemandConfig
     from models.demand.training import train
-    from pipelines import reading
+    from pipelines.warehouse import reading
 
     with reading.connect(task.warehouse) as connection:
         lines, promotions = reading.order_lines(connection), reading.weekly_promotions(connection)

@@ -9,7 +9,7 @@ from pipelines.trainings.task import Task
 def lifecycle(task: Task) -> list[Candidate]:
     """Churn and rebuy."""
     from models.lifecycle.training import train
-    from pipelines import reading
+    from pipelines.warehouse import reading
 
     with reading.connect(task.warehouse) as connection:
         lines = reading.order_lines(connection, merchandise_only=False, with_guests=False)

@@ -10,7 +10,7 @@ def pricing(task: Task) -> list[Candidate]:
     """The price elasticities."""
     from models.pricing.config import PricingConfig
     from models.pricing.training import train
-    from pipelines import reading
+    from pipelines.warehouse import reading
 
     with reading.connect(task.warehouse) as connection:
         lines = reading.order_lines(connection)

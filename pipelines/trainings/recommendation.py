@@ -10,7 +10,7 @@ def recommendation(task: Task) -> list[Candidate]:
     """The repeat and the discovery lane."""
     from models.recommendation.config import RecommendationConfig
     from models.recommendation.training import train
-    from pipelines import reading
+    from pipelines.warehouse import reading
 
     with reading.connect(task.warehouse) as connection:
         lines = reading.order_lines(connection, with_guests=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from models.contracts import Candidate
+from pipelines.console.progress import stage_of
 from pipelines.overlap.apart import run_apart
-from pipelines.progress import stage_of
 
 
 @dataclass(frozen=True)

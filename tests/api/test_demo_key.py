@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from pipelines.demo_key import NAME, SCOPES, DemoKey
+from pipelines.console.demo_key import NAME, SCOPES, DemoKey
 from serving.db.urls import libpq_url
 from serving.security import Scope
 

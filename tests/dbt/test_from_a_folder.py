@@ -15,9 +15,9 @@ import pytest
 from dbt_runs import run_dbt, settings_of
 
 from feature_store.point_in_time import training_set
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.files import Files
-from pipelines.sources.ingest import ingest
+from pipelines.sources.loading.ingest import ingest
 
 AS_OF = dt.datetime(2026, 11, 28, tzinfo=dt.UTC)
 FILES = {

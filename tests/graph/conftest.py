@@ -33,7 +33,7 @@ def dagster_instance(database_url, tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def parsed_project(tmp_path_factory):
     """The dbt project, parsed once for all tests that build a graph of their own."""
-    from pipelines.dbt_translator import project
     from pipelines.settings import Settings
+    from pipelines.warehouse.translator import project
 
     return project(Settings.model_construct(home=tmp_path_factory.mktemp("parsed")))

@@ -37,7 +37,7 @@ class FakeBoundaries:
     """Everything is plausible."""
 
     def judge(self, boundary, read):
-        from pipelines.state import CheckRecord
+        from pipelines.steps.state import CheckRecord
 
         return CheckRecord(boundary.suite, True)
 
@@ -75,7 +75,7 @@ def test_every_resource_follows_from_the_settings_alone(settings):
 
 
 def test_an_override_is_what_the_others_are_built_upon(settings, tmp_path):
-    from pipelines.lake import Lake
+    from pipelines.lake.tables import Lake
 
     elsewhere = Lake(tmp_path / "elsewhere")
     made = resources(settings, {"lake": elsewhere})
@@ -100,7 +100,7 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
 
     monkeypatch.setattr("models.replenishment.reorder.reorder", reorder)
     for name in ("order_lines", "current_offers", "current_listings"):
-        monkeypatch.setattr(f"pipelines.reading.{name}", lambda *_, **__: pl.DataFrame({"x": [1]}))
+        monkeypatch.setattr(f"pipelines.warehouse.reading.{name}", lambda *_, **__: pl.DataFrame({"x": [1]}))
     (tmp_path / "scores").mkdir()
     scores = FakeScores(tmp_path / "scores")
     graph = build(

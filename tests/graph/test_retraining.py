@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from pipelines.graph import build_defs
-from pipelines.retraining import Memory
 from pipelines.settings import Settings
-from pipelines.state import CheckRecord, StateStore, StepRecord
+from pipelines.steps.state import CheckRecord, StateStore, StepRecord
+from pipelines.trainings.retraining import Memory
 
 pytestmark = pytest.mark.xdist_group("graph")
 

@@ -24,7 +24,7 @@ BAD = pd.DataFrame({"sku_id": ["a", "a", "b"], "qty": [0, 0, 5]})
 
 
 def judge(root, frame):
-    from pipelines.quality import DataDocs
+    from pipelines.limits.quality import DataDocs
 
     return DataDocs(root).validate("feeds", frame, SUITE)
 
@@ -46,7 +46,7 @@ def test_each_broken_expectation_is_one_readable_breach_with_its_limit(tmp_path)
 def test_steps_in_threads_judge_one_after_the_other(tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
-    from pipelines.quality import DataDocs
+    from pipelines.limits.quality import DataDocs
 
     docs = DataDocs(tmp_path)
     with ThreadPoolExecutor(4) as pool:
@@ -73,7 +73,7 @@ def test_files_torn_by_a_killed_process_or_a_full_disk_are_made_again(tmp_path, 
 
 
 def test_only_the_newest_results_are_kept_and_shown(tmp_path, monkeypatch):
-    from pipelines import quality
+    from pipelines.limits import quality
 
     monkeypatch.setattr(quality, "RESULTS_KEPT", 2)
     docs = quality.DataDocs(tmp_path)

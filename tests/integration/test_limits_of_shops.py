@@ -9,8 +9,8 @@ from legal_shops import LEGAL, shop
 
 from pipelines.limits.document import load_limits
 from pipelines.limits.judging import Batch, judge
-from pipelines.publication import empty_scores
-from pipelines.suites import ALL_BOUNDARIES, PUBLISHED
+from pipelines.limits.suites import ALL_BOUNDARIES, PUBLISHED
+from pipelines.stores.publication import empty_scores
 
 BOUNDARIES = {boundary.suite: boundary for boundary in ALL_BOUNDARIES}
 TABLES = ("orders", "order_lines", "products", "consumers")
@@ -18,7 +18,7 @@ TABLES = ("orders", "order_lines", "products", "consumers")
 
 @pytest.fixture(scope="module")
 def data_docs(tmp_path_factory):
-    from pipelines.quality import DataDocs
+    from pipelines.limits.quality import DataDocs
 
     docs = DataDocs(tmp_path_factory.mktemp("quality"))
     return lambda: docs

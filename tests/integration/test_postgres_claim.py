@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from published_rows import manifest_of, rows_of
 
-from pipelines.sources.operational import database_identity
+from pipelines.sources.recorded.extraction import database_identity
 from serving.db.claim import AnotherHomeError, claim_database
 from serving.db.urls import libpq_url
 from serving.errors import DatabaseUnavailableError

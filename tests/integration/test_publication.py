@@ -10,8 +10,8 @@ import pytest
 from published_rows import rows_of
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines import publication
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
+from pipelines.stores import publication
 from serving.db.urls import libpq_url
 from serving.scores import loader
 

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from world_run import Installation, explain
 
-from pipelines.lake import Lake
-from pipelines.sources.ingest import read_report
+from pipelines.lake.tables import Lake
+from pipelines.sources.loading.ingest import read_report
 
 pytestmark = pytest.mark.xdist_group("faults")
 

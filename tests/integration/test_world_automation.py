@@ -11,7 +11,7 @@ import pytest
 from graph_jobs import run_job
 from tiny_world import AS_OF
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from serving.db.urls import libpq_url
 from serving.scores import loader
 

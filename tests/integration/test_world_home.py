@@ -18,7 +18,7 @@ from world_run import REPOSITORY, Installation, explain
 
 from models.store_files import champion_version
 from pipelines.home.lock import home_lock
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from serving.scores import loader
 
 pytestmark = pytest.mark.xdist_group("world")

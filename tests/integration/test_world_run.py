@@ -10,7 +10,7 @@ from tiny_world import world as world_rows
 from world_run import explain
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.contract import INGEST_ORDER, TABLES
 from serving.db.urls import libpq_url
 from serving.scores import loader

@@ -8,7 +8,7 @@ import pytest
 from tiny_world import AS_OF, REPLAY_DAYS
 from tiny_world import world as world_rows
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, invariants

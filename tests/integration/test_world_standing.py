@@ -8,7 +8,7 @@ import pytest
 from tiny_world import AS_OF, REPLAY_DAYS
 from world_run import explain
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.run.standing import standing_run
 from pipelines.settings import Settings
 
@@ -118,7 +118,7 @@ def test_limits_of_the_user_are_news(look, world):
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        ("pipelines.sources.operational.Extraction.has_news", lambda *_: True),
+        ("pipelines.sources.recorded.extraction.Extraction.has_news", lambda *_: True),
         ("pipelines.run.standing.is_published", lambda *_: False),
         ("pipelines.run.standing.database_identity", lambda url: "another database"),
         ("pipelines.run.standing.package_version", lambda name: "99"),

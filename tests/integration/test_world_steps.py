@@ -7,8 +7,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from pipelines.lake import Lake
-from pipelines.state import StateStore
+from pipelines.lake.tables import Lake
+from pipelines.steps.state import StateStore
 
 pytestmark = pytest.mark.xdist_group("world")
 

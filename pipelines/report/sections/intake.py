@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pipelines.intake import causes_of
+from pipelines.intake.share import causes_of
 from pipelines.report import svg
 from pipelines.report.blocks import Block, Column, Figure, Figures, Note, Section, Table
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, count, day, percent
 from pipelines.report.origins import MEANING
-from pipelines.sources.causes import Cause
+from pipelines.sources.refused.causes import Cause
 
 _CAUSES_SHOWN = 12
 _LEGEND = [(kind, MEANING[kind]) for kind in ("observed", "overlay")]

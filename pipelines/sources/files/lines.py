@@ -17,7 +17,7 @@ import polars as pl
 from pipelines.sources.files.encoding import UTF8, is_wide, mark_of
 from pipelines.sources.files.opened import opened
 from pipelines.sources.protocol import REFUSED_SCHEMA
-from pipelines.sources.quarantine import MAX_VALUE_LENGTH
+from pipelines.sources.refused.quarantine import MAX_VALUE_LENGTH
 
 MAX_LINE_BYTES = 1 << 20
 """Longest line that is read; longer ones are refused without being held in memory."""

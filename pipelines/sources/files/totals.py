@@ -9,7 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, with_lines
-from pipelines.sources.quarantine import clipped, row_json
+from pipelines.sources.refused.quarantine import clipped, row_json
 
 _TOTAL = (
     r"(?i)^\s*(?:"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import polars as pl
 
+from pipelines.sources.loading.validation import lines_of
 from pipelines.sources.mapping.columns import as_text
 from pipelines.sources.protocol import LINE_COLUMN, Chunk, no_refusals
-from pipelines.sources.validation import lines_of
 
 _FILE = "__file__"
 _KEY = "__key__"

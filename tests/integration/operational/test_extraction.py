@@ -10,10 +10,10 @@ import polars as pl
 import psycopg
 import pytest
 
-from pipelines.sources import operational
 from pipelines.sources.contract import SourceError
-from pipelines.sources.operational import recorded_books, recorded_feeds
-from pipelines.sources.operational_streams import VERSION_COLUMN
+from pipelines.sources.recorded.extraction import recorded_books, recorded_feeds
+from pipelines.sources.recorded.rows import extraction as operational
+from pipelines.sources.recorded.streams import VERSION_COLUMN
 from serving.db.urls import libpq_url
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)

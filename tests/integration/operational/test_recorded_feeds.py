@@ -7,11 +7,11 @@ import psycopg
 import pytest
 from test_extraction import NOW, add_event, add_order
 
-from pipelines.feeds import Feeds
-from pipelines.lake import Lake
+from pipelines.intake.feeds import Feeds
+from pipelines.lake.tables import Lake
 from pipelines.sources.files import Files
-from pipelines.sources.operational import recorded_feeds
-from pipelines.sources.recorded import RecordedRows
+from pipelines.sources.recorded.extraction import recorded_feeds
+from pipelines.sources.recorded.rows import RecordedRows
 from serving.db.urls import libpq_url
 
 TABLES = (

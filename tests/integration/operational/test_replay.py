@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from tiny_world import AS_OF, world
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.replay import orders as replay_orders
 from pipelines.replay import replay
 from pipelines.settlement_day import settle_day
 from pipelines.sources.files import Files
-from pipelines.sources.ingest import INGEST_ORDER, ingest
+from pipelines.sources.loading.ingest import INGEST_ORDER, ingest
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import invariants

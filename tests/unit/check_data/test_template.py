@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.check_data.check import check
+from pipelines.console.template import write_template
 from pipelines.limits.document import QuarantineLimits
 from pipelines.messages import Texts
 from pipelines.sources.contract import SourceError
-from pipelines.template import write_template
 
 
 def test_the_example_loads_without_a_refusal(tmp_path: Path) -> None:

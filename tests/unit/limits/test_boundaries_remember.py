@@ -6,13 +6,13 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from pipelines.boundaries import Boundaries
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.limits import last_good
+from pipelines.limits.boundaries import Boundaries
 from pipelines.limits.judging import Batch
+from pipelines.limits.suites import FEED_BOUNDARIES
 from pipelines.settings import Settings
-from pipelines.state import StateStore, StepRecord
-from pipelines.suites import FEED_BOUNDARIES
+from pipelines.steps.state import StateStore, StepRecord
 
 OFFERS = next(boundary for boundary in FEED_BOUNDARIES if boundary.table == "offers")
 
@@ -45,12 +45,12 @@ def world(tmp_path):
 
 
 def test_content_that_passed_is_not_read_again_and_costs_no_import(world):
-    sys.modules.pop("pipelines.quality", None)
+    sys.modules.pop("pipelines.limits.quality", None)
     assert world.judge("v1", 500).passed
     assert world.reads == 1
     again = world.judge("v1", 500)
     assert (again.passed, again.metadata["reused"], world.reads) == (True, True, 1)
-    assert "pipelines.quality" not in sys.modules
+    assert "pipelines.limits.quality" not in sys.modules
     world.boundaries.require_passed([OFFERS])
 
 

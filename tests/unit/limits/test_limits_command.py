@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.limits import last_good
 from pipelines.limits.document import LimitsError
 from pipelines.limits.profile import Profile

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pipelines.limits.document import SHIPPED, LimitsError, load_limits
-from pipelines.suites import ALL_BOUNDARIES
+from pipelines.limits.suites import ALL_BOUNDARIES
 
 
 def chosen(home, text):

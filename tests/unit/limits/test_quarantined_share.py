@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.limits.document import load_limits
 from pipelines.limits.quarantined import blocked, quarantined_share
-from pipelines.sources.ingest import IngestReport
+from pipelines.sources.loading.ingest import IngestReport
 
 
 def account(table, received, refused):

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from overlay_panel import overlay_of, panel
 
-from pipelines.sources.complete_journey import CompleteJourney
 from pipelines.sources.overlay import ObservedTables, PlantedTruths, planted_truths
+from pipelines.sources.panel.complete_journey import CompleteJourney
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import pytest
 from overlay_panel import AS_OF, OFFSET, days, overlay_of
 
 from pipelines.sources.contract import INGEST_ORDER, contract_table
+from pipelines.sources.loading.validation import Parent, check_chunk
 from pipelines.sources.overlay import OVERLAY_ORDER, OVERLAY_TABLES, ObservedTables, generate
 from pipelines.sources.protocol import Chunk
-from pipelines.sources.validation import Parent, check_chunk
 
 Tables = dict[str, pl.DataFrame]
 PLANNED = {"promised_at", "expires_on"}

@@ -135,11 +135,11 @@ def test_a_misspelt_module_is_an_error_instead_of_a_frozen_step(tree):
     [("demand", True), ("pricing", True), ("recommendation", True), ("lifecycle", True), ("ingest", False)],
 )
 def test_the_sql_that_selects_training_rows_is_behind_every_family(tmp_path, family, trained):
-    """On a copy of this very tree, with one condition of `pipelines/reading.py` changed."""
+    """On a copy of this very tree, with one condition of `pipelines/warehouse/reading.py` changed."""
     for name in PACKAGES:
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     before = closure_of(f"pipelines.defs.{family}", tmp_path).version
-    file = tmp_path / "pipelines" / "reading.py"
+    file = tmp_path / "pipelines" / "warehouse" / "reading.py"
     text = file.read_text()
     assert "from core.fct_order_lines" in text
     file.write_text(text.replace("from core.fct_order_lines", "from core.fct_order_lines -- less", 1))

@@ -5,7 +5,7 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from pipelines.days import days_of
+from pipelines.intake.days import days_of
 
 
 def test_without_the_tag_every_day_is_loaded():

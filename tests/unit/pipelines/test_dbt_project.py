@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from pipelines import dbt_parse, dbt_translator
 from pipelines.settings import Settings
+from pipelines.warehouse import parse as dbt_parse
+from pipelines.warehouse import translator as dbt_translator
 
 
 @pytest.fixture

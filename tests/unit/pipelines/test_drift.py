@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import drift
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
+from pipelines.trainings import drift
 
 
 def test_the_index_of_ten_values_shifted_by_one_bin_is_known():

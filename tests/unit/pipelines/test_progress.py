@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from pipelines.console.progress import SILENCE_S, START, Progress
 from pipelines.messages import Texts
-from pipelines.progress import SILENCE_S, START, Progress
 
 
 class Clock:

@@ -5,12 +5,12 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from pipelines.intake import cause_lines, causes_of
-from pipelines.lake import Lake
+from pipelines.intake.share import cause_lines, causes_of
+from pipelines.lake.tables import Lake
 from pipelines.limits.document import LimitsError
 from pipelines.run import quarantine
 from pipelines.settings import Settings
-from pipelines.sources.quarantine import QUARANTINE_SCHEMA, read_quarantine
+from pipelines.sources.refused.quarantine import QUARANTINE_SCHEMA, read_quarantine
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 

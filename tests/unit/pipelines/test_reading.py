@@ -5,7 +5,7 @@ import datetime as dt
 import duckdb
 import pytest
 
-from pipelines import reading
+from pipelines.warehouse import reading
 
 T1, T2 = dt.datetime(2025, 1, 1, tzinfo=dt.UTC), dt.datetime(2025, 2, 1, tzinfo=dt.UTC)
 

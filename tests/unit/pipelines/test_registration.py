@@ -7,8 +7,8 @@ import pytest
 
 from models.contracts import Candidate, GateDecision, Interval
 from models.errors import InsufficientDataError
-from pipelines import registration
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
+from pipelines.trainings import registration
 
 AS_OF = dt.datetime(2025, 6, 30, tzinfo=dt.UTC)
 

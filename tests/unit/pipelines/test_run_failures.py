@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from pipelines.intake import SHARE_CHECK, IntakeRefusedError
+from pipelines.intake.share import SHARE_CHECK, IntakeRefusedError
 from pipelines.run.failures import problems_of
 from pipelines.settings import Settings
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipelines import progress
+from pipelines.console import progress
 from pipelines.run import plan
 from pipelines.run.expected import PANEL_ROWS, all_steps, last_seconds, run_seconds, step_seconds
 from pipelines.settings import REPOSITORY, Settings

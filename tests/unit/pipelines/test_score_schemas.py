@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines.publication import ScoreSchemaError, conform, empty_scores
+from pipelines.stores.publication import ScoreSchemaError, conform, empty_scores
 
 
 @pytest.mark.parametrize("name", PUBLISHED_TABLES)

@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.clock import Clock
 from pipelines.settings import Settings
-from pipelines.state import CheckRecord, Outcome, StateStore, StepRecord
 from pipelines.steps.memo import Steps
+from pipelines.steps.state import CheckRecord, Outcome, StateStore, StepRecord
 
 NOON = dt.datetime(2025, 6, 30, 12, tzinfo=dt.UTC)
 UPSTREAM = dg.AssetKey(["raw", "orders"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipelines.state import (
+from pipelines.steps.state import (
     CheckRecord,
     StateStore,
     StepRecord,

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from pipelines.waiting import nobody_waits_before
+from pipelines.intake.waiting import nobody_waits_before
 
 
 def refused(*values, reason="in the future"):

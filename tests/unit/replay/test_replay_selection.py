@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.replay.parties import levels_of
 from pipelines.replay.selection import select, share
 from pipelines.sources.contract import contract_table

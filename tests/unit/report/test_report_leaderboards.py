@@ -1,6 +1,6 @@
 from pipelines.report.origins import Origin, Origins
 from pipelines.report.sections import leaderboards
-from pipelines.sources.ingest import IngestReport
+from pipelines.sources.loading.ingest import IngestReport
 
 OBSERVED = Origin("observed")
 

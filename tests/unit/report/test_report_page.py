@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from report_home import HOSTILE, SECTIONS, empty_scores, make_home, settings_of, summary_of
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.report import write_report
 from pipelines.report.evidence import gather
 from pipelines.report.sections import all_sections, forecasts

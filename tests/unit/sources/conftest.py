@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from feed_folder import AS_OF, LINES, LOADED_AT, ORDERS, PRODUCTS, write_csv
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.files import Files
-from pipelines.sources.ingest import IngestReport, ingest
+from pipelines.sources.loading.ingest import IngestReport, ingest
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from feed_folder import LINES, add_lines, write_csv
 
-from pipelines.lake import Lake
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.lake.tables import Lake
+from pipelines.sources.refused.quarantine import read_quarantine
 
 
 def write(folder: Path, table: str, rows: list[dict[str, str]]) -> Path:

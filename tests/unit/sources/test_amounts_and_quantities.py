@@ -4,7 +4,7 @@ import pytest
 from fault_rows import lines_with, refused, write
 from feed_folder import LINES
 
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.sources.refused.quarantine import read_quarantine
 
 YUAN = "amounts look like yuan: set money: major in muyun.yaml"
 

@@ -13,7 +13,7 @@ from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
 from pipelines.sources.files.csv_rows import MAX_RECORD_LINES
 from pipelines.sources.files.lines import MAX_LINE_BYTES
-from pipelines.sources.quarantine import QUARANTINE_SCHEMA, read_quarantine, summary
+from pipelines.sources.refused.quarantine import QUARANTINE_SCHEMA, read_quarantine, summary
 
 
 def quarantined(lake, table="orders"):

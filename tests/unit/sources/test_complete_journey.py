@@ -7,11 +7,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines.lake import Lake
-from pipelines.sources.complete_journey import CompleteJourney
+from pipelines.lake.tables import Lake
 from pipelines.sources.contract import SourceError
-from pipelines.sources.ingest import IngestReport, KnownKeys, ingest
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.sources.loading.ingest import IngestReport, KnownKeys, ingest
+from pipelines.sources.panel.complete_journey import CompleteJourney
+from pipelines.sources.refused.quarantine import read_quarantine
 
 LOADED_AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

@@ -12,7 +12,7 @@ from spreadsheet import write_xlsx
 
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.sources.refused.quarantine import read_quarantine
 
 LOST = "the id went through a float and lost digits; export the column as text"
 UNCLEAR = "day and month cannot be told apart: set day_first in muyun.yaml"

@@ -18,7 +18,7 @@ from spreadsheet import write_xlsx
 
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Dialect, Files, sniff
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.sources.refused.quarantine import read_quarantine
 
 TIMES = [dt.datetime(2026, 11, day, 10, tzinfo=dt.UTC) for day in (1, 2, 3)]
 CHINESE = [{**row, "title": title} for row, title in zip(PRODUCTS, ("红富士苹果", "全麦面包"), strict=True)]

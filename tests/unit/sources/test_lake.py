@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines.lake import Lake, LakeError, atomic_path
+from pipelines.lake.tables import Lake, LakeError, atomic_path
 from pipelines.sources.contract import contract_table, empty
 
 
@@ -117,7 +117,7 @@ def test_a_killed_writer_leaves_the_old_file_and_its_rest_is_cleared(tmp_path):
     lake = Lake(tmp_path)
     lake.put("result", pl.DataFrame({"x": [1]}))
     program = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom pipelines.lake import atomic_path\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom pipelines.lake.tables import atomic_path\n"
         "with atomic_path(Path(sys.argv[1])) as path:\n"
         "    path.write_bytes(b'half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

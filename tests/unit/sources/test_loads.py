@@ -12,11 +12,11 @@ from feed_folder import AS_OF, LINES, LOADED_AT, ORDERS, PRODUCTS, write_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files, lines
-from pipelines.sources.ingest import IngestReport, accept_frame, ingest, read_report
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.sources.loading.ingest import IngestReport, accept_frame, ingest, read_report
+from pipelines.sources.refused.quarantine import read_quarantine
 
 CELL = st.one_of(
     st.sampled_from(
@@ -203,7 +203,7 @@ def test_a_table_the_source_lacks_becomes_empty_and_says_so(folder, lake, load):
 def test_much_quarantine_is_written_in_parts_and_replaced_by_the_next_load(
     folder, lake, load, monkeypatch, count
 ):
-    monkeypatch.setattr("pipelines.sources.quarantine._ROWS_PER_FILE", 2)
+    monkeypatch.setattr("pipelines.sources.refused.quarantine._ROWS_PER_FILE", 2)
     monkeypatch.setattr(lines, "_BLOCK_BYTES", 100)
     bad = [{**ORDERS[0], "order_id": f"x{number}", "channel": "phone"} for number in range(7)]
     write_csv(folder / "orders.csv", [*ORDERS, *bad])

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from feed_folder import LINES, ORDERS, write_csv
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
-from pipelines.sources.ingest import IngestReport
+from pipelines.sources.loading.ingest import IngestReport
 
 Load = Callable[..., dict[str, IngestReport]]
 

@@ -6,9 +6,9 @@ import json
 import polars as pl
 import pytest
 
-from pipelines.sources.causes import root_causes
-from pipelines.sources.quarantine import QUARANTINE_SCHEMA
-from pipelines.sources.remedies import remedy
+from pipelines.sources.refused.causes import root_causes
+from pipelines.sources.refused.quarantine import QUARANTINE_SCHEMA
+from pipelines.sources.refused.remedies import remedy
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 

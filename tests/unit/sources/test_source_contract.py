@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.contract import INGEST_ORDER, TABLES, ContractError, contract_table, empty
 
 

@@ -8,7 +8,7 @@ from spreadsheet import write_xlsx
 
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files
-from pipelines.sources.quarantine import read_quarantine
+from pipelines.sources.refused.quarantine import read_quarantine
 
 HEADER = list(ORDERS[0])
 TIMES = [dt.datetime(2026, 11, day, 10, tzinfo=dt.UTC) for day in (1, 2, 3)]

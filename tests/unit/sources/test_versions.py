@@ -11,12 +11,12 @@ from feed_folder import AS_OF, LINES, LOADED_AT, ORDERS, write_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.lake import Lake
+from pipelines.lake.tables import Lake
 from pipelines.sources.files import Files
-from pipelines.sources.ingest import ingest
+from pipelines.sources.loading.ingest import ingest
+from pipelines.sources.loading.versions import file_times
 from pipelines.sources.protocol import Chunk, TableReading
-from pipelines.sources.quarantine import read_quarantine
-from pipelines.sources.versions import file_times
+from pipelines.sources.refused.quarantine import read_quarantine
 
 NAMES = list(ORDERS[0])
 

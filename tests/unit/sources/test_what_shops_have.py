@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from feed_folder import LINES, ORDERS, PRODUCTS, add_lines, write_csv
 
-from pipelines.sources.quarantine import NO_LINE, read_quarantine
+from pipelines.sources.refused.quarantine import NO_LINE, read_quarantine
 from pipelines.sources.states import folded, shipped_words, states
 
 BLANK = {"returned_order_id": "", "returned_line_no": "", "supply_price_cents": ""}

@@ -1,0 +1,1 @@
+"""Intake: which feed fills a table, which days, how much was refused."""

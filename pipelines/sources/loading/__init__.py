@@ -1,0 +1,1 @@
+"""From chunks of a source to accepted and refused rows of the lake."""

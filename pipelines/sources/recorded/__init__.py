@@ -1,0 +1,1 @@
+"""What the platform's own database recorded, as a source."""

@@ -1,0 +1,1 @@
+"""Refused rows: kept, explained by root cause, with remedies."""

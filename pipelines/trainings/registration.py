@@ -1,0 +1,179 @@
+"""From a family's candidates to the registry: log, decide, promote, and report what happened.
+
+The gate's decision is made by the family's backtest; here it is only carried out. No Dagster here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.contracts import Candidate
+from models.errors import InsufficientDataError
+from pipelines.lake.tables import Lake
+from pipelines.settings import Settings
+from pipelines.steps.state import CheckRecord, Outcome
+from pipelines.trainings.task import Task, train
+
+if TYPE_CHECKING:
+    from models.tracking import Tracker
+    from pipelines.stores.models import ModelStore
+
+
+def train_and_register(
+    family: str,
+    names: Sequence[str],
+    work: Callable[[Task], list[Candidate]],
+    *,
+    step: str,
+    settings: Settings,
+    warehouse: Path,
+    models: ModelStore,
+    lake: Lake,
+    data_version: str,
+    as_of: datetime,
+) -> Outcome:
+    """Train a family from the published warehouse and register what it returns.
+
+    Args:
+        family: Family name; the summary is kept as `reports/models/<family>`.
+        names: Registered model names that the family may return.
+        work: The family's function in `pipelines.trainings`.
+        step: Name of the step, for signs of life.
+        settings: Seed and local time.
+        warehouse: The published file.
+        models: Registry, work folders, and whether a training has a process of its own.
+        lake: Where the summary goes.
+        data_version: Hash of the inputs.
+        as_of: Business time of the training.
+
+    Returns:
+        As `register` does.
+    """
+
+    def candidates(champions: Mapping[str, dict[str, Any]]) -> list[Candidate]:
+        folder = models.work_dir(family)
+        task = Task(warehouse, as_of, folder, settings.seed, settings.offset_hours, champions)
+        return train(work, task, apart=models.trains_apart, step=step)
+
+    return register(
+        family,
+        names,
+        candidates,
+        tracker=models.tracker,
+        lake=lake,
+        data_version=data_version,
+        as_of=as_of,
+    )
+
+
+def register(
+    family: str,
+    names: Sequence[str],
+    train: Callable[[Mapping[str, dict[str, Any]]], Sequence[Candidate]],
+    *,
+    tracker: Tracker,
+    lake: Lake,
+    data_version: str,
+    as_of: datetime,
+) -> Outcome:
+    """Train a family, log every candidate, promote those that pass the gate.
+
+    Args:
+        family: Family name; the summary is kept as `reports/models/<family>`.
+        names: Registered model names that the family may return.
+        train: Takes the standing champions' settings by model name and returns candidates.
+        tracker: The MLflow store.
+        lake: Where the summary goes.
+        data_version: Hash of the inputs.
+        as_of: Business time of the training.
+
+    Returns:
+        Rows of the input, the leaderboard, and one warning check a model that says whether it may serve. With
+        too little data there is no candidate and the simple rule serves; the checks say so.
+    """
+    champions = {name: champion for name in names if (champion := tracker.champion(name)) is not None}
+    try:
+        candidates = list(train({name: champion.config for name, champion in champions.items()}))
+    except InsufficientDataError as error:
+        note = f"{error}; the simple rule serves"
+        lake.write_report(f"models/{family}", {"models": [], "note": note})
+        return Outcome(
+            rows=0,
+            metadata={"note": note},
+            checks=[_check(name, passed=False, facts={"reason": note}) for name in names],
+        )
+    rows, checks = [], []
+    for candidate in candidates:
+        version = tracker.log(candidate, data_version=data_version, as_of=as_of.isoformat())
+        decision = candidate.decision
+        if decision.promoted:
+            tracker.promote(version)
+        rows.append(_summary(candidate, version.version))
+        facts = {
+            "reason": decision.reason,
+            decision.metric: decision.value,
+            f"best rule: {decision.baseline}": decision.baseline_value,
+            "lift_low": decision.lift.low,
+            "lift_high": decision.lift.high,
+            "version": version.version,
+        }
+        checks.append(_check(candidate.name, passed=decision.promoted, facts=facts))
+    missing = set(names) - {candidate.name for candidate in candidates}
+    checks += [
+        _check(name, passed=False, facts={"reason": "not trained on these data"}) for name in sorted(missing)
+    ]
+    lake.write_report(f"models/{family}", {"models": rows})
+    return Outcome(
+        rows=max(candidate.input_rows for candidate in candidates),
+        metadata={"leaderboard_md": _leaderboard(candidates), "gates_md": _gates(candidates)},
+        checks=checks,
+    )
+
+
+def gate_check_name(model: str) -> str:
+    """Name of the asset check that says whether a model may serve."""
+    return f"{model}_may_serve"
+
+
+def champion_bundle(tracker: Tracker, name: str) -> tuple[Path | None, str]:
+    """The folder that scoring loads and its version, or None and `simple rule` when none passed the gate."""
+    champion = tracker.champion(name)
+    return (champion.bundle_dir, f"version {champion.version}") if champion else (None, "simple rule")
+
+
+def _check(name: str, *, passed: bool, facts: dict[str, Any]) -> CheckRecord:
+    return CheckRecord(gate_check_name(name), passed, facts, is_error=False)
+
+
+def _summary(candidate: Candidate, version: str) -> dict[str, Any]:
+    decision = candidate.decision
+    return {
+        "name": candidate.name,
+        "version": version,
+        "metric": decision.metric,
+        "value": decision.value,
+        "baseline": decision.baseline,
+        "baseline_value": decision.baseline_value,
+        "lift": [decision.lift.low, decision.lift.mean, decision.lift.high],
+        "promoted": decision.promoted,
+        "reason": decision.reason,
+        "leaderboard": candidate.leaderboard,
+        "metrics": candidate.metrics,
+    }
+
+
+def _leaderboard(candidates: Sequence[Candidate]) -> str:
+    lines = ["| system | metric | value | level |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['system']} | {row['metric']} | {row['value']:.4f} | {row.get('level', '')} |"
+        for candidate in candidates
+        for row in candidate.leaderboard
+    ]
+    return "\n".join(lines)
+
+
+def _gates(candidates: Sequence[Candidate]) -> str:
+    return "\n".join(f"- **{candidate.name}**: {candidate.decision.reason}" for candidate in candidates)

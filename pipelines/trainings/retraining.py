@@ -1,0 +1,132 @@
+"""When models should be trained again before their week is over. No Dagster here.
+
+Drift of the tags asks once a day. A refused gate asks when there is something to learn from: other settings,
+or a share more or fewer order lines than at the training that was refused. Without either, training again
+would give the same model to the same gate.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+from pipelines.steps.state import StateStore, StepRecord
+
+DRIFT_ASKS_AGAIN_AFTER = timedelta(days=1)
+GROWTH = 0.10
+"""Share of order lines by which a refused training must have more, or fewer, to be worth another try."""
+
+TAGS = "features/consumer_tags"
+TRAINED = (
+    "models/recommendation/lanes",
+    "models/demand/forecasters",
+    "models/pricing/elasticities",
+    "models/lifecycle/churn_and_rebuy",
+)
+_LINES = "raw/order_lines"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a refused training saw.
+
+    Attributes:
+        version: Data version of the training's record: another one is another training.
+        lines: Order lines in the lake when the refusal was first seen, or when it last asked.
+        settings: Hash of the settings then.
+    """
+
+    version: str
+    lines: int
+    settings: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a sensor remembers between two looks.
+
+    Attributes:
+        refused: By training step.
+        drift_asked_at: When drift last asked; None when it never did.
+    """
+
+    refused: Mapping[str, Refused]
+    drift_asked_at: datetime | None = None
+
+    @classmethod
+    def read(cls, text: str | None) -> Memory:
+        """A memory as written; an empty one for nothing, or for what an earlier release wrote."""
+        try:
+            found = json.loads(text or "")
+            asked = found["drift_asked_at"]
+            return cls(
+                {key: Refused(**value) for key, value in found["refused"].items()},
+                datetime.fromisoformat(asked) if asked else None,
+            )
+        except (ValueError, TypeError, KeyError):
+            return cls({})
+
+    def write(self) -> str:
+        """The memory as text."""
+        asked = self.drift_asked_at.isoformat() if self.drift_asked_at else None
+        refused = {key: asdict(value) for key, value in self.refused.items()}
+        return json.dumps({"refused": refused, "drift_asked_at": asked}, sort_keys=True)
+
+
+def wanted(
+    records: StateStore, settings: str, memory: Memory, now: datetime | None = None
+) -> tuple[list[str], Memory]:
+    """Why the models should be trained again, and what to remember of it.
+
+    Args:
+        records: The step records.
+        settings: Hash of the settings that decide a training.
+        memory: What was remembered at the last look.
+        now: The present; the wall clock when left out.
+
+    Returns:
+        Reasons, empty when training can wait for its week; the memory for the next look.
+    """
+    now = now or datetime.now(UTC)
+    reasons: list[str] = []
+    asked_at = memory.drift_asked_at
+    if _failed(records.get(TAGS)) and (asked_at is None or now - asked_at >= DRIFT_ASKS_AGAIN_AFTER):
+        reasons += [f"{TAGS}: {check} did not pass" for check in _failed(records.get(TAGS))]
+        asked_at = now
+    lines = _lines(records)
+    refused: dict[str, Refused] = {}
+    for key in TRAINED:
+        record = records.get(key)
+        checks = _failed(record)
+        if record is None or not checks:
+            continue
+        present = Refused(record.version, lines, settings)
+        before = memory.refused.get(key)
+        if before is None or before.version != record.version:
+            refused[key] = present
+            continue
+        why = _news(before, present)
+        refused[key] = present if why else before
+        reasons += [f"{key}: {check} did not pass, and there {why}" for check in checks if why]
+    return reasons, Memory(refused, asked_at)
+
+
+def _news(before: Refused, present: Refused) -> str:
+    if before.settings != present.settings:
+        return "are other settings since"
+    change = abs(present.lines - before.lines)
+    if change and change >= GROWTH * before.lines:
+        return f"are {present.lines:,} order lines after {before.lines:,}"
+    return ""
+
+
+def _failed(record: StepRecord | None) -> list[str]:
+    checks = record.checks if record is not None else []
+    return [check.name for check in checks if not check.passed and not check.is_error]
+
+
+def _lines(records: StateStore) -> int:
+    record = records.get(_LINES)
+    return int(record.metadata.get("rows") or 0) if record is not None else 0

@@ -1,0 +1,1 @@
+"""The warehouse: its dbt project, what is read of it."""
