@@ -25,7 +25,8 @@ def catalogue(registry: Registry) -> str:
     out = [
         "# Tags",
         "",
-        "Generated from `feature_store/tags/*.yaml` by `python -m feature_store.catalogue`; do not edit.",
+        "Generated from `feature_store/tags/consumer/*.yaml` by `python -m feature_store.catalogue`; do not "
+        "edit.",
         "",
         f"{len(tags)} tags: {observed} rest on sources that the embedded data observes, "
         f"{len(tags) - observed} on sources that are generated there (origin `overlay`).",

@@ -1,6 +1,6 @@
-"""Tags to SQL: one statement for any set of tags and any relation of (row, consumer, moment).
+"""Tags to SQL: one statement for any set of tags and any relation of (row, entity, moment).
 
-The statement reads a relation `entities(row_id BIGINT, consumer_id VARCHAR, as_of TIMESTAMP in UTC)`. Each
+The statement reads a relation `entities(row_id BIGINT, <entity>_id VARCHAR, as_of TIMESTAMP in UTC)`. Each
 source is scanned once, joined to the entities under the point-in-time rule, and aggregated once with a FILTER
 a tag; rollups of a source are grouped once each. The batch table and the training set are the same statement
 over other entities, which is why they cannot disagree. Nothing is executed here.
@@ -38,7 +38,7 @@ class CompiledTags:
 
     Attributes:
         sql: DuckDB SQL reading the relation `entities`; one row an entity row, ordered by `row_id`.
-        tags: Names of the tag columns, after `row_id`, `consumer_id`, `as_of`.
+        tags: Names of the tag columns, after `row_id`, the entity's id, `as_of`.
         sources: The sources scanned.
     """
 
@@ -77,14 +77,14 @@ def _compiled(registry: Registry, names: tuple[str, ...], time_zone: str) -> Com
     return CompiledTags(builder.build(list(names)), names, tuple(builder.sources()))
 
 
-def population_sql(sources: Iterable[Source]) -> str:
-    """The consumers known at `$as_of` (naive UTC), one row a consumer."""
+def population_sql(registry: Registry) -> str:
+    """The entities known at `$as_of` (naive UTC), one row an entity, in the registry's id column."""
     return " UNION ".join(
-        f"SELECT CAST({s.entity} AS VARCHAR) AS consumer_id FROM {s.table} "
+        f"SELECT CAST({s.entity} AS VARCHAR) AS {registry.id_column} FROM {s.table} "
         f"WHERE {_utc(s.time)} <= $as_of AND {_utc(s.received or s.time)} <= $as_of "
         + (f"AND ({s.superseded} IS NULL OR {_utc(s.superseded)} > $as_of) " if s.superseded else "")
         + f"AND {s.entity} IS NOT NULL"
-        for s in sources
+        for s in registry.population_sources()
     )
 
 
@@ -138,7 +138,7 @@ class _Statement:
         for depth, level in enumerate(levels, start=1):
             columns = ", ".join(self._derived(tag) for tag in level)
             parts.append(f"level_{depth} AS (SELECT *, {columns} FROM level_{depth - 1})")
-        select = ", ".join(["row_id", "consumer_id", "as_of", *output])
+        select = ", ".join(["row_id", self._registry.id_column, "as_of", *output])
         body = ",\n".join(parts)
         return f"WITH {body}\nSELECT {select} FROM level_{len(levels)} ORDER BY row_id"
 
@@ -193,7 +193,7 @@ class _Statement:
         return (
             f"SELECT {', '.join(outer)} FROM {ENTITIES} AS e "
             f"JOIN (SELECT {', '.join(inner)} FROM {source.table} AS s{joins}) AS r "
-            f"ON r.entity_key = e.consumer_id WHERE {' AND '.join(where)}"
+            f"ON r.entity_key = e.{self._registry.id_column} WHERE {' AND '.join(where)}"
         )
 
     @staticmethod
@@ -289,7 +289,7 @@ class _Statement:
         return "age_us" in rollup.measures if rollup.measures else self._has_age(rollup.source)
 
     def _base_level(self) -> str:
-        columns = ["e.row_id", "e.consumer_id", "e.as_of"]
+        columns = ["e.row_id", f"e.{self._registry.id_column}", "e.as_of"]
         for relation, tags in self._aggregates.items():
             columns += [f"{self._finished(tag, f'agg_{relation}.{tag.name}', 'e.as_of')}" for tag in tags]
         columns += [f"seen.{source.name} AS seen_{source.name}" for source in self.sources()]

@@ -108,7 +108,7 @@ def entity_rows(entities: pl.DataFrame) -> pl.DataFrame:
 
 def population_at(con: duckdb.DuckDBPyConnection, registry: Registry, moment: datetime) -> list[str]:
     """Ids of the consumers known at a moment (naive UTC), sorted."""
-    found = con.execute(population_sql(registry.population_sources()), {"as_of": moment}).fetchall()
+    found = con.execute(population_sql(registry), {"as_of": moment}).fetchall()
     return sorted(row[0] for row in found)
 
 

@@ -1,8 +1,9 @@
-"""The tag registry: reads `tags/*.yaml`, checks every entry, and answers questions about tags.
+"""The tag registry: reads `tags/<entity>/*.yaml`, checks every entry, and answers questions about tags.
 
-`sources.yaml` holds parameters, sources (tables with an entity, an event time and a receive time) and
-rollups (a source regrouped before it is aggregated). Every other file holds tags of one group. Adding a tag
-or a source is a change of YAML alone. No query is built here; see `feature_store.compiler`.
+One folder an entity (consumer, merchant, ...). `sources.yaml` holds parameters, sources (tables with an
+entity, an event time and a receive time) and rollups (a source regrouped before it is aggregated).
+Every other file holds tags of one group. Adding a tag or a source is a change of YAML alone.
+No query is built here; see `feature_store.compiler`.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from feature_store.errors import RegistryError, UnknownTagError
 from feature_store.registry_checks import check_registry
 
 SOURCES_FILE = "sources.yaml"
+CONSUMER = "consumer"
 Entry = TypeVar("Entry", Parameter, Source, Rollup, Tag)
 
 
 class Registry:
-    """A checked set of parameters, sources, rollups and tags.
+    """A checked set of parameters, sources, rollups and tags of one entity.
 
     Args:
+        entity: Whose tags these are, such as `consumer`; its id column is `<entity>_id`.
         parameters: Named numbers and patterns of the definitions.
         sources: Tables that tags may read.
         rollups: Regroupings of sources.
@@ -41,18 +44,25 @@ class Registry:
 
     def __init__(
         self,
+        entity: str,
         parameters: Sequence[Parameter],
         sources: Sequence[Source],
         rollups: Sequence[Rollup],
         tags: Sequence[Tag],
     ) -> None:
-        problems = check_registry(parameters, sources, rollups, tags)
+        problems = check_registry(entity, parameters, sources, rollups, tags)
         if problems:
             raise RegistryError(problems)
+        self.entity = entity
         self.parameters = {parameter.name: parameter for parameter in parameters}
         self.sources = {source.name: source for source in sources}
         self.rollups = {rollup.name: rollup for rollup in rollups}
         self.tags = {tag.name: tag for tag in tags}
+
+    @property
+    def id_column(self) -> str:
+        """The column that holds the entity's id, such as `consumer_id`."""
+        return f"{self.entity}_id"
 
     def tag(self, name: str) -> Tag:
         """One tag by name.
@@ -136,13 +146,16 @@ class Registry:
 
 
 @cache
-def load_registry(folder: Path | None = None) -> Registry:
-    """The registry of a folder of YAML files; the packaged one by default. Read once a process.
+def load_registry(folder: Path | None = None, *, entity: str = CONSUMER) -> Registry:
+    """The registry of a folder of YAML files; the packaged one of the entity by default. Read once a process.
 
     Raises:
-        RegistryError: A file is not valid YAML, an entry is not valid, or entries do not fit together.
+        RegistryError: There is no such folder or file, a file is not valid YAML, an entry is not valid, or
+            entries do not fit together.
     """
-    root: Traversable = folder if folder is not None else files("feature_store").joinpath("tags")
+    root: Traversable = folder if folder is not None else files("feature_store").joinpath("tags", entity)
+    if not root.is_dir():
+        raise RegistryError([f"{root}: there is no registry of the entity {entity!r}"])
     paths = sorted((p for p in root.iterdir() if p.name.endswith(".yaml")), key=lambda p: p.name)
     if not any(path.name == SOURCES_FILE for path in paths):
         raise RegistryError([f"{root}: {SOURCES_FILE} is missing"])
@@ -161,7 +174,7 @@ def load_registry(folder: Path | None = None) -> Registry:
             tags += _entries(Tag, document, "tags", path.name, problems)
     if problems:
         raise RegistryError(problems)
-    return Registry(parameters, sources, rollups, tags)
+    return Registry(entity, parameters, sources, rollups, tags)
 
 
 def _document(path: Traversable, problems: list[str]) -> dict[str, Any]:

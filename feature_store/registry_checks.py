@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from feature_store import expressions
 from feature_store.definitions import Parameter, Rollup, Source, Tag, duration_us
 
-ROW_NAMES = {"as_of", "consumer_id"}
-SCAN_NAMES = {"row_id", "consumer_id", "as_of", "event_at", "age_us", "known_at", "replaced_at"}
+SCAN_NAMES = {"row_id", "as_of", "event_at", "age_us", "known_at", "replaced_at"}
 
 
 def check_registry(
+    entity: str,
     parameters: Sequence[Parameter],
     sources: Sequence[Source],
     rollups: Sequence[Rollup],
@@ -33,7 +33,7 @@ def check_registry(
     columns: dict[str, set[str]] = {}
     for source in sources:
         columns[source.name] = source.readable
-        problems += _source_problems(source, known)
+        problems += _source_problems(source, known, f"{entity}_id")
     for rollup in rollups:
         columns[rollup.name], found = _rollup_columns(rollup, columns, known)
         problems += found
@@ -41,7 +41,9 @@ def check_registry(
     for rollup in rollups:
         windows[rollup.name] = _windows(rollup) | windows.get(rollup.source, set())
     for tag in tags:
-        problems += _tag_problems(tag, columns, windows, known, {t.name for t in tags})
+        problems += _tag_problems(
+            tag, columns, windows, known, {t.name for t in tags}, {"as_of", f"{entity}_id"}
+        )
     return problems + _cycles(tags)
 
 
@@ -57,9 +59,9 @@ def _snippet(where: str, text: str | None, readable: set[str], parameters: set[s
     return problems + [f"{where}: unknown parameter {name!r}" for name in sorted(unknown)]
 
 
-def _source_problems(source: Source, parameters: set[str]) -> list[str]:
+def _source_problems(source: Source, parameters: set[str], id_column: str) -> list[str]:
     problems = _snippet(f"source {source.name}.where", source.where, source.readable, parameters)
-    seen = set(source.columns) | SCAN_NAMES
+    seen = set(source.columns) | SCAN_NAMES | {id_column}
     for join in source.joins:
         if join.key not in source.columns:
             problems.append(f"source {source.name}.joins: unknown column {join.key!r}")
@@ -111,14 +113,15 @@ def _tag_problems(
     windows: Mapping[str, set[str]],
     parameters: set[str],
     names: set[str],
+    row_names: set[str],
 ) -> list[str]:
     at, definition = f"tag {tag.name}.definition", tag.definition
     problems: list[str] = []
-    if tag.name in ROW_NAMES | {"row_id"}:
+    if tag.name in row_names | {"row_id"}:
         problems.append(f"tag {tag.name}.name: the name is taken by the row itself")
     if definition.source is None:
         field = "derived" if definition.derived else "population"
-        readable = names | ROW_NAMES
+        readable = names | row_names
         return problems + _snippet(
             f"{at}.{field}", definition.derived or definition.population, readable, parameters
         )

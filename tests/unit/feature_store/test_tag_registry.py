@@ -34,8 +34,8 @@ TAG = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the packaged registry."""
-    target = tmp_path / "tags"
-    shutil.copytree(str(files("feature_store").joinpath("tags")), target)
+    target = tmp_path / "consumer"
+    shutil.copytree(str(files("feature_store").joinpath("tags", "consumer")), target)
     return target
 
 
