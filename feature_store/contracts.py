@@ -95,7 +95,8 @@ class Profile(BaseModel):
 
     Attributes:
         consumer_id: Whose tags these are.
-        as_of: The moment the tags describe (UTC).
+        as_of: The moment the published tags describe (UTC).
+        as_of_by_class: The moment the tags of a refresh class describe (UTC); their age is judged by it.
         read_at: The moment the time-to-live was judged at (UTC).
         schema_fingerprint: The schema the document was written under.
         tags: Tag name to status and value.
@@ -105,6 +106,7 @@ class Profile(BaseModel):
 
     consumer_id: str
     as_of: AwareDatetime
+    as_of_by_class: dict[RefreshClass, AwareDatetime]
     read_at: AwareDatetime
     schema_fingerprint: str
     tags: dict[str, TagValue]

@@ -6,13 +6,23 @@ Standard library and pydantic only; the writer of the documents lives in `featur
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any
 
 from pydantic import ValidationError
 
-from feature_store.contracts import Profile, ProfileSchema, TagField, TagStatus, TagType, TagValue, status_of
+from feature_store.contracts import (
+    Profile,
+    ProfileSchema,
+    RefreshClass,
+    TagField,
+    TagStatus,
+    TagType,
+    TagValue,
+    status_of,
+)
 from feature_store.errors import FingerprintMismatchError, ProfileError
 
 SCHEMA_FILE = "profile_schema.json"
@@ -45,22 +55,35 @@ class ProfileReader:
     def __init__(self, schema: ProfileSchema) -> None:
         self.schema = schema
         self.fingerprint = schema.fingerprint
+        self._names = tuple(field.name for field in schema.fields)
 
     def decode(
-        self, consumer_id: str, tags: str, schema_fingerprint: str, as_of: datetime, *, now: datetime
+        self,
+        consumer_id: str,
+        tags: str | None,
+        schema_fingerprint: str,
+        as_of: datetime,
+        *,
+        now: datetime,
+        changed: str | None = None,
+        live_as_of: Mapping[str, datetime] | None = None,
     ) -> Profile:
         """A profile with a status for every tag.
 
         Args:
             consumer_id: The row's consumer.
-            tags: The JSON document, tag name to value.
+            tags: The published JSON document, tag name to value; None for a consumer who came after the
+                publication, whose tags have no value until they are computed.
             schema_fingerprint: The fingerprint stored with the row.
-            as_of: The moment the tags describe, timezone-aware.
+            as_of: The moment the published tags describe, timezone-aware.
             now: The moment of reading, timezone-aware; a tag older than its time-to-live is `expired`.
+            changed: The tags that changed since the publication, as a JSON document.
+            live_as_of: Refresh class to the moment up to which its tags were kept right since, for every
+                consumer: a silent one is as fresh as one whose tags changed.
 
         Raises:
             FingerprintMismatchError: The row was written under another schema.
-            ProfileError: The document is not a JSON object with a value of the right type for every tag,
+            ProfileError: A document is not a JSON object with a value of the right type for every tag,
                 or a time carries no zone.
         """
         if schema_fingerprint != self.fingerprint:
@@ -68,9 +91,12 @@ class ProfileReader:
                 f"Profile of consumer {consumer_id!r} was written under tag schema {schema_fingerprint!r}, "
                 f"this reader knows {self.fingerprint!r}: publish again, or deploy the matching release."
             )
-        if as_of.tzinfo is None or now.tzinfo is None:
+        as_of_by_class = {refresh: (live_as_of or {}).get(refresh, as_of) for refresh in RefreshClass}
+        if None in {moment.tzinfo for moment in (as_of, now, *as_of_by_class.values())}:
             raise ProfileError(f"Profile of consumer {consumer_id!r}: as_of and now must carry a time zone.")
-        document = _json_object(consumer_id, tags)
+        document = dict.fromkeys(self._names) if tags is None else _json_object(consumer_id, tags)
+        if changed is not None:
+            document |= _json_object(consumer_id, changed)
         values: dict[str, TagValue] = {}
         for field in self.schema.fields:
             if field.name not in document:
@@ -78,11 +104,12 @@ class ProfileReader:
                     f"Profile of consumer {consumer_id!r} lacks tag {field.name!r}: publish again."
                 )
             value = _typed(consumer_id, field, document[field.name])
-            status = status_of(value, field.refresh, as_of, now)
+            status = status_of(value, field.refresh, as_of_by_class[field.refresh], now)
             values[field.name] = TagValue(status=status, value=value if status is TagStatus.PRESENT else None)
         return Profile(
             consumer_id=consumer_id,
             as_of=as_of,
+            as_of_by_class=as_of_by_class,
             read_at=now,
             schema_fingerprint=schema_fingerprint,
             tags=values,

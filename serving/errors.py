@@ -35,6 +35,10 @@ class UnknownVersionError(ServingError):
     """A publication version is not in the database."""
 
 
+class BaseVersionGoneError(UnknownVersionError):
+    """The version that a delta refines is not in the database any more; begin again from a newer one."""
+
+
 class ApiKeyError(ServingError):
     """An API key cannot be created, listed or revoked as asked."""
 

@@ -41,13 +41,12 @@ async def get_profile(request: Request[Any, Any, Any], consumer_id: Identifier) 
         raise not_found("consumer", "Consumer", consumer_id)
     settings: Settings = request.app.state.settings
     try:
-        tags, matches = read_tags(
+        read = read_tags(
             request.app.state.profile_reader,
+            stored,
             consumer_id=consumer_id,
-            tags=stored.tags,
-            schema_fingerprint=stored.schema_fingerprint,
-            as_of=stored.as_of,
-            now=settings.business_now(shown.as_of),
+            live_as_of=shown.live_as_of,
+            now=settings.business_now(shown.newest),
         )
     except ProfileError as error:
         raise ApiError(
@@ -61,10 +60,12 @@ async def get_profile(request: Request[Any, Any, Any], consumer_id: Identifier) 
         publication_version=shown.version,
         as_of=shown.as_of,
         consumer_id=consumer_id,
+        revision=shown.revision,
         profile_as_of=stored.as_of,
+        as_of_by_class=read.as_of_by_class,
         schema_fingerprint=stored.schema_fingerprint,
-        schema_matches=matches,
-        tags=tags,
+        schema_matches=read.matches,
+        tags=read.tags,
     )
 
 

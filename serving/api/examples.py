@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _VERSION = {"publication_version": "20171231T0400-6f1c2a", "as_of": "2017-12-31T04:00:00Z"}
+_PRICES = {**_VERSION, "revision": 37, "prices_as_of": "2017-12-31T13:15:00Z"}
 _PRICE = {
     "merchant_id": "367",
     "sku_id": "1095275",
@@ -39,8 +40,8 @@ ANSWERS: Mapping[str, Any] = {
             }
         ],
     },
-    "/v1/prices/{merchant_id}/{sku_id}": {**_VERSION, "price": _PRICE},
-    "/v1/prices/{merchant_id}": {**_VERSION, "prices": [_PRICE], "next_cursor": None},
+    "/v1/prices/{merchant_id}/{sku_id}": {**_PRICES, "price": _PRICE},
+    "/v1/prices/{merchant_id}": {**_PRICES, "prices": [_PRICE], "next_cursor": None},
     "/v1/reorder-suggestions": {
         **_VERSION,
         "suggestions": [
@@ -84,7 +85,13 @@ ANSWERS: Mapping[str, Any] = {
     "/v1/consumers/{consumer_id}/profile": {
         **_VERSION,
         "consumer_id": "1228",
+        "revision": 37,
         "profile_as_of": "2017-12-31T04:00:00Z",
+        "as_of_by_class": {
+            "15m": "2017-12-31T13:15:00Z",
+            "1h": "2017-12-31T13:00:00Z",
+            "1d": "2017-12-31T04:00:00Z",
+        },
         "schema_fingerprint": "0f3a9c1d2b4e5f60",
         "schema_matches": True,
         "tags": {

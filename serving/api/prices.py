@@ -11,6 +11,7 @@ from serving.api.cursor import Position, expired, read_cursor, write_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.problems import no_publication, not_found
 from serving.scores.documents import PriceAnswer, PricePage
+from serving.scores.live import PRICES_AS_OF
 from serving.security import Role, Scope
 
 _ROLES = frozenset({Role.OPERATOR, Role.AUDITOR, Role.MERCHANT})
@@ -37,7 +38,13 @@ async def get_price(
         raise not_found("merchant", "Merchant", merchant_id)
     if not page.rows:
         raise not_found("price", "Price of sku", sku_id)
-    return PriceAnswer(publication_version=shown.version, as_of=shown.as_of, price=page.rows[0])
+    return PriceAnswer(
+        publication_version=shown.version,
+        as_of=shown.as_of,
+        revision=shown.revision,
+        prices_as_of=shown.live_as_of.get(PRICES_AS_OF, shown.as_of),
+        price=page.rows[0],
+    )
 
 
 @get(
@@ -54,7 +61,10 @@ async def list_prices(
     limit: PageSize = 100,
     cursor: CursorText = None,
 ) -> PricePage:
-    """Prices in the order of the sku. All pages of one walk come from the same published version."""
+    """Prices in the order of the sku. All pages of one walk come from the same published version.
+
+    A page shows one `revision` of it; a later page may show a newer one.
+    """
     principal_of(request).require_merchant(merchant_id)
     position = read_cursor(cursor, "prices")
     page = await reader_of(request).prices(
@@ -73,6 +83,8 @@ async def list_prices(
     return PricePage(
         publication_version=shown.version,
         as_of=shown.as_of,
+        revision=shown.revision,
+        prices_as_of=shown.live_as_of.get(PRICES_AS_OF, shown.as_of),
         prices=rows,
         next_cursor=write_cursor(Position("prices", shown.version, [rows[-1].sku_id])) if more else None,
     )

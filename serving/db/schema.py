@@ -168,6 +168,66 @@ def _score_table(table: PublishedTable) -> sa.Table:
 
 score_tables = {name: _score_table(table) for name, table in PUBLISHED_TABLES.items()}
 
+live_pointer = sa.Table(
+    "live_pointer",
+    metadata,
+    sa.Column(
+        "snapshot_id",
+        sa.BigInteger,
+        sa.ForeignKey("scores.snapshot.snapshot_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("as_of", pg.JSONB, nullable=False),
+    sa.Column("schema_fingerprint", sa.Text, nullable=True),
+    _instant("published_at", server_default=sa.func.clock_timestamp()),
+    sa.CheckConstraint("revision > 0", name="live_pointer_revision_positive"),
+    schema="scores",
+    comment="Up to which revision a snapshot was brought since it was loaded, and as of when. "
+    "One row per snapshot.",
+)
+
+
+def _overlay_key(*names: str) -> list[sa.Column[object]]:
+    """The snapshot that an overlay row lies over, and what it is about."""
+    snapshot_id: sa.Column[object] = sa.Column(
+        "snapshot_id",
+        sa.BigInteger,
+        sa.ForeignKey("scores.live_pointer.snapshot_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    about: list[sa.Column[object]] = [sa.Column(name, sa.Text, primary_key=True) for name in names]
+    return [snapshot_id, *about]
+
+
+live_profile = sa.Table(
+    "live_profile",
+    metadata,
+    *_overlay_key("consumer_id"),
+    sa.Column("tags", pg.JSONB, nullable=False),
+    sa.Column("is_removed", sa.Boolean, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    schema="scores",
+    comment="Tags that changed since the snapshot of profiles was loaded. One row per snapshot and consumer.",
+)
+
+live_price = sa.Table(
+    "live_price",
+    metadata,
+    *_overlay_key("merchant_id", "sku_id"),
+    *(
+        sa.Column(column.name, _TYPES[column.type], nullable=column.nullable)
+        for column in PUBLISHED_TABLES["prices"].columns
+        if column.name not in PUBLISHED_TABLES["prices"].key
+    ),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    schema="scores",
+    comment="Prices that changed since the snapshot of prices was loaded. "
+    "One row per snapshot, merchant and sku.",
+)
+
 sa.Index(
     "wakeup_list_merchant",
     *(score_tables["wakeup_list"].c[name] for name in ("snapshot_id", "merchant_id", "rank", "consumer_id")),

@@ -9,6 +9,10 @@ from msgspec import Meta, Struct
 
 Version = Annotated[str, Meta(description="The published version that this answer comes from.")]
 AsOf = Annotated[datetime, Meta(description="Business time of that version (UTC).")]
+Revision = Annotated[
+    int,
+    Meta(description="The newest delta over that version that the answer shows; 0 when there is none."),
+]
 Cursor = Annotated[
     str | None, Meta(description="Give it as `cursor` to get the next page; null on the last page.")
 ]
@@ -73,13 +77,20 @@ class Price(Struct, frozen=True, kw_only=True):
     explanation: Annotated[Any, Meta(description="How the price came about, as the pricing model wrote it.")]
 
 
-class PriceAnswer(Scored, frozen=True, kw_only=True):
+class PricesScored(Scored, frozen=True, kw_only=True):
+    """What every answer with prices names."""
+
+    revision: Revision
+    prices_as_of: Annotated[datetime, Meta(description="The moment up to which the prices are right (UTC).")]
+
+
+class PriceAnswer(PricesScored, frozen=True, kw_only=True):
     """One price."""
 
     price: Price
 
 
-class PricePage(Scored, frozen=True, kw_only=True):
+class PricePage(PricesScored, frozen=True, kw_only=True):
     """Prices of a merchant in the order of the sku."""
 
     prices: list[Price]
@@ -160,7 +171,17 @@ class ProfileAnswer(Scored, frozen=True, kw_only=True):
     """The tags of a consumer."""
 
     consumer_id: str
-    profile_as_of: Annotated[datetime, Meta(description="The moment that the tags describe (UTC).")]
+    revision: Revision
+    profile_as_of: Annotated[
+        datetime, Meta(description="The moment that the tags of the publication describe (UTC).")
+    ]
+    as_of_by_class: Annotated[
+        dict[str, datetime],
+        Meta(
+            description="Refresh class to the moment that its tags describe (UTC); the age of a tag is "
+            "judged by it."
+        ),
+    ]
     schema_fingerprint: str
     schema_matches: Annotated[
         bool,

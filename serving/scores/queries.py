@@ -28,10 +28,18 @@ def _has(table: LiteralString, version: LiteralString, condition: LiteralString)
     )
 
 
+def _has_live_price(version: LiteralString, condition: LiteralString) -> LiteralString:
+    return (
+        f"exists (select from scores.live_price k where k.snapshot_id = {_snapshot('prices', version)}"
+        f" and {condition})"
+    )
+
+
 def _knows_merchant(version: LiteralString) -> LiteralString:
     own: LiteralString = "k.merchant_id = %(merchant_id)s"
     return (
         f"({_has('popular_items', version, own)} or {_has('prices', version, own)}"
+        f" or {_has_live_price(version, own)}"
         f" or {_has('recommendations', version, own)} or {_has('reorder_merchant_shares', version, own)})"
     )
 
@@ -59,27 +67,49 @@ where v.version = {_CURRENT}
 
 _PRICE_COLUMNS: Final[LiteralString] = """
 x.sku_id, x.cost_cents, x.list_price_cents, x.price_cents, x.floor_cents, x.ceiling_cents, x.anchor_cents,
-x.printed_formula_cents, x.elasticity, x.pricing_mode, x.action, x.explanation::text
+x.printed_formula_cents, x.elasticity, x.pricing_mode, x.action, x.explanation::text as explanation
 """
 
-PRICE: Final[LiteralString] = f"""
-select v.version, v.as_of, case when x.sku_id is null then {_knows_merchant(_CURRENT)} else true end,
-  {_PRICE_COLUMNS}
+
+def _price_head(version: LiteralString) -> LiteralString:
+    return f"""
+select v.version, v.as_of, coalesce(p.revision, 0), p.as_of ->> 'prices',
+  case when x.sku_id is null then {_knows_merchant(version)} else true end, {_PRICE_COLUMNS}
 from scores.publication v
-left join scores.prices x
-  on x.snapshot_id = {_snapshot("prices", _CURRENT)}
-  and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
+left join scores.live_pointer p on p.snapshot_id = {_snapshot("prices", version)}
+"""
+
+
+# A listing has its row in the overlay, else the one of the publication.
+PRICE: Final[LiteralString] = f"""
+{_price_head(_CURRENT)}
+left join lateral (
+  select {_PRICE_COLUMNS} from scores.live_price x
+  where x.snapshot_id = {_snapshot("prices", _CURRENT)}
+    and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
+  union all
+  select {_PRICE_COLUMNS} from scores.prices x
+  where x.snapshot_id = {_snapshot("prices", _CURRENT)}
+    and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
+  limit 1) x on true
 where v.version = {_CURRENT}
 """
 
 PRICES: Final[LiteralString] = f"""
-select v.version, v.as_of, case when x.sku_id is null then {_knows_merchant(_PINNED)} else true end,
-  {_PRICE_COLUMNS}
-from scores.publication v
+{_price_head(_PINNED)}
 left join lateral (
-  select * from scores.prices y
-  where y.snapshot_id = {_snapshot("prices", _PINNED)}
-    and y.merchant_id = %(merchant_id)s and y.sku_id > %(after)s
+  select * from (
+    (select {_PRICE_COLUMNS} from scores.live_price x
+    where x.snapshot_id = {_snapshot("prices", _PINNED)}
+      and x.merchant_id = %(merchant_id)s and x.sku_id > %(after)s
+    order by x.sku_id limit %(rows)s)
+    union all
+    (select {_PRICE_COLUMNS} from scores.prices x
+    where x.snapshot_id = {_snapshot("prices", _PINNED)}
+      and x.merchant_id = %(merchant_id)s and x.sku_id > %(after)s
+      and not exists (select from scores.live_price l where l.snapshot_id = x.snapshot_id
+        and l.merchant_id = x.merchant_id and l.sku_id = x.sku_id)
+    order by x.sku_id limit %(rows)s)) y
   order by y.sku_id limit %(rows)s) x on true
 where v.version = {_PINNED}
 order by x.sku_id
@@ -149,10 +179,16 @@ order by x.rank, x.consumer_id
 """
 
 PROFILE: Final[LiteralString] = f"""
-select v.version, v.as_of, x.tags::text, x.schema_fingerprint, x.as_of
+select v.version, v.as_of, coalesce(p.revision, 0), p.as_of, x.as_of,
+  coalesce(x.schema_fingerprint, p.schema_fingerprint), x.tags::text, l.tags::text,
+  coalesce(l.is_removed, false)
 from scores.publication v
+left join scores.live_pointer p on p.snapshot_id = {_snapshot("profiles", _CURRENT)}
 left join scores.profiles x
   on x.snapshot_id = {_snapshot("profiles", _CURRENT)} and x.consumer_id = %(consumer_id)s
+  and {_belongs_to_merchant()}
+left join scores.live_profile l
+  on l.snapshot_id = {_snapshot("profiles", _CURRENT)} and l.consumer_id = %(consumer_id)s
   and {_belongs_to_merchant()}
 where v.version = {_CURRENT}
 """

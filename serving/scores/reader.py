@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 
 from serving.db.pool import Pool
 from serving.scores import documents, queries
+from serving.scores.live import PRICES_AS_OF, read_instants
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
@@ -19,10 +20,25 @@ _ANY = msgspec.json.Decoder()
 
 @dataclass(frozen=True)
 class Shown:
-    """The version that an answer comes from."""
+    """The version that an answer comes from.
+
+    Attributes:
+        version: The published version.
+        as_of: Its business time.
+        revision: The newest delta that lies over the table that was read; 0 when there is none.
+        live_as_of: Moment up to which deltas brought the table: by refresh class for profiles, under
+            `prices` for prices; empty when there is none.
+    """
 
     version: str
     as_of: datetime
+    revision: int = 0
+    live_as_of: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> datetime:
+        """The latest moment that anything of the answer is for."""
+        return max((self.as_of, *self.live_as_of.values()))
 
 
 @dataclass(frozen=True)
@@ -46,12 +62,19 @@ class Page:
 
 @dataclass(frozen=True)
 class StoredProfile:
-    """A profile row as published."""
+    """A profile as published, and what changed since.
 
-    shown: Shown
-    tags: str
+    Attributes:
+        tags: The published JSON document; None for a consumer who came after the publication.
+        schema_fingerprint: The tag schema that the documents were written under.
+        as_of: The moment that the published document describes.
+        changed: The tags that deltas changed, as a JSON document; None when there are none.
+    """
+
+    tags: str | None
     schema_fingerprint: str
     as_of: datetime
+    changed: str | None
 
 
 class ScoreReader:
@@ -73,12 +96,12 @@ class ScoreReader:
     async def price(self, merchant_id: str, sku_id: str) -> Page | None:
         """The price of a listing as a page of at most one row."""
         values = {"merchant_id": merchant_id, "sku_id": sku_id}
-        return _page(await self._pool.fetch(queries.PRICE, values), _price_of(merchant_id))
+        return _price_page(await self._pool.fetch(queries.PRICE, values), merchant_id)
 
     async def prices(self, merchant_id: str, *, version: str | None, after: str, limit: int) -> Page | None:
         """Prices of a merchant after a sku; one row more than `limit` if there is one."""
         values = {"merchant_id": merchant_id, "version": version, "after": after, "rows": limit + 1}
-        return _page(await self._pool.fetch(queries.PRICES, values), _price_of(merchant_id))
+        return _price_page(await self._pool.fetch(queries.PRICES, values), merchant_id)
 
     async def reorder_by_supplier(
         self, supplier_id: str, *, version: str | None, after: str, min_qty: int, limit: int
@@ -188,11 +211,11 @@ class ScoreReader:
         )
         if not rows:
             return None
-        version, as_of, tags, fingerprint, profile_as_of = rows[0]
-        shown = Shown(version, as_of)
-        if tags is None:
+        version, as_of, revision, live_as_of, profile_as_of, fingerprint, tags, changed, is_removed = rows[0]
+        shown = Shown(version, as_of, revision, read_instants(live_as_of))
+        if is_removed or (tags is None and changed is None):
             return shown, None
-        return shown, StoredProfile(shown, tags, fingerprint, profile_as_of)
+        return shown, StoredProfile(tags, fingerprint or "", profile_as_of or as_of, changed)
 
     async def rebuy_reminders(self, consumer_id: str, *, merchant_id: str | None) -> Page | None:
         """What a consumer is likely to buy again; `owner_known` says whether the consumer is published."""
@@ -219,6 +242,15 @@ def _page(rows: list[tuple[Any, ...]], document: Any) -> Page | None:
         return None
     found = [document(row[3:]) for row in rows if row[3] is not None]
     return Page(Shown(rows[0][0], rows[0][1]), found, bool(rows[0][2]))
+
+
+def _price_page(rows: list[tuple[Any, ...]], merchant_id: str) -> Page | None:
+    """A page of prices; their rows also name the revision and up to when the prices are right."""
+    page = _page([(*row[:2], *row[4:]) for row in rows], _price_of(merchant_id))
+    if page is None or not rows[0][2]:
+        return page
+    live_as_of = {PRICES_AS_OF: datetime.fromisoformat(rows[0][3])}
+    return replace(page, shown=replace(page.shown, revision=rows[0][2], live_as_of=live_as_of))
 
 
 def _price_of(merchant_id: str) -> Any:

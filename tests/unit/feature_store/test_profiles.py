@@ -80,6 +80,39 @@ def test_each_tag_expires_after_its_own_time_to_live(world: World, registry: Reg
     assert expired.tags["orders_30d"].value is None
 
 
+def test_age_is_judged_by_the_moment_of_the_class(world: World, registry: Registry) -> None:
+    """A consumer without a changed tag is as fresh as the tick that looked at everybody."""
+    row = profile_documents(build_tags(world.connect(), NOW, NAMES)).row(0, named=True)
+    later = NOW + timedelta(hours=30)
+    live = {RefreshClass.QUARTER_HOUR: later}
+    judge = reader(registry, NAMES)
+    assert judge.decode(**row, now=later).tags["orders_30d"].status is TagStatus.EXPIRED
+    profile = judge.decode(**row, now=later, live_as_of=live)
+    assert profile.tags["orders_30d"].status is TagStatus.PRESENT
+    assert profile.as_of_by_class == {
+        RefreshClass.QUARTER_HOUR: later,
+        RefreshClass.HOUR: NOW,
+        RefreshClass.DAY: NOW,
+    }
+    much_later = judge.decode(**row, now=NOW + timedelta(hours=49), live_as_of=live)
+    assert much_later.tags["weekend_share"].status is TagStatus.EXPIRED
+    assert much_later.tags["orders_30d"].status is TagStatus.EXPIRED
+
+
+def test_changed_tags_replace_the_published_ones(registry: Registry) -> None:
+    judge = reader(registry, ["orders_30d", "is_active_30d"])
+    published = '{"orders_30d": 1, "is_active_30d": true}'
+    read = judge.decode("a", published, judge.fingerprint, NOW, now=NOW, changed='{"orders_30d": 2}')
+    assert read.present() == {"orders_30d": 2, "is_active_30d": True}
+    emptied = judge.decode("a", published, judge.fingerprint, NOW, now=NOW, changed='{"orders_30d": null}')
+    assert emptied.tags["orders_30d"].status is TagStatus.NULL
+    newcomer = judge.decode("a", None, judge.fingerprint, NOW, now=NOW, changed='{"orders_30d": 2}')
+    assert newcomer.present() == {"orders_30d": 2}
+    assert newcomer.tags["is_active_30d"].status is TagStatus.NULL
+    with pytest.raises(ProfileError, match="should be int, got 'two'"):
+        judge.decode("a", published, judge.fingerprint, NOW, now=NOW, changed='{"orders_30d": "two"}')
+
+
 def test_another_schema_is_refused(world: World, registry: Registry) -> None:
     row = profile_documents(build_tags(world.connect(), NOW, NAMES)).row(0, named=True)
     with pytest.raises(FingerprintMismatchError, match="consumer 'a'"):
