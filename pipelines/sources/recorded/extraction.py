@@ -16,12 +16,8 @@ are looked at again each time and, being known, left out.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import io
 import json
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -30,14 +26,20 @@ import polars as pl
 import psycopg
 
 from pipelines.lake.tables import atomic_path
-from pipelines.sources.contract import SourceError, contract_table
+from pipelines.sources.recorded.reading import (
+    INSTANT,
+    horizon,
+    identity,
+    libpq,
+    origin,
+    schema,
+    snapshot,
+    versions_since,
+)
 from pipelines.sources.recorded.streams import RECORDED, VERSION_COLUMN, Stream
 
 MOST_BATCHES = 64
 """More batches than this are merged into one, so that reading stays one pass over few files."""
-
-_APPLICATION_ROLE = "muyun_app"
-_INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -119,11 +121,8 @@ class Extraction:
             SourceError: The database cannot be read.
             LakeError: The lake cannot be written.
         """
-        try:
-            with _snapshot(url, self.folder.name, self.tenant_id) as connection:
-                return self._extract(connection)
-        except psycopg.Error as error:
-            raise _unreadable(error) from error
+        with snapshot(url, self.folder.name, self.tenant_id) as connection:
+            return self._extract(connection)
 
     def has_news(self, url: str) -> bool:
         """Whether an extraction now would bring anything, or leave another database behind.
@@ -132,13 +131,10 @@ class Extraction:
             SourceError: The database cannot be read.
         """
         manifest = self.manifest()
-        try:
-            with _snapshot(url, self.folder.name, self.tenant_id) as connection:
-                if manifest is None or self._is_another(connection, manifest):
-                    return True
-                return any(self._differs(connection, stream, manifest.cursor) for stream in self.streams)
-        except psycopg.Error as error:
-            raise _unreadable(error) from error
+        with snapshot(url, self.folder.name, self.tenant_id) as connection:
+            if manifest is None or self._is_another(connection, manifest):
+                return True
+            return any(self._differs(connection, stream, manifest.cursor) for stream in self.streams)
 
     def manifest(self) -> Manifest | None:
         """The batches that count; None before the first extraction."""
@@ -178,11 +174,11 @@ class Extraction:
         manifest = self.manifest()
         names = manifest.batches if manifest else ()
         files = [file for name in names if (file := self._file(stream, name)).exists()]
-        nothing = pl.DataFrame(schema=_schema(stream))
+        nothing = pl.DataFrame(schema=schema(stream))
         return pl.concat([nothing, *(pl.read_parquet(file, hive_partitioning=False) for file in files)])
 
     def _extract(self, connection: psycopg.Connection) -> Extracted:
-        database = self._origin(connection)
+        database = origin(connection, self.streams)
         before = self.manifest()
         if before is not None and not self._is_whole(before):
             before = None  # a batch is gone: everything is read again
@@ -190,9 +186,9 @@ class Extraction:
         if before is None or is_new_start:
             before = Manifest(database, 0, (), {})
         self._remove_unnamed(before)
-        horizon = _horizon(connection)
+        end = horizon(connection)
         found = {
-            stream.table: self._without_known(stream, self._copy(connection, stream, before.cursor), before)
+            stream.table: self._without_known(stream, self._since(connection, stream, before.cursor), before)
             for stream in self.streams
         }
         counts = {table: frame.height for table, frame in found.items() if frame.height}
@@ -202,7 +198,7 @@ class Extraction:
         batches = before.batches
         if counts:
             number = int(batches[-1].split("-")[0]) + 1 if batches else 1
-            name = f"{number:06d}-{before.cursor}-{horizon}"
+            name = f"{number:06d}-{before.cursor}-{end}"
             for stream in self.streams:
                 if found[stream.table].height:
                     with atomic_path(self._file(stream, name)) as temporary:
@@ -214,21 +210,16 @@ class Extraction:
         }
         times = [time for frame in found.values() if (time := _last_time(frame)) is not None]
         last = max([*times, *([before.last_time] if before.last_time else [])], default=None)
-        after = Manifest(database, max(horizon, before.cursor), batches, rows, last)
+        after = Manifest(database, max(end, before.cursor), batches, rows, last)
         if after != before or not self._manifest_file.exists():
             self._write(after)
         if len(after.batches) > MOST_BATCHES:
             self._merge(after)
         return Extracted(counts, before.cursor, after.cursor, is_new_start)
 
-    def _origin(self, connection: psycopg.Connection) -> str:
-        """The database, and the columns that are read of it: batches of other columns are read anew."""
-        columns = json.dumps({stream.table: list(_schema(stream)) for stream in self.streams})
-        return f"{_identity(connection)}:{hashlib.sha256(columns.encode()).hexdigest()[:12]}"
-
     def _is_another(self, connection: psycopg.Connection, manifest: Manifest) -> bool:
         """Whether the database is not the one of the batches, or was set back to before them."""
-        return manifest.database != self._origin(connection) or manifest.cursor > _horizon(connection)
+        return manifest.database != origin(connection, self.streams) or manifest.cursor > horizon(connection)
 
     def _differs(self, connection: psycopg.Connection, stream: Stream, cursor: int) -> bool:
         """Whether the rows at and above the cursor are others than those that the batches hold of them."""
@@ -244,28 +235,8 @@ class Extraction:
         )
         return (count, total) != (known.height, int(known[VERSION_COLUMN].sum()))
 
-    def _copy(self, connection: psycopg.Connection, stream: Stream, since: int) -> pl.DataFrame:
-        """Row versions of a stream since a transaction, typed as the contract says."""
-        buffer = io.BytesIO()
-        statement = f"copy ({stream.query}) to stdout with (format csv, null '\\N')"
-        parameters = {"since": str(since), "replayed": self.replayed_origin}
-        with connection.cursor().copy(statement.encode(), parameters) as copy:
-            for block in copy:
-                buffer.write(block)
-        schema = _schema(stream)
-        if not buffer.tell():
-            return pl.DataFrame(schema=schema)
-        buffer.seek(0)
-        wire = {name: _wire_type(dtype) for name, dtype in schema.items()}
-        raw = pl.read_csv(
-            buffer, has_header=False, schema=wire, null_values=["\\N"], empty_string_is_null=False
-        )
-        return raw.select(
-            *(
-                (pl.col(name) == "t").alias(name) if dtype == pl.Boolean() else pl.col(name).cast(dtype)
-                for name, dtype in schema.items()
-            )
-        )
+    def _since(self, connection: psycopg.Connection, stream: Stream, since: int) -> pl.DataFrame:
+        return versions_since(connection, stream, since, replayed_origin=self.replayed_origin)
 
     def _without_known(self, stream: Stream, rows: pl.DataFrame, before: Manifest) -> pl.DataFrame:
         """The versions that no batch holds: those of transactions that ended while another still ran."""
@@ -315,51 +286,13 @@ def recorded_books(lake_root: Path, *, replayed_origin: str = "overlay") -> Extr
     return Extraction(folder, RECORDED["books"], replayed_origin=replayed_origin)
 
 
-@contextmanager
-def _snapshot(url: str, group: str, tenant_id: str) -> Iterator[psycopg.Connection]:
-    """A read-only transaction on one snapshot, as the application for one tenant; one at a time per group."""
-    with psycopg.connect(_libpq(url), autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(hashtext('muyun.extraction'), hashtext(%s))", (group,))
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        with connection.transaction():
-            connection.execute(f"set local role {_APPLICATION_ROLE}")
-            connection.execute("select set_config('muyun.tenant', %s, true)", (tenant_id,))
-            yield connection
-
-
 def database_identity(url: str) -> str:
     """What tells a database from another at whatever address: numbers of the server, its own, its claim.
 
     The claim is the home's entry in it: a database that was emptied is claimed anew, and is another one.
     """
-    with psycopg.connect(_libpq(url), autocommit=True) as connection:
-        return _identity(connection)
-
-
-def _libpq(url: str) -> str:
-    return re.sub(r"^postgresql\+\w+:", "postgresql:", url)
-
-
-def _identity(connection: psycopg.Connection) -> str:
-    row = connection.execute(
-        "select s.system_identifier::text || ':' || d.oid::text || ':'"
-        " || coalesce((select claim_id from ops.home), '')"
-        " from pg_control_system() s, pg_database d where d.datname = current_database()"
-    ).fetchone()
-    return cast(str, row[0]) if row else ""
-
-
-def _horizon(connection: psycopg.Connection) -> int:
-    row = connection.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
-    return int(row[0]) if row else 0
-
-
-def _unreadable(error: psycopg.Error) -> SourceError:
-    return SourceError(
-        f"the operational database cannot be read: {str(error).strip().splitlines()[0]}; "
-        "see that it runs and is migrated (python -m serving.db upgrade)"
-    )
+    with psycopg.connect(libpq(url), autocommit=True) as connection:
+        return identity(connection)
 
 
 def _last_time(rows: pl.DataFrame) -> str | None:
@@ -368,21 +301,7 @@ def _last_time(rows: pl.DataFrame) -> str | None:
         rows[name].max()
         for name, dtype in rows.schema.items()
         # When an event happened is what its sender says; when it was received is our own clock.
-        if dtype == _INSTANT and name not in ("promised_at", "occurred_at")
+        if dtype == INSTANT and name not in ("promised_at", "occurred_at")
     ]
     known = [cast(dt.datetime, time) for time in times if time is not None]
     return max(known).isoformat(timespec="microseconds") if known else None
-
-
-def _wire_type(dtype: pl.DataType) -> pl.DataType:
-    """What a column is on the wire: instants as microseconds, flags as t and f."""
-    if dtype == _INSTANT:
-        return pl.Int64()
-    return pl.String() if dtype == pl.Boolean() else dtype
-
-
-def _schema(stream: Stream) -> dict[str, pl.DataType]:
-    """Columns of a batch in order: those of the stream, then the version."""
-    contract = contract_table(stream.table)
-    columns = {name: contract.dtypes[name] for name in contract.columns if name not in stream.absent}
-    return {**columns, VERSION_COLUMN: pl.Int64()}
