@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from pipelines.sources.contract import SourceError
-from pipelines.sources.recorded.extraction import recorded_books, recorded_feeds
 from pipelines.sources.recorded import extraction as operational
+from pipelines.sources.recorded.extraction import recorded_books, recorded_feeds
 from pipelines.sources.recorded.streams import VERSION_COLUMN
 from serving.db.urls import libpq_url
 
