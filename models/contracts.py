@@ -37,12 +37,14 @@ class PublishedTable:
         key: Columns that identify a row inside one version.
         columns: All columns in order, the key included.
         description: Catalogue text; ends with the grain.
+        is_optional: Whether a version without the table is whole; readers then know nothing of it.
     """
 
     name: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     description: str
+    is_optional: bool = False
 
 
 def _columns(spec: str) -> tuple[Column, ...]:
@@ -133,8 +135,26 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             _columns("consumer_id:text tags:json schema_fingerprint:text as_of:timestamp"),
             "The tags of a consumer as one document. One row per consumer.",
         ),
+        PublishedTable(
+            "segments",
+            ("segment",),
+            _columns("segment:text description:text member_count:int"),
+            "Named groups of consumers, also those without a member. One row per segment.",
+            is_optional=True,
+        ),
+        PublishedTable(
+            "segment_members",
+            ("segment", "consumer_id"),
+            _columns("segment:text consumer_id:text entered_on:date left_on:date?"),
+            "Who is in a segment since when, and who left it lately (`left_on` is null for members). "
+            "One row per segment and consumer.",
+            is_optional=True,
+        ),
     )
 }
+
+REQUIRED_TABLES = frozenset(name for name, table in PUBLISHED_TABLES.items() if not table.is_optional)
+"""Tables without which a version is not whole."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from typing import Literal
 
 import dagster as dg
 
-from models.contracts import PUBLISHED_TABLES
 from pipelines.clock import Clock
 from pipelines.conventions import PUBLICATION_TAG, Group, Owner
 from pipelines.lake.tables import Lake
@@ -159,8 +158,7 @@ def _publish(
             "models": versions,
             "tables_md": "| table | rows | carried from |\n|---|---|---|\n"
             + "\n".join(
-                f"| {name} | {tables[name].rows:,} | {tables[name].carried_from or ''} |"
-                for name in PUBLISHED_TABLES
+                f"| {name} | {tables[name].rows:,} | {tables[name].carried_from or ''} |" for name in tables
             ),
         },
         checks=[

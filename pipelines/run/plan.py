@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.contracts import PUBLISHED_TABLES
+from models.contracts import REQUIRED_TABLES
 from pipelines.console import progress
 from pipelines.messages import Texts
 from pipelines.run.expected import (
@@ -63,7 +63,7 @@ def announce_plan(settings: Settings) -> None:
     time = progress.CURRENT.duration(run_seconds(names, share, last))
     lines += [
         text("plan.home", home=settings.home),
-        text("plan.steps", tables=_tables(), families=FAMILIES, published=len(PUBLISHED_TABLES)),
+        text("plan.steps", tables=_tables(), families=FAMILIES, published=len(REQUIRED_TABLES)),
         text("plan.again" if last else "plan.first", time=time),
     ]
     sys.stderr.write("\n".join(lines) + "\n\n")

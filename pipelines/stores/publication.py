@@ -18,7 +18,7 @@ from typing import Literal
 
 import polars as pl
 
-from models.contracts import PUBLISHED_TABLES
+from models.contracts import PUBLISHED_TABLES, REQUIRED_TABLES
 from pipelines.lake.tables import Lake, atomic_path
 from serving.scores import loader
 from serving.scores.contracts import PublicationManifest, TableEntry, content_hash_of
@@ -124,8 +124,9 @@ def publish(
     newest = loader.newest(database_url)
     is_whole = newest is not None and is_published(lake, database_url, newest.version)
     before = read_manifest(lake, newest.version) if newest is not None and is_whole else None
-    files = {name: lake.derived_path(score_key(name)) for name in PUBLISHED_TABLES}
-    entries = {name: _entry(files[name], before, name) for name in PUBLISHED_TABLES}
+    scored = {name: lake.derived_path(score_key(name)) for name in PUBLISHED_TABLES}
+    files = {name: file for name, file in scored.items() if name in REQUIRED_TABLES or file.exists()}
+    entries = {name: _entry(file, before, name) for name, file in files.items()}
     content = content_hash_of(as_of, model_versions, entries)
     manifest = PublicationManifest.build(
         version=f"{as_of:%Y%m%dT%H%M%S}-{content[:10]}",

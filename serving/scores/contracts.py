@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from models.contracts import PUBLISHED_TABLES
+from models.contracts import PUBLISHED_TABLES, REQUIRED_TABLES
 
 
 class TableEntry(BaseModel):
@@ -39,7 +39,7 @@ class PublicationManifest(BaseModel):
         data_from: Oldest data used.
         data_to: Newest data used.
         model_versions: Model name to the version that made the scores; a simple rule is named as such.
-        tables: One entry for every published table.
+        tables: One entry for every published table that the version has.
         kind: `full` when everything was scored anew, `refresh` when a part was; decides how long it is kept.
         content_hash: `content_hash_of` the tables and models; checked on construction.
     """
@@ -58,7 +58,7 @@ class PublicationManifest(BaseModel):
 
     @model_validator(mode="after")
     def _is_complete(self) -> PublicationManifest:
-        missing = sorted(PUBLISHED_TABLES.keys() - self.tables.keys())
+        missing = sorted(REQUIRED_TABLES - self.tables.keys())
         unknown = sorted(self.tables.keys() - PUBLISHED_TABLES.keys())
         if missing or unknown:
             raise ValueError(

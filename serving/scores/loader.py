@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from models.contracts import PUBLISHED_TABLES
+from models.contracts import PUBLISHED_TABLES, REQUIRED_TABLES
 from serving.errors import PublicationRejectedError, UnknownVersionError
 from serving.scores.connection import connection_to, publisher
 from serving.scores.contracts import PublicationManifest
@@ -303,7 +303,7 @@ def _is_whole(connection: psycopg.Connection[Any], version: str) -> bool:
         " join scores.snapshot s using (snapshot_id) where t.version = %s",
         (version,),
     ).fetchall()
-    return {row[0] for row in rows} == set(PUBLISHED_TABLES) and all(
+    return {row[0] for row in rows} >= REQUIRED_TABLES and all(
         _stored_rows(connection, name, snapshot_id) == count for name, snapshot_id, count in rows
     )
 

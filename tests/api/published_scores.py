@@ -64,6 +64,16 @@ def small_tables(version="v1"):
             ("c3", json.dumps({"old_tag": 1, "empty_tag": None}), "of-another-release", AS_OF),
             ("c4", json.dumps({"order_count_28d": "three"}), SCHEMA.fingerprint, AS_OF),
         ],
+        "segments": [
+            ("loyal", "Bought in each of the last three months.", 3),
+            ("nobody", "A rule that holds for nobody.", 0),
+        ],
+        "segment_members": [
+            ("loyal", "c1", date(2017, 12, 30), None),
+            ("loyal", "c2", date(2017, 11, 1), None),
+            ("loyal", "c3", date(2017, 10, 1), date(2017, 12, 31)),
+            ("loyal", "c4", date(2017, 12, 1), None),
+        ],
     }
 
 

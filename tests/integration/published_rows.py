@@ -26,6 +26,8 @@ def rows_of(version, size=40):
         "wakeup_list": [("c1", "m1", 1, 30, 0.5, 100, True, None, None, None, "[]", True)],
         "rebuy_reminders": [("c1", 1, "l3-a", 0.5, version)],
         "profiles": [("c1", json.dumps({"by": version}), "f", AS_OF)],
+        "segments": [("loyal", version, 1)],
+        "segment_members": [("loyal", "c1", date(2018, 1, 1), None)],
     }
 
 

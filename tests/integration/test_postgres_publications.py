@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from published_rows import manifest_of, rows_of
 
-from models.contracts import PUBLISHED_TABLES
+from models.contracts import PUBLISHED_TABLES, REQUIRED_TABLES
 from serving.db import migrate
 from serving.db.embedded import EmbeddedPostgres
 from serving.db.pool import Pool
@@ -25,6 +25,7 @@ from serving.errors import (
     UnknownVersionError,
 )
 from serving.scores import versions
+from serving.scores.contracts import PublicationManifest
 from serving.scores.loader import current, holds, list_versions, publish, release, rollback
 from serving.scores.reader import ScoreReader
 
@@ -108,6 +109,25 @@ def test_empty_tables_are_a_publication(database_url):
     result = publish(database_url, manifest_of("empty", rows), rows)
     assert set(result.loaded.values()) == {0}
     assert current(database_url).version == "empty"
+
+
+def test_a_version_without_an_optional_table_is_whole(database_url):
+    rows = rows_of("v1")
+    whole = manifest_of("v1", rows)
+    kept = {name: entry for name, entry in whole.tables.items() if name in REQUIRED_TABLES}
+    manifest = PublicationManifest.build(
+        **{**whole.model_dump(exclude={"content_hash"}), "tables": kept},
+    )
+    publish(database_url, manifest, {name: rows[name] for name in REQUIRED_TABLES})
+    assert holds(database_url, "v1")
+    assert contents(database_url)["segments"] == {}
+    with pytest.raises(ValueError, match=r"missing \['prices'\]"):
+        PublicationManifest.build(
+            **{
+                **whole.model_dump(exclude={"content_hash"}),
+                "tables": {name: entry for name, entry in kept.items() if name != "prices"},
+            }
+        )
 
 
 def broken(change):
@@ -194,7 +214,7 @@ def test_carried_tables_show_the_same_rows(database_url):
     carried = {name: "v1" for name in PUBLISHED_TABLES if name != "prices"}
     result = publish(database_url, manifest_of("v2", rows, carried=carried), {"prices": rows["prices"]})
     assert result.loaded == {"prices": 40}
-    assert len(result.carried) == 8
+    assert set(result.carried) == set(PUBLISHED_TABLES) - {"prices"}
     assert contents(database_url)["prices"] == {"v1": 40, "v2": 40}
     assert contents(database_url)["recommendations"] == {"v1": 4, "v2": 4}
     with pytest.raises(UnknownVersionError, match="'v9' is not in the database"):
