@@ -51,7 +51,7 @@ class GuardConfig:
         dwell_days: Days that a price must stand before it changes again.
         ending_unit_cents: Prices end on one of `price_endings` modulo this unit.
         price_endings: Allowed endings in cents, each below the unit; empty switches rounding off.
-        change_budget_bps: Share of the listings that may change in one run.
+        change_budget_bps: Share of a category's listings that may change in one run, rounded up to a listing.
     """
 
     min_margin_bps: int = 500

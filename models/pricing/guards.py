@@ -39,6 +39,7 @@ class GuardInputs:
         days_since_change: float64, infinite when not known.
         gain_cents: float64, expected profit of the change; larger is served first by the change budget.
         is_fixed: bool, the merchant keeps the price.
+        budget_group: int64, listings of one number share a change budget.
     """
 
     target_cents: IntArray
@@ -52,6 +53,7 @@ class GuardInputs:
     days_since_change: FloatArray
     gain_cents: FloatArray
     is_fixed: BoolArray
+    budget_group: IntArray
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,12 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
     take("rounding", "price ending", np.where(price == inputs.current_cents, price, rounded))
 
     forced = held != inputs.current_cents
-    allowed = _within_budget(price != inputs.current_cents, forced, inputs.gain_cents, config)
+    allowed = _within_budget(
+        price != inputs.current_cents, forced, inputs.gain_cents, inputs.budget_group, config
+    )
     take(
         "change_budget",
-        f"at most {config.change_budget_bps} bps of the listings change in one run",
+        f"at most {config.change_budget_bps} bps of a category's listings change in one run",
         np.where(allowed, price, inputs.current_cents),
     )
     return GuardResult(price, hard_low, hard_high, steps)
@@ -194,13 +198,22 @@ def _narrow(
 
 
 def _within_budget(
-    changes: BoolArray, is_forced: BoolArray, gain: FloatArray, config: GuardConfig
+    changes: BoolArray, is_forced: BoolArray, gain: FloatArray, group: IntArray, config: GuardConfig
 ) -> BoolArray:
-    """Rows whose price may change: forced ones always, the others by gain while the budget lasts."""
-    budget = len(changes) * config.change_budget_bps // _WHOLE
-    wanted = np.flatnonzero(changes & ~is_forced)
-    left = max(budget - int(is_forced.sum()), 0)
-    chosen = wanted[np.argsort(-gain[wanted], kind="stable")[:left]]
+    """Rows whose price may change: forced ones always, the others by gain while their group's budget lasts.
+
+    A budget is rounded up, so that one listing of a small group may change.
+    """
     allowed = is_forced.copy()
-    allowed[chosen] = True
+    if not len(changes):
+        return allowed
+    _, place = np.unique(group, return_inverse=True)
+    size = np.bincount(place)
+    budget = -(-size * config.change_budget_bps // _WHOLE)
+    left = np.maximum(budget - np.bincount(place, weights=is_forced).astype(np.int64), 0)
+    wanted = np.flatnonzero(changes & ~is_forced)
+    ranked = wanted[np.lexsort((-gain[wanted], place[wanted]))]
+    within = place[ranked]
+    first = np.searchsorted(within, within)
+    allowed[ranked[np.arange(len(ranked)) - first < left[within]]] = True
     return allowed

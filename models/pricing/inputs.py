@@ -22,10 +22,9 @@ _LISTING_OPTIONS: dict[str, pl.DataType] = {
 
 def listing_inputs(
     listings: pl.DataFrame,
-    offers_current: pl.DataFrame,
+    supply: pl.DataFrame,
     competitor_prices: pl.DataFrame,
-    lines: pl.DataFrame,
-    stock: pl.DataFrame,
+    sold: pl.DataFrame,
     as_of: datetime,
     bundle: PricingBundle | None,
     policy: PolicyConfig,
@@ -34,10 +33,9 @@ def listing_inputs(
 
     Args:
         listings: As for `scoring.price`.
-        offers_current: As for `scoring.price`.
+        supply: As for `scoring.price`.
         competitor_prices: As for `scoring.price`.
-        lines: As for `scoring.price`.
-        stock: As for `scoring.price`.
+        sold: As for `scoring.price`.
         as_of: Business moment, aware UTC.
         bundle: Fitted elasticities, if promoted.
         policy: Windows of demand and of competitor prices.
@@ -67,38 +65,23 @@ def listing_inputs(
     if twice.height:
         merchant, sku = twice.select("merchant_id", "sku_id").row(0)
         raise ModelError(f"prices: merchant {merchant} lists sku {sku} twice; pass current listings only")
-    sold = lines.filter(
-        pl.col("is_merchandise")
-        & (pl.col("placed_at") <= as_of)
-        & (pl.col("placed_at") > as_of - timedelta(days=policy.demand_days))
+    window = units_sold(sold, as_of, policy.demand_days)
+    skus = sku_supply(supply).join(
+        window.group_by("sku_id").agg(demand_qty=_units("qty_milli")), on="sku_id", how="left"
     )
-    skus = sku_supply(offers_current, stock)
-    skus = skus.join(
-        sold.group_by("sku_id").agg(
-            demand_qty=pl.col("qty").sum(), line_l3_id=pl.col("category_l3_id").min()
-        ),
-        on="sku_id",
-        how="left",
-    ).with_columns(pl.col("demand_qty").fill_null(0).cast(pl.Float64), category_l3_id="line_l3_id")
+    skus = skus.with_columns(pl.col("demand_qty").fill_null(0.0))
     if bundle is not None:
-        known = bundle.skus.select("sku_id", known_l3_id="category_l3_id")
-        skus = skus.join(known, on="sku_id", how="left").with_columns(
-            category_l3_id=pl.coalesce("known_l3_id", "line_l3_id")
-        )
         skus = sku_elasticities(skus, bundle)
     both = (pl.col("demand_qty") > 0) & (pl.col("supply_qty") > 0)
     skus = skus.with_columns(
-        typical_ratio=(pl.col("demand_qty") / pl.col("supply_qty"))
-        .filter(both)
-        .median()
-        .over("category_l3_id")
+        typical_ratio=(pl.col("demand_qty") / pl.col("supply_qty")).filter(both).median().over("group_id")
     ).join(_competitors(competitor_prices, as_of, policy.competitor_days), on="sku_id", how="left")
-    own = sold.group_by("merchant_id", "sku_id").agg(own_qty=pl.col("qty").sum())
+    own = window.group_by("merchant_id", "sku_id").agg(own_qty=_units("qty_milli"))
     return (
         rows.join(skus, on="sku_id", how="inner", maintain_order="left")
         .join(own, on=["merchant_id", "sku_id"], how="left", maintain_order="left")
         .with_columns(
-            pl.col("own_qty").fill_null(0).cast(pl.Float64),
+            pl.col("own_qty").fill_null(0.0),
             current_price_cents=pl.coalesce("current_price_cents", "list_price_cents").clip(1),
             days_since_change=(pl.lit(as_of) - pl.col("valid_from")).dt.total_seconds() / 86_400.0,
         )
@@ -109,35 +92,54 @@ def listing_inputs(
     )
 
 
-def count_unpriced(listings: pl.DataFrame, offers_current: pl.DataFrame) -> dict[str, int]:
+def count_unpriced(listings: pl.DataFrame, supply: pl.DataFrame) -> dict[str, int]:
     """Listings that get no row from `price`, by reason.
 
     Args:
         listings: As for `price`.
-        offers_current: As for `price`.
+        supply: As for `price`.
 
     Returns:
         `without_list_price` and `without_offer`; a listing is counted once, in this order.
     """
     priced = pl.col("list_price_cents").fill_null(0) > 0
     sellable = listings.filter(priced)
-    supplied = sellable.join(_costs(offers_current), on="sku_id", how="semi")
+    supplied = sellable.join(sku_supply(supply), on="sku_id", how="semi")
     return {
         "without_list_price": listings.height - sellable.height,
         "without_offer": sellable.height - supplied.height,
     }
 
 
-def sku_supply(offers_current: pl.DataFrame, stock: pl.DataFrame) -> pl.DataFrame:
-    """Cost and sellable stock of each sku with an offer: sku_id, cost_cents, supply_qty; sorted by sku_id."""
-    on_hand = stock.select("sku_id", pl.col("on_hand_qty").cast(pl.Int64)).drop_nulls()
-    on_hand = on_hand.group_by("sku_id").agg(pl.col("on_hand_qty").sum())
+def sku_supply(supply: pl.DataFrame) -> pl.DataFrame:
+    """Cost, stock and pricing group of each sku with an offer.
+
+    Args:
+        supply: As for `scoring.price`.
+
+    Returns:
+        sku_id, category_l3_id (nullable), group_id (the category, or the sku itself without one), cost_cents
+        (of the cheapest offer in stock, else of the cheapest), supply_qty (units in stock); sorted by sku_id.
+    """
+    offers = supply.filter(pl.col("supply_price_cents").fill_null(0) > 0).with_columns(
+        pl.col("on_hand_qty").fill_null(0).clip(0).cast(pl.Int64), pl.col("supply_price_cents").cast(pl.Int64)
+    )
+    in_stock = pl.col("supply_price_cents").filter(pl.col("on_hand_qty") > 0).min()
     return (
-        _costs(offers_current)
-        .join(on_hand, on="sku_id", how="left")
-        .select("sku_id", "cost_cents", supply_qty=pl.coalesce("on_hand_qty", "offered_qty").clip(0))
+        offers.group_by("sku_id")
+        .agg(
+            pl.col("category_l3_id").min(),
+            cost_cents=pl.coalesce(in_stock, pl.col("supply_price_cents").min()),
+            supply_qty=pl.col("on_hand_qty").sum(),
+        )
+        .with_columns(group_id=pl.coalesce("category_l3_id", "sku_id"))
         .sort("sku_id")
     )
+
+
+def units_sold(sold: pl.DataFrame, as_of: datetime, days: int) -> pl.DataFrame:
+    """The rows of `sold` within the last `days` days up to `as_of`."""
+    return sold.filter((pl.col("placed_at") <= as_of) & (pl.col("placed_at") > as_of - timedelta(days=days)))
 
 
 def sku_elasticities(skus: pl.DataFrame, bundle: PricingBundle) -> pl.DataFrame:
@@ -164,16 +166,9 @@ def sku_elasticities(skus: pl.DataFrame, bundle: PricingBundle) -> pl.DataFrame:
     )
 
 
-def _costs(offers_current: pl.DataFrame) -> pl.DataFrame:
-    """Cost (cheapest offer in stock, else the cheapest) and offered stock of each sku."""
-    offers = offers_current.filter(pl.col("supply_price_cents").fill_null(0) > 0).with_columns(
-        pl.col("stock_qty").fill_null(0).cast(pl.Int64), pl.col("supply_price_cents").cast(pl.Int64)
-    )
-    in_stock = pl.col("supply_price_cents").filter(pl.col("stock_qty") > 0).min()
-    return offers.group_by("sku_id").agg(
-        cost_cents=pl.coalesce(in_stock, pl.col("supply_price_cents").min()),
-        offered_qty=pl.col("stock_qty").clip(0).sum(),
-    )
+def _units(column: str) -> pl.Expr:
+    """Sum in units of a column in thousandths; summed in whole numbers, so that no order of rows matters."""
+    return pl.col(column).sum() / 1000.0
 
 
 def _competitors(competitor_prices: pl.DataFrame, as_of: datetime, days: int) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -71,11 +71,11 @@ def truncated_normal(beliefs: Beliefs, level: FloatArray) -> FloatArray:
     return np.minimum(drawn, beliefs.max_elasticity)
 
 
-def uniform_of(as_of: datetime, merchant_ids: list[str], sku_ids: list[str]) -> FloatArray:
-    """A number in (0, 1) for each listing, the same in every run with the same `as_of` and ids.
+def uniform_of(week: date, merchant_ids: list[str], sku_ids: list[str]) -> FloatArray:
+    """A number in (0, 1) for each listing, the same in every run of a week.
 
     Args:
-        as_of: Business moment of the run.
+        week: First day of the week.
         merchant_ids: Merchant of each row.
         sku_ids: Sku of each row.
 
@@ -92,10 +92,10 @@ def uniform_of(as_of: datetime, merchant_ids: list[str], sku_ids: list[str]) -> 
 
     merchant = np.fromiter(map(checksum, merchant_ids), np.uint64, len(merchant_ids))
     sku = np.fromiter(map(checksum, sku_ids), np.uint64, len(sku_ids))
-    # splitmix64 over both checksums and the moment; wrapping is meant.
+    # splitmix64 over the three checksums; wrapping is meant.
     state = (merchant << np.uint64(32)) | sku
     with np.errstate(over="ignore"):
-        state = state + _GOLDEN * np.uint64(zlib.crc32(as_of.isoformat().encode()) + 1)
+        state = state + _GOLDEN * np.uint64(zlib.crc32(week.isoformat().encode()) + 1)
         state = (state ^ (state >> np.uint64(30))) * _MIX_1
         state = (state ^ (state >> np.uint64(27))) * _MIX_2
     state = state ^ (state >> np.uint64(31))

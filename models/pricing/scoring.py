@@ -1,4 +1,4 @@
-"""Prices of listings: inputs joined, anchor, policy, guard rails, explanation. Markdown warnings: `markdown`.
+"""Prices of listings: inputs joined, anchor, policy, guard rails, explanation with turnover warnings.
 
 Reads frames and a bundle folder; writes nothing. Uses polars, so a serving process must not import it.
 """
@@ -6,7 +6,7 @@ Reads frames and a bundle folder; writes nothing. Uses polars, so a serving proc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from models.pricing.formula import (
 )
 from models.pricing.guards import NO_LAW_MAX, BoolArray, GuardInputs, GuardResult, IntArray, apply_guards
 from models.pricing.inputs import listing_inputs
+from models.pricing.markdown import markdown_warnings, turnover_sentences
 from models.pricing.policy import Beliefs, Choice, choose, uniform_of
 
 _PRICE_TYPES = {"text": pl.String(), "json": pl.String(), "int": pl.Int64(), "float": pl.Float64()}
@@ -44,14 +45,14 @@ class _Anchors:
     scarce: FloatArray
     relative: FloatArray
     beliefs: Beliefs
+    has_model: bool
 
 
 def price(
     listings: pl.DataFrame,
-    offers_current: pl.DataFrame,
+    supply: pl.DataFrame,
     competitor_prices: pl.DataFrame,
-    lines: pl.DataFrame,
-    stock: pl.DataFrame,
+    sold: pl.DataFrame,
     as_of: datetime,
     bundle: Path | None,
     config: PricingConfig,
@@ -63,12 +64,12 @@ def price(
             pricing_mode (null means `approve`). Optional columns: current_price_cents (else the list price),
             week_low_price_cents and week_high_price_cents (lowest and highest of the last seven days, else
             the current price), map_cents, legal_max_cents, valid_from (last change of the price, for dwell).
-        offers_current: sku_id, supplier_id, supply_price_cents, stock_qty. The cheapest offer in stock is the
-            cost; the cheapest of all where none is in stock.
+        supply: Offers in force with what their supplier has at hand: supplier_id, sku_id, category_l3_id
+            (nullable), supply_price_cents, on_hand_qty. The cheapest offer in stock is the cost; the cheapest
+            of all where none is in stock.
         competitor_prices: sku_id, competitor, observed_at, price_cents; may be empty.
-        lines: Order lines that cover the demand window: sku_id, merchant_id, qty, placed_at, is_merchandise,
-            category_l3_id.
-        stock: sku_id, on_hand_qty; may be empty, then the offers' stock counts.
+        sold: Sale lines that cover the windows of demand and turnover: merchant_id, sku_id, placed_at,
+            qty_milli (thousandths of a unit).
         as_of: Business moment, aware UTC.
         bundle: Folder of promoted elasticities; None means cost plus.
         config: Settings.
@@ -80,15 +81,22 @@ def price(
     Raises:
         ModelError: A listing appears twice.
         BundleError: The bundle cannot be read.
+
+    Note:
+        A price depends on skus of its own category (`category_l3_id`) only: the typical scarcity and the
+        change budget are the category's. Scoring whole categories therefore gives the rows that scoring
+        everything gives.
     """
     elasticities = None if bundle is None else load_bundle(bundle)
-    rows = listing_inputs(
-        listings, offers_current, competitor_prices, lines, stock, as_of, elasticities, config.policy
-    )
+    rows = listing_inputs(listings, supply, competitor_prices, sold, as_of, elasticities, config.policy)
     if rows.is_empty():
         return pl.DataFrame(schema=PRICE_SCHEMA)
+    slow = turnover_sentences(
+        markdown_warnings(listings, supply, sold, as_of, elasticities, config), config.policy
+    )
+    rows = rows.join(slow, on="sku_id", how="left", maintain_order="left")
     anchors = _anchors(rows, elasticities, config.policy)
-    choice = _choice(rows, anchors, elasticities is not None, as_of, config.policy)
+    choice = _choice(rows, anchors, as_of, config.policy)
     inputs = _guard_inputs(rows, choice)
     guarded = apply_guards(inputs, config.guards)
     changed = guarded.price_cents != inputs.current_cents
@@ -113,7 +121,9 @@ def price(
         elasticity=pl.Series(anchors.beliefs.elasticity),
         pricing_mode=pl.col("pricing_mode"),
         action=action,
-        explanation=_explanation(anchors, anchor_cents, inputs, guarded, elasticities is not None, config),
+        explanation=_explanation(
+            anchors, anchor_cents, inputs, guarded, rows.get_column("turnover_warning"), config
+        ),
     ).cast(PRICE_SCHEMA)
 
 
@@ -145,25 +155,23 @@ def _anchors(rows: pl.DataFrame, bundle: PricingBundle | None, policy: PolicyCon
         )
         anchor = price_index(cost, markup, scarce, competitor, market, alpha, beta)
     printed = formula_printed(cost, markup, demand, supply, relative, ones)
-    return _Anchors(anchor, printed, markup, scarce, relative, beliefs)
+    return _Anchors(anchor, printed, markup, scarce, relative, beliefs, bundle is not None)
 
 
-def _choice(
-    rows: pl.DataFrame, anchors: _Anchors, has_model: bool, as_of: datetime, policy: PolicyConfig
-) -> Choice:
+def _choice(rows: pl.DataFrame, anchors: _Anchors, as_of: datetime, policy: PolicyConfig) -> Choice:
     """The policy's targets; cost plus takes its anchor as it is."""
     cost, current = _floats(rows, "cost_cents"), _floats(rows, "current_price_cents")
     own_qty = _floats(rows, "own_qty")
-    if not has_model:
+    if not anchors.has_model:
         target = np.maximum(np.rint(anchors.anchor), 1.0)
         response = np.exp(np.clip(anchors.beliefs.elasticity * np.log(target / current), -50.0, 50.0))
         gain = own_qty * ((target - cost) * response - (current - cost))
         return Choice(target.astype(np.int64), gain)
     draw = np.full(rows.height, 0.5)
     if policy.learning == "thompson":
-        draw = uniform_of(
-            as_of, rows.get_column("merchant_id").to_list(), rows.get_column("sku_id").to_list()
-        )
+        # Beliefs are learned weekly. A draw that changed within the week would move a price without news.
+        week = as_of.date() - timedelta(days=as_of.weekday())
+        draw = uniform_of(week, rows.get_column("merchant_id").to_list(), rows.get_column("sku_id").to_list())
     return choose(anchors.anchor, cost, current, own_qty, anchors.beliefs, policy, draw)
 
 
@@ -185,6 +193,7 @@ def _guard_inputs(rows: pl.DataFrame, choice: Choice) -> GuardInputs:
         days_since_change=np.nan_to_num(_floats(rows, "days_since_change"), nan=np.inf),
         gain_cents=choice.gain_cents,
         is_fixed=(rows.get_column("pricing_mode") == "fixed").to_numpy(),
+        budget_group=rows.get_column("group_id").rank("dense").cast(pl.Int64).to_numpy(),
     )
 
 
@@ -205,14 +214,14 @@ def _explanation(
     anchor_cents: IntArray,
     inputs: GuardInputs,
     guarded: GuardResult,
-    has_model: bool,
+    turnover: pl.Series,
     config: PricingConfig,
 ) -> pl.Series:
-    """All steps from cost to price; a rail appears where it moved the price."""
+    """All steps from cost to price; a rail appears where it moved the price, a turnover warning where due."""
     everyone: BoolArray = np.ones(len(anchor_cents), dtype=np.bool_)
     policy = config.policy
     reason: str | pl.Series
-    if has_model:
+    if anchors.has_model:
         reason = (
             pl.DataFrame(
                 {
@@ -245,4 +254,6 @@ def _explanation(
         )
         for step in guarded.steps
     ]
+    final = guarded.price_cents
+    steps.append(Step("turnover", turnover, final, final, turnover.is_not_null().to_numpy()))
     return explain(steps, len(anchor_cents))

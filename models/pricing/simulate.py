@@ -257,6 +257,7 @@ def _guard_inputs(
         days_since_change=since,
         gain_cents=np.zeros(count),
         is_fixed=np.zeros(count, dtype=np.bool_),
+        budget_group=np.zeros(count, dtype=np.int64),
     )
 
 

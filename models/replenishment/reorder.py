@@ -78,8 +78,8 @@ def reorder(
     Args:
         forecasts: Columns of `demand_forecasts`.
         lines: Columns of core.fct_order_lines: split of categories over skus, and the newest days.
-        offers_current: supplier_id, sku_id, supply_price_cents, stock_qty, capacity_per_day, lead_time_days,
-            min_order_qty, valid_from, and optionally pack_qty.
+        offers_current: supplier_id, sku_id, supply_price_cents, on_hand_qty, capacity_per_day,
+            lead_time_days, min_order_qty, valid_from, and optionally pack_qty.
         listings: Columns of core.dim_listings; may be empty.
         as_of: Business time, with time zone.
         config: Settings.
@@ -125,7 +125,7 @@ def _levels(
         .agg(
             # The slowest supplier decides: an order may be split, and the last part must still arrive.
             lead_days=pl.col("lead_time_days").max().fill_null(DEFAULT_LEAD_DAYS).cast(pl.Float64),
-            on_hand_total=pl.col("stock_qty").fill_null(0).clip(0).sum().cast(pl.Int64),
+            on_hand_total=pl.col("on_hand_qty").fill_null(0).clip(0).sum().cast(pl.Int64),
         )
         .join(weekly, on="sku_id", how="inner")
         .sort("sku_id")
@@ -177,11 +177,10 @@ def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl
         capacity_qty="capacity",
         open_share_qty="open_qty",
         shortfall_qty="shortfall_qty",
-        is_stock_known=pl.col("stock_qty").is_not_null(),
+        is_stock_known=pl.col("on_hand_qty").is_not_null(),
     ).struct.json_encode()
     return (
         orders.with_columns(
-            on_hand_qty=pl.col("stock_qty"),
             order_by_on=pl.when(ordered).then(pl.lit(today) + pl.duration(days=pl.col("days_left"))),
             reason_code=reason,
             explanation=explanation,

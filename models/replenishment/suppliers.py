@@ -16,11 +16,11 @@ def ranked_offers(offers: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
     """Clean offers and rank a sku's suppliers: cheapest first, then fastest, then by id.
 
     Args:
-        offers: Current offers; stock_qty, capacity_per_day, min_order_qty and lead_time_days may be null.
+        offers: Current offers; on_hand_qty, capacity_per_day, min_order_qty and lead_time_days may be null.
         config: Settings.
 
     Returns:
-        supplier_id, sku_id, stock_qty, lead_time_days, minimum, pack, capacity (null: no limit; whole packs
+        supplier_id, sku_id, on_hand_qty, lead_time_days, minimum, pack, capacity (null: no limit; whole packs
         within one review period), place (0 is the primary). One row per supplier and sku, newest version.
     """
     pack = (
@@ -40,7 +40,7 @@ def ranked_offers(offers: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
             * pl.col("pack"),
         )
         .select(
-            "supplier_id", "sku_id", "stock_qty", "lead_time_days", "minimum", "pack", "capacity", "place"
+            "supplier_id", "sku_id", "on_hand_qty", "lead_time_days", "minimum", "pack", "capacity", "place"
         )
     )
 

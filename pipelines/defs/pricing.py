@@ -1,9 +1,8 @@
 """Pricing: train and gate the elasticities, then suggest a price for every listing."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import dagster as dg
-import polars as pl
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
@@ -17,10 +16,8 @@ from pipelines.stores.warehouse import Warehouse
 from pipelines.trainings import pricing as pricing_training
 from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
-from pipelines.warehouse import reading
 
 MODELS = ("pricing_elasticity",)
-_DEMAND_WINDOW = timedelta(days=90)
 
 
 @dg.asset(
@@ -115,25 +112,20 @@ def prices(
 
 def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores) -> Outcome:
     from models.pricing.config import PricingConfig
-    from models.pricing.inputs import count_unpriced
-    from models.pricing.scoring import price
+    from pipelines.scoring.prices import read_market, score_market
 
     bundle, version = registration.champion_bundle(models.tracker, MODELS[0])
     with warehouse.open() as connection:
-        listings = reading.current_listings(connection)
-        offers = reading.current_offers(connection)
-        rivals = reading.competitor_prices(connection)
-        lines = reading.order_lines(connection, since=as_of - _DEMAND_WINDOW)
-    # The offers carry the stock; a separate stock table would only overrule them.
-    stock = pl.DataFrame(schema={"sku_id": pl.String, "on_hand_qty": pl.Int64})
-    frame = price(listings, offers, rivals, lines, stock, as_of, bundle, PricingConfig())
+        market = read_market(connection, as_of, PricingConfig().policy)
+    frame = score_market(market, as_of, bundle)
     scores.save("prices", frame)
     scores.save_model_versions("pricing", {MODELS[0]: version})
     return Outcome(
         rows=frame.height,
         metadata={
-            "listings": listings.height,
-            "unpriced": count_unpriced(listings, offers),
+            "listings": market.listings.height,
+            "unpriced": market.unpriced(),
+            "slow_listings": frame["explanation"].str.contains('"step": "turnover"', literal=True).sum(),
             "actions": dict(frame["action"].value_counts().sort("action").iter_rows()),
             "version": version,
         },

@@ -7,8 +7,10 @@ that equal content gives equal models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -71,38 +73,127 @@ def weekly_promotions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     ).pl()
 
 
-def current_offers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """The offer in force of each supplier and sku, merchandise only."""
-    return connection.sql(
-        f"select * from core.dim_offers where is_current and {_MERCHANDISE} order by sku_id, supplier_id"
+def pricing_group(connection: duckdb.DuckDBPyConnection, skus: Sequence[str]) -> list[str]:
+    """All skus that share a category (level 3) with one of `skus`, and these themselves; sorted."""
+    found = connection.execute(
+        """
+        select sku_id from core.dim_products
+        where category_l3_id in (
+            select category_l3_id from core.dim_products where sku_id in (select unnest($skus))
+        )
+        union
+        select unnest($skus)
+        order by 1
+        """,
+        {"skus": list(skus)},
+    ).fetchall()
+    return [sku for (sku,) in found]
+
+
+def current_offers(
+    connection: duckdb.DuckDBPyConnection, *, skus: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """The offer in force of each supplier and sku, merchandise only, with what the supplier has at hand.
+
+    `on_hand_qty` is what the offer stated less what orders used since; what was stated is not read.
+
+    Args:
+        connection: The published warehouse.
+        skus: Only these; None means all.
+    """
+    condition, parameters = _only(skus, "o.sku_id")
+    return connection.execute(
+        f"""
+        select o.* exclude (stock_qty), s.on_hand_qty, p.category_l3_id
+        from core.dim_offers as o
+        join intermediate.int_stock_levelled as s using (supplier_id, sku_id)
+        left join core.dim_products as p using (sku_id)
+        where o.is_current and coalesce(p.is_merchandise, true){condition}
+        order by o.sku_id, o.supplier_id
+        """,
+        parameters,
     ).pl()
 
 
-def current_listings(connection: duckdb.DuckDBPyConnection, *, listed_only: bool = True) -> pl.DataFrame:
+def current_listings(
+    connection: duckdb.DuckDBPyConnection, *, listed_only: bool = True, skus: Sequence[str] | None = None
+) -> pl.DataFrame:
     """Each merchant's skus in their current version, merchandise only.
 
     Args:
         connection: The published warehouse.
         listed_only: Leave out what the merchant has taken off sale.
+        skus: Only these; None means all.
     """
-    condition = " and is_listed" if listed_only else ""
-    return connection.sql(
+    condition, parameters = _only(skus)
+    condition += " and is_listed" if listed_only else ""
+    return connection.execute(
         f"""
         select merchant_id, sku_id, list_price_cents, pricing_mode, is_listed, valid_from
         from core.dim_listings where is_current{condition} and {_MERCHANDISE}
         order by merchant_id, sku_id
-        """
+        """,
+        parameters,
     ).pl()
 
 
-def competitor_prices(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Observed competitor prices by time."""
-    return connection.sql(
-        """
-        select sku_id, competitor, observed_at, price_cents
-        from core.fct_competitor_prices order by observed_at, sku_id, competitor
-        """
+def units_sold(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    since: datetime,
+    until: datetime,
+    skus: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """What was sold of merchandise, line by line: merchant_id, sku_id, placed_at, qty_milli.
+
+    Args:
+        connection: The published warehouse.
+        since: Only lines placed after this moment.
+        until: Only lines placed up to this moment.
+        skus: Only these; None means all.
+    """
+    condition, parameters = _only(skus)
+    return connection.execute(
+        f"""
+        select merchant_id, sku_id, placed_at, qty_milli from core.fct_order_lines
+        where is_sale and is_merchandise and placed_at > $since and placed_at <= $until{condition}
+        order by placed_at, order_id, line_no
+        """,
+        parameters | {"since": since, "until": until},
     ).pl()
+
+
+def competitor_prices(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    since: datetime,
+    until: datetime,
+    skus: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Observed competitor prices by time.
+
+    Args:
+        connection: The published warehouse.
+        since: Only prices observed after this moment.
+        until: Only prices observed up to this moment.
+        skus: Only these; None means all.
+    """
+    condition, parameters = _only(skus)
+    return connection.execute(
+        f"""
+        select sku_id, competitor, observed_at, price_cents from core.fct_competitor_prices
+        where observed_at > $since and observed_at <= $until{condition}
+        order by observed_at, sku_id, competitor, price_cents
+        """,
+        parameters | {"since": since, "until": until},
+    ).pl()
+
+
+def _only(skus: Sequence[str] | None, column: str = "sku_id") -> tuple[str, dict[str, Any]]:
+    """A further condition that keeps some skus, with its parameters; neither for all."""
+    if skus is None:
+        return "", {}
+    return f" and {column} in (select unnest($skus))", {"skus": list(skus)}
 
 
 def consumers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:

@@ -7,9 +7,13 @@ from collections import defaultdict
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 import tiny_lake
 from dbt_runs import Build
+
+from pipelines.scoring.prices import score_prices
+from pipelines.warehouse import reading
 
 Row = dict[str, Any]
 LEVEL_2 = {
@@ -280,6 +284,23 @@ def test_stock_position_follows_the_statement_and_the_window(warehouse: duckdb.D
         "milk-2": [True, False],
         "bread-1": [False, True],
     }
+
+
+def test_prices_are_made_from_what_is_left(warehouse: duckdb.DuckDBPyConnection) -> None:
+    offers = {row["sku_id"]: row for row in reading.current_offers(warehouse).iter_rows(named=True)}
+    assert {sku: row["on_hand_qty"] for sku, row in offers.items()} == {
+        "milk-1": 100,  # stated 120, of which 20 net went out
+        "milk-2": 900,
+        "bread-1": 0,
+    }
+    prices = score_prices(warehouse, tiny_lake.AS_OF, None, ["milk-1"])
+    # Cost 70 plus 35% is 94 (rounded); at most 5% below the list price of 125 is 119, with an allowed ending.
+    assert prices.select("merchant_id", "cost_cents", "anchor_cents", "price_cents").rows() == [
+        ("m-1", 70, 94, 119)
+    ]
+    assert prices.equals(
+        score_prices(warehouse, tiny_lake.AS_OF, None, None).filter(pl.col("sku_id") == "milk-1")
+    )
 
 
 def test_versions_end_where_the_next_starts(warehouse: duckdb.DuckDBPyConnection) -> None:

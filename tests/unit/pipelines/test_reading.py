@@ -27,12 +27,17 @@ def warehouse():
             """
         )
         connection.execute(
-            "create table core.dim_products as select * from (values ('s', true), ('a', true),"
-            " ('postage', false)) as t(sku_id, is_merchandise)"
+            "create table core.dim_products as select * from (values ('s', true, 'x'), ('a', true, 'x'),"
+            " ('b', true, 'y'), ('postage', false, 'z')) as t(sku_id, is_merchandise, category_l3_id)"
         )
         connection.execute(
-            "create table core.dim_offers as select * from (values ('s1', 's', true), ('s1', 's', false),"
-            " ('s1', 'postage', true), ('s1', 'not_in_products', true)) as t(supplier_id, sku_id, is_current)"
+            "create table core.dim_offers as select *, 9 as stock_qty from (values ('s1', 's', true),"
+            " ('s1', 's', false), ('s1', 'postage', true), ('s1', 'not_in_products', true))"
+            " as t(supplier_id, sku_id, is_current)"
+        )
+        connection.execute(
+            "create table intermediate.int_stock_levelled as select * from (values ('s1', 's', 4),"
+            " ('s1', 'postage', 1), ('s1', 'not_in_products', 2)) as t(supplier_id, sku_id, on_hand_qty)"
         )
         absent = (
             "merchant_id supplier_id category_l1_id category_l2_id category_l3_id placed_on "
@@ -71,6 +76,21 @@ def test_guests_stay_out_of_what_is_told_by_consumer(warehouse):
 def test_services_are_neither_offered_nor_listed_to_the_models(warehouse):
     assert reading.current_offers(warehouse)["sku_id"].to_list() == ["not_in_products", "s"]
     assert "postage" not in reading.current_listings(warehouse)["sku_id"].to_list()
+
+
+def test_offers_tell_what_is_left_and_not_what_was_stated(warehouse):
+    offers = reading.current_offers(warehouse)
+    assert offers.select("sku_id", "on_hand_qty", "category_l3_id").rows() == [
+        ("not_in_products", 2, None),
+        ("s", 4, "x"),
+    ]
+    assert "stock_qty" not in offers.columns
+    assert reading.current_offers(warehouse, skus=["s", "b"])["sku_id"].to_list() == ["s"]
+
+
+def test_the_pricing_group_is_the_category_and_what_is_in_none(warehouse):
+    assert reading.pricing_group(warehouse, ["s", "not_in_products"]) == ["a", "not_in_products", "s"]
+    assert reading.pricing_group(warehouse, []) == []
 
 
 def test_since_is_exclusive(warehouse):

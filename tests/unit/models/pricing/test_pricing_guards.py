@@ -38,6 +38,7 @@ def inputs(**columns: list) -> GuardInputs:
         days_since_change=np.array(columns.get("days", [math.inf] * count), dtype=float),
         gain_cents=np.array(columns.get("gain", [0.0] * count), dtype=float),
         is_fixed=np.array(columns.get("fixed", [False] * count), dtype=bool),
+        budget_group=cents("group", [0] * count),
     )
 
 
@@ -115,6 +116,18 @@ def test_change_budget_serves_the_largest_gain_then_the_first_row() -> None:
     ]
 
 
+def test_each_group_has_a_change_budget_rounded_up() -> None:
+    config = replace(PLAIN, change_budget_bps=5000)
+    # Two of three in group 7, one of one in group 2; news of group 7 moves nothing in group 2.
+    assert final(config, target=[1010] * 4, gain=[1.0, 9.0, 2.0, 3.0], group=[7, 2, 7, 7]) == [
+        1000,
+        1010,
+        1010,
+        1010,
+    ]
+    assert final(replace(config, change_budget_bps=0), target=[1010], group=[2]) == [1000]
+
+
 def test_no_rows_are_fine() -> None:
     assert final(target=[]) == []
 
@@ -173,6 +186,7 @@ row_strategy = st.fixed_dictionaries(
         "days": st.sampled_from([math.inf, 0.0, 3.0, 7.0, 30.0]),
         "gain": st.integers(-3, 3).map(float),
         "fixed": st.booleans(),
+        "group": st.integers(0, 2),
     }
 )
 config_strategy = st.builds(
@@ -208,9 +222,16 @@ def columns(rows: list[dict]) -> dict[str, list]:
 def test_arrays_agree_with_the_scalar_oracle(rows: list[dict], config: GuardConfig) -> None:
     rows = complete(rows)
     expected, forced = zip(*(scalar_price(row, config) for row in rows), strict=True)
-    left = max(len(rows) * config.change_budget_bps // 10_000 - sum(forced), 0)
-    wanting = [i for i, row in enumerate(rows) if expected[i] != row["current"] and not forced[i]]
-    allowed = set(sorted(wanting, key=lambda i: (-rows[i]["gain"], i))[:left])
+    allowed: set[int] = set()
+    for group in range(3):
+        members = [i for i, row in enumerate(rows) if row["group"] == group]
+        left = max(
+            math.ceil(Fraction(len(members) * config.change_budget_bps, 10_000))
+            - sum(forced[i] for i in members),
+            0,
+        )
+        wanting = [i for i in members if expected[i] != rows[i]["current"] and not forced[i]]
+        allowed |= set(sorted(wanting, key=lambda i: (-rows[i]["gain"], i))[:left])
     oracle = [expected[i] if forced[i] or i in allowed else rows[i]["current"] for i in range(len(rows))]
     assert final(config, **columns(rows)) == oracle
 

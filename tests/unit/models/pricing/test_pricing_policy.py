@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from models.pricing.policy import Beliefs, choose, truncated_normal, uniform_of
 from models.pricing.simulate import COST_PLUS, GREEDY, MATCH, PRINTED, THOMPSON, MarketConfig, simulate
 
 GREEDY_POLICY = PolicyConfig(learning="greedy")
-NOW = datetime(2018, 1, 1, tzinfo=UTC)
+WEEK = date(2018, 1, 1)
 
 
 def brute_force(anchor: float, cost: float, current: float, e: float, policy: PolicyConfig) -> float:
@@ -80,17 +80,17 @@ def test_posterior_draws_have_the_truncated_distribution() -> None:
     assert drawn == pytest.approx(np.quantile(kept, levels), abs=0.02)
 
 
-def test_seed_depends_on_moment_merchant_and_sku_only() -> None:
+def test_seed_depends_on_week_merchant_and_sku_only() -> None:
     merchants, skus = ["m1", "m1", "m2", "m2"], ["a", "b", "a", "b"]
-    one = uniform_of(NOW, merchants, skus)
+    one = uniform_of(WEEK, merchants, skus)
     assert len(set(one.tolist())) == 4
-    assert uniform_of(NOW, merchants[::-1], skus[::-1]).tolist() == one.tolist()[::-1]
-    assert (uniform_of(NOW + timedelta(hours=1), merchants, skus) != one).all()
-    assert uniform_of(NOW, [], []).tolist() == []
+    assert uniform_of(WEEK, merchants[::-1], skus[::-1]).tolist() == one.tolist()[::-1]
+    assert (uniform_of(WEEK + timedelta(days=7), merchants, skus) != one).all()
+    assert uniform_of(WEEK, [], []).tolist() == []
 
 
 def test_seed_is_uniform() -> None:
-    drawn = uniform_of(NOW, [f"m{i % 100}" for i in range(20_000)], [f"s{i // 100}" for i in range(20_000)])
+    drawn = uniform_of(WEEK, [f"m{i % 100}" for i in range(20_000)], [f"s{i // 100}" for i in range(20_000)])
     counts = np.histogram(drawn, bins=20, range=(0, 1))[0]
     assert ((counts - 1000) ** 2 / 1000).sum() < 45  # chi-square, 19 degrees of freedom, p about 0.001
 

@@ -14,7 +14,7 @@ from conftest import LineMaker
 
 from models.contracts import PUBLISHED_TABLES
 from models.errors import BundleError, ModelError
-from models.pricing.bundle import PricingBundle, save_bundle
+from models.pricing.bundle import PricingBundle, load_bundle, save_bundle
 from models.pricing.config import GuardConfig, PolicyConfig, PricingConfig
 from models.pricing.inputs import count_unpriced
 from models.pricing.markdown import WARNING_SCHEMA, markdown_warnings
@@ -36,9 +36,10 @@ def listings(*rows: tuple) -> pl.DataFrame:
 
 def offers(*rows: tuple) -> pl.DataFrame:
     schema = {
-        "sku_id": pl.String, "supplier_id": pl.String, "supply_price_cents": pl.Int64, "stock_qty": pl.Int64
+        "sku_id": pl.String, "supplier_id": pl.String, "supply_price_cents": pl.Int64, "on_hand_qty": pl.Int64
     }  # fmt: skip
-    return pl.DataFrame(list(rows), schema=schema, orient="row")
+    frame = pl.DataFrame(list(rows), schema=schema, orient="row")
+    return frame.with_columns(category_l3_id=pl.lit("l3-x"))
 
 
 def competitors(*rows: tuple) -> pl.DataFrame:
@@ -54,19 +55,13 @@ def sales(*rows: tuple) -> pl.DataFrame:
         {
             "merchant_id": [r[0] for r in rows],
             "sku_id": [r[1] for r in rows],
-            "qty": [r[2] for r in rows],
+            "qty_milli": [r[2] * 1000 for r in rows],
             "placed_at": [AS_OF - timedelta(days=r[3]) for r in rows],
-            "is_merchandise": [True] * len(rows),
-            "category_l3_id": ["l3-x"] * len(rows),
         },
         schema={
-            "merchant_id": pl.String, "sku_id": pl.String, "qty": pl.Int64, "placed_at": UTC_TIME,
-            "is_merchandise": pl.Boolean, "category_l3_id": pl.String,
+            "merchant_id": pl.String, "sku_id": pl.String, "qty_milli": pl.Int64, "placed_at": UTC_TIME
         },
     )  # fmt: skip
-
-
-NO_STOCK = pl.DataFrame(schema={"sku_id": pl.String, "on_hand_qty": pl.Int64})
 
 
 @pytest.fixture
@@ -93,12 +88,11 @@ def run(
     supply: pl.DataFrame,
     market: pl.DataFrame | None = None,
     sold: pl.DataFrame | None = None,
-    stock: pl.DataFrame = NO_STOCK,
     model: Path | None = None,
     config: PricingConfig = CONFIG,
 ) -> pl.DataFrame:
     market = competitors() if market is None else market
-    return price(lists, supply, market, sales() if sold is None else sold, stock, AS_OF, model, config)
+    return price(lists, supply, market, sales() if sold is None else sold, AS_OF, model, config)
 
 
 def steps(frame: pl.DataFrame, row: int = 0) -> dict[str, dict]:
@@ -154,10 +148,11 @@ def test_index_with_a_model_by_hand(bundle: Path) -> None:
 
 
 def test_new_skus_take_the_category_then_everything(bundle: Path) -> None:
+    supply = offers(("p1", "s", 500, 9), ("p2", "s", 500, 9), ("p3", "s", 500, 9))
+    elsewhere = pl.when(pl.col("sku_id") == "p3").then(pl.lit("l3-new")).otherwise("category_l3_id")
     got = run(
         listings(("m", "p1", 1000, "auto"), ("m", "p2", 1000, "auto"), ("m", "p3", 1000, "auto")),
-        offers(("p1", "s", 500, 9), ("p2", "s", 500, 9), ("p3", "s", 500, 9)),
-        sold=sales(("m", "p2", 1, 1)),
+        supply.with_columns(category_l3_id=elsewhere),
         model=bundle,
     )
     assert got["elasticity"].to_list() == [-2.0, -3.0, -2.5]
@@ -195,7 +190,7 @@ def test_actions_follow_the_mode() -> None:
 def test_fixed_price_below_the_floor_asks_for_approval() -> None:
     got = run(listings(("m", "p1", 500, "fixed")), offers(("p1", "s", 500, 5)))
     assert got.select("price_cents", "floor_cents", "action").row(0) == (525, 525, "await_approval")
-    assert list(steps(got)) == ["anchor", "fixed", "floor"]
+    assert list(steps(got)) == ["anchor", "fixed", "floor", "turnover"]
 
 
 def test_every_clamp_is_explained() -> None:
@@ -204,7 +199,7 @@ def test_every_clamp_is_explained() -> None:
     )
     got = run(lists, offers(("p1", "s", 2000, 5)))
     chain = json.loads(got["explanation"][0])
-    assert [s["step"] for s in chain] == ["anchor", "policy", "ceiling"]
+    assert [s["step"] for s in chain] == ["anchor", "policy", "ceiling", "turnover"]
     assert chain[1]["before_cents"] == chain[0]["after_cents"] == 2700
     # The floor of 2100 lies above list price + 20%, so it is also the ceiling, whatever dwell says.
     assert chain[-1]["after_cents"] == got["price_cents"][0] == got["floor_cents"][0] == 2100
@@ -314,7 +309,8 @@ def test_a_trained_bundle_prices_listings(lines_of: LineMaker, tmp_path: Path) -
     train(lines, moment, tmp_path / "b", config)
     lists = listings(("m1", "p0000", 2000, "auto"), ("m1", "p0001", 2000, "auto"))
     supply = offers(("p0000", "s", 1500, 10**6), ("p0001", "s", 1500, 10**6))
-    got = price(lists, supply, competitors(), lines, NO_STOCK, moment, tmp_path / "b", config)
+    sold = lines.select("merchant_id", "sku_id", "placed_at", qty_milli=pl.col("qty") * 1000)
+    got = price(lists, supply, competitors(), sold, moment, tmp_path / "b", config)
     # The sku that reacts less to price carries the higher price.
     assert got["elasticity"][0] < got["elasticity"][1]
     assert got["anchor_cents"][0] < got["anchor_cents"][1]
@@ -324,7 +320,7 @@ def test_markdown_ladder_by_hand(bundle: Path) -> None:
     lists = listings(("m", "p1", 1000, "auto"), ("n", "p1", 1200, "auto"), ("m", "p2", 1000, "auto"))
     supply = offers(("p1", "s", 800, 100), ("p2", "s", 800, 10))
     sold = sales(("m", "p1", 15, 10), ("m", "p1", 99, 31), ("m", "p2", 9, 1))
-    got = markdown_warnings(lists, supply, sold, NO_STOCK, AS_OF, bundle, CONFIG)
+    got = markdown_warnings(lists, supply, sold, AS_OF, load_bundle(bundle), CONFIG)
     assert got.schema == pl.Schema(WARNING_SCHEMA)
     # p1: 15 / 115 = 13% < 15%; p2: 9 / 19 = 47%.
     assert got["sku_id"].unique().to_list() == ["p1"]
@@ -340,15 +336,57 @@ def test_markdown_ladder_by_hand(bundle: Path) -> None:
     assert got["is_below_floor"].to_list() == [False, False, False, True]  # the floor is 840
 
 
-def test_markdown_with_stock_counts_no_sales_and_no_model() -> None:
+def test_markdown_without_sales_or_stock_or_model() -> None:
     lists = listings(("m", "p1", 1000, "auto"))
-    stock = pl.DataFrame({"sku_id": ["p1"], "on_hand_qty": [7]})
-    got = markdown_warnings(lists, offers(("p1", "s", 500, 100)), sales(), stock, AS_OF, None, CONFIG)
+    got = markdown_warnings(lists, offers(("p1", "s", 500, 7)), sales(), AS_OF, None, CONFIG)
     assert got["on_hand_qty"].to_list() == [7] * 4
     assert got["days_to_clear"].null_count() == 4
-    sold_out = pl.DataFrame({"sku_id": ["p1"], "on_hand_qty": [-2]})
-    assert markdown_warnings(
-        lists, offers(("p1", "s", 500, 9)), sales(), sold_out, AS_OF, None, CONFIG
-    ).is_empty()
-    empty = markdown_warnings(listings(), offers(), sales(), NO_STOCK, AS_OF, None, CONFIG)
+    assert markdown_warnings(lists, offers(("p1", "s", 500, -2)), sales(), AS_OF, None, CONFIG).is_empty()
+    empty = markdown_warnings(listings(), offers(), sales(), AS_OF, None, CONFIG)
     assert empty.schema == pl.Schema(WARNING_SCHEMA)
+
+
+def test_slow_turnover_is_the_last_step_of_the_explanation(bundle: Path) -> None:
+    lists = listings(*((m, s, 1000, "auto") for m in ("m", "n") for s in ("p1", "p2", "p3")))
+    supply = offers(("p1", "s", 800, 100), ("p2", "s", 800, 10), ("p3", "s", 800, 4))
+    sold = sales(("m", "p1", 15, 10), ("m", "p2", 9, 1))
+    got = run(lists, supply, sold=sold, model=bundle)
+    said = {
+        (row["merchant_id"], row["sku_id"]): json.loads(row["explanation"])[-1]
+        for row in got.iter_rows(named=True)
+    }
+    for merchant in ("m", "n"):
+        step = said[merchant, "p1"]
+        assert step["step"] == "turnover"
+        # 15 of 115 are 13%; 100 / (15 / 30) = 200 days; at -20%, 0.64 of them; the floor is 840.
+        assert step["reason"] == (
+            "turnover 13.0% in 30 days is below 15%, 100 units in stock; they clear in 200 days; "
+            "5.0% off clears in 180 days and gives up 5000 cents; "
+            "10.0% off clears in 162 days and gives up 10000 cents; "
+            "20.0% off clears in 128 days and gives up 20000 cents (below the floor); "
+            "30.0% off clears in 98 days and gives up 30000 cents (below the floor)"
+        )
+        assert step["before_cents"] == step["after_cents"]
+        assert said[merchant, "p2"]["step"] != "turnover"
+        assert said[merchant, "p3"]["reason"] == (
+            "turnover 0.0% in 30 days is below 15%, 4 units in stock; nothing was sold"
+        )
+
+
+def test_a_price_holds_within_the_week_without_news(bundle: Path) -> None:
+    lists, supply, sold = many()
+    monday = datetime(2018, 1, 8, 12, tzinfo=UTC)
+    config = PricingConfig()
+    unsure = load_bundle(bundle)
+    deviation = pl.lit(0.8).alias("deviation")
+    save_bundle(
+        PricingBundle(unsure.skus.with_columns(deviation), unsure.categories.with_columns(deviation), -0.1),
+        bundle, AS_OF, config,
+    )  # fmt: skip
+    still = sold.filter(pl.col("placed_at") > monday - timedelta(days=20))
+    week = [
+        price(lists, supply, competitors(), still, moment, bundle, config)
+        for moment in (monday, monday + timedelta(days=2), monday + timedelta(days=7))
+    ]
+    assert week[0].equals(week[1])
+    assert not week[0]["price_cents"].equals(week[2]["price_cents"])

@@ -117,7 +117,7 @@ def offers(rows: list[tuple[str, int, int | None, int]]) -> pl.DataFrame:
                 "supplier_id": name,
                 "sku_id": "k",
                 "supply_price_cents": price,
-                "stock_qty": 0,
+                "on_hand_qty": 0,
                 "capacity_per_day": capacity,
                 "lead_time_days": 3,
                 "min_order_qty": minimum,

@@ -55,7 +55,7 @@ def offer(sku: str, **changes: Any) -> dict[str, Any]:
         "supplier_id": "s1",
         "sku_id": sku,
         "supply_price_cents": 100,
-        "stock_qty": 0,
+        "on_hand_qty": 0,
         "capacity_per_day": 1000,
         "lead_time_days": 7,
         "min_order_qty": 1,
@@ -68,7 +68,7 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(
         list(rows),
         schema_overrides={
-            "stock_qty": pl.Int64,
+            "on_hand_qty": pl.Int64,
             "capacity_per_day": pl.Int64,
             "lead_time_days": pl.Int64,
             "min_order_qty": pl.Int64,
@@ -98,7 +98,7 @@ def one(result: ReorderResult) -> dict[str, Any]:
 def test_order_up_to_by_hand() -> None:
     """One sku is the whole category: 70 units a week, 7 + 7 days, so demand is Poisson(140)."""
     sold = lines([("m1", "k", 3, 5)])
-    row = one(run(sold, forecasts({"m1": 70.0}), table(offer("k", stock_qty=90))))
+    row = one(run(sold, forecasts({"m1": 70.0}), table(offer("k", on_hand_qty=90))))
     # Quantiles of Poisson(140) and Poisson(70) from published tables: 146 at 0.7, 155 at 0.9; 74 at 0.7.
     assert (row["order_up_to_qty"], row["demand_p90_qty"]) == (146, 155)
     assert row["demand_mean_qty"] == pytest.approx(140)
@@ -123,7 +123,7 @@ def test_columns_are_the_published_ones() -> None:
 
 
 def test_enough_stock_orders_nothing() -> None:
-    result = run(lines([("m1", "k", 3, 5)]), forecasts({"m1": 7.0}), table(offer("k", stock_qty=500)))
+    result = run(lines([("m1", "k", 3, 5)]), forecasts({"m1": 7.0}), table(offer("k", on_hand_qty=500)))
     row = one(result)
     assert (row["reorder_qty"], row["order_by_on"], row["reason_code"]) == (0, None, "enough_stock")
     assert result.reorder_merchant_shares.height == 0
@@ -144,7 +144,7 @@ def test_packs_from_the_offer() -> None:
 
 
 def test_unknown_stock_counts_as_none_and_says_so() -> None:
-    row = one(run(lines([("m1", "k", 3, 5)]), forecasts({"m1": 70.0}), table(offer("k", stock_qty=None))))
+    row = one(run(lines([("m1", "k", 3, 5)]), forecasts({"m1": 70.0}), table(offer("k", on_hand_qty=None))))
     assert (row["on_hand_qty"], row["reorder_qty"]) == (None, 146)
     assert json.loads(row["explanation"])["is_stock_known"] is False
 
@@ -238,7 +238,7 @@ def test_empty_inputs_give_empty_tables(missing: str) -> None:
 def test_row_order_does_not_matter() -> None:
     sold = lines([(f"m{m}", f"k{k}", 3 + k, 1 + m) for m in range(4) for k in range(5)])
     ahead = forecasts({f"m{m}": 20.0 + m for m in range(4)})
-    supply = table(*(offer(f"k{k}", stock_qty=k) for k in range(5)))
+    supply = table(*(offer(f"k{k}", on_hand_qty=k) for k in range(5)))
     here = run(sold, ahead, supply)
     there = run(
         sold.sample(fraction=1, shuffle=True, seed=1),
