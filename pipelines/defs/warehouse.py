@@ -5,6 +5,7 @@ half-finished build never shows.
 """
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ from pipelines.steps.evidence import evidence_of
 from pipelines.steps.memo import Steps
 from pipelines.steps.results import as_metadata, materialize_result
 from pipelines.steps.state import CheckRecord, Outcome, StepRecord, fingerprint, measured
+from pipelines.warehouse.compiled import compiled_beside, compiled_of, read_compiled
 from pipelines.warehouse.files import DBT_PACKAGES, PROJECT_DIR, dbt_environment, dbt_program, project_version
 from pipelines.warehouse.translator import WarehouseTranslator
 
@@ -91,7 +93,7 @@ def _build_unless_unchanged(
     dbt_project: DbtProject,
 ) -> Iterator[Any]:
     mark = steps.mark(context, _deciding(settings))
-    outputs = [settings.warehouse_build]
+    outputs = [settings.warehouse_build, compiled_beside(settings.warehouse_build)]
     record = steps.standing(context, _STEP, mark, outputs)
     if record is not None:
         report(_STEP, None, "unchanged")
@@ -170,11 +172,19 @@ def _build(
                 }
             )
         yield event
+    _keep_compiled(settings, run.target_path / "manifest.json", as_of)
     # What dbt parsed is kept as well: the next build parses only what changed since.
     for artifact in ("manifest.json", "run_results.json", "partial_parse.msgpack"):
         with atomic_path(settings.dbt_target_dir / artifact) as temporary:
             shutil.copyfile(run.target_path / artifact, temporary)
     shutil.rmtree(run.target_path, ignore_errors=True)
+
+
+def _keep_compiled(settings: Settings, manifest: Path, as_of: str) -> None:
+    """Keep the SQL of the models beside the file that it built, for running it again over slices."""
+    file = compiled_beside(settings.warehouse_build)
+    before = read_compiled(file) if file.exists() else None
+    compiled_of(json.loads(manifest.read_bytes()), as_of, before).write(file)
 
 
 def _without_noise(events: Iterable[Any], log: Path) -> Iterator[Any]:
@@ -282,6 +292,8 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
         version = _contents(connection)
     whole = held is not None and held[0] == accepted
     if whole:
+        with atomic_path(compiled_beside(settings.warehouse_good)) as sql:
+            shutil.copyfile(compiled_beside(settings.warehouse_build), sql)
         for target in (settings.warehouse_good, settings.warehouse_file):
             temporary = target.with_suffix(".tmp")
             temporary.unlink(missing_ok=True)  # a killed run's, which may be read-only

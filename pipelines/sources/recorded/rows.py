@@ -7,19 +7,33 @@ does not: how they came into the lake (`operational`), rules on rows (`validatio
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import polars as pl
 
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 from pipelines.sources.protocol import Chunk, Source, TableReading
-from pipelines.sources.recorded.extraction import Extraction
+from pipelines.sources.recorded.streams import Stream
 from pipelines.sources.values.columns import read_column
 
 DERIVED = "consumers"
 """The one table that recorded orders extend: whoever ordered first through the API is in no feed yet."""
 
 _FILE = "the operational database"
+
+
+class Recordings(Protocol):
+    """Newest versions of recorded rows, wherever they are kept."""
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """What is recorded, one a table."""
+        ...
+
+    def read(self, table: str) -> pl.DataFrame:
+        """Those of a table, with `origin`."""
+        ...
 
 
 class RecordedRows:
@@ -32,7 +46,7 @@ class RecordedRows:
         extractions: Where they lie in the lake.
     """
 
-    def __init__(self, *extractions: Extraction) -> None:
+    def __init__(self, *extractions: Recordings) -> None:
         self._by_table = {
             stream.table: extraction for extraction in extractions for stream in extraction.streams
         }
@@ -53,11 +67,11 @@ class RecordedRows:
         if table not in self._by_table:
             return pl.DataFrame(schema=dict(contract.dtypes))
         rows = self._by_table[table].read(table)
-        for name in contract.past_columns:
-            if name in rows.columns:
-                rows = rows.filter(pl.col(name).fill_null(as_of) <= as_of)
+        rows = rows.filter(_has_happened(table, rows.columns, as_of))
         if "orders" in {key.parent for key in contract.foreign_keys} or table == "after_sales":
-            rows = rows.join(self.rows("orders", as_of), on="order_id", how="semi", maintain_order="left")
+            orders = self._by_table["orders"].read("orders")
+            waiting = orders.filter(~_has_happened("orders", orders.columns, as_of))
+            rows = rows.join(waiting, on="order_id", how="anti", maintain_order="left")
         return rows
 
     def chunks(self, table: str, as_of: dt.datetime) -> list[Chunk]:
@@ -80,19 +94,28 @@ class RecordedRows:
             as_of: Business time of the run (UTC).
         """
         orders = self.rows("orders", as_of).filter(~pl.col("consumer_id").is_in(known.implode()))
-        if not orders.height:
-            return None
-        frame = (
-            orders.sort("placed_at", "order_id")
-            .group_by("consumer_id", maintain_order=True)
-            .agg(pl.col("merchant_id").first(), pl.col("placed_at").first().alias("registered_at"))
-            .with_columns(
-                received_at=pl.col("registered_at"),
-                consent_marketing=pl.lit(False),
-                consent_profiling=pl.lit(False),
-            )
+        return consumers_of(orders) if orders.height else None
+
+
+def consumers_of(orders: pl.DataFrame) -> Chunk:
+    """Minimal rows of the consumers of recorded orders: known since the first of them, no consent given."""
+    frame = (
+        orders.sort("placed_at", "order_id")
+        .group_by("consumer_id", maintain_order=True)
+        .agg(pl.col("merchant_id").first(), pl.col("placed_at").first().alias("registered_at"))
+        .with_columns(
+            received_at=pl.col("registered_at"),
+            consent_marketing=pl.lit(False),
+            consent_profiling=pl.lit(False),
         )
-        return Chunk(frame, file=_FILE, origin="observed")
+    )
+    return Chunk(frame, file=_FILE, origin="observed")
+
+
+def _has_happened(table: str, columns: list[str], as_of: dt.datetime) -> pl.Expr:
+    """Whether every time of a row that is history lies before a run's business time."""
+    times = [name for name in contract_table(table).past_columns if name in columns]
+    return pl.all_horizontal(pl.lit(True), *(pl.col(name).fill_null(as_of) <= as_of for name in times))
 
 
 class WithRecorded:

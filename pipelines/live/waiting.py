@@ -1,0 +1,183 @@
+"""Rows that a tick did not let in: they lie in the live store and are tried again.
+
+A row waits for its time, or for a row of another table that it names. A newer version of it takes its place.
+The full build judges all rows anew and tells of those that it refuses in the quarantine; a new generation of
+the store starts with none waiting.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import duckdb
+import polars as pl
+
+from pipelines.sources.contract import INGEST_ORDER, contract_table
+from pipelines.sources.loading.validation import key_texts
+from pipelines.sources.recorded.rows import DERIVED
+
+NOT_YET = "its time has not come"
+"""Reason of a row of a time after the tick's business time, and of what hangs on its order."""
+
+_SCHEMA = {
+    "table_name": pl.String(),
+    "key": pl.List(pl.String()),
+    "row": pl.String(),
+    "column": pl.String(),
+    "reason": pl.String(),
+    "until": pl.Datetime("us", "UTC"),
+}
+_MAKE = """
+    create schema if not exists live;
+    create table if not exists live.waiting (
+        table_name varchar not null, key varchar[] not null, row varchar not null, "column" varchar,
+        reason varchar not null, until timestamptz, since timestamptz not null
+    )
+"""
+
+
+def make(connection: duckdb.DuckDBPyConnection) -> None:
+    """The table of waiting rows, where the store has none."""
+    connection.execute(_qualified(connection, _MAKE))
+
+
+def due(
+    connection: duckdb.DuckDBPyConnection, arrived: set[str], as_of: dt.datetime
+) -> dict[str, pl.DataFrame]:
+    """Rows worth another try: their time has come, or rows came of a table that they name.
+
+    Args:
+        connection: The live store.
+        arrived: Contract tables of which rows came.
+        as_of: Business time of the tick (UTC).
+
+    Returns:
+        Rows by contract table, in the columns and types of the contract.
+    """
+    found: dict[str, pl.DataFrame] = {}
+    if not count(connection):
+        return found
+    moved = arrived | ({DERIVED} if "orders" in arrived else set())
+    for table in INGEST_ORDER:
+        contract = contract_table(table)
+        named = {key.parent for key in contract.foreign_keys} | {contract.completed_by}
+        rows = connection.execute(
+            _qualified(
+                connection,
+                "select row from live.waiting where table_name = $table and ($has_news or until <= $as_of)",
+            ),
+            {"table": table, "has_news": bool(named & moved), "as_of": as_of},
+        ).pl()
+        if rows.height:
+            found[table] = _decoded(table, rows["row"])
+            moved |= {table, DERIVED} if table == "orders" else {table}
+    return found
+
+
+def replace(
+    connection: duckdb.DuckDBPyConnection,
+    tried: Mapping[str, pl.DataFrame],
+    waiting: pl.DataFrame,
+    as_of: dt.datetime,
+) -> None:
+    """Write what waits now of the rows that were tried.
+
+    Args:
+        connection: The live store.
+        tried: Keys of the rows that were tried, by contract table.
+        waiting: Those that were not let in (`waiting_rows`).
+        as_of: Business time of the tick (UTC); a row that waited before keeps its own.
+    """
+    keys = [
+        pl.DataFrame({"table_name": [table] * rows.height, "key": key_texts(contract_table(table), rows)})
+        for table, rows in tried.items()
+        if rows.height
+    ]
+    if not keys or not (waiting.height or count(connection)):
+        return
+    connection.register("_tried", pl.concat(keys))
+    connection.register("_waiting", waiting)
+    connection.execute(
+        _qualified(
+            connection,
+            "create or replace temp table _since as select w.table_name, w.key, min(w.since) as since"
+            " from live.waiting w semi join _tried t using (table_name, key) group by all;"
+            "delete from live.waiting w using _tried t where w.table_name = t.table_name and w.key = t.key",
+        )
+    )
+    connection.execute(
+        _qualified(
+            connection,
+            'insert into live.waiting select w.table_name, w.key, w.row, w."column", w.reason, w.until,'
+            " coalesce(s.since, $as_of) from _waiting w left join temp._since s using (table_name, key)",
+        ),
+        {"as_of": as_of},
+    )
+    connection.unregister("_tried")
+    connection.unregister("_waiting")
+
+
+def count(connection: duckdb.DuckDBPyConnection) -> int:
+    """Rows that wait."""
+    row = connection.execute(_qualified(connection, "select count(*) from live.waiting")).fetchone()
+    return int(row[0]) if row else 0
+
+
+def waiting_rows(
+    table: str, rows: pl.DataFrame, column: pl.Series, reason: pl.Series, until: pl.Series
+) -> pl.DataFrame:
+    """Rows of a contract table as they wait.
+
+    Args:
+        table: Contract table.
+        rows: In the columns and types of the contract.
+        column: Which column of each is at fault; may be null.
+        reason: Why each waits.
+        until: When the time of each comes; null where it waits for something else.
+    """
+    return pl.DataFrame(
+        {
+            "table_name": [table] * rows.height,
+            "key": key_texts(contract_table(table), rows),
+            "row": _encoded(rows),
+            "column": column,
+            "reason": reason,
+            "until": until,
+        },
+        schema=_SCHEMA,
+    )
+
+
+def none_waiting() -> pl.DataFrame:
+    """No rows, with the columns of `waiting_rows`."""
+    return pl.DataFrame(schema=_SCHEMA)
+
+
+def _encoded(rows: pl.DataFrame) -> pl.Series:
+    """Each row as JSON without loss: times as whole numbers."""
+    plain = rows.with_columns(
+        pl.col(name).to_physical() for name, dtype in rows.schema.items() if dtype.is_temporal()
+    )
+    return plain.select(pl.struct(pl.all()).struct.json_encode().alias("row"))["row"]
+
+
+def _decoded(table: str, texts: pl.Series) -> pl.DataFrame:
+    """The rows again, in the types of the contract."""
+    dtypes = contract_table(table).dtypes
+    plain = {
+        name: (pl.Int32() if dtype == pl.Date() else pl.Int64()) if dtype.is_temporal() else dtype
+        for name, dtype in dtypes.items()
+    }
+    fields = pl.Struct([pl.Field(name, dtype) for name, dtype in plain.items()])
+    rows = texts.str.json_decode(fields).struct.unnest()
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in dtypes.items())
+
+
+def _qualified(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """The SQL with the store's own name before the schema, which a file of that name would hide."""
+    row = connection.execute("select current_database()").fetchone()
+    store = row[0] if row else ""
+    return sql.replace("live.waiting", f'"{store}".live.waiting').replace(
+        "schema if not exists live", f'schema if not exists "{store}".live'
+    )
