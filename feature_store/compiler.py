@@ -18,6 +18,7 @@ from sqlglot import exp
 from feature_store import expressions
 from feature_store.contracts import TagType
 from feature_store.definitions import Layer, Rollup, Source, Tag, duration_us
+from feature_store.due_plan import has_age, row_condition
 from feature_store.registry import Registry
 
 ENTITIES = "entities"
@@ -73,7 +74,7 @@ def compile_tags(
 @lru_cache(maxsize=64)
 def _compiled(registry: Registry, names: tuple[str, ...], time_zone: str) -> CompiledTags:
     """Compiling a hundred tags takes half a second, and callers ask for the same set again and again."""
-    builder = _Statement(registry, registry.closure(registry.select(names)), time_zone)
+    builder = Statement(registry, registry.closure(registry.select(names)), time_zone)
     return CompiledTags(builder.build(list(names)), names, tuple(builder.sources()))
 
 
@@ -81,14 +82,14 @@ def population_sql(registry: Registry) -> str:
     """The entities known at `$as_of` (naive UTC), one row an entity, in the registry's id column."""
     return " UNION ".join(
         f"SELECT CAST({s.entity} AS VARCHAR) AS {registry.id_column} FROM {s.table} "
-        f"WHERE {_utc(s.time)} <= $as_of AND {_utc(s.received or s.time)} <= $as_of "
-        + (f"AND ({s.superseded} IS NULL OR {_utc(s.superseded)} > $as_of) " if s.superseded else "")
+        f"WHERE {utc(s.time)} <= $as_of AND {utc(s.received or s.time)} <= $as_of "
+        + (f"AND ({s.superseded} IS NULL OR {utc(s.superseded)} > $as_of) " if s.superseded else "")
         + f"AND {s.entity} IS NOT NULL"
         for s in registry.population_sources()
     )
 
 
-def _utc(column: str) -> str:
+def utc(column: str) -> str:
     """A time column as a naive UTC timestamp: comparisons then ignore the session's time zone.
 
     Through microseconds, because AT TIME ZONE costs half a microsecond a row.
@@ -96,13 +97,8 @@ def _utc(column: str) -> str:
     return f"MAKE_TIMESTAMP(EPOCH_US({column}))"
 
 
-def _younger_than(us: int | None) -> exp.Expression | None:
-    """The window filter: event time > t - window. Event time <= t holds for every row already."""
-    return None if us is None else expressions.parse(f"age_us < {us}")
-
-
-class _Statement:
-    """Collects the parts of one statement.
+class Statement:
+    """Collects the parts of one statement; `feature_store.refresh.statement` adds due times to them.
 
     Args:
         registry: The registry.
@@ -127,20 +123,30 @@ class _Statement:
 
     def build(self, output: list[str]) -> str:
         """The whole statement."""
-        parts = [f"seen AS (SELECT {', '.join(self._first_seen(s) for s in self.sources())})"]
+        parts = self._first_parts()
         parts += [f"src_{s.name} AS MATERIALIZED ({self._scan(s)})" for s in self.sources()]
         for rollup in self._rollups():
             parts.append(f"roll_{rollup.name} AS MATERIALIZED ({self._rollup(rollup)})")
-        for relation, tags in self._aggregates.items():
-            parts.append(f"agg_{relation} AS ({self._aggregate(relation, tags)})")
+        for relation in self._grouped():
+            parts.append(f"agg_{relation} AS ({self._aggregate(relation)})")
         levels = self._levels()
         parts.append(f"level_0 AS ({self._base_level()})")
         for depth, level in enumerate(levels, start=1):
-            columns = ", ".join(self._derived(tag) for tag in level)
+            columns = ", ".join(column for tag in level for column in self._derived(tag))
             parts.append(f"level_{depth} AS (SELECT *, {columns} FROM level_{depth - 1})")
-        select = ", ".join(["row_id", self._registry.id_column, "as_of", *output])
+        select = ", ".join(["row_id", self._registry.id_column, "as_of", *output, *self._last_columns()])
         body = ",\n".join(parts)
         return f"WITH {body}\nSELECT {select} FROM level_{len(levels)} ORDER BY row_id"
+
+    def _first_parts(self) -> list[str]:
+        return [f"seen AS (SELECT {', '.join(self._first_seen(s) for s in self.sources())})"]
+
+    def _last_columns(self) -> list[str]:
+        return []
+
+    def _grouped(self) -> list[str]:
+        """The sources and rollups that are grouped by entity row."""
+        return list(self._aggregates)
 
     def _sql(self, tree: exp.Expression) -> str:
         return expressions.expanded(tree, self._parameters, self._time_zone).sql(dialect="duckdb")
@@ -167,22 +173,11 @@ class _Statement:
 
     def _scan(self, source: Source) -> str:
         """Source rows visible at each entity's moment, once a source."""
-        needed = self._needed_columns(source)
-        inner = [f"s.{source.entity} AS entity_key", f"{_utc('s.' + source.time)} AS event_at"]
-        inner.append(f"{_utc('s.' + (source.received or source.time))} AS known_at")
-        if source.superseded is not None:
-            inner.append(f"{_utc('s.' + source.superseded)} AS replaced_at")
-        inner += [self._column("s", n, t) for n, t in source.columns.items() if n in needed]
-        joins = ""
-        for position, join in enumerate(source.joins):
-            columns = {n: t for n, t in join.columns.items() if n in needed}
-            if columns:
-                alias = f"j{position}"
-                inner += [self._column(alias, n, t) for n, t in columns.items()]
-                joins += f" LEFT JOIN {join.table} AS {alias} ON {alias}.{join.key} = s.{join.key}"
         outer = ["e.row_id", "e.as_of", "r.event_at"]
         outer.append("EPOCH_US(e.as_of) - EPOCH_US(r.event_at) AS age_us")
+        needed = self._needed_columns(source)
         outer += [f"r.{name}" for name in self._all_columns(source) if name in needed]
+        outer += self._scanned_besides(source)
         where = ["r.event_at <= e.as_of", "r.known_at <= e.as_of"]
         if source.superseded is not None:
             where.append("(r.replaced_at IS NULL OR r.replaced_at > e.as_of)")
@@ -190,15 +185,40 @@ class _Statement:
             where.append(f"EPOCH_US(e.as_of) - EPOCH_US(r.event_at) < {limit}")
         if source.where is not None:
             where.append(f"({self._snippet(source.where)})")
+        rows = self._rows(source, needed, self._scan_bounds(source))
         return (
-            f"SELECT {', '.join(outer)} FROM {ENTITIES} AS e "
-            f"JOIN (SELECT {', '.join(inner)} FROM {source.table} AS s{joins}) AS r "
+            f"SELECT {', '.join(outer)} FROM {ENTITIES} AS e JOIN ({rows}) AS r "
             f"ON r.entity_key = e.{self._registry.id_column} WHERE {' AND '.join(where)}"
         )
 
+    def _scanned_besides(self, source: Source) -> list[str]:
+        """Further columns of a scan."""
+        return []
+
+    def _scan_bounds(self, source: Source) -> list[str]:
+        """Conditions on the table's own columns that drop no row that counts."""
+        return []
+
+    def _rows(self, source: Source, needed: set[str], conditions: list[str]) -> str:
+        """The rows of a source's table with its joins, times as naive UTC, before the point-in-time rule."""
+        columns = [f"s.{source.entity} AS entity_key", f"{utc('s.' + source.time)} AS event_at"]
+        columns.append(f"{utc('s.' + (source.received or source.time))} AS known_at")
+        if source.superseded is not None:
+            columns.append(f"{utc('s.' + source.superseded)} AS replaced_at")
+        columns += [self._column("s", n, t) for n, t in source.columns.items() if n in needed]
+        joins = ""
+        for position, join in enumerate(source.joins):
+            attributes = {n: t for n, t in join.columns.items() if n in needed}
+            if attributes:
+                alias = f"j{position}"
+                columns += [self._column(alias, n, t) for n, t in attributes.items()]
+                joins += f" LEFT JOIN {join.table} AS {alias} ON {alias}.{join.key} = s.{join.key}"
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"SELECT {', '.join(columns)} FROM {source.table} AS s{joins}{where}"
+
     @staticmethod
     def _column(alias: str, name: str, kind: str) -> str:
-        value = _utc(f"{alias}.{name}") if kind == "TIMESTAMPTZ" else f"{alias}.{name}"
+        value = utc(f"{alias}.{name}") if kind == "TIMESTAMPTZ" else f"{alias}.{name}"
         return f"{value} AS {name}"
 
     @staticmethod
@@ -252,56 +272,62 @@ class _Statement:
                 for name, measure in rollup.measures.items()
             )
             sql = f"SELECT {keys}, {measures} FROM ({sql}) AS g GROUP BY {keys}"
-        for layer in rollup.layers:
-            columns = ", ".join(
-                f"{self._layer_column(layer, text)} AS {name}" for name, text in layer.columns.items()
-            )
+        for number, layer in enumerate(rollup.layers):
+            columns = ", ".join(self._layer(rollup, number, layer))
             sql = f"SELECT *, {columns} FROM ({sql}) AS l"
         return sql
 
-    def _layer_column(self, layer: Layer, text: str) -> str:
+    def _layer(self, rollup: Rollup, number: int, layer: Layer) -> list[str]:
+        """The columns that a layer adds."""
         key = "as_of" if layer.scope == "population" else "row_id"
-        return self._sql(expressions.partitioned(expressions.parse(text), key))
+        return [
+            f"{self._sql(expressions.partitioned(expressions.parse(text), key))} AS {name}"
+            for name, text in layer.columns.items()
+        ]
 
     def _measure(self, value: str, where: str | None, window: str | None) -> str:
         """An aggregate with its window and condition as FILTER."""
-        conditions = [_younger_than(duration_us(window) if window is not None else None)]
-        conditions.append(expressions.parse(where) if where is not None else None)
-        present = [condition for condition in conditions if condition is not None]
-        condition = exp.and_(*present) if present else None
-        return self._sql(expressions.filtered(expressions.parse(value), condition))
+        return self._sql(expressions.filtered(expressions.parse(value), row_condition(window, where)))
 
-    def _aggregate(self, relation: str, tags: list[Tag]) -> str:
+    def _aggregate(self, relation: str) -> str:
         """All tags of one source or rollup in one grouped scan."""
-        columns = []
-        for tag in tags:
-            has_age = self._has_age(relation)
-            value = tag.definition.value or ""
-            sql = self._measure(value, tag.definition.where, tag.window if has_age else None)
-            columns.append(f"{sql} AS {tag.name}")
-        return f"SELECT row_id, {', '.join(columns)} FROM {self._relation(relation)} GROUP BY row_id, as_of"
+        columns = ", ".join(["row_id", *self._aggregated(relation)])
+        return f"SELECT {columns} FROM {self._relation(relation)} GROUP BY row_id, as_of"
 
-    def _has_age(self, relation: str) -> bool:
-        """Whether rows still carry their own age: not after grouping, unless a measure keeps it."""
-        rollup = self._registry.rollups.get(relation)
-        if rollup is None:
-            return True
-        return "age_us" in rollup.measures if rollup.measures else self._has_age(rollup.source)
+    def _aggregated(self, relation: str) -> list[str]:
+        """The columns read from a source or rollup, one a tag."""
+        columns = []
+        for tag in self._aggregates.get(relation, []):
+            window = tag.window if has_age(self._registry, relation) else None
+            sql = self._measure(tag.definition.value or "", tag.definition.where, window)
+            columns.append(f"{sql} AS {tag.name}")
+        return columns
 
     def _base_level(self) -> str:
         columns = ["e.row_id", f"e.{self._registry.id_column}", "e.as_of"]
         for relation, tags in self._aggregates.items():
             columns += [f"{self._finished(tag, f'agg_{relation}.{tag.name}', 'e.as_of')}" for tag in tags]
         columns += [f"seen.{source.name} AS seen_{source.name}" for source in self.sources()]
-        joins = " ".join(f"LEFT JOIN agg_{name} ON agg_{name}.row_id = e.row_id" for name in self._aggregates)
+        columns += self._joined_besides()
+        names = [f"agg_{relation}" for relation in self._grouped()] + self._joins_besides()
+        joins = " ".join(f"LEFT JOIN {name} ON {name}.row_id = e.row_id" for name in names)
         return f"SELECT {', '.join(columns)} FROM {ENTITIES} AS e CROSS JOIN seen {joins}"
 
-    def _derived(self, tag: Tag) -> str:
+    def _joined_besides(self) -> list[str]:
+        """Further columns of the joined row."""
+        return []
+
+    def _joins_besides(self) -> list[str]:
+        """Further parts joined to the row, by `row_id`."""
+        return []
+
+    def _derived(self, tag: Tag) -> list[str]:
+        """The columns of a derived tag."""
         text = tag.definition.derived or tag.definition.population or ""
         tree = expressions.parse(text)
         if tag.definition.population is not None:
             tree = expressions.partitioned(tree, "as_of")
-        return self._finished(tag, self._sql(tree), "as_of", prefix="seen_")
+        return [self._finished(tag, self._sql(tree), "as_of", prefix="seen_")]
 
     def _finished(self, tag: Tag, value: str, as_of: str, prefix: str = "seen.") -> str:
         """A value with its null rule and type; null as long as a source of it has not reported."""

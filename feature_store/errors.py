@@ -32,6 +32,10 @@ class EntityFrameError(FeatureStoreError):
     """The (consumer, time) rows handed in are not of the expected shape."""
 
 
+class RefreshError(FeatureStoreError):
+    """The tag state cannot be brought to the moment asked for."""
+
+
 class ProfileError(FeatureStoreError):
     """A stored profile document cannot be read."""
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from feature_store import expressions
+from feature_store.contracts import RefreshClass
 from feature_store.definitions import Parameter, Rollup, Source, Tag, duration_us
+
+if TYPE_CHECKING:
+    from feature_store.registry import Registry
 
 SCAN_NAMES = {"row_id", "as_of", "event_at", "age_us", "known_at", "replaced_at"}
 
@@ -152,3 +157,20 @@ def _cycles(tags: Iterable[Tag]) -> list[str]:
         settled |= ready
     looped = sorted(inputs.keys() - settled)
     return [f"tag {name}.definition: derived from itself through other tags" for name in looped]
+
+
+def frequency_problems(registry: Registry) -> list[str]:
+    """Tags that would be refreshed more often than what they are computed from."""
+    problems = []
+    rank = {refresh: position for position, refresh in enumerate(RefreshClass)}
+    for tag in registry.tags.values():
+        at = f"tag {tag.name}.refresh"
+        if tag.refresh is not RefreshClass.DAY and registry.is_population_relative(tag):
+            problems.append(f"{at}: compares entities, which is done once a day: must be '1d'")
+        problems += [
+            f"{at}: reads {name!r}, which is refreshed every {registry.tags[name].refresh.value} only; take "
+            "the same or a rarer class"
+            for name in sorted(tag.inputs & registry.tags.keys())
+            if rank[registry.tags[name].refresh] > rank[tag.refresh]
+        ]
+    return problems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -30,3 +30,28 @@ def fixed_offset_minutes(time_zone: str) -> int | None:
     offsets = {(_FIRST + timedelta(days=day)).astimezone(zone).utcoffset() for day in range(days)}
     only = offsets.pop()
     return None if offsets or only is None else round(only.total_seconds() / 60)
+
+
+def next_local_midnight(moment: datetime, time_zone: str) -> datetime:
+    """The first instant after a moment at which the local day is another one.
+
+    Args:
+        moment: Naive UTC.
+        time_zone: IANA name.
+
+    Returns:
+        Naive UTC. Daylight saving moves it; where midnight itself is skipped it is the instant of the jump.
+    """
+    zone = ZoneInfo(time_zone)
+
+    def day(microseconds: int) -> date:
+        instant = moment + timedelta(microseconds=microseconds)
+        return instant.replace(tzinfo=UTC).astimezone(zone).date()
+
+    hour, today = 3_600_000_000, day(0)
+    low = next(hours for hours in range(72) if day((hours + 1) * hour) != today) * hour
+    high = low + hour
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if day(middle) == today else (low, middle)
+    return moment + timedelta(microseconds=high)
