@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -42,15 +43,33 @@ REFRESH_TTL: dict[RefreshClass, timedelta] = {
 
 
 class TagStatus(StrEnum):
-    """What a reader may do with a tag: use it, know that it has no value, or know that it is too old."""
+    """What a reader may do with a tag.
+
+    Use it, know that it has no value, know that it is too old, or know that the consumer withdrew what it
+    needs.
+    """
 
     PRESENT = "present"
     NULL = "null"
     EXPIRED = "expired"
+    WITHHELD = "withheld"
+
+
+ConsentPurpose = Literal["service", "marketing", "profiling"]
+"""What a tag is for. `service` rests on the contract with the consumer and cannot be withdrawn alone."""
 
 
 class TagField(BaseModel):
-    """One tag of a profile document."""
+    """One tag of a profile document.
+
+    Attributes:
+        name: Name of the tag.
+        type: Type of its values.
+        unit: Unit of its values.
+        refresh: How often it is recomputed.
+        consent: The purpose that must not be withdrawn for it to be shown.
+        is_predicted: Whether a model made it; any withdrawal withholds it then.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,6 +77,8 @@ class TagField(BaseModel):
     type: TagType
     unit: str
     refresh: RefreshClass
+    consent: ConsentPurpose = "profiling"
+    is_predicted: bool = False
 
 
 class ProfileSchema(BaseModel):
@@ -114,6 +135,17 @@ class Profile(BaseModel):
     def present(self) -> dict[str, Any]:
         """The usable values: tag name to value, nulls and expired tags left out."""
         return {name: tag.value for name, tag in self.tags.items() if tag.status is TagStatus.PRESENT}
+
+
+def is_withheld(field: TagField, consents: Mapping[str, bool]) -> bool:
+    """Whether a tag must not be shown, by what its consumer said last about each purpose.
+
+    A purpose that was never spoken about withholds nothing here: whether it needs an opt-in is the shop's to
+    decide before it publishes.
+    """
+    if field.is_predicted:
+        return not all(consents.values())
+    return not consents.get(field.consent, True)
 
 
 def status_of(value: Any, refresh: RefreshClass, as_of: datetime, now: datetime) -> TagStatus:

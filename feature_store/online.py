@@ -21,6 +21,7 @@ from feature_store.contracts import (
     TagStatus,
     TagType,
     TagValue,
+    is_withheld,
     status_of,
 )
 from feature_store.errors import FingerprintMismatchError, ProfileError
@@ -67,6 +68,7 @@ class ProfileReader:
         now: datetime,
         changed: str | None = None,
         live_as_of: Mapping[str, datetime] | None = None,
+        consents: Mapping[str, bool] | None = None,
     ) -> Profile:
         """A profile with a status for every tag.
 
@@ -80,6 +82,8 @@ class ProfileReader:
             changed: The tags that changed since the publication, as a JSON document.
             live_as_of: Refresh class to the moment up to which its tags were kept right since, for every
                 consumer: a silent one is as fresh as one whose tags changed.
+            consents: Purpose to what the consumer said last about it. It stands before the tags
+                `consent_<purpose>` are computed anew, and withholds what `is_withheld` says.
 
         Raises:
             FingerprintMismatchError: The row was written under another schema.
@@ -97,6 +101,8 @@ class ProfileReader:
         document = dict.fromkeys(self._names) if tags is None else _json_object(consumer_id, tags)
         if changed is not None:
             document |= _json_object(consumer_id, changed)
+        stated = consents or {}
+        document |= {f"consent_{purpose}": granted for purpose, granted in stated.items()}
         values: dict[str, TagValue] = {}
         for field in self.schema.fields:
             if field.name not in document:
@@ -104,7 +110,10 @@ class ProfileReader:
                     f"Profile of consumer {consumer_id!r} lacks tag {field.name!r}: publish again."
                 )
             value = _typed(consumer_id, field, document[field.name])
-            status = status_of(value, field.refresh, as_of_by_class[field.refresh], now)
+            if is_withheld(field, stated):
+                status = TagStatus.WITHHELD
+            else:
+                status = status_of(value, field.refresh, as_of_by_class[field.refresh], now)
             values[field.name] = TagValue(status=status, value=value if status is TagStatus.PRESENT else None)
         return Profile(
             consumer_id=consumer_id,

@@ -142,7 +142,14 @@ class Registry:
         """The schema of a profile document with these tags (all by default)."""
         return ProfileSchema(
             fields=tuple(
-                TagField(name=tag.name, type=tag.type, unit=tag.unit, refresh=tag.refresh)
+                TagField(
+                    name=tag.name,
+                    type=tag.type,
+                    unit=tag.unit,
+                    refresh=tag.refresh,
+                    consent=tag.consent,
+                    is_predicted=tag.group == "predicted",
+                )
                 for tag in self.select(names)
             )
         )

@@ -16,6 +16,7 @@ from feature_store.online import ProfileReader, packaged_schema
 from serving.api.after_sales import AFTER_SALE_ROUTES
 from serving.api.agents import AGENT_ROUTES
 from serving.api.audit import list_audit_log
+from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.consumers import get_profile, get_rebuy_reminders
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.events import post_events
@@ -102,6 +103,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_current_publication,
             list_publications,
             list_audit_log,
+            *CONSUMER_DECISION_ROUTES,
             *SETTLEMENT_ROUTES,
             *STATEMENT_ROUTES,
             *RECONCILIATION_ROUTES,

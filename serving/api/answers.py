@@ -19,7 +19,7 @@ _TEXTS = {
     403: "The key lacks the scope, or belongs to another merchant.",
     404: "The current version does not know it.",
     409: "It contradicts what is there.",
-    410: "The version of the cursor is not kept any more; begin again.",
+    410: "What was asked for is not kept any more: the version of a cursor, or an erased person.",
     413: "The body is too large.",
     422: "A parameter is missing or not valid.",
     429: "The key asks too often; see Retry-After.",

@@ -61,6 +61,7 @@ snapshot = sa.Table(
     sa.Column("table_name", sa.Text, nullable=False),
     sa.Column("row_count", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("erased_count", sa.BigInteger, nullable=False, server_default="0"),
     schema="scores",
     comment="A load of one table; versions that carry a table over share it. One row per loaded table.",
 )

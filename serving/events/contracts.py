@@ -68,6 +68,7 @@ class EventRefusal(StrEnum):
     OCCURRED_TOO_LONG_AGO = "occurred_too_long_ago"
     MERCHANT_OUT_OF_SCOPE = "merchant_out_of_scope"
     EVENT_ID_REUSED = "event_id_reused"
+    CONSUMER_ERASED = "consumer_erased"
 
 
 class RefusedEvent(msgspec.Struct, frozen=True):

@@ -6,8 +6,9 @@ from datetime import datetime
 
 import psycopg
 
+from serving.consumers.erased import erased_among, hold_erasures
 from serving.events.contracts import EventReceipt
-from serving.events.reading import ReadBatch, first_of_each, reused_id
+from serving.events.reading import ReadBatch, erased_consumer, first_of_each, reused_id
 from serving.events.storage import store_events
 
 
@@ -22,10 +23,15 @@ def receive(
         batch: As `read_batch` made it.
         received_at: Business time of the receipt.
     """
-    first, repeated, reused = first_of_each(batch.good)
+    hold_erasures(conn)
+    named = {item.event.consumer_id for item in batch.good if item.event.consumer_id is not None}
+    erased = erased_among(conn, tenant_id, named) if named else set()
+    good = [item for item in batch.good if item.event.consumer_id not in erased]
+    gone = [erased_consumer(item) for item in batch.good if item.event.consumer_id in erased]
+    first, repeated, reused = first_of_each(good)
     stored, conflicting = store_events(conn, tenant_id, [item.event for item in first], received_at)
     reused += [item for item in (*first, *repeated) if item.event.event_id in conflicting]
-    refusals = sorted([*batch.refused, *map(reused_id, reused)], key=lambda refusal: refusal.index)
+    refusals = sorted([*batch.refused, *gone, *map(reused_id, reused)], key=lambda refusal: refusal.index)
     return EventReceipt(
         received=batch.received,
         accepted=len(stored),

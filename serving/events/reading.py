@@ -122,6 +122,17 @@ def reused_id(item: IndexedEvent) -> RefusedEvent:
     )
 
 
+def erased_consumer(item: IndexedEvent) -> RefusedEvent:
+    """The refusal of an event of a person who was erased."""
+    return RefusedEvent(
+        item.index,
+        EventRefusal.CONSUMER_ERASED,
+        "this consumer was erased; send no more events of them",
+        event_id=item.event.event_id,
+        field="consumer_id",
+    )
+
+
 def _refusal(index: int, event: Event, latest: datetime, only: MerchantLimit | None) -> RefusedEvent | None:
     if event.event_type == "impression" and event.propensity is None:
         found = (

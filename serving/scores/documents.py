@@ -164,7 +164,7 @@ class Tag(Struct, frozen=True, kw_only=True):
     """One tag of a profile."""
 
     value: Annotated[Any, Meta(description="Null unless the status is `present`.")]
-    status: Literal["present", "null", "expired"]
+    status: Literal["present", "null", "expired", "withheld"]
 
 
 class ProfileAnswer(Scored, frozen=True, kw_only=True):

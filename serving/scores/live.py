@@ -21,8 +21,10 @@ from psycopg.types.json import Jsonb
 
 from feature_store.contracts import RefreshClass
 from models.contracts import PUBLISHED_TABLES
+from serving.consumers.erased import hold_erasures
 from serving.errors import BaseVersionGoneError, PublicationRejectedError
 from serving.scores.connection import connection_to
+from serving.scores.erased import ErasureFilter, tombstones
 from serving.scores.rows import Row, database_rows
 
 _LOCK_KEY = 0x6C697665  # any constant that only publishers of deltas use
@@ -115,6 +117,7 @@ def publish_delta(conn_url: str, delta: Delta, *, lock_wait_s: float = 30.0) -> 
     with connection_to(conn_url) as connection:
         connection.execute("select set_config('lock_timeout', %s, true)", (f"{int(lock_wait_s * 1000)}ms",))
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+        hold_erasures(connection)
         snapshots = _base(connection, delta.base_version)
         profiles = _refine_profiles(connection, snapshots["profiles"], delta)
         prices = _refine_prices(connection, snapshots["prices"], delta)
@@ -253,14 +256,15 @@ def _point_profiles(connection: psycopg.Connection[Any], snapshot_id: int, delta
 
 
 def _write_profiles(connection: psycopg.Connection[Any], snapshot_id: int, delta: Delta) -> tuple[int, int]:
-    """Write changed and removed consumers; returns how many of each."""
+    """Write changed and removed consumers but nobody erased; returns how many of each."""
     seen: set[str] = set()
+    kept = ErasureFilter(tombstones(connection))
     counts = [0, 0]
     for is_removed, rows in (
         (False, _changed(delta, seen)),
         (True, _distinct(((consumer_id, "{}") for consumer_id in delta.removed), delta, seen)),
     ):
-        while batch := list(islice(rows, _BATCH_ROWS)):
+        while batch := list(islice((row for row in rows if kept.keeps(row[0])), _BATCH_ROWS)):
             counts[is_removed] += len(batch)
             connection.execute(
                 "insert into scores.live_profile as l (snapshot_id, consumer_id, tags, is_removed, revision)"

@@ -9,7 +9,7 @@ version until the commit and the new one after it, and a failure anywhere leaves
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from models.contracts import PUBLISHED_TABLES, REQUIRED_TABLES
 from serving.errors import PublicationRejectedError, UnknownVersionError
 from serving.scores.connection import connection_to, publisher
 from serving.scores.contracts import PublicationManifest
+from serving.scores.erased import ErasureFilter, drop_erased_since, tombstones
 from serving.scores.folding import FOLDED
 from serving.scores.rows import RowSource, database_columns, database_rows
 
@@ -127,12 +128,14 @@ def publish(
                 wall_s=round(time.perf_counter() - started, 3),
             )
         _insert_publication(connection, manifest)
-        loaded = {}
+        loaded, snapshots = {}, {}
+        erased = tombstones(connection)
         for name, entry in manifest.tables.items():
             if entry.carried_from is None:
-                loaded[name] = _load(connection, manifest, name, tables[name])
+                snapshots[name], loaded[name] = _load(connection, manifest, name, tables[name], erased)
             else:
                 _carry(connection, manifest, name, entry.carried_from)
+        drop_erased_since(connection, snapshots, erased)
         served = _switch_unless_pinned(connection, manifest.version)
         dropped = _retain(connection, keep_versions, keep_refreshes)
     return PublishResult(
@@ -269,8 +272,13 @@ def _insert_publication(connection: psycopg.Connection[Any], manifest: Publicati
 
 
 def _load(
-    connection: psycopg.Connection[Any], manifest: PublicationManifest, name: str, source: RowSource
-) -> int:
+    connection: psycopg.Connection[Any],
+    manifest: PublicationManifest,
+    name: str,
+    source: RowSource,
+    erased: Collection[str],
+) -> tuple[int, int]:
+    """Copy a table without the rows of erased people; its snapshot, and how many rows are stored."""
     table = PUBLISHED_TABLES[name]
     entry = manifest.tables[name]
     snapshot_id = _one(
@@ -280,26 +288,32 @@ def _load(
         (name, entry.rows, entry.sha256),
     )
     target = sql.Identifier("scores", name)
-    columns = sql.SQL(", ").join(map(sql.Identifier, ("snapshot_id", *database_columns(table))))
+    names = database_columns(table)
+    columns = sql.SQL(", ").join(map(sql.Identifier, ("snapshot_id", *names)))
     statement = sql.SQL("copy {} ({}) from stdin").format(target, columns)
+    kept = ErasureFilter(erased)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in database_rows(table, source):
+        for row in kept.rows(names, database_rows(table, source)):
             copy.write_row((snapshot_id, *row))
     stored = _stored_rows(connection, name, snapshot_id)
-    if stored != entry.rows:
+    if stored + kept.dropped != entry.rows:
         raise PublicationRejectedError(
             f"table {name} of version {manifest.version!r}: "
-            f"the manifest says {entry.rows} rows, {stored} came"
+            f"the manifest says {entry.rows} rows, {stored + kept.dropped} came"
+        )
+    if kept.dropped:
+        connection.execute(
+            "update scores.snapshot set erased_count = %s where snapshot_id = %s", (kept.dropped, snapshot_id)
         )
     connection.execute(sql.SQL("analyze {}").format(target))
     _show(connection, manifest.version, name, snapshot_id)
-    return stored
+    return snapshot_id, stored
 
 
 def _is_whole(connection: psycopg.Connection[Any], version: str) -> bool:
-    """Whether every published table of a version has the rows that were loaded."""
+    """Whether the tables of a version have the rows that were loaded, less those of erased people."""
     rows = connection.execute(
-        "select t.table_name, s.snapshot_id, s.row_count from scores.publication_table t"
+        "select t.table_name, s.snapshot_id, s.row_count - s.erased_count from scores.publication_table t"
         " join scores.snapshot s using (snapshot_id) where t.version = %s",
         (version,),
     ).fetchall()

@@ -61,9 +61,13 @@ def read_tags(
             now=now,
             changed=stored.changed,
             live_as_of=live_as_of,
+            consents=stored.consents,
         )
     except FingerprintMismatchError:
-        # An older or newer release published: values can be shown, but their age cannot be judged.
+        # An older or newer release published: neither the age of its tags can be judged nor what they are
+        # for, so a withdrawal of anything withholds them all.
+        if not all(stored.consents.values()):
+            return ReadTags({}, {}, False)
         document = _DOCUMENT.decode(stored.tags or "{}") | _DOCUMENT.decode(stored.changed or "{}")
         moments = {str(refresh): live_as_of.get(refresh, stored.as_of) for refresh in RefreshClass}
         return ReadTags({name: _unjudged(value) for name, value in document.items()}, moments, False)

@@ -52,6 +52,18 @@ def _belongs_to_merchant() -> LiteralString:
     )
 
 
+def _withdrew(consumer: LiteralString, *purposes: LiteralString) -> LiteralString:
+    """Whether the consumer's latest word on any of the purposes was no."""
+    listed: LiteralString = ", ".join(f"'{purpose}'" for purpose in purposes)
+    return (
+        "exists (select from consumers.standing_consent s where s.tenant_id = %(tenant)s"
+        f" and s.consumer_id = {consumer} and s.purpose in ({listed}) and not s.granted)"
+    )
+
+
+_CONTACT: Final[tuple[LiteralString, ...]] = ("marketing", "profiling")
+"""Purposes without which nobody is contacted because of what a model says."""
+
 RECOMMENDATIONS: Final[LiteralString] = f"""
 select v.version, v.as_of, r.items::text,
   case when r.items is null then (
@@ -62,6 +74,7 @@ from scores.publication v
 left join scores.recommendations r
   on r.snapshot_id = {_snapshot("recommendations", _CURRENT)}
   and r.merchant_id = %(merchant_id)s and r.consumer_id = %(consumer_id)s
+  and not {_withdrew("%(consumer_id)s", "profiling")}
 where v.version = {_CURRENT}
 """
 
@@ -161,6 +174,7 @@ left join lateral (
   select * from scores.wakeup_list y
   where y.snapshot_id = {_snapshot("wakeup_list", _PINNED)}
     and (y.rank, y.consumer_id) > (%(after_rank)s, %(after)s) and (%(with_control)s or not y.is_control)
+    and not {_withdrew("y.consumer_id", *_CONTACT)}
   order by y.rank, y.consumer_id limit %(rows)s) x on true
 where v.version = {_PINNED}
 order by x.rank, x.consumer_id
@@ -173,6 +187,7 @@ left join lateral (
   select * from scores.wakeup_list y
   where y.snapshot_id = {_snapshot("wakeup_list", _PINNED)} and y.merchant_id = %(merchant_id)s
     and (y.rank, y.consumer_id) > (%(after_rank)s, %(after)s) and (%(with_control)s or not y.is_control)
+    and not {_withdrew("y.consumer_id", *_CONTACT)}
   order by y.rank, y.consumer_id limit %(rows)s) x on true
 where v.version = {_PINNED}
 order by x.rank, x.consumer_id
@@ -181,7 +196,9 @@ order by x.rank, x.consumer_id
 PROFILE: Final[LiteralString] = f"""
 select v.version, v.as_of, coalesce(p.revision, 0), p.as_of, x.as_of,
   coalesce(x.schema_fingerprint, p.schema_fingerprint), x.tags::text, l.tags::text,
-  coalesce(l.is_removed, false)
+  coalesce(l.is_removed, false),
+  (select jsonb_object_agg(s.purpose, s.granted) from consumers.standing_consent s
+  where s.tenant_id = %(tenant)s and s.consumer_id = %(consumer_id)s)
 from scores.publication v
 left join scores.live_pointer p on p.snapshot_id = {_snapshot("profiles", _CURRENT)}
 left join scores.profiles x
@@ -194,7 +211,7 @@ where v.version = {_CURRENT}
 """
 
 REBUY: Final[LiteralString] = f"""
-select v.version, v.as_of, x.items::text,
+select v.version, v.as_of, case when not {_withdrew("%(consumer_id)s", *_CONTACT)} then x.items::text end,
   x.items is not null or ({_belongs_to_merchant()}
     and {_has("profiles", _CURRENT, "k.consumer_id = %(consumer_id)s")})
 from scores.publication v

@@ -12,6 +12,7 @@ import msgspec
 from serving.db.pool import Pool
 from serving.scores import documents, queries
 from serving.scores.live import PRICES_AS_OF, read_instants
+from serving.security.keys import DEFAULT_TENANT
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
@@ -69,12 +70,14 @@ class StoredProfile:
         schema_fingerprint: The tag schema that the documents were written under.
         as_of: The moment that the published document describes.
         changed: The tags that deltas changed, as a JSON document; None when there are none.
+        consents: Purpose to what the consumer last said about it; empty when they never did.
     """
 
     tags: str | None
     schema_fingerprint: str
     as_of: datetime
     changed: str | None
+    consents: Mapping[str, bool] = field(default_factory=dict)
 
 
 class ScoreReader:
@@ -85,7 +88,7 @@ class ScoreReader:
 
     async def recommendations(self, merchant_id: str, consumer_id: str) -> RankedList | None:
         """The list of a consumer at a merchant, else what is popular there."""
-        values = {"merchant_id": merchant_id, "consumer_id": consumer_id}
+        values = {"merchant_id": merchant_id, "consumer_id": consumer_id, "tenant": DEFAULT_TENANT}
         rows = await self._pool.fetch(queries.RECOMMENDATIONS, values)
         if not rows:
             return None
@@ -176,6 +179,7 @@ class ScoreReader:
             "after": after[1],
             "with_control": with_control,
             "rows": limit + 1,
+            "tenant": DEFAULT_TENANT,
         }
         query = queries.WAKEUP_ALL if merchant_id is None else queries.WAKEUP_BY_MERCHANT
         rows = await self._pool.fetch(query, values)
@@ -206,20 +210,21 @@ class ScoreReader:
         self, consumer_id: str, *, merchant_id: str | None
     ) -> tuple[Shown, StoredProfile | None] | None:
         """The profile row of a consumer; with a merchant, only if the consumer is one of its own."""
-        rows = await self._pool.fetch(
-            queries.PROFILE, {"consumer_id": consumer_id, "merchant_id": merchant_id}
-        )
+        values = {"consumer_id": consumer_id, "merchant_id": merchant_id, "tenant": DEFAULT_TENANT}
+        rows = await self._pool.fetch(queries.PROFILE, values)
         if not rows:
             return None
-        version, as_of, revision, live_as_of, profile_as_of, fingerprint, tags, changed, is_removed = rows[0]
+        version, as_of, revision, live_as_of, *row = rows[0]
+        profile_as_of, fingerprint, tags, changed, is_removed, consents = row
         shown = Shown(version, as_of, revision, read_instants(live_as_of))
         if is_removed or (tags is None and changed is None):
             return shown, None
-        return shown, StoredProfile(tags, fingerprint or "", profile_as_of or as_of, changed)
+        return shown, StoredProfile(tags, fingerprint or "", profile_as_of or as_of, changed, consents or {})
 
     async def rebuy_reminders(self, consumer_id: str, *, merchant_id: str | None) -> Page | None:
         """What a consumer is likely to buy again; `owner_known` says whether the consumer is published."""
-        rows = await self._pool.fetch(queries.REBUY, {"consumer_id": consumer_id, "merchant_id": merchant_id})
+        values = {"consumer_id": consumer_id, "merchant_id": merchant_id, "tenant": DEFAULT_TENANT}
+        rows = await self._pool.fetch(queries.REBUY, values)
         if not rows:
             return None
         version, as_of, items, known = rows[0]

@@ -46,6 +46,11 @@ class Scope(StrEnum):
     AUDIT_READ = "audit:read"
     WEBHOOKS_WRITE = "webhooks:write"
     PERSONAL_READ = "personal:read"
+    CONSENTS_WRITE = "consents:write"
+    ERASURE_RUN = "erasure:run"
+    IDENTITY_WRITE = "identity:write"
+    COMPETITOR_PRICES_WRITE = "competitor_prices:write"
+    SEGMENTS = "segments:read"
 
 
 PARTY_ROLES = frozenset({Role.SUPPLIER, Role.MERCHANT, Role.AGENT})
@@ -99,6 +104,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.AGENTS_WRITE,
             Scope.EVENTS_WRITE,
             Scope.WEBHOOKS_WRITE,
+            Scope.COMPETITOR_PRICES_WRITE,
         }
     ),
     Role.AGENT: frozenset(

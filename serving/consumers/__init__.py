@@ -1,0 +1,1 @@
+"""What consumers decide about themselves: consents and erasure. No HTTP, no profile values."""

@@ -1,0 +1,45 @@
+"""Who was erased, for everybody who might bring a row of theirs back. Who writes tombstones: `erasure`.
+
+A writer holds a shared lock from the moment it looks at the tombstones until its commit, and an erasure the
+exclusive one: no row of an erased person slips in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+
+_LOCK_KEY = 0x65726165
+"""Also in the function `consumers.erase` of the migrations."""
+
+
+def consumer_digest(tenant_id: str, consumer_id: str) -> str:
+    """How a tombstone names a person: SHA-256 over `tenant_id:consumer_id`, lower-case hex.
+
+    The function `consumers.digest` of the database says the same.
+    """
+    return hashlib.sha256(f"{tenant_id}:{consumer_id}".encode()).hexdigest()
+
+
+def hold_erasures(conn: psycopg.Connection[Any]) -> None:
+    """Let no erasure begin before this transaction ends; waits for one that is at work."""
+    conn.execute("select pg_advisory_xact_lock_shared(%s)", (_LOCK_KEY,))
+
+
+def erased_digests(conn: psycopg.Connection[Any], tenant_id: str) -> frozenset[str]:
+    """The tombstones of a tenant; they hold until the end of the transaction after `hold_erasures`."""
+    rows = conn.execute("select consumer_digest from consumers.erasure where tenant_id = %s", (tenant_id,))
+    return frozenset(row[0] for row in rows)
+
+
+def erased_among(conn: psycopg.Connection[Any], tenant_id: str, consumers: Iterable[str]) -> set[str]:
+    """Which of some consumers were erased; call `hold_erasures` before."""
+    wanted = {consumer_digest(tenant_id, consumer_id): consumer_id for consumer_id in consumers}
+    rows = conn.execute(
+        "select consumer_digest from consumers.erasure where tenant_id = %s and consumer_digest = any(%s)",
+        (tenant_id, list(wanted)),
+    )
+    return {wanted[row[0]] for row in rows}

@@ -1,0 +1,64 @@
+"""Erasure of a person: one call of the database's `consumers.erase`, which knows every place.
+
+Profiles, overlay, published lists, consents, events and recipients are deleted; rows about money stay under a
+pseudonym; a tombstone, which is only a digest, keeps late rows out and tells the lake whom to drop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from serving.consumers.errors import OrdersUnderWayError
+
+_UNFINISHED = ("placed", "paid", "shipped")
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure did.
+
+    Attributes:
+        is_new: False when the person was erased before; late leftovers are counted then.
+        pseudonym: The name that rows about money have since.
+        removed: Rows that were deleted.
+        anonymised: Rows that stay under the pseudonym.
+    """
+
+    is_new: bool
+    pseudonym: str
+    removed: int
+    anonymised: int
+
+
+def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: datetime) -> Erased:
+    """Erase a person, whether or not anything of theirs is here; again is safe.
+
+    Waits for a delta or the end of a publication that is being written.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        consumer_id: Who.
+        now: Business time.
+
+    Raises:
+        OrdersUnderWayError: An order of theirs is neither received nor ended.
+    """
+    row = conn.execute(
+        "select count(*) from orders.customer_order"
+        " where tenant_id = %s and consumer_id = %s and status = any(%s)",
+        (tenant_id, consumer_id, list(_UNFINISHED)),
+    ).fetchone()
+    if row is not None and row[0]:
+        raise OrdersUnderWayError(f"{row[0]} orders of the consumer are neither received nor cancelled")
+    done = conn.execute(
+        "select is_new, pseudonym, removed, anonymised from consumers.erase(%s, %s, %s)",
+        (consumer_id, f"erased-{secrets.token_hex(8)}", now),
+    ).fetchone()
+    assert done is not None
+    return Erased(*done)
