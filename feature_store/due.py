@@ -417,6 +417,7 @@ def _micros(time: exp.Expression) -> exp.Expression:
 
 def _next_step(age: exp.Expression, factor: int, step: exp.Expression) -> Wait:
     """When `age * factor // step` grows by one: at the first age whose product reaches the next multiple."""
+    step = exp.cast(step.copy(), "BIGINT")
     product = age if factor == 1 else exp.Mul(this=exp.paren(age.copy()), expression=_number(factor))
     done = exp.paren(exp.IntDiv(this=exp.paren(product.copy()), expression=exp.paren(step.copy())))
     target: exp.Expression = exp.Mul(

@@ -153,7 +153,9 @@ class _Planner:
             if not rollup.measures or name in rollup.group_by:
                 self._group(rollup.source, [wait.guarded(lasting) for wait in waits])
                 offered[name] = kind
-            if name in rollup.group_by and kind is not Kind.STILL:
+        for name in rollup.group_by:
+            offered[name] = offered.get(name, rows.get(name, Kind.STILL))
+            if offered[name] is not Kind.STILL:
                 self.plan.problems.append(f"{at}.group_by: {name!r} moves with the clock all the time")
         for name, measure in rollup.measures.items():
             tree = _inlined(parse(measure.value), computed)

@@ -8,7 +8,8 @@ No query is built here; see `feature_store.compiler`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -170,6 +171,7 @@ def load_registry(folder: Path | None = None, *, entity: str = CONSUMER) -> Regi
     if not any(path.name == SOURCES_FILE for path in paths):
         raise RegistryError([f"{root}: {SOURCES_FILE} is missing"])
     problems: list[str] = []
+    files_of: dict[str, str] = {}
     parameters: list[Parameter] = []
     sources: list[Source] = []
     rollups: list[Rollup] = []
@@ -181,10 +183,22 @@ def load_registry(folder: Path | None = None, *, entity: str = CONSUMER) -> Regi
             sources += _entries(Source, document, "sources", path.name, problems)
             rollups += _entries(Rollup, document, "rollups", path.name, problems)
         else:
-            tags += _entries(Tag, document, "tags", path.name, problems)
+            found = _entries(Tag, document, "tags", path.name, problems)
+            files_of |= {tag.name: path.name for tag in found}
+            tags += found
     if problems:
         raise RegistryError(problems)
-    return Registry(entity, parameters, sources, rollups, tags)
+    try:
+        return Registry(entity, parameters, sources, rollups, tags)
+    except RegistryError as error:
+        raise RegistryError([_with_file(problem, files_of) for problem in error.problems]) from None
+
+
+def _with_file(problem: str, files_of: Mapping[str, str]) -> str:
+    """The problem with the file its entry stands in: that of the tag, else the file of sources."""
+    kind, _, rest = problem.partition(" ")
+    file = files_of.get(re.split(r"[.:]", rest)[0], SOURCES_FILE) if kind == "tag" else SOURCES_FILE
+    return f"{file}: {problem}"
 
 
 def _document(path: Traversable, problems: list[str]) -> dict[str, Any]:

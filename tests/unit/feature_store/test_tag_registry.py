@@ -132,6 +132,77 @@ def test_bad_tags_are_refused(folder: Path, changes: dict[str, Any], expected: s
     assert expected in problems(with_tag(folder, **changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"definition": {"source": "orders", "value": "MIN(age_us)"}},
+            "more.yaml: tag orders_9d.definition.value: no rule says when 'MIN(age_us)",
+        ),
+        (
+            {"definition": {"source": "orders", "value": "COUNT(*)", "where": "local_hour(as_of) > 6"}},
+            "tag orders_9d.definition.value: no rule says when 'as_of' changes; write it as a window",
+        ),
+        (
+            {"window": "as_of", "definition": {"derived": "LENGTH(CAST(as_of AS VARCHAR))"}},
+            "more.yaml: tag orders_9d.definition.derived: no rule says when 'CAST(as_of AS TEXT)' changes",
+        ),
+        (
+            {"definition": {"derived": "personal_dormancy_threshold + 1"}},
+            "more.yaml: tag orders_9d.refresh: reads 'personal_dormancy_threshold', which is",
+        ),
+        (
+            {"definition": {"population": "NTILE(9) OVER (ORDER BY orders_7d)"}},
+            "tag orders_9d.refresh: compares entities, which is done once a day: must be '1d'",
+        ),
+    ],
+)
+def test_tags_that_nobody_could_refresh_in_time_are_refused(
+    folder: Path, changes: dict[str, Any], expected: str
+) -> None:
+    assert expected in problems(with_tag(folder, **changes))
+
+
+@pytest.mark.parametrize(
+    ("rollup", "expected"),
+    [
+        ({"where": "age_us % 7 = 0"}, "sources.yaml: rollup more.where: no rule says when"),
+        (
+            {"compute": {"x": "SQRT(age_us)"}},
+            "rollup more.compute.x: no rule says when 'age_us'",
+        ),
+        (
+            {"group_by": ["age_us"], "measures": {"n": {"value": "COUNT(*)"}}},
+            "rollup more.group_by: 'age_us' moves with the clock all the time",
+        ),
+        (
+            {"measures": {"days": {"value": "whole_days(MIN(age_us))"}}},
+            "rollup more.measures.days: reads the clock after grouping; keep MIN(age_us)",
+        ),
+        (
+            {"layers": [{"columns": {"x": "SQRT(age_us)"}}]},
+            "rollup more.layers.x: no rule says when 'age_us'",
+        ),
+    ],
+)
+def test_rollups_that_nobody_could_refresh_in_time_are_refused(
+    folder: Path, rollup: dict[str, Any], expected: str
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        more = {"name": "more", "source": "orders", "window": "lifetime", "description": "x"}
+        document["rollups"].append(more | rollup)
+
+    assert expected in problems(edit(folder, change))
+
+
+def test_a_source_may_not_look_at_the_clock(folder: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        orders = next(s for s in document["sources"] if s["name"] == "orders")
+        orders["where"] = "age_us < 5"
+
+    assert "sources.yaml: source orders.where: reads the clock" in problems(edit(folder, change))
+
+
 def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """The folder with `sources.yaml` changed."""
     path = folder / "sources.yaml"
