@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pipelines.live.tables import TAIL
 from pipelines.sources.contract import contract_table
 from pipelines.warehouse.compiled import AS_OF_VARIABLE
 
@@ -71,6 +72,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
     {
         "consumers": Held("core.dim_consumers"),
         "orders": Held("core.fct_orders", {"coupon_discount_cents": "header_coupon_discount_cents"}),
+        "order_lines": Held(TAIL),
         "offers": Held("core.dim_offers"),
         "listings": Held("core.dim_listings"),
         "inventory_movements": Held("core.fct_inventory_movements"),
@@ -85,8 +87,8 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "points_ledger": Held("core.fct_points_ledger"),
     }
 )
-"""Contract tables whose accepted rows can be read back from the live store. Of order lines neither the
-supplier nor the cost can as they came: they come again with their order."""
+"""Contract tables whose accepted rows can be read back from the live store; of order lines those of this
+generation."""
 
 
 def held(table: str, condition: str) -> str:
@@ -104,9 +106,11 @@ def _raw(table: str, condition: str | None = None) -> str:
     came = f"select * from temp.raw_{table}"
     if condition is None:
         return came
-    (key,) = contract_table(table).key
-    others = held(table, f"({condition}) and {key} not in (select {key} from temp.arrived_{table})")
-    return f"{came} union all {others}"
+    key = _all(*contract_table(table).key)
+    return (
+        f"{came} union all select h.* from ({held(table, condition)}) h"
+        f" anti join temp.arrived_{table} k using ({key})"
+    )
 
 
 def _in(column: str, table: str) -> str:
@@ -192,7 +196,7 @@ CUTS: tuple[Cut, ...] = (
         {
             "raw.orders": _raw("orders", _in("order_id", "key_orders")),
             "raw.orders_history": "select * from temp.history_orders",
-            "raw.order_lines": _raw("order_lines"),
+            "raw.order_lines": _raw("order_lines", _in("order_id", "key_orders")),
             "raw.order_lines_history": "select * from temp.history_order_lines",
             "raw.promotions": "select * from temp.raw_promotions",
             **_AS_THEY_ARE,
@@ -280,12 +284,9 @@ CUTS: tuple[Cut, ...] = (
             f" where {_in('order_id', 'changed_fct_orders')} or {_in('coupon_id', 'changed_dim_coupons')}"
         },
         {
-            "raw.coupon_redemptions": "select * from temp.raw_coupon_redemptions union all "
-            + held(
+            "raw.coupon_redemptions": _raw(
                 "coupon_redemptions",
-                "(coupon_id, order_id) in (select (coupon_id, order_id) from temp.key_redemptions) and"
-                " (coupon_id, order_id) not in"
-                " (select (coupon_id, order_id) from temp.arrived_coupon_redemptions)",
+                "(coupon_id, order_id) in (select (coupon_id, order_id) from temp.key_redemptions)",
             ),
             "raw.orders": held("orders", _in("order_id", "key_redemptions")),
             "raw.coupons": held("coupons", _in("coupon_id", "key_redemptions")),

@@ -18,12 +18,12 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from pipelines.live import tables
 from pipelines.live.accepted import Accepted
 from pipelines.live.cuts import CUTS, OWNERS, SINCE_VARIABLE, Cut, Replaced
 from pipelines.sources.contract import TABLES, contract_table, empty
 from pipelines.warehouse.compiled import AS_OF_VARIABLE, Compiled, CompiledModel
 
-_ENTITY_TYPES = "(entity varchar not null, entity_id varchar not null)"
 _PROMOTED_FOR = dt.timedelta(days=8)
 """A week and a day on either side of a line: the promotions of its local week."""
 
@@ -93,6 +93,7 @@ def apply(
             if rows:
                 changed[replaced.model] = rows
         seconds[cut.name] = round(time.perf_counter() - start, 4)
+    _keep_lines(store)
     _tell_touched(store, changed)
     return Applied(changed, seconds)
 
@@ -150,6 +151,7 @@ def _live_tables() -> tuple[str, ...]:
 
 def _prepare(store: _Store, compiled: Compiled) -> None:
     """Tables of the session, empty."""
+    tables.make(store.connection)
     store.run(_session_tables())
     for cut in CUTS:
         for replaced in cut.models:
@@ -168,14 +170,9 @@ def _session_tables() -> str:
         keys = {name: contract.dtypes[name] for name in contract.key}
         frames[f"arrived_{table}"] = pl.DataFrame(schema=keys)
         frames[f"history_{table}"] = pl.DataFrame(schema=dict(contract.history_dtypes))
-    statements = []
-    with duckdb.connect() as scratch:
-        for name, frame in frames.items():
-            scratch.register("frame", frame)
-            columns = scratch.execute("describe frame").fetchall()
-            typed = ", ".join(f'"{column}" {kind}' for column, kind, *_ in columns)
-            statements.append(f"create or replace temp table {name} ({typed})")
-    return "; ".join(statements)
+    return "; ".join(
+        f"create or replace temp table {name} ({tables.columns_of(frame)})" for name, frame in frames.items()
+    )
 
 
 def _select(store: _Store, compiled: Compiled, cut: Cut, model: str) -> str:
@@ -276,10 +273,15 @@ def _fill_promotions(store: _Store, accepted: Accepted, lake: Path) -> None:
     )
 
 
+def _keep_lines(store: _Store) -> None:
+    """The order lines that came, as they came."""
+    matches = "t.order_id = a.order_id and t.line_no = a.line_no"
+    store.run(f"delete from {{live}}.{tables.TAIL} t using temp.arrived_order_lines a where {matches}")
+    store.run(f"insert into {{live}}.{tables.TAIL} by name select * from temp.raw_order_lines")
+
+
 def _tell_touched(store: _Store, changed: Mapping[str, int]) -> None:
     """The entities that changed rows name, into `live.touched`."""
-    store.run("create schema if not exists {live}.live")
-    store.run(f"create table if not exists {{live}}.live.touched {_ENTITY_TYPES}")
     store.run("delete from {live}.live.touched")
     parts = []
     for model in changed:

@@ -16,9 +16,9 @@ from types import MappingProxyType
 import duckdb
 import polars as pl
 
-from pipelines.live import waiting
+from pipelines.live import tables, waiting
 from pipelines.live.accepted import Accepted
-from pipelines.live.cuts import held
+from pipelines.live.cuts import HELD, held
 from pipelines.live.slice_lake import SliceLake
 from pipelines.sources.contract import INGEST_ORDER, contract_table, empty
 from pipelines.sources.loading.ingest import KnownKeys, ingest
@@ -79,7 +79,7 @@ def take_in(
     Returns:
         What is let in and what waits. Without rows, and with none that waits and is due, nothing is done.
     """
-    waiting.make(connection)
+    tables.make(connection)
     came = {table: _complete(table, frame) for table, frame in rows.items() if frame.height}
     again = waiting.due(connection, set(came), as_of)
     tried = {
@@ -90,11 +90,21 @@ def take_in(
     if not tried:
         return Intake(waiting=waiting.count(connection))
     slice_ = _Slice(connection, tried, as_of)
-    lake = SliceLake(slice_.known())
-    keys_known = KnownKeys(lake, slice_.supplied())
-    loaded = [name for name in INGEST_ORDER if name in tried or (name == DERIVED and "orders" in tried)]
-    for table in loaded:
-        ingest(slice_, table, lake, as_of=as_of, window=None, loaded_at=as_of, known=keys_known)
+    lake = SliceLake()
+    supplied = slice_.supplied()
+    gone: dict[str, pl.DataFrame] = {}
+    for table in INGEST_ORDER:
+        orphans = slice_.orphans(table, gone)
+        if orphans.height:
+            tried[table] = _newest(table, [orphans, *([tried[table]] if table in tried else [])])
+        if table not in tried and not (table == DERIVED and slice_.derived.height):
+            continue
+        lake.know(slice_.known(table))
+        known = KnownKeys(lake, supplied)
+        ingest(slice_, table, lake, as_of=as_of, window=None, loaded_at=as_of, known=known)
+        key = contract_table(table).key
+        came_of = slice_.derived if table == DERIVED else tried[table]
+        gone[table] = came_of.select(key).join(lake.accepted[table], on=key, how="anti")
     keys = {table: frame.select(contract_table(table).key).unique() for table, frame in tried.items()}
     refused = [_refused(table, tried[table], slice_, lake, as_of) for table in tried]
     not_in = pl.concat([waiting.none_waiting(), *refused])
@@ -174,32 +184,58 @@ class _Slice:
 
     # What is known
 
-    def known(self) -> dict[str, pl.DataFrame]:
-        """Keys, and times of orders, that the store has of what the rows name; none of the rows' own."""
+    def known(self, table: str) -> dict[str, pl.DataFrame]:
+        """Keys, and times of orders, that the store has of what a table's rows name; none of rows tried."""
         named: dict[str, list[pl.DataFrame]] = {}
-        for table, frame in {**self._tried, DERIVED: self._new_consumers()}.items():
-            for key in contract_table(table).foreign_keys:
-                theirs = dict(zip(key.columns, key.parent_columns, strict=True))
-                if key.parent != table and set(theirs) <= set(frame.columns):
-                    part = frame.select(key.columns).rename(theirs).drop_nulls()
-                    named.setdefault(key.parent, []).append(part)
-        found = {}
-        for parent, parts in named.items():
-            relation, condition = _PARENTS[parent]
-            contract = contract_table(parent)
-            wanted = pl.concat(parts).unique()
-            dated = ["placed_at"] if parent == "orders" else []
-            columns = [*contract.key, *dated]
-            rows = self._select(
-                f"select {', '.join(columns)} from {{live}}.{relation}"
-                f" semi join _wanted using ({', '.join(wanted.columns)}) where {condition}",
-                wanted,
+        frame = self._new_consumers() if table == DERIVED else self._tried[table]
+        contract = contract_table(table)
+        # Whether an order has a line is asked before the lines are loaded, by what its lines name.
+        frames = [(contract, frame)]
+        if contract.completed_by in self._tried:
+            frames.append(
+                (contract_table(str(contract.completed_by)), self._tried[str(contract.completed_by)])
             )
-            own = self.derived if parent == DERIVED else self._tried.get(parent)
-            if own is not None:
-                rows = rows.join(own.select(contract.key), on=contract.key, how="anti")
-            found[parent] = rows.select(pl.col(name).cast(contract.dtypes[name]) for name in columns)
-        return found
+        for of, rows in frames:
+            for key in of.foreign_keys:
+                theirs = dict(zip(key.columns, key.parent_columns, strict=True))
+                if key.parent != table and set(theirs) <= set(rows.columns):
+                    part = rows.select(key.columns).rename(theirs).drop_nulls()
+                    named.setdefault(key.parent, []).append(part)
+        return {
+            parent: self._known_keys(parent, pl.concat(parts).unique()) for parent, parts in named.items()
+        }
+
+    def _known_keys(self, parent: str, wanted: pl.DataFrame) -> pl.DataFrame:
+        relation, condition = _PARENTS[parent]
+        contract = contract_table(parent)
+        columns = [*contract.key, *(["placed_at"] if parent == "orders" else [])]
+        rows = self._select(
+            f"select {', '.join(columns)} from {{live}}.{relation}"
+            f" semi join _wanted using ({', '.join(wanted.columns)}) where {condition}",
+            wanted,
+        )
+        own = self.derived if parent == DERIVED else self._tried.get(parent)
+        if own is not None:
+            rows = rows.join(own.select(contract.key), on=contract.key, how="anti")
+        return rows.select(pl.col(name).cast(contract.dtypes[name]) for name in columns)
+
+    def orphans(self, table: str, gone: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        """Rows of the store that name rows which stood and are not let in any more: they are judged anew."""
+        if table not in HELD:
+            return empty(table)
+        found = [empty(table)]
+        for key in contract_table(table).foreign_keys:
+            parents = gone.get(key.parent)
+            if parents is None or not parents.height or key.parent == table:
+                continue
+            theirs = dict(zip(key.parent_columns, key.columns, strict=True))
+            wanted = parents.select(key.parent_columns).rename(theirs)
+            using = ", ".join(wanted.columns)
+            rows = self._select(
+                f"select h.* from ({held(table, 'true')}) h semi join _wanted using ({using})", wanted
+            )
+            found.append(_typed(table, rows))
+        return _newest(table, found)
 
     def supplied(self) -> list[str]:
         """Tables whose rows the store has: a key into another table is not checked."""

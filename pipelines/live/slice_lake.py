@@ -14,22 +14,25 @@ from pipelines.sources.contract import contract_table, empty
 
 
 class SliceLake(Lake):
-    """Accepted rows of the keys that a load asks for; what it writes stays here.
+    """Accepted rows of the keys that a load asks for; what it writes stays here."""
 
-    Args:
-        known: Rows by contract table that loads may refer to, in some of the contract's columns. Those whose
-            keys are loaded are left out.
-    """
-
-    def __init__(self, known: dict[str, pl.DataFrame]) -> None:
+    def __init__(self) -> None:
         super().__init__(Path())
-        self._known = known
+        self._known: dict[str, pl.DataFrame] = {}
         self.accepted: dict[str, pl.DataFrame] = {}
         """What a load accepted, in the contract's columns."""
         self.history: dict[str, pl.DataFrame] = {}
         """Versions that no longer stand."""
         self.refused: dict[str, pl.DataFrame] = {}
         """What a load refused, in the columns of the quarantine."""
+
+    def know(self, rows: dict[str, pl.DataFrame]) -> None:
+        """Take rows that the next load may refer to.
+
+        Args:
+            rows: By contract table, in some of the contract's columns, without any key that is loaded.
+        """
+        self._known = rows
 
     def scan(self, table: str) -> pl.LazyFrame:
         """Rows that are known and rows that were accepted; columns that are not known are null."""

@@ -28,18 +28,6 @@ _SCHEMA = {
     "reason": pl.String(),
     "until": pl.Datetime("us", "UTC"),
 }
-_MAKE = """
-    create schema if not exists live;
-    create table if not exists live.waiting (
-        table_name varchar not null, key varchar[] not null, row varchar not null, "column" varchar,
-        reason varchar not null, until timestamptz, since timestamptz not null
-    )
-"""
-
-
-def make(connection: duckdb.DuckDBPyConnection) -> None:
-    """The table of waiting rows, where the store has none."""
-    connection.execute(_qualified(connection, _MAKE))
 
 
 def due(
@@ -175,9 +163,6 @@ def _decoded(table: str, texts: pl.Series) -> pl.DataFrame:
 
 
 def _qualified(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """The SQL with the store's own name before the schema, which a file of that name would hide."""
+    """The SQL with the store's own name before the schema."""
     row = connection.execute("select current_database()").fetchone()
-    store = row[0] if row else ""
-    return sql.replace("live.waiting", f'"{store}".live.waiting').replace(
-        "schema if not exists live", f'schema if not exists "{store}".live'
-    )
+    return sql.replace("live.waiting", f'"{row[0] if row else ""}".live.waiting')
