@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import sqlglot
 from sqlglot import exp
 
 from feature_store import expressions
@@ -46,11 +45,6 @@ class CompiledTags:
     sql: str
     tags: tuple[str, ...]
     sources: tuple[Source, ...]
-
-    def spark_sql(self) -> str:
-        """The same statement for Apache Spark (session time zone UTC)."""
-        tree = sqlglot.parse_one(self.sql, read="duckdb")
-        return expressions.for_spark(tree).sql(dialect="spark", pretty=True)
 
 
 def compile_tags(

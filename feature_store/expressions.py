@@ -184,20 +184,3 @@ def expanded(
 
 def _next_call(root: exp.Expression) -> exp.Anonymous | None:
     return next((n for n in root.find_all(exp.Anonymous) if n.name.lower() in FUNCTIONS), None)
-
-
-def for_spark(tree: exp.Expression) -> exp.Expression:
-    """The tree with functions that Spark spells differently (and the translator leaves) renamed."""
-    tree = tree.copy()
-    for node in list(tree.find_all(exp.PercentileCont)):
-        node.replace(exp.Anonymous(this="PERCENTILE", expressions=[node.this, node.expression]))
-    for call in tree.find_all(exp.Anonymous):
-        if call.name.upper() == "EPOCH_US":
-            call.set("this", "UNIX_MICROS")
-    for local in list(tree.find_all(exp.AtTimeZone)):
-        instant = local.this.unnest()
-        if isinstance(instant, exp.AtTimeZone):
-            local.replace(
-                exp.Anonymous(this="FROM_UTC_TIMESTAMP", expressions=[instant.this, local.args["zone"]])
-            )
-    return tree

@@ -5,12 +5,28 @@
     {{ return(adapter.dispatch('percentile', 'muyun')(expression, fraction)) }}
 {%- endmacro %}
 
+{# Not Spark's own percentile, which rounds otherwise from one release to the next. #}
 {% macro default__percentile(expression, fraction) -%}
-    percentile({{ expression }}, {{ fraction }})
+    {%- set at -%} (size(v) - 1) * cast({{ fraction }} as double) {%- endset -%}
+    transform(
+        array(sort_array(collect_list(cast({{ expression }} as double)))),
+        v -> case when size(v) > 0 then
+            v[cast(floor({{ at }}) as int)] * (cast(1 as double) - ({{ at }} - floor({{ at }})))
+            + v[cast(ceil({{ at }}) as int)] * ({{ at }} - floor({{ at }}))
+        end
+    )[0]
 {%- endmacro %}
 
 {% macro duckdb__percentile(expression, fraction) -%}
     quantile_cont({{ expression }}, {{ fraction }})
+{%- endmacro %}
+
+
+{# The mean of durations in days inside a group. A sum of doubles depends on its order, and so on the engine; whole
+   microseconds do not. #}
+{% macro mean_days(expression) -%}
+    (cast(sum(cast(round({{ expression }} * 86400000000) as bigint)) as double)
+        / nullif(count({{ expression }}), 0) / 86400000000)
 {%- endmacro %}
 
 

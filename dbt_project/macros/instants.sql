@@ -84,11 +84,11 @@
 {%- endmacro %}
 
 {% macro default__elapsed_days(from_instant, to_instant) -%}
-    ({{ dbt.datediff(from_instant, to_instant, 'second') }} / 86400.0)
+    (cast(unix_micros({{ to_instant }}) - unix_micros({{ from_instant }}) as double) / 86400000000)
 {%- endmacro %}
 
 {% macro duckdb__elapsed_days(from_instant, to_instant) -%}
-    ((epoch_us({{ to_instant }}) - epoch_us({{ from_instant }})) / 86400000000.0)
+    (cast(epoch_us({{ to_instant }}) - epoch_us({{ from_instant }}) as double) / 86400000000)
 {%- endmacro %}
 
 

@@ -38,6 +38,11 @@
     )
 {%- endmacro %}
 
+{# The platform keeps a file without rows in every history, so the table is always there. #}
+{% macro spark__lake_history(table) -%}
+    lake_history.{{ table }}
+{%- endmacro %}
+
 {% macro duckdb__lake_history(table) -%}
     {%- set files = env_var('MUYUN_LAKE', 'lake') ~ '/history/' ~ table ~ '/**/*.parquet' -%}
     {%- set found = run_query("select count(*) from glob('" ~ files ~ "')").columns[0].values()[0] if execute else 0 -%}

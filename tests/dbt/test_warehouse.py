@@ -351,7 +351,7 @@ def test_promotion_effect_equals_the_loop(warehouse: duckdb.DuckDBPyConnection) 
         quiet = weeks.get((sku, merchant, "none"))
         if placement != "none" and quiet:
             expected[sku, placement][0] += sum(quantities.values())
-            expected[sku, placement][1] += len(quantities) * sum(quiet.values()) / len(quiet)
+            expected[sku, placement][1] += round(len(quantities) * sum(quiet.values()) / len(quiet), 3)
     found = warehouse.sql(
         "select sku_id, placement, promoted_qty, baseline_qty from analyst.mart_promotion_effect"
     ).fetchall()

@@ -11,6 +11,7 @@ from sqlglot import exp
 from feature_store import expressions
 from feature_store.compiler import compile_tags
 from feature_store.registry import Registry
+from feature_store.spark.dialect import for_spark
 from feature_store.zones import fixed_offset_minutes
 
 
@@ -53,14 +54,26 @@ def test_every_tag_compiles_alone(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("zone", ["Etc/GMT+5", "Europe/London"])
-def test_the_statement_translates_to_spark(registry: Registry, zone: str) -> None:
-    spark = compile_tags(registry, time_zone=zone).spark_sql()
-    tree = sqlglot.parse_one(spark, read="spark")
-    assert tree.named_selects[:3] == ["row_id", "consumer_id", "as_of"]
-    assert len(tree.named_selects) == 3 + len(registry.tags)
-    for foreign in ("EPOCH_US", "QUANTILE_CONT", "PERCENTILE_CONT", "REGEXP_MATCHES", "TIMESTAMPTZ", "::"):
-        assert foreign not in spark
-    assert ("FROM_UTC_TIMESTAMP" in spark) == (zone == "Europe/London")
+def test_the_statement_becomes_steps_of_spark(registry: Registry, zone: str) -> None:
+    statement = compile_tags(registry, time_zone=zone)
+    steps = for_spark(statement.sql)
+    trees = [sqlglot.parse_one(step.sql, read="spark") for step in steps]
+    assert trees[-1].named_selects == ["row_id", "consumer_id", "as_of", *statement.tags]
+    assert {step.name for step in steps if step.name.startswith(("src_", "roll_"))} < {
+        step.name for step in steps if step.keep
+    }
+    text = " ".join(step.sql for step in steps)
+    for foreign in (
+        "EPOCH_US",
+        "QUANTILE_CONT",
+        "PERCENTILE",
+        "REGEXP_MATCHES",
+        "TIMESTAMPTZ",
+        "::",
+        "WITH ",
+    ):
+        assert foreign not in text
+    assert ("FROM_UTC_TIMESTAMP" in text) == (zone == "Europe/London")
 
 
 def test_a_zone_with_one_offset_is_arithmetic_and_one_with_two_a_look_up(registry: Registry) -> None:

@@ -19,7 +19,8 @@ orders as (
             case when placed_on > {{ add_days(as_of_date(), -90) }} then net_sales_cents else 0 end
         ) as bigint) as net_paid_90d_cents,
         cast(sum(case when is_sale then coupon_discount_cents else 0 end) as bigint) as coupon_discount_cents,
-        avg(case when is_sale and has_coupon then 1.0 when is_sale then 0.0 end) as coupon_order_rate,
+        {{ ratio('sum(case when is_sale and has_coupon then 1 else 0 end)', 'sum(case when is_sale then 1 else 0 end)') }}
+            as coupon_order_rate,
         count(distinct case when is_sale then merchant_id end) as merchant_count,
         max(case when is_sale then placed_on end) as last_order_on
     from {{ ref('fct_orders') }}
@@ -35,10 +36,10 @@ lines as (
         count(distinct case when is_sale then sku_id end) as sku_count,
         count(distinct case when is_sale then category_l2_id end) as category_count,
         {{ units('sum(qty_milli)') }} as units,
-        avg(case
-            when is_sale and (is_on_display or is_on_mailer) then 1.0
-            when is_sale then 0.0
-        end) as promoted_line_rate
+        {{ ratio(
+            'sum(case when is_sale and (is_on_display or is_on_mailer) then 1 else 0 end)',
+            'sum(case when is_sale then 1 else 0 end)'
+        ) }} as promoted_line_rate
     from {{ ref('fct_order_lines') }}
     where is_merchandise and (is_sale or is_return) and consumer_id is not null
     group by consumer_id
@@ -135,12 +136,12 @@ final as (
         coalesce(orders.net_paid_90d_cents, 0) as net_paid_90d_cents,
         coalesce(orders.coupon_discount_cents, 0) as coupon_discount_cents,
         {{ ratio('orders.net_paid_cents', 'orders.order_count') }} as mean_order_cents,
-        cast(orders.coupon_order_rate as double) as coupon_order_rate,
+        orders.coupon_order_rate,
         coalesce(orders.merchant_count, 0) as merchant_count,
         coalesce(lines.sku_count, 0) as sku_count,
         coalesce(lines.category_count, 0) as category_count,
         coalesce(lines.units, 0) as units,
-        cast(lines.promoted_line_rate as double) as promoted_line_rate,
+        lines.promoted_line_rate,
         top_categories.top_category_l2_id,
         channels.main_channel,
         coalesce(after_sales.after_sale_count, 0) as after_sale_count,

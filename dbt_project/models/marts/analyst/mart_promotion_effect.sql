@@ -3,7 +3,7 @@ with sku_weeks as (
     select
         sku_id,
         merchant_id,
-        qty,
+        cast(round(qty * 1000) as bigint) as qty_milli,
         net_paid_cents,
         case
             when is_on_display and is_on_mailer then 'display_and_mailer'
@@ -28,8 +28,8 @@ baselines as (
         sku_id,
         merchant_id,
         count(*) as unpromoted_week_count,
-        avg(qty) as mean_qty,
-        avg(net_paid_cents) as mean_net_paid_cents
+        {{ ratio('sum(qty_milli)', 'count(*)') }} as mean_qty_milli,
+        {{ ratio('sum(net_paid_cents)', 'count(*)') }} as mean_net_paid_cents
     from sku_weeks
     where placement = 'none'
     group by
@@ -45,7 +45,7 @@ promoted as (
         merchant_id,
         placement,
         count(*) as promoted_week_count,
-        sum(qty) as qty,
+        sum(qty_milli) as qty_milli,
         sum(net_paid_cents) as net_paid_cents
     from sku_weeks
     where placement <> 'none'
@@ -56,6 +56,7 @@ promoted as (
 
 ),
 
+-- Whole thousandths and cents at each merchant: a sum of doubles would depend on its order, and so on the engine.
 compared as (
 
     select
@@ -64,11 +65,12 @@ compared as (
         count(*) as merchant_count,
         cast(sum(promoted.promoted_week_count) as bigint) as promoted_week_count,
         cast(sum(baselines.unpromoted_week_count) as bigint) as unpromoted_week_count,
-        sum(promoted.qty) as promoted_qty,
-        cast(sum(promoted.promoted_week_count * baselines.mean_qty) as double) as baseline_qty,
+        {{ units('sum(promoted.qty_milli)') }} as promoted_qty,
+        {{ units('sum(cast(round(promoted.promoted_week_count * baselines.mean_qty_milli) as bigint))') }}
+            as baseline_qty,
         cast(sum(promoted.net_paid_cents) as bigint) as promoted_net_paid_cents,
         cast(
-            sum(promoted.promoted_week_count * baselines.mean_net_paid_cents) as double
+            sum(cast(round(promoted.promoted_week_count * baselines.mean_net_paid_cents) as bigint)) as double
         ) as baseline_net_paid_cents
     from promoted
     inner join baselines

@@ -42,7 +42,7 @@ positions as (
         stock.lead_time_days,
         coalesce(sales.qty_28d, 0) as qty_28d,
         coalesce(sales.qty_30d, 0) as qty_30d,
-        coalesce(sales.qty_28d, 0) / 28.0 as daily_qty_28d,
+        coalesce(sales.qty_28d, 0) / 28 as daily_qty_28d,
         stock.on_hand_qty * stock.supply_price_cents as stock_value_cents,
         stock.origin
     from stock
@@ -71,7 +71,7 @@ final as (
         {{ ratio('on_hand_qty', 'daily_qty_28d') }} as cover_days,
         {{ ratio('qty_30d', 'qty_30d + on_hand_qty') }} as turnover_30d_rate,
         on_hand_qty > 0
-            and qty_30d < 0.15 * (qty_30d + on_hand_qty) as is_slow_mover,
+            and qty_30d < cast(0.15 as double) * (qty_30d + on_hand_qty) as is_slow_mover,
         on_hand_qty = 0 as is_stock_out,
         stock_value_cents,
         origin

@@ -33,7 +33,7 @@ deliveries as (
         count(*) as shipment_count,
         sum(case when is_delivered then 1 else 0 end) as delivered_count,
         sum(case when is_late then 1 else 0 end) as late_count,
-        avg(delivery_days) as mean_delivery_days,
+        {{ mean_days('delivery_days') }} as mean_delivery_days,
         {{ percentile('delivery_days', 0.9) }} as p90_delivery_days,
         max(origin) as delivery_origin
     from {{ ref('fct_shipments') }}

@@ -55,10 +55,10 @@ final as (
         coalesce(line_totals.has_coupon, false) as has_coupon,
         case
             when line_totals.is_sale and orders.consumer_id is not null
-                then row_number() over (
+                then cast(row_number() over (
                     partition by orders.consumer_id, line_totals.is_sale
                     order by orders.placed_at, orders.order_id
-                )
+                ) as bigint)
         end as consumer_order_no,
         orders.origin,
         orders.received_at
