@@ -75,7 +75,7 @@ def _compiled(registry: Registry, names: tuple[str, ...], time_zone: str) -> Com
 def population_sql(registry: Registry) -> str:
     """The entities known at `$as_of` (naive UTC), one row an entity, in the registry's id column."""
     return " UNION ".join(
-        f"SELECT CAST({s.entity} AS VARCHAR) AS {registry.id_column} FROM {s.table} "
+        f"SELECT DISTINCT CAST({s.entity} AS VARCHAR) AS {registry.id_column} FROM {s.table} "
         f"WHERE {utc(s.time)} <= $as_of AND {utc(s.received or s.time)} <= $as_of "
         + (f"AND ({s.superseded} IS NULL OR {utc(s.superseded)} > $as_of) " if s.superseded else "")
         + f"AND {s.entity} IS NOT NULL"

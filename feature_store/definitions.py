@@ -102,12 +102,12 @@ class Join(_Entry):
 
 
 class Source(_Entry):
-    """A table with one row an event of a consumer.
+    """A table with one row an event of an entity.
 
     Attributes:
         name: What definitions call it.
         table: Qualified table name in the warehouse.
-        entity: Column with the consumer.
+        entity: Column with the entity's id.
         time: Column with the event time; rows later than `as_of` are invisible.
         received: Column with the receive time; rows received later than `as_of` are invisible. Null where
             the table has none: the event time then stands for it.
@@ -117,7 +117,7 @@ class Source(_Entry):
         joins: Tables joined before anything else.
         where: Which rows count.
         embedded_origin: Where the rows come from in the embedded data.
-        defines_population: Whether its consumers belong to the population.
+        defines_population: Whether its entities belong to the population.
         description: Catalogue text.
     """
 
@@ -151,10 +151,10 @@ class Measure(_Entry):
 class Layer(_Entry):
     """Columns added to a rollup after grouping; a later layer may read an earlier one.
 
-    Windows run over the rows of one consumer, or of all consumers when `scope` is `population`.
+    Windows run over the rows of one entity, or of all entities when `scope` is `population`.
     """
 
-    scope: Literal["consumer", "population"] = "consumer"
+    scope: Literal["entity", "population"] = "entity"
     columns: dict[Name, LayerExpression]
 
 
@@ -168,7 +168,7 @@ class Rollup(_Entry):
         where: Which rows count.
         explode: Each row is repeated once a value; name to values.
         compute: Columns computed a row before grouping.
-        group_by: Grouping columns besides the consumer; none makes one row a consumer.
+        group_by: Grouping columns besides the entity; none makes one row an entity.
         measures: Aggregates of a group.
         layers: Columns added after grouping.
         description: Catalogue text.
@@ -201,8 +201,8 @@ class Definition(_Entry):
         source: Source or rollup of an aggregate.
         value: The aggregate; the tag's window becomes its FILTER.
         where: Which rows count.
-        derived: An expression over other tags of the same consumer and moment.
-        population: The same, with window functions over all consumers of that moment.
+        derived: An expression over other tags of the same entity and moment.
+        population: The same, with window functions over all entities of that moment.
     """
 
     source: Name | None = None

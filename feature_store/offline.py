@@ -34,14 +34,14 @@ class TagViolation:
         tag: Name of the tag.
         rule: The rule in words, with its bound.
         rows: How many rows break it.
-        consumer_id: One of them (the smallest id), if the rule is about rows.
-        value: That consumer's value, as text.
+        entity_id: One of them (the smallest id), if the rule is about rows.
+        value: That entity's value, as text.
     """
 
     tag: str
     rule: str
     rows: int
-    consumer_id: str | None = None
+    entity_id: str | None = None
     value: str | None = None
 
 
@@ -49,23 +49,24 @@ def build_tags(
     con: duckdb.DuckDBPyConnection,
     as_of: datetime,
     tags: Iterable[str] | None = None,
-    consumers: Iterable[str] | None = None,
+    ids: Iterable[str] | None = None,
     *,
     time_zone: str = "UTC",
     registry: Registry | None = None,
 ) -> pl.DataFrame:
-    """The tag table at a moment: one row a consumer, sorted by `consumer_id`.
+    """The tag table at a moment: one row an entity, sorted by its id.
 
     Args:
         con: A connection that sees the source tables (read-only is enough).
         as_of: The moment, timezone-aware.
         tags: Names of the tags; all by default.
-        consumers: Consumer ids; everybody known at `as_of` by default.
+        ids: Ids of entities; everybody known at `as_of` by default.
         time_zone: IANA zone of local hours and days.
         registry: The registry; the packaged one by default.
 
     Returns:
-        `consumer_id`, `as_of` (`Datetime('us', 'UTC')`) and one column a tag; money in minor units.
+        The registry's id column, such as `consumer_id`, `as_of` (`Datetime('us', 'UTC')`) and one column a
+        tag; money in minor units.
 
     Raises:
         EntityFrameError: `as_of` carries no time zone.
@@ -76,20 +77,20 @@ def build_tags(
     if as_of.tzinfo is None:
         raise EntityFrameError(f"as_of must carry a time zone, got {as_of!r}.")
     moment = pl.Series([as_of]).dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))
-    if consumers is not None:
-        ids = sorted(set(consumers))
-        entities = _entities(ids, moment)
+    if ids is not None:
+        entities = _entities(registry, sorted(set(ids)), moment)
         return training_set(con, entities, tags, time_zone=time_zone, registry=registry)
     query = compile_tags(registry, tags, time_zone=time_zone)
     check_tables(con, [*query.sources, *registry.population_sources()])
     naive = moment.dt.replace_time_zone(None)[0]
-    rows = entity_rows(_entities(population_at(con, registry, naive), moment))
+    rows = entity_rows(_entities(registry, population_at(con, registry, naive), moment), registry)
     built = run(con, query, rows).with_columns(pl.col("as_of").dt.replace_time_zone("UTC"))
-    return built.select("consumer_id", "as_of", *query.tags)
+    return built.select(registry.id_column, "as_of", *query.tags)
 
 
-def _entities(ids: list[str], moment: pl.Series) -> pl.DataFrame:
-    return pl.DataFrame({"consumer_id": ids}, schema={"consumer_id": pl.String}).with_columns(
+def _entities(registry: Registry, ids: list[str], moment: pl.Series) -> pl.DataFrame:
+    name = registry.id_column
+    return pl.DataFrame({name: ids}, schema={name: pl.String}).with_columns(
         pl.lit(moment[0], dtype=pl.Datetime("us", "UTC")).alias("as_of")
     )
 
@@ -115,11 +116,11 @@ def validate_tags(frame: pl.DataFrame, registry: Registry | None = None) -> list
             violations.append(TagViolation(tag.name, rule, frame.height))
             continue
         for rule, broken in _rules(tag):
-            bad = frame.filter(broken).sort("consumer_id")
+            bad = frame.filter(broken).sort(registry.id_column)
             if bad.height:
                 value = bad[tag.name][0]
                 text = None if value is None else str(value)
-                violations.append(TagViolation(tag.name, rule, bad.height, bad["consumer_id"][0], text))
+                violations.append(TagViolation(tag.name, rule, bad.height, bad[registry.id_column][0], text))
     return violations
 
 
@@ -141,24 +142,24 @@ def _rules(tag: Tag) -> list[tuple[str, pl.Expr]]:
 
 
 def profile_documents(frame: pl.DataFrame, registry: Registry | None = None) -> pl.DataFrame:
-    """The table `profiles` to publish: one JSON document a consumer.
+    """The table of profiles to publish: one JSON document an entity.
 
     Args:
         frame: A table of `build_tags`, with any set of tags.
         registry: The registry; the packaged one by default.
 
     Returns:
-        `consumer_id`, `tags` (JSON text, tag name to value, nulls kept), `schema_fingerprint` (of exactly
-        the tags in the frame), `as_of`; sorted by `consumer_id`.
+        The id column, `tags` (JSON text, tag name to value, nulls kept), `schema_fingerprint` (of exactly
+        the tags in the frame), `as_of`; sorted by id.
 
     Raises:
         UnknownTagError: A column is not a tag of the registry.
     """
     registry = registry or load_registry()
-    names = [name for name in frame.columns if name not in ("consumer_id", "as_of")]
+    names = [name for name in frame.columns if name not in (registry.id_column, "as_of")]
     fingerprint = registry.profile_schema(names).fingerprint
-    return frame.sort("consumer_id").select(
-        "consumer_id",
+    return frame.sort(registry.id_column).select(
+        registry.id_column,
         pl.struct(names).struct.json_encode().alias("tags"),
         pl.lit(fingerprint).alias("schema_fingerprint"),
         "as_of",

@@ -1,4 +1,4 @@
-"""Training sets: tags of any consumers at any moments, as they could have been known then.
+"""Training sets: tags of any entities at any moments, as they could have been known then.
 
 A source row counts at t when its event time is <= t, it was received at <= t, no newer version of it had come
 by t, and (for a tag with a window) its event time is > t - window. How tags become SQL is in
@@ -38,14 +38,15 @@ def training_set(
 
     Args:
         con: A connection that sees the source tables (read-only is enough).
-        entities: `consumer_id` (str) and `as_of` (`Datetime('us', 'UTC')`); rows may repeat.
+        entities: The registry's id column, such as `consumer_id` (str), and `as_of`
+            (`Datetime('us', 'UTC')`); rows may repeat.
         tags: Names of the tags; all by default.
         time_zone: IANA zone of local hours and days.
         registry: The registry; the packaged one by default.
         max_joined_rows: Size of a chunk, in joined source rows.
 
     Returns:
-        `consumer_id`, `as_of` and one column a tag; money in minor units, shares as 0..1.
+        The id column, `as_of` and one column a tag; money in minor units, shares as 0..1.
 
     Raises:
         EntityFrameError: The entity rows have another shape or hold nulls.
@@ -53,11 +54,11 @@ def training_set(
         UnknownTagError: A tag is not in the registry.
 
     Note:
-        A population-relative tag (quintiles, lifts) needs every consumer at that moment: it costs one
+        A population-relative tag (quintiles, lifts) needs every entity at that moment: it costs one
         full computation a distinct `as_of`, so hand in few distinct moments when asking for one.
     """
     registry = registry or load_registry()
-    rows = entity_rows(entities)
+    rows = entity_rows(entities, registry)
     wanted = registry.select(tags)
     relative = [tag.name for tag in wanted if registry.is_population_relative(tag)]
     direct = [tag.name for tag in wanted if tag.name not in set(relative)]
@@ -68,7 +69,7 @@ def training_set(
         height = _chunk_height(con, query.sources, max_joined_rows)
         parts = [run(con, query, chunk) for chunk in _chunks(rows, height)]
         result = result.join(
-            pl.concat(parts).drop("consumer_id", "as_of"), on="row_id", how="left", maintain_order="left"
+            pl.concat(parts).drop(registry.id_column, "as_of"), on="row_id", how="left", maintain_order="left"
         )
     if relative:
         query = compile_tags(registry, relative, time_zone=time_zone)
@@ -76,22 +77,27 @@ def training_set(
         parts = [run(con, query, rows.clear())]
         for (moment,), group in rows.group_by("as_of", maintain_order=True):
             crowd = _with_population(con, registry, group, moment)
-            asked = pl.col("consumer_id").is_in(group["consumer_id"].implode())
+            asked = pl.col(registry.id_column).is_in(group[registry.id_column].implode())
             parts.append(run(con, query, crowd).filter(asked))
         result = result.join(
-            pl.concat(parts).drop("row_id"), on=["consumer_id", "as_of"], how="left", maintain_order="left"
+            pl.concat(parts).drop("row_id"),
+            on=[registry.id_column, "as_of"],
+            how="left",
+            maintain_order="left",
         )
     names = [tag.name for tag in wanted]
-    return result.sort("row_id").select("consumer_id", pl.col("as_of").dt.replace_time_zone("UTC"), *names)
+    return result.sort("row_id").select(
+        registry.id_column, pl.col("as_of").dt.replace_time_zone("UTC"), *names
+    )
 
 
-def entity_rows(entities: pl.DataFrame) -> pl.DataFrame:
-    """The entity rows numbered, with naive UTC moments: `row_id`, `consumer_id`, `as_of`.
+def entity_rows(entities: pl.DataFrame, registry: Registry) -> pl.DataFrame:
+    """The entity rows numbered, with naive UTC moments: `row_id`, the id column, `as_of`.
 
     Raises:
         EntityFrameError: A column is missing, of another type, or holds nulls.
     """
-    expected: dict[str, pl.DataType] = {"consumer_id": pl.String(), "as_of": _UTC}
+    expected: dict[str, pl.DataType] = {registry.id_column: pl.String(), "as_of": _UTC}
     for name, kind in expected.items():
         if name not in entities.columns:
             raise EntityFrameError(f"Entity rows lack the column {name!r}; they have {entities.columns}.")
@@ -101,19 +107,19 @@ def entity_rows(entities: pl.DataFrame) -> pl.DataFrame:
             raise EntityFrameError(f"Entity column {name!r} holds {nulls} null(s); drop those rows first.")
     return entities.select(
         pl.int_range(pl.len(), dtype=pl.Int64).alias("row_id"),
-        "consumer_id",
+        registry.id_column,
         pl.col("as_of").dt.replace_time_zone(None),
     )
 
 
 def population_at(con: duckdb.DuckDBPyConnection, registry: Registry, moment: datetime) -> list[str]:
-    """Ids of the consumers known at a moment (naive UTC), sorted."""
+    """Ids of the entities known at a moment (naive UTC), sorted."""
     found = con.execute(population_sql(registry), {"as_of": moment}).fetchall()
     return sorted(row[0] for row in found)
 
 
 def run(con: duckdb.DuckDBPyConnection, query: CompiledTags, rows: pl.DataFrame) -> pl.DataFrame:
-    """The statement over numbered entity rows: `row_id`, `consumer_id`, `as_of` (naive), tags."""
+    """The statement over numbered entity rows: `row_id`, the id column, `as_of` (naive), tags."""
     con.register(ENTITIES, rows)
     try:
         return con.execute(query.sql).pl().with_columns(pl.col("as_of").cast(_NAIVE))
@@ -143,7 +149,7 @@ def check_tables(con: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> N
 
 
 def _chunk_height(con: duckdb.DuckDBPyConnection, sources: Sequence[Source], limit: int) -> int:
-    """Entity rows a chunk, from the mean number of rows a consumer has in the biggest source."""
+    """Entity rows a chunk, from the mean number of rows an entity has in the biggest source."""
     heaviest = 1.0
     for source in sources:
         counts = f"SELECT COUNT({source.entity}), COUNT(DISTINCT {source.entity}) FROM {source.table}"
@@ -163,11 +169,11 @@ def _chunks(rows: pl.DataFrame, height: int) -> Iterator[pl.DataFrame]:
 def _with_population(
     con: duckdb.DuckDBPyConnection, registry: Registry, group: pl.DataFrame, moment: object
 ) -> pl.DataFrame:
-    """The entity rows of one moment, widened to everybody known then; one row a consumer."""
+    """The entity rows of one moment, widened to everybody known then; one row an entity."""
     if not isinstance(moment, datetime):
         raise EntityFrameError(f"as_of must be a moment, not {moment!r}.")
-    everybody = sorted({*population_at(con, registry, moment), *group["consumer_id"].to_list()})
+    everybody = sorted({*population_at(con, registry, moment), *group[registry.id_column].to_list()})
     return pl.DataFrame(
-        {"row_id": range(len(everybody)), "consumer_id": everybody},
-        schema={"row_id": pl.Int64, "consumer_id": pl.String},
+        {"row_id": range(len(everybody)), registry.id_column: everybody},
+        schema={"row_id": pl.Int64, registry.id_column: pl.String},
     ).with_columns(pl.lit(moment, dtype=_NAIVE).alias("as_of"))

@@ -125,7 +125,7 @@ class Registry:
         return "overlay" if "overlay" in origins else "observed"
 
     def is_population_relative(self, tag: Tag) -> bool:
-        """Whether the value of one consumer depends on the other consumers at that moment."""
+        """Whether the value of one entity depends on the other entities at that moment."""
         for part in self.closure([tag]):
             if part.definition.population is not None:
                 return True
@@ -136,7 +136,7 @@ class Registry:
         return False
 
     def population_sources(self) -> list[Source]:
-        """The sources whose consumers make up the population."""
+        """The sources whose entities make up the population."""
         return [source for source in self.sources.values() if source.defines_population]
 
     def profile_schema(self, names: Iterable[str] | None = None) -> ProfileSchema:

@@ -177,7 +177,7 @@ def test_the_batch_table_is_the_training_set_at_one_moment(registry: Registry) -
     batch = build_tags(con, NOW, time_zone=ZONE)
     rows = batch.select("consumer_id", "as_of")
     assert training_set(con, rows, time_zone=ZONE).equals(batch)
-    one = build_tags(con, NOW, consumers=["c05"], time_zone=ZONE)
+    one = build_tags(con, NOW, ids=["c05"], time_zone=ZONE)
     assert one.equals(batch.filter(pl.col("consumer_id") == "c05"))
     assert batch.columns == ["consumer_id", "as_of", *registry.tags]
 

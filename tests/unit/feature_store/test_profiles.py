@@ -184,7 +184,7 @@ def test_values_outside_the_registry_are_violations(world: World) -> None:
         rfm_cell=pl.Series([None, "66"]),
         is_active_30d=pl.lit(1),
     )
-    found = {(v.tag, v.rule.split(",")[0]): (v.rows, v.consumer_id, v.value) for v in validate_tags(broken)}
+    found = {(v.tag, v.rule.split(",")[0]): (v.rows, v.entity_id, v.value) for v in validate_tags(broken)}
     assert found[("orders_30d", "must be at least 0")] == (2, "a", "-1")
     assert found[("weekend_share", "must be finite")][:2] == (1, "b")
     assert found[("weekend_share", "must be at most 1")][1] == "a"
