@@ -17,7 +17,7 @@ from serving.api.after_sales import AFTER_SALE_ROUTES
 from serving.api.agents import AGENT_ROUTES
 from serving.api.audit import list_audit_log
 from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
-from serving.api.consumers import get_profile, get_rebuy_reminders
+from serving.api.consumers import get_rebuy_reminders
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.events import post_events
 from serving.api.fulfilment import FULFILMENT_ROUTES
@@ -27,6 +27,7 @@ from serving.api.orders import ORDER_ROUTES
 from serving.api.payments import PAYMENT_ROUTES
 from serving.api.plans import PLAN_ROUTES
 from serving.api.prices import get_price, list_prices
+from serving.api.profiles import PROFILE_ROUTES
 from serving.api.publications import get_current_publication, list_publications
 from serving.api.recommendations import get_recommendations
 from serving.api.reconciliation import RECONCILIATION_ROUTES
@@ -42,6 +43,7 @@ from serving.observability import Metrics, RequestContext, configure_logging
 from serving.orders.clock import BusinessClock
 from serving.privacy.data_keys import Vault
 from serving.problems import exception_handlers
+from serving.scores.profile_cache import ProfileCache, Watch
 from serving.scores.reader import ScoreReader
 from serving.security import Authenticator, require_scope
 from serving.settings import Settings
@@ -74,6 +76,9 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         pool = Pool(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
         app.state.pool = pool
         app.state.reader = ScoreReader(pool)
+        watch = Watch(pool)
+        watch.start()
+        app.state.profile_cache = ProfileCache(watch, most_bytes=settings.profile_cache_mb * 2**20)
         app.state.authenticator = Authenticator(pool, settings)
         operations = Operations(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
         operations.open()
@@ -87,6 +92,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             yield
         finally:
             gc.unfreeze()
+            await watch.stop()
             operations.close()
             await pool.close()
 
@@ -98,7 +104,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             list_prices,
             get_reorder_suggestions,
             get_wakeup_list,
-            get_profile,
+            *PROFILE_ROUTES,
             get_rebuy_reminders,
             get_current_publication,
             list_publications,

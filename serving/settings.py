@@ -30,6 +30,7 @@ class Settings(BaseSettings):
         rate_limit_per_s: Requests a second an API key may make, unless the key has its own limit.
         rate_limit_burst: Requests an idle key may make at once.
         key_cache_s: Seconds a looked-up API key is trusted; a revoked key ends within this time.
+        profile_cache_mb: Most memory for remembered profile answers; 0 remembers none.
         log_level: Least severe level that is logged.
         master_key: Master key of the personal fields in base64, or several by comma, the current one first;
             None means `<home>/keys/master.key`.
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     rate_limit_per_s: float = Field(default=100.0, gt=0)
     rate_limit_burst: int = Field(default=200, ge=1)
     key_cache_s: float = Field(default=5.0, ge=0)
+    profile_cache_mb: int = Field(default=64, ge=0, le=65536)
     log_level: str = "INFO"
     master_key: SecretStr | None = None
 

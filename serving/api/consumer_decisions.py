@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from serving.consumers.erased import consumer_digest
 from serving.consumers.erasure import erase
 from serving.consumers.errors import ConsentContradictsError, ConsumerErasedError, OrdersUnderWayError
 from serving.problems import ApiError, invalid_parameter
+from serving.scores.profile_cache import LEASE_S
 from serving.security import Role, Scope
 
 _OPERATOR = frozenset({Role.OPERATOR})
@@ -97,6 +99,7 @@ def post_consent(
             outcome="done" if is_new else "repeated",
             details={"purpose": data.purpose, "granted": data.granted},
         )
+    _until_every_process_knows()
     return ConsentAnswer(consumer_id, is_new, stands)
 
 
@@ -127,7 +130,13 @@ def post_erasure(request: Request[Any, Any, Any], consumer_id: Identifier) -> Er
             outcome="done" if done.is_new else "repeated",
             details={"removed": done.removed, "anonymised": done.anonymised},
         )
+    _until_every_process_knows()
     return ErasureAnswer(done.is_new, done.pseudonym, done.removed, done.anonymised)
+
+
+def _until_every_process_knows() -> None:
+    """After the commit: wait until no process may still answer from what it remembers."""
+    time.sleep(LEASE_S)
 
 
 @contextmanager

@@ -23,6 +23,21 @@ _PRICE = {
     "explanation": {"summary": "Anchor 1.17, moved 2 cents towards the list price."},
 }
 
+_PROFILE = {
+    "consumer_id": "1228",
+    "profile_as_of": "2017-12-31T04:00:00Z",
+    "schema_fingerprint": "0f3a9c1d2b4e5f60",
+    "schema_matches": True,
+    "classes": {
+        "15m": {"as_of": "2017-12-31T13:15:00Z", "ttl_s": 3600, "expires_at": "2017-12-31T14:15:00Z"},
+        "1d": {"as_of": "2017-12-31T04:00:00Z", "ttl_s": 172800, "expires_at": "2018-01-02T04:00:00Z"},
+    },
+    "tags": {
+        "order_count_28d": {"value": 3, "status": "present", "refresh": "15m"},
+        "favourite_category": {"value": None, "status": "null", "refresh": "1d"},
+    },
+}
+
 ANSWERS: Mapping[str, Any] = {
     "/v1/recommendations": {
         **_VERSION,
@@ -82,23 +97,9 @@ ANSWERS: Mapping[str, Any] = {
         ],
         "next_cursor": None,
     },
-    "/v1/consumers/{consumer_id}/profile": {
-        **_VERSION,
-        "consumer_id": "1228",
-        "revision": 37,
-        "profile_as_of": "2017-12-31T04:00:00Z",
-        "as_of_by_class": {
-            "15m": "2017-12-31T13:15:00Z",
-            "1h": "2017-12-31T13:00:00Z",
-            "1d": "2017-12-31T04:00:00Z",
-        },
-        "schema_fingerprint": "0f3a9c1d2b4e5f60",
-        "schema_matches": True,
-        "tags": {
-            "order_count_28d": {"value": 3, "status": "present"},
-            "favourite_category": {"value": None, "status": "null"},
-        },
-    },
+    "/v1/consumers/{consumer_id}/profile": {**_VERSION, "revision": 37, **_PROFILE},
+    "/v1/profiles/{consumer_id}": {**_VERSION, "revision": 37, **_PROFILE},
+    "/v1/profiles": {**_VERSION, "revision": 37, "profiles": [_PROFILE], "unknown": ["nobody"]},
     "/v1/consumers/{consumer_id}/rebuy-reminders": {
         **_VERSION,
         "consumer_id": "1228",

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from feature_store.contracts import RefreshClass
+
 Version = Annotated[str, Meta(description="The published version that this answer comes from.")]
 AsOf = Annotated[datetime, Meta(description="Business time of that version (UTC).")]
 Revision = Annotated[
@@ -164,23 +166,33 @@ class Tag(Struct, frozen=True, kw_only=True):
     """One tag of a profile."""
 
     value: Annotated[Any, Meta(description="Null unless the status is `present`.")]
-    status: Literal["present", "null", "expired", "withheld"]
+    status: Annotated[
+        Literal["present", "null", "expired", "withheld"],
+        Meta(
+            description="`null`: no value; `expired`: too old to be used; `withheld`: the consumer withdrew "
+            "the consent that it needs."
+        ),
+    ]
+    refresh: Annotated[
+        RefreshClass | None,
+        Meta(description="Its refresh class, whose age stands in `classes`; null when it is not known."),
+    ]
 
 
-class ProfileAnswer(Scored, frozen=True, kw_only=True):
+class ClassAge(Struct, frozen=True, kw_only=True):
+    """How old the tags of a refresh class are."""
+
+    as_of: Annotated[datetime, Meta(description="The moment that they describe (UTC), for every consumer.")]
+    ttl_s: Annotated[int, Meta(description="Seconds after which they must not be used.")]
+    expires_at: Annotated[datetime, Meta(description="`as_of` and the time to live (UTC).")]
+
+
+class Profile(Struct, frozen=True, kw_only=True):
     """The tags of a consumer."""
 
     consumer_id: str
-    revision: Revision
     profile_as_of: Annotated[
         datetime, Meta(description="The moment that the tags of the publication describe (UTC).")
-    ]
-    as_of_by_class: Annotated[
-        dict[str, datetime],
-        Meta(
-            description="Refresh class to the moment that its tags describe (UTC); the age of a tag is "
-            "judged by it."
-        ),
     ]
     schema_fingerprint: str
     schema_matches: Annotated[
@@ -189,7 +201,24 @@ class ProfileAnswer(Scored, frozen=True, kw_only=True):
             description="False when the tags were written under another tag schema: ages are not judged then."
         ),
     ]
+    classes: Annotated[dict[str, ClassAge], Meta(description="Age by refresh class.")]
     tags: dict[str, Tag]
+
+
+class ProfileAnswer(Profile, frozen=True, kw_only=True):
+    """The tags of a consumer, and which version and revision they come from."""
+
+    publication_version: Version
+    as_of: AsOf
+    revision: Revision
+
+
+class ProfileBatch(Scored, frozen=True, kw_only=True):
+    """The profiles of several consumers, all of one version and revision."""
+
+    revision: Revision
+    profiles: Annotated[list[Profile], Meta(description="In the order of the request.")]
+    unknown: Annotated[list[str], Meta(description="Consumers without a profile that the key may see.")]
 
 
 class RebuyReminder(Struct, frozen=True, kw_only=True):

@@ -1,51 +1,35 @@
-"""Tags of a stored profile with their status, by the feature store's reader where the schema fits."""
+"""From a stored profile to the document that the API shows, by the feature store's reader."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
-from feature_store.contracts import RefreshClass
+from feature_store.contracts import REFRESH_TTL, RefreshClass
 from feature_store.errors import FingerprintMismatchError
 from feature_store.online import ProfileReader
-from serving.scores.documents import Tag
+from serving.scores.documents import ClassAge, Profile, Tag
 from serving.scores.reader import StoredProfile
 
 _DOCUMENT = msgspec.json.Decoder(dict[str, object])
 
 
-@dataclass(frozen=True)
-class ReadTags:
-    """The tags of a profile.
-
-    Attributes:
-        tags: Tag name to value and status.
-        as_of_by_class: Refresh class to the moment that its tags describe.
-        matches: Whether their schema is the one this release knows; ages are not judged otherwise.
-    """
-
-    tags: dict[str, Tag]
-    as_of_by_class: dict[str, datetime]
-    matches: bool
-
-
-def read_tags(
+def profile_document(
     reader: ProfileReader,
     stored: StoredProfile,
     *,
     consumer_id: str,
     live_as_of: Mapping[str, datetime],
     now: datetime,
-) -> ReadTags:
+) -> Profile:
     """The tags of a stored profile with their status.
 
     Args:
         reader: The feature store's reader for the shipped tag schema.
         stored: The documents and the schema they were written under.
-        consumer_id: Whose tags; for messages.
+        consumer_id: Whose tags.
         live_as_of: Refresh class to the moment up to which deltas brought all profiles.
         now: The moment of reading.
 
@@ -64,19 +48,47 @@ def read_tags(
             consents=stored.consents,
         )
     except FingerprintMismatchError:
-        # An older or newer release published: neither the age of its tags can be judged nor what they are
-        # for, so a withdrawal of anything withholds them all.
-        if not all(stored.consents.values()):
-            return ReadTags({}, {}, False)
-        document = _DOCUMENT.decode(stored.tags or "{}") | _DOCUMENT.decode(stored.changed or "{}")
-        moments = {str(refresh): live_as_of.get(refresh, stored.as_of) for refresh in RefreshClass}
-        return ReadTags({name: _unjudged(value) for name, value in document.items()}, moments, False)
-    return ReadTags(
-        {name: Tag(value=tag.value, status=tag.status.value) for name, tag in profile.tags.items()},
-        {str(refresh): moment for refresh, moment in profile.as_of_by_class.items()},
-        True,
+        return Profile(
+            consumer_id=consumer_id,
+            profile_as_of=stored.as_of,
+            schema_fingerprint=stored.schema_fingerprint,
+            schema_matches=False,
+            classes={},
+            tags=_unjudged(stored),
+        )
+    refresh = {field.name: field.refresh for field in reader.schema.fields}
+    return Profile(
+        consumer_id=consumer_id,
+        profile_as_of=stored.as_of,
+        schema_fingerprint=stored.schema_fingerprint,
+        schema_matches=True,
+        classes={name.value: _age(name, moment) for name, moment in profile.as_of_by_class.items()},
+        tags={
+            name: Tag(value=tag.value, status=tag.status.value, refresh=refresh[name])
+            for name, tag in profile.tags.items()
+        },
     )
 
 
-def _unjudged(value: object) -> Tag:
-    return Tag(value=value, status="null" if value is None else "present")
+def fresh_until(profile: Profile, now: datetime) -> datetime | None:
+    """When the next of its tags will expire; None when none will."""
+    return min((age.expires_at for age in profile.classes.values() if age.expires_at >= now), default=None)
+
+
+def _age(name: RefreshClass, moment: datetime) -> ClassAge:
+    ttl = REFRESH_TTL[name]
+    return ClassAge(as_of=moment, ttl_s=int(ttl.total_seconds()), expires_at=moment + ttl)
+
+
+def _unjudged(stored: StoredProfile) -> dict[str, Tag]:
+    """Tags that an older or newer release published: shown, but neither their age nor their purpose is known.
+
+    A withdrawal of anything therefore withholds them all.
+    """
+    if not all(stored.consents.values()):
+        return {}
+    document = _DOCUMENT.decode(stored.tags or "{}") | _DOCUMENT.decode(stored.changed or "{}")
+    return {
+        name: Tag(value=value, status="null" if value is None else "present", refresh=None)
+        for name, value in document.items()
+    }

@@ -44,8 +44,8 @@ def _knows_merchant(version: LiteralString) -> LiteralString:
     )
 
 
-def _belongs_to_merchant() -> LiteralString:
-    own: LiteralString = "k.merchant_id = %(merchant_id)s and k.consumer_id = %(consumer_id)s"
+def _belongs_to_merchant(consumer: LiteralString = "%(consumer_id)s") -> LiteralString:
+    own: LiteralString = f"k.merchant_id = %(merchant_id)s and k.consumer_id = {consumer}"
     return (
         f"(%(merchant_id)s::text is null or {_has('recommendations', _CURRENT, own)}"
         f" or {_has('wakeup_list', _CURRENT, own)})"
@@ -193,21 +193,30 @@ where v.version = {_PINNED}
 order by x.rank, x.consumer_id
 """
 
-PROFILE: Final[LiteralString] = f"""
-select v.version, v.as_of, coalesce(p.revision, 0), p.as_of, x.as_of,
-  coalesce(x.schema_fingerprint, p.schema_fingerprint), x.tags::text, l.tags::text,
-  coalesce(l.is_removed, false),
-  (select jsonb_object_agg(s.purpose, s.granted) from consumers.standing_consent s
-  where s.tenant_id = %(tenant)s and s.consumer_id = %(consumer_id)s)
+# Differs whenever any answer about profiles could: by a switch, a delta, a consent or an erasure.
+HEAD: Final[LiteralString] = f"""
+select v.version, coalesce(p.revision, 0), p.published_at, g.change_no
 from scores.publication v
+cross join consumers.change g
+left join scores.live_pointer p on p.snapshot_id = {_snapshot("profiles", _CURRENT)}
+where v.version = {_CURRENT}
+"""
+
+PROFILES: Final[LiteralString] = f"""
+select v.version, v.as_of, coalesce(p.revision, 0), p.as_of, w.consumer_id, x.as_of,
+  coalesce(x.schema_fingerprint, p.schema_fingerprint), x.tags::text, l.tags::text,
+  coalesce(l.is_removed, false) or not {_belongs_to_merchant("w.consumer_id")},
+  (select jsonb_object_agg(s.purpose, s.granted) from consumers.standing_consent s
+  where s.tenant_id = %(tenant)s and s.consumer_id = w.consumer_id)
+from scores.publication v
+cross join unnest(%(consumers)s::text[]) with ordinality w (consumer_id, place)
 left join scores.live_pointer p on p.snapshot_id = {_snapshot("profiles", _CURRENT)}
 left join scores.profiles x
-  on x.snapshot_id = {_snapshot("profiles", _CURRENT)} and x.consumer_id = %(consumer_id)s
-  and {_belongs_to_merchant()}
+  on x.snapshot_id = {_snapshot("profiles", _CURRENT)} and x.consumer_id = w.consumer_id
 left join scores.live_profile l
-  on l.snapshot_id = {_snapshot("profiles", _CURRENT)} and l.consumer_id = %(consumer_id)s
-  and {_belongs_to_merchant()}
+  on l.snapshot_id = {_snapshot("profiles", _CURRENT)} and l.consumer_id = w.consumer_id
 where v.version = {_CURRENT}
+order by w.place
 """
 
 REBUY: Final[LiteralString] = f"""

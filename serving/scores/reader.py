@@ -206,20 +206,22 @@ class ScoreReader:
         ]
         return Page(Shown(rows[0][0], rows[0][1]), entries, owner_known)
 
-    async def profile(
-        self, consumer_id: str, *, merchant_id: str | None
-    ) -> tuple[Shown, StoredProfile | None] | None:
-        """The profile row of a consumer; with a merchant, only if the consumer is one of its own."""
-        values = {"consumer_id": consumer_id, "merchant_id": merchant_id, "tenant": DEFAULT_TENANT}
-        rows = await self._pool.fetch(queries.PROFILE, values)
+    async def profiles(
+        self, consumers: Sequence[str], *, merchant_id: str | None
+    ) -> tuple[Shown, dict[str, StoredProfile]] | None:
+        """The profiles of some consumers, all of one revision; with a merchant, only of its own consumers."""
+        values = {"consumers": list(consumers), "merchant_id": merchant_id, "tenant": DEFAULT_TENANT}
+        rows = await self._pool.fetch(queries.PROFILES, values)
         if not rows:
             return None
-        version, as_of, revision, live_as_of, *row = rows[0]
-        profile_as_of, fingerprint, tags, changed, is_removed, consents = row
-        shown = Shown(version, as_of, revision, read_instants(live_as_of))
-        if is_removed or (tags is None and changed is None):
-            return shown, None
-        return shown, StoredProfile(tags, fingerprint or "", profile_as_of or as_of, changed, consents or {})
+        version, as_of, revision, live_as_of = rows[0][:4]
+        found = {}
+        for _, _, _, _, consumer_id, profile_as_of, fingerprint, tags, changed, is_hidden, consents in rows:
+            if not is_hidden and (tags is not None or changed is not None):
+                found[consumer_id] = StoredProfile(
+                    tags, fingerprint or "", profile_as_of or as_of, changed, consents or {}
+                )
+        return Shown(version, as_of, revision, read_instants(live_as_of)), found
 
     async def rebuy_reminders(self, consumer_id: str, *, merchant_id: str | None) -> Page | None:
         """What a consumer is likely to buy again; `owner_known` says whether the consumer is published."""

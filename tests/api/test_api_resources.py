@@ -15,6 +15,8 @@ RESOURCES = {
     "/v1/reorder-suggestions": {"supplier_id": "s-69"},
     "/v1/wakeup-list": {},
     "/v1/consumers/c1/profile": {},
+    "/v1/profiles/c1": {},
+    "/v1/profiles": {"consumer_id": ["c1", "c2"]},
     "/v1/consumers/c1/rebuy-reminders": {},
     "/v1/publications/current": {},
     "/v1/publications": {},
@@ -25,6 +27,7 @@ TEMPLATES = {
     "/v1/prices/m1/s00": "/v1/prices/{merchant_id}/{sku_id}",
     "/v1/prices/m1": "/v1/prices/{merchant_id}",
     "/v1/consumers/c1/profile": "/v1/consumers/{consumer_id}/profile",
+    "/v1/profiles/c1": "/v1/profiles/{consumer_id}",
     "/v1/consumers/c1/rebuy-reminders": "/v1/consumers/{consumer_id}/rebuy-reminders",
 }
 INJECTIONS = [
@@ -226,10 +229,16 @@ def test_profile_tags_have_a_status_by_age(ask):
     fresh = ask("/v1/consumers/c1/profile").json()
     assert fresh["schema_matches"] is True
     assert fresh["tags"] == {
-        "order_count_28d": {"value": TAGS["order_count_28d"], "status": "present"},
-        "last_search": {"value": None, "status": "expired"},  # 15-minute class, two hours old
-        "favourite_category": {"value": None, "status": "null"},
+        "order_count_28d": {"value": TAGS["order_count_28d"], "status": "present", "refresh": "1d"},
+        "last_search": {"value": None, "status": "expired", "refresh": "15m"},  # two hours old
+        "favourite_category": {"value": None, "status": "null", "refresh": "1d"},
     }
+    assert fresh["classes"]["15m"] == {
+        "as_of": "2017-12-31T02:00:00Z",
+        "ttl_s": 3600,
+        "expires_at": "2017-12-31T03:00:00Z",
+    }
+    assert ask("/v1/profiles/c1").json() == fresh
     old = ask("/v1/consumers/c2/profile").json()
     assert {tag["status"] for tag in old["tags"].values()} == {"expired"}
 
@@ -238,9 +247,23 @@ def test_a_profile_of_another_tag_schema_is_shown_as_such(ask):
     answer = ask("/v1/consumers/c3/profile").json()
     assert answer["schema_matches"] is False
     assert answer["tags"] == {
-        "old_tag": {"value": 1, "status": "present"},
-        "empty_tag": {"value": None, "status": "null"},
+        "old_tag": {"value": 1, "status": "present", "refresh": None},
+        "empty_tag": {"value": None, "status": "null", "refresh": None},
     }
+    assert answer["classes"] == {}
+
+
+def test_several_profiles_in_the_order_of_the_request(ask):
+    answer = ask("/v1/profiles", consumer_id=["c2", "nobody", "c1", "c2"]).json()
+    assert [profile["consumer_id"] for profile in answer["profiles"]] == ["c2", "c1"]
+    assert answer["unknown"] == ["nobody"]
+    alone = ask("/v1/profiles/c1").json()
+    assert answer["profiles"][1].items() <= alone.items()
+    assert (answer["publication_version"], answer["revision"]) == ("v1", 0)
+    assert ask("/v1/profiles").status_code == 422
+    assert ask("/v1/profiles", consumer_id=[f"c{n}" for n in range(101)]).status_code == 422
+    assert ask("/v1/profiles", consumer_id=["c1", ""]).status_code == 422
+    assert ask("/v1/profiles", consumer_id=["\x00"]).status_code == 422
 
 
 def test_a_profile_that_does_not_fit_its_schema_is_a_typed_500(ask):

@@ -1,5 +1,6 @@
 """What the resources show of a delta: values, revision, and the age of tags by refresh class."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from feature_store.online import ProfileReader
 from serving.app import create_app
 from serving.scores.live import Delta, publish_delta
 from serving.scores.loader import publish
+from serving.scores.profile_cache import LEASE_S
 from serving.security import Scope, issue_key
 
 NOON = AS_OF + timedelta(hours=30)
@@ -33,25 +35,27 @@ def instant(moment):
 def test_a_silent_consumer_is_as_fresh_as_the_tick(ask, database_url):
     assert ask("/v1/consumers/c1/profile")["tags"]["last_search"]["status"] == "expired"
     publish_delta(database_url, Delta("v1", 1, {"15m": NOON}, profiles=[("c2", {"last_search": "tea"})]))
+    time.sleep(LEASE_S)
     silent = ask("/v1/consumers/c1/profile")
     assert silent["revision"] == 1
-    assert silent["tags"]["last_search"] == {"value": "milk", "status": "present"}
-    assert silent["tags"]["order_count_28d"] == {"value": 3, "status": "present"}
-    assert silent["as_of_by_class"] == {
+    assert silent["tags"]["last_search"] == {"value": "milk", "status": "present", "refresh": "15m"}
+    assert silent["tags"]["order_count_28d"] == {"value": 3, "status": "present", "refresh": "1d"}
+    assert {name: age["as_of"] for name, age in silent["classes"].items()} == {
         "15m": instant(NOON),
         "1h": instant(AS_OF - timedelta(hours=2)),
         "1d": instant(AS_OF - timedelta(hours=2)),
     }
     changed = ask("/v1/consumers/c2/profile")
-    assert changed["tags"]["last_search"] == {"value": "tea", "status": "present"}
+    assert changed["tags"]["last_search"] == {"value": "tea", "status": "present", "refresh": "15m"}
     assert changed["tags"]["order_count_28d"]["status"] == "expired"  # three and a quarter days old
 
 
 def test_a_profile_of_another_schema_shows_its_changes(ask, database_url):
     publish_delta(database_url, Delta("v1", 1, {"15m": NOON}, profiles=[("c3", {"old_tag": 2})]))
+    time.sleep(LEASE_S)
     shown = ask("/v1/consumers/c3/profile")
     assert shown["schema_matches"] is False
-    assert shown["tags"]["old_tag"] == {"value": 2, "status": "present"}
+    assert shown["tags"]["old_tag"] == {"value": 2, "status": "present", "refresh": None}
 
 
 def test_prices_name_their_revision_and_moment(ask, database_url):

@@ -68,7 +68,8 @@ def ask(url, question):
 
 def profile(url, consumer_id):
     """Revision and merged tags of a consumer; None for the tags of somebody unknown."""
-    shown, stored = ask(url, lambda reader: reader.profile(consumer_id, merchant_id=None))
+    shown, found = ask(url, lambda reader: reader.profiles([consumer_id], merchant_id=None))
+    stored = found.get(consumer_id)
     if stored is None:
         return shown.revision, None
     return shown.revision, json.loads(stored.tags or "{}") | json.loads(stored.changed or "{}")
@@ -109,7 +110,7 @@ def test_each_refresh_class_has_its_own_moment(database_url):
     put(database_url, "v1")
     publish_delta(database_url, tick(1, as_of={"15m": AS_OF + QUARTER, "1h": AS_OF}))
     publish_delta(database_url, tick(2))
-    shown, _ = ask(database_url, lambda reader: reader.profile("c1", merchant_id=None))
+    shown, _ = ask(database_url, lambda reader: reader.profiles(["c1"], merchant_id=None))
     assert shown.live_as_of == {"15m": AS_OF + 2 * QUARTER, "1h": AS_OF}
     assert shown.newest == AS_OF + 2 * QUARTER
 
@@ -349,8 +350,8 @@ def test_a_reader_never_sees_two_revisions(database_url):
 
     async def read(reader, seen):
         while not done.is_set():
-            shown, stored = await reader.profile("c1", merchant_id=None)
-            tags = json.loads(stored.tags) | json.loads(stored.changed or "{}")
+            shown, found = await reader.profiles(["c1"], merchant_id=None)
+            tags = json.loads(found["c1"].tags) | json.loads(found["c1"].changed or "{}")
             assert tags == {"a": shown.revision, "b": shown.revision}
             assert shown.live_as_of.get("15m", AS_OF) == AS_OF + shown.revision * QUARTER
             page = await reader.prices("m1", version=None, after="", limit=100)

@@ -405,8 +405,8 @@ def test_a_reader_never_sees_a_mixture(database_url):
             page = await reader.prices("m1", version=None, after="", limit=100)
             assert {row.pricing_mode for row in page.rows} == {page.shown.version}
             assert len(page.rows) == 40
-            shown, profile = await reader.profile("c1", merchant_id=None)
-            assert profile.tags == f'{{"by": "{shown.version}"}}'
+            shown, found = await reader.profiles(["c1"], merchant_id=None)
+            assert found["c1"].tags == f'{{"by": "{shown.version}"}}'
             seen.add(shown.version)
 
     async def main():
