@@ -7,6 +7,7 @@ import sys
 
 NAMES = (
     "api_read",
+    "profile_read",
     "order_assignment",
     "event_intake",
     "release_legs",

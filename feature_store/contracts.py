@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 
 class TagType(StrEnum):
@@ -102,16 +103,15 @@ class ProfileSchema(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-class TagValue(BaseModel):
+class TagValue(NamedTuple):
     """A tag as read: its status, and its value when the status is `present`."""
-
-    model_config = ConfigDict(frozen=True)
 
     status: TagStatus
     value: Any = None
 
 
-class Profile(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Profile:
     """The tags of one consumer as read at a moment.
 
     Attributes:
@@ -123,12 +123,10 @@ class Profile(BaseModel):
         tags: Tag name to status and value.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     consumer_id: str
-    as_of: AwareDatetime
-    as_of_by_class: dict[RefreshClass, AwareDatetime]
-    read_at: AwareDatetime
+    as_of: datetime
+    as_of_by_class: dict[RefreshClass, datetime]
+    read_at: datetime
     schema_fingerprint: str
     tags: dict[str, TagValue]
 
@@ -148,8 +146,6 @@ def is_withheld(field: TagField, consents: Mapping[str, bool]) -> bool:
     return not consents.get(field.consent, True)
 
 
-def status_of(value: Any, refresh: RefreshClass, as_of: datetime, now: datetime) -> TagStatus:
-    """The status of a stored value: expired beats null, since an old null says nothing about today."""
-    if now - as_of > REFRESH_TTL[refresh]:
-        return TagStatus.EXPIRED
-    return TagStatus.NULL if value is None else TagStatus.PRESENT
+def is_expired(refresh: RefreshClass, as_of: datetime, now: datetime) -> bool:
+    """Whether the tags of a class are too old to be used."""
+    return now - as_of > REFRESH_TTL[refresh]

@@ -21,12 +21,24 @@ from feature_store.contracts import (
     TagStatus,
     TagType,
     TagValue,
+    is_expired,
     is_withheld,
-    status_of,
 )
 from feature_store.errors import FingerprintMismatchError, ProfileError
 
 SCHEMA_FILE = "profile_schema.json"
+
+_JSON_TYPES: dict[TagType, tuple[type, ...]] = {
+    TagType.INT: (int,),
+    TagType.DECIMAL: (float, int),
+    TagType.BOOL: (bool,),
+    TagType.ENUM: (str,),
+    TagType.TEXT: (str,),
+    TagType.DATE: (str,),
+}
+_NULL = TagValue(TagStatus.NULL)
+_EXPIRED = TagValue(TagStatus.EXPIRED)
+_WITHHELD = TagValue(TagStatus.WITHHELD)
 
 
 def read_schema(text: str) -> ProfileSchema:
@@ -57,6 +69,7 @@ class ProfileReader:
         self.schema = schema
         self.fingerprint = schema.fingerprint
         self._names = tuple(field.name for field in schema.fields)
+        self._plan = [(field.name, field, _JSON_TYPES[field.type], field.refresh) for field in schema.fields]
 
     def decode(
         self,
@@ -103,18 +116,29 @@ class ProfileReader:
             document |= _json_object(consumer_id, changed)
         stated = consents or {}
         document |= {f"consent_{purpose}": granted for purpose, granted in stated.items()}
+        expired = {name: is_expired(name, moment, now) for name, moment in as_of_by_class.items()}
         values: dict[str, TagValue] = {}
-        for field in self.schema.fields:
-            if field.name not in document:
+        for name, field, types, refresh in self._plan:
+            try:
+                value = document[name]
+            except KeyError:
                 raise ProfileError(
-                    f"Profile of consumer {consumer_id!r} lacks tag {field.name!r}: publish again."
+                    f"Profile of consumer {consumer_id!r} lacks tag {name!r}: publish again."
+                ) from None
+            if value is not None and type(value) not in types:
+                raise ProfileError(
+                    f"Profile of consumer {consumer_id!r}: tag {name!r} should be {field.type.value}, "
+                    f"got {value!r}."
                 )
-            value = _typed(consumer_id, field, document[field.name])
-            if is_withheld(field, stated):
-                status = TagStatus.WITHHELD
+            if stated and is_withheld(field, stated):
+                values[name] = _WITHHELD
+            elif expired[refresh]:
+                # Expired beats null: an old null says nothing about today.
+                values[name] = _EXPIRED
+            elif value is None:
+                values[name] = _NULL
             else:
-                status = status_of(value, field.refresh, as_of_by_class[field.refresh], now)
-            values[field.name] = TagValue(status=status, value=value if status is TagStatus.PRESENT else None)
+                values[name] = TagValue(TagStatus.PRESENT, _converted(consumer_id, field, value))
         return Profile(
             consumer_id=consumer_id,
             as_of=as_of,
@@ -135,28 +159,15 @@ def _json_object(consumer_id: str, text: str) -> dict[str, Any]:
     return document
 
 
-def _typed(consumer_id: str, field: TagField, value: Any) -> Any:
+def _converted(consumer_id: str, field: TagField, value: Any) -> Any:
     """The value in its Python type; dates arrive as ISO text, whole decimals may arrive as integers."""
-    if value is None:
-        return None
-    match field.type:
-        case TagType.BOOL if isinstance(value, bool):
-            return value
-        case TagType.INT if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        case TagType.DECIMAL if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        case TagType.ENUM | TagType.TEXT if isinstance(value, str):
-            return value
-        case TagType.DATE if isinstance(value, str):
-            try:
-                return date.fromisoformat(value)
-            except ValueError as error:
-                raise ProfileError(
-                    f"Profile of consumer {consumer_id!r}: tag {field.name!r} is not a date: {value!r}."
-                ) from error
-        case _:
+    if field.type is TagType.DECIMAL:
+        return float(value)
+    if field.type is TagType.DATE:
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
             raise ProfileError(
-                f"Profile of consumer {consumer_id!r}: tag {field.name!r} should be {field.type.value}, "
-                f"got {value!r}."
-            )
+                f"Profile of consumer {consumer_id!r}: tag {field.name!r} is not a date: {value!r}."
+            ) from error
+    return value

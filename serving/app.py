@@ -43,7 +43,7 @@ from serving.observability import Metrics, RequestContext, configure_logging
 from serving.orders.clock import BusinessClock
 from serving.privacy.data_keys import Vault
 from serving.problems import exception_handlers
-from serving.scores.profile_cache import ProfileCache, Watch
+from serving.scores.profile_cache import ProfileCache
 from serving.scores.reader import ScoreReader
 from serving.security import Authenticator, require_scope
 from serving.settings import Settings
@@ -76,9 +76,9 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         pool = Pool(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
         app.state.pool = pool
         app.state.reader = ScoreReader(pool)
-        watch = Watch(pool)
-        watch.start()
-        app.state.profile_cache = ProfileCache(watch, most_bytes=settings.profile_cache_mb * 2**20)
+        profiles = ProfileCache(pool, most_bytes=settings.profile_cache_mb * 2**20)
+        profiles.start()
+        app.state.profile_cache = profiles
         app.state.authenticator = Authenticator(pool, settings)
         operations = Operations(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
         operations.open()
@@ -92,7 +92,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             yield
         finally:
             gc.unfreeze()
-            await watch.stop()
+            await profiles.stop()
             operations.close()
             await pool.close()
 

@@ -13,8 +13,9 @@ from serving.api.answers import principal_of, problem_responses, reader_of, vers
 from serving.api.parameters import Identifier
 from serving.problems import ApiError, no_publication, not_found
 from serving.scores.documents import Profile, ProfileAnswer, ProfileBatch
-from serving.scores.profile_cache import CachedAnswer, ProfileCache
-from serving.scores.profile_tags import fresh_until, profile_document
+from serving.scores.profile_answer import Ages, EncodedTags, answer_body
+from serving.scores.profile_cache import ProfileCache
+from serving.scores.profile_tags import profile_document
 from serving.scores.reader import Shown, StoredProfile
 from serving.security import Role, Scope
 from serving.settings import Settings
@@ -25,7 +26,6 @@ _ACCESS: dict[str, Any] = {
     "owner": None,
 }
 _MOST_PROFILES = 100
-_ENCODER = msgspec.json.Encoder()
 
 
 @get(
@@ -41,20 +41,27 @@ async def get_profile(request: Request[Any, Any, Any], consumer_id: Identifier) 
 
     A key of a merchant sees only consumers that have a list or a wake-up entry at that merchant.
     """
-    merchant_id = principal_of(request).merchant_id
+    key = (consumer_id, principal_of(request).merchant_id)
     cache: ProfileCache = request.app.state.profile_cache
     settings: Settings = request.app.state.settings
-    key = (consumer_id, merchant_id)
-    answer = cache.get(key)
-    if answer is None or (
-        answer.fresh_until is not None and settings.business_now(answer.newest) > answer.fresh_until
-    ):
-        generation = cache.generation()
-        answer = await _read(request, consumer_id, merchant_id)
-        cache.put(key, answer, generation=generation)
-    request.scope["state"]["publication"] = answer.version
+    tags = cache.get(key)
+    shown = cache.shown
+    ages = None
+    if tags is not None and shown is not None:
+        ages = cache.ages(tags, settings.business_now(shown.newest))
+    if tags is None or shown is None or ages is None:
+        generation = cache.generation
+        shown, found = await _found(request, [consumer_id], key[1])
+        if consumer_id not in found:
+            raise not_found("consumer", "Consumer", consumer_id)
+        now = settings.business_now(shown.newest)
+        tags = EncodedTags.of(_document(request, shown, consumer_id, found[consumer_id]), now)
+        ages = Ages.of(shown, tags, now)
+        cache.put(key, tags, shown, generation=generation)
+    request.scope["state"]["publication"] = shown.version
     # Encoded already; the type says what it holds, for the OpenAPI document.
-    return Response(cast(ProfileAnswer, answer.body), media_type="application/json")
+    body = cast(ProfileAnswer, answer_body(consumer_id, ages, tags))
+    return Response(body, media_type="application/json")
 
 
 @get(
@@ -98,27 +105,6 @@ async def _found(
         raise no_publication()
     request.scope["state"]["publication"] = read[0].version
     return read
-
-
-async def _read(request: Request[Any, Any, Any], consumer_id: str, merchant_id: str | None) -> CachedAnswer:
-    """The answer from the database."""
-    shown, found = await _found(request, [consumer_id], merchant_id)
-    if consumer_id not in found:
-        raise not_found("consumer", "Consumer", consumer_id)
-    profile = _document(request, shown, consumer_id, found[consumer_id])
-    answer = ProfileAnswer(
-        publication_version=shown.version,
-        as_of=shown.as_of,
-        revision=shown.revision,
-        **{name: getattr(profile, name) for name in Profile.__struct_fields__},
-    )
-    settings: Settings = request.app.state.settings
-    return CachedAnswer(
-        body=_ENCODER.encode(answer),
-        version=shown.version,
-        newest=shown.newest,
-        fresh_until=fresh_until(profile, settings.business_now(shown.newest)),
-    )
 
 
 def _document(

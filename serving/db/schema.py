@@ -210,6 +210,7 @@ live_profile = sa.Table(
     sa.Column("tags", pg.JSONB, nullable=False),
     sa.Column("is_removed", sa.Boolean, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index("live_profile_revision", "snapshot_id", "revision"),
     schema="scores",
     comment="Tags that changed since the snapshot of profiles was loaded. One row per snapshot and consumer.",
 )

@@ -1,9 +1,9 @@
-"""Answers about profiles, remembered in the process as long as nothing they rest on has changed.
+"""Profiles, remembered in the process as long as nothing that they rest on has changed.
 
 A published version never changes; what readers see changes by a switch, a delta, a consent or an erasure. A
-watch asks the database for these four every `POLL_S` seconds. An answer is given from memory only while the
-watch has asked within the last `LEASE_S` seconds, so nothing is older than that; who waits `LEASE_S` after a
-commit knows that every process shows it.
+watch asks the database for these four every `POLL_S` seconds, and forgets whom a change was about. Memory is
+used only while the watch has asked within the last `LEASE_S` seconds, so nothing is older than that; who
+waits `LEASE_S` after a commit knows that every process shows it.
 """
 
 from __future__ import annotations
@@ -12,87 +12,167 @@ import asyncio
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from serving.consumers.erased import consumer_digest
 from serving.db.pool import Pool
 from serving.errors import DatabaseUnavailableError
 from serving.scores import queries
+from serving.scores.live import read_instants
+from serving.scores.profile_answer import Ages, EncodedTags
+from serving.scores.reader import Shown
+from serving.security.keys import DEFAULT_TENANT
 
 POLL_S = 0.1
 LEASE_S = 0.25
 _IDLE_S = 5.0
 """Without a question for so long the watch sleeps."""
+_MOST_CHANGED = 20_000
+"""A change about more consumers than these empties the memory."""
+_ENTRY_BYTES = 600
+"""What an entry takes beside its text, about."""
 
 Key: TypeAlias = tuple[str, str | None]
+"""A consumer, and the merchant whose key asks; None for keys that see every merchant's consumers."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedAnswer:
-    """An encoded answer.
+class _Head(NamedTuple):
+    """What `queries.HEAD` answers with."""
 
-    Attributes:
-        body: The JSON document.
-        version: The published version that it names.
-        newest: The latest moment that anything of it is for, for `Settings.business_now`.
-        fresh_until: When a tag of it will expire; None when none will.
+    version: str
+    as_of: datetime
+    snapshot_id: int
+    revision: int
+    live_as_of: dict[str, str] | None
+    change_no: int
+
+
+class ProfileCache:
+    """The most recently used profiles, up to a size. Belongs to one event loop.
+
+    Args:
+        pool: Connections to the database.
+        most_bytes: Of all entries together; 0 remembers nothing.
     """
 
-    body: bytes
-    version: str
-    newest: datetime
-    fresh_until: datetime | None
-
-
-class Watch:
-    """Knows whether anything changed that readers see. Belongs to one event loop."""
-
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, most_bytes: int) -> None:
         self._pool = pool
-        self._state: tuple[Any, ...] | None = None
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._entries: OrderedDict[Key, EncodedTags] = OrderedDict()
+        self._ages: dict[tuple[datetime, str, bool], Ages] = {}
+        self._head: _Head | None = None
         self._trusted_until = 0.0
         self._wanted_at = 0.0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.shown: Shown | None = None
+        """The version and revision that readers see."""
         self.generation = 0
-        """Rises whenever something changed."""
+        """Rises with every change; take it before reading, and hand it to `put`."""
 
     def start(self) -> None:
-        """Begin to ask, in the running event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        """Begin to watch, in the running event loop."""
+        if self._most_bytes:
+            self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
-        """Stop asking."""
+        """Stop watching."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def is_trusted(self) -> bool:
-        """Whether `generation` is at most `LEASE_S` seconds old; asks to be kept so for a while."""
+    def get(self, key: Key) -> EncodedTags | None:
+        """The tags, if they are known and the watch is not behind; `shown` goes with them."""
         now = time.monotonic()
         self._wanted_at = now
-        if now < self._trusted_until:
-            return True
-        self._wake.set()
-        return False
+        if now >= self._trusted_until:
+            self._wake.set()
+            return None
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    def ages(self, found: EncodedTags, now: datetime) -> Ages | None:
+        """What an answer with these tags says besides them; None when a tag of theirs expired since."""
+        key = (found.as_of, found.fingerprint, found.matches)
+        ages = self._ages.get(key)
+        if ages is None or not ages.holds(now):
+            assert self.shown is not None
+            ages = self._ages[key] = Ages.of(self.shown, found, now)
+        return ages if ages.expired == found.expired else None
+
+    def put(self, key: Key, tags: EncodedTags, shown: Shown, *, generation: int) -> None:
+        """Remember tags, unless something changed since their reading began.
+
+        Tags of a newer revision than the watch knows of are not remembered: answers name one revision.
+        """
+        if generation != self.generation or shown != self.shown:
+            return
+        self._drop(key)
+        self._bytes += len(tags.text) + _ENTRY_BYTES
+        self._entries[key] = tags
+        while self._bytes > self._most_bytes:
+            self._drop(next(iter(self._entries)))
 
     async def look(self) -> None:
-        """Ask once.
+        """Ask once what readers see, and forget what changed.
 
         Raises:
             DatabaseUnavailableError: The database does not answer; nothing is trusted meanwhile.
         """
         asked_at = time.monotonic()
         rows = await self._pool.fetch(queries.HEAD, {})
-        state = rows[0] if rows else None
-        if state != self._state:
-            self._state = state
+        head = _Head(*rows[0]) if rows else None
+        if head != self._head:
+            await self._forget(self._head, head)
+            self._head = head
+            self.shown = (
+                Shown(head.version, head.as_of, head.revision, read_instants(head.live_as_of))
+                if head is not None
+                else None
+            )
+            self._ages.clear()
             self.generation += 1
         self._trusted_until = asked_at + LEASE_S
 
-    async def _run(self) -> None:
+    async def _forget(self, before: _Head | None, after: _Head | None) -> None:
+        """Forget whom the changes between two heads were about; everybody when that cannot be said."""
+        is_refined = (
+            before is not None
+            and after is not None
+            and before[:3] == after[:3]
+            and before.revision <= after.revision
+            and before.change_no <= after.change_no
+        )
+        rows: list[tuple[Any, ...]] = []
+        if before is not None and is_refined:
+            values = {
+                "snapshot": before.snapshot_id,
+                "revision": before.revision,
+                "change": before.change_no,
+                "rows": _MOST_CHANGED + 1,
+            }
+            rows = await self._pool.fetch(queries.CHANGED, values)
+        if not is_refined or len(rows) > _MOST_CHANGED:
+            self._entries.clear()
+            self._bytes = 0
+            return
+        changed = {row[0] for row in rows}
+        erased = {row[1] for row in rows} - {None}
+        for key in list(self._entries):
+            if key[0] in changed or (erased and consumer_digest(DEFAULT_TENANT, key[0]) in erased):
+                self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        dropped = self._entries.pop(key, None)
+        if dropped is not None:
+            self._bytes -= len(dropped.text) + _ENTRY_BYTES
+
+    async def _watch(self) -> None:
         while True:
             if time.monotonic() - self._wanted_at > _IDLE_S:
                 self._wake.clear()
@@ -100,48 +180,3 @@ class Watch:
             with suppress(DatabaseUnavailableError):
                 await self.look()
             await asyncio.sleep(POLL_S)
-
-
-class ProfileCache:
-    """The most recently used answers, up to a size.
-
-    Args:
-        watch: Says what is still right.
-        most_bytes: Of all bodies together; 0 remembers nothing.
-    """
-
-    def __init__(self, watch: Watch, *, most_bytes: int) -> None:
-        self._watch = watch
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._generation = watch.generation
-        self._answers: OrderedDict[Key, CachedAnswer] = OrderedDict()
-
-    def get(self, key: Key) -> CachedAnswer | None:
-        """The answer, if it is known and nothing has changed since."""
-        if not self._watch.is_trusted():
-            return None
-        if self._watch.generation != self._generation:
-            self._answers.clear()
-            self._bytes = 0
-            self._generation = self._watch.generation
-            return None
-        found = self._answers.get(key)
-        if found is not None:
-            self._answers.move_to_end(key)
-        return found
-
-    def generation(self) -> int:
-        """Take it before reading, and hand it to `put`."""
-        return self._watch.generation
-
-    def put(self, key: Key, answer: CachedAnswer, *, generation: int) -> None:
-        """Remember an answer, unless something changed since its reading began."""
-        if generation != self._watch.generation or generation != self._generation:
-            return
-        before = self._answers.pop(key, None)
-        self._bytes += len(answer.body) - (len(before.body) if before is not None else 0)
-        self._answers[key] = answer
-        while self._bytes > self._most_bytes:
-            _, dropped = self._answers.popitem(last=False)
-            self._bytes -= len(dropped.body)

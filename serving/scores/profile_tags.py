@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from feature_store.contracts import REFRESH_TTL, RefreshClass
+from feature_store.contracts import REFRESH_TTL
 from feature_store.errors import FingerprintMismatchError
 from feature_store.online import ProfileReader
 from serving.scores.documents import ClassAge, Profile, Tag
@@ -56,28 +56,31 @@ def profile_document(
             classes={},
             tags=_unjudged(stored),
         )
-    refresh = {field.name: field.refresh for field in reader.schema.fields}
     return Profile(
         consumer_id=consumer_id,
         profile_as_of=stored.as_of,
         schema_fingerprint=stored.schema_fingerprint,
         schema_matches=True,
-        classes={name.value: _age(name, moment) for name, moment in profile.as_of_by_class.items()},
+        classes=class_ages(stored.as_of, live_as_of),
         tags={
-            name: Tag(value=tag.value, status=tag.status.value, refresh=refresh[name])
-            for name, tag in profile.tags.items()
+            field.name: Tag(value=tag.value, status=tag.status.value, refresh=field.refresh)
+            for field, tag in zip(reader.schema.fields, profile.tags.values(), strict=True)
         },
     )
 
 
-def fresh_until(profile: Profile, now: datetime) -> datetime | None:
-    """When the next of its tags will expire; None when none will."""
-    return min((age.expires_at for age in profile.classes.values() if age.expires_at >= now), default=None)
+def class_ages(as_of: datetime, live_as_of: Mapping[str, datetime]) -> dict[str, ClassAge]:
+    """Age by refresh class.
 
-
-def _age(name: RefreshClass, moment: datetime) -> ClassAge:
-    ttl = REFRESH_TTL[name]
-    return ClassAge(as_of=moment, ttl_s=int(ttl.total_seconds()), expires_at=moment + ttl)
+    Args:
+        as_of: The moment that the published tags describe.
+        live_as_of: Refresh class to the moment up to which deltas brought all profiles.
+    """
+    ages = {}
+    for name, ttl in REFRESH_TTL.items():
+        moment = live_as_of.get(name, as_of)
+        ages[name.value] = ClassAge(as_of=moment, ttl_s=int(ttl.total_seconds()), expires_at=moment + ttl)
+    return ages
 
 
 def _unjudged(stored: StoredProfile) -> dict[str, Tag]:

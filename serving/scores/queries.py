@@ -195,11 +195,24 @@ order by x.rank, x.consumer_id
 
 # Differs whenever any answer about profiles could: by a switch, a delta, a consent or an erasure.
 HEAD: Final[LiteralString] = f"""
-select v.version, coalesce(p.revision, 0), p.published_at, g.change_no
+select v.version, v.as_of, t.snapshot_id, coalesce(p.revision, 0), p.as_of, g.change_no
 from scores.publication v
+join scores.publication_table t on t.version = v.version and t.table_name = 'profiles'
 cross join consumers.change g
-left join scores.live_pointer p on p.snapshot_id = {_snapshot("profiles", _CURRENT)}
+left join scores.live_pointer p on p.snapshot_id = t.snapshot_id
 where v.version = {_CURRENT}
+"""
+
+# Whom the changes since a head were about: ids of a delta or a consent, digests of erasures.
+CHANGED: Final[LiteralString] = """
+select x.consumer_id, x.digest from (
+  select l.consumer_id, null as digest from scores.live_profile l
+  where l.snapshot_id = %(snapshot)s and l.revision > %(revision)s
+  union all
+  select c.consumer_id, null from consumers.consent c where c.change_no > %(change)s
+  union all
+  select null, e.consumer_digest from consumers.erasure e where e.change_no > %(change)s) x
+limit %(rows)s
 """
 
 PROFILES: Final[LiteralString] = f"""
