@@ -10,7 +10,7 @@ export MUYUN_DATA = $(DATA)
 endif
 NAME ?= all
 
-.PHONY: help run check-data ui test test-heavy check bench browser install rollback release versions forget-source adopt-source clean
+.PHONY: help run check-data ui refresh test test-heavy check bench browser install rollback release versions forget-source adopt-source clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ check-data: $(STAMP) ## Say what a run would make of the files in DATA=folder
 
 ui: $(STAMP) ## Start Dagster, MLflow, the API and the docs until Ctrl-C
 	@$(BIN)/python -m pipelines.cli ui
+
+refresh: $(STAMP) ## Bring what was recorded since the last tick into profiles and prices, once
+	@$(BIN)/python -m pipelines.cli refresh
 
 test: $(STAMP) browser ## Every test that a release needs
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow"

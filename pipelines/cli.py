@@ -1,4 +1,4 @@
-"""The `muyun` command: run, ui, versions, rollback, release, check-data, template and the home."""
+"""The `muyun` command: run, refresh, ui, versions, rollback, release, check-data, template and the home."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--force", nargs="?", const="true", default="", help=text("cli.force"))
     run.add_argument("--no-wait", action="store_true", help=text("cli.no_wait"))
     commands.add_parser("ui", help=text("cli.ui"))
+    tick = commands.add_parser("refresh", help=text("cli.refresh"))
+    tick.add_argument("--follow", action="store_true", help=text("cli.follow"))
     commands.add_parser("versions", help=text("cli.versions"))
     back = commands.add_parser("rollback", help=text("cli.rollback"))
     back.add_argument("version", nargs="?", help=text("cli.rollback_version"))
@@ -125,6 +127,10 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
 
         with home_lock(settings.home, "muyun ui", name=UI, wait=False):
             return serve(settings)
+    if options.command == "refresh":
+        from pipelines.live.command import refresh
+
+        return refresh(settings, follow=options.follow)
     from pipelines.home.commands import release, rollback, versions
 
     if options.command == "rollback":

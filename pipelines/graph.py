@@ -19,6 +19,7 @@ from pipelines.defs import (
     features,
     ingest,
     lifecycle,
+    live,
     operations,
     pricing,
     publish,
@@ -74,6 +75,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
         warehouse.definitions(dbt_project),
         boundaries.definitions(),
         automation.definitions(),
+        live.definitions(),
         dg.Definitions(
             assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=executor_of(settings)
         ),

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
         lang: Language of the command line and the report; without it the locale decides.
         max_quarantined_share: Share of a table's rows that may be refused before the run stops.
         progress_begins: Whether progress has a line also when a step begins, not only when it has ended.
+        tick_minutes: Minutes between two ticks of the live loop, which brings recorded rows into profiles and
+            prices.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     lang: Language = Field(default_factory=lambda: language_of(os.environ))
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
     progress_begins: bool = False
+    tick_minutes: int = Field(default=5, ge=1, le=60)
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)
@@ -181,6 +184,16 @@ class Settings(BaseSettings):
     def warehouse_good(self) -> Path:
         """The last build that passed its checks, from which steps read; replaced by atomic rename."""
         return self.home / "warehouse" / "good.duckdb"
+
+    @property
+    def warehouse_seed(self) -> Path:
+        """What is known of the last good build; the live loop starts from it."""
+        return self.home / "warehouse" / "good.json"
+
+    @property
+    def live_dir(self) -> Path:
+        """The live store; only the live loop opens it."""
+        return self.home / "live"
 
     @property
     def warehouse_file(self) -> Path:

@@ -1,4 +1,4 @@
-"""`make ui`: Dagster, MLflow, the API with its worker, the docs, each on a loopback port, until Ctrl-C."""
+"""`make ui`: Dagster, MLflow, the API with its workers, the docs, each on a loopback port, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ def services(settings: Settings, api_port: int) -> list[Service]:
             "MUYUN_MLFLOW_PORT",
         ),
         Service("API", [sys.executable, "-m", "serving.server"], api_port, "/v1/docs", "MUYUN_API_PORT"),
+        Service("live worker", [sys.executable, "-m", "pipelines.cli", "refresh", "--follow"], None),
         Service("settlement worker", [sys.executable, "-m", "serving.settlement", "work"], None),
         Service(
             "docs and report",

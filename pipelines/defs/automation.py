@@ -12,21 +12,20 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from pipelines.conventions import PUBLICATION_TAG
 from pipelines.defs.schedules import running_schedule
+from pipelines.live.dagster_events import LIVE
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import fingerprint
 from pipelines.stores.sources import Sources
 from pipelines.trainings import retraining
 
-_ALL = dg.AssetSelection.all()
+_ALL = dg.AssetSelection.all() - dg.AssetSelection.assets(LIVE)
+"""Everything but what the live loop keeps up to date between two runs."""
 _RAW = dg.AssetSelection.key_prefixes("raw")
 _MODELS = dg.AssetSelection.key_prefixes("models")
 _WAREHOUSE = dg.AssetSelection.groups("warehouse")
 _FEATURES = dg.AssetSelection.key_prefixes("features")
 _PUBLISHED = dg.AssetSelection.key_prefixes("published")
-_SWITCH = dg.AssetSelection.assets(["published", "publication"])
-_PROFILES = dg.AssetSelection.assets(["published", "profiles"])
-_PRICES = dg.AssetSelection.assets(["published", "prices"])
 
 
 def definitions() -> dg.Definitions:
@@ -43,14 +42,6 @@ def definitions() -> dg.Definitions:
         description="Load the feeds into the lake, or the days that the tag muyun/days names; "
         "started by new files.",
     )
-    profiles = dg.define_asset_job(
-        "profile_refresh_15min",
-        selection=_FEATURES | _PROFILES | _SWITCH,
-        description="Recompute the tags and publish the profiles.",
-    )
-    prices = dg.define_asset_job(
-        "prices_hourly", selection=_PRICES | _SWITCH, description="Reprice every listing and publish."
-    )
     nightly = dg.define_asset_job(
         "publish_nightly",
         selection=_WAREHOUSE | _FEATURES | _PUBLISHED,
@@ -64,10 +55,8 @@ def definitions() -> dg.Definitions:
         description="Train every family, pass the gates, score, publish.",
     )
     return dg.Definitions(
-        jobs=[build, ingest, profiles, prices, nightly, retrain],
+        jobs=[build, ingest, nightly, retrain],
         schedules=[
-            running_schedule(profiles, "*/15 * * * *"),
-            running_schedule(prices, "5 * * * *"),
             running_schedule(nightly, "30 2 * * *"),
             running_schedule(retrain, "0 4 * * 1"),
         ],

@@ -17,6 +17,7 @@ from pipelines.intake.feeds import OBSERVED
 from pipelines.intake.share import SHARE_CHECK, admitted, share_check
 from pipelines.intake.waiting import IN_THE_FUTURE, nobody_waits_before
 from pipelines.lake.tables import Lake
+from pipelines.live.seed import RECORDED_CURSOR
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER, ContractTable, contract_table
 from pipelines.sources.loading.ingest import IngestReport
@@ -26,6 +27,9 @@ from pipelines.sources.recorded.streams import RECORDED
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import CheckRecord, Outcome, content_version
 from pipelines.stores.sources import Sources
+
+FED = frozenset({*(stream.table for stream in RECORDED["feeds"]), DERIVED})
+"""Tables that rows of the operational database come into."""
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
 
@@ -125,8 +129,7 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
     """The extraction that brings rows of this table from the operational database, if any does."""
     if table.is_book:
         return {dg.AssetKey(["operations", "recorded_books"])}
-    fed = {stream.table for stream in RECORDED["feeds"]} | {DERIVED}
-    return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in fed else set()
+    return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in FED else set()
 
 
 def _load(
@@ -156,6 +159,7 @@ def _load(
             "last_time": report.last_time.isoformat() if report.last_time else None,
             "notes": list(report.notes),
             "columns_set_aside": list(report.extra_columns),
+            **_reached(sources, table),
         },
         checks=[
             CheckRecord(
@@ -176,6 +180,12 @@ def _load(
         clock="instant" if is_early and until is None else None,
         until=until,
     )
+
+
+def _reached(sources: Sources, table: ContractTable) -> dict[str, int]:
+    """How far the operational database was read into a table that it feeds."""
+    manifest = sources.recorded_feeds.manifest() if table.name in FED else None
+    return {RECORDED_CURSOR: manifest.cursor} if manifest else {}
 
 
 def _held(lake: Lake, table: ContractTable, window: tuple[date, date] | None) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,18 @@ from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 from pipelines.clock import Clock
 from pipelines.console.progress import announce, report, stage_of
 from pipelines.conventions import Group, Owner
+from pipelines.defs.ingest import FED
 from pipelines.lake.tables import Lake, atomic_path
 from pipelines.limits.boundaries import Boundaries
 from pipelines.limits.suites import FEED_BOUNDARIES
+from pipelines.live.seed import Seed, least_cursor
 from pipelines.settings import Settings
 from pipelines.steps.closure import package_version
 from pipelines.steps.evidence import evidence_of
 from pipelines.steps.memo import Steps
 from pipelines.steps.results import as_metadata, materialize_result
-from pipelines.steps.state import CheckRecord, Outcome, StepRecord, fingerprint, measured
+from pipelines.steps.state import CheckRecord, Outcome, StateStore, StepRecord, fingerprint, measured
+from pipelines.stores.sources import Sources
 from pipelines.warehouse.compiled import compiled_beside, compiled_of, read_compiled
 from pipelines.warehouse.files import DBT_PACKAGES, PROJECT_DIR, dbt_environment, dbt_program, project_version
 from pipelines.warehouse.translator import WarehouseTranslator
@@ -261,6 +265,7 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         steps: dg.ResourceParam[Steps],
         settings: dg.ResourceParam[Settings],
+        sources: dg.ResourceParam[Sources],
         lake: dg.ResourceParam[Lake],
     ) -> dg.MaterializeResult:
         """The warehouse file that analysts open: every mart of the last good build. Read-only.
@@ -271,15 +276,15 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         """
         return steps.run(
             context,
-            lambda: _publish(settings, lake),
-            outputs=[settings.warehouse_good, settings.warehouse_file],
+            lambda: _publish(settings, lake, steps.records, sources.source.fingerprint()),
+            outputs=[settings.warehouse_good, settings.warehouse_file, settings.warehouse_seed],
             clock="none",
         )
 
     return published
 
 
-def _publish(settings: Settings, lake: Lake) -> Outcome:
+def _publish(settings: Settings, lake: Lake, records: StateStore, source: str) -> Outcome:
     import duckdb
     import polars as pl
 
@@ -300,6 +305,7 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
             shutil.copyfile(settings.warehouse_build, temporary)
             temporary.chmod(_READ_ONLY)
             temporary.replace(target)
+        _seed(records, version, source).write(settings.warehouse_seed)
     listing = "\n".join(f"| {schema} | {name} | {rows:,} |" for schema, name, rows in tables)
     return Outcome(
         rows=len(tables),
@@ -317,6 +323,15 @@ def _publish(settings: Settings, lake: Lake) -> Outcome:
         ],
         version=version,
     )
+
+
+def _seed(records: StateStore, version: str, source: str) -> Seed:
+    """What the live loop must know of the build that was just handed over."""
+    built = records.get(_STEP)
+    if built is None:
+        raise dg.Failure("the build that is to be published left no record; materialise the warehouse again")
+    cursor = least_cursor(records.get(f"raw/{table}") for table in sorted(FED))
+    return Seed(version, datetime.fromisoformat(built.as_of), cursor, source)
 
 
 def _contents(connection: "duckdb.DuckDBPyConnection") -> str:
