@@ -52,6 +52,13 @@ def champion_mark(home: Path, name: str) -> str | None:
     return None if version is None else f"{version} in {_bundle(home, name, version)}"
 
 
+def champion_bundle_dir(home: Path, name: str) -> Path | None:
+    """Folder of the champion's bundle, without opening MLflow; None where the simple rule serves."""
+    version = champion_version(home, name)
+    bundle = None if version is None else _bundle(home, name, version)
+    return None if bundle is None else home / "artifacts" / bundle
+
+
 def newest_bundles(home: Path, names: Sequence[str]) -> list[Path]:
     """Folder of the newest registered version of each model that has one.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.store_files import champion_mark, newest_bundles
+from models.store_files import champion_bundle_dir, champion_mark, newest_bundles
 
 if TYPE_CHECKING:
     from models.tracking import Tracker
@@ -33,6 +33,10 @@ class ModelStore:
     def champions(self, names: Sequence[str]) -> dict[str, str | None]:
         """What tells each model's champion from every other; None where the simple rule serves."""
         return {name: champion_mark(self._folder, name) for name in names}
+
+    def champion_dir(self, name: str) -> Path | None:
+        """Folder of the champion's bundle; None where the simple rule serves. Quick: MLflow is not opened."""
+        return champion_bundle_dir(self._folder, name)
 
     def bundles(self, names: Sequence[str]) -> list[Path]:
         """Folder of the newest version of each model, as far as the store still knows one."""

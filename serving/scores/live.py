@@ -51,6 +51,8 @@ class Delta:
         prices_as_of: The moment up to which all prices are right. None: the newest of `as_of` when prices
             come, else the prices stay at the revision that they have.
         schema_fingerprint: The tag schema of the profiles; None takes the base's.
+        replaces: Whether what earlier deltas laid over the base is taken away first: who begins anew cannot
+            know what they held.
     """
 
     base_version: str
@@ -61,6 +63,7 @@ class Delta:
     prices: Iterable[Row] = ()
     prices_as_of: datetime | None = None
     schema_fingerprint: str | None = None
+    replaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,8 @@ def _refine_profiles(
         return None
     if not _is_newer(connection, snapshot_id, delta.revision):
         return None
+    if delta.replaces:
+        connection.execute("delete from scores.live_profile where snapshot_id = %s", (snapshot_id,))
     _point_profiles(connection, snapshot_id, delta)
     return _write_profiles(connection, snapshot_id, delta)
 
@@ -234,6 +239,8 @@ def _refine_prices(connection: psycopg.Connection[Any], snapshot_id: int, delta:
             )
     if as_of is None or not _is_newer(connection, snapshot_id, delta.revision):
         return None
+    if delta.replaces:
+        connection.execute("delete from scores.live_price where snapshot_id = %s", (snapshot_id,))
     _point(connection, snapshot_id, delta.revision, {PRICES_AS_OF: as_of}, None)
     return _write_prices(connection, snapshot_id, delta.revision, chain(first, rows))
 

@@ -106,6 +106,23 @@ def test_changed_tags_lie_over_the_published_ones(database_url):
     assert (pointer.revision, pointer.as_of) == (2, {"15m": AS_OF + 2 * QUARTER})
 
 
+def test_who_begins_anew_takes_away_what_lay_there(database_url):
+    put(database_url, "v1", profiles={"c1": {"a": 1}, "c2": {"a": 5}})
+    publish_delta(
+        database_url,
+        tick(1, profiles=[("c1", {"a": 3}), ("c2", {"a": 6})], removed=["c9"], prices=[price("s1", 700)]),
+    )
+    publish_delta(
+        database_url,
+        tick(2, profiles=[("c2", {"a": 7})], prices=[price("s2", 800)], replaces=True),
+    )
+    assert profile(database_url, "c1") == (2, {"a": 1})
+    assert profile(database_url, "c2") == (2, {"a": 7})
+    assert overlay_rows(database_url)["live_price"] == 1
+    assert not publish_delta(database_url, tick(2, replaces=True)).applied
+    assert profile(database_url, "c2") == (2, {"a": 7})
+
+
 def test_each_refresh_class_has_its_own_moment(database_url):
     put(database_url, "v1")
     publish_delta(database_url, tick(1, as_of={"15m": AS_OF + QUARTER, "1h": AS_OF}))
