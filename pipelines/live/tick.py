@@ -7,31 +7,38 @@ what a delta holds is asked of the store: all that changed since the revision th
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-from feature_store.contracts import RefreshClass
-from feature_store.registry import Registry, load_registry
+import duckdb
+
 from pipelines.clock import Clock
-from pipelines.live.store import LiveStore
+from pipelines.lake.tables import Lake
+from pipelines.live import advance, delta, generations, recorded
+from pipelines.live.advance import Advanced, Stages
+from pipelines.live.log import Comparison, Tick
+from pipelines.live.store import LiveStore, Standing, standing_of
 from pipelines.settings import Settings
+from pipelines.steps.state import measured
 from pipelines.stores.models import ModelStore
 from pipelines.stores.sources import Sources
 
-CONSUMER = "consumer"
-CLASSES = (RefreshClass.QUARTER_HOUR, RefreshClass.HOUR)
-"""Refresh classes that a tick keeps up to date; the others are the nightly build's."""
+_STILL_FRESH = timedelta(minutes=10)
+"""A tick that finds nothing tells readers so when they were last told longer ago than this."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What a tick works with.
+    """What ticks work with.
 
     Attributes:
         settings: The installation's settings.
         url: Address of the serving database, migrated.
         store: The live store.
-        sources: The source and the lake of the home.
-        models: Champions that price.
+        sources: The source of the home.
+        lake: The lake of the home.
+        models: The champions that price.
         clock: Business time.
     """
 
@@ -39,6 +46,6 @@ class Loop:
     url: str
     store: LiveStore
     sources: Sources
+    lake: Lake
     models: ModelStore
     clock: Clock
-    registry: Registry = field(default_factory=load_registry)
