@@ -1,6 +1,7 @@
 """A small home folder as a run leaves it, for the tests of the report."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -8,6 +9,7 @@ import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
 from pipelines.lake.tables import Lake
+from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
 
@@ -25,6 +27,7 @@ SECTIONS = [
     "tags",
     "lifecycle",
     "settlement",
+    "live",
     "cost",
     "api",
 ]
@@ -103,7 +106,40 @@ def make_home(home, sku="s1"):
     fans.parent.mkdir(parents=True)
     _fans().write_parquet(fans)
     _write_warehouse(settings_of(home).warehouse_good, sku)
+    for tick in _ticks():
+        TickLog(settings_of(home).live_dir).append(tick)
     return settings_of(home)
+
+
+def _ticks():
+    """A tick that found nothing, one that was in time, one that was late and differed from the night."""
+    plain = Tick(
+        number=1,
+        generation="v1",
+        as_of=AS_OF,
+        began_at=AS_OF,
+        wall_s=0.1,
+        cpu_s=0.1,
+        peak_rss_mb=300.0,
+    )
+    good = replace(
+        plain,
+        number=2,
+        began_at=AS_OF + timedelta(minutes=5),
+        cpu_s=1.4,
+        found=True,
+        dirty={"15m": 1},
+        changed={"15m": 1},
+        lag_s=301.0,
+    )
+    late = replace(
+        good,
+        number=3,
+        began_at=AS_OF + timedelta(minutes=10),
+        lag_s=1200.0,
+        comparison=Comparison(rows=90, differences={"tags.consumer_15m": 2}),
+    )
+    return [plain, good, late]
 
 
 def empty_scores(home):

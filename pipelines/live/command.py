@@ -91,7 +91,9 @@ def lines_of(done: Tick, text: Texts) -> list[str]:
         )
     ]
     if done.rows:
-        lines.append(text("live.rows", rows=", ".join(f"{name} {count}" for name, count in done.rows.items())))
+        lines.append(
+            text("live.rows", rows=", ".join(f"{name} {count}" for name, count in done.rows.items()))
+        )
     if done.waiting:
         lines.append(text("live.waiting", rows=done.waiting))
     spent = sorted(done.stages.items(), key=lambda item: -item[1])

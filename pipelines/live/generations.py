@@ -9,16 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-import duckdb
 import polars as pl
 
-from feature_store.refresh import build
 from pipelines.lake.tables import Lake
-from pipelines.live import prices
 from pipelines.live.seed import Seed, read_seed
-from pipelines.live.store import LiveStore, begin
 from pipelines.settings import Settings
 from serving.errors import ServingError
 from serving.scores import loader

@@ -34,7 +34,7 @@ class Tick:
 
     Attributes:
         number: Number of the tick; that of the one before when nothing was found.
-        generation: The warehouse and publication it refined.
+        generation: The publication it refined.
         as_of: Business time (UTC).
         began_at: Wall clock (UTC).
         wall_s: Seconds it took.
@@ -47,8 +47,8 @@ class Tick:
         changed: Entities whose tags changed, by refresh class.
         removed: Profiles that went.
         prices: Prices that changed.
-        lag_s: From the receipt of the oldest row that it brought to its publication, wall clock; None
-            without such a row.
+        lag_s: The longest that a row of this tick can have waited, wall clock: from the begin of the tick
+            before to the publication; None without rows, and for the first tick of all.
         stages: Seconds by stage.
         comparison: With the nightly rebuild, at the begin of a generation.
         wants_full_run: Why the tick could not take everything in and a full run is needed; empty when it did.

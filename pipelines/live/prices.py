@@ -1,4 +1,4 @@
-"""Prices of a tick: listings whose stock, cost, sales or rivals have news are priced again, all of them hourly.
+"""Prices of a tick: listings whose stock, cost, sales or rivals have news, and all of them hourly.
 
 The same function prices the whole assortment at night. Some guards look at the clock (how long a price has
 stood), which is why everything is priced again when an hour has begun.

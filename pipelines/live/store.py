@@ -24,8 +24,9 @@ from serving.errors import ServingError
 _META = """
     create schema if not exists live;
     create table live.store (
-        generation varchar not null, base_version varchar not null, source varchar not null,
-        as_of timestamptz not null, recorded_cursor ubigint not null, tick bigint not null
+        base_version varchar not null, source varchar not null,
+        as_of timestamptz not null, recorded_cursor ubigint not null, tick bigint not null,
+        is_told boolean not null
     )
 """
 _MEMORY = "3GB"
@@ -40,26 +41,21 @@ class Standing:
     """Where the store stands.
 
     Attributes:
-        generation: Which warehouse and publication it goes on from.
-        base_version: The publication whose profiles and prices its deltas refine.
+        base_version: The publication whose profiles and prices its deltas refine; it names the generation.
         source: Fingerprint of the source whose rows the warehouse held.
         as_of: Business time of the last tick (UTC).
         recorded_cursor: Transactions of the operational database before this are in it.
         tick: Number of the last tick that found something. A generation goes on from the number that its
             publication has seen, so that a number never stands for two contents.
+        is_told: Whether readers have had the first delta of this generation.
     """
 
-    generation: str
     base_version: str
     source: str
     as_of: datetime
     recorded_cursor: int
     tick: int
-
-
-def generation_of(seed: Seed, base_version: str) -> str:
-    """Name of the generation that goes on from a warehouse and a publication."""
-    return f"{seed.version[:12]}-{base_version}"
+    is_told: bool = False
 
 
 class LiveStore:
@@ -127,7 +123,7 @@ class LiveStore:
 
 def begin(
     connection: duckdb.DuckDBPyConnection, seed: Seed, base_version: str, as_of: datetime, tick: int
-) -> None:
+) -> Standing:
     """Write where a new generation starts.
 
     Args:
@@ -139,19 +135,22 @@ def begin(
     """
     connection.execute(_META)
     connection.execute(
-        "insert into live.store values (?, ?, ?, ?, ?, ?)",
-        [generation_of(seed, base_version), base_version, seed.source, as_of, seed.recorded_cursor, tick],
+        "insert into live.store values (?, ?, ?, ?, ?, false)",
+        [base_version, seed.source, as_of, seed.recorded_cursor, tick],
     )
+    return standing_of(connection)
 
 
-def standing_of(connection: duckdb.DuckDBPyConnection) -> Standing | None:
-    """Where an open store stands."""
-    row = connection.execute(
-        "select generation, base_version, source, epoch_us(as_of), recorded_cursor, tick from live.store"
-    ).fetchone()
-    if row is None:
-        return None
-    return Standing(row[0], row[1], row[2], _moment(row[3]), int(row[4]), int(row[5]))
+def standing_of(connection: duckdb.DuckDBPyConnection) -> Standing:
+    """Where an open store stands.
+
+    Raises:
+        duckdb.Error: The file is no live store.
+    """
+    (row,) = connection.execute(
+        "select base_version, source, epoch_us(as_of), recorded_cursor, tick, is_told from live.store"
+    ).fetchall()
+    return Standing(row[0], row[1], _moment(row[2]), int(row[3]), int(row[4]), bool(row[5]))
 
 
 def move_on(
@@ -161,6 +160,11 @@ def move_on(
     connection.execute(
         "update live.store set as_of = ?, recorded_cursor = ?, tick = ?", [as_of, recorded_cursor, tick]
     )
+
+
+def mark_told(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write that readers have had the first delta of this generation."""
+    connection.execute("update live.store set is_told = true")
 
 
 def _moment(epoch_us: int) -> datetime:

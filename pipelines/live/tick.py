@@ -7,20 +7,13 @@ what a delta holds is asked of the store: all that changed since the revision th
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-
-import duckdb
+from dataclasses import dataclass
+from datetime import timedelta
 
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
-from pipelines.live import advance, delta, generations, recorded
-from pipelines.live.advance import Advanced, Stages
-from pipelines.live.log import Comparison, Tick
-from pipelines.live.store import LiveStore, Standing, standing_of
+from pipelines.live.store import LiveStore
 from pipelines.settings import Settings
-from pipelines.steps.state import measured
 from pipelines.stores.models import ModelStore
 from pipelines.stores.sources import Sources
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from markupsafe import Markup, escape
 
@@ -240,6 +240,43 @@ def fan(
     parts.append(_line("axis", left, bottom, right, bottom))
     parts.append(_text(left, bottom + 14, f"{points[0].on:%d %b %Y}", "start", "t"))
     parts.append(_text(right, bottom + 14, f"{points[-1].on:%d %b %Y}", "end", "t"))
+    return _frame(title, width, height, parts)
+
+
+def timeline(
+    points: Sequence[tuple[datetime, float]],
+    title: str,
+    *,
+    kind: str,
+    limit: float | None = None,
+    width: int = THIRD,
+    height: int = 150,
+) -> Markup:
+    """A value over time as a line, with the most that it may be as a dashed one.
+
+    Args:
+        points: Moment and value (not below 0), ascending by moment.
+        title: What a screen reader says.
+        kind: Kind of the line.
+        limit: The most that the value may be.
+        width: Width in pixels.
+        height: Height in pixels.
+    """
+    if not points:
+        return Markup()
+    left, right, top, bottom = 42, width - 8, 8, height - 22
+    first, last = points[0][0], points[-1][0]
+    across = Scale(first.timestamp(), max(last.timestamp(), first.timestamp() + 1), left, right)
+    highest = max([value for _, value in points] + ([limit] if limit is not None else []))
+    up = Scale(0, round_up(highest, 3) if highest > 0 else 1, bottom, top)
+    parts = [_horizontal_grid(ticks(0, up.high, 3), up, left, right)]
+    if limit is not None:
+        parts.append(_line("limit", left, up(limit), right, up(limit)))
+    places = [(across(moment.timestamp()), up(value)) for moment, value in points]
+    parts.append(Markup('<polyline class="l-{} thick" points="{}"/>').format(kind, _points(places)))
+    parts.append(_line("axis", left, bottom, right, bottom))
+    parts.append(_text(left, bottom + 14, f"{first:%d %b %H:%M}", "start", "t"))
+    parts.append(_text(right, bottom + 14, f"{last:%d %b %H:%M}", "end", "t"))
     return _frame(title, width, height, parts)
 
 

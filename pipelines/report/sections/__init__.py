@@ -8,6 +8,7 @@ from pipelines.report.sections import (
     consumers,
     forecasts,
     intake,
+    live,
     prices,
     quality,
     reorder,
@@ -31,6 +32,7 @@ def all_sections(evidence: Evidence) -> list[Section]:
         consumers.tags(evidence),
         quality.lifecycle(evidence),
         settlement.section(evidence),
+        live.section(evidence),
         run.cost(evidence),
         run.api(evidence),
     ]

@@ -1,4 +1,4 @@
-"""Two stores side by side: equal whatever the order of rows; a missing, extra, changed or doubled row counts."""
+"""Two stores side by side: equal whatever the order of rows; a missing, extra or changed row counts."""
 
 from pathlib import Path
 
@@ -12,7 +12,9 @@ ROWS = [("a", 1, 0.1), ("b", 2, None), ("b", 2, None)]
 
 def _store(file: Path, rows: list[tuple[object, ...]], revision: int = 0) -> Path:
     with duckdb.connect(str(file)) as connection:
-        connection.execute("create schema tags; create table tags.t (id varchar, n int, x double, revision bigint)")
+        connection.execute(
+            "create schema tags; create table tags.t (id varchar, n int, x double, revision bigint)"
+        )
         if rows:
             connection.executemany(f"insert into tags.t values (?, ?, ?, {revision})", rows)
     return file
@@ -30,7 +32,9 @@ def _store(file: Path, rows: list[tuple[object, ...]], revision: int = 0) -> Pat
         ([], 3),
     ],
 )
-def test_rows_that_differ_are_counted(tmp_path: Path, other: list[tuple[object, ...]], differing: int) -> None:
+def test_rows_that_differ_are_counted(
+    tmp_path: Path, other: list[tuple[object, ...]], differing: int
+) -> None:
     _store(tmp_path / "one.duckdb", ROWS)
     _store(tmp_path / "other.duckdb", other, revision=9)
     with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:

@@ -1,4 +1,4 @@
-"""Ticks as Dagster sees them: a materialisation with its facts, checks with their verdicts, a bounded history."""
+"""Ticks as Dagster sees them: a materialisation with its facts, checks, a bounded history."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -43,10 +43,7 @@ def test_a_tick_without_rows_makes_no_verdict_on_the_lag() -> None:
     [(Comparison(rows=10), True), (Comparison(rows=10, differences={"core.fct_events": 1}), False)],
 )
 def test_one_row_that_differs_fails_the_check(comparison: Comparison, passed: bool) -> None:
-    found = [
-        (name, good)
-        for name, good, _ in verdicts(replace(TICK, lag_s=None, comparison=comparison))
-    ]
+    found = [(name, good) for name, good, _ in verdicts(replace(TICK, lag_s=None, comparison=comparison))]
     assert found == [(EQUAL_CHECK, passed)]
 
 
