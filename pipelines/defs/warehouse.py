@@ -276,7 +276,7 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         """
         return steps.run(
             context,
-            lambda: _publish(settings, lake, steps.records, sources.source.fingerprint()),
+            lambda: _publish(settings, lake, steps.records, sources),
             outputs=[settings.warehouse_good, settings.warehouse_file, settings.warehouse_seed],
             clock="none",
         )
@@ -284,7 +284,7 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
     return published
 
 
-def _publish(settings: Settings, lake: Lake, records: StateStore, source: str) -> Outcome:
+def _publish(settings: Settings, lake: Lake, records: StateStore, sources: Sources) -> Outcome:
     import duckdb
     import polars as pl
 
@@ -305,7 +305,7 @@ def _publish(settings: Settings, lake: Lake, records: StateStore, source: str) -
             shutil.copyfile(settings.warehouse_build, temporary)
             temporary.chmod(_READ_ONLY)
             temporary.replace(target)
-        _seed(records, version, source).write(settings.warehouse_seed)
+        _seed(records, version, sources).write(settings.warehouse_seed)
     listing = "\n".join(f"| {schema} | {name} | {rows:,} |" for schema, name, rows in tables)
     return Outcome(
         rows=len(tables),
@@ -325,13 +325,20 @@ def _publish(settings: Settings, lake: Lake, records: StateStore, source: str) -
     )
 
 
-def _seed(records: StateStore, version: str, source: str) -> Seed:
+def _seed(records: StateStore, version: str, sources: Sources) -> Seed:
     """What the live loop must know of the build that was just handed over."""
     built = records.get(_STEP)
     if built is None:
         raise dg.Failure("the build that is to be published left no record; materialise the warehouse again")
     cursor = least_cursor(records.get(f"raw/{table}") for table in sorted(FED))
-    return Seed(version, datetime.fromisoformat(built.as_of), cursor, source)
+    manifest = sources.recorded_feeds.manifest()
+    return Seed(
+        version,
+        as_of=datetime.fromisoformat(built.as_of),
+        recorded_cursor=cursor,
+        database=manifest.of_database if manifest else "",
+        source=sources.source.fingerprint(),
+    )
 
 
 def _contents(connection: "duckdb.DuckDBPyConnection") -> str:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+from feature_store.refresh import refresh
+from pipelines.live.recorded import Recorded
+from pipelines.warehouse.compiled import Compiled
 
 from feature_store.contracts import RefreshClass
+from feature_store.registry import load_registry
+from pipelines.live import facts, intake, prices, waiting
+from pipelines.live.store import Standing, move_on
 
-CONSUMER = "consumer"
 CLASSES = (RefreshClass.QUARTER_HOUR, RefreshClass.HOUR)
 """Refresh classes that ticks keep up to date; the others are the nightly build's."""
 
@@ -28,3 +38,125 @@ class Stages:
         finally:
             spent = self.seconds.get(name, 0.0) + time.perf_counter() - start
             self.seconds[name] = round(spent, 4)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a tick reads besides the store and the rows that came.
+
+    Attributes:
+        compiled: The models that built the store's warehouse.
+        lake: Root of the lake.
+        time_zone: IANA zone of the shops.
+        pricing: Folder of the champion that prices; None means cost plus.
+    """
+
+    compiled: Compiled
+    lake: Path
+    time_zone: str
+    pricing: Path | None
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """What a tick did to the store.
+
+    Attributes:
+        rows: Rows that were tried, by contract table.
+        waiting: Rows that wait.
+        reasons: Why rows that were tried are not in the facts, by table, with how many.
+        facts: Rows taken out or put in, by model.
+        dirty: Entities looked at, by refresh class.
+        changed: Entities whose tags changed, by refresh class.
+        removed: Entities that left.
+        prices: Prices that changed.
+    """
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    reasons: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    facts: Mapping[str, int] = field(default_factory=dict)
+    dirty: Mapping[str, int] = field(default_factory=dict)
+    changed: Mapping[str, int] = field(default_factory=dict)
+    removed: int = 0
+    prices: int = 0
+
+
+def is_due(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> bool:
+    """Whether time alone changes something: a tag, or a row whose time has come."""
+    moment = as_of.replace(tzinfo=None)
+    tests = [
+        f"exists (select 1 from tags.consumer_{refresh_class.value}{kind} where due_at <= $moment)"
+        for refresh_class in CLASSES
+        for kind in ("", "_waiting")
+    ]
+    row = connection.execute(f"select {' or '.join(tests)}", {"moment": moment}).fetchone()
+    waiting.make(connection)
+    return bool(row and row[0]) or bool(waiting.due(connection, set(), as_of))
+
+
+def advance(
+    connection: duckdb.DuckDBPyConnection,
+    standing: Standing,
+    recorded: Recorded,
+    as_of: datetime,
+    around: Surroundings,
+    stages: Stages,
+) -> Advanced:
+    """Bring the store to a moment; all of it or nothing.
+
+    Args:
+        connection: The live store, not in a transaction.
+        standing: Where it stands.
+        recorded: What came since its cursor.
+        as_of: Business time (UTC), not before the last tick.
+        around: What else is read.
+        stages: Gets the seconds.
+    """
+    tick = standing.tick + 1
+    connection.execute("begin transaction")
+    try:
+        with stages("accept"):
+            taken = intake.take_in(connection, recorded.rows, as_of=as_of)
+        with stages("facts"):
+            applied = facts.apply(
+                connection,
+                taken.accepted,
+                as_of=as_of,
+                since=standing.as_of,
+                compiled=around.compiled,
+                lake=around.lake,
+            )
+        with stages("tags"):
+            refreshed = [
+                refresh(
+                    connection,
+                    load_registry(),
+                    refresh_class=refresh_class,
+                    as_of=as_of,
+                    time_zone=around.time_zone,
+                    touched="(select entity_id from live.touched where entity = 'consumer')",
+                    revision=tick,
+                )
+                for refresh_class in CLASSES
+            ]
+        with stages("prices"):
+            all_again = prices.is_hour_begun(standing.as_of, as_of)
+            skus = None if all_again else prices.touched_skus(connection)
+            priced = prices.reprice(connection, as_of, around.pricing, skus, tick)
+        move_on(connection, as_of=as_of, recorded_cursor=recorded.cursor, tick=tick)
+        with stages("commit"):
+            connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return Advanced(
+        rows=dict(taken.received),
+        waiting=taken.waiting,
+        reasons=taken.reasons,
+        facts=dict(applied.changed),
+        dirty={done.refresh_class: done.dirty for done in refreshed},
+        changed={done.refresh_class: done.changed for done in refreshed},
+        removed=max(done.removed for done in refreshed),
+        prices=priced,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -35,17 +35,13 @@ def publish(
         begins: Whether this is the first delta of a generation: whatever lay over its publication goes.
     """
     since = 0 if begins else seen_revision(url, standing.base_version)
-    moments = dict(
-        connection.execute(
-            "select refresh_class, epoch_us(as_of) from tags.refreshed where entity = 'consumer'"
-        ).fetchall()
-    )
     return publish_delta(
         url,
         Delta(
             base_version=standing.base_version,
             revision=standing.tick,
-            as_of={refresh: _moment(moments[refresh]) for refresh in classes},
+            # A class that was not refreshed because nothing was due is right up to the tick all the same.
+            as_of=dict.fromkeys(classes, standing.as_of),
             profiles=_profiles(connection, classes, since),
             removed=_removed(connection, since),
             prices=_prices(connection, since),
@@ -96,7 +92,3 @@ def _prices(connection: duckdb.DuckDBPyConnection, since: int) -> Iterator[tuple
 def _json_value(value: Any) -> Any:
     """A tag as its profile document has it."""
     return value.isoformat() if isinstance(value, date) else value
-
-
-def _moment(epoch_us: int) -> datetime:
-    return datetime.fromtimestamp(epoch_us / 1_000_000, UTC)

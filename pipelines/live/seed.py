@@ -26,12 +26,14 @@ class Seed:
         version: Hash of its rows.
         as_of: Business time it was built for (UTC).
         recorded_cursor: Transactions of the operational database before this are in it, later ones may be.
+        database: Which operational database that was; empty when none was read.
         source: Fingerprint of the source whose rows it holds.
     """
 
     version: str
     as_of: datetime
     recorded_cursor: int
+    database: str
     source: str
 
     def write(self, file: Path) -> None:

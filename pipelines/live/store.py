@@ -24,12 +24,16 @@ from serving.errors import ServingError
 _META = """
     create schema if not exists live;
     create table live.store (
-        base_version varchar not null, source varchar not null,
+        base_version varchar not null, source varchar not null, database varchar not null,
         as_of timestamptz not null, recorded_cursor ubigint not null, tick bigint not null,
         is_told boolean not null
     )
 """
 _MEMORY = "3GB"
+
+
+class LiveStoreError(ServingError):
+    """The live store cannot be used; the message says what to do."""
 
 
 class LiveStoreBusyError(ServingError):
@@ -43,6 +47,7 @@ class Standing:
     Attributes:
         base_version: The publication whose profiles and prices its deltas refine; it names the generation.
         source: Fingerprint of the source whose rows the warehouse held.
+        database: The operational database that its cursor belongs to.
         as_of: Business time of the last tick (UTC).
         recorded_cursor: Transactions of the operational database before this are in it.
         tick: Number of the last tick that found something. A generation goes on from the number that its
@@ -52,6 +57,7 @@ class Standing:
 
     base_version: str
     source: str
+    database: str
     as_of: datetime
     recorded_cursor: int
     tick: int
@@ -116,29 +122,41 @@ class LiveStore:
         """Let a finished draft be the current generation, and remove the others."""
         with atomic_path(self._current) as temporary:
             temporary.write_text(draft.name)
-        for other in self.folder.glob("*.duckdb*"):
-            if not other.name.startswith(draft.name):
+        for other in self.folder.iterdir():
+            if other.suffix in (".duckdb", ".wal", ".json") and not other.name.startswith(draft.stem):
                 other.unlink()
 
 
 def begin(
-    connection: duckdb.DuckDBPyConnection, seed: Seed, base_version: str, as_of: datetime, tick: int
-) -> Standing:
+    connection: duckdb.DuckDBPyConnection,
+    seed: Seed,
+    base_version: str,
+    database: str,
+    as_of: datetime,
+    tick: int,
+) -> None:
     """Write where a new generation starts.
 
     Args:
         connection: A draft.
         seed: Of the warehouse that the draft is a copy of.
         base_version: The publication to be refined.
+        database: The operational database as it is now; another one than the seed's is read from the begin.
         as_of: Business time of that publication's profiles (UTC).
         tick: The last tick whose delta that publication has seen.
     """
     connection.execute(_META)
     connection.execute(
-        "insert into live.store values (?, ?, ?, ?, ?, false)",
-        [base_version, seed.source, as_of, seed.recorded_cursor, tick],
+        "insert into live.store values (?, ?, ?, ?, ?, ?, false)",
+        [
+            base_version,
+            seed.source,
+            database,
+            as_of,
+            seed.recorded_cursor if seed.database == database else 0,
+            tick,
+        ],
     )
-    return standing_of(connection)
 
 
 def standing_of(connection: duckdb.DuckDBPyConnection) -> Standing:
@@ -148,9 +166,10 @@ def standing_of(connection: duckdb.DuckDBPyConnection) -> Standing:
         duckdb.Error: The file is no live store.
     """
     (row,) = connection.execute(
-        "select base_version, source, epoch_us(as_of), recorded_cursor, tick, is_told from live.store"
+        "select base_version, source, database, epoch_us(as_of), recorded_cursor, tick, is_told"
+        " from live.store"
     ).fetchall()
-    return Standing(row[0], row[1], _moment(row[2]), int(row[3]), int(row[4]), bool(row[5]))
+    return Standing(row[0], row[1], row[2], _moment(row[3]), int(row[4]), int(row[5]), bool(row[6]))
 
 
 def move_on(

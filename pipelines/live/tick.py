@@ -7,18 +7,32 @@ what a delta holds is asked of the store: all that changed since the revision th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+from pipelines.live.recorded import Recorded, read
+from pipelines.warehouse.compiled import compiled_beside, read_compiled
 
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
-from pipelines.live.store import LiveStore
+from pipelines.live import delta, generations
+from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance, is_due
+from pipelines.live.log import Comparison, Tick, TickLog
+from pipelines.live.prices import is_hour_begun
+from pipelines.live.store import LiveStore, LiveStoreError, Standing, mark_told, move_on, standing_of
 from pipelines.settings import Settings
+from pipelines.sources.recorded.extraction import newest_time
+from pipelines.steps.state import measured
 from pipelines.stores.models import ModelStore
 from pipelines.stores.sources import Sources
+from serving.scores.live import LivePointer, live_pointer
 
-_STILL_FRESH = timedelta(minutes=10)
-"""A tick that finds nothing tells readers so when they were last told longer ago than this."""
+PRICING = "pricing_elasticity"
+_TELLS_AGAIN = timedelta(minutes=10)
+"""A tick that finds nothing tells readers that all is right when they were told longer ago than this."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +56,144 @@ class Loop:
     lake: Lake
     models: ModelStore
     clock: Clock
+
+
+def tick(loop: Loop) -> Tick:
+    """One tick.
+
+    Raises:
+        NothingPublishedError: There is no publication to go on from.
+        LiveStoreBusyError: Another process is at a tick.
+        SourceError: The operational database cannot be read.
+        ServingError: The delta could not be published; the next tick publishes it.
+    """
+    began_at, stages, cpu_began = datetime.now(UTC), Stages(), time.process_time()
+    with measured() as cost, loop.store.held():
+        origin = generations.origin_of(loop.settings, loop.lake, loop.url)
+        file = generations.current(loop.store, origin)
+        comparison = None
+        if file is None:
+            file, comparison = _next_generation(loop, origin, stages)
+        done, advanced = _go_on(loop, file, stages)
+    return replace(
+        done,
+        began_at=began_at,
+        wall_s=round(cost.wall_s, 3),
+        cpu_s=round(time.process_time() - cpu_began, 3),
+        peak_rss_mb=round(cost.peak_rss_mb, 1),
+        found=done.found or comparison is not None,
+        stages=stages.seconds,
+        comparison=comparison,
+        lag_s=_lag_s(loop, advanced),
+    )
+
+
+def _next_generation(
+    loop: Loop, origin: generations.Origin, stages: Stages
+) -> tuple[Path, Comparison | None]:
+    """Begin a generation, bring it to where the old one is, compare the two, let it take its place."""
+    before = loop.store.file()
+    old = _standing(loop.store, before)
+    draft = generations.begin_anew(loop.store, origin, loop.settings, loop.url, loop.settings.zone, stages)
+    new = _standing(loop.store, draft)
+    if new is None:
+        raise LiveStoreError(f"the new generation {draft} cannot be opened; remove it and tick again")
+    comparable = before if old is not None and old.database == new.database else None
+    cursors = [new.recorded_cursor, *([old.recorded_cursor] if old and comparable else [])]
+    with stages("read"):
+        recorded = read(loop.url, min(cursors))
+    moments = [new.as_of, origin.profiles_as_of, *([old.as_of] if old and comparable else [])]
+    with stages("catch up"):
+        comparison = generations.caught_up(
+            loop.store,
+            comparable,
+            draft,
+            recorded,
+            _moment(loop, recorded, max(moments)),
+            lambda file: _surroundings(loop, file),
+        )
+    loop.store.take(draft)
+    return draft, comparison
+
+
+def _go_on(loop: Loop, file: Path, stages: Stages) -> tuple[Tick, Advanced]:
+    """Take in what came and publish what readers lack."""
+    with loop.store.open(file) as connection:
+        standing = standing_of(connection)
+        with stages("read"):
+            recorded = read(loop.url, standing.recorded_cursor)
+        as_of = _moment(loop, recorded, standing.as_of)
+        advanced = Advanced()
+        is_news = bool(recorded.rows) or is_due(connection, as_of) or is_hour_begun(standing.as_of, as_of)
+        if is_news:
+            advanced = advance(connection, standing, recorded, as_of, _surroundings(loop, file), stages)
+            standing = standing_of(connection)
+        pointer = live_pointer(loop.url, standing.base_version)
+        if not is_news and _should_say_that_all_is_right(pointer, as_of):
+            move_on(connection, as_of=as_of, recorded_cursor=recorded.cursor, tick=standing.tick + 1)
+            standing = standing_of(connection)
+        if not standing.is_told or pointer is None or pointer.revision < standing.tick:
+            with stages("publish"):
+                delta.publish(connection, loop.url, standing, CLASSES, begins=not standing.is_told)
+                mark_told(connection)
+    return (
+        Tick(
+            number=standing.tick,
+            generation=standing.base_version,
+            as_of=as_of,
+            began_at=as_of,
+            found=is_news,
+            rows=dict(advanced.rows),
+            waiting=advanced.waiting,
+            dirty=dict(advanced.dirty),
+            changed=dict(advanced.changed),
+            removed=advanced.removed,
+            prices=advanced.prices,
+        ),
+        advanced,
+    )
+
+
+def _should_say_that_all_is_right(pointer: LivePointer | None, as_of: datetime) -> bool:
+    """Whether readers would soon take values for expired that are right: nothing has changed them."""
+    if pointer is None:
+        return False
+    told_as_of = min(pointer.as_of.values(), default=as_of)
+    return as_of - told_as_of >= _TELLS_AGAIN
+
+
+def _moment(loop: Loop, recorded: Recorded, at_least: datetime) -> datetime:
+    """Business time of a tick: never before the last; where it stands still, what was recorded moves it."""
+    moments = [loop.clock.now(), at_least]
+    if loop.settings.as_of is None and loop.settings.embedded:
+        times = (newest_time(frame) for frame in recorded.rows.values())
+        moments += [time for time in times if time is not None]
+    return max(moments)
+
+
+def _surroundings(loop: Loop, file: Path) -> Surroundings:
+    return Surroundings(
+        compiled=read_compiled(compiled_beside(file)),
+        lake=loop.lake.root,
+        time_zone=loop.settings.zone,
+        pricing=loop.models.champion_dir(PRICING),
+    )
+
+
+def _standing(store: LiveStore, file: Path | None) -> Standing | None:
+    """Where a generation stands; None where there is none that can be read."""
+    if file is None:
+        return None
+    try:
+        with store.open(file) as connection:
+            return standing_of(connection)
+    except duckdb.Error:
+        return None
+
+
+def _lag_s(loop: Loop, advanced: Advanced) -> float | None:
+    """The longest that a row of this tick can have waited: since the tick before it began."""
+    before = TickLog(loop.settings.live_dir).last()
+    if before is None or not advanced.rows:
+        return None
+    return round((datetime.now(UTC) - before.began_at).total_seconds(), 1)

@@ -27,7 +27,10 @@ def section(evidence: Evidence) -> Section:
 def _blocks(evidence: Evidence, ticks: list[Tick]) -> list[Block]:
     if not ticks:
         return [
-            Note("No tick is on record: make ui starts the worker of the live loop, make refresh does one.")
+            Note(
+                "No tick is on record: make ui starts the worker of the live loop, make refresh does one.",
+                is_gap=True,
+            )
         ]
     found = [tick for tick in ticks if tick.found]
     lags = [(tick.began_at, tick.lag_s / 60) for tick in ticks if tick.lag_s is not None]

@@ -60,6 +60,11 @@ class Manifest:
     rows: Mapping[str, int]
     last_time: str | None = None
 
+    @property
+    def of_database(self) -> str:
+        """The database they came from, as `database_identity` tells it."""
+        return self.database.rsplit(":", 1)[0]
+
     def to_json(self) -> dict[str, Any]:
         """As kept in the file."""
         return {
@@ -208,7 +213,7 @@ class Extraction:
             stream.table: before.rows.get(stream.table, 0) + counts.get(stream.table, 0)
             for stream in self.streams
         }
-        times = [time for frame in found.values() if (time := _last_time(frame)) is not None]
+        times = [_as_text(time) for frame in found.values() if (time := newest_time(frame)) is not None]
         last = max([*times, *([before.last_time] if before.last_time else [])], default=None)
         after = Manifest(database, max(end, before.cursor), batches, rows, last)
         if after != before or not self._manifest_file.exists():
@@ -295,8 +300,8 @@ def database_identity(url: str) -> str:
         return identity(connection)
 
 
-def _last_time(rows: pl.DataFrame) -> str | None:
-    """The newest of the rows' times that are history, as text that sorts like the times."""
+def newest_time(rows: pl.DataFrame) -> dt.datetime | None:
+    """The newest of the rows' times that are history (UTC); None without any."""
     times = [
         rows[name].max()
         for name, dtype in rows.schema.items()
@@ -304,4 +309,9 @@ def _last_time(rows: pl.DataFrame) -> str | None:
         if dtype == INSTANT and name not in ("promised_at", "occurred_at")
     ]
     known = [cast(dt.datetime, time) for time in times if time is not None]
-    return max(known).isoformat(timespec="microseconds") if known else None
+    return max(known, default=None)
+
+
+def _as_text(time: dt.datetime) -> str:
+    """A time as text that sorts like the times."""
+    return time.isoformat(timespec="microseconds")

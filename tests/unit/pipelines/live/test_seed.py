@@ -16,7 +16,7 @@ def _record(**metadata: int) -> StepRecord:
 def test_a_seed_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "good.json"
     assert read_seed(file) is None
-    seed = Seed("abc", datetime(2026, 3, 1, 8, 0, 0, 123456, tzinfo=UTC), 2**40, "source")
+    seed = Seed("abc", datetime(2026, 3, 1, 8, 0, 0, 123456, tzinfo=UTC), 2**40, "7:5:claim", "source")
     seed.write(file)
     assert read_seed(file) == seed
 
