@@ -277,7 +277,12 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         return steps.run(
             context,
             lambda: _publish(settings, lake, steps.records, sources),
-            outputs=[settings.warehouse_good, settings.warehouse_file, settings.warehouse_seed],
+            outputs=[
+                settings.warehouse_good,
+                settings.warehouse_file,
+                settings.warehouse_seed,
+                compiled_beside(settings.warehouse_good),
+            ],
             clock="none",
         )
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-from feature_store.refresh import refresh
+from feature_store.refresh.engine import refresh
 from pipelines.live.recorded import Recorded
 from pipelines.warehouse.compiled import Compiled
 

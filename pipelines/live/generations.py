@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from feature_store.refresh import build
+from feature_store.refresh.engine import build
 from pipelines.live.cuts import CUTS
 from pipelines.live.recorded import Recorded
 from pipelines.warehouse.compiled import Compiled, compiled_beside

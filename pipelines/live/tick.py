@@ -111,6 +111,7 @@ def _next_generation(
             recorded,
             _moment(loop, recorded, max(moments)),
             lambda file: _surroundings(loop, file),
+            stages,
         )
     loop.store.take(draft)
     return draft, comparison
