@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-from feature_store.refresh.engine import refresh
-from pipelines.live.recorded import Recorded
-from pipelines.warehouse.compiled import Compiled
 
 from feature_store.contracts import RefreshClass
+from feature_store.refresh.engine import refresh
 from feature_store.registry import load_registry
 from pipelines.live import facts, intake, prices, waiting
+from pipelines.live.recorded import Recorded
 from pipelines.live.store import Standing, move_on
+from pipelines.warehouse.compiled import Compiled
 
 CLASSES = (RefreshClass.QUARTER_HOUR, RefreshClass.HOUR)
 """Refresh classes that ticks keep up to date; the others are the nightly build's."""

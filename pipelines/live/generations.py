@@ -15,22 +15,22 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from feature_store.refresh.engine import build
-from pipelines.live.cuts import CUTS
-from pipelines.live.recorded import Recorded
-from pipelines.warehouse.compiled import Compiled, compiled_beside
 
+from feature_store.refresh.engine import build
 from feature_store.registry import load_registry
 from pipelines.lake.tables import Lake
 from pipelines.live import prices
-from pipelines.live.advance import CLASSES, Stages, Surroundings, advance
+from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance
 from pipelines.live.compare import compare
+from pipelines.live.cuts import CUTS
 from pipelines.live.delta import seen_revision
 from pipelines.live.log import Comparison
+from pipelines.live.recorded import Recorded
 from pipelines.live.seed import Seed, read_seed
 from pipelines.live.store import LiveStore, begin, standing_of
 from pipelines.settings import Settings
 from pipelines.sources.recorded.extraction import database_identity
+from pipelines.warehouse.compiled import Compiled, compiled_beside
 from serving.errors import ServingError
 from serving.scores import loader
 from serving.scores.loader import PublishedVersion
@@ -128,7 +128,7 @@ def caught_up(
     as_of: datetime,
     around: Callable[[Path], Surroundings],
     stages: Stages,
-) -> Comparison | None:
+) -> tuple[Advanced, Comparison | None]:
     """Bring the old and the new generation to one moment over the same rows, and compare them.
 
     Args:
@@ -141,20 +141,21 @@ def caught_up(
         stages: Gets the seconds.
 
     Returns:
-        What differs; None without an old generation.
+        What the new one took in, and what differs; None without an old generation.
     """
     with store.open(draft) as connection:
         new = standing_of(connection)
-        advance(connection, new, recorded, as_of, around(draft), Stages())
+        advanced = advance(connection, new, recorded, as_of, around(draft), Stages())
     if before is None:
-        return None
+        return advanced, None
     with store.open(before) as connection:
         old = standing_of(connection)
         if old.source != new.source:
-            return Comparison(reason="the files of the source have changed since the last generation")
+            reason = "the files of the source have changed since the last generation"
+            return advanced, Comparison(reason=reason)
         advance(connection, old, recorded, as_of, around(before), Stages())
     with stages("compare"), store.open(draft) as connection:
-        return compare(connection, before, live_tables(around(draft).compiled))
+        return advanced, compare(connection, before, live_tables(around(draft).compiled))
 
 
 def live_tables(compiled: Compiled) -> list[str]:

@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-from pipelines.live.recorded import Recorded, read
-from pipelines.warehouse.compiled import compiled_beside, read_compiled
 
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
@@ -22,12 +20,14 @@ from pipelines.live import delta, generations
 from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance, is_due
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.live.prices import is_hour_begun
+from pipelines.live.recorded import Recorded, read
 from pipelines.live.store import LiveStore, LiveStoreError, Standing, mark_told, move_on, standing_of
 from pipelines.settings import Settings
 from pipelines.sources.recorded.extraction import newest_time
 from pipelines.steps.state import measured
 from pipelines.stores.models import ModelStore
 from pipelines.stores.sources import Sources
+from pipelines.warehouse.compiled import compiled_beside, read_compiled
 from serving.scores.live import LivePointer, live_pointer
 
 PRICING = "pricing_elasticity"
@@ -71,26 +71,25 @@ def tick(loop: Loop) -> Tick:
     with measured() as cost, loop.store.held():
         origin = generations.origin_of(loop.settings, loop.lake, loop.url)
         file = generations.current(loop.store, origin)
-        comparison = None
+        taken, comparison = None, None
         if file is None:
-            file, comparison = _next_generation(loop, origin, stages)
-        done, advanced = _go_on(loop, file, stages)
+            file, taken, comparison = _next_generation(loop, origin, stages)
+        done = _go_on(loop, file, taken, stages)
     return replace(
         done,
         began_at=began_at,
         wall_s=round(cost.wall_s, 3),
         cpu_s=round(time.process_time() - cpu_began, 3),
         peak_rss_mb=round(cost.peak_rss_mb, 1),
-        found=done.found or comparison is not None,
         stages=stages.seconds,
         comparison=comparison,
-        lag_s=_lag_s(loop, advanced),
+        lag_s=_lag_s(loop, done),
     )
 
 
 def _next_generation(
     loop: Loop, origin: generations.Origin, stages: Stages
-) -> tuple[Path, Comparison | None]:
+) -> tuple[Path, Advanced, Comparison | None]:
     """Begin a generation, bring it to where the old one is, compare the two, let it take its place."""
     before = loop.store.file()
     old = _standing(loop.store, before)
@@ -104,7 +103,7 @@ def _next_generation(
         recorded = read(loop.url, min(cursors))
     moments = [new.as_of, origin.profiles_as_of, *([old.as_of] if old and comparable else [])]
     with stages("catch up"):
-        comparison = generations.caught_up(
+        taken, comparison = generations.caught_up(
             loop.store,
             comparable,
             draft,
@@ -114,20 +113,20 @@ def _next_generation(
             stages,
         )
     loop.store.take(draft)
-    return draft, comparison
+    return draft, taken, comparison
 
 
-def _go_on(loop: Loop, file: Path, stages: Stages) -> tuple[Tick, Advanced]:
-    """Take in what came and publish what readers lack."""
+def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Tick:
+    """Take in what came and publish what readers lack; `taken` is what a new generation took in already."""
     with loop.store.open(file) as connection:
         standing = standing_of(connection)
         with stages("read"):
             recorded = read(loop.url, standing.recorded_cursor)
         as_of = _moment(loop, recorded, standing.as_of)
-        advanced = Advanced()
+        done = taken or Advanced()
         is_news = bool(recorded.rows) or is_due(connection, as_of) or is_hour_begun(standing.as_of, as_of)
-        if is_news:
-            advanced = advance(connection, standing, recorded, as_of, _surroundings(loop, file), stages)
+        if is_news and taken is None:
+            done = advance(connection, standing, recorded, as_of, _surroundings(loop, file), stages)
             standing = standing_of(connection)
         pointer = live_pointer(loop.url, standing.base_version)
         if not is_news and _should_say_that_all_is_right(pointer, as_of):
@@ -137,21 +136,18 @@ def _go_on(loop: Loop, file: Path, stages: Stages) -> tuple[Tick, Advanced]:
             with stages("publish"):
                 delta.publish(connection, loop.url, standing, CLASSES, begins=not standing.is_told)
                 mark_told(connection)
-    return (
-        Tick(
-            number=standing.tick,
-            generation=standing.base_version,
-            as_of=as_of,
-            began_at=as_of,
-            found=is_news,
-            rows=dict(advanced.rows),
-            waiting=advanced.waiting,
-            dirty=dict(advanced.dirty),
-            changed=dict(advanced.changed),
-            removed=advanced.removed,
-            prices=advanced.prices,
-        ),
-        advanced,
+    return Tick(
+        number=standing.tick,
+        generation=standing.base_version,
+        as_of=standing.as_of,
+        began_at=standing.as_of,
+        found=is_news or taken is not None,
+        rows=dict(done.rows),
+        waiting=done.waiting,
+        dirty=dict(done.dirty),
+        changed=dict(done.changed),
+        removed=done.removed,
+        prices=done.prices,
     )
 
 
@@ -192,9 +188,9 @@ def _standing(store: LiveStore, file: Path | None) -> Standing | None:
         return None
 
 
-def _lag_s(loop: Loop, advanced: Advanced) -> float | None:
+def _lag_s(loop: Loop, done: Tick) -> float | None:
     """The longest that a row of this tick can have waited: since the tick before it began."""
     before = TickLog(loop.settings.live_dir).last()
-    if before is None or not advanced.rows:
+    if before is None or not done.rows:
         return None
     return round((datetime.now(UTC) - before.began_at).total_seconds(), 1)
