@@ -91,7 +91,6 @@ def is_due(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> bool:
         for kind in ("", "_waiting")
     ]
     row = connection.execute(f"select {' or '.join(tests)}", {"moment": moment}).fetchone()
-    waiting.make(connection)
     return bool(row and row[0]) or bool(waiting.due(connection, set(), as_of))
 
 
@@ -135,7 +134,7 @@ def advance(
                     refresh_class=refresh_class,
                     as_of=as_of,
                     time_zone=around.time_zone,
-                    touched="(select entity_id from live.touched where entity = 'consumer')",
+                    touched="(SELECT entity_id FROM live.touched WHERE entity = 'consumer')",
                     revision=tick,
                 )
                 for refresh_class in CLASSES

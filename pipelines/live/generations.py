@@ -19,7 +19,7 @@ import polars as pl
 from feature_store.refresh.engine import build
 from feature_store.registry import load_registry
 from pipelines.lake.tables import Lake
-from pipelines.live import prices
+from pipelines.live import prices, tables
 from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance
 from pipelines.live.compare import compare
 from pipelines.live.cuts import CUTS
@@ -107,6 +107,7 @@ def begin_anew(
         connection.execute("begin transaction")
         seen = seen_revision(url, origin.base.version)
         begin(connection, origin.seed, origin.base.version, origin.database, since, seen)
+        tables.make(connection)
         prices.begin(connection, origin.prices)
         for refresh_class in CLASSES:
             build(
