@@ -48,10 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pydantic import ValidationError
 
-    from pipelines.console.ui import PortsTakenError
     from pipelines.lake.tables import LakeError
     from pipelines.limits.document import LimitsError
-    from pipelines.report.questions import ApiNotReadyError
     from pipelines.run.environment import Embedded, RunError
     from pipelines.settings import Settings
     from pipelines.sources.contract import SourceError
@@ -65,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answer, status = on_files(options, settings)
             print(answer)
             return status
-        with Embedded(patience_s=10.0 if options.command == "ui" else 0.0):
+        with Embedded(settings, patience_s=10.0 if options.command == "ui" else 0.0):
             return _dispatch(options, settings)
     except ValidationError as error:
         for item in error.errors():
@@ -77,8 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LakeError,
         LimitsError,
         ServingError,
-        PortsTakenError,
-        ApiNotReadyError,
     ) as error:
         said = text("cli.error", error=in_words(str(error), text.language))
         print(said, *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)

@@ -39,6 +39,7 @@ class Progress:
             "to_go": ", about {time} to go",
             "rows": "{rows:,} rows",
             "unchanged": "unchanged",
+            "waits": "trained {at}, next due with orders of {day} or at {lines:,} order lines",
             "still": "still at work: {steps}",
             "minutes": "{minutes} min {seconds:02d} s",
             "seconds": "{seconds} s",

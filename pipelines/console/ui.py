@@ -16,6 +16,7 @@ from pipelines.console.demo_key import DemoKey
 from pipelines.home.lock import holder_of
 from pipelines.messages import Texts
 from pipelines.settings import REPOSITORY, Settings
+from serving.errors import ServingError
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -39,7 +40,7 @@ class Service:
     setting: str = ""
 
 
-class PortsTakenError(Exception):
+class PortsTakenError(ServingError):
     """Ports are in use; the message names each with the variable that moves it."""
 
 

@@ -18,6 +18,7 @@ from pipelines.steps.memo import Steps
 from pipelines.steps.state import fingerprint
 from pipelines.stores.sources import Sources
 from pipelines.trainings import retraining
+from pipelines.trainings.due import TRAIN_TAG
 
 _ALL = dg.AssetSelection.all() - dg.AssetSelection.assets(LIVE)
 """Everything but what the live loop keeps up to date between two runs."""
@@ -51,8 +52,8 @@ def definitions() -> dg.Definitions:
     retrain = dg.define_asset_job(
         "models_retrain_weekly",
         selection=_MODELS | _PUBLISHED,
-        tags={PUBLICATION_TAG: "full"},
-        description="Train every family, pass the gates, score, publish.",
+        tags={PUBLICATION_TAG: "full", TRAIN_TAG: "true"},
+        description="Train every family that has anything new, pass the gates, score, publish.",
     )
     return dg.Definitions(
         jobs=[build, ingest, nightly, retrain],

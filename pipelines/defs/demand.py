@@ -1,5 +1,6 @@
 """Demand: train and gate the forecasters, then forecast every merchant's categories."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.trainings import demand as demand_training
-from pipelines.trainings import registration
+from pipelines.trainings import due, registration
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
 
@@ -57,6 +58,7 @@ def forecasters(
             models,
             lake,
             steps.records.version("warehouse/published"),
+            due.facts(steps.records, lake),
         )
 
     return steps.run(
@@ -65,6 +67,7 @@ def forecasters(
         settings={"time_zone": settings.zone},
         outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/demand")],
         clock="none",
+        waits=due.waits(steps.records, lake, context.run.tags),
     )
 
 
@@ -87,6 +90,7 @@ def _train(
     models: ModelStore,
     lake: Lake,
     data_version: str,
+    facts: Mapping[str, object],
 ) -> Outcome:
     return registration.train_and_register(
         "demand",
@@ -99,6 +103,7 @@ def _train(
         lake=lake,
         data_version=data_version,
         as_of=as_of,
+        facts=facts,
     )
 
 

@@ -1,5 +1,6 @@
 """Lifecycle: train and gate churn and rebuy, then the wake-up list and the rebuy reminders."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
@@ -13,7 +14,7 @@ from pipelines.steps.state import Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
-from pipelines.trainings import drift, registration
+from pipelines.trainings import drift, due, registration, retraining
 from pipelines.trainings import lifecycle as lifecycle_training
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
@@ -51,6 +52,7 @@ def churn_and_rebuy(
             models,
             lake,
             steps.records.version("warehouse/published"),
+            due.facts(steps.records, lake),
         )
 
     return steps.run(
@@ -62,6 +64,9 @@ def churn_and_rebuy(
             drift.yardstick(lake),
         ],
         clock="none",
+        waits=due.waits(
+            steps.records, lake, context.run.tags, has_drifted=retraining.has_drifted(steps.records)
+        ),
     )
 
 
@@ -72,6 +77,7 @@ def _train(
     models: ModelStore,
     lake: Lake,
     data_version: str,
+    facts: Mapping[str, object],
 ) -> Outcome:
     outcome = registration.train_and_register(
         "lifecycle",
@@ -84,6 +90,7 @@ def _train(
         lake=lake,
         data_version=data_version,
         as_of=as_of,
+        facts=facts,
     )
     drift.remember(lake, lake.get("features/consumer_tags"))
     return outcome

@@ -1,5 +1,6 @@
 """Pricing: train and gate the elasticities, then suggest a price for every listing."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
@@ -13,8 +14,8 @@ from pipelines.steps.state import Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.trainings import due, registration
 from pipelines.trainings import pricing as pricing_training
-from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
 
 MODELS = ("pricing_elasticity",)
@@ -50,6 +51,7 @@ def elasticities(
             models,
             lake,
             steps.records.version("warehouse/published"),
+            due.facts(steps.records, lake),
         )
 
     return steps.run(
@@ -57,6 +59,7 @@ def elasticities(
         work,
         outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/pricing")],
         clock="none",
+        waits=due.waits(steps.records, lake, context.run.tags),
     )
 
 
@@ -67,6 +70,7 @@ def _train(
     models: ModelStore,
     lake: Lake,
     data_version: str,
+    facts: Mapping[str, object],
 ) -> Outcome:
     return registration.train_and_register(
         "pricing",
@@ -79,6 +83,7 @@ def _train(
         lake=lake,
         data_version=data_version,
         as_of=as_of,
+        facts=facts,
     )
 
 

@@ -1,5 +1,6 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
@@ -13,8 +14,8 @@ from pipelines.steps.state import Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.trainings import due, registration
 from pipelines.trainings import recommendation as recommendation_training
-from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
 
@@ -52,6 +53,7 @@ def lanes(
             models,
             lake,
             steps.records.version("warehouse/published"),
+            due.facts(steps.records, lake),
         )
 
     return steps.run(
@@ -59,6 +61,7 @@ def lanes(
         work,
         outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/recommendation")],
         clock="none",
+        waits=due.waits(steps.records, lake, context.run.tags),
     )
 
 
@@ -69,6 +72,7 @@ def _train(
     models: ModelStore,
     lake: Lake,
     data_version: str,
+    facts: Mapping[str, object],
 ) -> Outcome:
     return registration.train_and_register(
         "recommendation",
@@ -81,6 +85,7 @@ def _train(
         lake=lake,
         data_version=data_version,
         as_of=as_of,
+        facts=facts,
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.lake.tables import Lake
 from pipelines.settings import REPOSITORY, Settings
 from pipelines.stores.publication import score_key
+from serving.errors import ServingError
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +40,7 @@ class Answer:
     body: Any
 
 
-class ApiNotReadyError(Exception):
+class ApiNotReadyError(ServingError):
     """The API did not become ready; the message carries what it printed."""
 
 

@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 
 from pipelines.console.progress import ASK, START, SignsOfLife, announce, forget
 from pipelines.home.lock import home_lock
+from pipelines.home.source import require_same_source
 from pipelines.limits.document import load_limits
-from pipelines.report.questions import ask
-from pipelines.run.environment import prepare
+from pipelines.run.environment import prepare, told_as_run_errors
 from pipelines.run.plan import announce_plan
 from pipelines.run.screen import print_standing, print_summary
 from pipelines.run.served import told_with_what_serves
-from pipelines.run.standing import forget_whole_run, has_whole_run, remember_whole_run, standing_run
+from pipelines.run.standing import remember_whole_run, standing_run
 from pipelines.run.summary import summarize
+from pipelines.run.whole_run import forget_whole_run, has_whole_run, is_at_rest
 from pipelines.settings import Settings
 from pipelines.steps.state import measured
 from pipelines.stores.database import Database
@@ -43,16 +44,27 @@ def main(settings: Settings, *, wait: bool = True, force: str = "") -> int:
         HomeBusyError: Another run is at work, and we do not wait.
     """
     load_limits(settings.home)  # limits that cannot be meant are one clear line, before any step starts
-    if has_whole_run(settings) and not force:
-        prepare(settings)
-        with home_lock(settings.home, "muyun run", wait=wait):
-            whole = standing_run(settings, Database(settings.serving).url())
-        if whole is not None:
-            print_standing(settings, whole)
-            return 0
+    if has_whole_run(settings) and not force and _said_that_all_stands(settings, wait=wait):
+        return 0
     announce_plan(settings)
     with SignsOfLife():
         return _prepared(settings, wait=wait, force=force)
+
+
+def _said_that_all_stands(settings: Settings, *, wait: bool) -> bool:
+    """Whether a run would change nothing; then the account of the last one is printed again."""
+    with told_as_run_errors(settings):
+        require_same_source(settings)
+        rests = is_at_rest(settings)
+    if not rests:
+        prepare(settings)
+    with home_lock(settings.home, "muyun run", wait=wait):
+        if rests and not is_at_rest(settings):
+            return False  # another run worked while we waited
+        whole = standing_run(settings, None if rests else Database(settings.serving).url())
+    if whole is not None:
+        print_standing(settings, whole)
+    return whole is not None
 
 
 def _prepared(settings: Settings, *, wait: bool, force: str) -> int:
@@ -67,6 +79,7 @@ def _prepared(settings: Settings, *, wait: bool, force: str) -> int:
 
 
 def _run(settings: Settings, force: str, url: str) -> int:
+    from pipelines.report.questions import ask
     from pipelines.run.graph import run_graph
 
     started = datetime.now(UTC)

@@ -71,6 +71,9 @@ def _print_account(settings: Settings, summary: dict[str, Any], text: Texts) -> 
         verdict = text("end.serves" if model["promoted"] else "end.refused")
         rule = text("end.best_rule", name=model["baseline"], value=model["baseline_value"])
         print(f"{model['name']:<28} {model['metric']} {model['value']:.4f} ({rule}): {verdict}")
+    for training in summary.get("trainings", ()):
+        day = training["due_on"] or "-"
+        print(text("end.trained", **training | {"at": training["at"][:10], "due_on": day}))
     for table in summary["published"]:
         print(text("end.published", name=table["name"], rows=table["rows"], version=table["version"]))
     if summary["pinned"]:

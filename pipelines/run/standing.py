@@ -1,7 +1,8 @@
 """Whether everything that the last whole run left still stands, so that a run has nothing to do.
 
-Decided without Dagster, dbt and MLflow, whose imports cost more than the answer. Whatever is in doubt counts
-as news: then the graph runs, and each step decides for itself.
+Decided without Dagster, dbt and MLflow, whose imports cost more than the answer, and without the embedded
+PostgreSQL where its files say that it stands as the last look left it. Whatever is in doubt counts as news:
+then the graph runs, and each step decides for itself.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.clock import Clock
-from pipelines.lake.tables import Lake, atomic_path
+from pipelines.lake.tables import Lake
 from pipelines.limits.document import load_limits
+from pipelines.run.code import code_version
+from pipelines.run.whole_run import FILE, IN_DATABASE, read_whole_run, write_whole_run
 from pipelines.settings import Settings
 from pipelines.sources.contract import SourceError
 from pipelines.sources.recorded.extraction import database_identity
-from pipelines.steps.closure import closure_of, package_version
 from pipelines.steps.evidence import recorded_still_holds
 from pipelines.steps.state import StateStore, fingerprint
 from pipelines.stores.models import ModelStore
-from pipelines.stores.publication import is_published
+from pipelines.stores.publication import is_published, is_whole_in_lake
 from pipelines.stores.sources import Sources
-from pipelines.warehouse.files import DBT_PACKAGES, project_version
+from pipelines.warehouse.files import project_version
+from serving.db.at_rest import next_transaction
 from serving.scores import loader
 
-_FILE = "whole_run.json"
 _PUBLICATION = "published/publication"
 _PLACES = {
     "home", "data", "as_of", "executor", "progress_begins",
@@ -44,69 +46,73 @@ def remember_whole_run(settings: Settings, summary: Mapping[str, Any], url: str)
         summary: The account of the run.
         url: Address of the database.
     """
-    lake = Lake(settings.lake_dir)
-    sources = Sources(settings, lake)
-    mark = _mark(settings, sources, summary, url)
-    with atomic_path(settings.state_dir / _FILE) as temporary:
-        temporary.write_text(json.dumps({"mark": mark, "at": summary["started_at"]}, indent=1))
+    number = next_transaction(url)  # before the look: who writes during it is not missed
+    sources = Sources(settings, Lake(settings.lake_dir))
+    mark = _mark(settings, sources, summary) | _database_mark(url)
+    found: dict[str, Any] = {"mark": mark, "at": summary["started_at"]}
+    if not _has_recorded(sources, url):
+        found["next_transaction"] = number
+    write_whole_run(settings, found)
 
 
-def forget_whole_run(settings: Settings) -> None:
-    """A run begins: until it has ended well, nothing is whole."""
-    (settings.state_dir / _FILE).unlink(missing_ok=True)
-
-
-def has_whole_run(settings: Settings) -> bool:
-    """Whether a run ended well here, so that it is worth a look whether it still stands."""
-    return (settings.state_dir / _FILE).exists()
-
-
-def standing_run(settings: Settings, url: str) -> dict[str, Any] | None:
+def standing_run(settings: Settings, url: str | None) -> dict[str, Any] | None:
     """The account of the last whole run if a run now would change nothing; None when it might.
 
     Args:
         settings: The installation's settings.
-        url: Address of the running, migrated database.
+        url: Address of the running, migrated database; None when it is at rest (`whole_run.is_at_rest`).
     """
+    remembered = read_whole_run(settings)
     try:
-        remembered = json.loads((settings.state_dir / _FILE).read_text())
         summary: dict[str, Any] = json.loads(settings.summary_file.read_text())
-        if not settings.report_file.exists():
-            return None
     except (OSError, ValueError):
+        return None
+    if remembered is None or not settings.report_file.exists():
         return None
     lake = Lake(settings.lake_dir)
     sources = Sources(settings, lake)
+    number = next_transaction(url) if url is not None else None
     try:
+        mark = _mark(settings, sources, summary)
+        mark |= _database_mark(url) if url is not None else {n: remembered["mark"][n] for n in IN_DATABASE}
         stands = (
-            remembered.get("mark") == _mark(settings, sources, summary, url)
+            remembered["mark"] == mark
             and _records_stand(settings, sources)
-            and not sources.recorded_feeds.has_news(url)
-            and not sources.recorded_books.has_news(url)
+            and (url is None or not _has_recorded(sources, url))
             and _is_served(settings, lake, url)
         )
     except SourceError:
         return None  # the run that follows meets it as well and says what serves meanwhile
-    return {**summary, "stands_since": remembered["at"]} if stands else None
+    if not stands:
+        return None
+    if number is not None and number != remembered.get("next_transaction"):
+        write_whole_run(settings, {**remembered, "next_transaction": number})
+    return {**summary, "stands_since": remembered["at"]}
 
 
-def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any], url: str) -> dict[str, str]:
-    """Everything that decides a run, by name; what a run makes of it is in the records."""
+def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any]) -> dict[str, str]:
+    """What decides a run outside the database, by name; what a run makes of it is in the records."""
     chosen = settings.model_dump(mode="json", exclude=_PLACES)
     names = [model["name"] for model in summary["models"]]
     return {
         "source": sources.source.fingerprint(),
         "settings": fingerprint({**chosen, "zone": settings.zone, "embedded": settings.embedded}),
         "limits": fingerprint({"limits": repr(load_limits(settings.home))}),
-        "code": closure_of("pipelines.cli").version,
-        "dbt": fingerprint(
-            {"files": project_version(), **{name: package_version(name) for name in DBT_PACKAGES}}
-        ),
+        "code": code_version(),
+        "dbt": project_version(),
         "records": _records_version(settings.state_dir),
         "champions": fingerprint(_models(settings).champions(names)),
-        "database": database_identity(url),
-        "served": _served(url),
     }
+
+
+def _database_mark(url: str) -> dict[str, str]:
+    """What the database adds to the mark."""
+    return {"database": database_identity(url), "served": _served(url)}
+
+
+def _has_recorded(sources: Sources, url: str) -> bool:
+    """Whether the API recorded what no extraction brought yet."""
+    return sources.recorded_feeds.has_news(url) or sources.recorded_books.has_news(url)
 
 
 def _served(url: str) -> str:
@@ -120,7 +126,7 @@ def _models(settings: Settings) -> ModelStore:
 
 
 def _record_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.json") if file.name != _FILE)
+    return sorted(file for file in folder.glob("*.json") if file.name != FILE)
 
 
 def _records_version(folder: Path) -> str:
@@ -140,6 +146,9 @@ def _records_stand(settings: Settings, sources: Sources) -> bool:
     )
 
 
-def _is_served(settings: Settings, lake: Lake, url: str) -> bool:
+def _is_served(settings: Settings, lake: Lake, url: str | None) -> bool:
     record = StateStore(settings.state_dir).get(_PUBLICATION)
-    return record is not None and is_published(lake, url, str(record.metadata["version"]))
+    if record is None:
+        return False
+    version = str(record.metadata["version"])
+    return is_whole_in_lake(lake, version) if url is None else is_published(lake, url, version)

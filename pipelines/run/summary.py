@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.report.questions import Answer
 from pipelines.run.graph import GraphRun
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.report.questions import Answer
 
 
 def summarize(
@@ -23,6 +25,8 @@ def summarize(
     from pipelines.lake.tables import Lake
     from pipelines.sources.contract import INGEST_ORDER
     from pipelines.sources.loading.ingest import read_report
+    from pipelines.steps.state import StateStore
+    from pipelines.trainings import due
     from serving.scores import loader
 
     lake = Lake(settings.lake_dir)
@@ -72,6 +76,7 @@ def summarize(
             {k: row[k] for k in ("name", "metric", "value", "baseline", "baseline_value", "promoted")}
             for row in models
         ],
+        "trainings": due.account(StateStore(settings.state_dir)),
         "published": published,
         "pinned": pinned,
         "api": [{"request": a.request, "status": a.status, "ms": a.ms} for a in answers],

@@ -58,6 +58,7 @@ class Steps:
         outputs: Outputs = (),
         clock: Sensitivity = "instant",
         holds: Callable[[StepRecord], bool] | None = None,
+        waits: Callable[[StepRecord], str] | None = None,
     ) -> dg.MaterializeResult:
         """Do a step's work, or report the last outcome when nothing it depends on has changed.
 
@@ -68,15 +69,19 @@ class Steps:
             outputs: What must still be as the step left it for the last outcome to count.
             clock: How far business time decides the result.
             holds: Whether what the step did outside the home, as recorded, is still there.
+            waits: Says in a line why the last outcome is good enough although its inputs changed; empty when
+                it is not. Other code or settings, lost outputs and a forced run do the work in any case.
 
         Returns:
             The materialisation with its checks.
         """
         key = context.asset_key.to_user_string()
-        mark = self.mark(context, settings)
-        record = self.standing(context, key, mark, outputs)
+        mark, deciding = self.mark(context, settings), self._deciding(context, settings)
+        record, note = self.standing(context, key, mark, outputs), "unchanged"
+        if record is None and waits is not None:
+            record, note = self._waiting(context, key, deciding, outputs, waits)
         if record is not None and (holds is None or holds(record)):
-            report(key, record.metadata.get("rows"), "unchanged")
+            report(key, record.metadata.get("rows"), note)
             return materialize_result(record, reused=True)
         self.records.forget(key)
         announce(key)
@@ -96,6 +101,7 @@ class Steps:
             clock=outcome.clock or clock,
             until=outcome.until.isoformat() if outcome.until else "",
             evidence=evidence,
+            deciding=deciding,
         )
         if all(check.passed or not check.is_error for check in outcome.checks):
             self.records.put(record)
@@ -108,7 +114,7 @@ class Steps:
     ) -> StepRecord | None:
         """The last record of a step if it still stands; None when the step must work."""
         record = self.records.get(key)
-        if record is None or is_forced(context.run.tags, {key, *map(_text, context.selected_asset_keys)}):
+        if record is None or _is_told(context, key):
             return None
         stands = (
             record.fingerprint == mark
@@ -135,6 +141,27 @@ class Steps:
             }
         )
 
+    def _deciding(self, context: dg.AssetExecutionContext, settings: Mapping[str, object] | None) -> str:
+        """What decides a step besides what it reads."""
+        code = self._code_of(context.assets_def)
+        return fingerprint({"code": code, "settings": dict(settings or {}), "seed": self._settings.seed})
+
+    def _waiting(
+        self,
+        context: dg.AssetExecutionContext,
+        key: str,
+        deciding: str,
+        outputs: Outputs,
+        waits: Callable[[StepRecord], str],
+    ) -> tuple[StepRecord | None, str]:
+        """The last record of a step that may outlive its inputs, and why; None when the step must work."""
+        record = self.records.get(key)
+        if record is None or record.deciding != deciding or _is_told(context, key):
+            return None, ""
+        note = waits(record)
+        holds = bool(note) and still_holds(record.evidence, _named(outputs), self._settings.home)
+        return (record, note) if holds else (None, "")
+
     def journal(self, run_id: str, record: StepRecord) -> None:
         """Append a step's cost to the run's journal, the source of the report's time and memory table."""
         folder = self._settings.home / "runs"
@@ -153,6 +180,11 @@ def is_forced(tags: Mapping[str, str], names: Iterable[str]) -> bool:
     """Whether a run is told to do a step whatever its record says; see `conventions.FORCE_TAG`."""
     wanted = {part.strip() for part in tags.get(FORCE_TAG, "").split(",")}
     return "true" in wanted or not wanted.isdisjoint(names)
+
+
+def _is_told(context: dg.AssetExecutionContext, key: str) -> bool:
+    """Whether the run is told to do this step, by the names of what it makes."""
+    return is_forced(context.run.tags, {key, *map(_text, context.selected_asset_keys)})
 
 
 def _named(outputs: Outputs) -> Iterable[Path]:

@@ -54,6 +54,7 @@ class StepRecord:
         clock: How far business time decides the result; see `pipelines.clock.Sensitivity`.
         until: Business time from which the result is no longer true, ISO 8601; empty when there is none.
         evidence: What the outputs looked like; see `pipelines.steps.evidence`.
+        deciding: Hash of code and settings alone, for a step whose result may outlive its inputs.
     """
 
     key: str
@@ -67,6 +68,7 @@ class StepRecord:
     clock: str = "instant"
     until: str = ""
     evidence: dict[str, str] = field(default_factory=dict)
+    deciding: str = ""
 
 
 @dataclass

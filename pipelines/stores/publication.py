@@ -163,8 +163,13 @@ def is_published(lake: Lake, database_url: str, version: str) -> bool:
     Raises:
         DatabaseUnavailableError: The server does not answer.
     """
+    return is_whole_in_lake(lake, version) and loader.holds(database_url, version)
+
+
+def is_whole_in_lake(lake: Lake, version: str) -> bool:
+    """Whether the lake holds a version with all its files."""
     manifest = read_manifest(lake, version)
-    return manifest is not None and _has_files(lake, manifest) and loader.holds(database_url, version)
+    return manifest is not None and _has_files(lake, manifest)
 
 
 def read_manifest(lake: Lake, version: str) -> PublicationManifest | None:

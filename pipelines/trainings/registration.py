@@ -6,6 +6,7 @@ The gate's decision is made by the family's backtest; here it is only carried ou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ def train_and_register(
     lake: Lake,
     data_version: str,
     as_of: datetime,
+    facts: Mapping[str, object],
 ) -> Outcome:
     """Train a family from the published warehouse and register what it returns.
 
@@ -48,6 +50,7 @@ def train_and_register(
         lake: Where the summary goes.
         data_version: Hash of the inputs.
         as_of: Business time of the training.
+        facts: What the record of the training keeps of its data.
 
     Returns:
         As `register` does.
@@ -58,7 +61,7 @@ def train_and_register(
         task = Task(warehouse, as_of, folder, settings.seed, settings.offset_hours, champions)
         return train(work, task, apart=models.trains_apart, step=step)
 
-    return register(
+    outcome = register(
         family,
         names,
         candidates,
@@ -67,6 +70,7 @@ def train_and_register(
         data_version=data_version,
         as_of=as_of,
     )
+    return replace(outcome, metadata={**outcome.metadata, **facts})
 
 
 def register(

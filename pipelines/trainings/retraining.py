@@ -13,18 +13,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from pipelines.steps.state import StateStore, StepRecord
+from pipelines.trainings.due import GROWTH, TRAINED
 
 DRIFT_ASKS_AGAIN_AFTER = timedelta(days=1)
-GROWTH = 0.10
-"""Share of order lines by which a refused training must have more, or fewer, to be worth another try."""
-
 TAGS = "features/consumer_tags"
-TRAINED = (
-    "models/recommendation/lanes",
-    "models/demand/forecasters",
-    "models/pricing/elasticities",
-    "models/lifecycle/churn_and_rebuy",
-)
 _LINES = "raw/order_lines"
 
 
@@ -111,6 +103,11 @@ def wanted(
         refused[key] = present if why else before
         reasons += [f"{key}: {check} did not pass, and there {why}" for check in checks if why]
     return reasons, Memory(refused, asked_at)
+
+
+def has_drifted(records: StateStore) -> bool:
+    """Whether the tags were seen to drift away from those of the last training."""
+    return bool(_failed(records.get(TAGS)))
 
 
 def _news(before: Refused, present: Refused) -> str:

@@ -46,12 +46,16 @@ def ready_database(settings: Settings) -> str:
     return url
 
 
-def leave_database(settings: Settings, *, patience_s: float = 0.0) -> None:
+def leave_database(settings: Settings, *, patience_s: float = 0.0) -> bool:
     """Use the embedded server no longer; the last one to leave stops it, unless it was started by hand.
 
     Args:
         settings: Which home.
         patience_s: How long to wait for child processes that are about to end.
+
+    Returns:
+        True when a running server was stopped.
     """
-    if settings.database_url is None:
-        users.leave(embedded_postgres(settings), patience_s=patience_s)
+    if settings.database_url is not None:
+        return False
+    return users.leave(embedded_postgres(settings), patience_s=patience_s)

@@ -64,7 +64,7 @@ def main(name: str, tags: str = "{}") -> None:
     from pipelines.settings import Settings
 
     settings = Settings()
-    with Embedded():
+    with Embedded(settings):
         prepare(settings)
         found = run_job(name, json.loads(tags))
     sys.stdout.write("\n" + json.dumps(found))

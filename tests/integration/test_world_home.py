@@ -13,12 +13,14 @@ from pathlib import Path
 
 import httpx
 import polars as pl
+import psycopg
 import pytest
 from world_run import REPOSITORY, Installation, explain
 
 from models.store_files import champion_version
 from pipelines.home.lock import home_lock
 from pipelines.lake.tables import Lake
+from serving.db.urls import libpq_url
 from serving.scores import loader
 
 pytestmark = pytest.mark.xdist_group("world")
@@ -118,6 +120,23 @@ def test_a_moved_home_finds_its_champions_and_trains_where_it_lies_now(moved, fi
     assert promoted
     for name in promoted:
         assert champion_version(moved.home / "mlflow", name) is not None
+
+
+def test_a_run_with_nothing_new_starts_no_database_until_somebody_wrote(moved):
+    moved.stop_database()
+    assert "nothing new since" in moved.run().stdout  # looks, and sees in which state the server rests
+    log = moved.home / "postgres" / "postgres.log"
+    before = log.read_bytes()
+    again = moved.run()
+    assert "nothing new since" in again.stdout, explain(again)
+    assert log.read_bytes() == before, "the server was started"
+    with moved.database() as url, psycopg.connect(libpq_url(url)) as connection:
+        connection.execute("create table public.scratch (n int)")
+    moved.stop_database()
+    before = log.read_bytes()
+    looked = moved.run()
+    assert "nothing new since" in looked.stdout, explain(looked)
+    assert log.read_bytes() != before, "nobody looked at what was written"
 
 
 def test_two_runs_at_once_take_turns(moved):

@@ -121,9 +121,8 @@ def test_limits_of_the_user_are_news(look, world):
         ("pipelines.sources.recorded.extraction.Extraction.has_news", lambda *_: True),
         ("pipelines.run.standing.is_published", lambda *_: False),
         ("pipelines.run.standing.database_identity", lambda url: "another database"),
-        ("pipelines.run.standing.package_version", lambda name: "99"),
         ("pipelines.run.standing.project_version", lambda: "other SQL"),
-        ("pipelines.steps.closure.package_version", lambda name: "99"),
+        ("pipelines.run.code.installed", lambda: ["dagster-99.dist-info"]),
     ],
 )
 def test_news_from_outside_the_home(look, monkeypatch, where, what):

@@ -20,6 +20,7 @@ from pipelines.report.formats import (
     shortened,
     signed_percent,
 )
+from pipelines.report.origins import Origin
 
 _BODY_CHARACTERS = 420
 
@@ -129,7 +130,39 @@ def _verdicts(evidence: Evidence) -> list[Block]:
                 row_kinds=kinds,
             )
         )
+    if trainings := evidence.summary.get("trainings"):
+        blocks.append(_trainings(trainings, origin))
     return blocks
+
+
+def _trainings(trainings: list[dict[str, Any]], origin: Origin) -> Table:
+    """When each family was trained, and when it is next."""
+    titles = [
+        "family",
+        "trained",
+        "order lines",
+        "orders until",
+        "next due with orders of",
+        "or at order lines",
+    ]
+    return Table(
+        [Column(title, "lines" not in title) for title in titles],
+        [
+            [
+                training["family"],
+                training["at"][:10],
+                count(training["lines"]),
+                training["newest_on"] or NOTHING,
+                training["due_on"] or NOTHING,
+                count(training["due_lines"]),
+            ]
+            for training in trainings
+        ],
+        "Trainings",
+        origin,
+        "New orders are scored with the models that serve; other code or settings train at once, and so do the "
+        "weekly job, drift and a forced run.",
+    )
 
 
 def _relative_lift(model: dict[str, Any]) -> tuple[float, float, float] | None:
