@@ -160,8 +160,8 @@ def _trainings(trainings: list[dict[str, Any]], origin: Origin) -> Table:
         ],
         "Trainings",
         origin,
-        "New orders are scored with the models that serve; other code or settings train at once, and so do the "
-        "weekly job, drift and a forced run.",
+        "New orders are scored with the models that serve; other code or settings train at once, and so "
+        "do the weekly job, drift and a forced run.",
     )
 
 

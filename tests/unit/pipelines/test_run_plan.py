@@ -73,7 +73,8 @@ def test_steps_that_nobody_measured_have_a_small_cost():
 def test_the_plan_is_said_before_anything_slow_is_imported(tmp_path):
     """Dagster and dbt take seconds to import; the plan comes first."""
     code = (
-        "import sys; from pipelines import cli, run; from pipelines.console import ui; from pipelines.run import plan; "
+        "import sys; from pipelines import cli, run; from pipelines.console import ui; "
+        "from pipelines.run import plan; "
         "from pipelines.settings import Settings; "
         f"plan.announce_plan(Settings(home={str(tmp_path)!r}, data=None)); "
         "print([name for name in ('dagster', 'dbt', 'mlflow', 'torch') if name in sys.modules])"

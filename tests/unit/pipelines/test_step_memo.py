@@ -30,6 +30,7 @@ class Bench:
         self.checks = []
         self.outcome = {}
         self.holds = None
+        self.waits = None
         self.records = StateStore(home / "state")
         self.upstream("orders one")
 
@@ -63,6 +64,7 @@ class Bench:
                 outputs=self.outputs,
                 clock=self.sensitivity,
                 holds=self.holds,
+                waits=self.waits,
             )
 
         with dg.DagsterInstance.ephemeral() as instance:
@@ -213,3 +215,45 @@ def test_dagster_is_told_the_version_that_the_record_holds_also_when_nothing_was
     bench.code = "code three"
     assert bench.run()
     assert told() == bench.records.version("scores/frame") != recorded
+
+
+WAITING = {
+    "other code": lambda bench: setattr(bench, "code", "code two"),
+    "other settings": lambda bench: setattr(bench, "settings", {"threshold": 2}),
+    "another seed": lambda bench: setattr(bench, "seed", 2),
+    "its output is gone": lambda bench: bench.outputs[0].unlink(),
+    "forced": lambda bench: setattr(bench, "tags", {"muyun/force": "scores/frame"}),
+    "it can wait no longer": lambda bench: setattr(bench, "waits", lambda record: ""),
+}
+
+
+@pytest.fixture
+def waiting(bench):
+    """A step whose last outcome is good enough for other inputs."""
+    bench.sensitivity, bench.waits = "none", lambda record: "can wait"
+    bench.records.forget("scores/frame")
+    assert bench.run()
+    bench.upstream("orders two")
+    return bench
+
+
+def test_a_step_that_can_wait_reports_its_last_outcome_for_other_inputs(waiting, capsys):
+    version = waiting.records.version("scores/frame")
+    assert not waiting.run()
+    assert "scores/frame: 1 rows, can wait" in capsys.readouterr().err
+    assert waiting.records.version("scores/frame") == version
+    waiting.waits = None
+    assert waiting.run(), "its record still says what it was made of"
+
+
+@pytest.mark.parametrize("change", WAITING.values(), ids=WAITING.keys())
+def test_what_else_decides_makes_a_step_work_that_could_wait(waiting, change):
+    change(waiting)
+    assert waiting.run()
+
+
+def test_a_record_of_an_earlier_release_cannot_wait(waiting):
+    from dataclasses import replace
+
+    waiting.records.put(replace(waiting.records.get("scores/frame"), deciding=""))
+    assert waiting.run()
