@@ -103,12 +103,7 @@ class _Store:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        self.name = _scalar(connection, "select current_database()")
-
-    @property
-    def quoted(self) -> str:
-        """The store as a catalog."""
-        return f'"{self.name}"'
+        self.quoted = tables.store_of(connection)
 
     def run(self, sql: str) -> duckdb.DuckDBPyConnection:
         """A statement in which `{live}` is the store."""

@@ -11,7 +11,6 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import duckdb
 import polars as pl
@@ -19,34 +18,20 @@ import polars as pl
 from pipelines.live import tables, waiting
 from pipelines.live.accepted import Accepted
 from pipelines.live.cuts import HELD, held
+from pipelines.live.known import StoreKeys, names_in
 from pipelines.live.slice_lake import SliceLake
 from pipelines.sources.contract import INGEST_ORDER, contract_table, empty
 from pipelines.sources.loading.ingest import KnownKeys, ingest
 from pipelines.sources.loading.validation import key_texts
 from pipelines.sources.protocol import Chunk, TableReading
 from pipelines.sources.recorded.rows import DERIVED, RecordedRows, consumers_of
-from pipelines.sources.recorded.streams import RECORDED
+from pipelines.sources.recorded.streams import Stream
 
 DERIVED_KEY = "consumer_id"
 
 _INSTANT = pl.Datetime("us", "UTC")
 _FROM_FIRST_ORDER = ("registered_at", "received_at")
 """Times of a consumer of whom nothing but an order is known."""
-
-_PARENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "products": ("core.dim_products", "true"),
-        "suppliers": ("core.dim_suppliers", "not is_implied"),
-        "categories": ("core.dim_categories", "true"),
-        "merchants": ("core.dim_merchants", "true"),
-        "agents": ("core.dim_agents", "true"),
-        "consumers": ("core.dim_consumers", "true"),
-        "orders": ("core.fct_orders", "true"),
-        "order_lines": ("core.fct_order_lines", "true"),
-        "coupons": ("core.dim_coupons", "true"),
-    }
-)
-"""Where the live store has the keys of tables that others name, and which of its rows were accepted."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +76,8 @@ def take_in(
         return Intake(waiting=waiting.count(connection))
     slice_ = _Slice(connection, tried, as_of)
     lake = SliceLake()
-    supplied = slice_.supplied()
     gone: dict[str, pl.DataFrame] = {}
+    keys: dict[str, pl.DataFrame] = {}
     for table in INGEST_ORDER:
         orphans = slice_.orphans(table, gone)
         if orphans.height:
@@ -100,22 +85,19 @@ def take_in(
         if table not in tried and not (table == DERIVED and slice_.derived.height):
             continue
         lake.know(slice_.known(table))
-        known = KnownKeys(lake, supplied)
+        known = KnownKeys(lake, slice_.supplied)
         ingest(slice_, table, lake, as_of=as_of, window=None, loaded_at=as_of, known=known)
         key = contract_table(table).key
-        came_of = slice_.derived if table == DERIVED else tried[table]
-        gone[table] = came_of.select(key).join(lake.accepted[table], on=key, how="anti")
-    keys = {table: frame.select(contract_table(table).key).unique() for table, frame in tried.items()}
+        keys[table] = pl.concat(slice_.keys_of(table)).unique()
+        gone[table] = keys[table].join(lake.accepted[table], on=key, how="anti")
     refused = [_refused(table, tried[table], slice_, lake, as_of) for table in tried]
     not_in = pl.concat([waiting.none_waiting(), *refused])
-    waiting.replace(connection, keys, not_in, as_of)
-    if slice_.derived.height:
-        keys[DERIVED] = slice_.derived
+    waiting.replace(connection, {table: keys[table] for table in tried}, not_in, as_of)
     reasons: dict[str, Counter[str]] = {}
     for table, reason in not_in.select("table_name", "reason").iter_rows():
         reasons.setdefault(table, Counter())[reason] += 1
     return Intake(
-        Accepted(keys, {t: f for t, f in lake.accepted.items() if t in keys}, dict(lake.history)),
+        Accepted(keys, dict(lake.accepted), dict(lake.history)),
         {table: frame.height for table, frame in tried.items()},
         waiting.count(connection),
         {table: dict(counts) for table, counts in reasons.items()},
@@ -125,7 +107,7 @@ def take_in(
 class _Tried:
     """The rows that are tried, as recordings."""
 
-    streams = tuple(stream for group in RECORDED.values() for stream in group)
+    streams = tuple(Stream(table, contract_table(table).key, "") for table in INGEST_ORDER)
 
     def __init__(self, rows: Mapping[str, pl.DataFrame]) -> None:
         self._rows = rows
@@ -144,8 +126,9 @@ class _Slice:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, tried: Mapping[str, pl.DataFrame], as_of: dt.datetime
     ) -> None:
-        self._connection = connection
+        self._keys = StoreKeys(connection)
         self._tried = tried
+        self.supplied = self._keys.supplied()
         self._as_of = as_of
         self.recorded = RecordedRows(_Tried(tried))
         self.derived, self._their_orders = self._consumers_without_feed()
@@ -186,38 +169,20 @@ class _Slice:
 
     def known(self, table: str) -> dict[str, pl.DataFrame]:
         """Keys, and times of orders, that the store has of what a table's rows name; none of rows tried."""
-        named: dict[str, list[pl.DataFrame]] = {}
-        frame = self._new_consumers() if table == DERIVED else self._tried[table]
         contract = contract_table(table)
+        frames = [(contract, self._tried.get(table, empty(table)))]
+        if table == DERIVED:
+            frames.append((contract, self._new_consumers()))
         # Whether an order has a line is asked before the lines are loaded, by what its lines name.
-        frames = [(contract, frame)]
-        if contract.completed_by in self._tried:
-            frames.append(
-                (contract_table(str(contract.completed_by)), self._tried[str(contract.completed_by)])
-            )
-        for of, rows in frames:
-            for key in of.foreign_keys:
-                theirs = dict(zip(key.columns, key.parent_columns, strict=True))
-                if key.parent != table and set(theirs) <= set(rows.columns):
-                    part = rows.select(key.columns).rename(theirs).drop_nulls()
-                    named.setdefault(key.parent, []).append(part)
-        return {
-            parent: self._known_keys(parent, pl.concat(parts).unique()) for parent, parts in named.items()
-        }
+        if contract.completed_by is not None and contract.completed_by in self._tried:
+            frames.append((contract_table(contract.completed_by), self._tried[contract.completed_by]))
+        tried = {**self._tried, DERIVED: pl.concat(self.keys_of(DERIVED))}
+        return self._keys.of([names_in(of, frame) for of, frame in frames], tried)
 
-    def _known_keys(self, parent: str, wanted: pl.DataFrame) -> pl.DataFrame:
-        relation, condition = _PARENTS[parent]
-        contract = contract_table(parent)
-        columns = [*contract.key, *(["placed_at"] if parent == "orders" else [])]
-        rows = self._select(
-            f"select {', '.join(columns)} from {{live}}.{relation}"
-            f" semi join _wanted using ({', '.join(wanted.columns)}) where {condition}",
-            wanted,
-        )
-        own = self.derived if parent == DERIVED else self._tried.get(parent)
-        if own is not None:
-            rows = rows.join(own.select(contract.key), on=contract.key, how="anti")
-        return rows.select(pl.col(name).cast(contract.dtypes[name]) for name in columns)
+    def keys_of(self, table: str) -> list[pl.DataFrame]:
+        """Keys of the rows of a table that are judged, those worked out from orders included."""
+        tried = [self._tried[table].select(contract_table(table).key)] if table in self._tried else []
+        return [self.derived, *tried] if table == DERIVED else tried
 
     def orphans(self, table: str, gone: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         """Rows of the store that name rows which stood and are not let in any more: they are judged anew."""
@@ -231,20 +196,11 @@ class _Slice:
             theirs = dict(zip(key.parent_columns, key.columns, strict=True))
             wanted = parents.select(key.parent_columns).rename(theirs)
             using = ", ".join(wanted.columns)
-            rows = self._select(
+            rows = self._keys.select(
                 f"select h.* from ({held(table, 'true')}) h semi join _wanted using ({using})", wanted
             )
             found.append(_typed(table, rows))
         return _newest(table, found)
-
-    def supplied(self) -> list[str]:
-        """Tables whose rows the store has: a key into another table is not checked."""
-        tests = ", ".join(
-            f"exists (select 1 from {{live}}.{relation} where {condition})"
-            for relation, condition in _PARENTS.values()
-        )
-        row = self._connection.execute(self._named(f"select {tests}")).fetchone() or ()
-        return [table for table, has_rows in zip(_PARENTS, row, strict=True) if has_rows]
 
     def _consumers_without_feed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Consumers of the orders who are in no feed, and their orders: those that came and those that stand.
@@ -256,11 +212,12 @@ class _Slice:
             return nobody, empty("orders")
         orders = self.recorded.rows("orders", self._as_of)
         came = self._tried["orders"].select("order_id")
-        before = self._select(
+        before = self._keys.select(
             "select consumer_id from {live}.core.fct_orders semi join _wanted using (order_id)", came
         )
         asked = pl.concat([before, orders.select("consumer_id")]).drop_nulls().unique()
-        known = self._select(
+        asked = asked.join(self._tried.get(DERIVED, nobody), on="consumer_id", how="anti")
+        known = self._keys.select(
             f"select h.*, o.first_at from ({held('consumers', 'true')}) h"
             " semi join _wanted using (consumer_id)"
             " left join (select consumer_id, min(placed_at) as first_at from {live}.core.fct_orders"
@@ -277,9 +234,9 @@ class _Slice:
         )
         in_feed = known.filter(~is_derived).select(DERIVED_KEY)
         derived = asked.join(in_feed, on="consumer_id", how="anti")
-        if not derived.height or not self._has_consumers():
+        if not derived.height or DERIVED not in self.supplied:
             return nobody, empty("orders")
-        standing = self._select(
+        standing = self._keys.select(
             f"select h.* from ({held('orders', 'true')}) h semi join _wanted using (consumer_id)", derived
         ).join(came, on="order_id", how="anti")
         mine = orders.join(derived, on="consumer_id", how="semi")
@@ -288,24 +245,6 @@ class _Slice:
 
     def _new_consumers(self) -> pl.DataFrame:
         return consumers_of(self._their_orders).frame if self._their_orders.height else empty(DERIVED)
-
-    def _has_consumers(self) -> bool:
-        row = self._connection.execute(
-            self._named("select exists (select 1 from {live}.core.dim_consumers)")
-        ).fetchone()
-        return bool(row and row[0])
-
-    def _select(self, sql: str, wanted: pl.DataFrame) -> pl.DataFrame:
-        """Rows of the store for some keys, which the SQL calls `_wanted`."""
-        self._connection.register("_wanted", wanted)
-        try:
-            return self._connection.execute(self._named(sql)).pl()
-        finally:
-            self._connection.unregister("_wanted")
-
-    def _named(self, sql: str) -> str:
-        row = self._connection.execute("select current_database()").fetchone()
-        return sql.replace("{live}", f'"{row[0] if row else ""}"')
 
 
 def _refused(

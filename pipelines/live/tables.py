@@ -1,4 +1,4 @@
-"""What the live store keeps beside the warehouse: rows that wait, lines as they came, entities touched."""
+"""What the live store keeps beside the warehouse: what waits, lines as they came, files, who was touched."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ _WAITING = """
     table_name varchar not null, key varchar[] not null, row varchar not null, "column" varchar,
     reason varchar not null, until timestamptz, since timestamptz not null
 """
+_FILES = "name varchar not null, size bigint not null, changed_ns bigint not null"
 _TOUCHED = "entity varchar not null, entity_id varchar not null"
 
 
 def make(connection: duckdb.DuckDBPyConnection) -> str:
-    """Make the tables where the store lacks them; returns the store's name, quoted.
-
-    The schema has to be named with its store: a store's file may have the same name.
-    """
-    row = connection.execute("select current_database()").fetchone()
-    store = f'"{row[0] if row else ""}"'
+    """Make the tables where the store lacks them; returns the store's name, quoted."""
+    store = store_of(connection)
     lines = columns_of(empty("order_lines"))
     connection.execute(
         f"create schema if not exists {store}.live;"
         f"create table if not exists {store}.live.waiting ({_WAITING});"
+        f"create table if not exists {store}.live.files ({_FILES});"
         f"create table if not exists {store}.live.touched ({_TOUCHED});"
         f"create table if not exists {store}.{TAIL} ({lines})"
     )
     return store
+
+
+def store_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """Name of an open store, quoted; before its schema `live`, since its file may have that name too."""
+    row = connection.execute("select current_database()").fetchone()
+    return f'"{row[0] if row else ""}"'
 
 
 def columns_of(frame: pl.DataFrame) -> str:

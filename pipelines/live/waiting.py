@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import duckdb
 import polars as pl
 
+from pipelines.live.tables import store_of
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 from pipelines.sources.loading.validation import key_texts
 from pipelines.sources.recorded.rows import DERIVED
@@ -49,13 +50,17 @@ def due(
     moved = arrived | ({DERIVED} if "orders" in arrived else set())
     for table in INGEST_ORDER:
         contract = contract_table(table)
-        named = {key.parent for key in contract.foreign_keys} | {contract.completed_by}
+        # The column at fault says what a row waits for; without one it waits for its order.
+        moved_by = {key.columns[0] for key in contract.foreign_keys if key.parent in moved}
+        if contract.completed_by in moved:
+            moved_by.add(contract.key[0])
         rows = connection.execute(
             _qualified(
                 connection,
-                "select row from live.waiting where table_name = $table and ($has_news or until <= $as_of)",
+                "select row from live.waiting where table_name = $table and (until <= $as_of"
+                ' or list_contains($moved_by, "column") or ("column" is null and len($moved_by) > 0))',
             ),
-            {"table": table, "has_news": bool(named & moved), "as_of": as_of},
+            {"table": table, "moved_by": sorted(moved_by), "as_of": as_of},
         ).pl()
         if rows.height:
             found[table] = _decoded(table, rows["row"])
@@ -164,5 +169,4 @@ def _decoded(table: str, texts: pl.Series) -> pl.DataFrame:
 
 def _qualified(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     """The SQL with the store's own name before the schema."""
-    row = connection.execute("select current_database()").fetchone()
-    return sql.replace("live.waiting", f'"{row[0] if row else ""}".live.waiting')
+    return sql.replace("live.waiting", f"{store_of(connection)}.live.waiting")

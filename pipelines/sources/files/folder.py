@@ -105,6 +105,20 @@ class Files:
             )
         return found
 
+    @property
+    def time_zone(self) -> str:
+        """IANA zone of times without an offset."""
+        return self._time_zone
+
+    def paths(self) -> list[Path]:
+        """Every file that rows come from or that says how they are read.
+
+        Raises:
+            SourceError: If the folder or a required table is missing.
+        """
+        document = [self.mapping.path] if self.mapping.path else []
+        return [*document, *(path for paths in self._files.values() for path in paths)]
+
     def unmatched_files(self) -> list[str]:
         """Names in the folder that belong to no table, such as a misspelt one."""
         return list(self._listing.unmatched)
