@@ -17,6 +17,8 @@ NAMES = (
     "own_data",
     "first_run",
     "rerun_cost",
+    "tags_default",
+    "tags_scale",
 )
 """Every benchmark, in the order in which `all` runs them."""
 

@@ -9,11 +9,10 @@ from datetime import datetime
 import duckdb
 import polars as pl
 
-from feature_store.compiler import compile_tags
 from feature_store.contracts import TagType
 from feature_store.definitions import Tag
 from feature_store.errors import EntityFrameError
-from feature_store.point_in_time import check_tables, entity_rows, population_at, run, training_set
+from feature_store.point_in_time import check_tables, population_at, training_set
 from feature_store.registry import Registry, load_registry
 
 _POLARS_TYPES: dict[TagType, pl.DataType] = {
@@ -24,6 +23,9 @@ _POLARS_TYPES: dict[TagType, pl.DataType] = {
     TagType.TEXT: pl.String(),
     TagType.DATE: pl.Date(),
 }
+
+BUILD_JOINED_ROWS = 24_000_000
+"""A whole table is computed in chunks of about this many source rows: each chunk scans the sources again."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def build_tags(
 ) -> pl.DataFrame:
     """The tag table at a moment: one row an entity, sorted by its id.
 
+    Tags that compare nobody are computed in chunks of entities, the others in one statement of their own.
+
     Args:
         con: A connection that sees the source tables (read-only is enough).
         as_of: The moment, timezone-aware.
@@ -77,15 +81,17 @@ def build_tags(
     if as_of.tzinfo is None:
         raise EntityFrameError(f"as_of must carry a time zone, got {as_of!r}.")
     moment = pl.Series([as_of]).dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))
-    if ids is not None:
-        entities = _entities(registry, sorted(set(ids)), moment)
-        return training_set(con, entities, tags, time_zone=time_zone, registry=registry)
-    query = compile_tags(registry, tags, time_zone=time_zone)
-    check_tables(con, [*query.sources, *registry.population_sources()])
-    naive = moment.dt.replace_time_zone(None)[0]
-    rows = entity_rows(_entities(registry, population_at(con, registry, naive), moment), registry)
-    built = run(con, query, rows).with_columns(pl.col("as_of").dt.replace_time_zone("UTC"))
-    return built.select(registry.id_column, "as_of", *query.tags)
+    if ids is None:
+        check_tables(con, registry.population_sources())
+        ids = population_at(con, registry, moment.dt.replace_time_zone(None)[0])
+    return training_set(
+        con,
+        _entities(registry, sorted(set(ids)), moment),
+        tags,
+        time_zone=time_zone,
+        registry=registry,
+        max_joined_rows=BUILD_JOINED_ROWS,
+    )
 
 
 def _entities(registry: Registry, ids: list[str], moment: pl.Series) -> pl.DataFrame:
