@@ -30,6 +30,7 @@ from pipelines.defs import (
 from pipelines.home.executor import one_at_a_time
 from pipelines.lake.tables import Lake
 from pipelines.limits.boundaries import Boundaries
+from pipelines.overlap import elsewhere
 from pipelines.overlap.threads import threads_executor
 from pipelines.settings import Settings
 from pipelines.steps.closure import code_version_of
@@ -145,9 +146,19 @@ def _with_code_versions(graph: dg.Definitions) -> dg.Definitions:
 
 
 def executor_of(settings: Settings) -> dg.ExecutorDefinition:
-    """What executes the runs that Dagster starts; each holds the home while it works."""
+    """What executes the runs that Dagster starts; each holds the home while it works.
+
+    Raises:
+        NoExecutorError: Of `celery` and `k8s`: the extra or a setting of it is missing.
+    """
     if settings.executor == "threads":
         return one_at_a_time(threads_executor, settings)
     if settings.executor == "in_process":
         return one_at_a_time(dg.in_process_executor, settings)
-    return one_at_a_time(dg.multiprocess_executor, settings).configured({"max_concurrent": 2})
+    if settings.executor == "celery":
+        executor, config = elsewhere.celery(settings)
+    elif settings.executor == "k8s":
+        executor, config = elsewhere.k8s(settings)
+    else:
+        executor, config = dg.multiprocess_executor, {"max_concurrent": 2}
+    return one_at_a_time(executor, settings).configured(config)

@@ -47,7 +47,13 @@ class Settings(BaseSettings):
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         seed: Seed of the overlay and of every model.
         executor: `threads`: independent steps of a run overlap and trainings have processes of their own;
-            `in_process`: one step after the other in one process; `multiprocess`: a process a step.
+            `in_process`: one step after the other in one process; `multiprocess`: a process a step;
+            `celery`: a step a task of a worker; `k8s`: a step a job of a cluster.
+        celery_broker: Address of the broker that the workers listen to.
+        celery_backend: Where they leave results; None leaves them to the broker's own way.
+        k8s_image: Image with this installation, for the jobs of a cluster.
+        k8s_namespace: Namespace of those jobs.
+        k8s_claim: Claim of the volume that holds the home.
         lang: Language of the command line and the report; without it the locale decides.
         max_quarantined_share: Share of a table's rows that may be refused before the run stops.
         progress_begins: Whether progress has a line also when a step begins, not only when it has ended.
@@ -73,7 +79,12 @@ class Settings(BaseSettings):
     database_url: str | None = None
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     seed: int = 20171231
-    executor: Literal["threads", "in_process", "multiprocess"] = "threads"
+    executor: Literal["threads", "in_process", "multiprocess", "celery", "k8s"] = "threads"
+    celery_broker: str | None = None
+    celery_backend: str | None = None
+    k8s_image: str | None = None
+    k8s_namespace: str = "default"
+    k8s_claim: str | None = None
     lang: Language = Field(default_factory=lambda: language_of(os.environ))
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
     progress_begins: bool = False

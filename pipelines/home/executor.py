@@ -55,6 +55,10 @@ class _OneAtATime(dg.Executor):
     def step_dependency_config(self) -> Any:
         return self._inner.step_dependency_config
 
+    def __getattr__(self, name: str) -> Any:
+        """What an executor offers to its own loop, such as the broker of Celery's."""
+        return getattr(self._inner, name)
+
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:

@@ -14,7 +14,7 @@ final as (
         cast(extract(year from date_on) as bigint) as year_no,
         cast(extract(month from date_on) as bigint) as month_no,
         cast(extract(day from date_on) as bigint) as day_of_month,
-        cast({{ days_between('week_start_on', 'date_on') }} as bigint) + 1 as day_of_week,
+        {{ days_between('week_start_on', 'date_on') }} + 1 as day_of_week,
         {{ days_between('week_start_on', 'date_on') }} >= 5 as is_weekend,
         date_on <= {{ as_of_date() }} as is_past
     from dates

@@ -1,0 +1,109 @@
+"""Steps in processes that are not ours: Dagster's multiprocess executor, and a Celery worker on loopback."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from elsewhere_job import all_of_it
+
+from pipelines.overlap.elsewhere import NoExecutorError
+from pipelines.settings import Settings
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("elsewhere")]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("MUYUN_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MUYUN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MUYUN_DATA", "")
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(Path(__file__).parent)  # where every process finds the job's module
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def run(instance):
+    return dg.execute_job(dg.reconstructable(all_of_it), instance=instance, raise_on_error=False)
+
+
+def seen(home):
+    """Process of each step, and what held the home meanwhile."""
+    return {file.name: file.read_text().split(maxsplit=1) for file in home.glob("*") if file.name in STEPS}
+
+
+STEPS = ("first", "second", "third")
+
+
+def test_multiprocess_gives_every_step_a_process_and_the_run_keeps_the_home(home, monkeypatch):
+    monkeypatch.setenv("MUYUN_EXECUTOR", "multiprocess")
+    with dg.DagsterInstance.local_temp() as instance:
+        assert run(instance).success
+    processes = {process for process, _ in seen(home).values()}
+    assert len(processes) == 3
+    assert str(os.getpid()) not in processes
+    assert all(holder.startswith("Dagster's run ") for _, holder in seen(home).values())
+
+
+@pytest.fixture
+def worker(home, database_url, other_database_url, monkeypatch, tmp_path):
+    """A Celery worker of its own process; PostgreSQL is its broker, so that no other server is needed."""
+    pytest.importorskip("dagster_celery", reason="the extra `celery` is not installed")
+    address = other_database_url.replace("postgresql+psycopg://", "postgresql://")
+    broker, backend = f"sqla+{address}", f"db+{address}"
+    monkeypatch.setenv("MUYUN_EXECUTOR", "celery")
+    monkeypatch.setenv("MUYUN_CELERY_BROKER", broker)
+    monkeypatch.setenv("MUYUN_CELERY_BACKEND", backend)
+    monkeypatch.setenv("MUYUN_DATABASE_URL", database_url)
+    log = tmp_path / "worker.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.run.worker", "--concurrency", "1", "--loglevel", "INFO"],
+            stdout=said,
+            stderr=said,
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while "ready." not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def test_a_celery_worker_on_loopback_does_the_steps(home, worker):
+    with dg.DagsterInstance.local_temp() as instance:
+        assert run(instance).success
+        (home / "fail").touch()
+        failed = run(instance)
+        assert not failed.success
+        assert "as the test wants it" in str(failed.get_step_failure_events())
+    assert {process for process, _ in seen(home).values()} == {
+        process for process, _ in [seen(home)["first"]]
+    }
+    assert seen(home)["first"][0] != str(os.getpid())
+    assert all(holder.startswith("Dagster's run ") for _, holder in seen(home).values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"executor": "celery"}, "MUYUN_CELERY_BROKER"),
+        ({"executor": "k8s", "k8s_image": "shop/muyun:1"}, r"MUYUN_K8S_CLAIM, MUYUN_DATABASE_URL"),
+    ],
+)
+def test_what_an_executor_lacks_is_named(home, settings, message):
+    from pipelines.graph import executor_of
+
+    pytest.importorskip(f"dagster_{settings['executor']}", reason="the extra is not installed")
+    with pytest.raises(NoExecutorError, match=message):
+        executor_of(Settings(home=home, **settings))
