@@ -75,7 +75,12 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         pool = Pool(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
         app.state.pool = pool
-        app.state.reader = ScoreReader(pool)
+        replica = None
+        if settings.database_read_url is not None:
+            replica = Pool(
+                settings.database_read_url, size=settings.pool_size, timeout_s=settings.db_timeout_s
+            )
+        app.state.reader = ScoreReader(replica or pool)
         profiles = ProfileCache(pool, most_bytes=settings.profile_cache_mb * 2**20)
         profiles.start()
         app.state.profile_cache = profiles
@@ -95,6 +100,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             await profiles.stop()
             operations.close()
             await pool.close()
+            if replica is not None:
+                await replica.close()
 
     scored = Router(
         "/v1",

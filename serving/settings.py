@@ -21,6 +21,9 @@ class Settings(BaseSettings):
             Only decides the clock.
         as_of: A fixed "now" for the age of profile tags; None lets `business_now` decide.
         database_url: Any PostgreSQL server; None means the embedded one under `<home>/postgres`.
+        database_read_url: A replica of it, from which published scores are read; None reads them where they
+            are written. Profiles, keys and everything that is written stay with `database_url`: a withdrawn
+            consent and a revoked key must not wait for a replica.
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         api_host: Address the API binds to.
         api_port: Port the API binds to; 0 takes a free one.
@@ -42,6 +45,7 @@ class Settings(BaseSettings):
     data: str | None = None
     as_of: datetime | None = None
     database_url: str | None = None
+    database_read_url: str | None = None
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
