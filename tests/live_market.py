@@ -279,3 +279,14 @@ class History:
         return {
             "after_sales": [dict(self._rng.choice(cases)) | {"resolved_at": self.now, "refund_cents": 50}]
         }
+
+
+def at_once(table: str, **values: Any) -> Row:
+    """A row of now: every time of the contract that is not given and may not be null is the build's."""
+    contract = contract_table(table)
+    times = [
+        name
+        for name, dtype in contract.dtypes.items()
+        if dtype.is_temporal() and (name == "received_at" or name not in contract.nullable)
+    ]
+    return dict.fromkeys(times, BASE) | values

@@ -1,0 +1,69 @@
+"""What a tick reads of the operational database: every version once it counts, from a cursor of its own."""
+
+import psycopg
+import pytest
+from test_extraction import add_event, add_order, change_order
+
+from pipelines.live import recorded
+from pipelines.sources.contract import SourceError
+from pipelines.sources.recorded.extraction import recorded_feeds
+from serving.db.urls import libpq_url
+
+
+@pytest.fixture
+def writer(database_url):
+    with psycopg.connect(libpq_url(database_url)) as connection:
+        yield connection
+
+
+def test_nothing_recorded_is_nothing_read(database_url):
+    first = recorded.read(database_url, 0)
+    assert first.rows == {}
+    assert not first.is_set_back
+    assert recorded.read(database_url, first.cursor).rows == {}
+
+
+def test_rows_come_once_and_a_change_brings_its_order_whole(database_url, writer):
+    add_order(writer, "o-1", lines=2)
+    add_event(writer, "e-1")
+    writer.commit()
+    first = recorded.read(database_url, 0)
+    assert {table: frame.height for table, frame in first.rows.items()} == {
+        "orders": 1, "order_lines": 2, "events": 1,
+    }  # fmt: skip
+    assert recorded.read(database_url, first.cursor).rows == {}
+    change_order(writer, "o-1", "paid")
+    writer.commit()
+    second = recorded.read(database_url, first.cursor)
+    assert {table: frame.height for table, frame in second.rows.items()} == {"orders": 1, "order_lines": 2}
+    assert second.rows["orders"]["status"].to_list() == ["paid"]
+
+
+def test_what_commits_late_is_read_late(database_url, writer):
+    with psycopg.connect(libpq_url(database_url)) as slow:
+        add_order(slow, "began-first")
+        add_order(writer, "ended-first")
+        writer.commit()
+        first = recorded.read(database_url, 0)
+        assert first.rows["orders"]["order_id"].to_list() == ["ended-first"]
+        slow.commit()
+    second = recorded.read(database_url, first.cursor)
+    assert "began-first" in second.rows["orders"]["order_id"].to_list()
+
+
+def test_the_tick_and_the_nightly_extraction_do_not_take_rows_from_each_other(database_url, writer, tmp_path):
+    add_event(writer, "e-1")
+    writer.commit()
+    nightly = recorded_feeds(tmp_path)
+    assert nightly.extract(database_url).rows == {"events": 1}
+    assert recorded.read(database_url, 0).rows["events"].height == 1
+    assert nightly.read("events").equals(recorded.read(database_url, 0).rows["events"])
+
+
+def test_a_database_behind_the_cursor_is_told(database_url):
+    assert recorded.read(database_url, 2**40).is_set_back
+
+
+def test_a_database_that_cannot_be_read_is_named():
+    with pytest.raises(SourceError, match="cannot be read"):
+        recorded.read("postgresql://127.0.0.1:1/none", 0)
