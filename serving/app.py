@@ -16,12 +16,14 @@ from feature_store.online import ProfileReader, packaged_schema
 from serving.api.after_sales import AFTER_SALE_ROUTES
 from serving.api.agents import AGENT_ROUTES
 from serving.api.audit import list_audit_log
+from serving.api.competitor_prices import post_competitor_prices
 from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.consumers import get_rebuy_reminders
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.events import post_events
 from serving.api.fulfilment import FULFILMENT_ROUTES
 from serving.api.health import live, metrics, ready
+from serving.api.identity import IDENTITY_ROUTES
 from serving.api.ledger import LEDGER_ROUTES
 from serving.api.orders import ORDER_ROUTES
 from serving.api.payments import PAYMENT_ROUTES
@@ -32,6 +34,7 @@ from serving.api.publications import get_current_publication, list_publications
 from serving.api.recommendations import get_recommendations
 from serving.api.reconciliation import RECONCILIATION_ROUTES
 from serving.api.reorder import get_reorder_suggestions
+from serving.api.segments import get_segment
 from serving.api.settlements import SETTLEMENT_ROUTES
 from serving.api.statements import STATEMENT_ROUTES
 from serving.api.stock import STOCK_ROUTES
@@ -116,7 +119,10 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_current_publication,
             list_publications,
             list_audit_log,
+            get_segment,
             *CONSUMER_DECISION_ROUTES,
+            *IDENTITY_ROUTES,
+            post_competitor_prices,
             *SETTLEMENT_ROUTES,
             *STATEMENT_ROUTES,
             *RECONCILIATION_ROUTES,

@@ -22,6 +22,7 @@ Kind = Literal[
     "stock",
     "agents",
     "breaks",
+    "segment",
 ]
 
 
@@ -52,6 +53,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "instructions": (str, str),
     "stock": (str,),
     "breaks": (str, str, str),
+    "segment": (str,),
 }
 
 

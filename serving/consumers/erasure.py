@@ -1,7 +1,8 @@
-"""Erasure of a person: one call of the database's `consumers.erase`, which knows every place.
+"""Erasure of a person: the database's `consumers.erase` and `identity.erase` know every place.
 
-Profiles, overlay, published lists, consents, events and recipients are deleted; rows about money stay under a
-pseudonym; a tombstone, which is only a digest, keeps late rows out and tells the lake whom to drop.
+Profiles, overlay, published lists, consents, events and recipients are deleted, and the join of anonymous
+visitors with what those did; rows about money stay under a pseudonym; a tombstone, which is only a digest,
+keeps late rows out and tells the lake whom to drop.
 """
 
 from __future__ import annotations
@@ -60,5 +61,8 @@ def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: 
         "select is_new, pseudonym, removed, anonymised from consumers.erase(%s, %s, %s)",
         (consumer_id, f"erased-{secrets.token_hex(8)}", now),
     ).fetchone()
+    joined = conn.execute("select identity.erase(%s)", (consumer_id,)).fetchone()
     assert done is not None
-    return Erased(*done)
+    assert joined is not None
+    is_new, pseudonym, removed, anonymised = done
+    return Erased(is_new, pseudonym, removed + joined[0], anonymised)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from serving.batches import fault_of
 from serving.errors import ServingError
 from serving.events.contracts import MOST_EVENTS, Event, EventBatch, EventRefusal, RefusedEvent
 
@@ -17,8 +17,6 @@ CLOCK_TOLERANCE = timedelta(days=1)
 """How far a sender's clock may run ahead."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-_FIELD = re.compile(r"field `([^`]{1,100})`|at `\$\.([^`]{1,100})`")
-_LONGEST_MESSAGE = 200
 _BATCH = msgspec.json.Decoder(EventBatch)
 _EVENT = msgspec.json.Decoder(Event)
 
@@ -171,16 +169,5 @@ def _refusal(index: int, event: Event, latest: datetime, only: MerchantLimit | N
 
 
 def _unreadable(index: int, error: Exception) -> RefusedEvent:
-    """A refusal from what the decoder says; its sentences name the field at fault."""
-    message = str(error)
-    if message.startswith("Object missing required field"):
-        reason = EventRefusal.MISSING_FIELD
-    elif message.startswith("Object contains unknown field"):
-        reason = EventRefusal.UNKNOWN_FIELD
-    elif isinstance(error, msgspec.ValidationError) and " - at `$." in message:
-        reason = EventRefusal.INVALID_FIELD
-    else:
-        reason = EventRefusal.MALFORMED
-    named = _FIELD.search(message)
-    field = (named[1] or named[2]) if named else None
-    return RefusedEvent(index, reason, message[:_LONGEST_MESSAGE], field=field)
+    fault = fault_of(error)
+    return RefusedEvent(index, EventRefusal(fault.reason), fault.message, field=fault.field)

@@ -221,6 +221,30 @@ class ProfileBatch(Scored, frozen=True, kw_only=True):
     unknown: Annotated[list[str], Meta(description="Consumers without a profile that the key may see.")]
 
 
+SegmentShow = Literal["members", "entered", "left"]
+
+
+class SegmentMember(Struct, frozen=True, kw_only=True):
+    """A consumer of a segment."""
+
+    consumer_id: str
+    entered_on: date
+    left_on: Annotated[date | None, Meta(description="Null while the consumer is in it.")]
+
+
+class SegmentPage(Scored, frozen=True, kw_only=True):
+    """A segment and a page of its consumers."""
+
+    segment: str
+    description: str
+    member_count: int
+    entered_count: Annotated[int, Meta(description="Members who entered within `days`.")]
+    left_count: Annotated[int, Meta(description="Who left within `days`.")]
+    days: int
+    members: list[SegmentMember]
+    next_cursor: Cursor
+
+
 class RebuyReminder(Struct, frozen=True, kw_only=True):
     """A product type that a consumer is likely to buy again."""
 

@@ -243,6 +243,38 @@ left join scores.rebuy_reminders x
 where v.version = {_CURRENT}
 """
 
+_ENTERED: Final[LiteralString] = (
+    "m.left_on is null and m.entered_on > (v.as_of at time zone 'UTC')::date - %(days)s"
+)
+_LEFT: Final[LiteralString] = "m.left_on > (v.as_of at time zone 'UTC')::date - %(days)s"
+
+
+def _members(condition: LiteralString) -> LiteralString:
+    return (
+        "(select count(*) from scores.segment_members m"
+        f" where m.snapshot_id = {_snapshot('segment_members', _PINNED)} and m.segment = s.segment"
+        f" and {condition})"
+    )
+
+
+SEGMENT: Final[LiteralString] = f"""
+select v.version, v.as_of, s.segment, s.description, s.member_count, {_members(_ENTERED)}, {_members(_LEFT)},
+  x.consumer_id, x.entered_on, x.left_on
+from scores.publication v
+left join scores.segments s
+  on s.snapshot_id = {_snapshot("segments", _PINNED)} and s.segment = %(segment)s
+left join lateral (
+  select m.consumer_id, m.entered_on, m.left_on from scores.segment_members m
+  where m.snapshot_id = {_snapshot("segment_members", _PINNED)} and m.segment = s.segment
+    and m.consumer_id > %(after)s
+    and case %(show)s::text
+      when 'members' then m.left_on is null when 'entered' then {_ENTERED} else {_LEFT} end
+    and not {_withdrew("m.consumer_id", *_CONTACT)}
+  order by m.consumer_id limit %(rows)s) x on true
+where v.version = {_PINNED}
+order by x.consumer_id
+"""
+
 _PUBLICATION_COLUMNS: Final[LiteralString] = """
 select p.version, p.created_at, p.as_of, p.data_from, p.data_to, p.model_versions, p.row_counts,
   p.content_hash, p.status, c.version is not null, p.kind, c.pinned_at is not null

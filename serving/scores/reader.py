@@ -80,6 +80,25 @@ class StoredProfile:
     consents: Mapping[str, bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Segment:
+    """What is known of a segment beside its members."""
+
+    description: str
+    member_count: int
+    entered_count: int
+    left_count: int
+
+
+@dataclass(frozen=True)
+class SegmentMembers:
+    """A page of a segment; no segment means that the version does not know it."""
+
+    shown: Shown
+    segment: Segment | None
+    members: list[documents.SegmentMember]
+
+
 class ScoreReader:
     """The reads of the API over one pool. None stands for: nothing published, or the version is gone."""
 
@@ -231,6 +250,39 @@ class ScoreReader:
             return None
         version, as_of, items, known = rows[0]
         return Page(Shown(version, as_of), _REMINDERS.decode(items or "[]"), known)
+
+    async def segment(
+        self,
+        name: str,
+        *,
+        show: documents.SegmentShow,
+        days: int,
+        version: str | None,
+        after: str,
+        limit: int,
+    ) -> SegmentMembers | None:
+        """A segment, and its consumers after one; one more than `limit` if there is one."""
+        values = {
+            "segment": name,
+            "show": show,
+            "days": days,
+            "version": version,
+            "after": after,
+            "rows": limit + 1,
+            "tenant": DEFAULT_TENANT,
+        }
+        rows = await self._pool.fetch(queries.SEGMENT, values)
+        if not rows:
+            return None
+        head = rows[0]
+        members = [
+            documents.SegmentMember(consumer_id=row[7], entered_on=row[8], left_on=row[9])
+            for row in rows
+            if row[7] is not None
+        ]
+        return SegmentMembers(
+            Shown(head[0], head[1]), None if head[2] is None else Segment(*head[3:7]), members
+        )
 
     async def current_publication(self) -> documents.Publication | None:
         """The version that readers see."""

@@ -17,6 +17,7 @@ RESOURCES = {
     "/v1/consumers/c1/profile": {},
     "/v1/profiles/c1": {},
     "/v1/profiles": {"consumer_id": ["c1", "c2"]},
+    "/v1/segments/loyal": {},
     "/v1/consumers/c1/rebuy-reminders": {},
     "/v1/publications/current": {},
     "/v1/publications": {},
@@ -28,6 +29,7 @@ TEMPLATES = {
     "/v1/prices/m1": "/v1/prices/{merchant_id}",
     "/v1/consumers/c1/profile": "/v1/consumers/{consumer_id}/profile",
     "/v1/profiles/c1": "/v1/profiles/{consumer_id}",
+    "/v1/segments/loyal": "/v1/segments/{name}",
     "/v1/consumers/c1/rebuy-reminders": "/v1/consumers/{consumer_id}/rebuy-reminders",
 }
 INJECTIONS = [

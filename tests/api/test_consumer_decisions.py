@@ -207,6 +207,10 @@ def test_an_erased_person_is_nowhere_in_the_database(shop, database_url, tmp_pat
     columns = fill(database_url, LOUD)
     publish_delta(database_url, Delta("v1", 1, {"15m": AS_OF}, profiles=[(LOUD, {"last_search": "tea"})]))
     shop.states(LOUD, "marketing", granted=True)
+    link = {"consumer_id": LOUD, "valid_from": "2017-12-01T00:00:00Z", "evidence": "login"}
+    assert shop.post("/v1/identity/visitors/visitor-5502/links", link).status_code == 200
+    anonymous = {**event(None, "e0"), "anonymous_id": "visitor-5502"}
+    assert shop.post("/v1/events", {"events": [anonymous]}).json()["accepted"] == 1
     assert shop.post("/v1/events", {"events": [event(LOUD, "e1")]}).json()["accepted"] == 1
     assert shop.get(f"/v1/consumers/{LOUD}/profile").status_code == 200
     with psycopg.connect(libpq_url(database_url)) as connection:
@@ -226,6 +230,7 @@ def test_an_erased_person_is_nowhere_in_the_database(shop, database_url, tmp_pat
     assert listed(shop) == ["c1", "c2", "c3"]
     everything = text_dump(database_url, tmp_path)
     assert LOUD.encode() not in everything
+    assert b"visitor-5502" not in everything
     assert done["pseudonym"].encode() in everything
     with psycopg.connect(libpq_url(database_url)) as connection:
         order = connection.execute("select consumer_id, payable_cents from orders.customer_order").fetchone()

@@ -1,0 +1,1 @@
+"""What the market asks: competitor prices as they are observed. No route lives here."""
