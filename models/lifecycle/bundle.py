@@ -61,6 +61,18 @@ def save(folder: Path, bundle: Bundle) -> None:
     (folder / "bundle.json").write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
 
 
+def features_of(folder: Path) -> tuple[str, ...]:
+    """Names of the features that a bundle was fitted on.
+
+    Raises:
+        BundleError: The folder is missing or unfinished.
+    """
+    try:
+        return tuple(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["features"])
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"bundle {folder} is missing or unfinished ({error}); train again") from error
+
+
 def load(folder: Path, name: str) -> Bundle:
     """Read a bundle.
 

@@ -1,140 +1,85 @@
-"""Point-in-time features of churn: the rhythm, the spend and the breadth of a consumer at an origin.
+"""Churn: who is asked about, the tags that tell of them at an origin, and what came true.
 
-Only orders at or before the origin are looked at. Labels look at the window after it; neither fits anything.
+The features are tags of the consumer registry (`feature_store/tags/consumer`), read as they were known at
+the origin: in training through `feature_store.point_in_time.training_set`, in scoring from the table of tags
+of the day. Labels look at the window after the origin; neither fits anything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from models.lifecycle.history import History, age_days
 
-WINDOWS = (7, 14, 28, 56, 112)
-LOOKBACK_DAYS = 182
+TagReader = Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
+"""Takes `consumer_id` and `as_of` (UTC) and names of tags; returns the tags, row for row."""
+
 FEATURES = (
-    "recency_days", "gap_mean_days", "gap_median_days", "gap_p90_days", "gap_std_days", "gap_max_days",
-    "gap_last_days", "recency_over_mean", "recency_over_median", "recency_over_p90", "recency_over_max",
-    *(f"orders_{days}d" for days in WINDOWS), "visit_days", "active_weeks_16", "decay_7d", "decay_21d",
-    "decay_60d", "order_trend", "tenure_days", "spend_28d_cents", "spend_112d_cents", "spend_trend",
-    "basket_cents", "last_basket_ratio", "basket_lines", "basket_qty", "basket_kinds", "breadth_kinds",
-    "breadth_56d_share", "merchants", "top_merchant_share", "weekend_share", "promo_share", "coupon_share",
-    "no_goods_share", "biggest_block_share",
+    "recency_days", "days_since_last_active", "orders_7d", "orders_28d", "orders_30d", "orders_90d",
+    "orders_112d", "orders_365d", "orders_lifetime", "active_days_182d", "active_weeks_112d",
+    "active_months_12m", "order_weight_28d", "order_weight_182d", "order_trend_90d", "net_spend_7d",
+    "net_spend_30d", "net_spend_90d", "net_spend_365d", "spend_trend_90d", "spend_cv_12m", "aov_90d",
+    "visit_gap_mean_182d", "visit_gap_median_182d", "visit_gap_p90_182d", "visit_gap_max_182d",
+    "visit_gap_last_182d", "recency_over_gap_mean", "recency_over_gap_p90", "recency_over_gap_max",
+    "interpurchase_days_median", "recency_over_gap", "coupon_order_share_365d", "weekend_share",
+    "home_store_share",
 )  # fmt: skip
 
 
-def churn_features(history: History, origin: datetime, active_days: int) -> pl.DataFrame:
-    """Features of every consumer with an order in `(origin - active_days, origin]`.
+def asked(history: History, origin: datetime, active_days: int) -> pl.DataFrame:
+    """Every consumer with an order in `(origin - active_days, origin]`, as known at the origin.
 
     Args:
-        history: Orders; rows after `origin` are not looked at.
+        history: Orders.
         origin: Moment of knowledge, tz-aware UTC.
         active_days: Length of the window that makes a consumer active.
 
     Returns:
-        `consumer` (int32) and `FEATURES` (float32), one row a consumer, ascending. Days, cents and counts of
-        orders within `LOOKBACK_DAYS`; ratios where the name says so; null where a consumer has no gap.
+        `consumer` (int32), `consumer_id`, `recency` (days, float64) and `rhythm` (recency over the mean
+        distance of the orders of the window, at least half a day; null with one order), ascending by
+        consumer.
     """
-    since = origin - timedelta(days=LOOKBACK_DAYS)
-    in_window = (pl.col("at") <= origin) & (pl.col("at") > since)
-    known = history.orders.filter(in_window).with_columns(age=age_days(origin))
-    active = known.group_by("consumer").agg(recency=pl.col("age").min())
-    active = active.filter(pl.col("recency") < active_days).select("consumer")
-    known = known.join(active, on="consumer", how="semi")
-    frame = (
-        active.join(_rhythm(known), on="consumer")
-        .join(_orders(known), on="consumer")
-        .join(_merchants(known), on="consumer")
-        .join(_breadth(history, origin), on="consumer", how="left")
-    )
-    ratios = {
-        f"recency_over_{name}": pl.col("recency_days") / pl.col(f"gap_{name}_days").clip(0.5, None)
-        for name in ("mean", "median", "p90", "max")
-    }
-    trend = {
-        "order_trend": (pl.col("orders_28d") + 0.5) / (pl.col("orders_112d") / 4 + 0.5),
-        "spend_trend": (pl.col("spend_28d_cents") + 500) / (pl.col("spend_112d_cents") / 4 + 500),
-    }
-    return (
-        frame.with_columns(pl.col("breadth_kinds", "breadth_56d_share").fill_null(0), **ratios, **trend)
-        .select("consumer", *(pl.col(name).cast(pl.Float32) for name in FEATURES))
+    since = origin - timedelta(days=active_days)
+    age, count = pl.col("age"), pl.len().cast(pl.Int64)
+    found = (
+        history.between(since, origin, origin)
+        .orders.with_columns(age=age_days(origin))
+        .group_by("consumer")
+        .agg(
+            recency=age.min(),
+            rhythm=pl.when(count > 1).then(
+                age.min() / ((age.max() - age.min()) / (count - 1)).clip(0.5, None)
+            ),
+        )
         .sort("consumer")
+    )
+    return found.with_columns(consumer_id=history.consumers.gather(found["consumer"]))
+
+
+def churn_features(history: History, origin: datetime, active_days: int, tags: TagReader) -> pl.DataFrame:
+    """The tags of everybody who is asked about.
+
+    Args:
+        history: As for `asked`.
+        origin: As for `asked`.
+        active_days: As for `asked`.
+        tags: The store.
+
+    Returns:
+        `consumer`, `recency`, `rhythm` and `FEATURES` (float32; null where a tag is), ascending by consumer.
+    """
+    rows = asked(history, origin, active_days)
+    moments = rows.select("consumer_id", as_of=pl.lit(origin, dtype=pl.Datetime("us", "UTC")))
+    found = tags(moments, FEATURES)
+    return rows.select("consumer", "recency", "rhythm").hstack(
+        found.select(pl.col(name).cast(pl.Float32) for name in FEATURES)
     )
 
 
 def churned(history: History, consumers: pl.Series, origin: datetime, end: datetime) -> pl.Series:
-    """Whether each consumer has no order in `(origin, end]`: Boolean, in the order given."""
-    window = history.orders.filter((pl.col("at") > origin) & (pl.col("at") <= end))
+    """Whether each consumer has no order in `(origin, end]` as things stand: Boolean, in the order given."""
+    window = history.between(origin, end, history.as_of).orders
     return ~consumers.is_in(window["consumer"].unique().implode())
-
-
-def _rhythm(known: pl.DataFrame) -> pl.DataFrame:
-    """Gaps between visits; orders of the same 24 hours, counted back from the origin, are one visit."""
-    visits = (
-        known.group_by("consumer", day=pl.col("age").floor())
-        .agg(age=pl.col("age").min())
-        .sort("consumer", "age", descending=[False, True])
-        .with_columns(gap=pl.col("age").shift(1).over("consumer") - pl.col("age"))
-    )
-    gap, age = pl.col("gap"), pl.col("age")
-    return visits.group_by("consumer").agg(
-        recency_days=age.min(),
-        gap_mean_days=gap.mean(),
-        gap_median_days=gap.median(),
-        gap_p90_days=gap.quantile(0.9, "linear"),
-        gap_std_days=gap.std(),
-        gap_max_days=gap.max(),
-        gap_last_days=gap.last(),
-        visit_days=pl.len(),
-        active_weeks_16=(age.filter(age < 112) / 7).floor().n_unique(),
-        decay_7d=(-age / 7).exp().sum(),
-        decay_21d=(-age / 21).exp().sum(),
-        decay_60d=(-age / 60).exp().sum(),
-    )
-
-
-def _orders(known: pl.DataFrame) -> pl.DataFrame:
-    age, net = pl.col("age"), pl.col("net_cents")
-    day = pl.col("at").dt.weekday()
-    listed = pl.col("list_cents").sum().clip(1, None)
-    return known.group_by("consumer", maintain_order=True).agg(
-        *((age < days).sum().alias(f"orders_{days}d") for days in WINDOWS),
-        tenure_days=age.max(),
-        spend_28d_cents=net.filter(age < 28).sum(),
-        spend_112d_cents=net.filter(age < 112).sum(),
-        basket_cents=net.mean(),
-        last_basket_ratio=net.last() / net.mean().clip(1, None),
-        basket_lines=pl.col("lines").mean(),
-        basket_qty=pl.col("qty").mean(),
-        basket_kinds=pl.col("kinds").mean(),
-        biggest_block_share=pl.max_horizontal(
-            *((age.is_between(28 * b, 28 * (b + 1), closed="left")).sum() for b in range(4))
-        )
-        / (age < 112).sum(),
-        weekend_share=(day >= 6).mean(),
-        promo_share=pl.col("promo_cents").sum() / listed,
-        coupon_share=pl.col("coupon_cents").sum() / listed,
-        no_goods_share=(~pl.col("is_goods")).mean(),
-    )
-
-
-def _merchants(known: pl.DataFrame) -> pl.DataFrame:
-    return (
-        known.group_by("consumer", "merchant")
-        .agg(orders=pl.len())
-        .group_by("consumer")
-        .agg(merchants=pl.len(), top_merchant_share=pl.col("orders").max() / pl.col("orders").sum())
-    )
-
-
-def _breadth(history: History, origin: datetime) -> pl.DataFrame:
-    """Distinct product types in 112 days, and the share of them seen in the last 56."""
-    since = origin - timedelta(days=112)
-    return (
-        history.purchases.filter((pl.col("at") <= origin) & (pl.col("at") > since))
-        .group_by("consumer", "kind")
-        .agg(recent=pl.col("at").max() > origin - timedelta(days=56))
-        .group_by("consumer")
-        .agg(breadth_kinds=pl.len(), breadth_56d_share=pl.col("recent").mean())
-    )

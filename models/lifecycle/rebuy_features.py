@@ -1,7 +1,8 @@
 """Point-in-time features of rebuying: one row a consumer and product type bought at least twice.
 
-Only purchases at or before the origin are looked at. Labels look at the window after it; neither fits
-anything.
+Only what was known at the origin is looked at. Labels look at the window after it, as things stand; neither
+fits anything. A product type of a consumer is no entity of the tag registry, so these features are made here,
+from the store's orders in every known state.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def rebuy_features(history: History, origin: datetime, min_purchases: int) -> pl
     """Features of every pair of consumer and product type with at least `min_purchases` orders.
 
     Args:
-        history: Orders and purchases; rows after `origin` are not looked at.
+        history: Orders and purchases; what was placed or received after `origin` is not looked at.
         origin: Moment of knowledge, tz-aware UTC.
         min_purchases: Least orders with the product type, at least 2.
 
@@ -35,9 +36,10 @@ def rebuy_features(history: History, origin: datetime, min_purchases: int) -> pl
         `consumer`, `kind` (int32) and `FEATURES` (float32), one row a pair, ordered by (consumer, kind).
         Days, orders and quantities; `own_rate` is purchases a day since the first one.
     """
+    history = history.known(origin)
     pairs = _pairs(history, origin, min_purchases)
     joined = pairs.join(_consumers(history, pairs, origin), on="consumer").join(_kinds(pairs), on="kind")
-    orders = history.orders.filter(pl.col("at") <= origin).select("consumer", "at", number=1)
+    orders = history.orders.select("consumer", "at", number=1)
     orders = orders.with_columns(number=pl.col("number").cum_sum().over("consumer"))
     # The count of the consumer's orders up to the last purchase tells how many visits went by without it.
     at_last = orders.group_by("consumer", "at").agg(number=pl.col("number").max())
@@ -59,8 +61,8 @@ def rebuy_features(history: History, origin: datetime, min_purchases: int) -> pl
 
 
 def rebought(history: History, pairs: pl.DataFrame, origin: datetime, end: datetime) -> pl.Series:
-    """Whether each pair was bought in `(origin, end]`: Boolean, in the order of `pairs`."""
-    window = history.purchases.filter((pl.col("at") > origin) & (pl.col("at") <= end))
+    """Whether each pair was bought in `(origin, end]` as things stand: Boolean, in the order of `pairs`."""
+    window = history.between(origin, end, history.as_of).purchases
     bought = window.select("consumer", "kind", label=True).unique()
     joined = pairs.select("consumer", "kind").join(
         bought, on=["consumer", "kind"], how="left", maintain_order="left"
@@ -70,7 +72,7 @@ def rebought(history: History, pairs: pl.DataFrame, origin: datetime, end: datet
 
 def _pairs(history: History, origin: datetime, min_purchases: int) -> pl.DataFrame:
     age, qty = pl.col("age"), pl.col("qty")
-    known = history.purchases.filter(pl.col("at") <= origin).with_columns(age=age_days(origin))
+    known = history.purchases.with_columns(age=age_days(origin))
     # Purchases come ordered by (consumer, kind, at), so the first differences inside a group are intervals.
     return (
         known.group_by("consumer", "kind", maintain_order=True)
@@ -104,7 +106,7 @@ def _pairs(history: History, origin: datetime, min_purchases: int) -> pl.DataFra
 
 def _consumers(history: History, pairs: pl.DataFrame, origin: datetime) -> pl.DataFrame:
     age = pl.col("age")
-    orders = history.orders.filter(pl.col("at") <= origin).with_columns(age=age_days(origin))
+    orders = history.orders.with_columns(age=age_days(origin))
     visits = orders.group_by("consumer").agg(
         consumer_orders=pl.len(),
         order_recency_days=age.min(),

@@ -22,8 +22,8 @@ UNKNOWN = Calibration("isotonic", np.array([0.0]), np.array([0.5]))
 
 
 def last_orders(history: History, origin: datetime) -> pl.DataFrame:
-    """`consumer` (int32) and `recency_days` (float64) of everyone who ordered up to `origin`, ascending."""
-    known = history.orders.filter(pl.col("at") <= origin)
+    """`consumer` (int32) and `recency_days` (float64) of everyone known at `origin` to have ordered."""
+    known = history.known(origin).orders
     return known.group_by("consumer").agg(recency_days=age_days(origin).min()).sort("consumer")
 
 

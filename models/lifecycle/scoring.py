@@ -16,7 +16,7 @@ import polars as pl
 from models.contracts import PUBLISHED_TABLES
 from models.errors import ModelError
 from models.lifecycle import bundle as bundles
-from models.lifecycle.churn_features import churn_features
+from models.lifecycle.churn_features import TagReader, churn_features
 from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
 from models.lifecycle.history import History, read_history
 from models.lifecycle.rebuy_features import rebuy_features
@@ -55,17 +55,19 @@ def score(
     churn_bundle: Path | None,
     rebuy_bundle: Path | None,
     *,
+    tags: TagReader,
     seed: int,
     config: LifecycleConfig | None = None,
 ) -> LifecycleScores:
     """Score every dormant consumer and every pair of consumer and product type bought at least twice.
 
     Args:
-        lines: Lines of `core.fct_order_lines`, non-merchandise included; rows after `as_of` are dropped.
+        lines: As for `read_history`; rows after `as_of` are dropped.
         consumers: `consumer_id`, `merchant_id`, `registered_at`, `consent_marketing`; may have zero rows.
         as_of: Moment of knowledge, tz-aware UTC.
         churn_bundle: Folder of `lifecycle_churn`; None serves the recency curve (`simple_rule`).
         rebuy_bundle: Folder of `lifecycle_rebuy`; None serves the own rebuy rate (`rule_...`).
+        tags: The store's reader of tags at a moment.
         seed: Seed of the control draw.
         config: Settings of the lists and of the rules; the defaults when None.
 
@@ -84,7 +86,7 @@ def score(
     rebuy = bundles.load(rebuy_bundle, REBUY) if rebuy_bundle is not None else None
     history = read_history(lines, as_of)
     sleepers = dormant(history, as_of, config.wakeup)
-    probability, from_model = _churn(history, sleepers, as_of, churn, config)
+    probability, from_model = _churn(history, sleepers, as_of, churn, tags, config)
     wakeup = wakeup_rows(sleepers, consumers, probability, from_model, as_of, config.wakeup, seed=seed)
     reminders = _reminders(history, as_of, rebuy, config)
     return LifecycleScores(
@@ -98,6 +100,7 @@ def _churn(
     sleepers: pl.DataFrame,
     as_of: datetime,
     bundle: bundles.Bundle | None,
+    tags: TagReader,
     config: LifecycleConfig,
 ) -> tuple[FloatArray, BoolArray]:
     """Churn probability of each sleeper and whether the model said it."""
@@ -105,7 +108,7 @@ def _churn(
     by_rule = recency_curve(history, as_of, horizon).apply(sleepers["recency_days"].to_numpy())
     if bundle is None:
         return by_rule, np.zeros(sleepers.height, np.bool_)
-    frame = churn_features(history, as_of, bundle.config.active_days)
+    frame = churn_features(history, as_of, bundle.config.active_days, tags)
     model = frame.select(
         "consumer",
         model=pl.Series(bundle.probability(as_matrix(frame, feature_names(CHURN))), dtype=pl.Float64),

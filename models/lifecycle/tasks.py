@@ -21,6 +21,7 @@ from models.metrics import BoolArray, FloatArray, IntArray
 
 RECENCY, OVERDUE_RHYTHM = "recency", "recency_over_own_rhythm"
 OWN_RATE, MOST_OVERDUE = "own_rate", "most_overdue"
+LONGEST_WINDOW_DAYS = 182
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,13 @@ class Task:
     Attributes:
         name: `lifecycle_churn` or `lifecycle_rebuy`.
         history: Orders and purchases up to `as_of`.
+        tags: The store's reader of tags at a moment.
         config: Settings.
     """
 
     name: str
     history: History
+    tags: churn_features.TagReader
     config: LifecycleConfig
     _built: dict[datetime, Examples] = field(default_factory=dict, repr=False)
 
@@ -68,7 +71,7 @@ class Task:
     def frame(self, origin: datetime) -> pl.DataFrame:
         """Keys and features at an origin, in a fixed order."""
         if self.name == CHURN:
-            return churn_features.churn_features(self.history, origin, self.config.active_days)
+            return churn_features.churn_features(self.history, origin, self.config.active_days, self.tags)
         return rebuy_features.rebuy_features(self.history, origin, self.config.min_purchases)
 
     def examples(self, origin: datetime) -> Examples:
@@ -108,8 +111,8 @@ def rule_scores(name: str, frame: pl.DataFrame) -> dict[str, FloatArray]:
     rules: dict[str, Any]
     if name == CHURN:
         # One order is no rhythm: the recency itself stands in, over the longest window.
-        rhythm = pl.col("recency_over_mean").fill_null(pl.col("recency_days") / churn_features.LOOKBACK_DAYS)
-        rules = {RECENCY: pl.col("recency_days"), OVERDUE_RHYTHM: rhythm}
+        rhythm = pl.col("rhythm").fill_null(pl.col("recency") / LONGEST_WINDOW_DAYS)
+        rules = {RECENCY: pl.col("recency"), OVERDUE_RHYTHM: rhythm}
     else:
         rules = {OWN_RATE: pl.col("own_rate"), MOST_OVERDUE: pl.col("overdue_ratio")}
     return {rule: column(expression) for rule, expression in rules.items()}

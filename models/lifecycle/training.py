@@ -20,6 +20,7 @@ from models.gate import decide
 from models.lifecycle.backtest import Backtested, backtest, fit_at, plan_cuts
 from models.lifecycle.boosting import gains
 from models.lifecycle.bundle import Bundle, save
+from models.lifecycle.churn_features import TagReader
 from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
 from models.lifecycle.evaluation import (
     MODEL,
@@ -30,7 +31,7 @@ from models.lifecycle.evaluation import (
     units_of,
 )
 from models.lifecycle.figures import auc_bars, gain_bars, reliability
-from models.lifecycle.history import History, read_history
+from models.lifecycle.history import read_history
 from models.lifecycle.tasks import Task
 from models.progress import PROGRESS
 from models.splits import Cut
@@ -45,17 +46,19 @@ def train(
     *,
     seed: int,
     champions: Mapping[str, dict[str, Any]],
+    tags: TagReader,
     config: LifecycleConfig | None = None,
 ) -> list[Candidate]:
     """Train and judge churn and rebuy.
 
     Args:
-        lines: Lines of `core.fct_order_lines`, non-merchandise included; rows after `as_of` are dropped.
+        lines: As for `read_history`; rows after `as_of` are dropped.
         as_of: Moment of knowledge, tz-aware UTC; the last test window ends here.
         work_dir: Bundles are written to its folders `lifecycle_churn` and `lifecycle_rebuy`.
         seed: Seed of every draw.
         champions: The standing champion's settings by model name. Where its fit differs from the current
             one, it is backtested too, on today's question (horizon, cuts, consumers) and features.
+        tags: The store's reader of tags at a moment.
         config: Settings; the defaults when None.
 
     Returns:
@@ -72,7 +75,9 @@ def train(
     for number, name in enumerate((CHURN, REBUY), start=1):
         PROGRESS.info("%s, %d / 2", name, number)
         try:
-            candidates.append(_train_one(name, history, as_of, work_dir, seed, champions.get(name), config))
+            candidates.append(
+                _train_one(Task(name, history, tags, config), as_of, work_dir, seed, champions.get(name))
+            )
         except InsufficientDataError as error:
             log.warning("%s", error)
             refusals.append(error)
@@ -82,15 +87,13 @@ def train(
 
 
 def _train_one(
-    name: str,
-    history: History,
+    task: Task,
     as_of: datetime,
     work_dir: Path,
     seed: int,
     champion: Mapping[str, Any] | None,
-    config: LifecycleConfig,
 ) -> Candidate:
-    task = Task(name, history, config)
+    name, config = task.name, task.config
     fit = config.task(name).fit
     cuts = plan_cuts(task, as_of)
     tested = backtest(task, cuts, fit, seed)

@@ -37,8 +37,8 @@ def dormant(history: History, as_of: datetime, params: WakeupParams) -> pl.DataF
     at, age = pl.col("at"), pl.col("age")
     recency, gaps = age.min(), at.dt.date().n_unique() - 1
     rows = (
-        history.orders.filter(at <= as_of)
-        .with_columns(age=age_days(as_of))
+        history.known(as_of)
+        .orders.with_columns(age=age_days(as_of))
         .group_by("consumer", maintain_order=True)
         .agg(
             last_merchant=pl.col("merchant").last(),

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -10,7 +12,7 @@ from pipelines.conventions import Group, Owner
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
-from pipelines.steps.state import Outcome
+from pipelines.steps.state import CheckRecord, Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
@@ -19,7 +21,13 @@ from pipelines.trainings import lifecycle as lifecycle_training
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from pipelines.decisions.log import DecisionLog
+
 MODELS = ("lifecycle_churn", "lifecycle_rebuy")
+RECOMPUTED = "logged_vectors_are_made_again_without_a_difference"
 
 
 @dg.asset(
@@ -92,7 +100,11 @@ def _train(
         as_of=as_of,
         facts=facts,
     )
-    drift.remember(lake, lake.get("features/consumer_tags"))
+    from models.lifecycle.bundle import features_of
+
+    bundles = [registration.champion_bundle(models.tracker, name)[0] for name in MODELS]
+    read = [name for bundle in bundles if bundle is not None for name in features_of(bundle)]
+    drift.remember(lake, lake.get("features/consumer_tags"), read)
     return outcome
 
 
@@ -101,7 +113,19 @@ def _train(
     group_name=Group.LIFECYCLE,
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "parquet"},
-    deps=[dg.AssetKey(["models", "lifecycle", "churn_and_rebuy"]), dg.AssetKey(["warehouse", "published"])],
+    deps=[
+        dg.AssetKey(["models", "lifecycle", "churn_and_rebuy"]),
+        dg.AssetKey(["features", "consumer_tags"]),
+        dg.AssetKey(["warehouse", "published"]),
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            RECOMPUTED,
+            asset=["published", "wakeup_list"],
+            description="The tags that the newest two wake-up lists were decided from, made again at "
+            "the same moment: no value differs.",
+        )
+    ],
 )
 def wakeup_list(
     context: dg.AssetExecutionContext,
@@ -111,14 +135,16 @@ def wakeup_list(
     warehouse: dg.ResourceParam[Warehouse],
     models: dg.ResourceParam[ModelStore],
     scores: dg.ResourceParam[Scores],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """Dormant consumers worth waking with offer and reasons, a randomised control share, and rebuy reminders.
 
-    Controls are drawn before any guard and get no offer. One row per consumer.
+    Controls are drawn before any guard and get no offer. The tags that the model decided from are logged in
+    `lake/decisions/wakeup_list` for 90 days. One row per consumer.
     """
     return steps.run(
         context,
-        lambda: _score(settings, clock.as_of(context), warehouse, models, scores),
+        lambda: _score(settings, clock.as_of(context), warehouse, models, scores, lake),
         settings={"champions": models.champions(MODELS)},
         outputs=[*scores.files("wakeup_list", "rebuy_reminders"), scores.versions_file("lifecycle")],
         clock="day",
@@ -126,16 +152,30 @@ def wakeup_list(
 
 
 def _score(
-    settings: Settings, as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores
+    settings: Settings,
+    as_of: datetime,
+    warehouse: Warehouse,
+    models: ModelStore,
+    scores: Scores,
+    lake: Lake,
 ) -> Outcome:
+    import polars as pl
+
     from models.lifecycle.scoring import score
+    from pipelines.decisions import skew
+    from pipelines.scoring.tags import tags_of
 
     churn, churn_version = registration.champion_bundle(models.tracker, MODELS[0])
     rebuy, rebuy_version = registration.champion_bundle(models.tracker, MODELS[1])
+    table = lake.get("features/consumer_tags")
     with warehouse.open() as connection:
-        lines = reading.order_lines(connection, merchandise_only=False, with_guests=False)
+        lines = reading.known_lines(connection)
         consumers = reading.consumers(connection)
-    found = score(lines, consumers, as_of, churn, rebuy, seed=settings.seed)
+        found = score(lines, consumers, as_of, churn, rebuy, tags=tags_of(table), seed=settings.seed)
+        log = _logged(found.wakeup_list, table, churn, churn_version, lake)
+        skews = [
+            skew.recomputed(connection, pl.read_parquet(file), settings.zone) for file in log.files()[-2:]
+        ]
     scores.save("wakeup_list", found.wakeup_list)
     scores.save("rebuy_reminders", found.rebuy_reminders)
     scores.save_model_versions("lifecycle", dict(zip(MODELS, (churn_version, rebuy_version), strict=True)))
@@ -148,4 +188,40 @@ def _score(
             MODELS[0]: churn_version,
             MODELS[1]: rebuy_version,
         },
+        checks=[
+            CheckRecord(
+                RECOMPUTED,
+                not any(one.differences for one in skews),
+                {
+                    "differences": sum(one.differences for one in skews),
+                    "vectors": sum(one.rows for one in skews),
+                    "tags": max((one.tags for one in skews), default=0),
+                    "examples": [example for one in skews for example in one.examples],
+                    "note": "; ".join(sorted({one.note for one in skews if one.note})),
+                },
+                is_error=False,
+            )
+        ],
     )
+
+
+def _logged(
+    decided: "pl.DataFrame", table: "pl.DataFrame", churn: Path | None, version: str, lake: Lake
+) -> "DecisionLog":
+    """Log the tags of every consumer on the list whom the model judged; without a model nothing is logged."""
+    import polars as pl
+
+    from models.lifecycle.bundle import features_of
+    from pipelines.decisions import skew
+    from pipelines.decisions.log import DecisionLog
+
+    log = DecisionLog(lake, "wakeup_list")
+    if churn is None or table.is_empty():
+        return log
+    judged = decided.filter(pl.col("reason_codes").str.contains('"model"', literal=True))
+    rows = judged.select("consumer_id", "churn_probability").join(table, on="consumer_id", how="inner")
+    logged = skew.vectors(rows, rows.select(features_of(churn))).with_columns(
+        rows["churn_probability"], model_version=pl.lit(version)
+    )
+    log.write(logged, table["as_of"][0])
+    return log

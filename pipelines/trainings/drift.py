@@ -1,10 +1,11 @@
-"""Drift of the core tags since the models were last trained, as a population stability index.
+"""Drift of the tags that the champions read, since the last training, as a population stability index.
 
 No Dagster here. The yardstick is written when the lifecycle models are trained.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,15 @@ import polars as pl
 
 from pipelines.lake.tables import Lake
 
-CORE_TAGS = (
-    "orders_30d",
-    "orders_90d",
-    "net_spend_90d",
-    "recency_days",
-    "aov_90d",
-    "interpurchase_days_median",
-)
+RULE_TAGS = ("recency_days",)
+"""What the simple rule of churn reads, where no model serves."""
+
 LIMIT = 0.25
 """Beyond this the population has shifted and retraining is asked for (the usual credit-scoring limit)."""
+
+_CHANCE = 27.88
+"""99.9% quantile of chi-square with nine degrees of freedom: between two draws of one population the index is
+about chi-square times (1/n + 1/m), so that a small shop is not told of a shift that is none."""
 
 _BINS = 10
 _KEY = "drift/tags_at_training"
@@ -30,24 +30,33 @@ _KEY = "drift/tags_at_training"
 
 @dataclass(frozen=True)
 class Shift:
-    """How far the core tags have moved.
+    """How far the tags have moved.
 
     Attributes:
-        is_stable: Whether no tag is beyond the limit.
+        is_stable: Whether no tag is beyond its limit.
+        tags: How many were compared.
         worst_tag: The tag that moved most; empty without a yardstick.
         worst_index: Its stability index.
         note: Why there is no index, if there is none.
     """
 
     is_stable: bool
+    tags: int
     worst_tag: str
     worst_index: float
     note: str
 
 
-def remember(lake: Lake, tags: pl.DataFrame) -> None:
-    """Keep the core tags as the yardstick for later drift."""
-    lake.put(_KEY, tags.select(column for column in CORE_TAGS if column in tags.columns))
+def remember(lake: Lake, tags: pl.DataFrame, read: Iterable[str]) -> None:
+    """Keep the tags that the champions read as the yardstick for later drift.
+
+    Args:
+        lake: Where the yardstick lies.
+        tags: The table of tags of the training's day.
+        read: Features of the champions; what is no tag is left out.
+    """
+    names = [name for name in dict.fromkeys((*RULE_TAGS, *read)) if name in tags.columns]
+    lake.put(_KEY, tags.select(pl.col(name).cast(pl.Float64) for name in names))
 
 
 def yardstick(lake: Lake) -> Path:
@@ -56,18 +65,24 @@ def yardstick(lake: Lake) -> Path:
 
 
 def against_training(lake: Lake, tags: pl.DataFrame) -> Shift:
-    """Compare the core tags with the yardstick."""
+    """Compare the tags of the yardstick with today's."""
     if not yardstick(lake).exists():
-        return Shift(True, "", 0.0, "no model has been trained yet")
+        return Shift(True, 0, "", 0.0, "no model has been trained yet")
     then = lake.get(_KEY)
-    indices = {
-        name: stability_index(then[name].drop_nulls().to_numpy(), tags[name].drop_nulls().to_numpy())
-        for name in then.columns
-        if name in tags.columns
-    }
+    indices: dict[str, float] = {}
+    beyond = False
+    for name in (column for column in then.columns if column in tags.columns):
+        before = then[name].drop_nulls().to_numpy()
+        now = tags[name].cast(pl.Float64).drop_nulls().to_numpy()
+        indices[name] = stability_index(before, now)
+        beyond = beyond or indices[name] >= limit(len(before), len(now))
     worst = max(sorted(indices), key=lambda name: indices[name], default="")
-    value = indices.get(worst, 0.0)
-    return Shift(value < LIMIT, worst, round(value, 4), "")
+    return Shift(not beyond, len(indices), worst, round(indices.get(worst, 0.0), 4), "")
+
+
+def limit(then: int, now: int) -> float:
+    """The index from which a tag has shifted, for so many values: 0.25, more where that may be chance."""
+    return max(LIMIT, _CHANCE * (1 / then + 1 / now)) if then and now else LIMIT
 
 
 def stability_index(then: np.ndarray, now: np.ndarray) -> float:

@@ -58,7 +58,7 @@ def train_and_register(
 
     def candidates(champions: Mapping[str, dict[str, Any]]) -> list[Candidate]:
         folder = models.work_dir(family)
-        task = Task(warehouse, as_of, folder, settings.seed, settings.offset_hours, champions)
+        task = Task(warehouse, as_of, folder, settings.seed, settings.offset_hours, settings.zone, champions)
         return train(work, task, apart=models.trains_apart, step=step)
 
     outcome = register(

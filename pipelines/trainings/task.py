@@ -23,6 +23,7 @@ class Task:
         work: Empty folder for bundles.
         seed: Seed of every draw.
         utc_offset_hours: Local time of the shops.
+        time_zone: IANA zone of the shops.
         champions: Settings of the standing champions by model name.
     """
 
@@ -31,6 +32,7 @@ class Task:
     work: Path
     seed: int
     utc_offset_hours: int
+    time_zone: str
     champions: Mapping[str, dict[str, Any]]
 
 

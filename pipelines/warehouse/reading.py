@@ -62,6 +62,43 @@ def order_lines(
     ).pl()
 
 
+def known_lines(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Sale lines of consumers in every state that was known at some time, services included, by time.
+
+    A state of an order is known from `received_at`, when the last of its lines came, until `superseded_at`
+    (null: it stands); all its lines have the same two. A backtest sees at a moment what was known then.
+    """
+    return connection.sql(
+        """
+        with changed as (
+            select lines.* exclude (received_at, superseded_at), states.received_at, states.superseded_at
+            from intermediate.int_orders_changed as states
+            join intermediate.int_order_lines_changed as lines
+                on lines.order_id = states.order_id
+                and lines.received_at <= states.received_at
+                and (lines.superseded_at is null or lines.superseded_at > states.received_at)
+            where lines.is_sale
+        ),
+        unchanged as (
+            select *, max(received_at) over (partition by order_id) as known_at
+            from core.fct_order_lines
+            where is_sale
+                and order_id not in (select order_id from intermediate.int_order_lines_changed)
+        )
+        select order_id, line_no, consumer_id, merchant_id, sku_id, category_l3_id, placed_at, qty,
+               net_paid_cents, is_merchandise, known_at as received_at,
+               cast(null as timestamptz) as superseded_at
+        from unchanged where consumer_id is not null
+        union all
+        select c.order_id, c.line_no, c.consumer_id, c.merchant_id, c.sku_id, p.category_l3_id, c.placed_at,
+               c.qty, c.net_paid_cents, c.is_merchandise, c.received_at, c.superseded_at
+        from changed as c left join core.dim_products as p using (sku_id)
+        where c.consumer_id is not null
+        order by placed_at, order_id, line_no, received_at
+        """
+    ).pl()
+
+
 def weekly_promotions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Promoted skus of a category at a merchant by week."""
     return connection.sql(

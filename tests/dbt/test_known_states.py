@@ -18,6 +18,7 @@ from tiny_lake import at
 
 from feature_store.point_in_time import training_set
 from pipelines.sources.contract import contract_table
+from pipelines.warehouse import reading
 
 LONDON = ZoneInfo("Europe/London")
 CAME, CHANGED = at(1, 21), at(3, 20)
@@ -138,6 +139,26 @@ def test_a_deleted_order_is_known_until_its_deletion_and_no_fact(changed: duckdb
     ]
     facts = changed.sql("select count(*) from core.fct_order_lines where order_id = 'o-gone'").fetchone()
     assert facts == (0,)
+
+
+def test_models_read_each_order_in_every_state_that_was_known(changed: duckdb.DuckDBPyConnection) -> None:
+    lines = reading.known_lines(changed)
+    weighed = lines.filter(pl.col("order_id") == "o-weight").sort("received_at", "line_no")
+    # The second line did not change, and is there in both states of its order.
+    assert weighed.select("line_no", "net_paid_cents", "received_at", "superseded_at").rows() == [
+        (1, 137, CAME, CHANGED),
+        (2, 478, CAME, CHANGED),
+        (1, 80, CHANGED, None),
+        (2, 478, CHANGED, None),
+    ]
+    assert weighed["category_l3_id"].null_count() == 0
+    for order in ("o-quiet", "o-gone"):  # cancelled; deleted
+        states = lines.filter(pl.col("order_id") == order).select("received_at", "superseded_at")
+        assert set(states.rows()) == {(CAME, CHANGED)}
+    # What stands is what the facts say.
+    standing = lines.filter(pl.col("superseded_at").is_null()).select("order_id", "line_no", "net_paid_cents")
+    facts = reading.order_lines(changed, merchandise_only=False, with_guests=False)
+    assert sorted(standing.rows()) == sorted(facts.select(standing.columns).rows())
 
 
 def test_what_did_not_change_is_known_in_one_state(changed: duckdb.DuckDBPyConnection) -> None:

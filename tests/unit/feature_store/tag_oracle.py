@@ -148,6 +148,36 @@ class Oracle:
         out["is_repeat_buyer"] = len({self.local(r["placed_at"]).date() for r in year}) >= 2
         return out
 
+    def rhythm(self, t: datetime, consumer: str) -> Row:
+        sixteen_weeks, half_year = self.orders(t, consumer, 112), self.orders(t, consumer, 182)
+        newest: dict[int, timedelta] = {}
+        for row in half_year:
+            age = t - row["placed_at"]
+            newest[age // DAY] = min(age, newest.get(age // DAY, age))
+        ages = [newest[day] for day in sorted(newest, reverse=True)]
+        gaps = [(before - after) / DAY for before, after in itertools.pairwise(ages)]
+        out: Row = {
+            "orders_28d": len(self.orders(t, consumer, 28)),
+            "orders_112d": len(sixteen_weeks),
+            "active_weeks_112d": len({(t - r["placed_at"]) // (7 * DAY) for r in sixteen_weeks}),
+            "active_days_182d": len(newest),
+            "visit_gap_mean_182d": statistics.fmean(gaps) if gaps else None,
+            "visit_gap_median_182d": statistics.median(gaps) if gaps else None,
+            "visit_gap_p90_182d": quantile(gaps, 0.9),
+            "visit_gap_max_182d": max(gaps, default=None),
+            "visit_gap_last_182d": gaps[-1] if gaps else None,
+        }
+        for days in (28, 182):
+            out[f"order_weight_{days}d"] = sum(
+                days - (t - r["placed_at"]) // DAY for r in self.orders(t, consumer, days)
+            )
+        rows = self.orders(t, consumer)
+        recency = self.days_between(t, rows[-1]["placed_at"]) if rows else None
+        for name in ("mean", "p90", "max"):
+            gap = out[f"visit_gap_{name}_182d"]
+            out[f"recency_over_gap_{name}"] = recency / gap if gap else None
+        return out
+
     def category(self, t: datetime, consumer: str) -> Row:
         goods = self.merchandise(t, consumer, 365)
         quarter = self.merchandise(t, consumer, 90)
@@ -347,6 +377,7 @@ class Oracle:
         """Tags of one consumer that rest on orders and lines alone."""
         parts: list[Callable[[datetime, str], Row]] = [
             self.rfm,
+            self.rhythm,
             self.category,
             self.price,
             self.habit,

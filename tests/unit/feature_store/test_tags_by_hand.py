@@ -98,6 +98,34 @@ def test_gaps_between_purchase_days() -> None:
     )
 
 
+def test_the_rhythm_of_the_last_weeks() -> None:
+    world = World()
+    for day in (200, 150.5, 20.5, 12.25, 12.0, 2.5):  # 12.25 and 12.0 are one visit, as of 12.0
+        world.order("a", ago(day), net=1)
+    world.order("b", ago(30), net=1)
+    check(
+        world,
+        "a",
+        {
+            "orders_28d": 4,
+            "orders_112d": 4,
+            "active_weeks_112d": 3,  # weeks 2, 1 (twice), 0
+            "active_days_182d": 4,
+            "order_weight_28d": 8 + 16 + 16 + 26,
+            "order_weight_182d": 32 + 162 + 170 + 170 + 180,
+            "visit_gap_mean_182d": (130 + 8.5 + 9.5) / 3,
+            "visit_gap_median_182d": 9.5,
+            "visit_gap_p90_182d": 9.5 + 0.8 * (130 - 9.5),
+            "visit_gap_max_182d": 130.0,
+            "visit_gap_last_182d": 9.5,
+            "recency_over_gap_mean": 2 / (148 / 3),
+            "recency_over_gap_p90": 2 / (9.5 + 0.8 * 120.5),
+            "recency_over_gap_max": 2 / 130,
+        },
+    )
+    check(world, "b", {"active_days_182d": 1, "visit_gap_mean_182d": None, "recency_over_gap_max": None})
+
+
 def test_few_gaps_are_mixed_with_the_populations() -> None:
     world = World()
     for day in range(0, 60, 10):  # five gaps of 10 days

@@ -70,15 +70,30 @@ def test_without_a_training_the_tags_are_stable_and_the_note_says_why(tmp_path):
 
 def test_the_tag_that_moved_is_named(tmp_path):
     lake = Lake(tmp_path)
-    drift.remember(lake, _tags([float(n) for n in range(100)]))
+    drift.remember(lake, _tags([float(n) for n in range(100)]), ["net_spend_90d", "no_tag"])
     assert drift.against_training(lake, _tags([float(n) for n in range(100)])).is_stable
     shift = drift.against_training(lake, _tags([float(n + 90) for n in range(100)]))
     assert (shift.is_stable, shift.worst_tag) == (False, "net_spend_90d")
     assert shift.worst_index > drift.LIMIT
+    assert shift.tags == 1  # what no champion reads is not measured
+
+
+def test_a_small_shop_is_told_of_a_shift_only_beyond_chance(tmp_path):
+    # 27.88 is the 99.9% quantile of chi-square with 9 degrees of freedom: (1/60 + 1/60) of it is 0.93.
+    assert drift.limit(60, 60) == pytest.approx(27.88 / 30)
+    assert drift.limit(2_400, 2_400) == drift.LIMIT
+    rng = np.random.default_rng(1)
+    told = [
+        drift.stability_index(rng.normal(size=60), rng.normal(size=60)) >= drift.limit(60, 60)
+        for _ in range(300)
+    ]
+    assert sum(told) <= 2
+    moved = drift.stability_index(rng.normal(size=60), rng.normal(2, 1, 60))
+    assert moved >= drift.limit(60, 60)
 
 
 def test_null_values_are_left_out_and_an_all_null_tag_does_not_crash(tmp_path):
     lake = Lake(tmp_path)
-    drift.remember(lake, _tags([None, 1.0, 2.0]).drop("orders_30d"))
+    drift.remember(lake, _tags([None, 1.0, 2.0]).drop("orders_30d"), ["net_spend_90d", "orders_30d"])
     all_null = _tags([None, None]).with_columns(pl.col("net_spend_90d").cast(pl.Float64))
     assert drift.against_training(lake, all_null).worst_index == 0

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
-from lifecycle_panels import SCHEMA, at, lines, simulated
+from lifecycle_panels import SCHEMA, at, lines, simulated, tags_of_lines
 from polars.testing import assert_frame_equal
 
 from models.errors import ModelError
@@ -30,25 +30,33 @@ HAND = lines(
 
 
 def test_churn_features_by_hand() -> None:
-    frame = churn_features(read_history(HAND, at(200)), at(100), 60)
+    frame = churn_features(read_history(HAND, at(200)), at(100), 60, tags_of_lines(HAND))
     # w last ordered 99 days before the origin: not active.
     assert frame["consumer"].to_list() == [0, 1]
+    assert frame.columns == ["consumer", "recency", "rhythm", *CHURN_FEATURES]
     u = frame.row(0, named=True)
     expected = {
-        "recency_days": 2, "visit_days": 3, "orders_7d": 3, "orders_14d": 4, "orders_28d": 4,
-        "gap_last_days": 2, "gap_max_days": 6, "gap_mean_days": 4.0, "gap_median_days": 4.0,
-        "recency_over_mean": 0.5, "tenure_days": 10, "spend_28d_cents": 3100, "spend_112d_cents": 3100,
-        "basket_cents": 775, "basket_lines": 7 / 4, "basket_qty": 1.5, "basket_kinds": 5 / 4,
-        "breadth_kinds": 3, "breadth_56d_share": 1, "merchants": 1, "top_merchant_share": 1,
-        "no_goods_share": 0.25, "biggest_block_share": 1, "active_weeks_16": 2,
-        "last_basket_ratio": 600 / 775, "promo_share": 7 * 60 / (3100 + 700),
-        "coupon_share": 7 * 40 / (3100 + 700), "order_trend": 4.5 / 1.5,
+        "recency": 2, "rhythm": 2 / (8 / 3), "recency_days": 2, "orders_7d": 3, "orders_28d": 4,
+        "orders_lifetime": 4, "active_days_182d": 3, "active_weeks_112d": 2, "visit_gap_mean_182d": 4.0,
+        "visit_gap_median_182d": 4.0, "visit_gap_max_182d": 6.0, "visit_gap_last_182d": 2.0,
+        "recency_over_gap_mean": 0.5, "net_spend_30d": 3100, "aov_90d": 775, "home_store_share": 1,
     }  # fmt: skip
     for name, value in expected.items():
         assert u[name] == pytest.approx(value, rel=1e-6), name
     v = frame.row(1, named=True)
-    assert v["gap_mean_days"] is None
-    assert v["recency_days"] == 50
+    assert v["visit_gap_mean_182d"] is None
+    assert (v["recency"], v["rhythm"]) == (50, None)
+
+
+def test_a_label_is_told_by_what_stands_however_late_it_came() -> None:
+    rows = HAND.with_columns(
+        received_at=pl.when(pl.col("placed_at") == at(105)).then(pl.lit(at(150))).otherwise("received_at")
+    )
+    for day, known in ((120, True), (200, False)):
+        history = read_history(rows, at(day))
+        assert churned(history, pl.Series([0], dtype=pl.Int32), at(100), at(110)).to_list() == [known]
+    pairs = rebuy_features(read_history(rows, at(200)), at(100), 2)
+    assert rebought(read_history(rows, at(200)), pairs, at(100), at(110)).to_list() == [True]
 
 
 def test_rebuy_features_by_hand() -> None:
@@ -87,14 +95,14 @@ def test_what_happens_after_the_origin_changes_no_feature() -> None:
     known = panel.filter(pl.col("placed_at") <= origin)
     # The future is another one: shifted, dearer, other kinds. Codes are compared through their names.
     later = panel.filter(pl.col("placed_at") > origin).with_columns(
-        pl.col("placed_at") + timedelta(days=3),
+        pl.col("placed_at", "received_at") + timedelta(days=3),
         pl.col("net_paid_cents") * 50,
         category_l3_id=pl.lit("l3-zz"),
     )
     found = []
     for rows in (known, panel, pl.concat([known, later])):
         history = read_history(rows, at(400))
-        churn = churn_features(history, origin, 112)
+        churn = churn_features(history, origin, 112, tags_of_lines(rows))
         rebuy = rebuy_features(history, origin, 2)
         found.append(
             (
@@ -114,16 +122,18 @@ def test_the_order_of_the_lines_changes_nothing() -> None:
     panel = simulated(consumers=30)
     one = read_history(panel, at(300))
     other = read_history(panel.sample(fraction=1.0, shuffle=True, seed=3), at(300))
-    assert_frame_equal(churn_features(one, at(300), 112), churn_features(other, at(300), 112))
+    tags = tags_of_lines(panel)
+    assert_frame_equal(churn_features(one, at(300), 112, tags), churn_features(other, at(300), 112, tags))
     assert_frame_equal(rebuy_features(one, at(300), 2), rebuy_features(other, at(300), 2))
 
 
 def test_no_lines_give_no_rows() -> None:
     history = read_history(pl.DataFrame(schema=SCHEMA), at(10))
     assert history.earliest is None
-    assert churn_features(history, at(10), 112).columns == ["consumer", *CHURN_FEATURES]
+    nobody = churn_features(history, at(10), 112, tags_of_lines(pl.DataFrame(schema=SCHEMA)))
+    assert nobody.columns == ["consumer", "recency", "rhythm", *CHURN_FEATURES]
     assert rebuy_features(history, at(10), 2).columns == ["consumer", "kind", *REBUY_FEATURES]
-    assert churn_features(history, at(10), 112).height == rebuy_features(history, at(10), 2).height == 0
+    assert nobody.height == rebuy_features(history, at(10), 2).height == 0
 
 
 def test_a_missing_column_and_a_naive_time_are_named() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from lifecycle_panels import SCHEMA, at, people, simulated
+from lifecycle_panels import SCHEMA, at, people, simulated, tags_of_lines
 from polars.testing import assert_frame_equal
 
 from models.errors import BundleError, InsufficientDataError, ModelError
@@ -46,7 +46,8 @@ def panel() -> pl.DataFrame:
 
 
 def run(panel: pl.DataFrame, folder: Path, config: LifecycleConfig = SMALL, **champions: object) -> list:  # type: ignore[type-arg]
-    return train(panel, AS_OF, folder, seed=3, champions=champions, config=config)  # type: ignore[arg-type]
+    tags = tags_of_lines(panel)
+    return train(panel, AS_OF, folder, seed=3, champions=champions, tags=tags, config=config)  # type: ignore[arg-type]
 
 
 def test_candidates_with_evidence_and_bundles_that_score(panel: pl.DataFrame, tmp_path: Path) -> None:
@@ -70,7 +71,9 @@ def test_candidates_with_evidence_and_bundles_that_score(panel: pl.DataFrame, tm
     assert rebuy.metrics["lightgbm_precision_at_5"] >= rebuy.metrics["most_overdue_precision_at_5"]
 
     consumers = people(*((name, "m2", True) for name in panel["consumer_id"].unique().sort()))
-    served = score(panel, consumers, AS_OF, churn.bundle_dir, rebuy.bundle_dir, seed=3)
+    served = score(
+        panel, consumers, AS_OF, churn.bundle_dir, rebuy.bundle_dir, tags=tags_of_lines(panel), seed=3
+    )
     codes = [json.loads(text) for text in served.wakeup_list["reason_codes"]]
     by_model = [("model" in one) for one in codes]
     assert all(("model" in one) != ("simple_rule" in one) for one in codes)
@@ -107,7 +110,7 @@ def test_a_planted_future_signal_does_not_leak(panel: pl.DataFrame, name: str) -
     emptied = panel.filter(pl.col("placed_at") <= origin)
     models, frames = [], []
     for rows in (panel, planted, emptied):
-        task = Task(name, read_history(rows, AS_OF), SMALL)
+        task = Task(name, read_history(rows, AS_OF), tags_of_lines(rows), SMALL)
         models.append(fit_at(task, origin, SMALL.task(name).fit, 3))
         frames.append(task.frame(origin))
     assert models[0] == models[1] == models[2]
@@ -116,10 +119,48 @@ def test_a_planted_future_signal_does_not_leak(panel: pl.DataFrame, name: str) -
                        frames[2].drop("consumer", "kind", strict=False))  # fmt: skip
 
 
+@pytest.mark.parametrize("name", [CHURN, REBUY])
+def test_what_came_late_or_was_corrected_is_seen_from_then_on_only(panel: pl.DataFrame, name: str) -> None:
+    origin = at(260)
+    before = panel.filter(pl.col("placed_at") <= origin)
+    late = pl.col("order_id").hash(seed=1) % 5 == 0
+    delayed = panel.with_columns(
+        received_at=pl.when(late)
+        .then(pl.max_horizontal("received_at", pl.lit(at(270))))
+        .otherwise("received_at")
+    )
+    # Every seventh order was another one until day 265: ten times as dear, of another kind.
+    wrong = before.filter(pl.col("order_id").hash(seed=2) % 7 == 0).with_columns(
+        net_paid_cents=pl.col("net_paid_cents") * 10, category_l3_id=pl.lit("l3-a0")
+    )
+    was_wrong = pl.col("order_id").is_in(wrong["order_id"].implode())
+    corrected = pl.concat(
+        [
+            panel.with_columns(received_at=pl.when(was_wrong).then(pl.lit(at(265))).otherwise("received_at")),
+            wrong.with_columns(superseded_at=pl.lit(at(265))),
+        ],
+        how="vertical_relaxed",
+    )
+    as_known = ((delayed, before.filter(~late)), (corrected, pl.concat([before.filter(~was_wrong), wrong])))
+    for rows, known in as_known:
+        tasks = [Task(name, read_history(one, AS_OF), tags_of_lines(one), SMALL) for one in (rows, known)]
+        assert_frame_equal(*(named(task, origin) for task in tasks), check_exact=True)
+        assert not named(tasks[0], at(275)).equals(named(tasks[1], at(275)))
+
+
+def named(task: Task, origin: datetime) -> pl.DataFrame:
+    """The features under the names of consumers and product types, which do not depend on the rest."""
+    frame, history = task.frame(origin), task.history
+    frame = frame.with_columns(consumer=history.consumers.gather(frame["consumer"]))
+    if "kind" in frame.columns:
+        frame = frame.with_columns(kind=history.kinds.gather(frame["kind"]))
+    return frame
+
+
 def test_the_newest_labels_do_not_touch_their_own_forecast(panel: pl.DataFrame) -> None:
     told = []
     for turned in (False, True):
-        task = Task(CHURN, read_history(panel, AS_OF), SMALL)
+        task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), SMALL)
         cuts = plan_cuts(task, AS_OF)
         label = task.examples(cuts[-1].origin).label
         label[:] = label ^ turned
@@ -132,7 +173,7 @@ def test_the_newest_labels_do_not_touch_their_own_forecast(panel: pl.DataFrame) 
 
 def test_labels_without_a_signal_are_not_learnt(panel: pl.DataFrame) -> None:
     # The labels of every cut are shuffled in place: what was learnt before tells nothing about them.
-    task = Task(CHURN, read_history(panel, AS_OF), SMALL)
+    task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), SMALL)
     cuts = plan_cuts(task, AS_OF)
     rng = np.random.default_rng(1)
     for cut in cuts:
@@ -144,7 +185,7 @@ def test_labels_without_a_signal_are_not_learnt(panel: pl.DataFrame) -> None:
 def test_cuts_end_at_as_of_and_no_training_label_reaches_a_test_window(
     panel: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = Task(CHURN, read_history(panel, AS_OF), SMALL)
+    task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), SMALL)
     cuts = plan_cuts(task, AS_OF)
     assert len(cuts) == 4
     assert cuts[-1].end == AS_OF

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from lifecycle_panels import CONSUMER_SCHEMA, SCHEMA, at, lines, people, simulated
+from lifecycle_panels import CONSUMER_SCHEMA, SCHEMA, at, lines, people, simulated, tags_of_lines
 from polars.testing import assert_frame_equal
 
 from models.contracts import PUBLISHED_TABLES
@@ -198,7 +198,7 @@ def check_published(scores: LifecycleScores) -> None:
     ],
 )
 def test_nothing_and_a_handful_of_rows_are_scored(panel: pl.DataFrame) -> None:
-    scores = score(panel, NOBODY, AS_OF, None, None, seed=SEED)
+    scores = score(panel, NOBODY, AS_OF, None, None, tags=tags_of_lines(panel), seed=SEED)
     check_published(scores)
     expected = panel.filter(pl.col("placed_at") <= AS_OF - timedelta(days=30))["consumer_id"].unique()
     assert set(scores.wakeup_list["consumer_id"]) == set(expected)
@@ -207,7 +207,7 @@ def test_nothing_and_a_handful_of_rows_are_scored(panel: pl.DataFrame) -> None:
 
 def test_the_simple_rules_serve_rising_curves_and_say_so() -> None:
     panel = simulated()
-    scores = score(panel, NOBODY, at(330), None, None, seed=SEED)
+    scores = score(panel, NOBODY, at(330), None, None, tags=tags_of_lines(panel), seed=SEED)
     check_published(scores)
     by_silence = scores.wakeup_list.sort("dormant_days")["churn_probability"].to_numpy()
     assert by_silence.min() >= 0
@@ -221,19 +221,23 @@ def test_the_simple_rules_serve_rising_curves_and_say_so() -> None:
 
 def test_rows_after_as_of_change_no_list() -> None:
     panel = simulated(consumers=40)
-    whole = score(panel, NOBODY, at(250), None, None, seed=SEED)
-    known = score(panel.filter(pl.col("placed_at") <= at(250)), NOBODY, at(250), None, None, seed=SEED)
+    before = panel.filter(pl.col("placed_at") <= at(250))
+    tags = tags_of_lines(panel)
+    whole = score(panel, NOBODY, at(250), None, None, tags=tags, seed=SEED)
+    known = score(before, NOBODY, at(250), None, None, tags=tags, seed=SEED)
     assert_frame_equal(whole.wakeup_list, known.wakeup_list)
     assert_frame_equal(whole.rebuy_reminders, known.rebuy_reminders)
 
 
 def test_bad_input_is_named() -> None:
+    rows = lines([("u", 1, "a", 1)])
     with pytest.raises(ModelError, match="consent_marketing"):
-        score(lines([("u", 1, "a", 1)]), NOBODY.drop("consent_marketing"), AS_OF, None, None, seed=1)
+        score(rows, NOBODY.drop("consent_marketing"), AS_OF, None, None, tags=tags_of_lines(rows), seed=1)
     with pytest.raises(ValueError, match="control_share"):
         WakeupParams(control_share=0.0)
 
 
 def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
+    rows = lines([("u", 1, "a", 1)])
     with pytest.raises(BundleError, match="missing or unfinished"):
-        score(lines([("u", 1, "a", 1)]), NOBODY, AS_OF, tmp_path, None, seed=1)
+        score(rows, NOBODY, AS_OF, tmp_path, None, tags=tags_of_lines(rows), seed=1)

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import numpy as np
 import polars as pl
+
+from models.lifecycle.churn_features import TagReader
+from pipelines.scoring.tags import tags_at
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SCHEMA = {
     "order_id": pl.String,
     "consumer_id": pl.String,
     "merchant_id": pl.String,
-    "category_l2_id": pl.String,
     "category_l3_id": pl.String,
     "placed_at": pl.Datetime("us", "UTC"),
     "qty": pl.Int64,
-    "list_price_cents": pl.Int64,
-    "promo_discount_cents": pl.Int64,
-    "coupon_discount_cents": pl.Int64,
     "net_paid_cents": pl.Int64,
     "is_merchandise": pl.Boolean,
+    "received_at": pl.Datetime("us", "UTC"),
+    "superseded_at": pl.Datetime("us", "UTC"),
 }
 CONSUMER_SCHEMA = {
     "consumer_id": pl.String,
@@ -40,9 +42,32 @@ def lines(orders: Sequence[tuple[str, float, str, int]], merchant: str = "m1") -
     rows = []
     for number, (consumer, day, kinds, net) in enumerate(orders):
         for kind in kinds.split():
-            ids = (f"o{number:05d}", consumer, merchant, f"l2-{kind[0]}", f"l3-{kind}")
-            rows.append((*ids, at(day), 1, net + 100, 60, 40, net, kind != "fuel"))
+            ids = (f"o{number:05d}", consumer, merchant, f"l3-{kind}")
+            rows.append((*ids, at(day), 1, net, kind != "fuel", at(day), None))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def tags_of_lines(rows: pl.DataFrame) -> TagReader:
+    """The store's reader over the orders of some lines."""
+    return tags_at(warehouse_of_lines(rows), "UTC")
+
+
+def warehouse_of_lines(rows: pl.DataFrame) -> duckdb.DuckDBPyConnection:
+    """The orders of some lines, in every state that was known, where tags read them."""
+    state = ("order_id", "received_at", "superseded_at")
+    orders = rows.group_by(state).agg(
+        pl.col("consumer_id", "merchant_id", "placed_at").first(),
+        is_counted=pl.lit(True),
+        is_sale=pl.lit(True),
+        sold_cents=pl.col("net_paid_cents").sum(),
+        net_sales_cents=pl.col("net_paid_cents").sum(),
+        has_coupon=pl.lit(False),
+    )
+    connection = duckdb.connect()
+    connection.execute("set timezone='UTC'; set threads=1; create schema intermediate")
+    connection.register("orders", orders)
+    connection.execute("create table intermediate.int_orders_known as select * from orders")
+    return connection
 
 
 def people(*rows: tuple[str, str | None, bool | None]) -> pl.DataFrame:

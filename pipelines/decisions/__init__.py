@@ -1,0 +1,1 @@
+"""What decisions were made from: the logged vectors, and whether they can be made again."""

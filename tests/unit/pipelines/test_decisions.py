@@ -1,0 +1,91 @@
+"""Decisions are logged with the tags they were made from, and those can be made again."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from lifecycle_panels import at, simulated, tags_of_lines, warehouse_of_lines
+
+from pipelines.decisions import skew
+from pipelines.decisions.log import RETENTION, DecisionLog
+from pipelines.lake.tables import Lake
+
+TAGS = ["recency_days", "orders_90d", "visit_gap_mean_182d", "aov_90d"]
+MOMENT = at(200)
+
+
+def moments(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(pl.col("consumer_id").unique().sort()).with_columns(
+        as_of=pl.lit(MOMENT, dtype=pl.Datetime("us", "UTC"))
+    )
+
+
+@pytest.fixture(scope="module")
+def panel() -> pl.DataFrame:
+    return simulated(consumers=30, days=260)
+
+
+@pytest.fixture
+def logged(panel: pl.DataFrame) -> pl.DataFrame:
+    """What serving would log at the moment: nothing later is known."""
+    known = panel.filter(pl.col("placed_at") <= MOMENT)
+    rows = moments(known)
+    return skew.vectors(rows, tags_of_lines(known)(rows, TAGS)).with_columns(churn_probability=pl.lit(0.5))
+
+
+def test_vectors_are_made_again_although_more_is_known_by_now(
+    panel: pl.DataFrame, logged: pl.DataFrame
+) -> None:
+    # Since then came new orders, and late ones that had been placed before.
+    late = panel.filter(pl.col("placed_at") <= MOMENT).with_columns(
+        pl.col("order_id") + "-late", received_at=pl.lit(MOMENT + timedelta(seconds=1))
+    )
+    found = skew.recomputed(warehouse_of_lines(pl.concat([panel, late])), logged, "UTC")
+    assert (found.rows, found.tags, found.differences, found.examples) == (logged.height, 4, 0, [])
+
+
+def test_another_value_or_another_moment_is_a_difference(panel: pl.DataFrame, logged: pl.DataFrame) -> None:
+    touched = logged.with_columns(
+        orders_90d=pl.when(pl.int_range(pl.len()) == 3).then(99).otherwise("orders_90d")
+    )
+    found = skew.recomputed(warehouse_of_lines(panel), touched, "UTC")
+    assert found.differences == 1
+    assert found.examples[0].startswith(f"{logged['consumer_id'][3]} orders_90d: 99, ")
+    shifted = logged.with_columns(pl.col("as_of") - timedelta(days=1))
+    assert skew.recomputed(warehouse_of_lines(panel), shifted, "UTC").differences > 0
+    # A row that came without its time of receipt changes the past, and is noticed.
+    silent = panel.filter(pl.col("placed_at") <= MOMENT).with_columns(pl.col("order_id") + "-silent")
+    found = skew.recomputed(warehouse_of_lines(pl.concat([panel, silent])), logged, "UTC")
+    assert found.differences > 0
+    assert len(found.examples) == 5
+
+
+def test_another_schema_and_nothing_logged_are_said(panel: pl.DataFrame, logged: pl.DataFrame) -> None:
+    other = logged.with_columns(schema_fingerprint=pl.lit("other"))
+    assert "another schema" in skew.recomputed(warehouse_of_lines(panel), other, "UTC").note
+    assert skew.recomputed(warehouse_of_lines(panel), logged.clear(), "UTC").rows == 0
+
+
+def test_logs_are_kept_for_ninety_days_and_a_moment_is_logged_once(tmp_path, logged: pl.DataFrame) -> None:
+    log = DecisionLog(Lake(tmp_path), "wakeup_list")
+    assert log.files() == []
+    newest = datetime(2024, 7, 1, tzinfo=UTC)
+    for moment in (newest - RETENTION - timedelta(microseconds=1), newest - RETENTION, newest, newest):
+        path = log.write(logged, moment)
+    assert len(log.files()) == 2
+    assert (
+        path == log.files()[-1] == tmp_path / "decisions" / "wakeup_list" / "20240701T000000000000Z.parquet"
+    )
+    assert pl.read_parquet(path).equals(logged)
+
+
+def test_a_person_is_forgotten_in_every_file(tmp_path, logged: pl.DataFrame) -> None:
+    log = DecisionLog(Lake(tmp_path), "wakeup_list")
+    for day in (1, 2):
+        log.write(logged, datetime(2024, 7, day, tzinfo=UTC))
+    gone = logged["consumer_id"][0]
+    assert log.forget([gone, "nobody"]) == 2
+    assert log.forget([gone]) == 0
+    for file in log.files():
+        assert gone.encode() not in file.read_bytes()
+        assert pl.read_parquet(file).height == logged.height - 1
