@@ -140,11 +140,16 @@ def _local_hour(arguments: list[exp.Expression], time_zone: str) -> exp.Expressi
     return exp.Extract(this=exp.var("HOUR"), expression=_local_time(arguments, time_zone))
 
 
+def _micros(arguments: list[exp.Expression], _: str) -> exp.Expression:
+    return exp.Anonymous(this="EPOCH_US", expressions=[arguments[0]])
+
+
 FUNCTIONS: dict[str, tuple[int, str, Callable[[list[exp.Expression], str], exp.Expression]]] = {
     "ratio": (2, "a / b as a decimal, null where b is 0", _ratio),
     "money": (1, "rounded half up to a whole minor unit", _money),
     "whole_days": (1, "microseconds as completed days of 24 hours", _whole_days),
     "days_us": (1, "days as microseconds", _days_us),
+    "micros": (1, "a UTC time as microseconds since 1970", _micros),
     "local_time": (1, "the local wall-clock time of a UTC time", _local_time),
     "local_date": (1, "the local day of a UTC time", _local_date),
     "local_hour": (1, "the local hour (0-23) of a UTC time", _local_hour),

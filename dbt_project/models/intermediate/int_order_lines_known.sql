@@ -12,6 +12,7 @@ unchanged as (
         lines.consumer_id,
         lines.merchant_id,
         lines.sku_id,
+        lines.supplier_id,
         lines.category_l1_id,
         lines.category_l2_id,
         lines.placed_at,
@@ -39,7 +40,32 @@ final as (
 
     select * from unchanged
     union all
-    select * from changed
+    select
+        order_id,
+        line_no,
+        consumer_id,
+        merchant_id,
+        sku_id,
+        supplier_id,
+        category_l1_id,
+        category_l2_id,
+        placed_at,
+        qty,
+        list_price_cents,
+        promo_discount_cents,
+        coupon_discount_cents,
+        net_paid_cents,
+        unit_price_cents,
+        supply_cost_cents,
+        is_merchandise,
+        is_counted,
+        is_sale,
+        is_return,
+        is_on_display,
+        is_on_mailer,
+        received_at,
+        superseded_at
+    from changed
 
 )
 

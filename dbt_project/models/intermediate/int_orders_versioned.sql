@@ -4,9 +4,11 @@ with current_rows as (
         order_id,
         consumer_id,
         merchant_id,
+        agent_id,
         channel,
         placed_at,
         state,
+        freight_cents,
         received_at,
         cast(null as {{ instant_type() }}) as superseded_at
     from {{ ref('stg_lake__orders') }}
@@ -20,9 +22,11 @@ older_rows as (
         cast(order_id as string) as order_id,
         cast(consumer_id as string) as consumer_id,
         cast(merchant_id as string) as merchant_id,
+        cast(agent_id as string) as agent_id,
         cast(channel as string) as channel,
         cast(placed_at as {{ instant_type() }}) as placed_at,
         cast(state as string) as state,
+        cast(freight_cents as bigint) as freight_cents,
         cast(received_at as {{ instant_type() }}) as received_at,
         cast(superseded_at as {{ instant_type() }}) as superseded_at
     from {{ lake_history('orders') }} as history

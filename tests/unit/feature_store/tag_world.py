@@ -18,7 +18,11 @@ _TIME = pl.Datetime("us", "UTC")
 SCHEMAS: dict[str, dict[str, Any]] = {
     "dim_consumers": {
         "consumer_id": pl.String,
+        "merchant_id": pl.String,
+        "inviter_id": pl.String,
         "registered_at": _TIME,
+        "acquisition_channel": pl.String,
+        "city": pl.String,
         "birthday": pl.Date,
         "gender": pl.String,
         "household_size": pl.Int64,
@@ -26,10 +30,14 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "consent_marketing": pl.Boolean,
         "consent_profiling": pl.Boolean,
         "received_at": _TIME,
+        "superseded_at": _TIME,
     },
     "dim_products": {
         "sku_id": pl.String,
+        "category_l1_id": pl.String,
+        "category_l2_id": pl.String,
         "brand_id": pl.String,
+        "launched_on": pl.Date,
         "theme": pl.String,
         "is_private_label": pl.Boolean,
     },
@@ -37,6 +45,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "order_id": pl.String,
         "consumer_id": pl.String,
         "merchant_id": pl.String,
+        "agent_id": pl.String,
+        "channel": pl.String,
+        "state": pl.String,
+        "freight_cents": pl.Int64,
         "is_counted": pl.Boolean,
         "is_sale": pl.Boolean,
         "placed_at": _TIME,
@@ -49,7 +61,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "fct_order_lines": {
         "order_id": pl.String,
         "consumer_id": pl.String,
+        "merchant_id": pl.String,
         "sku_id": pl.String,
+        "supplier_id": pl.String,
         "category_l1_id": pl.String,
         "category_l2_id": pl.String,
         "placed_at": _TIME,
@@ -72,7 +86,44 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "coupon_id": pl.String,
         "order_id": pl.String,
         "consumer_id": pl.String,
+        "kind": pl.String,
+        "value_cents": pl.Int64,
         "redeemed_at": _TIME,
+        "received_at": _TIME,
+    },
+    "dim_coupons": {
+        "coupon_id": pl.String,
+        "consumer_id": pl.String,
+        "kind": pl.String,
+        "value_cents": pl.Int64,
+        "starts_at": _TIME,
+        "ends_at": _TIME,
+        "received_at": _TIME,
+    },
+    "fct_touches": {
+        "touch_id": pl.String,
+        "consumer_id": pl.String,
+        "channel": pl.String,
+        "campaign": pl.String,
+        "cost_cents": pl.Int64,
+        "occurred_at": _TIME,
+        "received_at": _TIME,
+    },
+    "fct_messages": {
+        "message_id": pl.String,
+        "consumer_id": pl.String,
+        "journey": pl.String,
+        "channel": pl.String,
+        "outcome": pl.String,
+        "sent_at": _TIME,
+        "received_at": _TIME,
+    },
+    "fct_points_ledger": {
+        "entry_id": pl.String,
+        "consumer_id": pl.String,
+        "points_delta": pl.Int64,
+        "expires_on": pl.Date,
+        "occurred_at": _TIME,
         "received_at": _TIME,
     },
     "fct_events": {
@@ -80,13 +131,21 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "session_id": pl.String,
         "event_type": pl.String,
         "sku_id": pl.String,
+        "query": pl.String,
+        "dwell_ms": pl.Int64,
         "occurred_at": _TIME,
         "received_at": _TIME,
     },
     "fct_shipments": {
         "shipment_id": pl.String,
+        "order_id": pl.String,
+        "supplier_id": pl.String,
         "consumer_id": pl.String,
+        "to_region": pl.String,
+        "shipped_at": _TIME,
         "delivered_at": _TIME,
+        "last_node": pl.String,
+        "last_node_at": _TIME,
         "is_late": pl.Boolean,
         "delivery_days": pl.Float64,
         "received_at": _TIME,
@@ -94,22 +153,58 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "fct_after_sales": {
         "case_id": pl.String,
         "consumer_id": pl.String,
+        "sku_id": pl.String,
         "kind": pl.String,
+        "reason_code": pl.String,
         "opened_at": _TIME,
         "resolved_at": _TIME,
+        "resolution_days": pl.Float64,
         "refund_cents": pl.Int64,
         "received_at": _TIME,
     },
 }
 
-VERSIONED = {"fct_orders": "int_orders_known", "fct_order_lines": "int_order_lines_known"}
+VERSIONED = {
+    "dim_consumers": "int_consumers_known",
+    "fct_orders": "int_orders_known",
+    "fct_order_lines": "int_order_lines_known",
+}
 """Tables that tags read in every known version, and the names under which they do."""
+
+VIEWS = {
+    "int_referrals": """
+        SELECT inviter_id, consumer_id, registered_at, received_at, superseded_at
+        FROM intermediate.int_consumers_known WHERE inviter_id IS NOT NULL
+    """,
+    "int_referred_orders": """
+        SELECT c.inviter_id, o.consumer_id, o.order_id, o.placed_at, o.is_sale, o.net_sales_cents,
+            o.received_at, o.superseded_at
+        FROM intermediate.int_orders_known AS o
+        JOIN intermediate.int_consumers_known AS c USING (consumer_id)
+        WHERE c.inviter_id IS NOT NULL AND c.superseded_at IS NULL
+    """,
+    "int_coupon_steps": """
+        SELECT coupon_id, consumer_id, 'granted' AS step, starts_at AS happened_at,
+            CAST(MAKE_TIMESTAMP(EPOCH_US(ends_at)) - INTERVAL 5 HOUR AS DATE) AS ends_on, received_at
+        FROM core.dim_coupons
+        UNION ALL SELECT coupon_id, consumer_id, 'redeemed', redeemed_at, NULL, received_at
+        FROM core.fct_coupon_redemptions
+    """,
+}
+"""What the warehouse derives from these tables for tags, in plain SQL."""
+
+STEPS = {"fct_shipments": ("shipped_at", "last_node_at", "delivered_at")}
+"""Tables whose row tells of several moments: what has not happened yet is taken out of the row."""
 
 TIME_COLUMNS = {
     "dim_consumers": "registered_at",
     "fct_orders": "placed_at",
     "fct_order_lines": "placed_at",
     "fct_coupon_redemptions": "redeemed_at",
+    "dim_coupons": "starts_at",
+    "fct_touches": "occurred_at",
+    "fct_messages": "sent_at",
+    "fct_points_ledger": "occurred_at",
     "fct_events": "occurred_at",
     "fct_shipments": "delivered_at",
     "fct_after_sales": "opened_at",
@@ -137,9 +232,13 @@ class World:
     def consumer(self, consumer_id: str, at: datetime, **values: Any) -> None:
         self.add("dim_consumers", consumer_id=consumer_id, registered_at=at, **values)
 
-    def product(self, sku_id: str, brand_id: str | None, theme: str | None = None) -> None:
+    def product(
+        self, sku_id: str, brand_id: str | None = None, theme: str | None = None, **values: Any
+    ) -> None:
         own = None if brand_id is None else brand_id.startswith("private-")
-        self.add("dim_products", sku_id=sku_id, brand_id=brand_id, theme=theme, is_private_label=own)
+        self.add(
+            "dim_products", sku_id=sku_id, brand_id=brand_id, theme=theme, is_private_label=own, **values
+        )
 
     def order(
         self,
@@ -153,6 +252,9 @@ class World:
         order_id: str | None = None,
         received_at: datetime | None = None,
         superseded_at: datetime | None = None,
+        channel: str = "store",
+        agent_id: str | None = None,
+        freight: int = 0,
     ) -> str:
         """An order with lines (one plain line by default); the order's money is that of its lines."""
         self.next_id += 1
@@ -167,6 +269,7 @@ class World:
                 "fct_order_lines",
                 order_id=order_id,
                 consumer_id=consumer_id,
+                merchant_id=merchant_id,
                 placed_at=at,
                 received_at=received_at or at,
                 superseded_at=superseded_at,
@@ -177,6 +280,10 @@ class World:
             order_id=order_id,
             consumer_id=consumer_id,
             merchant_id=merchant_id,
+            agent_id=agent_id,
+            channel=channel,
+            state=state,
+            freight_cents=freight,
             is_counted=is_counted,
             is_sale=any(line["is_sale"] for line in built),
             placed_at=at,
@@ -212,6 +319,10 @@ class World:
         kept: dict[str, list[dict[str, Any]]] = {}
         for name, rows in self.tables.items():
             time = TIME_COLUMNS.get(name)
+            if name in STEPS:
+                rows = [_so_far(row, STEPS[name], moment) for row in rows if row["received_at"] <= moment]
+                kept[name] = [row for row in rows if any(row[step] is not None for step in STEPS[name])]
+                continue
             kept[name] = [_as_known(r, moment) for r in rows if time is None or _known(r, time, moment)]
         return World(kept, self.next_id)
 
@@ -227,6 +338,11 @@ class World:
 def _known(row: dict[str, Any], time: str, moment: datetime) -> bool:
     happened = row[time]
     return happened is not None and happened <= moment and row["received_at"] <= moment
+
+
+def _so_far(row: dict[str, Any], steps: tuple[str, ...], moment: datetime) -> dict[str, Any]:
+    """The row without what happened later."""
+    return row | {step: None for step in steps if row[step] is not None and row[step] > moment}
 
 
 def _as_known(row: dict[str, Any], moment: datetime) -> dict[str, Any]:
@@ -251,3 +367,5 @@ def fill(con: duckdb.DuckDBPyConnection, frames: dict[str, pl.DataFrame]) -> Non
         con.register("incoming", frame)
         con.execute(f"CREATE TABLE {table} AS SELECT * FROM incoming")
         con.unregister("incoming")
+    for view, query in VIEWS.items():
+        con.execute(f"CREATE VIEW intermediate.{view} AS {query}")
