@@ -1,11 +1,12 @@
-"""The newer tags the slow, plain way: one consumer and one moment at a time. Shares no code with the compiler.
+"""Tags of every feed the slow, plain way: one consumer and one moment at a time.
 
-Each method gives the tags of one feed; `Feeds.tags` joins them and makes a tag null whose feed has not
-reported.
+Shares no code with the compiler. Each method gives the tags of one feed; `Feeds.tags` joins them and makes a
+tag null whose feed has not reported.
 """
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tag_oracle import DAY, Oracle, Row, quantile, rounded, share
+from tag_world import SCHEMAS
 
 OPENED = ("opened", "clicked", "converted")
 CLICKED = ("clicked", "converted")
@@ -27,6 +29,11 @@ def most(values: Iterable[Any]) -> Any:
 def part_of_day(hour: int) -> str:
     bounds = [(6, "night"), (11, "morning"), (14, "noon"), (18, "afternoon"), (22, "evening")]
     return next((name for bound, name in bounds if hour < bound), "night")
+
+
+def band(age: int) -> str:
+    bounds = [(18, "<18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64")]
+    return next((name for bound, name in bounds if age < bound), "65+")
 
 
 def promoted(line: Row) -> bool:
@@ -45,7 +52,13 @@ class Feeds:
         self.tables = oracle.tables
 
     def rows(
-        self, table: str, time: str, t: datetime, consumer: str, days: float | None = None, by: str | None = None
+        self,
+        table: str,
+        time: str,
+        t: datetime,
+        consumer: str,
+        days: float | None = None,
+        by: str | None = None,
     ) -> list[Row]:
         """A consumer's rows that are known at t and younger than some days, oldest first."""
         found = self.oracle.visible(table, time, t, days)
@@ -76,12 +89,16 @@ class Feeds:
             goods = o.merchandise(t, c, days)
             out[f"units_{days}d"] = sum(r["qty"] for r in goods)
             out[f"skus_{days}d"] = len({r["sku_id"] for r in goods})
-            out[f"purchase_days_{days}d"] = len({self.local_day(r["placed_at"]) for r in o.orders(t, c, days)})
+            out[f"purchase_days_{days}d"] = len(
+                {self.local_day(r["placed_at"]) for r in o.orders(t, c, days)}
+            )
         out["lines_per_order_365d"] = share(len(goods), len({r["order_id"] for r in goods}))
         out["list_spend_365d"] = sum(r["list_price_cents"] for r in o.lines(t, c, 365))
         newer, both = o.money(t, c, 30), o.money(t, c, 60)
         out["spend_trend_30d"] = share(max(newer, 0), max(both - newer, 0))
-        out["order_trend_30d"] = share(len(o.orders(t, c, 30)), len(o.orders(t, c, 60)) - len(o.orders(t, c, 30)))
+        out["order_trend_30d"] = share(
+            len(o.orders(t, c, 30)), len(o.orders(t, c, 60)) - len(o.orders(t, c, 30))
+        )
         placed = o.visible("fct_orders", "placed_at", t, None, c)
 
         def within(days: int, state: str | None) -> int:
@@ -119,7 +136,11 @@ class Feeds:
         rows = self.oracle.visible("fct_order_lines", "placed_at", t, 365, c)
         costed = [r for r in rows if r["supply_cost_cents"] is not None and (r["is_sale"] or r["is_return"])]
         net = sum(r["net_paid_cents"] for r in costed)
-        return {"gross_margin_rate_365d": share(net - sum(r["supply_cost_cents"] for r in costed), net)}
+        margin = net - sum(r["supply_cost_cents"] for r in costed)
+        return {
+            "gross_margin_365d": margin if costed else None,
+            "gross_margin_rate_365d": share(margin, net),
+        }
 
     def categories(self, t: datetime, c: str) -> Row:
         o = self.oracle
@@ -144,7 +165,7 @@ class Feeds:
         lapsed = 0
         for bought in days.values():
             ordered = sorted(bought)
-            gaps = [(b - a).days for a, b in zip(ordered, ordered[1:], strict=False)]
+            gaps = [(b - a).days for a, b in itertools.pairwise(ordered)]
             if len(ordered) >= 3 and (self.local_day(t) - ordered[-1]).days > 2 * statistics.median(gaps):
                 lapsed += 1
         older = {r["sku_id"] for r in o.merchandise(t, c) if r["placed_at"] <= t - 90 * DAY}
@@ -163,7 +184,9 @@ class Feeds:
             "lapsed_category_count": lapsed,
             "new_product_share_365d": share(young, len(launched)),
             "theme_count_365d": len(themes),
-            **{f"{name}_spend_365d": themes[name] for name in ("pet", "beauty", "mother_baby", "health_food")},
+            **{
+                f"{name}_spend_365d": themes[name] for name in ("pet", "beauty", "mother_baby", "health_food")
+            },
         }
 
     def discounts(self, t: datetime, c: str) -> Row:
@@ -175,7 +198,9 @@ class Feeds:
         return {
             "discount_amount_365d": sum(map(discount, lines)),
             "coupon_discount_365d": sum(r["coupon_discount_cents"] for r in lines),
-            "discount_share_90d": share(sum(map(discount, recent)), sum(r["list_price_cents"] for r in recent)),
+            "discount_share_90d": share(
+                sum(map(discount, recent)), sum(r["list_price_cents"] for r in recent)
+            ),
             "full_price_share_90d": share(sum(discount(r) == 0 for r in recent_goods), len(recent_goods)),
             "display_line_share_365d": share(sum(r["is_on_display"] for r in goods), len(goods)),
             "mailer_line_share_365d": share(sum(r["is_on_mailer"] for r in goods), len(goods)),
@@ -208,13 +233,13 @@ class Feeds:
         orders = self.oracle.orders(t, c)
         times = [r["placed_at"] for r in orders]
         days = sorted({self.local_day(moment) for moment in times})
-        gaps = [(b - a).days for a, b in zip(days, days[1:], strict=False)]
+        gaps = [(b - a).days for a, b in itertools.pairwise(days)]
         newest = (t - times[-1]) // DAY if times else None
         weeks = {(t - moment) // (7 * DAY) for moment in times if moment > t - 84 * DAY}
         return {
             "purchase_days_lifetime": len(days),
             "longest_gap_days": max(gaps, default=None),
-            "reactivations_lifetime": sum(b - a >= 90 * DAY for a, b in zip(times, times[1:], strict=False)),
+            "reactivations_lifetime": sum(b - a >= 90 * DAY for a, b in itertools.pairwise(times)),
             "active_weeks_12w": len(weeks),
             "is_one_time_buyer": len(orders) == 1,
             "customer_life_days": None if newest is None else (t - times[0]) // DAY - newest,
@@ -266,7 +291,9 @@ class Feeds:
         return out | (steps if reported else dict.fromkeys(steps))
 
     def touches(self, t: datetime, c: str) -> Row:
-        rows = sorted(self.rows("fct_touches", "occurred_at", t, c), key=lambda r: (r["occurred_at"], r["touch_id"]))
+        rows = sorted(
+            self.rows("fct_touches", "occurred_at", t, c), key=lambda r: (r["occurred_at"], r["touch_id"])
+        )
         year = [r for r in rows if r["occurred_at"] > t - 365 * DAY]
         costs = [r["cost_cents"] for r in year if r["cost_cents"] is not None]
         cost = sum(costs) if costs else None
@@ -283,7 +310,9 @@ class Feeds:
         }
 
     def messages(self, t: datetime, c: str) -> Row:
-        rows = sorted(self.rows("fct_messages", "sent_at", t, c), key=lambda r: (r["sent_at"], r["message_id"]))
+        rows = sorted(
+            self.rows("fct_messages", "sent_at", t, c), key=lambda r: (r["sent_at"], r["message_id"])
+        )
 
         def recent(days: int) -> list[Row]:
             return [r for r in rows if r["sent_at"] > t - days * DAY]
@@ -339,6 +368,13 @@ class Feeds:
         complaints = [r for r in year if r["kind"] == "complaint"]
         orders = len(self.oracle.orders(t, c, 365))
         out: Row = {
+            "complaints_365d": len(complaints),
+            "open_complaint": any(
+                r["kind"] == "complaint" and (r["resolved_at"] is None or r["resolved_at"] > t) for r in rows
+            ),
+            "days_since_complaint": self.age_days(
+                t, [r for r in rows if r["kind"] == "complaint"], "opened_at"
+            ),
             "cases_90d": sum(r["opened_at"] > t - 90 * DAY for r in rows),
             "cases_365d": len(year),
             "refund_cases_365d": sum(r["kind"] == "refund" for r in year),
@@ -353,6 +389,7 @@ class Feeds:
             "case_rate_365d": share(len(year), orders),
         }
         resolved: Row = {
+            "refund_amount_365d": sum(refunds),
             "refund_share_365d": share(sum(refunds), max(self.oracle.money(t, c, 365), 0)),
             "avg_refund_365d": rounded(share(sum(refunds), len(refunds))),
             "avg_resolution_days_365d": share(sum(lengths), len(lengths)),
@@ -362,7 +399,8 @@ class Feeds:
 
     def parcels(self, t: datetime, c: str) -> Row:
         arrived = sorted(
-            self.rows("fct_shipments", "delivered_at", t, c), key=lambda r: (r["delivered_at"], r["shipment_id"])
+            self.rows("fct_shipments", "delivered_at", t, c),
+            key=lambda r: (r["delivered_at"], r["shipment_id"]),
         )
         half = [r for r in arrived if r["delivered_at"] > t - 180 * DAY]
         times = [r["delivery_days"] for r in half]
@@ -374,8 +412,12 @@ class Feeds:
             (
                 "delivered_at",
                 {
+                    "avg_delivery_days_180d": share(sum(times), len(times)),
+                    "late_delivery_rate_180d": share(sum(r["is_late"] for r in half), len(half)),
                     "deliveries_365d": sum(r["delivered_at"] > t - 365 * DAY for r in arrived),
-                    "late_deliveries_90d": sum(r["is_late"] and r["delivered_at"] > t - 90 * DAY for r in arrived),
+                    "late_deliveries_90d": sum(
+                        r["is_late"] and r["delivered_at"] > t - 90 * DAY for r in arrived
+                    ),
                     "last_delivery_late": bool(arrived and arrived[-1]["is_late"]),
                     "max_delivery_days_180d": max(times, default=None),
                     "delivery_days_p90_180d": quantile(times, 0.9),
@@ -385,7 +427,9 @@ class Feeds:
             (
                 "shipped_at",
                 {
-                    "parcels_under_way": sum(r["delivered_at"] is None or r["delivered_at"] > t for r in left),
+                    "parcels_under_way": sum(
+                        r["delivered_at"] is None or r["delivered_at"] > t for r in left
+                    ),
                     "parcel_suppliers_365d": len({r["supplier_id"] for r in year}),
                     "split_order_rate_365d": share(sum(n > 1 for n in orders.values()), len(orders)),
                     "home_region_365d": most(r["to_region"] for r in year),
@@ -427,7 +471,9 @@ class Feeds:
         sessions: dict[str, list[Row]] = defaultdict(list)
         for r in month:
             sessions[r["session_id"]].append(r)
-        lengths = [max(x["occurred_at"] for x in s) - min(x["occurred_at"] for x in s) for s in sessions.values()]
+        lengths = [
+            max(x["occurred_at"] for x in s) - min(x["occurred_at"] for x in s) for s in sessions.values()
+        ]
         contents = [Counter(x["event_type"] for x in s) for s in sessions.values()]
         carted = [n for n in contents if n["add_to_cart"]]
         viewing = len({r["session_id"] for r in recent(90, "view")})
@@ -451,6 +497,13 @@ class Feeds:
         favourites = recent(90, "favourite")
         shared = recent(90, "share")
         return {
+            "sessions_7d": len({r["session_id"] for r in recent(7)}),
+            "sessions_30d": len(sessions),
+            "days_visited_30d": len({self.local_day(r["occurred_at"]) for r in month}),
+            "product_views_30d": len(views),
+            "distinct_products_viewed_30d": len({r["sku_id"] for r in views if r["sku_id"] is not None}),
+            "search_count_30d": len(recent(30, "search")),
+            "add_to_cart_30d": len(recent(30, "add_to_cart")),
             "sessions_90d": len({r["session_id"] for r in quarter}),
             "days_visited_90d": len({self.local_day(r["occurred_at"]) for r in quarter}),
             "events_30d": len(month),
@@ -497,14 +550,18 @@ class Feeds:
 
     def people(self, t: datetime, c: str) -> Row:
         known = self.rows("dim_consumers", "registered_at", t, c)
-        row = known[-1] if known else dict.fromkeys(("acquisition_channel", "city", "merchant_id", "inviter_id", "birthday"))
+        row = known[-1] if known else dict.fromkeys(SCHEMAS["dim_consumers"])
         versions = sorted(
             (r for r in self.tables["dim_consumers"] if r["consumer_id"] == c and r["received_at"] <= t),
             key=lambda r: r["received_at"],
         )
         pairs = list(zip([None, *versions], versions, strict=False))
         given = [b for a, b in pairs if b["consent_marketing"] and (a is None or not a["consent_marketing"])]
-        taken = [b for a, b in pairs if b["consent_marketing"] is False and a is not None and a["consent_marketing"]]
+        taken = [
+            b
+            for a, b in pairs
+            if b["consent_marketing"] is False and a is not None and a["consent_marketing"]
+        ]
         changed = [
             b
             for a, b in pairs
@@ -522,6 +579,14 @@ class Feeds:
         ]
         wait = self.birthday_in(row["birthday"], self.local_day(t))
         return {
+            "gender": row["gender"] or "unknown",
+            "age_band": None if row["birthday"] is None else band(t.year - row["birthday"].year),
+            "birthday_month": None if row["birthday"] is None else row["birthday"].month,
+            "household_size": row["household_size"],
+            "income_band": row["income_band"],
+            "registration_age_days": self.age_days(t, known, "registered_at"),
+            "consent_marketing": bool(row["consent_marketing"]),
+            "consent_profiling": bool(row["consent_profiling"]),
             "acquisition_channel": row["acquisition_channel"] or "unknown",
             "stated_city": row["city"],
             "registered_merchant": row["merchant_id"],
@@ -551,7 +616,7 @@ class Feeds:
         everybody = self.oracle.visible("dim_consumers", "registered_at", t)
         invited = [r for r in everybody if r["inviter_id"] is not None]
         mine = [r for r in invited if r["inviter_id"] == c]
-        newest = {r["consumer_id"]: r["inviter_id"] for r in self.tables["dim_consumers"] if r["superseded_at"] is None}
+        newest = {r["consumer_id"]: r["inviter_id"] for r in everybody}
         friends = [consumer for consumer, inviter in newest.items() if inviter == c]
         buyers = [consumer for consumer in friends if self.oracle.orders(t, consumer)]
         out: Row = {

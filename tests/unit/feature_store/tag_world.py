@@ -178,10 +178,12 @@ VIEWS = {
     """,
     "int_referred_orders": """
         SELECT c.inviter_id, o.consumer_id, o.order_id, o.placed_at, o.is_sale, o.net_sales_cents,
-            o.received_at, o.superseded_at
+            GREATEST(o.received_at, c.received_at, c.registered_at) AS received_at,
+            LEAST(o.superseded_at, c.superseded_at) AS superseded_at
         FROM intermediate.int_orders_known AS o
         JOIN intermediate.int_consumers_known AS c USING (consumer_id)
-        WHERE c.inviter_id IS NOT NULL AND c.superseded_at IS NULL
+        WHERE c.inviter_id IS NOT NULL AND o.received_at < COALESCE(c.superseded_at, 'infinity')
+            AND c.received_at < COALESCE(o.superseded_at, 'infinity')
     """,
     "int_coupon_steps": """
         SELECT coupon_id, consumer_id, 'granted' AS step, starts_at AS happened_at,

@@ -260,3 +260,10 @@ def test_origin_and_lineage(registry: Registry) -> None:
         "order_lines",
         "orders",
     ]
+
+
+def test_every_tag_has_a_case_worked_out_by_hand(registry: Registry) -> None:
+    """Its name stands among the expected values of a test file that is named for it."""
+    cases = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*_by_hand.py")]
+    missing = [name for name in registry.tags if not any(f'"{name}"' in text for text in cases)]
+    assert missing == []

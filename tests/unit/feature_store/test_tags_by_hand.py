@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from tag_compare import differences, row_of
+from tag_hand import check, tags_of
 from tag_world import NOW, ZONE, World, ago
 
 from feature_store.offline import build_tags, validate_tags
 from feature_store.registry import Registry
-
-
-def tags_of(world: World, consumer: str, names: list[str] | None = None) -> dict[str, Any]:
-    """A consumer's tags at NOW."""
-    return row_of(build_tags(world.connect(), NOW, names, time_zone=ZONE), consumer)
-
-
-def check(world: World, consumer: str, expected: dict[str, Any]) -> None:
-    """The tags of a consumer are as expected."""
-    assert differences(tags_of(world, consumer, list(expected)), expected) == {}
 
 
 def test_rfm_counts_sums_and_window_edges() -> None:
