@@ -96,6 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
     from pipelines import run
+    from pipelines.home.lock import say
+    from pipelines.run.other_clock import other_clock
+
+    if options.command in ("run", "ui") and (line := other_clock(settings)):
+        say(line)
 
     if options.command == "run":
         return run.main(settings, wait=not options.no_wait, force=options.force)

@@ -111,6 +111,11 @@ def train(
             f"{config.min_merchant_lines} lines a merchant; the simple rule serves"
         )
     truth = actuals(panel, origins.tested, config.horizon)
+    if not truth[:, ~panel.is_pooled].any():
+        since = weekly.weeks[origins.tested[0]]
+        raise InsufficientDataError(
+            f"demand: there are no weeks to judge by, nothing was sold since {since}; the simple rule serves"
+        )
     rules = roll_rules(panel, origins, config.horizon)
     fitted = {}
     for number, (name, fit) in enumerate(_FIT.items(), start=1):

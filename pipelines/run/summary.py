@@ -54,6 +54,7 @@ def summarize(
     return {
         "run_id": graph.run_id,
         "started_at": started.isoformat(),
+        "fixed_as_of": settings.as_of.isoformat() if settings.as_of else None,
         "wall_s": round(wall_s, 1),
         "peak_rss_mb": round(peak_rss_mb, 1),
         "failed": graph.failed,

@@ -181,6 +181,18 @@ def test_too_little_is_said(
         train(lines, no_promotions, after(weeks), tmp_path)
 
 
+def test_data_that_ended_long_ago_leave_no_weeks_to_judge_by(
+    make_lines: MakeLines,
+    no_promotions: pl.DataFrame,
+    small_weekly: Weekly,
+    small_config: DemandConfig,
+    tmp_path: Path,
+) -> None:
+    lines = make_lines(small_weekly)
+    with pytest.raises(InsufficientDataError, match="no weeks to judge by, nothing was sold since 20"):
+        train(lines, no_promotions, after(80), tmp_path, small_config)
+
+
 def test_a_broken_bundle_is_named(make_lines: MakeLines, no_promotions: pl.DataFrame, tmp_path: Path) -> None:
     lines = make_lines({("l2-a", "m1"): [6] * 20})
     with pytest.raises(BundleError, match=r"no bundle\.json"):
