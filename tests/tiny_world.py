@@ -2,7 +2,8 @@
 
 Half a year, three merchants, sixty consumers, forty skus, every table of the contract; the same bytes every
 time. Weekend peaks, a yearly wave, consumers who fade, weekly price promotions that move demand. A handful of
-bad rows is planted; `PLANTED` says where each must end up in the quarantine. Nothing here runs the graph.
+bad rows is planted; `PLANTED` says where each must end up in the quarantine. One day also has what real shops
+have, written by hand: `DAY_OF_LIFE`. Nothing here runs the graph.
 """
 
 from __future__ import annotations
@@ -29,6 +30,24 @@ _SKUS = tuple(f"{leaf}-{number}" for leaf in _LEAVES for number in range(1, 6))
 _CONSUMERS = tuple(f"c-{number:02d}" for number in range(1, 61))
 
 Row = dict[str, Any]
+
+DAY_OF_LIFE = "2025-01-15"
+"""A guest, orders cancelled, unpaid and refunded, one that came in late, and a return, all of this day."""
+LATE_AT = "2025-06-29T00:00:00Z"
+"""When the late order was received."""
+MEMBERS = {"c-61": "m-2", "c-62": "m-3", "c-63": "m-1"}
+"""A member who never bought, one whose orders came to nothing but for the late one, and one who gave half of
+it back, with their home merchants."""
+_LIFE = (
+    # order, consumer, hour, status, quantity, list and net amount of its one line, received, line given back
+    ("x-guest", "", 2, "completed", 1, 340, 340, "", ""),
+    ("x-cancelled", "c-62", 3, "cancelled", 1, 500, 500, "", ""),
+    ("x-unpaid", "c-62", 4, "unpaid", 2, 800, 760, "", ""),
+    ("x-refunded", "c-62", 5, "refunded", 1, 600, 600, "", ""),
+    ("x-late", "c-62", 6, "completed", 2, 800, 740, LATE_AT, ""),
+    ("x-bought", "c-63", 7, "completed", 2, 1000, 1000, "", ""),
+    ("x-returned", "c-63", 9, "completed", -1, -500, -500, "", "x-bought"),
+)
 
 
 @dataclass(frozen=True)
@@ -91,10 +110,11 @@ def write_world(folder: Path) -> Path:
 
 
 def write_table(folder: Path, table: str, rows: list[Row]) -> Path:
-    """Write one table's rows as `<table>.csv`; the first row names the columns."""
+    """Write one table's rows as `<table>.csv`; a column that a row does not name is empty there."""
     path = folder / f"{table}.csv"
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, fieldnames=columns)
         writer.writeheader()
         writer.writerows(rows)
     return path
@@ -111,6 +131,8 @@ def world() -> dict[str, list[Row]]:
     """The good rows of every table."""
     rng = random.Random(20250630)
     orders, lines = _sales(rng)
+    around = _around_orders(rng, orders, lines)
+    life, life_lines = _life()
     return {
         "suppliers": [
             {"supplier_id": s, "name": s.upper(), "channel": "factory", "region_code": "east",
@@ -141,10 +163,10 @@ def world() -> dict[str, list[Row]]:
              "household_size": 1 + n % 5, "income_band": f"band-{n % 3}",
              "consent_marketing": "true" if n % 5 else "false", "consent_profiling": "true",
              "received_at": "2024-12-01T08:00:00Z"}
-            for n, c in enumerate(_CONSUMERS, start=1)
+            for n, c in enumerate((*_CONSUMERS, *MEMBERS), start=1)
         ],
-        "orders": orders,
-        "order_lines": lines,
+        "orders": [*orders, *life],
+        "order_lines": [*lines, *life_lines],
         "offers": _offers(),
         "listings": [
             {"merchant_id": m, "sku_id": sku, "valid_from": "2024-12-15T00:00:00Z",
@@ -158,7 +180,7 @@ def world() -> dict[str, list[Row]]:
              "qty_delta": 100, "reason": "inbound", "occurred_at": f"2025-06-{1 + n % 20:02d}T06:00:00Z"}
             for n, sku in enumerate(_SKUS)
         ],
-        **_around_orders(rng, orders, lines),
+        **around,
         "promotions": _promotions(),
         "competitor_prices": [
             {"sku_id": sku, "competitor": "rival-a", "observed_at": f"{day}T03:00:00Z",
@@ -179,6 +201,25 @@ def _supplier(sku: str) -> str:
 
 def _home(consumer: str) -> str:
     return _MERCHANTS[int(consumer[2:]) % 3]
+
+
+def _life() -> tuple[list[Row], list[Row]]:
+    """Orders and lines of `DAY_OF_LIFE`; a sale of bread-1, whose list price does not matter here."""
+    orders, lines = [], []
+    for order, consumer, hour, status, qty, listed, net, received, returned in _LIFE:
+        placed = f"{DAY_OF_LIFE}T{hour:02d}:00:00Z"
+        orders.append(
+            {"order_id": order, "consumer_id": consumer, "merchant_id": MEMBERS.get(consumer, "m-1"),
+             "agent_id": "", "channel": "mini_program", "placed_at": placed,
+             "paid_at": "" if status == "unpaid" else placed, "status": status, "coupon_discount_cents": 0,
+             "freight_cents": 0, "received_at": received}
+        )  # fmt: skip
+        lines.append(
+            {"order_id": order, "line_no": 1, "sku_id": "bread-1", "supplier_id": _supplier("bread-1"),
+             "qty": qty, "list_price_cents": listed, "promo_discount_cents": 0, "net_paid_cents": net,
+             "returned_order_id": returned, "returned_line_no": 1 if returned else ""}
+        )  # fmt: skip
+    return orders, lines
 
 
 def _price(sku: str) -> int:

@@ -119,7 +119,7 @@ def test_the_lake_and_postgresql_serve_the_same_publication(world, first):
     }
     assert counts == {name: entry["rows"] for name, entry in manifest["tables"].items()}
     assert counts["recommendations"] > 0
-    assert counts["profiles"] == 60
+    assert counts["profiles"] == len(world_rows()["consumers"]) == 63
 
 
 def test_every_check_was_evaluated_and_kept_by_dagster(world, first):
