@@ -19,7 +19,8 @@ from pipelines.report.origins import Origins
 from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER
 from pipelines.sources.loading.ingest import IngestReport, read_report
-from pipelines.stores.publication import read_manifest, score_key
+from pipelines.stores.publication import score_key
+from pipelines.stores.versions import read_manifest
 from serving.scores.contracts import PublicationManifest
 
 FAMILIES = ("recommendation", "demand", "pricing", "lifecycle")

@@ -24,11 +24,10 @@ from pipelines.sources.recorded.extraction import database_identity
 from pipelines.steps.evidence import recorded_still_holds
 from pipelines.steps.state import StateStore, fingerprint
 from pipelines.stores.models import ModelStore
-from pipelines.stores.publication import is_published, is_whole_in_lake
 from pipelines.stores.sources import Sources
+from pipelines.stores.versions import is_whole_in_lake
 from pipelines.warehouse.files import project_version
 from serving.db.at_rest import next_transaction
-from serving.scores import loader
 
 _PUBLICATION = "published/publication"
 _PLACES = {
@@ -118,6 +117,8 @@ def _has_recorded(sources: Sources, url: str) -> bool:
 
 def _served(url: str) -> str:
     """What readers see, and whether a rollback holds them there."""
+    from serving.scores import loader  # brings much that a run on a database at rest need not import
+
     current = loader.current(url)
     return f"{current.version}, pinned: {current.is_pinned}" if current is not None else "nothing"
 
@@ -152,4 +153,8 @@ def _is_served(settings: Settings, lake: Lake, url: str | None) -> bool:
     if record is None:
         return False
     version = str(record.metadata["version"])
-    return is_whole_in_lake(lake, version) if url is None else is_published(lake, url, version)
+    if url is None:
+        return is_whole_in_lake(lake, version)
+    from pipelines.stores.publication import is_published
+
+    return is_published(lake, url, version)

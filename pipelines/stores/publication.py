@@ -20,6 +20,7 @@ import polars as pl
 
 from models.contracts import PUBLISHED_TABLES, REQUIRED_TABLES
 from pipelines.lake.tables import Lake, atomic_path
+from pipelines.stores.versions import has_files, is_whole_in_lake, read_manifest
 from serving.scores import loader
 from serving.scores.contracts import PublicationManifest, TableEntry, content_hash_of
 
@@ -166,18 +167,6 @@ def is_published(lake: Lake, database_url: str, version: str) -> bool:
     return is_whole_in_lake(lake, version) and loader.holds(database_url, version)
 
 
-def is_whole_in_lake(lake: Lake, version: str) -> bool:
-    """Whether the lake holds a version with all its files."""
-    manifest = read_manifest(lake, version)
-    return manifest is not None and _has_files(lake, manifest)
-
-
-def read_manifest(lake: Lake, version: str) -> PublicationManifest | None:
-    """The manifest of a version in the lake, or None when it is not there."""
-    path = lake.published_dir(version) / "manifest.json"
-    return PublicationManifest.model_validate_json(path.read_text()) if path.exists() else None
-
-
 def _entry(file: Path, before: PublicationManifest | None, name: str) -> TableEntry:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     rows = pl.scan_parquet(file).select(pl.len()).collect().item()
@@ -196,7 +185,7 @@ def _write_version(
     """
     target = lake.published_dir(manifest.version)
     stored = read_manifest(lake, manifest.version)
-    if stored is not None and _has_files(lake, stored):
+    if stored is not None and has_files(lake, stored):
         kind = "full" if "full" in (stored.kind, manifest.kind) else "refresh"
         if kind != stored.kind:
             _write_manifest(target, stored.model_copy(update={"kind": kind}))
@@ -218,10 +207,6 @@ def _write_version(
 def _write_manifest(folder: Path, manifest: PublicationManifest) -> None:
     with atomic_path(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest.model_dump(mode="json"), indent=1))
-
-
-def _has_files(lake: Lake, manifest: PublicationManifest) -> bool:
-    return all(lake.published_path(manifest.version, name).exists() for name in manifest.tables)
 
 
 def _prune(lake: Lake, kept: Collection[str]) -> None:

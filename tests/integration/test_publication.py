@@ -11,7 +11,7 @@ from published_rows import rows_of
 
 from models.contracts import PUBLISHED_TABLES
 from pipelines.lake.tables import Lake
-from pipelines.stores import publication
+from pipelines.stores import publication, versions
 from serving.db.urls import libpq_url
 from serving.scores import loader
 
@@ -233,4 +233,4 @@ def test_a_full_run_over_a_refresh_with_the_same_content_makes_it_full(lake, dat
     done = publish(lake, database_url, kind="full")
     assert (done.is_new, done.manifest.kind) == (False, "full")
     assert loader.current(database_url).kind == "full"
-    assert publication.read_manifest(lake, done.manifest.version).kind == "full"
+    assert versions.read_manifest(lake, done.manifest.version).kind == "full"
