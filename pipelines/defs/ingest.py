@@ -96,7 +96,7 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
             context,
             lambda: _load(settings, sources, lake, table, clock.as_of(context), window),
             settings={
-                "source": sources.source.fingerprint(),
+                "source": _supplied(settings, sources, table),
                 "window": [day.isoformat() for day in window] if window else None,
                 "time_zone": settings.zone,
                 "quarantined_share": admitted(settings, table.name),
@@ -110,6 +110,12 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
         )
 
     return load
+
+
+def _supplied(settings: Settings, sources: Sources, table: ContractTable) -> str:
+    """What the source has of a table; a folder that has nothing of it may change otherwise as it likes."""
+    has_some = settings.embedded or table.name in sources.source.tables()
+    return sources.source.fingerprint() if has_some else "nothing"
 
 
 def _parents(table: ContractTable, generated: frozenset[str]) -> set[str]:

@@ -1,5 +1,6 @@
 """The three tables that a folder must have are enough for a whole, honest run."""
 
+import csv
 import tempfile
 from pathlib import Path
 
@@ -64,3 +65,43 @@ def test_what_three_tables_cannot_tell_stays_empty_and_the_rest_is_published(sho
     assert rows["prices"] == rows["reorder_suggestions"] == 0, "nobody said what goods cost"
     assert rows["profiles"] == 62
     assert rows["recommendations"] > 0
+
+
+FAMILIES = ("recommendation/lanes", "demand/forecasters", "pricing/elasticities", "lifecycle/churn_and_rebuy")
+
+
+def test_one_order_more_is_scored_by_the_models_that_serve(shop):
+    """Comes last. No family trains, each says when it will; the order is in the marts and in the tags."""
+    installation, _ = shop
+    before = installation.summary()
+    for table, row in {
+        "orders": ("o-new", "c-01", "2025-06-30T09:00:00Z", "completed"),
+        "order_lines": ("o-new", 1, "milk-1", 2, 999),
+    }.items():
+        with (installation.data / f"{table}.csv").open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(row)
+    done = installation.run()
+    assert done.returncode == 0, explain(done)
+    said = {line.partition("] ")[2] for line in done.stderr.splitlines() if line.startswith("[")}
+    for family in FAMILIES:
+        (line,) = [text for text in said if text.startswith(f"models/{family}: ")]
+        assert "trained 2025-06-30, next due with orders of 2025-07-06" in line
+    assert "raw/promotions: 0 rows, unchanged" in said, "nobody supplies it"
+    after = installation.summary()
+    assert after["models"] == before["models"]
+    assert after["trainings"] == before["trainings"]
+    assert {training["due_on"] for training in after["trainings"]} == {"2025-07-06"}
+    with duckdb.connect(str(installation.home / "warehouse" / "muyun.duckdb"), read_only=True) as warehouse:
+        new = "select net_sales_cents from core.fct_orders where order_id = 'o-new'"
+        assert warehouse.execute(new).fetchone() == (999,)
+
+
+def test_a_forced_run_trains(shop):
+    installation, _ = shop
+    done = installation.run("run --force models/pricing/elasticities")
+    assert done.returncode == 0, explain(done)
+    said = [line.partition("] ")[2] for line in done.stderr.splitlines() if line.startswith("[")]
+    (line,) = [text for text in said if text.startswith("models/pricing/elasticities: ")]
+    assert line.endswith("MB"), "it worked"
+    (other,) = [text for text in said if text.startswith("models/demand/forecasters: ")]
+    assert "next due with orders of" in other
