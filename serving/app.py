@@ -84,6 +84,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
                 settings.database_read_url, size=settings.pool_size, timeout_s=settings.db_timeout_s
             )
         app.state.reader = ScoreReader(replica or pool)
+        app.state.people_reader = ScoreReader(pool)
         profiles = ProfileCache(pool, most_bytes=settings.profile_cache_mb * 2**20)
         profiles.start()
         app.state.profile_cache = profiles

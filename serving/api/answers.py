@@ -54,8 +54,14 @@ def version_headers() -> Sequence[ResponseHeader]:
 
 
 def reader_of(request: Request[Any, Any, Any]) -> ScoreReader:
-    """The score reader of the application."""
+    """The score reader of the application; over a replica when there is one."""
     reader: ScoreReader = request.app.state.reader
+    return reader
+
+
+def people_reader_of(request: Request[Any, Any, Any]) -> ScoreReader:
+    """The reader of what consents and erasures decide about: never over a replica, which comes later."""
+    reader: ScoreReader = request.app.state.people_reader
     return reader
 
 

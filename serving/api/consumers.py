@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Request, get
 
-from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
+from serving.api.answers import mark, people_reader_of, principal_of, problem_responses, version_headers
 from serving.api.parameters import Identifier
 from serving.problems import no_publication, not_found
 from serving.scores.documents import RebuyReminders
@@ -26,7 +26,7 @@ _ROLES = frozenset({Role.OPERATOR, Role.MERCHANT})
 async def get_rebuy_reminders(request: Request[Any, Any, Any], consumer_id: Identifier) -> RebuyReminders:
     """Product types by the probability that the consumer buys them again within 14 days."""
     merchant_id = principal_of(request).merchant_id
-    page = await reader_of(request).rebuy_reminders(consumer_id, merchant_id=merchant_id)
+    page = await people_reader_of(request).rebuy_reminders(consumer_id, merchant_id=merchant_id)
     if page is None:
         raise no_publication()
     shown = mark(request, page.shown)

@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from litestar.params import Parameter
 
 from feature_store.errors import ProfileError
-from serving.api.answers import principal_of, problem_responses, reader_of, version_headers
+from serving.api.answers import people_reader_of, principal_of, problem_responses, version_headers
 from serving.api.parameters import Identifier
 from serving.problems import ApiError, no_publication, not_found
 from serving.scores.documents import Profile, ProfileAnswer, ProfileBatch
@@ -100,7 +100,7 @@ async def list_profiles(
 async def _found(
     request: Request[Any, Any, Any], consumers: list[str], merchant_id: str | None
 ) -> tuple[Shown, dict[str, StoredProfile]]:
-    read = await reader_of(request).profiles(consumers, merchant_id=merchant_id)
+    read = await people_reader_of(request).profiles(consumers, merchant_id=merchant_id)
     if read is None:
         raise no_publication()
     request.scope["state"]["publication"] = read[0].version

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Request, get
 from litestar.params import Parameter
 
-from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
+from serving.api.answers import mark, people_reader_of, principal_of, problem_responses, version_headers
 from serving.api.parameters import Identifier
 from serving.problems import no_publication, not_found
 from serving.scores.documents import Lane, Recommendations
@@ -36,7 +36,7 @@ async def get_recommendations(
     A consumer without a list at this merchant gets what sells well there, and `fallback` says so.
     """
     principal_of(request).require_merchant(merchant_id)
-    found = await reader_of(request).recommendations(merchant_id, consumer_id)
+    found = await people_reader_of(request).recommendations(merchant_id, consumer_id)
     if found is None:
         raise no_publication()
     shown = mark(request, found.shown)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Request, get
 from litestar.params import Parameter
 
-from serving.api.answers import mark, problem_responses, reader_of, version_headers
+from serving.api.answers import mark, people_reader_of, problem_responses, version_headers
 from serving.api.cursor import Position, expired, read_cursor, write_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.problems import no_publication, not_found
@@ -38,7 +38,7 @@ async def get_segment(
     A segment is a list to contact: consumers who withdrew a consent are counted and not listed.
     """
     position = read_cursor(cursor, "segment")
-    page = await reader_of(request).segment(
+    page = await people_reader_of(request).segment(
         name,
         show=show,
         days=days,

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Request, get
 
-from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
+from serving.api.answers import mark, people_reader_of, principal_of, problem_responses, version_headers
 from serving.api.cursor import Position, expired, read_cursor, write_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.problems import no_publication, not_found
@@ -39,7 +39,7 @@ async def get_wakeup_list(
     if merchant_id is not None:
         principal.require_merchant(merchant_id)
     position = read_cursor(cursor, "wakeup")
-    page = await reader_of(request).wakeup(
+    page = await people_reader_of(request).wakeup(
         merchant_id or principal.merchant_id,
         version=position.version if position else None,
         after=(int(position.key[0]), str(position.key[1])) if position else _BEFORE_THE_FIRST,

@@ -289,3 +289,25 @@ def test_an_erasure_waits_for_the_orders_under_way(shop, database_url):
     answer = shop.post(f"/v1/consumers/{LOUD}/erasure")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:muyun:problem:orders-under-way")
     assert shop.get(f"/v1/consumers/{LOUD}/profile").status_code == 200
+
+
+def test_a_replica_that_is_behind_holds_no_decision_up(database_url, other_database_url, settings):
+    """The other database stands for a replica that has heard of nothing since the publication."""
+    tables = small_tables()
+    for url in (database_url, other_database_url):
+        publish(url, manifest_of("v1", tables), tables)
+    key = issue_key(database_url, name="operator", scopes=list(Scope)).secret
+    behind = settings.model_copy(update={"as_of": AS_OF, "database_read_url": other_database_url})
+    with TestClient(create_app(behind, database_url, ProfileReader(SERVICE))) as client:
+        shop = Shop(client, key)
+        shop.states("c1", "marketing", granted=False)
+        shop.states("c1", "profiling", granted=False)
+        assert shop.statuses("c1")["last_search"] == "withheld"
+        assert listed(shop) == ["c2", "c3"]
+        assert fallback(shop, "c1") == "popular_in_assortment"
+        assert shop.get("/v1/consumers/c1/rebuy-reminders").json()["reminders"] == []
+        members = shop.get("/v1/segments/loyal").json()["members"]
+        assert [member["consumer_id"] for member in members] == ["c2", "c4"]
+        shop.post("/v1/consumers/c2/erasure")
+        assert shop.get("/v1/profiles/c2").status_code == 404
+        assert listed(shop) == ["c3"]
