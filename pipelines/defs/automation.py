@@ -27,6 +27,9 @@ _MODELS = dg.AssetSelection.key_prefixes("models")
 _WAREHOUSE = dg.AssetSelection.groups("warehouse")
 _FEATURES = dg.AssetSelection.key_prefixes("features")
 _PUBLISHED = dg.AssetSelection.key_prefixes("published")
+_SWITCH = dg.AssetSelection.assets(["published", "publication"])
+_PROFILES = dg.AssetSelection.assets(["published", "profiles"])
+_PRICES = dg.AssetSelection.assets(["published", "prices"])
 
 
 def definitions() -> dg.Definitions:
@@ -43,6 +46,16 @@ def definitions() -> dg.Definitions:
         description="Load the feeds into the lake, or the days that the tag muyun/days names; "
         "started by new files.",
     )
+    profiles = dg.define_asset_job(
+        "profiles_publish",
+        selection=_FEATURES | _PROFILES | _SWITCH,
+        description="By hand: all tags from the last warehouse, and their publication.",
+    )
+    prices = dg.define_asset_job(
+        "prices_publish",
+        selection=_PRICES | _SWITCH,
+        description="By hand: all prices from the last warehouse, and their publication.",
+    )
     nightly = dg.define_asset_job(
         "publish_nightly",
         selection=_WAREHOUSE | _FEATURES | _PUBLISHED,
@@ -56,7 +69,7 @@ def definitions() -> dg.Definitions:
         description="Train every family that has anything new, pass the gates, score, publish.",
     )
     return dg.Definitions(
-        jobs=[build, ingest, nightly, retrain],
+        jobs=[build, ingest, profiles, prices, nightly, retrain],
         schedules=[
             running_schedule(nightly, "30 2 * * *"),
             running_schedule(retrain, "0 4 * * 1"),

@@ -120,7 +120,7 @@ def test_an_mlflow_store_that_cannot_be_opened_is_named_and_heals(branch, at_hou
         else:
             store.write_bytes(b"no database" * 1000)
         at_hour(hour)
-        found = run_job("prices_hourly")
+        found = run_job("prices_publish")
     finally:
         store.rmdir() if damage == "a folder" else store.unlink()
         store.write_bytes(kept)
@@ -128,4 +128,4 @@ def test_an_mlflow_store_that_cannot_be_opened_is_named_and_heals(branch, at_hou
     assert "MLflow store" in found["failed"]["published__prices"]
     assert str(branch["home"] / "mlflow") in found["failed"]["published__prices"]
     assert "published/publication" not in found["made"]
-    assert run_job("prices_hourly")["success"]
+    assert run_job("prices_publish")["success"]

@@ -18,7 +18,7 @@ def test_a_file_that_an_analyst_changed_and_holds_open_disturbs_no_step(branch, 
     with duckdb.connect(str(file)) as held:  # his lock keeps every other connection out
         held.execute("drop schema core cascade")
         at_hour(1)
-        found = run_job("prices_hourly")
+        found = run_job("prices_publish")
     assert found["success"], found["failed"]
     assert "published/prices" in found["made"]
     assert loader.current(branch["database"]).kind == "refresh"

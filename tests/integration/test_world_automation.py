@@ -18,9 +18,7 @@ from serving.scores import loader
 pytestmark = pytest.mark.xdist_group("world")
 
 SCHEDULES = {
-    "profile_refresh_15min_schedule": "profile_refresh_15min",
     "settlement_daily_schedule": "settlement_daily",
-    "prices_hourly_schedule": "prices_hourly",
     "publish_nightly_schedule": "publish_nightly",
     "models_retrain_weekly_schedule": "models_retrain_weekly",
 }
@@ -96,17 +94,17 @@ def test_a_night_of_settlement_brings_what_the_api_recorded(branch, repository, 
     assert lake.read("ledger_entries").height == 0, "the books of the former database are left behind"
 
 
-def test_profiles_are_refreshed(branch, at_hour):
+def test_profiles_are_published_anew_by_hand(branch, at_hour):
     at_hour(1)
-    found = run_job("profile_refresh_15min")
+    found = run_job("profiles_publish")
     assert found["success"], found
     assert found["made"] == ["features/consumer_tags", "published/profiles", "published/publication"]
     assert loader.current(branch["database"]).as_of.hour == 13
 
 
-def test_prices_are_refreshed_and_the_rest_is_carried(branch, at_hour):
+def test_prices_are_published_anew_by_hand_and_the_rest_is_carried(branch, at_hour):
     at_hour(2)
-    found = run_job("prices_hourly")
+    found = run_job("prices_publish")
     assert found["success"], found
     assert found["made"] == ["published/prices", "published/publication"]
     version = loader.current(branch["database"]).version

@@ -16,7 +16,7 @@ def good(branch):
 
     patch = pytest.MonkeyPatch()
     patch.setenv("MUYUN_AS_OF", os.environ["MUYUN_AS_OF"].replace("T12", "T13"))
-    found = run_job("prices_hourly")
+    found = run_job("prices_publish")
     patch.undo()
     assert found["success"], found
     return loader.current(branch["database"])
@@ -45,7 +45,7 @@ def test_a_feature_with_half_its_values_null_never_becomes_a_profile(branch, goo
             "feature_store.offline.build_tags",
             lambda tags: tags.with_columns(null_in_every_second_row("orders_90d")),
         )
-        found = run_job("profile_refresh_15min")
+        found = run_job("profiles_publish")
     assert not found["success"]
     assert found["held"] == ["features/consumer_tags:features_are_whole"]
     assert "published/profiles" not in found["made"]
@@ -59,7 +59,7 @@ def test_a_feature_with_half_its_values_null_never_becomes_a_profile(branch, goo
     assert loader.current(branch["database"]) == before
 
     at_hour(4)
-    healed = run_job("profile_refresh_15min")
+    healed = run_job("profiles_publish")
     assert healed["success"], healed
     assert loader.current(branch["database"]).as_of.hour == 16
 
@@ -79,19 +79,19 @@ def test_a_price_below_its_floor_never_reaches_readers(branch, good, at_hour, mo
                 .otherwise(pl.col("price_cents"))
             ),
         )
-        found = run_job("prices_hourly")
+        found = run_job("prices_publish")
     assert not found["success"]
     assert found["held"] == ["published/prices:scores_are_safe_to_serve"]
     assert "published/publication" not in found["made"]
 
     at_hour(6)
-    later = run_job("profile_refresh_15min")
+    later = run_job("profiles_publish")
     assert "published/prices" in later["failed"]["published__publication"]
     assert loader.current(branch["database"]) == before
     assert sorted(path.name for path in (branch["home"] / "lake" / "published").iterdir()) == versions
 
     at_hour(7)
-    healed = run_job("prices_hourly")
+    healed = run_job("prices_publish")
     assert healed["success"], healed
     assert loader.current(branch["database"]).as_of.hour == 19
 
@@ -102,7 +102,7 @@ def test_the_data_docs_show_the_judgements(branch, good, at_hour, monkeypatch):
         spoil(
             patch, "models.pricing.scoring.price", lambda prices: prices.with_columns(price_cents=pl.lit(0))
         )
-        assert not run_job("prices_hourly")["success"]
+        assert not run_job("prices_publish")["success"]
     site = branch["home"] / "quality" / "gx" / "uncommitted" / "data_docs" / "local_site"
     index = (site / "index.html").read_text()
     assert "published_prices" in index

@@ -1,0 +1,199 @@
+"""The live loop on a finished run: from a row that PostgreSQL recorded to what a reader is served."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import psycopg
+import pytest
+from graph_jobs import run_job
+from tiny_world import AS_OF
+
+from pipelines.live.log import TickLog
+from serving.db.pool import Pool
+from serving.db.urls import libpq_url
+from serving.events.contracts import Event
+from serving.events.storage import store_events
+from serving.scores.live import live_pointer
+from serving.scores.loader import newest
+from serving.scores.reader import ScoreReader
+
+pytestmark = pytest.mark.xdist_group("world")
+
+
+@pytest.fixture(scope="module")
+def live(branch):
+    """The branch with its scores published into its own database, as a night leaves it."""
+    found = run_job("platform_build")
+    assert found["success"], found
+    return branch
+
+
+def settings():
+    from pipelines.settings import Settings
+
+    return Settings()
+
+
+def tick():
+    from pipelines.live.command import loop_of
+    from pipelines.live.tick import tick as one
+
+    loop = loop_of(settings())
+    done = one(loop)
+    TickLog(settings().live_dir).append(done)
+    return done
+
+
+def record(url, consumer_id, count, *, kind="add_to_cart", at=AS_OF):
+    """Events of a consumer as `POST /v1/events` stores them."""
+    events = [
+        Event(
+            event_id=str(uuid.uuid4()),
+            event_type=kind,
+            session_id=f"s-{consumer_id}",
+            occurred_at=at - dt.timedelta(minutes=1 + number),
+            consumer_id=consumer_id,
+        )
+        for number in range(count)
+    ]
+    with psycopg.connect(libpq_url(url)) as connection:
+        connection.execute("set role muyun_app")
+        connection.execute("select set_config('muyun.tenant', 'default', false)")
+        stored, _ = store_events(connection, "default", events, at)
+    assert len(stored) == count
+
+
+def served(url, consumer_id):
+    """Revision and tags that a reader of the profile gets."""
+
+    async def main():
+        pool = Pool(url, size=1, timeout_s=20)
+        try:
+            return await ScoreReader(pool).profiles([consumer_id], merchant_id=None)
+        finally:
+            await pool.close()
+
+    shown, found = asyncio.run(main())
+    stored = found[consumer_id]
+    return shown.revision, json.loads(stored.tags or "{}") | json.loads(stored.changed or "{}")
+
+
+def test_events_are_in_the_profile_after_one_tick(live):
+    before = served(live["database"], "c-01")[1]["add_to_cart_30d"] or 0
+    record(live["database"], "c-01", 20)
+    done = tick()
+    assert done.found
+    assert done.rows["events"] >= 20
+    revision, tags = served(live["database"], "c-01")
+    assert tags["add_to_cart_30d"] == before + 20
+    assert revision == done.number
+
+
+def test_a_tick_without_news_publishes_nothing(live):
+    tick()
+    pointer = live_pointer(live["database"], newest(live["database"]).version)
+    done = tick()
+    assert not done.found
+    assert live_pointer(live["database"], newest(live["database"]).version) == pointer
+
+
+def test_one_tick_by_hand_is_a_job_of_dagster(live):
+    before = served(live["database"], "c-02")[1]["add_to_cart_30d"] or 0
+    record(live["database"], "c-02", 3)
+    found = run_job("profile_refresh_15min")
+    assert found["success"], found
+    assert found["made"] == ["live/profiles_and_prices"]
+    assert served(live["database"], "c-02")[1]["add_to_cart_30d"] == before + 3
+
+
+def test_a_second_tick_beside_one_on_its_way_is_told_so(live):
+    from pipelines.live.store import LiveStore, LiveStoreBusyError
+
+    with LiveStore(settings().live_dir).held(), pytest.raises(LiveStoreBusyError, match="on its way"):
+        tick()
+
+
+def test_a_tick_that_could_not_publish_is_published_by_the_next(live, monkeypatch):
+    from pipelines.live import delta
+
+    before = served(live["database"], "c-03")[1]["add_to_cart_30d"] or 0
+    record(live["database"], "c-03", 2)
+
+    def lost(*_arguments, **_named):
+        raise ConnectionError("the database went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delta, "publish_delta", lost)
+        with pytest.raises(ConnectionError):
+            tick()
+    assert (served(live["database"], "c-03")[1]["add_to_cart_30d"] or 0) == before
+    tick()
+    assert served(live["database"], "c-03")[1]["add_to_cart_30d"] == before + 2
+
+
+def test_a_tick_that_fails_before_its_commit_happened_in_no_respect(live, monkeypatch):
+    from pipelines.live import advance
+
+    before = served(live["database"], "c-04")[1]["add_to_cart_30d"] or 0
+    record(live["database"], "c-04", 4)
+
+    def failing(*_arguments, **_named):
+        raise RuntimeError("no prices today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(advance.prices, "reprice", failing)
+        with pytest.raises(RuntimeError):
+            tick()
+    done = tick()
+    assert done.rows["events"] == 4
+    assert served(live["database"], "c-04")[1]["add_to_cart_30d"] == before + 4
+
+
+def test_a_lost_live_store_begins_anew_and_readers_get_the_same(live):
+    import shutil
+
+    before = served(live["database"], "c-01")[1]
+    shutil.rmtree(settings().live_dir)
+    done = tick()
+    revision, after = served(live["database"], "c-01")
+    assert after == before
+    assert revision == done.number
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(live):
+    """SIGKILL at twelve moments of a tick, spread over its length; then the count must be right."""
+    before = served(live["database"], "c-05")[1]["add_to_cart_30d"] or 0
+    code = "from pipelines.cli import main; raise SystemExit(main(['refresh']))"
+    for round_ in range(12):
+        record(live["database"], "c-05", 1)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(1.5 + 0.4 * round_)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    tick()
+    assert served(live["database"], "c-05")[1]["add_to_cart_30d"] == before + 12
+
+
+@pytest.mark.slow
+def test_the_next_publication_begins_a_generation_that_equals_the_one_before(live, at_hour):
+    record(live["database"], "c-06", 5)
+    tick()
+    at_hour(1)
+    assert run_job("settlement_daily")["success"]
+    assert run_job("publish_nightly")["success"]
+    record(live["database"], "c-06", 2)
+    done = tick()
+    assert done.generation == newest(live["database"]).version
+    assert done.comparison is not None
+    assert (done.comparison.reason, done.comparison.differences) == ("", {})
+    assert done.comparison.rows > 0
