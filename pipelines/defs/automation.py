@@ -13,6 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from pipelines.conventions import PUBLICATION_TAG
 from pipelines.defs.schedules import running_schedule
 from pipelines.live.dagster_events import LIVE
+from pipelines.live.log import TickLog
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import fingerprint
@@ -74,7 +75,7 @@ def definitions() -> dg.Definitions:
             running_schedule(nightly, "30 2 * * *"),
             running_schedule(retrain, "0 4 * * 1"),
         ],
-        sensors=[new_feed_files(ingest), retraining_wanted(retrain), run_failed],
+        sensors=[new_feed_files(ingest), full_run_wanted(build), retraining_wanted(retrain), run_failed],
     )
 
 
@@ -99,6 +100,34 @@ def new_feed_files(ingest: Job) -> dg.SensorDefinition:
         if seen == context.cursor:
             return dg.SkipReason("no file was added or changed")
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=seen)], cursor=seen)
+
+    return sense
+
+
+def full_run_wanted(build: Job) -> dg.SensorDefinition:
+    """Start a full run when the live loop cannot take changed files in."""
+
+    @dg.sensor(
+        name="full_run_wanted",
+        job=build,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A tick takes in files that only add rows. For files that changed or went it asks for a "
+        "full run here, once for each state of the folder.",
+    )
+    def sense(
+        context: dg.SensorEvaluationContext,
+        settings: dg.ResourceParam[Settings],
+        sources: dg.ResourceParam[Sources],
+    ) -> dg.SensorResult | dg.SkipReason:
+        last = TickLog(settings.live_dir).last()
+        if settings.embedded or last is None or not last.wants_full_run:
+            return dg.SkipReason("the live loop has taken in every file")
+        seen = f"{last.generation}:{sources.open().fingerprint()}"
+        if seen == context.cursor:
+            return dg.SkipReason(f"a full run was asked for: {last.wants_full_run}")
+        request = dg.RunRequest(run_key=seen, tags={"muyun/reason": last.wants_full_run[:200]})
+        return dg.SensorResult(run_requests=[request], cursor=seen)
 
     return sense
 

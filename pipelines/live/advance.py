@@ -10,13 +10,17 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from feature_store.contracts import RefreshClass
 from feature_store.refresh.engine import refresh
 from feature_store.registry import load_registry
-from pipelines.live import facts, intake, prices, waiting
+from pipelines.live import facts, files, intake, prices, waiting
+from pipelines.live.files import FileNews
 from pipelines.live.recorded import Recorded
 from pipelines.live.store import Standing, move_on
+from pipelines.sources.contract import contract_table
+from pipelines.sources.files.folder import Files
 from pipelines.warehouse.compiled import Compiled
 
 CLASSES = (RefreshClass.QUARTER_HOUR, RefreshClass.HOUR)
@@ -49,12 +53,14 @@ class Surroundings:
         lake: Root of the lake.
         time_zone: IANA zone of the shops.
         pricing: Folder of the champion that prices; None means cost plus.
+        folder: The user's folder; None on the embedded panel.
     """
 
     compiled: Compiled
     lake: Path
     time_zone: str
     pricing: Path | None
+    folder: Files | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class Advanced:
         changed: Entities whose tags changed, by refresh class.
         removed: Entities that left.
         prices: Prices that changed.
+        wants_full_run: Why the files of the folder need a full run; empty when they do not.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -80,6 +87,7 @@ class Advanced:
     changed: Mapping[str, int] = field(default_factory=dict)
     removed: int = 0
     prices: int = 0
+    wants_full_run: str = ""
 
 
 def is_due(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> bool:
@@ -115,8 +123,12 @@ def advance(
     tick = standing.tick + 1
     connection.execute("begin transaction")
     try:
+        with stages("files"):
+            news = FileNews(wants_full_run=standing.wants_full_run)
+            if around.folder is not None and not standing.wants_full_run:
+                news = files.look(connection, around.folder, as_of=as_of)
         with stages("accept"):
-            taken = intake.take_in(connection, recorded.rows, as_of=as_of)
+            taken = intake.take_in(connection, _together(news.rows, recorded.rows), as_of=as_of)
         with stages("facts"):
             applied = facts.apply(
                 connection,
@@ -158,4 +170,16 @@ def advance(
         changed={done.refresh_class: done.changed for done in refreshed},
         removed=max(done.removed for done in refreshed),
         prices=priced,
+        wants_full_run=news.wants_full_run,
     )
+
+
+def _together(
+    filed: Mapping[str, pl.DataFrame], recorded: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    """Rows of files and recorded ones; of a key that both have, what was recorded wins."""
+    both = {**filed, **recorded}
+    for table in filed.keys() & recorded.keys():
+        rows = pl.concat([filed[table], recorded[table]], how="diagonal")
+        both[table] = rows.unique(contract_table(table).key, keep="last", maintain_order=True)
+    return both

@@ -94,6 +94,16 @@ def stamps(source: Files) -> dict[str, Stamp]:
     }
 
 
+def has_changed(connection: duckdb.DuckDBPyConnection, source: Files) -> bool:
+    """Whether the folder holds other files than those whose rows the store has. Quick: no file is opened."""
+    return stamps(source) != _known(connection)
+
+
+def _known(connection: duckdb.DuckDBPyConnection) -> dict[str, Stamp]:
+    rows = connection.execute(f"select name, size, changed_ns from {make(connection)}.live.files").fetchall()
+    return {name: (size, changed) for name, size, changed in rows}
+
+
 def look(connection: duckdb.DuckDBPyConnection, source: Files, *, as_of: dt.datetime) -> FileNews:
     """What new files of the folder bring.
 
@@ -106,10 +116,7 @@ def look(connection: duckdb.DuckDBPyConnection, source: Files, *, as_of: dt.date
     Raises:
         SourceError: The folder cannot be read.
     """
-    store = make(connection)
-    found = stamps(source)
-    rows = connection.execute(f"select name, size, changed_ns from {store}.live.files").fetchall()
-    known = {name: (size, changed) for name, size, changed in rows}
+    found, known = stamps(source), _known(connection)
     if found == known:
         return FileNews()
     other = sorted(name for name, stamp in known.items() if found.get(name) != stamp)

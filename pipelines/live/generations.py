@@ -19,7 +19,7 @@ import polars as pl
 from feature_store.refresh.engine import build
 from feature_store.registry import load_registry
 from pipelines.lake.tables import Lake
-from pipelines.live import prices, tables
+from pipelines.live import files, prices, tables
 from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance
 from pipelines.live.compare import compare
 from pipelines.live.cuts import CUTS
@@ -29,6 +29,7 @@ from pipelines.live.recorded import Recorded
 from pipelines.live.seed import Seed, read_seed
 from pipelines.live.store import LiveStore, begin, standing_of
 from pipelines.settings import Settings
+from pipelines.sources.files.folder import Files
 from pipelines.sources.recorded.extraction import database_identity
 from pipelines.warehouse.compiled import Compiled, compiled_beside
 from serving.errors import ServingError
@@ -96,9 +97,18 @@ def current(store: LiveStore, origin: Origin) -> Path | None:
 
 
 def begin_anew(
-    store: LiveStore, origin: Origin, settings: Settings, url: str, zone: str, stages: Stages
+    store: LiveStore, origin: Origin, settings: Settings, url: str, folder: Files | None, stages: Stages
 ) -> Path:
-    """A draft of a new generation: the warehouse, tags and prices as of the publication."""
+    """A draft of a new generation: the warehouse, tags and prices as of the publication.
+
+    Args:
+        store: The live store.
+        origin: What it goes on from.
+        settings: Where the warehouse lies, and the zone of the shops.
+        url: The serving database.
+        folder: The user's folder as it is now; None on the embedded panel.
+        stages: Gets the seconds.
+    """
     with stages("copy"):
         file = store.draft(settings.warehouse_good, origin.base.version)
         shutil.copyfile(compiled_beside(settings.warehouse_good), compiled_beside(file))
@@ -106,7 +116,8 @@ def begin_anew(
     with stages("build"), store.open(file) as connection:
         connection.execute("begin transaction")
         seen = seen_revision(url, origin.base.version)
-        begin(connection, origin.seed, origin.base.version, origin.database, since, seen)
+        lacks = files.begin(connection, folder, origin.seed.source) if folder is not None else ""
+        begin(connection, origin.seed, origin.base.version, origin.database, since, seen, lacks)
         tables.make(connection)
         prices.begin(connection, origin.prices)
         for refresh_class in CLASSES:
@@ -115,7 +126,7 @@ def begin_anew(
                 load_registry(),
                 refresh_class=refresh_class,
                 as_of=origin.profiles_as_of,
-                time_zone=zone,
+                time_zone=settings.zone,
             )
         connection.execute("commit")
     return file

@@ -26,7 +26,7 @@ _META = """
     create table live.store (
         base_version varchar not null, source varchar not null, database varchar not null,
         as_of timestamptz not null, recorded_cursor ubigint not null, tick bigint not null,
-        is_told boolean not null
+        is_told boolean not null, wants_full_run varchar not null
     )
 """
 _MEMORY = "3GB"
@@ -53,6 +53,7 @@ class Standing:
         tick: Number of the last tick that found something. A generation goes on from the number that its
             publication has seen, so that a number never stands for two contents.
         is_told: Whether readers have had the first delta of this generation.
+        wants_full_run: Why this generation takes no files in and a full run is needed; empty when it does.
     """
 
     base_version: str
@@ -62,6 +63,7 @@ class Standing:
     recorded_cursor: int
     tick: int
     is_told: bool = False
+    wants_full_run: str = ""
 
 
 class LiveStore:
@@ -134,6 +136,7 @@ def begin(
     database: str,
     as_of: datetime,
     tick: int,
+    wants_full_run: str,
 ) -> None:
     """Write where a new generation starts.
 
@@ -144,10 +147,11 @@ def begin(
         database: The operational database as it is now; another one than the seed's is read from the begin.
         as_of: Business time of that publication's profiles (UTC).
         tick: The last tick whose delta that publication has seen.
+        wants_full_run: Why files cannot be taken in; empty when they can.
     """
     connection.execute(_META)
     connection.execute(
-        "insert into live.store values (?, ?, ?, ?, ?, ?, false)",
+        "insert into live.store values (?, ?, ?, ?, ?, ?, false, ?)",
         [
             base_version,
             seed.source,
@@ -155,6 +159,7 @@ def begin(
             as_of,
             seed.recorded_cursor if seed.database == database else 0,
             tick,
+            wants_full_run,
         ],
     )
 
@@ -166,10 +171,10 @@ def standing_of(connection: duckdb.DuckDBPyConnection) -> Standing:
         duckdb.Error: The file is no live store.
     """
     (row,) = connection.execute(
-        "select base_version, source, database, epoch_us(as_of), recorded_cursor, tick, is_told"
-        " from live.store"
+        "select base_version, source, database, epoch_us(as_of), recorded_cursor, tick, is_told,"
+        " wants_full_run from live.store"
     ).fetchall()
-    return Standing(row[0], row[1], row[2], _moment(row[3]), int(row[4]), int(row[5]), bool(row[6]))
+    return Standing(row[0], row[1], row[2], _moment(row[3]), int(row[4]), int(row[5]), *row[6:])
 
 
 def move_on(

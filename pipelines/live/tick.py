@@ -16,13 +16,14 @@ import duckdb
 
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
-from pipelines.live import delta, generations
+from pipelines.live import delta, files, generations
 from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance, is_due
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.live.prices import is_hour_begun
 from pipelines.live.recorded import Recorded, read
 from pipelines.live.store import LiveStore, LiveStoreError, Standing, mark_told, move_on, standing_of
 from pipelines.settings import Settings
+from pipelines.sources.files.folder import Files
 from pipelines.sources.recorded.extraction import newest_time
 from pipelines.steps.state import measured
 from pipelines.stores.models import ModelStore
@@ -93,7 +94,7 @@ def _next_generation(
     """Begin a generation, bring it to where the old one is, compare the two, let it take its place."""
     before = loop.store.file()
     old = _standing(loop.store, before)
-    draft = generations.begin_anew(loop.store, origin, loop.settings, loop.url, loop.settings.zone, stages)
+    draft = generations.begin_anew(loop.store, origin, loop.settings, loop.url, _folder(loop), stages)
     new = _standing(loop.store, draft)
     if new is None:
         raise LiveStoreError(f"the new generation {draft} cannot be opened; remove it and tick again")
@@ -124,9 +125,15 @@ def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Ti
             recorded = read(loop.url, standing.recorded_cursor)
         as_of = _moment(loop, recorded, standing.as_of)
         done = taken or Advanced()
-        is_news = bool(recorded.rows) or is_due(connection, as_of) or is_hour_begun(standing.as_of, as_of)
+        around = _surroundings(loop, file)
+        is_news = (
+            bool(recorded.rows)
+            or is_due(connection, as_of)
+            or is_hour_begun(standing.as_of, as_of)
+            or _has_new_files(connection, standing, around.folder)
+        )
         if is_news and taken is None:
-            done = advance(connection, standing, recorded, as_of, _surroundings(loop, file), stages)
+            done = advance(connection, standing, recorded, as_of, around, stages)
             standing = standing_of(connection)
         pointer = live_pointer(loop.url, standing.base_version)
         if not is_news and _should_say_that_all_is_right(pointer, as_of):
@@ -148,7 +155,13 @@ def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Ti
         changed=dict(done.changed),
         removed=done.removed,
         prices=done.prices,
+        wants_full_run=done.wants_full_run or standing.wants_full_run,
     )
+
+
+def _has_new_files(connection: duckdb.DuckDBPyConnection, standing: Standing, folder: Files | None) -> bool:
+    """Whether the folder is another one than at the last tick, and a tick may take it in."""
+    return folder is not None and not standing.wants_full_run and files.has_changed(connection, folder)
 
 
 def _should_say_that_all_is_right(pointer: LivePointer | None, as_of: datetime) -> bool:
@@ -174,7 +187,14 @@ def _surroundings(loop: Loop, file: Path) -> Surroundings:
         lake=loop.lake.root,
         time_zone=loop.settings.zone,
         pricing=loop.models.champion_dir(PRICING),
+        folder=_folder(loop),
     )
+
+
+def _folder(loop: Loop) -> Files | None:
+    """The user's folder as it is now; None on the embedded panel."""
+    source = loop.sources.open() if loop.settings.data is not None else None
+    return source if isinstance(source, Files) else None
 
 
 def _standing(store: LiveStore, file: Path | None) -> Standing | None:
