@@ -95,7 +95,7 @@ def _require_enough(task: Task, origin: datetime) -> None:
 
 
 def fit_at(task: Task, origin: datetime, params: FitParams, seed: int) -> str:
-    """Fit on labels that have ended by `origin`.
+    """Fit on labels that have ended by `origin`, as they were known then.
 
     Args:
         task: The question.
@@ -120,7 +120,7 @@ def fit_at(task: Task, origin: datetime, params: FitParams, seed: int) -> str:
     )
     values, labels = [], []
     for place, moment in enumerate(origins):
-        examples = task.examples(moment)
+        examples = task.examples(moment, origin)
         rows = np.arange(len(examples.label))
         if len(rows) > params.rows_an_origin:
             rng = np.random.default_rng([seed, place])
@@ -149,13 +149,15 @@ def backtest(task: Task, cuts: list[Cut], params: FitParams, seed: int) -> Backt
         examples = task.examples(cut.origin)
         raw = predict(fit_at(task, cut.origin, params, seed), examples.values, task.config.threads)
         if raws:
-            calibration = _calibrate(task, cuts[: len(raws)], raws, params)
+            calibration = _calibrate(task, cuts[: len(raws)], raws, params, cut.origin)
             forecasts.append(Forecast(cut, examples, raw, calibration.apply(raw)))
         raws.append(raw)
-    return Backtested(forecasts, _calibrate(task, cuts, raws, params))
+    return Backtested(forecasts, _calibrate(task, cuts, raws, params, task.history.as_of))
 
 
-def _calibrate(task: Task, cuts: list[Cut], raws: list[FloatArray], params: FitParams) -> Calibration:
+def _calibrate(
+    task: Task, cuts: list[Cut], raws: list[FloatArray], params: FitParams, known: datetime
+) -> Calibration:
     newest = slice(-params.calibration_cuts, None)
-    label = np.concatenate([task.examples(cut.origin).label for cut in cuts[newest]])
+    label = np.concatenate([task.examples(cut.origin, known).label for cut in cuts[newest]])
     return fit_calibration(params.calibration, np.concatenate(raws[newest]), label)

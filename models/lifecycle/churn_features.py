@@ -79,7 +79,13 @@ def churn_features(history: History, origin: datetime, active_days: int, tags: T
     )
 
 
-def churned(history: History, consumers: pl.Series, origin: datetime, end: datetime) -> pl.Series:
-    """Whether each consumer has no order in `(origin, end]` as things stand: Boolean, in the order given."""
-    window = history.between(origin, end, history.as_of).orders
+def churned(
+    history: History, consumers: pl.Series, origin: datetime, end: datetime, known: datetime | None = None
+) -> pl.Series:
+    """Whether each consumer has no order in `(origin, end]`, as known at `known` (all, by default).
+
+    Returns:
+        Boolean, in the order given.
+    """
+    window = history.between(origin, end, known or history.as_of).orders
     return ~consumers.is_in(window["consumer"].unique().implode())

@@ -1,7 +1,7 @@
 """Point-in-time features of rebuying: one row a consumer and product type bought at least twice.
 
-Only what was known at the origin is looked at. Labels look at the window after it, as things stand; neither
-fits anything. A product type of a consumer is no entity of the tag registry, so these features are made here,
+Only what was known at the origin is looked at. Labels look at the window after it; neither fits
+anything. A product type of a consumer is no entity of the tag registry, so these features are made here,
 from the store's orders in every known state.
 """
 
@@ -60,9 +60,15 @@ def rebuy_features(history: History, origin: datetime, min_purchases: int) -> pl
     )
 
 
-def rebought(history: History, pairs: pl.DataFrame, origin: datetime, end: datetime) -> pl.Series:
-    """Whether each pair was bought in `(origin, end]` as things stand: Boolean, in the order of `pairs`."""
-    window = history.between(origin, end, history.as_of).purchases
+def rebought(
+    history: History, pairs: pl.DataFrame, origin: datetime, end: datetime, known: datetime | None = None
+) -> pl.Series:
+    """Whether each pair was bought in `(origin, end]`, as known at `known` (all, by default).
+
+    Returns:
+        Boolean, in the order of `pairs`.
+    """
+    window = history.between(origin, end, known or history.as_of).purchases
     bought = window.select("consumer", "kind", label=True).unique()
     joined = pairs.select("consumer", "kind").join(
         bought, on=["consumer", "kind"], how="left", maintain_order="left"

@@ -6,7 +6,7 @@ A task knows its features, its label and its simple rules. Fitting and cuts live
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,7 +56,7 @@ class Task:
     history: History
     tags: churn_features.TagReader
     config: LifecycleConfig
-    _built: dict[datetime, Examples] = field(default_factory=dict, repr=False)
+    _built: dict[datetime, tuple[pl.DataFrame, Examples]] = field(default_factory=dict, repr=False)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -74,22 +74,37 @@ class Task:
             return churn_features.churn_features(self.history, origin, self.config.active_days, self.tags)
         return rebuy_features.rebuy_features(self.history, origin, self.config.min_purchases)
 
-    def examples(self, origin: datetime) -> Examples:
-        """Features at an origin with the labels of the window after it."""
+    def examples(self, origin: datetime, known: datetime | None = None) -> Examples:
+        """Features at an origin with the labels of the window after it.
+
+        Args:
+            origin: Moment of the features.
+            known: Moment at which the labels are told, at or after the window's end; what came or was
+                corrected later does not count. The end of the history by default.
+        """
         if origin not in self._built:
             frame = self.frame(origin)
-            end = origin + self.horizon
-            if self.name == CHURN:
-                label = churn_features.churned(self.history, frame["consumer"], origin, end)
-            else:
-                label = rebuy_features.rebought(self.history, frame, origin, end)
-            self._built[origin] = Examples(
-                frame["consumer"].cast(pl.Int64).to_numpy(),
-                as_matrix(frame, self.features),
-                label.to_numpy().astype(np.bool_),
-                rule_scores(self.name, frame),
+            self._built[origin] = (
+                frame.select(["consumer"] if self.name == CHURN else ["consumer", "kind"]),
+                Examples(
+                    frame["consumer"].cast(pl.Int64).to_numpy(),
+                    as_matrix(frame, self.features),
+                    self._label(frame, origin, self.history.as_of),
+                    rule_scores(self.name, frame),
+                ),
             )
-        return self._built[origin]
+        keys, examples = self._built[origin]
+        if known is None or known >= self.history.as_of:
+            return examples
+        return replace(examples, label=self._label(keys, origin, known))
+
+    def _label(self, keys: pl.DataFrame, origin: datetime, known: datetime) -> BoolArray:
+        end = origin + self.horizon
+        if self.name == CHURN:
+            label = churn_features.churned(self.history, keys["consumer"], origin, end, known)
+        else:
+            label = rebuy_features.rebought(self.history, keys, origin, end, known)
+        return np.asarray(label.to_numpy(), dtype=np.bool_)
 
 
 def feature_names(name: str) -> tuple[str, ...]:

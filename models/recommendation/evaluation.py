@@ -133,11 +133,11 @@ class Backtest:
         """Length of the windows."""
         return timedelta(days=self.config.horizon_days)
 
-    def known(self, cut: Cut) -> Known:
-        """Split the purchases at a cut."""
+    def known(self, cut: Cut, told_at: datetime | None = None) -> Known:
+        """Split the purchases at a cut; what followed is told as known at `told_at` (default: it stands)."""
         data = self.interactions
         counts = data.counts(data.until(cut.origin))
-        bought = data.counts(data.between(cut.origin, cut.end))
+        bought = data.counts(data.between(cut.origin, cut.end, told_at))
         bought.data[:] = 1
         new = sp.csr_matrix(bought - bought.multiply(counts > 0))
         new.eliminate_zeros()
@@ -161,7 +161,7 @@ class Backtest:
             examples = []
             for turn, one in enumerate(origins):
                 pairs = self.pairs(one).filter(pl.col("user") % len(origins) == turn)
-                label = labels(self.interactions, pairs, one, one + self.horizon)
+                label = labels(self.interactions, pairs, one, one + self.horizon, origin)
                 examples.append((pairs, label))
             if not sum(float(label.sum()) for _, label in examples):
                 return None
@@ -219,7 +219,7 @@ class Backtest:
     def choose(self, cuts: list[Cut]) -> Choices:
         """Make every choice on the validation cuts; equal values go to the earlier setting."""
         config = self.config
-        states = [self.known(cut) for cut in cuts]
+        states = [self.known(cut, cuts[-1].end) for cut in cuts]
         samples = [self._sample(state.users_of(state.bought)) for state in states]
         tifu_lists: dict[int, list[Indices]] = {}
         tifu_values = []

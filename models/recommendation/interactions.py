@@ -25,6 +25,9 @@ REQUIRED_COLUMNS = (
     "placed_at",
     "qty",
 )
+STATE_COLUMNS = ("received_at", "superseded_at")
+"""From when until when a state of an order was known. Lines without them are known since they were placed."""
+
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
@@ -38,8 +41,9 @@ class Interactions:
         skus: Sorted sku ids.
         merchants: Sorted merchant ids.
         frame: `user`, `item`, `merchant`, `basket`, `category` (number as in `item_l3`), `qty` (float64),
-            `at` (UTC); one row per basket and sku, ordered by (at, basket, item). Baskets are numbered by
-            (time, order id).
+            `at`, `received` and `superseded` (UTC); one row per basket, sku and state, ordered by
+            (at, basket, item). Baskets are numbered by (time, order id). A state was known from `received`
+            until `superseded` (null: it stands).
         item_l2: Sku index to second-level category name.
         item_l3: Sku index to third-level category number; equal number, equal category.
     """
@@ -62,13 +66,18 @@ class Interactions:
         return len(self.skus)
 
     def until(self, moment: datetime) -> pl.DataFrame:
-        """Rows at or before `moment`."""
-        return self.frame.slice(0, int(self.frame["at"].search_sorted(moment, side="right")))
+        """Rows at or before `moment`, as they were known then."""
+        return self._placed(None, moment).filter(_known_at(moment))
 
-    def between(self, start: datetime, end: datetime) -> pl.DataFrame:
-        """Rows in `(start, end]`."""
-        first = int(self.frame["at"].search_sorted(start, side="right"))
-        last = int(self.frame["at"].search_sorted(end, side="right"))
+    def between(self, start: datetime, end: datetime, known: datetime | None = None) -> pl.DataFrame:
+        """Rows in `(start, end]` as they were known at `known`, by default as they stand."""
+        standing = pl.col("superseded").is_null()
+        return self._placed(start, end).filter(standing if known is None else _known_at(known))
+
+    def _placed(self, start: datetime | None, end: datetime) -> pl.DataFrame:
+        at = self.frame["at"]
+        first = 0 if start is None else int(at.search_sorted(start, side="right"))
+        last = int(at.search_sorted(end, side="right"))
         return self.frame.slice(first, max(last - first, 0))
 
     def counts(self, rows: pl.DataFrame) -> sp.csr_matrix:
@@ -83,7 +92,8 @@ class Interactions:
 
     def buyers(self, moment: datetime, days: int) -> Floats:
         """Distinct consumers that bought each sku in the `days` up to `moment`: float32 (n_items,)."""
-        rows = self.between(moment - timedelta(days=days), moment).select("user", "item").unique()
+        recent = self.until(moment).filter(pl.col("at") > moment - timedelta(days=days))
+        rows = recent.select("user", "item").unique()
         return np.bincount(rows["item"].to_numpy(), minlength=self.n_items).astype(np.float32)
 
 
@@ -91,10 +101,11 @@ def merchandise(lines: pl.DataFrame) -> pl.DataFrame:
     """The columns that recommendations need, merchandise only, complete keys only.
 
     Args:
-        lines: `core.fct_order_lines`; `is_merchandise` is honoured where it is present.
+        lines: `core.fct_order_lines`; `is_merchandise` and `STATE_COLUMNS` are honoured where they are
+            present.
 
     Returns:
-        Frame of `REQUIRED_COLUMNS`; unknown categories are `unknown`.
+        Frame of `REQUIRED_COLUMNS` and `STATE_COLUMNS`; unknown categories are `unknown`.
 
     Raises:
         ModelError: A required column is missing.
@@ -104,11 +115,15 @@ def merchandise(lines: pl.DataFrame) -> pl.DataFrame:
         raise ModelError(f"order lines lack {', '.join(missing)}; pass core.fct_order_lines")
     if "is_merchandise" in lines.columns:
         lines = lines.filter(pl.col("is_merchandise"))
+    if any(name not in lines.columns for name in STATE_COLUMNS):
+        lines = lines.with_columns(
+            received_at=pl.col("placed_at"), superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+        )
     return (
-        lines.select(REQUIRED_COLUMNS)
+        lines.select(*REQUIRED_COLUMNS, *STATE_COLUMNS)
         .drop_nulls(["order_id", "merchant_id", "sku_id", "placed_at"])
         .with_columns(
-            pl.col("placed_at").cast(pl.Datetime("us", "UTC")),
+            pl.col("placed_at", *STATE_COLUMNS).cast(pl.Datetime("us", "UTC")),
             pl.col("category_l2_id", "category_l3_id").fill_null("unknown"),
             pl.col("qty").cast(pl.Float64).fill_null(1),
         )
@@ -120,13 +135,20 @@ def index_lines(lines: pl.DataFrame, as_of: datetime) -> Interactions:
 
     Args:
         lines: See `merchandise`.
-        as_of: Later rows are dropped before anything is counted, numbered or named.
+        as_of: Rows placed or received later are dropped before anything is counted, numbered or named.
 
     Returns:
         The purchases. Works on zero rows.
     """
-    rows = merchandise(lines).filter(
-        (pl.col("placed_at") <= as_of.astimezone(UTC)) & pl.col("consumer_id").is_not_null()
+    moment = as_of.astimezone(UTC)
+    rows = (
+        merchandise(lines)
+        .filter(
+            (pl.col("placed_at") <= moment)
+            & (pl.col("received_at") <= moment)
+            & pl.col("consumer_id").is_not_null()
+        )
+        .with_columns(superseded=pl.when(pl.col("superseded_at") <= moment).then("superseded_at"))
     )
     consumers, skus, merchants = (
         sorted(rows[name].unique().to_list()) for name in ("consumer_id", "sku_id", "merchant_id")
@@ -146,12 +168,19 @@ def index_lines(lines: pl.DataFrame, as_of: datetime) -> Interactions:
             merchant=_number("merchant_id", merchants),
         )
         .join(baskets, on="order_id")
-        .group_by("user", "item", "basket")
+        .rename({"received_at": "received"})
+        .group_by("user", "item", "basket", "received", "superseded")
         .agg(pl.col("merchant", "at").min(), pl.col("qty").sum())
-        .sort("at", "basket", "item", "user")
+        .sort("at", "basket", "item", "user", "received")
     )
     frame = frame.with_columns(category=pl.Series(l3[frame["item"].to_numpy()], dtype=pl.Int64))
     return Interactions(consumers, skus, merchants, frame, categories["category_l2_id"].to_list(), l3)
+
+
+def _known_at(moment: datetime) -> pl.Expr:
+    """Whether a state was known at a moment."""
+    superseded = pl.col("superseded")
+    return (pl.col("received") <= moment) & (superseded.is_null() | (superseded > moment))
 
 
 def _number(column: str, names: list[str]) -> pl.Expr:

@@ -121,10 +121,11 @@ def _decay(days: int) -> pl.Expr:
 
 
 def labels(
-    interactions: Interactions, pairs: pl.DataFrame, start: datetime, end: datetime
+    interactions: Interactions, pairs: pl.DataFrame, start: datetime, end: datetime, known: datetime
 ) -> npt.NDArray[Any]:
-    """1 where the pair was bought in `(start, end]`: float32 (n_pairs,)."""
-    bought = interactions.between(start, end).select("user", "item").unique().with_columns(label=pl.lit(1.0))
+    """1 where the pair was bought in `(start, end]`, as known at `known`: float32 (n_pairs,)."""
+    rows = interactions.between(start, end, known)
+    bought = rows.select("user", "item").unique().with_columns(label=pl.lit(1.0))
     joined = pairs.select("user", "item").join(bought, on=["user", "item"], how="left", maintain_order="left")
     return joined["label"].fill_null(0.0).cast(pl.Float32).to_numpy()
 

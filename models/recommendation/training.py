@@ -58,7 +58,8 @@ def train(
     """Train and judge both lanes.
 
     Args:
-        lines: Merchandise lines of `core.fct_order_lines`; rows after `as_of` are dropped first.
+        lines: Sale lines in every state that was known at some time (`STATE_COLUMNS` of `interactions`);
+            rows after `as_of` are dropped first.
         as_of: Moment of knowledge, tz-aware UTC; the last test window ends here.
         bundle_dir: Bundles are written to its folders `recommendation_repeat` and
             `recommendation_discovery`.

@@ -13,7 +13,7 @@ def recommendation(task: Task) -> list[Candidate]:
     from pipelines.warehouse import reading
 
     with reading.connect(task.warehouse) as connection:
-        lines = reading.order_lines(connection, with_guests=False)
+        lines = reading.known_lines(connection)
     standing = task.champions.get("recommendation_repeat")
     champion = None
     if standing is not None:

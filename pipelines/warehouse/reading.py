@@ -85,13 +85,14 @@ def known_lines(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
             where is_sale
                 and order_id not in (select order_id from intermediate.int_order_lines_changed)
         )
-        select order_id, line_no, consumer_id, merchant_id, sku_id, category_l3_id, placed_at, qty,
-               net_paid_cents, is_merchandise, known_at as received_at,
+        select order_id, line_no, consumer_id, merchant_id, sku_id, category_l2_id, category_l3_id,
+               placed_at, qty, net_paid_cents, is_merchandise, known_at as received_at,
                cast(null as timestamptz) as superseded_at
         from unchanged where consumer_id is not null
         union all
-        select c.order_id, c.line_no, c.consumer_id, c.merchant_id, c.sku_id, p.category_l3_id, c.placed_at,
-               c.qty, c.net_paid_cents, c.is_merchandise, c.received_at, c.superseded_at
+        select c.order_id, c.line_no, c.consumer_id, c.merchant_id, c.sku_id, c.category_l2_id,
+               p.category_l3_id,
+               c.placed_at, c.qty, c.net_paid_cents, c.is_merchandise, c.received_at, c.superseded_at
         from changed as c left join core.dim_products as p using (sku_id)
         where c.consumer_id is not null
         order by placed_at, order_id, line_no, received_at

@@ -192,7 +192,9 @@ def test_cuts_end_at_as_of_and_no_training_label_reaches_a_test_window(
     assert all(one.end == other.origin for one, other in pairwise(cuts))
     asked: list[object] = []
     examples = Task.examples
-    monkeypatch.setattr(Task, "examples", lambda self, at: asked.append(at) or examples(self, at))
+    monkeypatch.setattr(
+        Task, "examples", lambda self, at, known=None: asked.append(at) or examples(self, at, known)
+    )
     fit_at(task, cuts[0].origin, SMALL.churn.fit, 1)
     assert asked
     assert all(one + timedelta(days=28) <= cuts[0].origin for one in asked)  # type: ignore[operator]

@@ -123,6 +123,56 @@ def test_lists_at_an_origin_do_not_change_with_the_window_after_it() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_what_came_late_or_was_corrected_is_seen_from_then_on_only() -> None:
+    """The lists at a cut are those of what was known, although some orders came or were corrected since.
+
+    What came true in the window is told by what stands today.
+    """
+    cut = Cut(at(94), at(108))
+    panel = simulated().with_columns(
+        received_at=pl.col("placed_at"), superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+    )
+    is_before = pl.col("placed_at") <= cut.origin
+    late = is_before & (pl.col("order_id").hash(seed=1) % 5 == 0)
+    wrong = is_before & ~late & (pl.col("order_id").hash(seed=2) % 5 == 0)
+    came, corrected = pl.lit(at(109)), pl.lit(at(110))
+    as_first_told = panel.filter(wrong).with_columns(
+        sku_id=pl.lit("a000"), category_l2_id=pl.lit("l2-a"), category_l3_id=pl.lit("l3-a")
+    ).unique("order_id", maintain_order=True)  # fmt: skip
+    everything = pl.concat(
+        [
+            panel.with_columns(
+                received_at=pl.when(late).then(came).when(wrong).then(corrected).otherwise("received_at")
+            ),
+            as_first_told.with_columns(superseded_at=corrected),
+        ],
+        how="vertical_relaxed",
+    )
+    as_known = pl.concat([panel.filter(~late & ~wrong), as_first_told])
+    ranked = []
+    for rows in (everything, as_known):
+        data = index_lines(rows, AS_OF)
+        backtest = Backtest(data, CONFIG, at(0))
+        known = backtest.known(cut)
+        users = np.arange(data.n_users)
+        lists = [
+            backtest.rank_repeat(known, name, TifuParams(), users, cut.origin)
+            for name in ("repeat_ranker", "tifu_knn")
+        ]
+        affinity = backtest.affinity(cut.origin, CONFIG.als_grid[0], cut.origin)
+        lists.append(backtest.rank_discovery(known, affinity, CONFIG.als_grid[0], 0.5, users))
+        ranked.append((data, known, lists))
+    (data, known, lists), (other_data, other_known, other_lists) = ranked
+    assert data.consumers == other_data.consumers
+    for one, other in zip(lists, other_lists, strict=True):
+        assert [[data.skus[i] for i in row] for row in one.tolist()] == [
+            [other_data.skus[i] for i in row] for row in other.tolist()
+        ]
+    assert known.bought.sum() == other_known.bought.sum() > 0
+    standing = index_lines(panel, AS_OF)
+    assert data.until(at(120)).drop("received").equals(standing.until(at(120)).drop("received"))
+
+
 def test_the_champion_is_compared_only_when_its_settings_differ(tmp_path: Path) -> None:
     panel = simulated(consumers=30)
     same = train(panel, AS_OF, tmp_path, CONFIG, replace(CONFIG, reference_origins=()))
