@@ -10,7 +10,7 @@ export MUYUN_DATA = $(DATA)
 endif
 NAME ?= all
 
-.PHONY: help run check-data ui refresh test test-heavy check bench browser install rollback release versions forget-source adopt-source clean
+.PHONY: help run check-data ui refresh test test-heavy check bench browser install extras rollback release versions forget-source adopt-source clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ browser:
 	@.ci/system-packages
 
 install: $(STAMP) ## Only make the environment
+
+extras: $(STAMP) ## Install what docs/scaling.md needs: Spark, Celery, Kubernetes
+	@.ci/install-extras $(VENV)
 
 $(STAMP): requirements.lock pyproject.toml .ci/install
 	@PYTHON="$(PYTHON)" .ci/install $(VENV)

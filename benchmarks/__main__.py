@@ -19,6 +19,7 @@ NAMES = (
     "rerun_cost",
     "tags_default",
     "tags_scale",
+    "spark_equal",
 )
 """Every benchmark, in the order in which `all` runs them."""
 

@@ -46,8 +46,7 @@ class Step:
 def for_spark(sql: str) -> tuple[Step, ...]:
     """A DuckDB statement as steps of Spark SQL that mean the same in a session whose time zone is UTC.
 
-    Spark has no AS MATERIALIZED and works a CTE out anew for every reader: as one statement, the tags cost
-    three times as much.
+    Spark has no AS MATERIALIZED and works a CTE out anew for every reader, hence steps.
 
     Raises:
         ValueError: Not a query, or a quantile over a window reads a join or a filtered relation.

@@ -24,8 +24,7 @@ class NoSparkError(Exception):
 def spark_session(folder: Path) -> Iterator[SparkSession]:
     """A session in UTC, stopped at the end.
 
-    Without a master in Spark's configuration (`spark-submit`, `spark-defaults.conf`, `SPARK_REMOTE`) it runs
-    on this machine with as many threads as there are cores, and its tables lie in `folder`, which is emptied.
+    Without a master in Spark's configuration (`spark-submit`, `spark-defaults.conf`) it runs on this machine with as many threads as there are cores, and its tables lie in `folder`, which is emptied.
 
     Args:
         folder: Where a session on this machine keeps its tables.
@@ -42,7 +41,9 @@ def spark_session(folder: Path) -> Iterator[SparkSession]:
         raise NoSparkError("Spark needs Java 17 or newer; install one, or name it in JAVA_HOME")
     # dbt asks for a session in Spark's default catalogue; ours is the one that it finds.
     builder = SparkSession.builder.appName("muyun").config("spark.sql.session.timeZone", "UTC")
-    if SparkConf().get("spark.master") is None and "SPARK_REMOTE" not in os.environ:
+    # Instants as other readers of Parquet know them; Spark's own default is an old type without a zone.
+    builder = builder.config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    if SparkConf().get("spark.master") is None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         cores = len(os.sched_getaffinity(0))

@@ -37,8 +37,9 @@ def test_both_readmes_have_the_same_sections_and_links():
     assert set(LINK.findall(english)) - other == set(LINK.findall(chinese)) - other
 
 
-def test_the_lock_pins_exact_versions_and_names_no_index():
-    lines = (REPOSITORY / "requirements.lock").read_text().splitlines()
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-extras.lock"])
+def test_the_lock_pins_exact_versions_and_names_no_index(lock):
+    lines = (REPOSITORY / lock).read_text().splitlines()
     assert [
         line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==[A-Za-z0-9.!+-]+", line)
     ] == []
@@ -49,9 +50,18 @@ def test_every_direct_dependency_is_in_the_lock():
 
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    names = {re.split(r"[\[<>=~ ]", item)[0].lower().replace("_", "-") for item in wanted}
-    pinned = {line.split("==")[0].lower() for line in (REPOSITORY / "requirements.lock").read_text().split()}
-    assert names - pinned == set()
+    assert names_of(wanted) - pinned("requirements.lock") == set()
+    extras = [item for items in project["project"]["optional-dependencies"].values() for item in items]
+    assert names_of(extras) - pinned("requirements-extras.lock") == set()
+    assert pinned("requirements.lock") & pinned("requirements-extras.lock") == set()
+
+
+def names_of(requirements):
+    return {re.split(r"[\[<>=~ ]", item)[0].lower().replace("_", "-") for item in requirements}
+
+
+def pinned(lock):
+    return {line.split("==")[0].lower() for line in (REPOSITORY / lock).read_text().split()}
 
 
 def test_no_file_names_a_home_folder_of_a_machine():

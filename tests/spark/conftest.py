@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import reduced_panel
 
+from benchmarks import reduced_panel
 from pipelines.settings import Settings
 from pipelines.warehouse.files import PROJECT_DIR, dbt_environment, dbt_program
 

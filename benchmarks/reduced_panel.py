@@ -12,14 +12,16 @@ from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 from pipelines.stores.sources import Sources
 
-ONE_IN = 8
-"""Of so many consumers one is kept."""
-FIRST_WEEK = dt.date(2017, 9, 1)
-"""Placements before this day are left out: they are nine tenths of the panel's rows."""
+_FIRST_WEEK = dt.date(2017, 9, 1)
 
 
-def write(settings: Settings) -> dt.datetime:
+def write(settings: Settings, *, one_in: int = 8) -> dt.datetime:
     """Loads the panel into the home's lake and cuts it.
+
+    Args:
+        settings: Name the home; its lake is written.
+        one_in: Of so many consumers one is kept; 1 keeps the whole panel. Placements of a cut panel begin in
+            September: all of them are nine tenths of the panel's rows.
 
     Returns:
         Business time of the panel.
@@ -29,8 +31,10 @@ def write(settings: Settings) -> dt.datetime:
     as_of = Clock(settings, sources).now()
     for table in INGEST_ORDER:
         sources.feeds.load(table, as_of, None)
-    kept = lake.read("consumers", ["consumer_id"]).filter(pl.col("consumer_id").hash(7) % ONE_IN == 0)
-    orders = lake.read("orders").filter(pl.col("consumer_id").is_in(kept["consumer_id"].implode()))
+    if one_in == 1:
+        return as_of
+    kept = lake.read("consumers", ["consumer_id"]).filter(pl.col("consumer_id").hash(7) % one_in == 0)
+    orders = lake.read("orders").join(kept, on="consumer_id", how="semi")
     for table in INGEST_ORDER:
         columns = contract_table(table).dtypes
         for file in lake.accepted_files(table):
@@ -39,8 +43,8 @@ def write(settings: Settings) -> dt.datetime:
                 rows = rows.join(kept, on="consumer_id", how="semi", maintain_order="left")
             elif "order_id" in columns:
                 rows = rows.join(orders, on="order_id", how="semi", maintain_order="left")
-            elif table == "promotions" and rows.height and "week=" in str(file):
+            elif contract_table(table).is_weekly and rows.height:
                 week = dt.date.fromisoformat(file.parent.name.split("=")[1])
-                rows = rows.clear() if week < FIRST_WEEK else rows
+                rows = rows.clear() if week < _FIRST_WEEK else rows
             rows.write_parquet(file)
     return as_of

@@ -1,0 +1,135 @@
+"""The same lake on DuckDB and on Apache Spark: what differs, and what either costs on this machine.
+
+The embedded panel cut to an eighth of its consumers; MUYUN_BENCH_ONE_IN=1 takes all of it. Needs the extra
+`spark` and Java.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import psutil
+
+from benchmarks import reduced_panel
+from benchmarks.harness import OURS, Row, report
+from feature_store.compiler import compile_tags
+from feature_store.point_in_time import run
+from feature_store.registry import load_registry
+from pipelines.settings import Settings
+from pipelines.spark.build import build_tags, build_warehouse
+from pipelines.spark.compare import compare_tables, compare_tags
+from pipelines.spark.session import NoSparkError, spark_session
+from pipelines.warehouse.files import PROJECT_DIR, dbt_environment, dbt_program
+
+SPARK = "spark"
+
+
+def main() -> int:
+    """Runs the benchmark; 1 when a table or a tag differs, 2 when Spark is not installed."""
+    started = time.monotonic()
+    one_in = int(os.environ.get("MUYUN_BENCH_ONE_IN", "8"))
+    for name in [name for name in os.environ if name.startswith("MUYUN_") and name != "MUYUN_HOME"]:
+        del os.environ[name]
+    with tempfile.TemporaryDirectory(prefix="muyun-spark-") as folder:
+        try:
+            rows = _compared(Settings(home=Path(folder)), one_in)
+        except NoSparkError as error:
+            print(f"spark_equal: {error}", file=sys.stderr)
+            return 2
+    report(
+        Path(os.environ.get("MUYUN_HOME", "var")),
+        name="spark_equal",
+        protocol=(
+            f"The embedded panel, one of {one_in} consumers kept, every dbt model and every consumer tag on "
+            "both engines from one lake. Of tables, names, types, and hashes of every column's values and of "
+            "the rows; of tags, every value to the bit. Processor seconds of both processes and their "
+            "children, Spark's with the start of its Java."
+        ),
+        rows=rows,
+        wall_s=time.monotonic() - started,
+    )
+    different = [row for row in rows if row.metric.endswith("_different") and row.value]
+    return 1 if different else 0
+
+
+def _compared(settings: Settings, one_in: int) -> list[Row]:
+    as_of = reduced_panel.write(settings, one_in=one_in)
+    settings.warehouse_build.parent.mkdir(parents=True)
+    paths = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    with _cost() as dbt_duckdb:
+        subprocess.run(
+            [dbt_program(), "--quiet", "run", *paths, "--target-path", str(settings.home / "dbt")],
+            env=os.environ | dbt_environment(settings, as_of.isoformat()),
+            check=True,
+        )
+    registry = load_registry()
+    tables = settings.home / "spark" / "warehouse"
+    with spark_session(tables) as session:
+        with _cost() as dbt_spark:
+            build_warehouse(settings, as_of, select="*")
+        with _cost() as tags_spark:
+            folder = build_tags(session, settings, as_of, registry)
+    theirs = pl.read_parquet(folder / "*.parquet").sort("row_id")
+    query = compile_tags(registry, time_zone=settings.zone)
+    with _cost() as tags_duckdb, duckdb.connect(str(settings.warehouse_build), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
+        ours = run(
+            connection,
+            query,
+            theirs.select("row_id", registry.id_column, pl.col("as_of").dt.replace_time_zone(None)),
+        )
+    different_tags = compare_tags(ours.drop("row_id", "as_of"), theirs.drop("row_id", "as_of"))
+    rows = [
+        Row(OURS, "consumers", ours.height, "rows"),
+        Row(OURS, "tags", len(query.tags), "tags"),
+        Row(OURS, "tags_different", len(different_tags), "tags"),
+    ]
+    for name, count in different_tags.items():
+        print(f"tag {name} differs in {count} rows")
+    for schema in ("core", "analyst", "intermediate"):
+        counted, different = compare_tables(settings.warehouse_build, tables, schema)
+        rows.append(Row(OURS, f"{schema}_tables", len(counted), "tables"))
+        rows.append(Row(OURS, f"{schema}_tables_different", len(different), "tables"))
+        for difference in different:
+            print(f"{schema}.{difference.table}: {difference.what}")
+    for system, step, cost in (
+        (OURS, "dbt", dbt_duckdb),
+        (SPARK, "dbt", dbt_spark),
+        (OURS, "tags", tags_duckdb),
+        (SPARK, "tags", tags_spark),
+    ):
+        rows.append(Row(system, f"{step}_s", cost.wall_s, "s"))
+        rows.append(Row(system, f"{step}_cpu_s", cost.cpu_s, "cpu s"))
+    return rows
+
+
+@dataclass
+class _Cost:
+    """Seconds, and processor seconds of this process, its ended children and its living ones."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+@contextmanager
+def _cost() -> Iterator[_Cost]:
+    cost, started, before = _Cost(), time.monotonic(), _cpu_s()
+    yield cost
+    cost.wall_s, cost.cpu_s = time.monotonic() - started, _cpu_s() - before
+
+
+def _cpu_s() -> float:
+    own = [resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    living = sum(sum(process.cpu_times()[:2]) for process in psutil.Process().children(recursive=True))
+    return sum(usage.ru_utime + usage.ru_stime for usage in own) + living
