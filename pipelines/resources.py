@@ -7,6 +7,9 @@ import re
 import shutil
 from urllib.parse import urlsplit
 
+import yaml
+
+from pipelines.overlap.cluster import launcher_of
 from pipelines.settings import REPOSITORY, Settings
 
 TELEMETRY_OFF = {
@@ -46,11 +49,18 @@ def environment(settings: Settings, dagster_url: str) -> dict[str, str]:
 
 
 def prepare_dagster_home(settings: Settings) -> None:
-    """Make the Dagster home and put the shipped instance configuration into it."""
+    """Make the Dagster home and put the shipped instance configuration into it, with a cluster's launcher.
+
+    Raises:
+        ClusterSettingsError: With `MUYUN_EXECUTOR=k8s`, a setting that the cluster needs is missing.
+    """
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     temporary = home / f".dagster.yaml.{os.getpid()}.tmp"  # others may read the file at this moment
     shutil.copyfile(REPOSITORY / "dagster.yaml", temporary)
+    if settings.executor == "k8s":
+        with temporary.open("a") as file:
+            yaml.safe_dump({"run_launcher": launcher_of(settings)}, file)
     temporary.replace(home / "dagster.yaml")
 
 

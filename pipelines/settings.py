@@ -54,6 +54,7 @@ class Settings(BaseSettings):
         k8s_image: Image with this installation, for the jobs of a cluster.
         k8s_namespace: Namespace of those jobs.
         k8s_claim: Claim of the volume that holds the home.
+        k8s_config: File that says how to reach the cluster; None means that Dagster runs inside of it.
         lang: Language of the command line and the report; without it the locale decides.
         max_quarantined_share: Share of a table's rows that may be refused before the run stops.
         progress_begins: Whether progress has a line also when a step begins, not only when it has ended.
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
     k8s_image: str | None = None
     k8s_namespace: str = "default"
     k8s_claim: str | None = None
+    k8s_config: Path | None = None
     lang: Language = Field(default_factory=lambda: language_of(os.environ))
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
     progress_begins: bool = False

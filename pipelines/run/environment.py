@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from pipelines.home.source import identify, require_same_source
+from pipelines.overlap.cluster import ClusterSettingsError
 from pipelines.resources import dagster_database, dagster_storage_url, environment, prepare_dagster_home
 from pipelines.run.whole_run import remember_rest
 from pipelines.settings import Settings
@@ -57,7 +58,7 @@ def told_as_run_errors(settings: Settings) -> Iterator[None]:
             f"{error.filename or settings.home} cannot be written ({error.strerror}); "
             "set MUYUN_HOME to a folder that this user may write, on a disk with room"
         ) from error
-    except ServingError as error:
+    except (ServingError, ClusterSettingsError) as error:
         raise RunError(str(error)) from error
 
 

@@ -33,7 +33,7 @@ _PUBLICATION = "published/publication"
 _PLACES = {
     "home", "data", "as_of", "executor", "progress_begins",
     "dagster_port", "mlflow_port", "docs_port", "postgres_port",
-    "celery_broker", "celery_backend", "k8s_image", "k8s_namespace", "k8s_claim",
+    "celery_broker", "celery_backend", "k8s_image", "k8s_namespace", "k8s_claim", "k8s_config",
 }  # fmt: skip
 """Settings that say where, when and how, not what."""
 

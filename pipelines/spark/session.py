@@ -24,7 +24,8 @@ class NoSparkError(Exception):
 def spark_session(folder: Path) -> Iterator[SparkSession]:
     """A session in UTC, stopped at the end.
 
-    Without a master in Spark's configuration (`spark-submit`, `spark-defaults.conf`) it runs on this machine with as many threads as there are cores, and its tables lie in `folder`, which is emptied.
+    Without a master in Spark's configuration (`spark-submit`, `spark-defaults.conf`) it runs on this machine
+    with as many threads as there are cores, and its tables lie in `folder`, which is emptied.
 
     Args:
         folder: Where a session on this machine keeps its tables.

@@ -1,4 +1,4 @@
-"""Steps in processes that are not ours: Dagster's multiprocess executor, and a Celery worker on loopback."""
+"""Steps in processes that are not ours: multiprocess, a Celery worker, the API of a Kubernetes cluster."""
 
 import os
 import subprocess
@@ -8,9 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from elsewhere_job import all_of_it
+from small_cluster import small_cluster
 
+from pipelines.overlap.cluster import ClusterSettingsError, launcher_of
 from pipelines.overlap.elsewhere import NoExecutorError
+from pipelines.resources import prepare_dagster_home
 from pipelines.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("elsewhere")]
@@ -94,16 +98,61 @@ def test_a_celery_worker_on_loopback_does_the_steps(home, worker):
     assert all(holder.startswith("Dagster's run ") for _, holder in seen(home).values())
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"executor": "celery"}, "MUYUN_CELERY_BROKER"),
-        ({"executor": "k8s", "k8s_image": "shop/muyun:1"}, r"MUYUN_K8S_CLAIM, MUYUN_DATABASE_URL"),
-    ],
-)
-def test_what_an_executor_lacks_is_named(home, settings, message):
+@pytest.fixture
+def cluster(home, tmp_path, monkeypatch):
+    """The API of a cluster with one node, this machine: a job of it is a process."""
+    pytest.importorskip("dagster_k8s", reason="the extra `k8s` is not installed")
+    with small_cluster(tmp_path / "kubeconfig") as made:
+        monkeypatch.setenv("MUYUN_EXECUTOR", "k8s")
+        monkeypatch.setenv("MUYUN_K8S_CONFIG", str(tmp_path / "kubeconfig"))
+        monkeypatch.setenv("MUYUN_K8S_IMAGE", "shop/muyun:1")
+        monkeypatch.setenv("MUYUN_K8S_CLAIM", "muyun-home")
+        monkeypatch.setenv("MUYUN_DATABASE_URL", "postgresql://of-the-secret/muyun")
+        monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+        (home / "dagster").mkdir()
+        # What `make ui` writes as well, but for the storage: files instead of PostgreSQL.
+        launcher = {"run_launcher": launcher_of(Settings()), "telemetry": {"enabled": False}}
+        (home / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(launcher))
+        yield made
+
+
+def test_kubernetes_gets_a_job_for_every_step(home, cluster):
+    with dg.DagsterInstance.get() as instance:
+        assert run(instance).success
+    assert len(cluster.jobs) == 3
+    assert str(os.getpid()) not in {process for process, _ in seen(home).values()}
+    assert all(holder.startswith("Dagster's run ") for _, holder in seen(home).values())
+    for job in cluster.jobs.values():
+        pod = job["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        assert container["image"] == "shop/muyun:1"
+        assert {"name": "home", "persistentVolumeClaim": {"claimName": "muyun-home"}} in pod["volumes"]
+        assert {"name": "home", "mountPath": str(home)} in container["volumeMounts"]
+        assert {"secretRef": {"name": "muyun"}} in container["envFrom"]
+        given = {item["name"]: item.get("value") for item in container["env"]}
+        assert given["MUYUN_HOME"] == str(home)
+        assert "MUYUN_DATABASE_URL" not in given
+
+
+def test_what_celery_lacks_is_named(home):
     from pipelines.graph import executor_of
 
-    pytest.importorskip(f"dagster_{settings['executor']}", reason="the extra is not installed")
-    with pytest.raises(NoExecutorError, match=message):
-        executor_of(Settings(home=home, **settings))
+    pytest.importorskip("dagster_celery", reason="the extra `celery` is not installed")
+    with pytest.raises(NoExecutorError, match="MUYUN_CELERY_BROKER"):
+        executor_of(Settings(home=home, executor="celery"))
+
+
+def test_what_a_cluster_lacks_is_named_before_dagster_starts(home):
+    settings = Settings(home=home, executor="k8s", k8s_image="shop/muyun:1")
+    with pytest.raises(ClusterSettingsError, match="needs MUYUN_K8S_CLAIM, MUYUN_DATABASE_URL"):
+        prepare_dagster_home(settings)
+
+
+def test_the_launcher_stands_in_the_home_of_dagster(home):
+    chosen = {"k8s_image": "shop/muyun:1", "k8s_claim": "c", "database_url": "postgresql://u:secret@h/d"}
+    prepare_dagster_home(Settings(home=home, executor="k8s", **chosen))
+    written = (home / "dagster" / "dagster.yaml").read_text()
+    assert yaml.safe_load(written)["run_launcher"]["class"] == "K8sRunLauncher"
+    assert "secret" not in written.replace("env_secrets", "")
+    prepare_dagster_home(Settings(home=home))
+    assert "run_launcher" not in (home / "dagster" / "dagster.yaml").read_text()
