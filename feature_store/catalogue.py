@@ -1,4 +1,4 @@
-"""Files generated from the registry: the tag catalogue `docs/tags.md` and the schema serving reads.
+"""Files generated from the registries: a tag catalogue an entity and the schema serving reads.
 
 Run `python -m feature_store.catalogue` in the repository after a change of the registry; a test fails while
 the committed files are not current.
@@ -12,10 +12,15 @@ from pathlib import Path
 from feature_store.definitions import Tag, Valid
 from feature_store.expressions import FUNCTIONS
 from feature_store.online import SCHEMA_FILE
-from feature_store.registry import Registry, load_registry
+from feature_store.registry import CONSUMER, Registry, entities, load_registry
 
 PACKAGE = Path(__file__).resolve().parent
-CATALOGUE_FILE = PACKAGE.parent / "docs" / "tags.md"
+DOCS = PACKAGE.parent / "docs"
+
+
+def catalogue_file(entity: str) -> Path:
+    """The catalogue page of an entity: `docs/tags.md` of consumers, `docs/tags/<entity>.md` of others."""
+    return DOCS / "tags.md" if entity == CONSUMER else DOCS / "tags" / f"{entity}.md"
 
 
 def catalogue(registry: Registry) -> str:
@@ -23,10 +28,10 @@ def catalogue(registry: Registry) -> str:
     tags = list(registry.tags.values())
     observed = sum(registry.origin(tag) == "observed" for tag in tags)
     out = [
-        "# Tags",
+        f"# Tags of {registry.entity}s",
         "",
-        "Generated from `feature_store/tags/consumer/*.yaml` by `python -m feature_store.catalogue`; do not "
-        "edit.",
+        f"Generated from `feature_store/tags/{registry.entity}/*.yaml` by "
+        "`python -m feature_store.catalogue`; do not edit.",
         "",
         f"{len(tags)} tags: {observed} rest on sources that the embedded data observes, "
         f"{len(tags) - observed} on sources that are generated there (origin `overlay`).",
@@ -115,12 +120,15 @@ def schema_text(registry: Registry) -> str:
     return registry.profile_schema().model_dump_json(indent=1) + "\n"
 
 
-def write_files(registry: Registry, catalogue_file: Path, schema_file: Path) -> None:
-    """Writes both generated files."""
-    catalogue_file.parent.mkdir(parents=True, exist_ok=True)
-    catalogue_file.write_text(catalogue(registry), encoding="utf-8")
-    schema_file.write_text(schema_text(registry), encoding="utf-8")
+def write_files() -> None:
+    """Writes every generated file."""
+    for entity in entities():
+        registry = load_registry(entity=entity)
+        page = catalogue_file(entity)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(catalogue(registry), encoding="utf-8")
+    (PACKAGE / SCHEMA_FILE).write_text(schema_text(load_registry()), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_files(load_registry(), CATALOGUE_FILE, PACKAGE / SCHEMA_FILE)
+    write_files()

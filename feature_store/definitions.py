@@ -30,6 +30,10 @@ Group = Literal[
     "logistics",
     "contact_fatigue",
     "predicted",
+    "sales",
+    "service",
+    "demand",
+    "earnings",
 ]
 ColumnType = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMPTZ"]
 

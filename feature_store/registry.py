@@ -156,6 +156,12 @@ class Registry:
         )
 
 
+def entities() -> list[str]:
+    """The entities that have a packaged registry, by name."""
+    root = files("feature_store").joinpath("tags")
+    return sorted(path.name for path in root.iterdir() if path.joinpath(SOURCES_FILE).is_file())
+
+
 @cache
 def load_registry(folder: Path | None = None, *, entity: str = CONSUMER) -> Registry:
     """The registry of a folder of YAML files; the packaged one of the entity by default. Read once a process.
