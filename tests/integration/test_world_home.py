@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import polars as pl
+import psutil
 import psycopg
 import pytest
 from world_run import REPOSITORY, Installation, explain
@@ -191,6 +192,19 @@ def test_a_run_beside_the_user_interface(moved, first, free_ports):
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+    assert serving_still(moved.home) == []
+
+
+def serving_still(home):
+    """Command lines of Dagster's, MLflow's and our own servers that still work for a home."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            if process.environ().get("MUYUN_HOME") == str(home) and process.pid != os.getpid():
+                found.append(" ".join(process.info["cmdline"] or []))
+        except psutil.Error:
+            continue
+    return [line for line in found if "postgres" not in line]
 
 
 def test_a_lost_database_is_noticed_and_filled_again(moved, first):
