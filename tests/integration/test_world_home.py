@@ -91,7 +91,7 @@ def api(installation):
         process.stdout.close()
 
 
-def wait_for(url, process, seconds=60):
+def wait_for(url, process, seconds=180):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:

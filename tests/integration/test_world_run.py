@@ -127,7 +127,8 @@ def test_every_check_was_evaluated_and_kept_by_dagster(world, first):
     done = world.python(["tests/integration/recorded_checks.py", first.summary["run_id"]])
     assert done.returncode == 0, explain(done)
     recorded = json.loads(done.stdout)
-    assert recorded["missing"] == []
+    of_the_run = [name for name in recorded["missing"] if not name.startswith("live/")]  # those are of ticks
+    assert of_the_run == []
     assert recorded["failed"] == []
     assert recorded["run_status"] == "SUCCESS"
     assert {"raw/orders:feed_is_plausible", "features/consumer_tags:features_are_whole"} <= set(
