@@ -106,6 +106,24 @@ def test_a_version_counts_until_the_next_one(registry: Registry) -> None:
     assert state.row("c1")["net_spend_7d"] == 70
 
 
+def test_a_version_that_nothing_replaces_still_ends(registry: Registry) -> None:
+    world = World()
+    world.consumer("c1", ago(600))
+    world.order("c1", ago(1.3), net=100, superseded_at=NOW + HOUR)
+    state = State(registry, world)
+    assert state.to(NOW + HOUR - US).dirty == 0
+    assert state.to(NOW + HOUR).changed == 1
+    assert state.row("c1")["orders_lifetime"] == 0
+
+
+def test_a_consumer_leaves_also_where_no_tag_reads_its_rows(registry: Registry) -> None:
+    world = World()
+    world.order("c1", ago(1.3), net=100, superseded_at=NOW + HOUR)
+    state = State(registry, world, RefreshClass.HOUR)  # tags of parcels only
+    assert state.to(NOW + HOUR - US).dirty == 0
+    assert state.to(NOW + HOUR).removed == 1
+
+
 def test_a_consumer_comes_and_goes_with_its_rows(registry: Registry) -> None:
     world = World()
     world.consumer("c1", ago(600))
