@@ -111,9 +111,8 @@ def _make(file: Path) -> None:
 def connect(file: Path) -> duckdb.DuckDBPyConnection:
     """The database, with bounded memory and spill beside it."""
     con = duckdb.connect(str(file))
-    con.execute(
-        f"SET memory_limit = '{MEMORY_GB}GB'; SET TimeZone = 'UTC'; SET preserve_insertion_order = false"
-    )
+    con.execute(f"SET memory_limit = '{MEMORY_GB}GB'; SET TimeZone = 'UTC'")
+    con.execute("SET preserve_insertion_order = false; SET enable_progress_bar = false")
     return con
 
 

@@ -23,6 +23,7 @@ from feature_store.contracts import ProfileSchema, TagField
 from feature_store.definitions import Parameter, Rollup, Source, Tag
 from feature_store.due_plan import clock_problems
 from feature_store.errors import RegistryError, UnknownTagError
+from feature_store.exact_sums import order_problems
 from feature_store.registry_checks import check_registry, frequency_problems
 
 SOURCES_FILE = "sources.yaml"
@@ -60,7 +61,7 @@ class Registry:
         self.sources = {source.name: source for source in sources}
         self.rollups = {rollup.name: rollup for rollup in rollups}
         self.tags = {tag.name: tag for tag in tags}
-        if problems := [*frequency_problems(self), *clock_problems(self)]:
+        if problems := [*frequency_problems(self), *clock_problems(self), *order_problems(self)]:
             raise RegistryError(problems)
 
     @property

@@ -195,6 +195,52 @@ def test_rollups_that_nobody_could_refresh_in_time_are_refused(
     assert expected in problems(edit(folder, change))
 
 
+@pytest.mark.parametrize(
+    ("value", "is_refused"),
+    [
+        ("SUM(qty)", True),
+        ("AVG(qty)", True),
+        ("SUM(ratio(net_paid_cents, 3))", True),
+        ("SUM(net_paid_cents / 3)", True),
+        ("SUM(CASE WHEN is_sale THEN qty END)", True),
+        ("SUM(CAST(net_paid_cents AS DOUBLE))", True),
+        ("SUM(CASE WHEN qty > 1 THEN 1 ELSE 0 END)", False),
+        ("SUM(CAST(qty AS DECIMAL(18, 6)))", False),
+        ("SUM(money(unit_price_cents))", False),
+        ("AVG(net_paid_cents)", False),
+        ("MAX(qty)", False),
+        ("MEDIAN(qty)", False),
+    ],
+)
+def test_floating_point_numbers_are_not_added(folder: Path, value: str, is_refused: bool) -> None:
+    with_tag(folder, type="decimal", definition={"source": "order_lines", "value": value})
+    if is_refused:
+        said = "more.yaml: tag orders_9d.definition.value: "
+        assert said in problems(folder)
+        assert "adds floating-point numbers, whose order is not fixed; add CAST(" in problems(folder)
+    else:
+        assert load_registry(folder).tag("orders_9d").definition.value == value
+
+
+def test_floating_point_numbers_are_followed_through_rollups(folder: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        rollup = {
+            "name": "more",
+            "source": "order_lines",
+            "window": "365d",
+            "description": "x",
+            "compute": {"third": "ratio(net_paid_cents, 3)"},
+            "group_by": ["sku_id"],
+            "measures": {"middle": {"value": "MEDIAN(third)"}, "n": {"value": "COUNT(*)"}},
+            "layers": [{"columns": {"total": "SUM(middle) OVER ()", "count": "SUM(n) OVER ()"}}],
+        }
+        document["rollups"].append(rollup)
+
+    found = problems(edit(folder, change))
+    assert "sources.yaml: rollup more.layers.total: 'SUM(middle)' adds floating-point numbers" in found
+    assert "layers.count" not in found
+
+
 def test_a_source_may_not_look_at_the_clock(folder: Path) -> None:
     def change(document: dict[str, Any]) -> None:
         orders = next(s for s in document["sources"] if s["name"] == "orders")
