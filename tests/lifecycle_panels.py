@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from feature_store.registry import load_registry
 from models.lifecycle.churn_features import TagReader
 from pipelines.scoring.tags import tags_at
 
@@ -65,8 +66,17 @@ def warehouse_of_lines(rows: pl.DataFrame) -> duckdb.DuckDBPyConnection:
     )
     connection = duckdb.connect()
     connection.execute("set timezone='UTC'; set threads=1; create schema intermediate")
+    # Tags that no model reads may ask for more columns: they are there, and empty.
+    asked = {
+        name: kind
+        for source in load_registry().sources.values()
+        if source.table == "intermediate.int_orders_known"
+        for name, kind in source.columns.items()
+        if name not in orders.columns
+    }
+    absent = "".join(f", cast(null as {kind}) as {name}" for name, kind in asked.items())
     connection.register("orders", orders)
-    connection.execute("create table intermediate.int_orders_known as select * from orders")
+    connection.execute(f"create table intermediate.int_orders_known as select *{absent} from orders")
     return connection
 
 

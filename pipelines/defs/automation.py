@@ -140,8 +140,8 @@ def retraining_wanted(retrain: Job) -> dg.SensorDefinition:
         job=retrain,
         minimum_interval_seconds=600,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Drift of the core tags asks for retraining at most once a day; a refused gate when the "
-        "settings, or a tenth of the order lines, are other than at the training that was refused.",
+        description="Drift of the tags that champions read asks for retraining at most once a day; a refused "
+        "gate when the settings, or a tenth of the order lines, are other than at the refused training.",
     )
     def sense(
         context: dg.SensorEvaluationContext,
