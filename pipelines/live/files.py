@@ -203,13 +203,15 @@ def _named(added: _Added, table: str) -> Named:
     columns = sorted({column for key in contract.foreign_keys for column in key.columns})
     found: Named = {}
     for chunk in added.read(table):
-        rows = pl.DataFrame(
-            [
-                read_column(chunk, contract, name).values.alias(name)
-                for name in columns
-                if has_column(chunk, contract, name)
-            ]
-        )
+        given = {
+            name: read_column(chunk, contract, name).values
+            for name in columns
+            if has_column(chunk, contract, name)
+        }
+        # A column that the files do not have may have a default, which names a row of another table too.
+        assumed = {name: contract.constants[name] for name in columns if name in contract.constants}
+        rows = pl.DataFrame(given)
+        rows = rows.with_columns(pl.lit(assumed[name]).alias(name) for name in assumed.keys() - given.keys())
         for parent, parts in names_in(contract, rows).items():
             found.setdefault(parent, []).extend(parts)
     return found

@@ -8,12 +8,15 @@ what a delta holds is asked of the store: all that changed since the revision th
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
+from feature_store.errors import FeatureStoreError
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
 from pipelines.live import delta, files, generations
@@ -28,7 +31,7 @@ from pipelines.sources.recorded.extraction import newest_time
 from pipelines.steps.state import measured
 from pipelines.stores.models import ModelStore
 from pipelines.stores.sources import Sources
-from pipelines.warehouse.compiled import compiled_beside, read_compiled
+from pipelines.warehouse.compiled import CompiledError, compiled_beside, read_compiled
 from serving.scores.live import LivePointer, live_pointer
 
 PRICING = "pricing_elasticity"
@@ -65,11 +68,12 @@ def tick(loop: Loop) -> Tick:
     Raises:
         NothingPublishedError: There is no publication to go on from.
         LiveStoreBusyError: Another process is at a tick.
+        LiveStoreError: The last full run was made by another release.
         SourceError: The operational database cannot be read.
         ServingError: The delta could not be published; the next tick publishes it.
     """
     began_at, stages, cpu_began = datetime.now(UTC), Stages(), time.process_time()
-    with measured() as cost, loop.store.held():
+    with measured() as cost, loop.store.held(), _of_one_release():
         origin = generations.origin_of(loop.settings, loop.lake, loop.url)
         file = generations.current(loop.store, origin)
         taken, comparison = None, None
@@ -86,6 +90,18 @@ def tick(loop: Loop) -> Tick:
         comparison=comparison,
         lag_s=_lag_s(loop, done),
     )
+
+
+@contextmanager
+def _of_one_release() -> Iterator[None]:
+    """Says what to do where warehouse, tags and code are not of one release."""
+    try:
+        yield
+    except (FeatureStoreError, CompiledError) as error:
+        raise LiveStoreError(
+            "the last warehouse and publication were made by another release or by other tag definitions; "
+            f"run `make run` once ({error})"
+        ) from error
 
 
 def _next_generation(
