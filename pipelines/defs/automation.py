@@ -27,6 +27,7 @@ _RAW = dg.AssetSelection.key_prefixes("raw")
 _MODELS = dg.AssetSelection.key_prefixes("models")
 _WAREHOUSE = dg.AssetSelection.groups("warehouse")
 _FEATURES = dg.AssetSelection.key_prefixes("features")
+_CONSUMER_TAGS = dg.AssetSelection.assets(["features", "consumer_tags"])
 _PUBLISHED = dg.AssetSelection.key_prefixes("published")
 _SWITCH = dg.AssetSelection.assets(["published", "publication"])
 _PROFILES = dg.AssetSelection.assets(["published", "profiles"])
@@ -49,7 +50,7 @@ def definitions() -> dg.Definitions:
     )
     profiles = dg.define_asset_job(
         "profiles_publish",
-        selection=_FEATURES | _PROFILES | _SWITCH,
+        selection=_CONSUMER_TAGS | _PROFILES | _SWITCH,
         description="By hand: all tags from the last warehouse, and their publication.",
     )
     prices = dg.define_asset_job(

@@ -1,6 +1,7 @@
-"""Features: the tag table of every consumer, checked against the registry."""
+"""Features: the tag tables of consumers and of the other entities, checked against their registries."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,6 +13,11 @@ from pipelines.steps.memo import Steps
 from pipelines.steps.state import CheckRecord, Outcome
 from pipelines.stores.warehouse import Warehouse
 from pipelines.trainings import drift
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from feature_store.offline import TagViolation
 
 
 @dg.asset(
@@ -66,16 +72,9 @@ def _build(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake
     shift = drift.against_training(lake, frame)
     return Outcome(
         rows=frame.height,
-        metadata={
-            "tags": len(frame.columns) - 1,
-            "filled_share": round(1 - sum(frame.null_count().row(0)) / max(1, frame.height * frame.width), 3),
-        },
+        metadata=_size(frame),
         checks=[
-            CheckRecord(
-                "tags_stay_inside_their_registered_ranges",
-                not violations,
-                {"violations": [f"{v.tag}: {v.rule} ({v.rows} rows)" for v in violations[:20]]},
-            ),
+            _inside(violations),
             CheckRecord(
                 "tags_have_not_drifted_since_training",
                 shift.is_stable,
@@ -89,3 +88,75 @@ def _build(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake
             ),
         ],
     )
+
+
+def _size(frame: "pl.DataFrame") -> dict[str, int | float]:
+    """How many tags a table has, and how full it is."""
+    cells = max(1, frame.height * frame.width)
+    return {
+        "tags": len(frame.columns) - 2,
+        "filled_share": round(1 - sum(frame.null_count().row(0)) / cells, 3),
+    }
+
+
+def _inside(violations: "list[TagViolation]") -> CheckRecord:
+    found = [f"{v.tag}: {v.rule} ({v.rows} rows)" for v in violations[:20]]
+    return CheckRecord("tags_stay_inside_their_registered_ranges", not violations, {"violations": found})
+
+
+def _tags_of(entity: str, readers: str) -> dg.AssetsDefinition:
+    """The asset with the tags of an entity other than the consumer."""
+    key = ["features", f"{entity}_tags"]
+
+    @dg.asset(
+        key=key,
+        group_name=Group.FEATURES,
+        owners=[Owner.DATA_SCIENCE],
+        kinds={"duckdb", "parquet"},
+        deps=[dg.AssetKey(["warehouse", "published"])],
+        description=f"The tags of every {entity} as of now, from the registry of the entity. {readers} "
+        f"One row per {entity}.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "tags_stay_inside_their_registered_ranges",
+                asset=key,
+                blocking=True,
+                description="Every value fits the type, range and allowed values of the tag registry.",
+            )
+        ],
+    )
+    def tags(
+        context: dg.AssetExecutionContext,
+        steps: dg.ResourceParam[Steps],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+        warehouse: dg.ResourceParam[Warehouse],
+        lake: dg.ResourceParam[Lake],
+    ) -> dg.MaterializeResult:
+        return steps.run(
+            context,
+            lambda: _build_of(entity, settings, clock.as_of(context), warehouse, lake),
+            settings={"time_zone": settings.zone},
+            outputs=[lake.derived_path(f"features/{entity}_tags")],
+            clock="day",
+        )
+
+    return tags
+
+
+def _build_of(entity: str, settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake) -> Outcome:
+    from feature_store.offline import build_tags, validate_tags
+    from feature_store.registry import load_registry
+
+    registry = load_registry(entity=entity)
+    with warehouse.open() as connection:
+        frame = build_tags(connection, as_of, time_zone=settings.zone, registry=registry)
+    violations = validate_tags(frame, registry)
+    lake.put(f"features/{entity}_tags", frame)
+    return Outcome(rows=frame.height, metadata=_size(frame), checks=[_inside(violations)])
+
+
+merchant_tags = _tags_of("merchant", "For grading merchants and comparing shops.")
+agent_tags = _tags_of("agent", "For grading agents and rules of commission.")
+sku_tags = _tags_of("sku", "For prices, stock and listings.")
+supplier_tags = _tags_of("supplier", "For grading suppliers and choosing one.")
