@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from pipelines.home.source import identify, require_same_source
 from pipelines.overlap.cluster import ClusterSettingsError
@@ -76,7 +76,10 @@ class Embedded(AbstractContextManager["Embedded"]):
 
     def __exit__(self, *_: object) -> None:
         """Stop the server unless somebody else uses it, and write down in which state it came to rest."""
+        from pipelines.lake.files import LakeError
         from serving.db.connect import leave_database
+        from serving.errors import ServingError
 
         if leave_database(self._settings.serving, patience_s=self._patience_s):
-            remember_rest(self._settings)
+            with suppress(OSError, LakeError, ServingError):  # not remembered: the next run looks again
+                remember_rest(self._settings)
