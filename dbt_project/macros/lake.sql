@@ -16,9 +16,6 @@
         {%- for source in graph.sources.values() -%}
             {%- do muyun.spark__lake_table('lake.' ~ source.name, lake ~ '/accepted/' ~ source.name) -%}
         {%- endfor -%}
-        {%- for table in ('orders', 'order_lines') -%}
-            {%- do muyun.spark__lake_table('lake_history.' ~ table, lake ~ '/history/' ~ table) -%}
-        {%- endfor -%}
     {%- endif -%}
 {%- endmacro %}
 

@@ -40,6 +40,10 @@
 
 {# The platform keeps a file without rows in every history, so the table is always there. #}
 {% macro spark__lake_history(table) -%}
+    {%- if execute -%}
+        {%- set folder = env_var('MUYUN_LAKE', 'lake') ~ '/history/' ~ table -%}
+        {%- do muyun.spark__lake_table('lake_history.' ~ table, folder) -%}
+    {%- endif -%}
     lake_history.{{ table }}
 {%- endmacro %}
 

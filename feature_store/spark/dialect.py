@@ -55,12 +55,18 @@ def for_spark(sql: str) -> tuple[Step, ...]:
     if not isinstance(tree, exp.Query):
         raise ValueError(f"no query: {sql[:60]}")
     kept = {cte.alias for cte in tree.find_all(exp.CTE) if cte.args.get("materialized")}
+    _medians(tree)
     kept |= _windowed_quantiles(tree)
     for rule in (_quantiles, _iso_weekdays, _renamed, _local_times):
         rule(tree)
     steps = [Step(cte.alias, cte.this.sql("spark", pretty=True), cte.alias in kept) for cte in tree.ctes]
     tree.set("with_", None)
     return (*steps, Step("", tree.sql("spark", pretty=True), keep=False))
+
+
+def _medians(tree: exp.Expression) -> None:
+    for node in list(tree.find_all(exp.Median)):
+        node.replace(exp.PercentileCont(this=node.this, expression=exp.Literal.number("0.5")))
 
 
 def _windowed_quantiles(tree: exp.Expression) -> set[str]:

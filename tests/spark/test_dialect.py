@@ -37,14 +37,23 @@ def rows(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 QUANTILES = [
     f"SELECT g, {value} AS value FROM rows GROUP BY g ORDER BY g"
-    for q in (0.1, 0.2, 0.5, 0.75, 0.9)
     for value in (
-        f"QUANTILE_CONT(fraction, {q})",
-        f"QUANTILE_CONT(whole, {q}) FILTER (WHERE fraction > 0.5)",
-        f"QUANTILE_CONT(whole % 3, {q})",
+        "MEDIAN(fraction)",
+        "MEDIAN(whole) FILTER (WHERE fraction > 0.5)",
+        *(
+            spelling.format(q)
+            for q in (0.1, 0.2, 0.5, 0.75, 0.9)
+            for spelling in (
+                "QUANTILE_CONT(fraction, {})",
+                "QUANTILE_CONT(whole, {}) FILTER (WHERE fraction > 0.5)",
+                "QUANTILE_CONT(whole % 3, {})",
+            )
+        ),
     )
 ]
 WINDOWS = [
+    "SELECT us, MEDIAN(inner_rows.half) OVER (PARTITION BY inner_rows.g) AS value"
+    " FROM (SELECT us, g, fraction / 3 AS half FROM rows) AS inner_rows ORDER BY us",
     "SELECT us, whole > QUANTILE_CONT(whole, 0.9) OVER () AS value FROM rows ORDER BY us",
     "SELECT us, fraction < QUANTILE_CONT(fraction, 0.2) FILTER (WHERE whole > 50) OVER (PARTITION BY g)"
     " AS value FROM rows ORDER BY us",
