@@ -36,7 +36,7 @@ SPARK = "spark"
 
 
 def main() -> int:
-    """Runs the benchmark; 1 when a table or a tag differs, 2 when Spark is not installed."""
+    """Runs the benchmark; 1 when a table or a tag differs. Without Spark it says so and measures nothing."""
     started = time.monotonic()
     one_in = int(os.environ.get("MUYUN_BENCH_ONE_IN", "8"))
     for name in [name for name in os.environ if name.startswith("MUYUN_") and name != "MUYUN_HOME"]:
@@ -45,8 +45,8 @@ def main() -> int:
         try:
             rows = _compared(Settings(home=Path(folder)), one_in)
         except NoSparkError as error:
-            print(f"spark_equal: {error}", file=sys.stderr)
-            return 2
+            print(f"spark_equal: not run: {error}", file=sys.stderr)
+            return 0
     report(
         Path(os.environ.get("MUYUN_HOME", "var")),
         name="spark_equal",
