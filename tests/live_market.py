@@ -147,7 +147,7 @@ class History:
             happen = self._rng.choice(
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
-                 self._case_ends)
+                 self._case_ends, self._consent)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -238,6 +238,14 @@ class History:
         return {
             "events": [dict(event) | {"sku_id": self._sku()} if self._rng.random() < 0.5 else dict(event)]
         }
+
+    def _consent(self) -> dict[str, list[Row]]:
+        stated = self.now - dt.timedelta(minutes=self._rng.choice((0, 0, 2000)))
+        return {"consents": [{
+            "consumer_id": self._consumer() or "c-1", "purpose": self._rng.choice(["marketing", "profiling"]),
+            "stated_at": stated, "is_granted": self._rng.random() < 0.5, "source": "app",
+            "received_at": self.now,
+        }]}  # fmt: skip
 
     def _stock(self) -> dict[str, list[Row]]:
         return {"inventory_movements": [{

@@ -85,6 +85,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "messages": Held("core.fct_messages"),
         "touches": Held("core.fct_touches"),
         "points_ledger": Held("core.fct_points_ledger"),
+        "consents": Held("core.fct_consents"),
     }
 )
 """Contract tables whose accepted rows can be read back from the live store; of order lines those of this
@@ -153,6 +154,7 @@ _ONE_TO_ONE = {
     "messages": "fct_messages",
     "touches": "fct_touches",
     "points_ledger": "fct_points_ledger",
+    "consents": "fct_consents",
     "coupons": "dim_coupons",
 }
 """Models that have one row for each row of one contract table and read nothing else."""
@@ -229,10 +231,12 @@ CUTS: tuple[Cut, ...] = (
         "by_consumer",
         {
             "key_consumers": "select consumer_id from temp.arrived_consumers union"
+            " select consumer_id from temp.changed_fct_consents union"
             " select consumer_id from temp.changed_fct_order_lines where consumer_id is not null"
         },
         {
             "raw.consumers": _raw("consumers", _in("consumer_id", "key_consumers")),
+            "core.fct_consents": _semi("core.fct_consents", "key_consumers", ("consumer_id",)),
             # Every line of the facts is the newest version of itself.
             "intermediate.int_order_lines_classified": (
                 "select t.*, true as is_current from {live}.core.fct_order_lines t"

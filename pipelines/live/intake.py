@@ -227,10 +227,8 @@ class _Slice:
         said = set(known.columns) - {DERIVED_KEY, "merchant_id", "origin", "first_at", *_FROM_FIRST_ORDER}
         is_derived = pl.all_horizontal(
             *((pl.col(name) == pl.col("first_at")).fill_null(False) for name in _FROM_FIRST_ORDER),
-            *(
-                ~pl.col(name) if known.schema[name] == pl.Boolean() else pl.col(name).is_null()
-                for name in said
-            ),
+            # Consents may have been stated since.
+            *(pl.col(name).is_null() for name in said if known.schema[name] != pl.Boolean()),
         )
         in_feed = known.filter(~is_derived).select(DERIVED_KEY)
         derived = asked.join(in_feed, on="consumer_id", how="anti")

@@ -180,6 +180,13 @@ _ALL = (
         foreign_keys=(_MERCHANT, _fk("inviter_id", "consumers", "consumer_id")),
     ),
     ContractTable(
+        "consents",
+        schemas.Consents,
+        ("consumer_id", "purpose", "stated_at"),
+        time_column="stated_at",
+        foreign_keys=(_CONSUMER,),
+    ),
+    ContractTable(
         "orders",
         schemas.Orders,
         ("order_id",),

@@ -63,6 +63,11 @@ def tables() -> dict[str, list[dict[str, Any]]]:
             }
         ],
         "consumers": [_consumer(c) for c in ("c-1", "c-2", "c-3", "c-quiet", "c-silent")],
+        "consents": [
+            {"consumer_id": "c-1", "purpose": "marketing", "stated_at": at(2, 1), "is_granted": False},
+            {"consumer_id": "c-1", "purpose": "marketing", "stated_at": at(3, 1), "is_granted": True},
+            {"consumer_id": "c-2", "purpose": "profiling", "stated_at": at(3, 1), "is_granted": False},
+        ],
         "orders": orders,
         "order_lines": lines,
         "offers": [

@@ -129,6 +129,18 @@ _EVENTS = Stream(
     """,
 )
 
+_CONSENTS = Stream(
+    "consents",
+    ("consumer_id", "purpose", "stated_at"),
+    f"""
+    select c.consumer_id, c.purpose, {_us("c.stated_at")}, c.granted, c.source, {_us("c.received_at")},
+           'observed', c.xact_id::text as xact_id
+    from consumers.consent c
+    where c.xact_id >= %(since)s::xid8
+    order by c.consumer_id, c.purpose, c.stated_at
+    """,
+)
+
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -168,7 +180,7 @@ _ENTRIES = Stream(
 
 RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
     {
-        "feeds": (_ORDERS, _ORDER_LINES, _STOCK, _SHIPMENTS, _AFTER_SALES, _EVENTS),
+        "feeds": (_ORDERS, _ORDER_LINES, _STOCK, _SHIPMENTS, _AFTER_SALES, _EVENTS, _CONSENTS),
         "books": (_LEGS, _ENTRIES),
     }
 )

@@ -27,7 +27,7 @@ from pipelines.sources.schemas.goods import (
     Products,
     Suppliers,
 )
-from pipelines.sources.schemas.parties import Agents, Consumers, Merchants
+from pipelines.sources.schemas.parties import Agents, Consents, Consumers, Merchants
 from pipelines.sources.schemas.trade import AfterSales, OrderLines, Orders, Shipments
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Agents",
     "Categories",
     "CompetitorPrices",
+    "Consents",
     "Consumers",
     "CouponRedemptions",
     "Coupons",

@@ -73,3 +73,13 @@ class Consumers(Accepted):
     def consumer_does_not_invite_itself(self) -> pl.Expr:
         """A consumer was not invited by itself."""
         return pl.col("inviter_id") != pl.col("consumer_id")
+
+
+class Consents(Accepted):
+    """One row per statement of a consumer about a purpose."""
+
+    consumer_id = identifier("who said it", "c-1001")
+    purpose = enum(("marketing", "profiling"), "what was allowed or withdrawn")
+    stated_at = at("when it was said; the latest statement stands, whatever the consumer's row says")
+    is_granted = flag("allowed; false withdraws")
+    source = text("where it was said", "app_settings", nullable=True)
