@@ -147,7 +147,7 @@ class History:
             happen = self._rng.choice(
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
-                 self._case_ends, self._consent)
+                 self._case_ends, self._consent, self._rival)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -245,6 +245,12 @@ class History:
             "consumer_id": self._consumer() or "c-1", "purpose": self._rng.choice(["marketing", "profiling"]),
             "stated_at": stated, "is_granted": self._rng.random() < 0.5, "source": "app",
             "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _rival(self) -> dict[str, list[Row]]:
+        return {"competitor_prices": [{
+            "sku_id": self._sku(), "competitor": "rival", "observed_at": self.now,
+            "price_cents": self._rng.randint(50, 150), "received_at": self.now,
         }]}  # fmt: skip
 
     def _stock(self) -> dict[str, list[Row]]:

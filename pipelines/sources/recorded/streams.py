@@ -141,6 +141,19 @@ _CONSENTS = Stream(
     """,
 )
 
+# Which merchant it concerns is kept there; the contract's price is of the sku everywhere.
+_COMPETITOR_PRICES = Stream(
+    "competitor_prices",
+    ("sku_id", "competitor", "observed_at"),
+    f"""
+    select p.sku_id, p.competitor, {_us("p.observed_at")}, p.price_cents, {_us("p.received_at")},
+           'observed', p.xact_id::text as xact_id
+    from market.competitor_price p
+    where p.xact_id >= %(since)s::xid8
+    order by p.observed_at, p.sku_id, p.competitor
+    """,
+)
+
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -180,7 +193,16 @@ _ENTRIES = Stream(
 
 RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
     {
-        "feeds": (_ORDERS, _ORDER_LINES, _STOCK, _SHIPMENTS, _AFTER_SALES, _EVENTS, _CONSENTS),
+        "feeds": (
+            _ORDERS,
+            _ORDER_LINES,
+            _STOCK,
+            _SHIPMENTS,
+            _AFTER_SALES,
+            _EVENTS,
+            _CONSENTS,
+            _COMPETITOR_PRICES,
+        ),
         "books": (_LEGS, _ENTRIES),
     }
 )
