@@ -1,5 +1,7 @@
 """What a tick reads of the operational database: every version once it counts, from a cursor of its own."""
 
+import datetime as dt
+
 import psycopg
 import pytest
 from test_extraction import add_event, add_order, change_order
@@ -67,3 +69,21 @@ def test_a_database_behind_the_cursor_is_told(database_url):
 def test_a_database_that_cannot_be_read_is_named():
     with pytest.raises(SourceError, match="cannot be read"):
         recorded.read("postgresql://127.0.0.1:1/none", 0)
+
+
+def test_statements_and_competitor_prices_are_read_as_the_contract_has_them(database_url, writer):
+    now = dt.datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=dt.UTC)
+    writer.execute(
+        "insert into consumers.consent (tenant_id, consumer_id, purpose, granted, stated_at, source,"
+        " received_at) values ('default', 'c-1', 'marketing', false, %s, 'app', %s)",
+        (now, now),
+    )
+    writer.execute(
+        "insert into market.competitor_price (tenant_id, sku_id, competitor, observed_at, price_cents,"
+        " received_at) values ('default', 'k', 'rival', %s, 99, %s)",
+        (now, now),
+    )
+    writer.commit()
+    rows = recorded.read(database_url, 0).rows
+    assert rows["consents"].row(0) == ("c-1", "marketing", now, False, "app", now, "observed")
+    assert rows["competitor_prices"].row(0) == ("k", "rival", now, 99, now, "observed")
