@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import polars as pl
+
 from pipelines.lake.tables import Lake
 from pipelines.sources.loading.ingest import IngestReport, KnownKeys, accept_frame, ingest
 from pipelines.sources.overlay import OVERLAY_TABLES, ObservedTables, generate
@@ -66,9 +68,10 @@ class Feeds:
         if self._with_overlay and table in OVERLAY_TABLES and table not in self._source.tables():
             frame = generate(
                 table,
-                self._observed_tables(),
+                self._observed_tables(as_of),
                 seed=self._seed,
-                as_of=as_of,
+                # The panel ends with its newest order; what happens since is recorded and not made up.
+                as_of=min(as_of, self._source.as_of()),
                 utc_offset_hours=self._utc_offset_hours,
             )
             return accept_frame(
@@ -95,8 +98,15 @@ class Feeds:
             known=self._known,
         )
 
-    def _observed_tables(self) -> ObservedTables:
-        """The observed tables, read once for all overlay tables of a run."""
+    def _observed_tables(self, as_of: datetime) -> ObservedTables:
+        """The source's own rows of the observed tables, read once for all overlay tables of a run.
+
+        What the platform recorded brings its events, parcels and cases with it: none are made up for it.
+        """
         if self._observed is None:
-            self._observed = ObservedTables(**{name: self._lake.read(name) for name in OBSERVED})
+            recorded = self._recorded.rows("orders", as_of)["order_id"].implode()
+            tables = {name: self._lake.read(name) for name in OBSERVED}
+            for name in ("orders", "order_lines"):
+                tables[name] = tables[name].filter(~pl.col("order_id").is_in(recorded))
+            self._observed = ObservedTables(**tables)
         return self._observed
