@@ -65,7 +65,7 @@ def take_in(
         What is let in and what waits. Without rows, and with none that waits and is due, nothing is done.
     """
     tables.make(connection)
-    came = {table: _complete(table, frame) for table, frame in rows.items() if frame.height}
+    came = {table: waiting.complete(table, frame) for table, frame in rows.items() if frame.height}
     again = waiting.due(connection, set(came), as_of)
     tried = {
         table: _newest(table, [frames[table] for frames in (again, came) if table in frames])
@@ -282,11 +282,6 @@ def _as_text(key: pl.Series) -> pl.Series:
 def _newest(table: str, parts: list[pl.DataFrame]) -> pl.DataFrame:
     """One row a key; the last part wins."""
     return pl.concat(parts).unique(contract_table(table).key, keep="last", maintain_order=True)
-
-
-def _complete(table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Every column of the contract; those that the database does not have are null."""
-    return pl.concat([empty(table), frame], how="diagonal").select(contract_table(table).columns)
 
 
 def _typed(table: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import duckdb
 import polars as pl
 
-from pipelines.live.cuts import held
+from pipelines.live.cuts import HELD, held
 from pipelines.live.tables import store_of
 from pipelines.sources.contract import ContractTable, contract_table
 
@@ -94,6 +94,14 @@ class StoreKeys:
             rows.select(key),
         )
         return bool(found.height)
+
+    def lacking(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose keys the store has no row of, of a table in `cuts.HELD`."""
+        key = contract_table(table).key
+        relation = "core.fct_order_lines" if table == "order_lines" else HELD[table].relation
+        return self.select(
+            f"select w.* from _wanted w anti join {{live}}.{relation} h using ({', '.join(key)})", rows
+        ).select(pl.col(name).cast(dtype) for name, dtype in rows.schema.items())
 
     def _known(self, parent: str, wanted: pl.DataFrame, own: pl.DataFrame | None) -> pl.DataFrame:
         relation, condition = _PARENTS[parent]

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 import duckdb
 import polars as pl
 
-from pipelines.live.tables import store_of
-from pipelines.sources.contract import INGEST_ORDER, contract_table
+from pipelines.live.cuts import HELD
+from pipelines.live.known import StoreKeys
+from pipelines.live.tables import make, store_of
+from pipelines.sources.contract import INGEST_ORDER, contract_table, empty
 from pipelines.sources.loading.validation import key_texts
-from pipelines.sources.recorded.rows import DERIVED
+from pipelines.sources.recorded.rows import DERIVED, Recordings
 
 NOT_YET = "its time has not come"
 """Reason of a row of a time after the tick's business time, and of what hangs on its order."""
@@ -29,6 +31,47 @@ _SCHEMA = {
     "reason": pl.String(),
     "until": pl.Datetime("us", "UTC"),
 }
+
+
+def begin(connection: duckdb.DuckDBPyConnection, recorded: Recordings, as_of: dt.datetime) -> int:
+    """Let the recorded rows wait that a new generation's warehouse does not hold: refused, or not yet due.
+
+    A tick reads what was recorded since; without this, a visitor's events of yesterday would not come in when
+    the first order of today says who that is.
+
+    Args:
+        connection: The draft of the generation.
+        recorded: What the full build had before it.
+        as_of: Business time of the warehouse (UTC); they are due at once.
+
+    Returns:
+        How many wait.
+    """
+    make(connection)
+    keys = StoreKeys(connection)
+    parts = [none_waiting()]
+    for stream in recorded.streams:
+        rows = recorded.read(stream.table)
+        if stream.table not in HELD or not rows.height:
+            continue
+        left = complete(stream.table, keys.lacking(stream.table, rows))
+        column, reason = (
+            pl.Series([value] * left.height, dtype=pl.String) for value in (None, "not in the full build")
+        )
+        until = pl.Series([as_of] * left.height, dtype=_SCHEMA["until"])
+        parts.append(waiting_rows(stream.table, left, column, reason, until))
+    found = pl.concat(parts)
+    connection.register("_waiting", found)
+    connection.execute(
+        _qualified(
+            connection,
+            'insert into live.waiting select table_name, key, row, "column", reason, until, $as_of'
+            " from _waiting",
+        ),
+        {"as_of": as_of},
+    )
+    connection.unregister("_waiting")
+    return found.height
 
 
 def due(
@@ -115,6 +158,11 @@ def count(connection: duckdb.DuckDBPyConnection) -> int:
     """Rows that wait."""
     row = connection.execute(_qualified(connection, "select count(*) from live.waiting")).fetchone()
     return int(row[0]) if row else 0
+
+
+def complete(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Every column of the contract; those that the database does not have are null."""
+    return pl.concat([empty(table), frame], how="diagonal").select(contract_table(table).columns)
 
 
 def waiting_rows(

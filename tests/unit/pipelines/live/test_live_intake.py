@@ -2,7 +2,11 @@
 
 import datetime as dt
 
+import live_market
 from live_market import BASE, at_once
+
+from pipelines.live import waiting as kept
+from pipelines.sources.contract import contract_table
 
 HOUR = dt.timedelta(hours=1)
 
@@ -67,9 +71,6 @@ def test_a_row_waits_without_loss(live):
     live.tick({"events": [told | {"event_id": "f"}]})
     (row,) = live.rows("select row from live.waiting where key = ['e']")
     assert '"propensity":0.3333333333333333' in row[0]
-    from pipelines.live import waiting as kept
-    from pipelines.sources.contract import contract_table
-
     with live.open() as connection:
         again = kept.due(connection, {"products"}, BASE)["events"]
     assert dict(again.schema) == dict(contract_table("events").dtypes)
@@ -122,3 +123,25 @@ def test_one_line_that_waits_does_not_take_the_others_with_it(live):
     live.tick({"orders": [order("other")], "order_lines": [line("other")]})
     assert live.rows("select line_no from core.fct_order_lines where order_id = 'o'") == [(1,)]
     assert [key for _, key, *_ in waiting(live)] == [["o", "2"]]
+
+
+def test_a_new_generation_begins_with_what_the_full_build_refused_or_did_not_see_yet(live):
+    state = {
+        "events": {
+            (row["event_id"],): row
+            for row in (
+                event(event_id="stranger", consumer_id="new"),
+                event(event_id="tomorrow", occurred_at=BASE + 24 * HOUR),
+                event(event_id="known", consumer_id="c-1"),
+            )
+        }
+    }
+    live.tick({"events": [event(event_id="known", consumer_id="c-1")]})
+    with live.open() as connection:
+        assert kept.begin(connection, live_market.Recordings(state), BASE) == 2
+    taken, _ = live.tick()
+    assert (taken.received, taken.waiting) == ({"events": 2}, 2)
+    live.tick({"orders": [order(consumer_id="new")], "order_lines": [line()]}, BASE + HOUR)
+    taken, _ = live.tick(as_of=BASE + 24 * HOUR)
+    assert taken.waiting == 0
+    assert len(live.rows("select 1 from core.fct_events where event_id in ('stranger', 'tomorrow')")) == 2
