@@ -19,7 +19,7 @@ import polars as pl
 from feature_store.refresh.engine import build
 from feature_store.registry import load_registry
 from pipelines.lake.tables import Lake
-from pipelines.live import files, prices, tables
+from pipelines.live import files, prices, tables, waiting
 from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance
 from pipelines.live.compare import compare
 from pipelines.live.cuts import CUTS
@@ -30,7 +30,7 @@ from pipelines.live.seed import Seed, read_seed
 from pipelines.live.store import LiveStore, begin, standing_of
 from pipelines.settings import Settings
 from pipelines.sources.files.folder import Files
-from pipelines.sources.recorded.extraction import database_identity
+from pipelines.sources.recorded.extraction import database_identity, recorded_feeds
 from pipelines.warehouse.compiled import Compiled, compiled_beside
 from serving.errors import ServingError
 from serving.scores import loader
@@ -119,6 +119,7 @@ def begin_anew(
         lacks = files.begin(connection, folder, origin.seed.source) if folder is not None else ""
         begin(connection, origin.seed, origin.base.version, origin.database, since, seen, lacks)
         tables.make(connection)
+        waiting.begin(connection, recorded_feeds(settings.lake_dir), since)
         prices.begin(connection, origin.prices)
         for refresh_class in CLASSES:
             build(
