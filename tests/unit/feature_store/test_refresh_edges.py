@@ -17,17 +17,19 @@ from feature_store.registry import Registry
 
 US = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
-EVERY_CLASS = frozenset(RefreshClass)
+HOURLY, DAILY = RefreshClass.HOUR, RefreshClass.DAY
 
 
 class State:
     """The state of one class over a world, built at `NOW`."""
 
-    def __init__(self, registry: Registry, world: World, classes: Any = RefreshClass.QUARTER_HOUR) -> None:
-        self.registry, self.classes, self.revision = registry, classes, 0
+    def __init__(
+        self, registry: Registry, world: World, refresh_class: RefreshClass = RefreshClass.QUARTER_HOUR
+    ) -> None:
+        self.registry, self.refresh_class, self.revision = registry, refresh_class, 0
         self.con = world.connect()
         self.con.execute("CREATE TABLE touched (entity_id VARCHAR)")
-        self.built = build(self.con, registry, refresh_class=classes, as_of=NOW, time_zone=ZONE)
+        self.built = build(self.con, registry, refresh_class=refresh_class, as_of=NOW, time_zone=ZONE)
 
     def to(self, moment: Any, *touched: str) -> Refreshed:
         self.revision += 1
@@ -37,7 +39,7 @@ class State:
         return refresh(
             self.con,
             self.registry,
-            refresh_class=self.classes,
+            refresh_class=self.refresh_class,
             as_of=moment,
             time_zone=ZONE,
             touched="touched",
@@ -45,8 +47,9 @@ class State:
         )
 
     def row(self, consumer: str) -> dict[str, Any]:
-        name = "tags.consumer_15m" if self.classes is RefreshClass.QUARTER_HOUR else "tags.consumer_15m_1h_1d"
-        found = self.con.execute(f"SELECT * FROM {name} WHERE entity_id = ?", [consumer]).pl()
+        found = self.con.execute(
+            f"SELECT * FROM tags.consumer_{self.refresh_class.value} WHERE entity_id = ?", [consumer]
+        ).pl()
         return found.row(0, named=True) if found.height else {}
 
 
@@ -119,7 +122,7 @@ def test_a_version_that_nothing_replaces_still_ends(registry: Registry) -> None:
 def test_a_consumer_leaves_also_where_no_tag_reads_its_rows(registry: Registry) -> None:
     world = World()
     world.order("c1", ago(1.3), net=100, superseded_at=NOW + HOUR)
-    state = State(registry, world, RefreshClass.HOUR)  # tags of parcels only
+    state = State(registry, world, HOURLY)  # tags of parcels only
     assert state.to(NOW + HOUR - US).dirty == 0
     assert state.to(NOW + HOUR).removed == 1
 
@@ -151,14 +154,13 @@ def test_a_consumer_comes_and_goes_with_its_rows(registry: Registry) -> None:
 def test_an_open_complaint_closes_by_itself(registry: Registry) -> None:
     world = World()
     world.consumer("c1", ago(600))
-    for kind in ("complaint", "refund"):
-        resolved = NOW + (2 if kind == "complaint" else 1) * HOUR
-        world.add("fct_after_sales", consumer_id="c1", kind=kind, opened_at=ago(2.5), resolved_at=resolved)
+    opened = {"kind": "complaint", "opened_at": ago(2.5)}
+    world.add("fct_after_sales", consumer_id="c1", resolved_at=NOW + 2 * HOUR, **opened)
     world.order("c1", ago(400), net=100)
     world.add("fct_after_sales", consumer_id="c2", kind="refund", opened_at=ago(500), resolved_at=ago(499))
     state = State(registry, world)
     assert state.row("c1")["open_complaint"] is True
-    assert state.to(NOW + 2 * HOUR - US).dirty == 0  # a refund is no complaint
+    assert state.to(NOW + 2 * HOUR - US).dirty == 0
     assert state.to(NOW + 2 * HOUR).changed == 1
     assert state.row("c1")["open_complaint"] is False
 
@@ -184,7 +186,7 @@ def test_a_local_midnight_and_a_new_year_are_waited_for(registry: Registry) -> N
     world.consumer("c1", ago(600.2), birthday=ago(9000).date())
     for days in (8, 6, 4):  # a rhythm of two days: lapsed when the fifth day since the last begins
         world.order("c1", ago(days), net=100)
-    state = State(registry, world, EVERY_CLASS)
+    state = State(registry, world, DAILY)
     assert state.row("c1")["lapsed_category"] is None
     midnight = NOW.replace(hour=5) + timedelta(days=1)  # NOW lies five hours behind UTC
     done = state.to(midnight - US)
@@ -222,23 +224,19 @@ def test_a_refresh_is_undone_with_its_transaction(registry: Registry) -> None:
 
 def test_small_chunks_give_the_same_state(registry: Registry) -> None:
     world = World()
-    for number in range(3):
+    for number in range(5):
         world.consumer(f"c{number}", ago(600))
-        world.order(f"c{number}", ago(number * 5 + 0.3), net=100 + number)
+        for days in range(number):
+            at = ago(days * 5 + 0.3)
+            world.add("fct_shipments", consumer_id=f"c{number}", delivered_at=at, delivery_days=float(days))
     con = world.connect()
     found = []
     for rows in (1, 4, 1_000_000):
-        build(
-            con,
-            registry,
-            refresh_class=EVERY_CLASS,
-            as_of=NOW,
-            time_zone=ZONE,
-            max_joined_rows=rows,
-        )
-        found.append(con.execute("SELECT * FROM tags.consumer_15m_1h_1d ORDER BY entity_id").pl())
+        build(con, registry, refresh_class=HOURLY, as_of=NOW, time_zone=ZONE, max_joined_rows=rows)
+        found.append(con.execute("SELECT * FROM tags.consumer_1h ORDER BY entity_id").pl())
     assert found[0].equals(found[2])
     assert found[1].equals(found[2])
+    assert found[2]["avg_delivery_days_180d"].to_list() == [None, 0.0, 0.5, 1.0, 1.5]
 
 
 def test_what_cannot_be_refreshed_is_refused(registry: Registry) -> None:

@@ -63,7 +63,7 @@ def check(shop: Shop, count: int, every: int) -> None:
 
 
 def test_a_day_with_a_change_of_the_clocks_equals_a_build() -> None:
-    check(Shop(7, STARTS[0], "America/New_York", LIVE), count=16, every=4)
+    check(Shop(7, STARTS[0], "America/New_York", LIVE), count=10, every=5)
 
 
 @pytest.mark.slow

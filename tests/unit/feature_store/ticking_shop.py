@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
-from tag_world import SCHEMAS, TIME_COLUMNS, VERSIONED, World
+from tag_world import SCHEMAS, TIME_COLUMNS, VERSIONED, World, fill
 
 from feature_store.contracts import RefreshClass
 from feature_store.offline import build_tags
@@ -18,6 +18,8 @@ from feature_store.refresh.state import StateTable
 from feature_store.registry import load_registry
 
 CONSUMERS = ["c1", "c2", "c3", "c4", "silent"]
+KINDS = ["order", "order", "event", "event", "version", "register", "case", "parcel", "points", "message"]
+KINDS += ["coupon", "coupon granted", "touch"]
 LATENESS = [0, 0, 0, 0, 20, 60 * 5, 60 * 24 * 3]
 """Minutes from an event to its receipt."""
 
@@ -54,9 +56,8 @@ class Shop:
                 )
             )
         self.con = duckdb.connect()
-        self.con.execute("SET threads = 1; CREATE SCHEMA core; CREATE SCHEMA intermediate")
-        self.con.execute("CREATE TABLE touched (entity_id VARCHAR)")
-        self.load()
+        self.con.execute("SET threads = 1; CREATE TABLE touched (entity_id VARCHAR)")
+        fill(self.con, self.world.frames())
         self.touched.clear()
         for names in self.classes:
             build(self.con, self.registry, refresh_class=names, as_of=self.now, time_zone=zone)
@@ -69,9 +70,7 @@ class Shop:
         received = at + timedelta(minutes=rng.choice(LATENESS))
         consumer = rng.choice([*CONSUMERS[:-1], f"new{rng.randint(0, 30)}"])
         self.touched.add(consumer)
-        kind = rng.choice(
-            ["order", "order", "event", "event", "coupon", "parcel", "case", "register", "version"]
-        )
+        kind = rng.choice(KINDS)
         if kind in ("order", "version"):
             lines = [
                 {
@@ -126,20 +125,63 @@ class Shop:
                 refund_cents=rng.choice([None, 500]),
                 received_at=received,
             )
+        elif kind == "coupon granted":
+            world.add(
+                "dim_coupons",
+                coupon_id="k",
+                consumer_id=consumer,
+                starts_at=at,
+                ends_at=at + timedelta(days=rng.choice([0, 1, 30])),
+                received_at=received,
+            )
+        elif kind == "message":
+            outcome = rng.choice(["sent", "clicked", "converted"])
+            world.add("fct_messages", consumer_id=consumer, outcome=outcome, sent_at=at, received_at=received)
+        elif kind == "points":
+            world.add(
+                "fct_points_ledger",
+                consumer_id=consumer,
+                points_delta=rng.choice([5, -3]),
+                expires_on=(at + timedelta(days=rng.choice([1, 40]))).date(),
+                occurred_at=at,
+                received_at=received,
+            )
+        elif kind == "touch":
+            world.add(
+                "fct_touches", consumer_id=consumer, channel="ads", occurred_at=at, received_at=received
+            )
         else:
-            self.world.consumer(consumer, at, received_at=received, consent_marketing=rng.random() < 0.5)
+            replaced = rng.choice([None, None, received + timedelta(minutes=rng.choice([15, 60 * 7]))])
+            self.world.consumer(
+                consumer,
+                at,
+                birthday=(at - timedelta(days=rng.randint(7000, 7400))).date(),
+                inviter_id=rng.choice([None, *CONSUMERS]),
+                consent_marketing=rng.random() < 0.5,
+                received_at=received,
+                superseded_at=replaced,
+            )
+        self.touched |= self._inviters(consumer)
+
+    def _inviters(self, consumer: str) -> set[str]:
+        """Whose tags count this consumer and its orders."""
+        rows = self.world.tables["dim_consumers"]
+        return {row["inviter_id"] for row in rows if row["consumer_id"] == consumer and row["inviter_id"]}
 
     def vanish(self) -> None:
         """All rows of a consumer, or one row, are deleted."""
         if self.rng.random() < 0.5:
             gone = self.rng.choice(CONSUMERS[:-1])
+            self.touched |= {gone} | self._inviters(gone)
             for rows in self.world.tables.values():
                 rows[:] = [row for row in rows if row.get("consumer_id") != gone]
-            self.touched.add(gone)
             return
         table = self.rng.choice([name for name in SCHEMAS if name in TIME_COLUMNS])
         if rows := self.world.tables[table]:
-            self.touched.add(rows.pop(self.rng.randrange(len(rows)))["consumer_id"])
+            number = self.rng.randrange(len(rows))
+            if gone := rows[number].get("consumer_id"):
+                self.touched |= {gone} | self._inviters(gone)
+                del rows[number]
 
     def load(self) -> None:
         """The warehouse as it is now."""
@@ -147,7 +189,8 @@ class Shop:
             frame = pl.DataFrame(rows, schema=SCHEMAS[name], orient="row")  # noqa: F841
             schema = "intermediate" if name in VERSIONED else "core"
             table = VERSIONED.get(name, name)
-            self.con.execute(f"CREATE OR REPLACE TABLE {schema}.{table} AS SELECT * FROM frame")
+            self.con.execute(f"DELETE FROM {schema}.{table}")
+            self.con.execute(f"INSERT INTO {schema}.{table} SELECT * FROM frame")
         self.con.execute("DELETE FROM touched")
         self.con.executemany("INSERT INTO touched VALUES (?)", [[name] for name in self.touched] or [[None]])
 
