@@ -30,7 +30,7 @@ _FEATURES = dg.AssetSelection.key_prefixes("features")
 _CONSUMER_TAGS = dg.AssetSelection.assets(["features", "consumer_tags"])
 _PUBLISHED = dg.AssetSelection.key_prefixes("published")
 _SWITCH = dg.AssetSelection.assets(["published", "publication"])
-_PROFILES = dg.AssetSelection.assets(["published", "profiles"])
+_PROFILES = dg.AssetSelection.assets(["published", "profiles"], ["published", "segments"])
 _PRICES = dg.AssetSelection.assets(["published", "prices"])
 
 

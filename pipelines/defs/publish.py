@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -19,7 +20,15 @@ from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.warehouse import reading
 
-SCORED = ("recommendations", "prices", "demand_forecasts", "reorder_suggestions", "wakeup_list", "profiles")
+SCORED = (
+    "recommendations",
+    "prices",
+    "demand_forecasts",
+    "reorder_suggestions",
+    "wakeup_list",
+    "profiles",
+    "segments",
+)
 """Assets that score; some of them write a second table (`popular_items` and the like)."""
 
 _FRESH = "newest_order_is_recent"
@@ -62,6 +71,70 @@ def _profiles(boundaries: Boundaries, lake: Lake, scores: Scores) -> Outcome:
     tags = lake.get("features/consumer_tags")
     scores.save("profiles", profile_documents(tags))
     return Outcome(rows=tags.height, metadata={"tags": tags.width - 1})
+
+
+@dg.asset(
+    key=["published", "segments"],
+    group_name=Group.PUBLISH,
+    owners=[Owner.DATA_SCIENCE],
+    kinds={"parquet"},
+    deps=[dg.AssetKey(["features", "consumer_tags"])],
+)
+def segments(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    boundaries: dg.ResourceParam[Boundaries],
+    lake: dg.ResourceParam[Lake],
+    scores: dg.ResourceParam[Scores],
+) -> dg.MaterializeResult:
+    """Named groups of consumers by conditions over their tags, with who entered and who left.
+
+    Read by operators and campaigns. One row per segment; the members stand in a table of their own.
+    """
+    return steps.run(
+        context,
+        lambda: _segments(settings, clock.as_of(context), boundaries, lake, scores),
+        settings={"time_zone": settings.zone},
+        outputs=scores.files("segments", "segment_members"),
+        clock="day",
+    )
+
+
+def _segments(
+    settings: Settings, as_of: datetime, boundaries: Boundaries, lake: Lake, scores: Scores
+) -> Outcome:
+    import polars as pl
+
+    from feature_store.registry import load_registry
+    from feature_store.segments.definitions import load_segments
+    from feature_store.segments.members import members, overlaps, sizes, with_edges
+
+    boundaries.require_passed([FEATURE_BOUNDARY])
+    registry = load_registry()
+    defined = load_segments(registry)
+    now = members(lake.get("features/consumer_tags"), registry, defined, time_zone=settings.zone)
+    known = scores.files("segment_members")[0].exists()
+    before = scores.get("segment_members") if known else None
+    today = as_of.astimezone(ZoneInfo(settings.zone)).date()
+    edges = with_edges(now, before, today)
+    scores.save("segment_members", edges)
+    scores.save("segments", sizes(now, defined))
+    shared = overlaps(now).sort("share", descending=True).head(20)
+    return Outcome(
+        rows=edges.height,
+        metadata={
+            "members_md": _table(sizes(now, defined).select("segment", "member_count").rows()),
+            "entered_today": edges.filter(pl.col("left_on").is_null(), entered_on=today).height,
+            "left_today": edges.filter(left_on=today).height,
+            "overlaps_md": _table([(a, b, n, f"{part:.0%}") for a, b, n, part in shared.rows()]),
+        },
+    )
+
+
+def _table(rows: list[tuple[object, ...]]) -> str:
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
 @dg.asset(
