@@ -46,12 +46,13 @@ REFRESH_TTL: dict[RefreshClass, timedelta] = {
 class TagStatus(StrEnum):
     """What a reader may do with a tag.
 
-    Use it, know that it has no value, know that it is too old, or know that the consumer withdrew what it
-    needs.
+    Use it, know that it has no value, know that no source reports what it needs, know that it is too old, or
+    know that the consumer withdrew what it needs.
     """
 
     PRESENT = "present"
     NULL = "null"
+    NO_SOURCE = "no_source"
     EXPIRED = "expired"
     WITHHELD = "withheld"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import polars as pl
@@ -147,12 +147,49 @@ def _rules(tag: Tag) -> list[tuple[str, pl.Expr]]:
     return rules
 
 
-def profile_documents(frame: pl.DataFrame, registry: Registry | None = None) -> pl.DataFrame:
+def tags_without_source(
+    con: duckdb.DuckDBPyConnection, as_of: datetime, *, registry: Registry | None = None
+) -> list[str]:
+    """Tags of which some source had never reported anything by a moment: they say nothing about anybody.
+
+    Args:
+        con: A connection that sees the source tables.
+        as_of: The moment, timezone-aware.
+        registry: The registry; the packaged one by default.
+
+    Returns:
+        Names in registry order.
+    """
+    registry = registry or load_registry()
+    silent: set[str] = set()
+    for source in registry.sources.values():
+        received = source.received or source.time
+        first = con.execute(
+            f"SELECT MIN(GREATEST(EPOCH_US({source.time}), EPOCH_US({received}))) FROM {source.table}"
+        ).fetchone()
+        if first is None or first[0] is None or first[0] > _microseconds(as_of):
+            silent.add(source.name)
+    return [
+        tag.name
+        for tag in registry.tags.values()
+        if any(source.name in silent for source in registry.base_sources(tag))
+    ]
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def profile_documents(
+    frame: pl.DataFrame, registry: Registry | None = None, *, without_source: Iterable[str] = ()
+) -> pl.DataFrame:
     """The table of profiles to publish: one JSON document an entity.
 
     Args:
         frame: A table of `build_tags`, with any set of tags.
         registry: The registry; the packaged one by default.
+        without_source: Tags of `tags_without_source`; they are left out of the documents, and a reader tells
+            them as `no_source`.
 
     Returns:
         The id column, `tags` (JSON text, tag name to value, nulls kept), `schema_fingerprint` (of exactly
@@ -164,9 +201,12 @@ def profile_documents(frame: pl.DataFrame, registry: Registry | None = None) -> 
     registry = registry or load_registry()
     names = [name for name in frame.columns if name not in (registry.id_column, "as_of")]
     fingerprint = registry.profile_schema(names).fingerprint
+    silent = set(without_source)
+    told = [name for name in names if name not in silent]
+    documents = (pl.struct(told).struct.json_encode() if told else pl.lit("{}")).alias("tags")
     return frame.sort(registry.id_column).select(
         registry.id_column,
-        pl.struct(names).struct.json_encode().alias("tags"),
+        documents,
         pl.lit(fingerprint).alias("schema_fingerprint"),
         "as_of",
     )

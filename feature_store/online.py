@@ -37,6 +37,7 @@ _JSON_TYPES: dict[TagType, tuple[type, ...]] = {
     TagType.DATE: (str,),
 }
 _NULL = TagValue(TagStatus.NULL)
+_NO_SOURCE = TagValue(TagStatus.NO_SOURCE)
 _EXPIRED = TagValue(TagStatus.EXPIRED)
 _WITHHELD = TagValue(TagStatus.WITHHELD)
 
@@ -87,7 +88,8 @@ class ProfileReader:
 
         Args:
             consumer_id: The row's consumer.
-            tags: The published JSON document, tag name to value; None for a consumer who came after the
+            tags: The published JSON document, tag name to value, without the tags that no source reports on;
+                None for a consumer who came after the
                 publication, whose tags have no value until they are computed.
             schema_fingerprint: The fingerprint stored with the row.
             as_of: The moment the published tags describe, timezone-aware.
@@ -100,8 +102,8 @@ class ProfileReader:
 
         Raises:
             FingerprintMismatchError: The row was written under another schema.
-            ProfileError: A document is not a JSON object with a value of the right type for every tag,
-                or a time carries no zone.
+            ProfileError: A document is not a JSON object of values of the right types, or a time carries no
+                zone.
         """
         if schema_fingerprint != self.fingerprint:
             raise FingerprintMismatchError(
@@ -113,18 +115,14 @@ class ProfileReader:
             raise ProfileError(f"Profile of consumer {consumer_id!r}: as_of and now must carry a time zone.")
         document = dict.fromkeys(self._names) if tags is None else _json_object(consumer_id, tags)
         if changed is not None:
-            document |= _json_object(consumer_id, changed)
+            changes = _json_object(consumer_id, changed)
+            document |= {name: v for name, v in changes.items() if v is not None or name in document}
         stated = consents or {}
         document |= {f"consent_{purpose}": granted for purpose, granted in stated.items()}
         expired = {name: is_expired(name, moment, now) for name, moment in as_of_by_class.items()}
         values: dict[str, TagValue] = {}
         for name, field, types, refresh in self._plan:
-            try:
-                value = document[name]
-            except KeyError:
-                raise ProfileError(
-                    f"Profile of consumer {consumer_id!r} lacks tag {name!r}: publish again."
-                ) from None
+            value = document.get(name)
             if value is not None and type(value) not in types:
                 raise ProfileError(
                     f"Profile of consumer {consumer_id!r}: tag {name!r} should be {field.type.value}, "
@@ -136,7 +134,7 @@ class ProfileReader:
                 # Expired beats null: an old null says nothing about today.
                 values[name] = _EXPIRED
             elif value is None:
-                values[name] = _NULL
+                values[name] = _NULL if name in document else _NO_SOURCE
             else:
                 values[name] = TagValue(TagStatus.PRESENT, _converted(consumer_id, field, value))
         return Profile(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from feature_store.offline import TagViolation
 
+WITHOUT_SOURCE = "features/tags_without_source"
+"""Where the names of the tags lie of which a source has never reported."""
+
 
 @dg.asset(
     key=["features", "consumer_tags"],
@@ -57,22 +60,26 @@ def consumer_tags(
         context,
         lambda: _build(settings, clock.as_of(context), warehouse, lake),
         settings={"time_zone": settings.zone},
-        outputs=[lake.derived_path("features/consumer_tags")],
+        outputs=[lake.derived_path("features/consumer_tags"), lake.derived_path(WITHOUT_SOURCE)],
         clock="day",
     )
 
 
 def _build(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake) -> Outcome:
-    from feature_store.offline import build_tags, validate_tags
+    import polars as pl
+
+    from feature_store.offline import build_tags, tags_without_source, validate_tags
 
     with warehouse.open() as connection:
         frame = build_tags(connection, as_of, time_zone=settings.zone)
+        silent = tags_without_source(connection, as_of)
     violations = validate_tags(frame)
     lake.put("features/consumer_tags", frame)
+    lake.put(WITHOUT_SOURCE, pl.DataFrame({"tag": silent}, schema={"tag": pl.String}))
     shift = drift.against_training(lake, frame)
     return Outcome(
         rows=frame.height,
-        metadata=_size(frame),
+        metadata=_size(frame) | {"tags_without_source": len(silent)},
         checks=[
             _inside(violations),
             CheckRecord(

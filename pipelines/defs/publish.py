@@ -8,6 +8,7 @@ import dagster as dg
 
 from pipelines.clock import Clock
 from pipelines.conventions import PUBLICATION_TAG, Group, Owner
+from pipelines.defs.features import WITHOUT_SOURCE
 from pipelines.lake.tables import Lake
 from pipelines.limits.boundaries import Boundaries
 from pipelines.limits.suites import FEATURE_BOUNDARY, SCORE_BOUNDARIES
@@ -69,7 +70,8 @@ def _profiles(boundaries: Boundaries, lake: Lake, scores: Scores) -> Outcome:
 
     boundaries.require_passed([FEATURE_BOUNDARY])
     tags = lake.get("features/consumer_tags")
-    scores.save("profiles", profile_documents(tags))
+    silent = lake.get(WITHOUT_SOURCE)["tag"].to_list()
+    scores.save("profiles", profile_documents(tags, without_source=silent))
     return Outcome(rows=tags.height, metadata={"tags": tags.width - 1})
 
 

@@ -37,7 +37,7 @@ _MOST_PROFILES = 100
     response_headers=version_headers(),
 )
 async def get_profile(request: Request[Any, Any, Any], consumer_id: Identifier) -> Response[ProfileAnswer]:
-    """Every tag with its status: `present`, `null`, `expired` (too old to be used) or `withheld`.
+    """Every tag with its status: `present`, `null`, `no_source`, `expired` (too old) or `withheld`.
 
     A key of a merchant sees only consumers that have a list or a wake-up entry at that merchant.
     """

@@ -167,10 +167,10 @@ class Tag(Struct, frozen=True, kw_only=True):
 
     value: Annotated[Any, Meta(description="Null unless the status is `present`.")]
     status: Annotated[
-        Literal["present", "null", "expired", "withheld"],
+        Literal["present", "null", "no_source", "expired", "withheld"],
         Meta(
-            description="`null`: no value; `expired`: too old to be used; `withheld`: the consumer withdrew "
-            "the consent that it needs."
+            description="`null`: no value; `no_source`: no source reports what the tag needs; `expired`: too "
+            "old to be used; `withheld`: the consumer withdrew the consent that it needs."
         ),
     ]
     refresh: Annotated[
