@@ -50,6 +50,14 @@ class DecisionLog:
         """The files, oldest moment first."""
         return sorted(self._folder.glob("*.parquet"))
 
+    def consumers(self) -> set[str]:
+        """Everybody who is in any file."""
+        return {
+            consumer
+            for file in self.files()
+            for consumer in pl.read_parquet(file, columns=["consumer_id"])["consumer_id"].unique()
+        }
+
     def forget(self, consumers: Iterable[str]) -> int:
         """Take persons out of every file.
 

@@ -13,6 +13,7 @@ from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import CheckRecord, Outcome
+from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
@@ -136,15 +137,16 @@ def wakeup_list(
     models: dg.ResourceParam[ModelStore],
     scores: dg.ResourceParam[Scores],
     lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
     """Dormant consumers worth waking with offer and reasons, a randomised control share, and rebuy reminders.
 
     Controls are drawn before any guard and get no offer. The tags that the model decided from are logged in
-    `lake/decisions/wakeup_list` for 90 days. One row per consumer.
+    `lake/decisions/wakeup_list` for 90 days; erased persons leave the log. One row per consumer.
     """
     return steps.run(
         context,
-        lambda: _score(settings, clock.as_of(context), warehouse, models, scores, lake),
+        lambda: _score(settings, clock.as_of(context), warehouse, models, scores, lake, database),
         settings={"champions": models.champions(MODELS)},
         outputs=[*scores.files("wakeup_list", "rebuy_reminders"), scores.versions_file("lifecycle")],
         clock="day",
@@ -158,6 +160,7 @@ def _score(
     models: ModelStore,
     scores: Scores,
     lake: Lake,
+    database: Database,
 ) -> Outcome:
     import polars as pl
 
@@ -173,6 +176,7 @@ def _score(
         consumers = reading.consumers(connection)
         found = score(lines, consumers, as_of, churn, rebuy, tags=tags_of(table), seed=settings.seed)
         log = _logged(found.wakeup_list, table, churn, churn_version, lake)
+        _forget_erased(log, database)
         skews = [
             skew.recomputed(connection, pl.read_parquet(file), settings.zone) for file in log.files()[-2:]
         ]
@@ -203,6 +207,18 @@ def _score(
             )
         ],
     )
+
+
+def _forget_erased(log: "DecisionLog", database: Database) -> None:
+    """Take whoever was erased out of the log."""
+    import psycopg
+
+    from serving.consumers.erased import erased_among
+    from serving.db.urls import libpq_url
+    from serving.security.keys import DEFAULT_TENANT
+
+    with psycopg.connect(libpq_url(database.url())) as connection:
+        log.forget(erased_among(connection, DEFAULT_TENANT, log.consumers()))
 
 
 def _logged(

@@ -84,6 +84,7 @@ def test_a_person_is_forgotten_in_every_file(tmp_path, logged: pl.DataFrame) -> 
     for day in (1, 2):
         log.write(logged, datetime(2024, 7, day, tzinfo=UTC))
     gone = logged["consumer_id"][0]
+    assert log.consumers() == set(logged["consumer_id"])
     assert log.forget([gone, "nobody"]) == 2
     assert log.forget([gone]) == 0
     for file in log.files():
