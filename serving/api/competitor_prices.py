@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import msgspec
 from litestar import Request, post
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 
 from serving.api.answers import principal_of, problem_responses
+from serving.api.batch_body import batch_operation
 from serving.api.clock import now_of
 from serving.api.transactions import note, tenant_transaction
 from serving.market.competitor_prices import (
@@ -24,24 +22,6 @@ from serving.problems import ApiError
 from serving.security import Role, Scope
 
 
-@dataclass
-class _BatchOperation(Operation):
-    """Documents the body, which the resource reads itself so that one bad row spoils no other."""
-
-    def __post_init__(self) -> None:
-        (_, parts) = msgspec.json.schema_components([CompetitorPrice], ref_template="{name}")
-        rows = {"type": "array", "maxItems": MOST_OBSERVATIONS, "items": parts["CompetitorPrice"]}
-        schema = {
-            "type": "object",
-            "properties": {"prices": rows},
-            "required": ["prices"],
-            "additionalProperties": False,
-        }
-        # The document takes a plain JSON schema wherever it takes its own class.
-        media = OpenAPIMediaType(schema=cast(Schema, schema))
-        self.request_body = RequestBody(content={"application/json": media}, required=True)
-
-
 @post(
     "/competitor-prices",
     opt={
@@ -53,7 +33,7 @@ class _BatchOperation(Operation):
     summary="Take in competitor prices",
     status_code=200,
     responses=problem_responses(413),
-    operation_class=_BatchOperation,
+    operation_class=batch_operation(CompetitorPrice, "prices", MOST_OBSERVATIONS),
     sync_to_thread=True,
 )
 def post_competitor_prices(request: Request[Any, Any, Any], body: bytes) -> PriceReceipt:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import msgspec
 import psycopg
 from litestar import Request, post
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 
 from serving.api.answers import principal_of, problem_responses
+from serving.api.batch_body import batch_operation
 from serving.api.clock import now_of
 from serving.api.transactions import note, tenant_transaction
 from serving.events.contracts import MOST_EVENTS, Event, EventReceipt
@@ -22,23 +20,6 @@ from serving.security import Principal, Role, Scope
 _ROLES = frozenset({Role.OPERATOR, Role.MERCHANT, Role.AGENT})
 
 
-@dataclass
-class _BatchOperation(Operation):
-    """Documents the body, which the resource reads itself so that one bad event spoils no other."""
-
-    def __post_init__(self) -> None:
-        (_, parts) = msgspec.json.schema_components([Event], ref_template="{name}")
-        # The document takes a plain JSON schema wherever it takes its own class.
-        schema = {
-            "type": "object",
-            "properties": {"events": {"type": "array", "maxItems": MOST_EVENTS, "items": parts["Event"]}},
-            "required": ["events"],
-            "additionalProperties": False,
-        }
-        media = OpenAPIMediaType(schema=cast(Schema, schema))
-        self.request_body = RequestBody(content={"application/json": media}, required=True)
-
-
 @post(
     "/events",
     opt={"scope": Scope.EVENTS_WRITE, "roles": _ROLES, "owner": None},
@@ -46,7 +27,7 @@ class _BatchOperation(Operation):
     summary="Take in behaviour events",
     status_code=200,
     responses=problem_responses(413),
-    operation_class=_BatchOperation,
+    operation_class=batch_operation(Event, "events", MOST_EVENTS),
     sync_to_thread=True,
 )
 def post_events(request: Request[Any, Any, Any], body: bytes) -> EventReceipt:
