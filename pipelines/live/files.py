@@ -20,7 +20,7 @@ from pipelines.live.cuts import HELD
 from pipelines.live.known import Named, StoreKeys, names_in
 from pipelines.live.slice_lake import SliceLake
 from pipelines.live.tables import make
-from pipelines.sources.contract import INGEST_ORDER, SourceError, contract_table
+from pipelines.sources.contract import INGEST_ORDER, SourceError, contract_table, empty
 from pipelines.sources.files.folder import Files
 from pipelines.sources.loading.ingest import KnownKeys, ingest
 from pipelines.sources.protocol import Chunk
@@ -192,8 +192,13 @@ def _judged(
         if report.quarantined:
             reason = next(iter(report.reasons))
             raise _ChangesRowsError(f"{files}: {report.quarantined:,} rows are refused: {reason}")
-        if report.history or report.deleted or keys.stands(table, lake.accepted[table]):
+        accepted = lake.accepted[table]
+        if report.history or report.deleted or keys.stands(table, accepted):
             raise _ChangesRowsError(f"{files}: rows of {table} that stand are changed")
+        # The lines of an order are brought in together.
+        orders = lake.accepted.get("orders", empty("orders"))
+        if table == "order_lines" and accepted.join(orders, on="order_id", how="anti").height:
+            raise _ChangesRowsError(f"{files}: lines of orders that stand are added")
     return dict(lake.accepted)
 
 

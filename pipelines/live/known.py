@@ -8,7 +8,7 @@ from types import MappingProxyType
 import duckdb
 import polars as pl
 
-from pipelines.live.cuts import HELD, held
+from pipelines.live.cuts import HELD
 from pipelines.live.tables import store_of
 from pipelines.sources.contract import ContractTable, contract_table
 
@@ -88,12 +88,7 @@ class StoreKeys:
 
     def stands(self, table: str, rows: pl.DataFrame) -> bool:
         """Whether the store has a row with one of these keys, of a table in `cuts.HELD`."""
-        key = contract_table(table).key
-        found = self.select(
-            f"select 1 from ({held(table, 'true')}) h semi join _wanted using ({', '.join(key)}) limit 1",
-            rows.select(key),
-        )
-        return bool(found.height)
+        return self.lacking(table, rows).height < rows.height
 
     def lacking(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows whose keys the store has no row of, of a table in `cuts.HELD`."""
