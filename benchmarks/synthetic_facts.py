@@ -31,7 +31,8 @@ def write_facts(con: duckdb.DuckDBPyConnection, registry: Registry, consumers: i
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         con.execute(f"CREATE TABLE {table} ({declared})")
     _insert(con, "core.dim_products", _PRODUCTS.format(skus=_SKUS, brands=_BRANDS))
-    _insert(con, "core.dim_consumers", _CONSUMERS.format(consumers=consumers, now=_literal(NOW)))
+    made = _CONSUMERS.format(consumers=consumers, now=_literal(NOW))
+    _insert(con, "intermediate.int_consumers_known", made)
     orders_a_day = max(1, consumers * 11 // ORDER_DAYS)
     for day in range(ORDER_DAYS):
         start = NOW - timedelta(days=ORDER_DAYS - day)
