@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 TARGET = "spark"
 """The dbt target, and the folder of the home that a session on this machine writes."""
 
+ALL_BUT_MARTS_OF_ANALYSTS = "staging intermediate marts.core"
+"""Tags read the core, and intermediate tables that no mart reads."""
 
-def build_warehouse(settings: Settings, as_of: datetime, select: str = "+marts.core") -> None:
+
+def build_warehouse(
+    settings: Settings, as_of: datetime, select: str = "staging intermediate marts.core"
+) -> None:
     """Every model of a selection, in the session of this process, under the contracts of its models.
 
     Args:
         settings: Name the lake and the time zone.
         as_of: The moment of the build.
-        select: Models by dbt's selection; the core and what it reads by default.
+        select: Models by dbt's selection.
 
     Raises:
         RuntimeError: dbt failed; the message carries what it said of each failure.
