@@ -5,6 +5,7 @@ job does one tick by hand, the same work under the same lock.
 """
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -52,7 +53,7 @@ def definitions() -> dg.Definitions:
         ),
     ],
 )
-def profiles_and_prices(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+def profiles_and_prices(settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
     """Profiles and prices as of the last tick, over the last publication.
 
     Materialised by the resident worker at every tick, or by this step. Read by the storefront. One row per
@@ -62,7 +63,7 @@ def profiles_and_prices(settings: dg.ResourceParam[Settings]) -> dg.MaterializeR
     from pipelines.live.tick import tick
 
     done = tick(loop_of(settings))
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         asset_key=LIVE,
         metadata=facts(done),
         check_results=[

@@ -391,6 +391,7 @@ NOT_LIVE: Mapping[str, str] = MappingProxyType(
         "dim_suppliers": "the oldest row that names a supplier is looked for in every table",
         "fct_settlement_legs": "the books are closed once a day",
         "int_categories_levelled": "comes from files alone",
+        "int_consumers_changed": "versions that a newer one replaced come with the full build",
         "int_products_categorised": "comes from files alone",
         "int_promotion_periods_expanded": "comes from files alone",
         "int_promotions_weekly_category": "comes from files alone",

@@ -78,7 +78,7 @@ def test_received_is_accepted_plus_quarantined_and_matches_the_files(first, lake
             continue
         planted = sum(bad.table == table["name"] for bad in PLANTED)
         assert table["quarantined"] == planted, table
-        assert table["accepted"] == len(rows[table["name"]]), table
+        assert table["accepted"] == len(rows.get(table["name"], ())), table
         assert table["received"] == table["accepted"] + table["quarantined"]
         assert lake.scan(table["name"]).select(pl.len()).collect().item() == table["accepted"]
 

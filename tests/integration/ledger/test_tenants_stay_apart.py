@@ -9,6 +9,9 @@ from serving.ledger.posting import post
 
 MINE, OTHER = "t-mine", "t-other"
 DEFINERS = {
+    "consumers.count_change",
+    "consumers.erase",
+    "identity.erase",
     "ledger.close_until",
     "ledger.lock_balances",
     "ledger.open_account",
@@ -58,7 +61,7 @@ def test_every_view_asks_as_its_reader(owner):
     assert views == []
 
 
-def test_only_the_ledgers_functions_act_as_the_owner(owner):
+def test_only_functions_of_the_ledger_and_of_erasure_act_as_the_owner(owner):
     functions = owner.execute(
         "select n.nspname || '.' || p.proname, p.proconfig from pg_proc p"
         " join pg_namespace n on n.oid = p.pronamespace"

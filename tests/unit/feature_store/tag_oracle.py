@@ -87,7 +87,9 @@ class Oracle:
     def lines(self, t: datetime, consumer: str | None, days: float | None = None) -> list[Row]:
         rows = self.visible("fct_order_lines", "placed_at", t, days, consumer)
         nothing = {"brand_id": None, "theme": None, "is_private_label": None}
-        return [r | self.products.get(r["sku_id"], nothing) for r in rows if r["is_sale"]]
+        # Only what the source joins: a product has columns of its own that are called like those of a line.
+        joined = {sku: {name: row[name] for name in nothing} for sku, row in self.products.items()}
+        return [r | joined.get(r["sku_id"], nothing) for r in rows if r["is_sale"]]
 
     def money(self, t: datetime, consumer: str, days: float) -> int:
         """Revenue of counted orders, credit notes included."""

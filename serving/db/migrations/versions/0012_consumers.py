@@ -67,7 +67,7 @@ STATEMENTS = (
     "ALTER TABLE scores.snapshot ADD COLUMN erased_count BIGINT NOT NULL DEFAULT 0",
     """
     CREATE FUNCTION consumers.count_change() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER
-        SET search_path = pg_catalog AS $$
+        SET search_path = pg_catalog, pg_temp AS $$
     BEGIN
         UPDATE consumers.change SET change_no = change_no + 1;
         RETURN NULL;
@@ -92,7 +92,7 @@ STATEMENTS = (
     # The rows of published tables go by snapshot, so that a version still knows how many it was loaded with.
     """
     CREATE FUNCTION consumers.erase_scores(p_consumer TEXT) RETURNS BIGINT LANGUAGE plpgsql
-        SET search_path = pg_catalog AS $$
+        SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         erased BIGINT := 0;
         counted BIGINT;
@@ -124,7 +124,7 @@ STATEMENTS = (
     """
     CREATE FUNCTION consumers.erase(p_consumer TEXT, p_pseudonym TEXT, p_at TIMESTAMPTZ)
         RETURNS TABLE (is_new BOOLEAN, pseudonym TEXT, removed BIGINT, anonymised BIGINT)
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         own_tenant CONSTANT TEXT := ops.current_tenant();
         known TEXT;

@@ -20,7 +20,7 @@ STATEMENTS = (
     "CREATE INDEX erasure_by_change ON consumers.erasure (change_no)",
     """
     CREATE OR REPLACE FUNCTION consumers.count_change() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER
-        SET search_path = pg_catalog AS $$
+        SET search_path = pg_catalog, pg_temp AS $$
     BEGIN
         UPDATE consumers.change SET change_no = consumers.change.change_no + 1
             RETURNING consumers.change.change_no INTO NEW.change_no;
@@ -51,7 +51,7 @@ def downgrade() -> None:
     op.execute(
         """
         CREATE OR REPLACE FUNCTION consumers.count_change() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER
-            SET search_path = pg_catalog AS $$
+            SET search_path = pg_catalog, pg_temp AS $$
         BEGIN
             UPDATE consumers.change SET change_no = change_no + 1;
             RETURN NULL;

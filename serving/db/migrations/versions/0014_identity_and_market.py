@@ -35,7 +35,7 @@ STATEMENTS = (
     " One row per statement.'",
     """
     CREATE FUNCTION identity.erase(p_consumer TEXT) RETURNS BIGINT LANGUAGE plpgsql SECURITY DEFINER
-        SET search_path = pg_catalog AS $$
+        SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         own_tenant CONSTANT TEXT := ops.current_tenant();
         removed BIGINT;

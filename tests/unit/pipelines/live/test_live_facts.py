@@ -48,7 +48,9 @@ def test_the_inputs_of_the_cuts_are_relations_that_their_models_read(base):
 
 @pytest.mark.parametrize("table", [table for table in HELD if table != "order_lines"])
 def test_accepted_rows_are_read_back_from_the_facts_as_they_were(live, table):
-    names = ", ".join(contract_table(table).columns)
+    # What a consumer states on the platform outweighs the feed: the dimension has the statement.
+    stated = ("consent_marketing", "consent_profiling") if table == "consumers" else ()
+    names = ", ".join(name for name in contract_table(table).columns if name not in stated)
     staged = live.compiled.models[f"stg_lake__{table}"].sql.replace('"build".', "")
     with live.open() as connection:
         connection.execute("create schema raw")
