@@ -72,7 +72,7 @@ def test_a_price_below_its_floor_never_reaches_readers(branch, good, at_hour, mo
     with monkeypatch.context() as patch:
         spoil(
             patch,
-            "models.pricing.scoring.price",
+            "pipelines.scoring.prices.price",
             lambda prices: prices.with_columns(
                 price_cents=pl.when(pl.int_range(pl.len()) == 0)
                 .then(pl.col("floor_cents") - 1)
@@ -100,7 +100,7 @@ def test_the_data_docs_show_the_judgements(branch, good, at_hour, monkeypatch):
     at_hour(8)
     with monkeypatch.context() as patch:
         spoil(
-            patch, "models.pricing.scoring.price", lambda prices: prices.with_columns(price_cents=pl.lit(0))
+            patch, "pipelines.scoring.prices.price", lambda prices: prices.with_columns(price_cents=pl.lit(0))
         )
         assert not run_job("prices_publish")["success"]
     site = branch["home"] / "quality" / "gx" / "uncommitted" / "data_docs" / "local_site"
