@@ -10,6 +10,7 @@ NAMES = (
     "profile_read",
     "order_assignment",
     "event_intake",
+    "event_to_profile",
     "release_legs",
     "ledger_throughput",
     "reconciliation",
