@@ -117,7 +117,7 @@ def _next_generation(
     comparable = before if old is not None and old.database == new.database else None
     cursors = [new.recorded_cursor, *([old.recorded_cursor] if old and comparable else [])]
     with stages("read"):
-        recorded = read(loop.url, min(cursors))
+        recorded = _since(loop, min(cursors))
     moments = [new.as_of, origin.profiles_as_of, *([old.as_of] if old and comparable else [])]
     with stages("catch up"):
         taken, comparison = generations.caught_up(
@@ -138,7 +138,7 @@ def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Ti
     with loop.store.open(file) as connection:
         standing = standing_of(connection)
         with stages("read"):
-            recorded = read(loop.url, standing.recorded_cursor)
+            recorded = _since(loop, standing.recorded_cursor)
         as_of = _moment(loop, recorded, standing.as_of)
         done = taken or Advanced()
         around = _surroundings(loop, file)
@@ -178,6 +178,16 @@ def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Ti
 def _has_new_files(connection: duckdb.DuckDBPyConnection, standing: Standing, folder: Files | None) -> bool:
     """Whether the folder is another one than at the last tick, and a tick may take it in."""
     return folder is not None and not standing.wants_full_run and files.has_changed(connection, folder)
+
+
+def _since(loop: Loop, cursor: int) -> Recorded:
+    """What was recorded since a cursor; everything where the database was set back to before it.
+
+    After a restore of its files a database gives out again numbers of transactions that the cursor has
+    passed. Rows replace themselves by key, so that reading all of them again loses and doubles nothing.
+    """
+    recorded = read(loop.url, cursor)
+    return read(loop.url, 0) if recorded.is_set_back else recorded
 
 
 def _should_say_that_all_is_right(pointer: LivePointer | None, as_of: datetime) -> bool:

@@ -167,6 +167,23 @@ def test_a_lost_live_store_begins_anew_and_readers_get_the_same(live):
     assert revision == done.number
 
 
+def test_a_database_that_was_set_back_is_read_again_from_the_begin(live):
+    """Restored files give out transaction numbers that the cursor has passed: no row may be passed over."""
+    from pipelines.live.store import LiveStore
+
+    before = served(live["database"], "c-07")[1]["add_to_cart_30d"] or 0
+    tick()
+    store = LiveStore(settings().live_dir)
+    with store.held(), store.open(store.file()) as connection:
+        connection.execute("update live.store set recorded_cursor = 4000000000")
+    record(live["database"], "c-07", 6)
+    tick()
+    assert served(live["database"], "c-07")[1]["add_to_cart_30d"] == before + 6
+    with store.held(), store.open(store.file()) as connection:
+        ((cursor,),) = connection.execute("select recorded_cursor from live.store").fetchall()
+    assert cursor < 4000000000
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(live):
     """SIGKILL at twelve moments of a tick, spread over its length; then the count must be right."""
