@@ -31,12 +31,13 @@ KEPT = timedelta(days=7)
 def facts(tick: Tick) -> dict[str, Any]:
     """A tick as metadata of its materialisation."""
     dirty, changed = sum(tick.dirty.values()), sum(tick.changed.values())
+    lag = {} if tick.lag_s is None else {"lag_s": tick.lag_s}
     return as_metadata(
         {
             "tick": tick.number,
             "as_of": tick.as_of.isoformat(),
             "found": tick.found,
-            "lag_s": tick.lag_s if tick.lag_s is not None else 0.0,
+            **lag,
             "wall_s": tick.wall_s,
             "cpu_s": tick.cpu_s,
             "peak_rss_mb": tick.peak_rss_mb,

@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from pipelines.live.dagster_events import EQUAL_CHECK, KEPT, LAG_CHECK, LIVE, forget_old, tell, verdicts
+from pipelines.live.dagster_events import (
+    EQUAL_CHECK,
+    KEPT,
+    LAG_CHECK,
+    LIVE,
+    facts,
+    forget_old,
+    tell,
+    verdicts,
+)
 from pipelines.live.log import Comparison, Tick
 
 TICK = Tick(
@@ -45,6 +54,11 @@ def test_a_tick_without_rows_makes_no_verdict_on_the_lag() -> None:
 def test_one_row_that_differs_fails_the_check(comparison: Comparison, passed: bool) -> None:
     found = [(name, good) for name, good, _ in verdicts(replace(TICK, lag_s=None, comparison=comparison))]
     assert found == [(EQUAL_CHECK, passed)]
+
+
+def test_a_lag_that_nobody_measured_is_not_told() -> None:
+    assert facts(TICK)["lag_s"] == 120.0
+    assert "lag_s" not in facts(replace(TICK, lag_s=None))
 
 
 def test_a_tick_is_told_without_a_run(instance: dg.DagsterInstance) -> None:
