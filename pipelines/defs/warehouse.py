@@ -6,7 +6,6 @@ half-finished build never shows.
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -33,7 +32,14 @@ from pipelines.steps.results import as_metadata, materialize_result
 from pipelines.steps.state import CheckRecord, Outcome, StateStore, StepRecord, fingerprint, measured
 from pipelines.stores.sources import Sources
 from pipelines.warehouse.compiled import compiled_beside, compiled_of, read_compiled
-from pipelines.warehouse.files import DBT_PACKAGES, PROJECT_DIR, dbt_environment, dbt_program, project_version
+from pipelines.warehouse.files import (
+    DBT_PACKAGES,
+    PROJECT_DIR,
+    dbt_environment,
+    dbt_program,
+    environment_of_dbt,
+    project_version,
+)
 from pipelines.warehouse.translator import WarehouseTranslator
 
 if TYPE_CHECKING:
@@ -153,14 +159,14 @@ def _build(
     done: _BuildLog,
 ) -> Iterator[Any]:
     """Run `dbt build`, hand its events on, and remember the check outcomes."""
-    os.environ.update(dbt_environment(settings, as_of))
     dbt = DbtCliResource(project_dir=dbt_project, profiles_dir=str(PROJECT_DIR), dbt_executable=dbt_program())
-    # Unit tests judge the SQL, not the data: the test suite runs them.
-    run = dbt.cli(
-        ["build", "--exclude-resource-type", "unit_test"],
-        context=context,
-        target_path=settings.dbt_target_dir / context.run_id,
-    )
+    with environment_of_dbt(settings, as_of):  # the program that it starts takes a copy
+        # Unit tests judge the SQL, not the data: the test suite runs them.
+        run = dbt.cli(
+            ["build", "--exclude-resource-type", "unit_test"],
+            context=context,
+            target_path=settings.dbt_target_dir / context.run_id,
+        )
     models = len(context.selected_asset_keys)
     for event in _without_noise(run.stream(), settings.dbt_target_dir / "build.log"):
         if isinstance(event, dg.Output):

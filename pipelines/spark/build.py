@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from feature_store.registry import Registry
 from feature_store.spark.tags import tag_table
 from pipelines.settings import Settings
-from pipelines.warehouse.files import PROJECT_DIR, dbt_environment
+from pipelines.warehouse.files import PROJECT_DIR, environment_of_dbt
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,16 +36,16 @@ def build_warehouse(
     """
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(dbt_environment(settings, as_of.isoformat()))
     folder = settings.home / TARGET
-    done = dbtRunner().invoke(
-        [
-            *("--quiet", "run", "--target", TARGET, "--select", *select.split()),
-            *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
-            *("--target-path", str(folder / "dbt"), "--log-path", str(folder / "logs")),
-            *("--vars", "{instant_type: timestamp}"),
-        ]
-    )
+    with environment_of_dbt(settings, as_of.isoformat()):
+        done = dbtRunner().invoke(
+            [
+                *("--quiet", "run", "--target", TARGET, "--select", *select.split()),
+                *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
+                *("--target-path", str(folder / "dbt"), "--log-path", str(folder / "logs")),
+                *("--vars", "{instant_type: timestamp}"),
+            ]
+        )
     if not done.success:
         results = getattr(done.result, "results", None) or []
         said = [f"{r.node.name}: {r.message}" for r in results if r.status not in ("success", "skipped")]

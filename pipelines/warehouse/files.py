@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from feature_store.zones import fixed_offset_minutes
@@ -43,3 +46,22 @@ def dbt_environment(settings: Settings, as_of: str) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "true",
     }
+
+
+@contextmanager
+def environment_of_dbt(settings: Settings, as_of: str) -> Iterator[None]:
+    """The environment of this process as dbt needs it, until the block ends.
+
+    What is left behind would be read as settings by whatever this process does next.
+    """
+    values = dbt_environment(settings, as_of)
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -27,11 +27,17 @@ from serving.scores.reader import ScoreReader
 pytestmark = pytest.mark.xdist_group("world")
 
 
+def given():
+    return {name: value for name, value in os.environ.items() if name.startswith("MUYUN_")}
+
+
 @pytest.fixture(scope="module")
 def live(branch):
     """The branch with its scores published into its own database, as a night leaves it."""
+    before = given()
     found = run_job("platform_build")
     assert found["success"], found
+    assert given() == before, "what a step leaves behind is read as settings by what follows"
     return branch
 
 

@@ -86,7 +86,7 @@ class Oracle:
 
     def lines(self, t: datetime, consumer: str | None, days: float | None = None) -> list[Row]:
         rows = self.visible("fct_order_lines", "placed_at", t, days, consumer)
-        nothing = {"brand_id": None, "theme": None, "is_private_label": None}
+        nothing = {"brand_id": None, "theme": None, "is_private_label": None, "launched_on": None}
         # Only what the source joins: a product has columns of its own that are called like those of a line.
         joined = {sku: {name: row[name] for name in nothing} for sku, row in self.products.items()}
         return [r | joined.get(r["sku_id"], nothing) for r in rows if r["is_sale"]]
