@@ -22,6 +22,7 @@ from serving.agents.errors import (
     RelationDepthError,
     UnknownAgentError,
 )
+from serving.consumers.erased import require_not_erased
 
 MAX_DEPTH = 3
 """Levels of a relation, counting the top; migration 0004 holds the same number as a check."""
@@ -118,12 +119,15 @@ def join(conn: psycopg.Connection[Any], tenant_id: str, joining: Joining) -> tup
         RelationDepthError: The inviter stands on the third level.
         AgentConflictError: The agent has joined with other particulars, or the consumer account is another
             agent's.
+        ConsumerErasedError: The consumer account belonged to a person who was erased.
 
     Source: P12.
     """
     known = find(conn, joining.agent_id)
     if known is not None:
         return _same(known, joining), False
+    if joining.own_consumer_id is not None:
+        require_not_erased(conn, tenant_id, joining.own_consumer_id, "no agent can buy under this id")
     for role, other_id in (("inviter", joining.inviter_agent_id), ("manager", joining.manager_agent_id)):
         if other_id is None:
             continue
@@ -239,7 +243,9 @@ def refer(
         UnknownAgentError: There is no such agent.
         JoinRefusedError: The consumer is the agent himself.
         AgentConflictError: Another agent brought the consumer before.
+        ConsumerErasedError: The consumer was erased.
     """
+    require_not_erased(conn, tenant_id, consumer_id, "nobody can be referred under this id any more")
     agent = get(conn, agent_id)
     if consumer_id == agent.own_consumer_id:
         raise JoinRefusedError(

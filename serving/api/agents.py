@@ -43,12 +43,13 @@ from serving.api.agent_documents import (
     violation_line,
     violation_outcome,
 )
-from serving.api.answers import principal_of, problem_responses
+from serving.api.answers import erased_problem, principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.cursor import Position, read_cursor, write_cursor
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.consumers.errors import ConsumerErasedError
 from serving.problems import ApiError, invalid_parameter
 from serving.security import Role, Scope
 from serving.settlement.plan_rules import DepositRule, ViolationRule
@@ -76,7 +77,7 @@ def _access(scope: Scope, roles: frozenset[Role], owner: str | None = None) -> d
     opt=_access(Scope.AGENTS_WRITE, _WRITERS),
     tags=["Agents"],
     summary="Take in an agent",
-    responses=problem_responses(409),
+    responses=problem_responses(409, 410),
     sync_to_thread=True,
 )
 def post_agent(request: Request[Any, Any, Any], data: JoiningBody) -> AgentLine:
@@ -169,7 +170,7 @@ def get_agent(request: Request[Any, Any, Any], agent_id: Identifier) -> AgentDet
     opt=_access(Scope.AGENTS_WRITE, _WRITERS),
     tags=["Agents"],
     summary="Note which agent brought a consumer",
-    responses=problem_responses(404, 409),
+    responses=problem_responses(404, 409, 410),
     sync_to_thread=True,
 )
 def post_referral(
@@ -352,6 +353,8 @@ def _problems() -> Iterator[None]:
     try:
         with typed_problems():
             yield
+    except ConsumerErasedError as error:
+        raise erased_problem(error) from error
     except errors.AgentsError as error:
         _, status, slug, title = next(problem for problem in _PROBLEMS if isinstance(error, problem[0]))
         raise ApiError(status, slug, title, str(error)) from error

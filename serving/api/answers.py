@@ -9,8 +9,9 @@ from litestar import Request
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 
+from serving.consumers.errors import ConsumerErasedError
 from serving.observability import PUBLICATION_HEADER
-from serving.problems import MEDIA_TYPE, Problem
+from serving.problems import MEDIA_TYPE, ApiError, Problem
 from serving.scores.reader import ScoreReader, Shown
 from serving.security import Principal
 
@@ -40,6 +41,17 @@ def problem_responses(*extra: int) -> dict[int, ResponseSpec]:
         )
         for status in statuses
     }
+
+
+def erased_problem(error: ConsumerErasedError) -> ApiError:
+    """410 for what would be written about a person who was erased."""
+    return ApiError(
+        410,
+        "consumer-erased",
+        "The consumer was erased",
+        str(error),
+        remedy="A person who comes back is somebody new: use another consumer_id.",
+    )
 
 
 def version_headers() -> Sequence[ResponseHeader]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, post
 
-from serving.api.answers import principal_of, problem_responses
+from serving.api.answers import erased_problem, principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.parameters import Identifier
 from serving.api.transactions import note, tenant_transaction
@@ -146,7 +146,7 @@ def _problems() -> Iterator[None]:
     except ConsentContradictsError as error:
         raise ApiError(409, "consent-contradicts", "Contradicting statements", str(error)) from error
     except ConsumerErasedError as error:
-        raise ApiError(410, "consumer-erased", "The consumer was erased", str(error)) from error
+        raise erased_problem(error) from error
     except OrdersUnderWayError as error:
         raise ApiError(
             409,

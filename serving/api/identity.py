@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, post
 
-from serving.api.answers import principal_of, problem_responses
+from serving.api.answers import erased_problem, principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.parameters import Identifier
 from serving.api.transactions import note, tenant_transaction
 from serving.consumers.erased import consumer_digest
 from serving.consumers.errors import ConsumerErasedError
 from serving.identity.edges import Edge, Evidence, edges_of, link, unlink
-from serving.problems import ApiError, invalid_parameter
+from serving.problems import invalid_parameter
 from serving.security import Role, Scope
 
 _OPT: dict[str, Any] = {
@@ -93,7 +93,7 @@ def post_link(request: Request[Any, Any, Any], anonymous_id: Identifier, data: L
                 conn, tenant_id, anonymous_id, data.consumer_id, data.valid_from, data.evidence, now
             )
         except ConsumerErasedError as error:
-            raise ApiError(410, "consumer-erased", "The consumer was erased", str(error)) from error
+            raise erased_problem(error) from error
         note(
             request,
             conn,

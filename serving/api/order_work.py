@@ -15,11 +15,13 @@ from litestar import Request
 from litestar.params import Parameter
 
 from serving.agents.errors import AgentsError
+from serving.api.answers import erased_problem
 from serving.api.clock import now_of
 from serving.api.cursor import Position
 from serving.api.refusals import as_problem
 from serving.api.transactions import tenant_transaction
 from serving.audit import Detail, Outcome
+from serving.consumers.errors import ConsumerErasedError
 from serving.ledger.errors import LedgerError
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.orders.idempotency import once
@@ -66,6 +68,8 @@ def order_transaction(
             yield conn, now_of(request, conn)
     except OrdersError as error:
         raise _refused(error) from error
+    except ConsumerErasedError as error:
+        raise erased_problem(error) from error
     except AgentsError as error:
         raise ApiError(409, "agent-refused", "The agent cannot be paid", str(error)) from error
     except (LedgerError, SettlementError) as error:

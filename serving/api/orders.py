@@ -43,7 +43,7 @@ _Status = Annotated[OrderStatus | None, Parameter(description="Only orders in th
     opt={"scope": Scope.ORDERS_WRITE, "roles": _SHOP, "owner": None},
     tags=["Orders"],
     summary="Place an order",
-    responses=problem_responses(404, 409),
+    responses=problem_responses(404, 409, 410),
     sync_to_thread=True,
 )
 def place_order(

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import psycopg
 
-from serving.consumers.erased import erased_among, hold_erasures
-from serving.consumers.errors import ConsentContradictsError, ConsumerErasedError
+from serving.consumers.erased import require_not_erased
+from serving.consumers.errors import ConsentContradictsError
 
 Purpose = Literal["marketing", "profiling"]
 
@@ -49,9 +49,7 @@ def state(conn: psycopg.Connection[Any], tenant_id: str, statement: Statement, r
         ConsentContradictsError: The same moment is known with the opposite.
         ConsumerErasedError: The consumer was erased.
     """
-    hold_erasures(conn)
-    if erased_among(conn, tenant_id, [statement.consumer_id]):
-        raise ConsumerErasedError("this consumer was erased: there is nobody to state a consent of")
+    require_not_erased(conn, tenant_id, statement.consumer_id, "there is nobody to state a consent of")
     values = {
         "tenant": tenant_id,
         "consumer": statement.consumer_id,

@@ -12,6 +12,8 @@ from typing import Any
 
 import psycopg
 
+from serving.consumers.errors import ConsumerErasedError
+
 _LOCK_KEY = 0x65726165
 """Also in the function `consumers.erase` of the migrations."""
 
@@ -43,3 +45,20 @@ def erased_among(conn: psycopg.Connection[Any], tenant_id: str, consumers: Itera
         (tenant_id, list(wanted)),
     )
     return {wanted[row[0]] for row in rows}
+
+
+def require_not_erased(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, why: str) -> None:
+    """Hold erasures up, and refuse to write about a person who was erased.
+
+    Args:
+        conn: Inside a transaction of the tenant, which then writes.
+        tenant_id: The tenant.
+        consumer_id: Who would be written about.
+        why: What cannot be done, for the message.
+
+    Raises:
+        ConsumerErasedError: The person was erased.
+    """
+    hold_erasures(conn)
+    if erased_among(conn, tenant_id, [consumer_id]):
+        raise ConsumerErasedError(f"this consumer was erased: {why}")

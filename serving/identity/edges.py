@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import psycopg
 
-from serving.consumers.erased import erased_among, hold_erasures
-from serving.consumers.errors import ConsumerErasedError
+from serving.consumers.erased import require_not_erased
 
 Evidence = Literal["login", "verified_contact", "support"]
 """What shows that the visitor is the consumer; holding the same device does not."""
@@ -57,9 +56,7 @@ def link(
     Raises:
         ConsumerErasedError: The consumer was erased.
     """
-    hold_erasures(conn)
-    if erased_among(conn, tenant_id, [consumer_id]):
-        raise ConsumerErasedError("this consumer was erased: nobody can be joined to them")
+    require_not_erased(conn, tenant_id, consumer_id, "nobody can be joined to them")
     stored = conn.execute(
         "insert into identity.edge (tenant_id, anonymous_id, consumer_id, valid_from, evidence, received_at)"
         " values (%s, %s, %s, %s, %s, %s) on conflict do nothing",

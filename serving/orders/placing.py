@@ -13,6 +13,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from serving.agents.relations import find as find_agent
+from serving.consumers.erased import require_not_erased
 from serving.orders import stock
 from serving.orders.catalogue import list_prices
 from serving.orders.discounts import Coupon, CouponLimits, spread
@@ -106,7 +107,9 @@ def place_order(
         NotListedError: The merchant does not sell a sku.
         DiscountRefusedError: A coupon passes a limit.
         OutOfStockError: Nobody has the units; nothing is reserved.
+        ConsumerErasedError: The buyer was erased.
     """
+    require_not_erased(conn, tenant_id, order.consumer_id, "nobody can order under this id any more")
     _require_parties(conn, tenant_id, order)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)

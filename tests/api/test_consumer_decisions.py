@@ -267,6 +267,23 @@ def test_an_erased_person_does_not_come_back(shop, database_url, tmp_path):
     assert LOUD.encode() not in text_dump(database_url, tmp_path)
 
 
+def test_nothing_new_is_written_about_an_erased_person(shop, database_url, tmp_path):
+    shop.post(f"/v1/consumers/{LOUD}/erasure")
+    joining = {"agent_id": "late", "merchant_id": "m1", "name": "Late", "joined_on": "2017-12-01"}
+    link = {"consumer_id": LOUD, "valid_from": "2017-12-01T00:00:00Z", "evidence": "login"}
+    for path, body in (
+        ("/v1/agents", {**joining, "own_consumer_id": LOUD}),
+        ("/v1/identity/visitors/v-1/links", link),
+    ):
+        answer = shop.post(path, body)
+        assert (answer.status_code, answer.json()["type"]) == (410, "urn:muyun:problem:consumer-erased"), path
+        assert "another consumer_id" in answer.json()["remedy"]
+    assert shop.post("/v1/agents", joining).status_code == 201
+    referral = shop.post("/v1/agents/late/referrals", {"consumer_id": LOUD})
+    assert referral.status_code == 410
+    assert LOUD.encode() not in text_dump(database_url, tmp_path)
+
+
 def test_an_erasure_during_a_publication_holds_for_it(shop, database_url):
     tables = small_tables("v2")
     tables["profiles"].append((LOUD, tables["profiles"][0][1], SCHEMA.fingerprint, AS_OF))

@@ -88,6 +88,16 @@ def goods(shop):
     return make
 
 
+def test_who_was_erased_orders_nothing_any_more(call, goods):
+    goods("erased-sku")
+    late = body("erased-sku", consumer_id="c-erased")
+    assert call("op", "POST", "/consumers/c-erased/erasure").status_code == 200
+    answer = call("m1", "POST", "/orders", late, idempotency="late-order")
+    assert "another consumer_id" in problem(answer, 410, "consumer-erased")["remedy"]
+    again = {**late, "consumer_id": "c-came-back"}
+    assert call("m1", "POST", "/orders", again, 201, "late-order").json()["consumer_id"] == "c-came-back"
+
+
 def test_the_life_of_an_order(call, goods, shop):
     goods("life")
     before = shop.balances()
