@@ -1,5 +1,7 @@
 """Rolling origins: forecasts of every system, calibrated on origins that were over, beside the actuals.
 
+At an origin everything reads the panel as it was known then (`vintages`); what judges is what stands.
+
 The learned models are fitted once, on weeks before the earliest forecast origin, and rolled forward without
 refit, which is harder than their use (refit on everything). No metric is computed here.
 """
@@ -16,6 +18,7 @@ from models.demand.baselines import RULES, Rule
 from models.demand.config import QUANTILES, DemandConfig
 from models.demand.forecasts import Forecast, count_crossings, repaired
 from models.demand.series import Panel
+from models.demand.vintages import Vintages
 from models.errors import InsufficientDataError
 from models.metrics import FloatArray
 
@@ -95,12 +98,12 @@ def rule_forecast(rule: Rule, panel: Panel, origin: int, horizon: int) -> Foreca
     return Forecast(value, np.repeat(value[:, :, None], len(QUANTILES), axis=2))
 
 
-def roll(predict: Predict, panel: Panel, origins: Origins, horizon: int, *, is_rule: bool) -> Rolled:
+def roll(predict: Predict, panels: Vintages, origins: Origins, horizon: int, *, is_rule: bool) -> Rolled:
     """Forecast at every origin and calibrate each on the origins whose weeks were over by then.
 
     Args:
         predict: Origin to forecast; must not read weeks at or after the origin other than known inputs.
-        panel: The panel.
+        panels: The panel as it was known at each origin: what a calibration there compares with.
         origins: Layout.
         horizon: Weeks ahead.
         is_rule: The point forecast is then the rule's own number, not the calibrated median.
@@ -111,17 +114,18 @@ def roll(predict: Predict, panel: Panel, origins: Origins, horizon: int, *, is_r
     forecasts = {o: predict(o) for o in origins.all}
     crossings = sum(count_crossings(forecasts[o].quantiles) for o in origins.tested)
     fixed = {o: repaired(f) for o, f in forecasts.items()}
-    own = ~panel.is_pooled
+    own = ~panels.standing.is_pooled
     chosen = own if own.any() else ~own
 
-    def learn(over: list[int]) -> conformal.Calibration:
+    def learn(over: list[int], told: Panel) -> conformal.Calibration:
         if not over:
             return conformal.unshifted()
-        truth = actuals(panel, tuple(over), horizon)[:, chosen]
+        truth = actuals(told, tuple(over), horizon)[:, chosen]
         return conformal.calibrate(truth, np.stack([fixed[o].quantiles[chosen] for o in over]))
 
     served = [
-        conformal.apply(learn([e for e in origins.all if e + horizon <= o]), fixed[o]) for o in origins.tested
+        conformal.apply(learn([e for e in origins.all if e + horizon <= o], panels.known[o]), fixed[o])
+        for o in origins.tested
     ]
     quantiles = np.stack([f.quantiles for f in served])
     mean = np.stack([f.mean for f in served])
@@ -130,18 +134,18 @@ def roll(predict: Predict, panel: Panel, origins: Origins, horizon: int, *, is_r
         mean=mean,
         quantiles=quantiles,
         raw_crossings=crossings,
-        calibration=learn(list(origins.all)),
+        calibration=learn(list(origins.all), panels.standing),
     )
 
 
 def roll_rules(
-    panel: Panel, origins: Origins, horizon: int, rules: Mapping[str, Rule] = RULES
+    panels: Vintages, origins: Origins, horizon: int, rules: Mapping[str, Rule] = RULES
 ) -> dict[str, Rolled]:
     """Roll every simple rule."""
 
     def predictor(rule: Rule) -> Predict:
-        return lambda origin: rule_forecast(rule, panel, origin, horizon)
+        return lambda origin: rule_forecast(rule, panels.known[origin], origin, horizon)
 
     return {
-        name: roll(predictor(rule), panel, origins, horizon, is_rule=True) for name, rule in rules.items()
+        name: roll(predictor(rule), panels, origins, horizon, is_rule=True) for name, rule in rules.items()
     }

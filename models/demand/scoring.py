@@ -20,6 +20,7 @@ from models.demand.leaderboard import best_rule
 from models.demand.pooling import FORECAST_SCHEMA, dispersion, publish, with_count_quantiles
 from models.demand.reconcile import towards_category_level
 from models.demand.series import Panel, Weekly, build_panel, weekly_sales
+from models.demand.vintages import vintages
 from models.errors import InsufficientDataError
 
 SHORT_HISTORY_RULE = "mean_4w"
@@ -37,7 +38,7 @@ def forecast(
     """Forecast every merchant's categories for the weeks after the last complete one.
 
     Args:
-        lines: Columns of core.fct_order_lines.
+        lines: As for `weekly_sales`.
         promotions_weekly: Columns of int_promotions_weekly_category, future weeks included where planned.
         as_of: Business time, with time zone.
         bundle: Folder of a promoted candidate; None serves a simple rule.
@@ -62,12 +63,17 @@ def forecast(
         values = towards_category_level(values, panel, panel.n_weeks, settings.category_weight)
         raw = repaired(values)
         return publish(panel, conformal.apply(loaded.calibration, raw), model_name)
-    values, name = _by_rule(weekly, promotions_weekly, panel, model_name, settings)
+    values, name = _by_rule(lines, weekly, promotions_weekly, panel, model_name, settings)
     return publish(panel, values, name)
 
 
 def _by_rule(
-    weekly: Weekly, promotions_weekly: pl.DataFrame, panel: Panel, wanted: str, config: DemandConfig
+    lines: pl.DataFrame,
+    weekly: Weekly,
+    promotions_weekly: pl.DataFrame,
+    panel: Panel,
+    wanted: str,
+    config: DemandConfig,
 ) -> tuple[Forecast, str]:
     """A simple rule's forecast with the quantiles of its past errors, and the rule's name."""
     try:
@@ -76,9 +82,9 @@ def _by_rule(
         name = wanted if wanted in RULES else SHORT_HISTORY_RULE
         value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
         return with_count_quantiles(value.mean, dispersion(panel)), name
-    past = build_panel(weekly, promotions_weekly, config, cut=origins.fit_cut)
+    past = vintages(lines, weekly, promotions_weekly, origins.all, config)
     rules = {wanted: RULES[wanted]} if wanted in RULES else RULES
     rolled = roll_rules(past, origins, config.horizon, rules)
-    name = best_rule(actuals(past, origins.tested, config.horizon), rolled, past)
+    name = best_rule(actuals(past.standing, origins.tested, config.horizon), rolled, past.standing)
     value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
     return conformal.apply(rolled[name].calibration, value), name

@@ -16,6 +16,7 @@ import polars as pl
 from models.demand.calendar import calendar_inputs, last_complete_week
 from models.demand.config import POOLED_MERCHANT, DemandConfig
 from models.errors import InsufficientDataError
+from models.states import known_at, with_states
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -47,7 +48,8 @@ class Panel:
         merchant_id: Merchant of each series; `POOLED_MERCHANT` where small series are pooled.
         weeks: The T observed Mondays, then the H Mondays to forecast.
         qty: float32 (n, T), units a week; 0 in a week without sale and before the first sale.
-        start: int64 (n,), index of the first week with a sale; a later week without sale is a true 0.
+        start: int64 (n,), index of the first week with a sale; a later week without sale is a true 0. T where
+            nothing was sold.
         promo: float32 (n, T + H, 2), log1p of skus on display and of skus in the mailer.
         plan_known: bool (T + H,), False where no promotion of any series is on file for the week.
         log_price: float32 (n, T), log of the unit price over its own mean so far; carried through weeks
@@ -92,8 +94,10 @@ def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> 
     """Sum merchandise lines to category x merchant x local week; incomplete edge weeks are dropped.
 
     Args:
-        lines: Columns of core.fct_order_lines.
-        as_of: Business time, with time zone; later lines are ignored.
+        lines: Columns of core.fct_order_lines, in every state that was known where they have the columns of
+            `models.states`.
+        as_of: Business time, with time zone; what was placed or received later is not seen, and a state that
+            was superseded later still stands.
         config: Settings.
 
     Returns:
@@ -101,7 +105,11 @@ def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> 
         `week_grace_hours` of it lie after `as_of`. Zero complete weeks give an empty result.
     """
     last = last_complete_week(as_of, config)
-    known = lines.lazy().filter(pl.col("is_merchandise") & (pl.col("placed_at") <= as_of))
+    known = (
+        with_states(lines)
+        .lazy()
+        .filter(pl.col("is_merchandise") & (pl.col("placed_at") <= as_of) & known_at(as_of))
+    )
     first_day = lines["placed_on"].min()
     frame = (
         known.group_by(pl.col("category_l2_id").alias("category_id"), "merchant_id", "week_start_on")
@@ -173,21 +181,61 @@ def build_panel(
     if n_weeks == 0:
         raise InsufficientDataError("demand: no complete week of merchandise sales; wait for a full week")
     cut = n_weeks if cut is None else cut
+    return arrange(weekly, series_rows(weekly.frame, weekly, cut, config), promotions_weekly, config)
+
+
+def series_rows(keys: pl.DataFrame, seen: Weekly, cut: int, config: DemandConfig) -> pl.DataFrame:
+    """Which row of the panel each category of a merchant belongs to.
+
+    Args:
+        keys: category_id and merchant_id of everything that is to have a row; may repeat.
+        seen: Sums by which the series that stand alone are chosen.
+        cut: Week index before which the choice looks.
+        config: Settings.
+
+    Returns:
+        category_id, merchant_id, series_merchant (`POOLED_MERCHANT` in a pool) and row, one row a key.
+    """
     min_weeks = min(config.min_weeks_on_sale, max(1, 3 * cut // 4))
-    own = _own_series(weekly, cut, min_weeks, config)
-    weeks = weekly.weeks + tuple(weekly.weeks[-1] + timedelta(weeks=k) for k in range(1, config.horizon + 1))
-    marked = weekly.frame.join(own.with_columns(own=pl.lit(value=True)), on=KEY, how="left").with_columns(
-        series_merchant=pl.when(pl.col("own").fill_null(value=False))
-        .then(pl.col("merchant_id"))
-        .otherwise(pl.lit(POOLED_MERCHANT))
+    own = _own_series(seen, cut, min_weeks, config)
+    marked = (
+        keys.select(KEY)
+        .unique()
+        .sort(KEY)
+        .join(own.with_columns(own=pl.lit(value=True)), on=KEY, how="left")
+        .with_columns(
+            series_merchant=pl.when(pl.col("own").fill_null(value=False))
+            .then(pl.col("merchant_id"))
+            .otherwise(pl.lit(POOLED_MERCHANT))
+        )
     )
-    keys = (
+    rows = (
         marked.select("category_id", "series_merchant")
         .unique()
         .sort("category_id", "series_merchant")
         .with_row_index("row")
     )
-    marked = marked.join(keys, on=["category_id", "series_merchant"], how="left")
+    return marked.join(rows, on=["category_id", "series_merchant"], how="left").drop("own")
+
+
+def arrange(
+    weekly: Weekly, series: pl.DataFrame, promotions_weekly: pl.DataFrame, config: DemandConfig
+) -> Panel:
+    """Put weekly sums into given rows.
+
+    Args:
+        weekly: The sums; every key has a row in `series`.
+        series: From `series_rows`.
+        promotions_weekly: Columns of int_promotions_weekly_category; may be empty.
+        config: Settings.
+
+    Returns:
+        The panel; a row of which nothing was sold has zeros and starts after the last week.
+    """
+    n_weeks = len(weekly.weeks)
+    weeks = weekly.weeks + tuple(weekly.weeks[-1] + timedelta(weeks=k) for k in range(1, config.horizon + 1))
+    keys = series.select("category_id", "series_merchant", "row").unique().sort("row")
+    marked = weekly.frame.join(series, on=KEY, how="left")
     sums = marked.group_by("row", "week_start_on").agg(pl.col("qty", "net_paid_cents").sum())
     rows = sums["row"].to_numpy().astype(np.int64)
     columns = _week_index(sums["week_start_on"], weeks[0])
@@ -195,13 +243,13 @@ def build_panel(
     qty[rows, columns] = sums["qty"].to_numpy()
     paid = np.zeros((keys.height, n_weeks))
     paid[rows, columns] = sums["net_paid_cents"].to_numpy()
-    promo, plan_known = _promotions(promotions_weekly, marked, weeks, keys.height)
+    promo, plan_known = _promotions(promotions_weekly, series, weeks, keys.height)
     return Panel(
         category_id=tuple(keys["category_id"]),
         merchant_id=tuple(keys["series_merchant"]),
         weeks=weeks,
         qty=qty,
-        start=np.argmax(qty > 0, axis=1).astype(np.int64),
+        start=np.where((qty > 0).any(axis=1), np.argmax(qty > 0, axis=1), n_weeks).astype(np.int64),
         promo=promo,
         plan_known=plan_known,
         log_price=_relative_price(qty, paid),
@@ -218,7 +266,7 @@ def _week_index(column: pl.Series, first: date) -> Int64:
 
 
 def _promotions(
-    promotions: pl.DataFrame, marked: pl.DataFrame, weeks: Sequence[date], n_series: int
+    promotions: pl.DataFrame, series: pl.DataFrame, weeks: Sequence[date], n_series: int
 ) -> tuple[Float32, Bool]:
     """log1p of promoted sku counts, summed over the members of a pool, and the weeks with a plan."""
     promo = np.zeros((n_series, len(weeks), 2), dtype=np.float32)
@@ -227,10 +275,9 @@ def _promotions(
     if inside.height == 0:
         return promo, plan_known
     plan_known[np.unique(_week_index(inside["week_start_on"], weeks[0]))] = True
-    rows_of = marked.select(*KEY, "row").unique()
     counts = (
         inside.rename({"category_l2_id": "category_id"})
-        .join(rows_of, on=KEY, how="inner")
+        .join(series.select(*KEY, "row"), on=KEY, how="inner")
         .group_by("row", "week_start_on")
         .agg(pl.col("display_sku_count", "mailer_sku_count").cast(pl.Float64).sum())
     )

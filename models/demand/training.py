@@ -23,6 +23,7 @@ from models.demand.config import LIGHTGBM, LSTM, DemandConfig, from_json
 from models.demand.forecasts import Forecast
 from models.demand.reconcile import towards_category_level
 from models.demand.series import Panel, build_panel, weekly_sales
+from models.demand.vintages import Vintages, vintages
 from models.errors import InsufficientDataError
 from models.progress import PROGRESS
 
@@ -80,7 +81,7 @@ def train(
     """Backtest all systems, put the learned ones before the gate, refit and save them.
 
     Args:
-        lines: Columns of core.fct_order_lines.
+        lines: As for `weekly_sales`: each origin of the backtest sees what was known then.
         promotions_weekly: Columns of int_promotions_weekly_category; may be empty.
         as_of: Business time, with time zone.
         bundle_dir: Folder that receives `demand_lstm/`, `demand_lightgbm/` and `fans.parquet`.
@@ -104,7 +105,8 @@ def train(
             "the simple rule serves until then"
         )
     origins = plan_origins(n_weeks, config)
-    panel = build_panel(weekly, promotions_weekly, config, cut=origins.fit_cut)
+    panels = vintages(lines, weekly, promotions_weekly, origins.all, config)
+    panel = panels.standing
     if not (~panel.is_pooled).any():
         raise InsufficientDataError(
             f"demand: no category of a merchant sells {config.min_weekly_units} units a week with "
@@ -116,15 +118,15 @@ def train(
         raise InsufficientDataError(
             f"demand: there are no weeks to judge by, nothing was sold since {since}; the simple rule serves"
         )
-    rules = roll_rules(panel, origins, config.horizon)
+    rules = roll_rules(panels, origins, config.horizon)
     fitted = {}
     for number, (name, fit) in enumerate(_FIT.items(), start=1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
-        fitted[name] = fit(panel, origins.fit_cut, config, None)
+        fitted[name] = fit(panels.known[origins.fit_cut], origins.fit_cut, config, None)
     PROGRESS.info("backtest")
-    learned = {name: _roll(f, panel, origins, config) for name, f in fitted.items()}
+    learned = {name: _roll(f, panels, origins, config) for name, f in fitted.items()}
     extra = {
-        name + HIDDEN_PLAN: _roll(f, panel, origins, config, hide=True) for name, f in fitted.items()
+        name + HIDDEN_PLAN: _roll(f, panels, origins, config, hide=True) for name, f in fitted.items()
     } | {AVERAGE: _average(learned)}
     rows = [
         row
@@ -132,7 +134,7 @@ def train(
         for row in leaderboard.scores(truth, rolled, panel, name)
     ]
     rows = leaderboard.with_ratios(rows, config.horizon)
-    standing = _standing(champion, learned, panel, origins, config)
+    standing = _standing(champion, learned, panels, origins, config)
     decisions = {
         name: leaderboard.gate(
             truth,
@@ -182,13 +184,14 @@ def serving_choice(candidates: list[Candidate]) -> Candidate | None:
 
 
 def _roll(
-    fitted: _Fitted, panel: Panel, origins: Origins, config: DemandConfig, *, hide: bool = False
+    fitted: _Fitted, panels: Vintages, origins: Origins, config: DemandConfig, *, hide: bool = False
 ) -> Rolled:
     def predict(origin: int) -> Forecast:
+        panel = panels.known[origin]
         raw = fitted.predict(panel, origin, hide)
         return towards_category_level(raw, panel, origin, config.category_weight)
 
-    return roll(predict, panel, origins, config.horizon, is_rule=False)
+    return roll(predict, panels, origins, config.horizon, is_rule=False)
 
 
 def _average(learned: Mapping[str, Rolled]) -> Rolled:
@@ -206,7 +209,7 @@ def _average(learned: Mapping[str, Rolled]) -> Rolled:
 def _standing(
     champion: Mapping[str, Any] | None,
     learned: Mapping[str, Rolled],
-    panel: Panel,
+    panels: Vintages,
     origins: Origins,
     config: DemandConfig,
 ) -> tuple[tuple[str, DemandConfig], Rolled] | None:
@@ -219,8 +222,8 @@ def _standing(
     with_its_models = DemandConfig(
         **{**config.__dict__, "lstm": settings.lstm, "gbm": settings.gbm, "seed": settings.seed}
     )
-    fitted = _FIT[name](panel, origins.fit_cut, with_its_models, None)
-    return (name, settings), _roll(fitted, panel, origins, config)
+    fitted = _FIT[name](panels.known[origins.fit_cut], origins.fit_cut, with_its_models, None)
+    return (name, settings), _roll(fitted, panels, origins, config)
 
 
 def _metrics(

@@ -22,6 +22,8 @@ from models.errors import InsufficientDataError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+PriceSource = Literal["others", "own"]
+
 UNKNOWN_CATEGORY = "unknown"
 
 LINE_COLUMNS = (
@@ -78,7 +80,7 @@ class Changes:
     cluster: IntArray
     cluster_sku: IntArray
     cluster_week: IntArray
-    price_source: Literal["others", "own"]
+    price_source: PriceSource
     sku_ids: list[str]
     l3_of_sku: IntArray
     l3_ids: list[str]
@@ -103,7 +105,7 @@ class _Pairs(NamedTuple):
     cluster: IntArray
     cluster_sku: IntArray
     cluster_week: IntArray
-    price_source: Literal["others", "own"]
+    price_source: PriceSource
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,21 @@ class _Cells:
     mailer: FloatArray
 
 
-def build_changes(lines: pl.DataFrame, *, min_other_merchants: int = 1, min_changes: int = 500) -> Changes:
+def build_changes(
+    lines: pl.DataFrame,
+    *,
+    min_other_merchants: int = 1,
+    min_changes: int = 500,
+    like: Changes | None = None,
+) -> Changes:
     """Turn order lines into week-to-week changes.
 
     Args:
-        lines: Order lines up to the moment of training; columns as `LINE_COLUMNS`, others are not read.
+        lines: Order lines as known at the moment of training; columns as `LINE_COLUMNS`, others are not read.
         min_other_merchants: Other merchants needed in both weeks for their mean price to be used.
         min_changes: Fewest changes with other merchants' prices; below it the own price is used.
+        like: Changes whose skus, categories, weeks and source of prices are taken over, so that a model of
+            these can be judged by those. Lines of other skus and weeks are left out.
 
     Returns:
         The changes, sorted by sku, merchant and week.
@@ -143,23 +153,22 @@ def build_changes(lines: pl.DataFrame, *, min_other_merchants: int = 1, min_chan
     )
     if used.is_empty():
         raise InsufficientDataError("elasticities: no merchandise order line with a price; load orders first")
-    last_day = lines.get_column("placed_on").max()
-    assert isinstance(last_day, date)
-    used = used.filter(pl.col("week_start_on") <= last_day - timedelta(days=6))
-    first_week = used.get_column("week_start_on").min() if used.height else None
-    n_weeks = 0
-    if isinstance(first_week, date):
-        newest = used.get_column("week_start_on").max()
-        assert isinstance(newest, date)
-        n_weeks = (newest - first_week).days // 7 + 1
-    if not isinstance(first_week, date) or n_weeks < 2:
-        raise InsufficientDataError(
-            f"elasticities: {n_weeks} complete week(s) of orders; at least 2 are needed"
-        )
-    sku_ids, l3_of_sku, l3_ids, l2_of_l3, l2_ids = _categories(lines)
+    source: PriceSource | None = None
+    if like is None:
+        first_week, n_weeks = _complete_weeks(lines, used)
+        sku_ids, l3_of_sku, l3_ids, l2_of_l3, l2_ids = _categories(lines)
+    else:
+        first_week, n_weeks, source = like.first_week, like.n_weeks, like.price_source
+        sku_ids, l3_of_sku, l3_ids, l2_of_l3, l2_ids = (
+            like.sku_ids, like.l3_of_sku, like.l3_ids, like.l2_of_l3, like.l2_ids,
+        )  # fmt: skip
+    used = used.filter(
+        pl.col("week_start_on").is_between(first_week, first_week + timedelta(weeks=n_weeks - 1))
+        & pl.col("sku_id").is_in(pl.Series(sku_ids, dtype=pl.String).implode())
+    )
     merchant_ids = sorted(used.get_column("merchant_id").unique().to_list())
     cells = _cells(used, sku_ids, merchant_ids, first_week, n_weeks)
-    pairs = _pair_weeks(cells, len(merchant_ids), n_weeks, min_other_merchants, min_changes)
+    pairs = _pair_weeks(cells, len(merchant_ids), n_weeks, min_other_merchants, min_changes, source)
     return Changes(
         *pairs,
         sku_ids=sku_ids,
@@ -171,6 +180,21 @@ def build_changes(lines: pl.DataFrame, *, min_other_merchants: int = 1, min_chan
         n_weeks=n_weeks,
         input_rows=used.height,
     )
+
+
+def _complete_weeks(lines: pl.DataFrame, used: pl.DataFrame) -> tuple[date, int]:
+    """The first week of the used lines, and how many weeks up to the newest that the data cover."""
+    last_day = lines.get_column("placed_on").max()
+    assert isinstance(last_day, date)
+    weeks = used.get_column("week_start_on")
+    weeks = weeks.filter(weeks <= last_day - timedelta(days=6))
+    first, newest = weeks.min(), weeks.max()
+    count = (newest - first).days // 7 + 1 if isinstance(first, date) and isinstance(newest, date) else 0
+    if not isinstance(first, date) or count < 2:
+        raise InsufficientDataError(
+            f"elasticities: {count} complete week(s) of orders; at least 2 are needed"
+        )
+    return first, count
 
 
 def _categories(lines: pl.DataFrame) -> tuple[list[str], IntArray, list[str], IntArray, list[str]]:
@@ -222,7 +246,14 @@ def _cells(
     )
 
 
-def _pair_weeks(cells: _Cells, n_merchants: int, n_weeks: int, min_others: int, min_changes: int) -> _Pairs:
+def _pair_weeks(
+    cells: _Cells,
+    n_merchants: int,
+    n_weeks: int,
+    min_others: int,
+    min_changes: int,
+    source: PriceSource | None,
+) -> _Pairs:
     """Put neighbouring weeks side by side and give each pair its price change."""
     week = cells.key % n_weeks
     first = _sorted_distinct(np.concatenate([cells.key[week < n_weeks - 1], cells.key[week > 0] - 1]))
@@ -253,11 +284,12 @@ def _pair_weeks(cells: _Cells, n_merchants: int, n_weeks: int, min_others: int, 
     both = sold_before & sold_after
     own = np.where(both, cells.log_price[after] - cells.log_price[before], np.nan)
     keep = np.isfinite(sides[0][3]) & np.isfinite(sides[1][3])
-    source: Literal["others", "own"] = "others"
-    if int(keep.sum()) >= min_changes:
+    if source is None:
+        source = "others" if int(keep.sum()) >= min_changes else "own"
+    if source == "others":
         log_price, display, mailer = change(cells.log_price), change(cells.display), change(cells.mailer)
     else:
-        source, keep, log_price = "own", both, own
+        keep, log_price = both, own
         display = cells.display[after] - cells.display[before]
         mailer = cells.mailer[after] - cells.mailer[before]
     return _Pairs(

@@ -59,13 +59,19 @@ def origins(n_weeks: int, config: ElasticityConfig) -> list[int]:
 
 
 def backtest(
-    changes: Changes, config: ElasticityConfig, champion: ElasticityConfig | None = None
+    changes: Changes,
+    config: ElasticityConfig,
+    champion: ElasticityConfig | None = None,
+    *,
+    known: Callable[[int], Changes],
 ) -> Backtest:
     """Judge the procedure on held-out price moves.
 
     Args:
-        changes: All changes up to the moment of training.
+        changes: All changes as they stand at the moment of training: what judges.
         config: The candidate's settings.
+        known: Takes the week of an origin, gives the changes as they were known at its begin, over the skus
+            and weeks of `changes`: what is learnt from there.
         champion: The standing champion's settings; compared only where they differ.
 
     Returns:
@@ -86,14 +92,15 @@ def backtest(
     tested: list[BoolArray] = []
     start = start_flat = None
     for origin in origins(changes.n_weeks, config):
-        train = changes.week < origin
+        told = known(origin)
+        train = told.week < origin
         test = (
             (changes.week >= origin)
             & (changes.week < origin + config.test_weeks)
             & (np.abs(changes.log_price) > np.log1p(config.min_move))
         )
-        model, start = fit(changes, config, train, start)
-        start_flat = fit_pooled(changes, train, config.newton_steps, with_price=False, start=start_flat)
+        model, start = fit(told, config, train, start)
+        start_flat = fit_pooled(told, train, config.newton_steps, with_price=False, start=start_flat)
         price, sku = changes.log_price[test], changes.sku[test]
         flat = changes.display[test] * start_flat.slopes[1] + changes.mailer[test] * start_flat.slopes[2]
         shown = changes.display[test] * model.display + changes.mailer[test] * model.mailer
@@ -101,7 +108,7 @@ def backtest(
         logits[POOLED].append(shown + start.slopes[0] * price)
         logits[SHRUNKEN].append(shown + model.constrained(model.sku)[sku] * model.pass_through * price)
         if CHAMPION in logits and champion is not None:
-            other, _ = fit(changes, champion, train, start)
+            other, _ = fit(told, champion, train, start)
             shown = changes.display[test] * other.display + changes.mailer[test] * other.mailer
             logits[CHAMPION].append(shown + other.constrained(other.sku)[sku] * other.pass_through * price)
         tested.append(test)

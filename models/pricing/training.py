@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -14,9 +15,10 @@ from models.contracts import Candidate
 from models.errors import InsufficientDataError
 from models.pricing.bundle import save_bundle, to_bundle
 from models.pricing.changes import Changes, build_changes
-from models.pricing.config import PricingConfig, elasticity_settings
+from models.pricing.config import ElasticityConfig, PricingConfig, elasticity_settings
 from models.pricing.elasticity import ElasticityModel, elasticity_without_zero_weeks, fit
 from models.pricing.evaluation import METRIC, Backtest, backtest
+from models.states import known_at, with_states
 
 MODEL_NAME = "pricing_elasticity"
 
@@ -27,15 +29,19 @@ def train(
     bundle_dir: Path,
     config: PricingConfig,
     champion: Mapping[str, Any] | None = None,
+    *,
+    time_zone: str = "UTC",
 ) -> Candidate:
     """Estimate elasticities, judge them on held-out price moves and save them.
 
     Args:
-        lines: Rows of `core.fct_order_lines`; the columns of `changes.LINE_COLUMNS` and placed_at.
-        as_of: Business moment; later lines are not seen.
+        lines: Order lines in every state that was known (`models.states`; lines without its columns never
+            changed); the columns of `changes.LINE_COLUMNS` and placed_at.
+        as_of: Business moment; what was placed or received later is not seen.
         bundle_dir: Folder to write the bundle to.
         config: Settings.
         champion: `Candidate.config` of the standing champion, compared where its settings differ.
+        time_zone: IANA zone in which weeks begin: an origin of the backtest sees what was known by then.
 
     Returns:
         The candidate `pricing_elasticity`.
@@ -43,13 +49,16 @@ def train(
     Raises:
         InsufficientDataError: Too few weeks, changes or price moves; prices then come from cost plus.
     """
-    known = lines.filter(pl.col("placed_at") <= as_of)
+    lines = with_states(lines).filter(pl.col("placed_at") <= as_of)
+    known = lines.filter(known_at(as_of))
     settings = config.elasticity
     changes = build_changes(
         known, min_other_merchants=settings.min_other_merchants, min_changes=settings.min_changes
     )
     standing = None if champion is None else elasticity_settings(champion)
-    tested = backtest(changes, settings, standing)
+    tested = backtest(
+        changes, settings, standing, known=lambda week: changes_at(lines, changes, week, settings, time_zone)
+    )
     model, _ = fit(changes, settings)
     save_bundle(to_bundle(model, changes), bundle_dir, as_of, config)
     first, last = known.get_column("placed_on").min(), known.get_column("placed_on").max()
@@ -68,6 +77,24 @@ def train(
         input_rows=changes.input_rows,
         figures=_figures(model, changes, tested),
     )
+
+
+def changes_at(
+    lines: pl.DataFrame, standing: Changes, week: int, settings: ElasticityConfig, time_zone: str
+) -> Changes:
+    """The changes of the weeks before one, as they were known at its begin.
+
+    Args:
+        lines: With the columns of `models.states`.
+        standing: All changes; their skus and weeks are taken over.
+        week: Position of a week of `standing`.
+        settings: How changes are made.
+        time_zone: IANA zone in which the week begins.
+    """
+    monday = standing.first_week + timedelta(weeks=week)
+    moment = datetime.combine(monday, time(), ZoneInfo(time_zone))
+    then = lines.filter((pl.col("placed_at") < moment) & known_at(moment))
+    return build_changes(then, min_other_merchants=settings.min_other_merchants, like=standing)
 
 
 def _describe(model: ElasticityModel, changes: Changes) -> dict[str, float]:

@@ -14,6 +14,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from models.errors import ModelError
+from models.states import STATE_COLUMNS, known_at, with_states
 
 REQUIRED_COLUMNS = (
     "order_id",
@@ -25,9 +26,6 @@ REQUIRED_COLUMNS = (
     "placed_at",
     "qty",
 )
-STATE_COLUMNS = ("received_at", "superseded_at")
-"""From when until when a state of an order was known. Lines without them are known since they were placed."""
-
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
@@ -115,12 +113,9 @@ def merchandise(lines: pl.DataFrame) -> pl.DataFrame:
         raise ModelError(f"order lines lack {', '.join(missing)}; pass core.fct_order_lines")
     if "is_merchandise" in lines.columns:
         lines = lines.filter(pl.col("is_merchandise"))
-    if any(name not in lines.columns for name in STATE_COLUMNS):
-        lines = lines.with_columns(
-            received_at=pl.col("placed_at"), superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC"))
-        )
     return (
-        lines.select(*REQUIRED_COLUMNS, *STATE_COLUMNS)
+        with_states(lines)
+        .select(*REQUIRED_COLUMNS, *STATE_COLUMNS)
         .drop_nulls(["order_id", "merchant_id", "sku_id", "placed_at"])
         .with_columns(
             pl.col("placed_at", *STATE_COLUMNS).cast(pl.Datetime("us", "UTC")),
@@ -179,8 +174,7 @@ def index_lines(lines: pl.DataFrame, as_of: datetime) -> Interactions:
 
 def _known_at(moment: datetime) -> pl.Expr:
     """Whether a state was known at a moment."""
-    superseded = pl.col("superseded")
-    return (pl.col("received") <= moment) & (superseded.is_null() | (superseded > moment))
+    return known_at(moment, received="received", superseded="superseded")
 
 
 def _number(column: str, names: list[str]) -> pl.Expr:

@@ -72,9 +72,9 @@ def forecasters(
 
 
 def read_inputs(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Merchandise order lines and weekly promotions, the inputs of training and forecasting."""
+    """Merchandise order lines in every known state, and weekly promotions: the inputs of forecasting."""
     with warehouse.open() as connection:
-        return reading.order_lines(connection), reading.weekly_promotions(connection)
+        return reading.demand_lines(connection), reading.weekly_promotions(connection)
 
 
 def _config(settings: Settings) -> "DemandConfig":

@@ -62,14 +62,36 @@ def order_lines(
     ).pl()
 
 
-def known_lines(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Sale lines of consumers in every state that was known at some time, services included, by time.
+_KNOWN = (
+    "order_id", "line_no", "consumer_id", "merchant_id", "sku_id", "category_l2_id", "category_l3_id",
+    "placed_at", "qty", "net_paid_cents", "is_merchandise",
+)  # fmt: skip
+
+
+def known_lines(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    merchandise_only: bool = False,
+    with_guests: bool = False,
+    more: Sequence[str] = (),
+) -> pl.DataFrame:
+    """Sale lines in every state that was known at some time, by time.
 
     A state of an order is known from `received_at`, when the last of its lines came, until `superseded_at`
     (null: it stands); all its lines have the same two. A backtest sees at a moment what was known then.
+
+    Args:
+        connection: The published warehouse.
+        merchandise_only: Leave out services, fuel, coupons and deposits, whose quantities are not units.
+        with_guests: Keep lines without a consumer.
+        more: Further columns of `intermediate.int_order_lines_changed`.
     """
+    conditions = ["is_merchandise"] if merchandise_only else []
+    conditions += [] if with_guests else ["consumer_id is not null"]
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    columns = ", ".join((*_KNOWN, *more))
     return connection.sql(
-        """
+        f"""
         with changed as (
             select lines.* exclude (received_at, superseded_at), states.received_at, states.superseded_at
             from intermediate.int_orders_changed as states
@@ -85,19 +107,28 @@ def known_lines(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
             where is_sale
                 and order_id not in (select order_id from intermediate.int_order_lines_changed)
         )
-        select order_id, line_no, consumer_id, merchant_id, sku_id, category_l2_id, category_l3_id,
-               placed_at, qty, net_paid_cents, is_merchandise, known_at as received_at,
-               cast(null as timestamptz) as superseded_at
-        from unchanged where consumer_id is not null
+        select {columns}, received_at, superseded_at from changed {where}
         union all
-        select c.order_id, c.line_no, c.consumer_id, c.merchant_id, c.sku_id, c.category_l2_id,
-               p.category_l3_id,
-               c.placed_at, c.qty, c.net_paid_cents, c.is_merchandise, c.received_at, c.superseded_at
-        from changed as c left join core.dim_products as p using (sku_id)
-        where c.consumer_id is not null
+        select {columns}, known_at as received_at, cast(null as timestamptz) as superseded_at
+        from unchanged {where}
         order by placed_at, order_id, line_no, received_at
         """
     ).pl()
+
+
+def demand_lines(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """What the forecasters read: merchandise of everybody in every state that was known, by time."""
+    return known_lines(
+        connection, merchandise_only=True, with_guests=True, more=("placed_on", "week_start_on")
+    )
+
+
+def price_lines(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """What elasticities learn from: as `demand_lines`, with what was asked for and how it was shown."""
+    asked = ("list_price_cents", "promo_discount_cents", "is_on_display", "is_on_mailer")
+    return known_lines(
+        connection, merchandise_only=True, with_guests=True, more=("placed_on", "week_start_on", *asked)
+    )
 
 
 def weekly_promotions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:

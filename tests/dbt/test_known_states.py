@@ -161,6 +161,29 @@ def test_models_read_each_order_in_every_state_that_was_known(changed: duckdb.Du
     assert sorted(standing.rows()) == sorted(facts.select(standing.columns).rows())
 
 
+def test_forecasters_and_elasticities_read_the_same_states_of_merchandise(
+    changed: duckdb.DuckDBPyConnection,
+) -> None:
+    facts = reading.order_lines(changed)
+    for lines in (reading.demand_lines(changed), reading.price_lines(changed)):
+        weighed = lines.filter(pl.col("order_id") == "o-weight", pl.col("line_no") == 1)
+        assert weighed.sort("received_at").select("qty", "superseded_at").rows() == [
+            (0.345, CHANGED),
+            (0.2, None),
+        ]
+        gone = lines.filter(pl.col("order_id") == "o-gone")
+        assert set(gone.select("received_at", "superseded_at").rows()) == {(CAME, CHANGED)}
+        assert gone["placed_on"].null_count() == gone["week_start_on"].null_count() == 0
+        shared = [
+            name
+            for name in facts.columns
+            if name in lines.columns and name not in ("consumer_id", "is_merchandise")
+        ]
+        standing = lines.filter(pl.col("superseded_at").is_null())
+        assert sorted(standing.select(shared).rows()) == sorted(facts.select(shared).rows())
+        assert standing["is_merchandise"].all()
+
+
 def test_what_did_not_change_is_known_in_one_state(changed: duckdb.DuckDBPyConnection) -> None:
     found = changed.sql(
         "select count(*), count(distinct order_id), count(superseded_at) from intermediate.int_orders_known"

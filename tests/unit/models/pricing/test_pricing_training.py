@@ -16,7 +16,7 @@ from models.pricing.bundle import META_FILE, load_bundle
 from models.pricing.changes import build_changes
 from models.pricing.config import ElasticityConfig, PricingConfig, elasticity_settings
 from models.pricing.evaluation import NO_RESPONSE, POOLED, SHRUNKEN, backtest, origins
-from models.pricing.training import train
+from models.pricing.training import changes_at, train
 
 CONFIG = PricingConfig(elasticity=ElasticityConfig(min_changes=50, min_moves=20))
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
@@ -63,10 +63,56 @@ def test_test_weeks_do_not_reach_the_fit(lines_of: LineMaker) -> None:
     last = changes.week >= changes.n_weeks - 1
     assert first == 30 - 12
     changed = replace(changes, after_qty=np.where(last, changes.after_qty + 5, changes.after_qty))
-    one = backtest(changes, replace(CONFIG.elasticity, origins=2))
-    two = backtest(changed, replace(CONFIG.elasticity, origins=2))
+    one = backtest(changes, replace(CONFIG.elasticity, origins=2), known=lambda _: changes)
+    two = backtest(changed, replace(CONFIG.elasticity, origins=2), known=lambda _: changed)
     assert one.metrics["held_out_moves"] == two.metrics["held_out_moves"]
     assert one.decision.value != two.decision.value
+
+
+def test_what_came_late_or_was_corrected_is_learnt_from_then_on_only(lines_of: LineMaker) -> None:
+    """The changes at an origin are those of what was known, although lines came or were corrected since."""
+    frame = lines_of(spread_out(30), weeks=30).with_row_index("order_id")
+    standing = build_changes(frame)
+    week = origins(standing.n_weeks, CONFIG.elasticity)[0]
+    moment = datetime(2017, 1, 2, tzinfo=UTC) + timedelta(weeks=week)
+    before = pl.col("placed_at") < moment
+    late = before & (pl.col("order_id") % 5 == 0)
+    wrong = before & ~late & (pl.col("order_id") % 5 == 1)
+    first_told = frame.filter(wrong).with_columns(pl.col("qty") * 3, pl.col("list_price_cents") * 4)
+    received = pl.when(late | wrong).then(pl.lit(moment)).otherwise("placed_at")
+    states = pl.concat(
+        [
+            frame.with_columns(
+                received_at=received + pl.duration(microseconds=1),
+                superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
+            ),
+            first_told.with_columns(
+                received_at=pl.col("placed_at"), superseded_at=pl.lit(moment) + pl.duration(microseconds=1)
+            ),
+        ],
+        how="vertical_relaxed",
+    )
+    told = changes_at(states, standing, week, CONFIG.elasticity, "UTC")
+    as_known = pl.concat([frame.filter(before & ~late & ~wrong), first_told], how="vertical_relaxed")
+    expected = build_changes(as_known, like=standing)
+    for name in ("sku", "week", "before_qty", "after_qty", "log_price"):
+        np.testing.assert_array_equal(getattr(told, name), getattr(expected, name), err_msg=name)
+    later = changes_at(states, standing, week + 1, CONFIG.elasticity, "UTC")
+    assert later.before_qty[later.week < week].sum() == standing.before_qty[standing.week < week].sum()
+    assert told.before_qty[told.week < week].sum() != standing.before_qty[standing.week < week].sum()
+
+
+def test_late_lines_move_the_backtest_and_not_the_final_fit(lines_of: LineMaker, tmp_path: Path) -> None:
+    frame = lines_of(spread_out(30), weeks=30)
+    late = pl.when(pl.col("sku_id") < "p0015").then(pl.lit(AS_OF)).otherwise("placed_at")
+    states = frame.with_columns(received_at=late, superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC")))
+    seen = train(frame, AS_OF, tmp_path / "a", CONFIG)
+    unseen = train(states, AS_OF, tmp_path / "b", CONFIG)
+    assert seen.metrics["held_out_moves"] == unseen.metrics["held_out_moves"]
+    assert seen.decision.value < unseen.decision.value
+    assert pl.read_parquet(tmp_path / "a" / "skus.parquet").equals(
+        pl.read_parquet(tmp_path / "b" / "skus.parquet")
+    )
 
 
 def test_the_champion_is_compared_only_where_settings_differ(lines_of: LineMaker, tmp_path: Path) -> None:
