@@ -48,6 +48,7 @@ from serving.privacy.data_keys import Vault
 from serving.problems import exception_handlers
 from serving.scores.profile_cache import ProfileCache
 from serving.scores.reader import ScoreReader
+from serving.scores.standing import StandingReader
 from serving.security import Authenticator, require_scope
 from serving.settings import Settings
 
@@ -94,6 +95,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         app.state.operations = operations
         app.state.vault = Vault.of(settings)
         app.state.clock = BusinessClock(settings)
+        app.state.standing = StandingReader(replica or pool, app.state.clock.after)
         # A full collection need not walk what lives as long as the process: it costs milliseconds.
         gc.collect()
         gc.freeze()

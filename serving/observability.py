@@ -18,6 +18,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from serving.scores.standing import Standing
+
 PUBLICATION_HEADER = "muyun-publication"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"}
@@ -70,7 +72,40 @@ class Metrics:
             ("version",),
             registry=self.registry,
         )
+        self.lag = Gauge(
+            "muyun_live_lag_seconds",
+            "Business seconds since the moment up to which values of a refresh class, or prices, are right.",
+            ("refresh",),
+            registry=self.registry,
+        )
+        self.revision = Gauge(
+            "muyun_live_revision", "Newest tick that readers see.", ("table",), registry=self.registry
+        )
+        self.overlay_rows = Gauge(
+            "muyun_live_overlay_rows",
+            "Rows that lie over the publication until the next one.",
+            ("table",),
+            registry=self.registry,
+        )
+        self.publication_age = Gauge(
+            "muyun_publication_age_seconds",
+            "Seconds since readers were switched to the served version; NaN while there is none.",
+            registry=self.registry,
+        )
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def stands(self, standing: Standing | None) -> None:
+        """Show how fresh what is served is; None takes the series away, so that no old value is shown."""
+        for gauge in (self.lag, self.revision, self.overlay_rows):
+            gauge.clear()
+        self.publication_age.set(float("nan") if standing is None else standing.publication_age_s)
+        if standing is None:
+            return
+        for refresh, seconds in standing.lag_s.items():
+            self.lag.labels(refresh).set(seconds)
+        for table, revision in standing.revision.items():
+            self.revision.labels(table).set(revision)
+            self.overlay_rows.labels(table).set(standing.overlay_rows[table])
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer; finding the series by its labels costs more than counting, so they are kept.

@@ -15,6 +15,7 @@ from serving.errors import DatabaseUnavailableError
 from serving.observability import Metrics
 from serving.problems import MEDIA_TYPE, Problem, no_publication
 from serving.scores.documents import Publication
+from serving.scores.standing import StandingReader
 
 # The framework adds the character set itself.
 _METRICS_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
@@ -62,11 +63,16 @@ async def ready(request: Request[Any, Any, Any]) -> Ready:
 
 @get("/metrics", tags=["Operations"], summary="Prometheus metrics", media_type=MediaType.TEXT)
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Counters and times of the API, and what it serves; holds no ids of people or merchants."""
+    """Counters and times of the API, what it serves and how fresh; holds no ids of people or merchants."""
+    standing: StandingReader = request.app.state.standing
     try:
         await _check(request)
     except DatabaseUnavailableError:
         _metrics_of(request).database_up.set(0)
+    try:
+        _metrics_of(request).stands(await standing.read())
+    except DatabaseUnavailableError:
+        _metrics_of(request).stands(None)
     pool: Pool = request.app.state.pool
     _metrics_of(request).connections.set(pool.in_use)
     return Response(generate_latest(_metrics_of(request).registry), media_type=_METRICS_TYPE)

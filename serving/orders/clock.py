@@ -38,10 +38,26 @@ class BusinessClock:
         Args:
             conn: Reads when what was published; asked at most every few seconds.
         """
+        if self._settings.as_of is None and self._settings.data is None:
+            self._learn(conn)
+        return self.after(self._behind)
+
+    def after(self, behind: timedelta) -> datetime:
+        """Business time in UTC where that of the embedded panel lies so far behind the wall clock.
+
+        Args:
+            behind: Between the business time of the current publication and the moment it was switched to.
+        """
         if self._settings.as_of is not None:
             return self._settings.as_of
         if self._settings.data is not None:
             return self._wall()
+        with self._lock:
+            found = self._wall() - behind
+            self._last = found if self._last is None else max(found, self._last)
+            return self._last
+
+    def _learn(self, conn: psycopg.Connection[Any]) -> None:
         if self._trusted_until <= time.monotonic():
             row = conn.execute(
                 "select c.switched_at - p.as_of from scores.current_publication c"
@@ -50,7 +66,3 @@ class BusinessClock:
             with self._lock:
                 self._behind = row[0] if row else timedelta(0)
                 self._trusted_until = time.monotonic() + _TRUST_S
-        with self._lock:
-            found = self._wall() - self._behind
-            self._last = found if self._last is None else max(found, self._last)
-            return self._last

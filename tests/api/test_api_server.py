@@ -1,3 +1,5 @@
+import asyncio
+import math
 import os
 import signal
 import socket
@@ -6,13 +8,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
-from published_scores import manifest_of, small_tables
+from published_scores import AS_OF, manifest_of, small_tables
 
 from serving.db.embedded import EmbeddedPostgres
+from serving.db.pool import Pool
+from serving.db.urls import libpq_url
+from serving.scores.live import Delta, publish_delta
 from serving.scores.loader import publish
+from serving.scores.standing import StandingReader
 from serving.security import Scope, issue_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +97,70 @@ def test_the_server_serves_and_ends_gracefully(scores_url, tmp_path, end):
     finally:
         process.kill()
         process.wait()
+
+
+def metrics_of(port):
+    """The series of `/metrics` by name with labels."""
+    status, text = get(port, "/metrics")
+    assert status == 200
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in lines}
+
+
+def test_the_server_tells_how_late_profiles_and_prices_are(database_url, tmp_path):
+    tables = small_tables()
+    publish(database_url, manifest_of("v1", tables), tables)
+    told = AS_OF + timedelta(minutes=20)
+    price = ("m2", "s00", 50, 80, 71, 54, 90, 75, None, -0.8, "anchor_index", "publish", "{}")
+    changed = [("c2", {"last_search": "tea"}), ("c3", {"last_search": "milk"})]
+    publish_delta(database_url, Delta("v1", 7, {"15m": told}, changed, prices=[price], prices_as_of=AS_OF))
+    port = free_port()
+    now = (AS_OF + timedelta(minutes=40)).isoformat()
+    process = start(
+        MUYUN_HOME=tmp_path, MUYUN_DATABASE_URL=database_url, MUYUN_API_PORT=port, MUYUN_AS_OF=now
+    )
+    try:
+        wait_for(port, process)
+        with psycopg.connect(libpq_url(database_url), autocommit=True) as connection:
+            connection.execute("alter table scores.live_profile rename to out_of_reach")
+            assert get(port, "/health/ready") == (200, '{"status":"ready","publication_version":"v1"}')
+            without = metrics_of(port)
+            assert without["muyun_database_up"] == 1
+            assert not any(name.startswith("muyun_live") for name in without)
+            assert math.isnan(without["muyun_publication_age_seconds"])
+            connection.execute("alter table scores.out_of_reach rename to live_profile")
+        found = metrics_of(port)
+        # The tick left 1h and 1d as the publication has them.
+        lags = {name: found[f'muyun_live_lag_seconds{{refresh="{name}"}}'] for name in ("15m", "1h", "1d")}
+        assert lags == {"15m": 20 * 60, "1h": 40 * 60, "1d": 40 * 60}
+        assert found['muyun_live_lag_seconds{refresh="prices"}'] == 40 * 60
+        for table, rows in (("profiles", 2), ("prices", 1)):
+            assert found[f'muyun_live_revision{{table="{table}"}}'] == 7
+            assert found[f'muyun_live_overlay_rows{{table="{table}"}}'] == rows
+        assert 0 < found["muyun_publication_age_seconds"] < 600
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_how_late_it_is_is_read_again_after_some_seconds_only(database_url):
+    tables = small_tables()
+
+    async def look():
+        pool = Pool(database_url, size=1, timeout_s=10)
+        kept, fresh = (StandingReader(pool, lambda behind: AS_OF, kept_s=seconds) for seconds in (60, 0))
+        try:
+            assert await fresh.read() is None
+            publish(database_url, manifest_of("v1", tables), tables)
+            before = await kept.read()
+            publish_delta(database_url, Delta("v1", 1, {"15m": AS_OF}, [("c2", {"last_search": "tea"})]))
+            assert await kept.read() is before
+            found = await fresh.read()
+            return before.revision["profiles"], found.revision["profiles"], found.lag_s["15m"]
+        finally:
+            await pool.close()
+
+    assert asyncio.run(look()) == (0, 1, 0.0)
 
 
 def test_the_server_starts_and_stops_its_embedded_database(private_folder):
