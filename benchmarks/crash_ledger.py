@@ -29,7 +29,8 @@ from serving.db.operations import Operations
 from serving.orders import catalogue, stock
 from serving.security import Scope, issue_key
 from serving.settings import Settings
-from serving.settlement import plans_store, profiles
+from serving.settlement.plans import profiles
+from serving.settlement.plans import store as plans_store
 
 TENANT = "default"
 CYCLES = 200

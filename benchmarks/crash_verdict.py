@@ -15,9 +15,9 @@ from benchmarks.crash_load import Acknowledged
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, invariants, roller
-from serving.settlement.channel_bill import Bill, load_bill
-from serving.settlement.channel_simulator import bill_blocks, simulate_bill
-from serving.settlement.reconciliation import reconcile
+from serving.settlement.channel.bill import Bill, load_bill
+from serving.settlement.channel.reconciliation import reconcile
+from serving.settlement.channel.simulator import bill_blocks, simulate_bill
 
 
 @dataclass

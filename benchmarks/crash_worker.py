@@ -17,7 +17,7 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, roller
 from serving.settings import Settings
-from serving.settlement.release import confirm_receipts_due, release_due
+from serving.settlement.books.release import confirm_receipts_due, release_due
 
 TENANT = "default"
 _PAUSE_S = 0.05

@@ -19,9 +19,9 @@ from serving.db.connect import DATABASE
 from serving.db.embedded import EmbeddedPostgres
 from serving.db.urls import libpq_url
 from serving.settings import Settings
-from serving.settlement.channel_bill import load_bill
-from serving.settlement.channel_simulator import Faults, bill_blocks, simulate_bill
-from serving.settlement.reconciliation import BreakType, breaks_of, reconcile
+from serving.settlement.channel.bill import load_bill
+from serving.settlement.channel.reconciliation import BreakType, breaks_of, reconcile
+from serving.settlement.channel.simulator import Faults, bill_blocks, simulate_bill
 
 RECORDS = int(os.environ.get("MUYUN_BENCH_RECORDS", "1010000"))
 FAULTS = Faults(

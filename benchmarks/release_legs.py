@@ -25,13 +25,13 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import invariants
 from serving.settings import Settings
-from serving.settlement.accrual import accrue_orders
-from serving.settlement.plan_loader import plan_document
-from serving.settlement.plans_store import publish_plan
-from serving.settlement.profiles import load_shipped
-from serving.settlement.release import Released, release_due
-from serving.settlement.snapshot import FreightSnapshot, OrderSnapshot, Parties, Party
-from serving.settlement.snapshot_freeze import CartLine, freeze
+from serving.settlement.books.accrual import accrue_orders
+from serving.settlement.books.release import Released, release_due
+from serving.settlement.plans.loader import plan_document
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.store import publish_plan
+from serving.settlement.sharing.freeze import CartLine, freeze
+from serving.settlement.sharing.snapshot import FreightSnapshot, OrderSnapshot, Parties, Party
 
 LEGS = int(os.environ.get("MUYUN_BENCH_LEGS", "100000"))
 ORDERS_A_TRANSACTION = 250

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from serving.settlement.channel_bill import CUT_OFF, Bill
-from serving.settlement.channel_simulator import ADAPTER
+from serving.settlement.channel.bill import CUT_OFF, Bill
+from serving.settlement.channel.simulator import ADAPTER
 
 TENANT = "default"
 DAY = datetime(2026, 1, 5, tzinfo=UTC)

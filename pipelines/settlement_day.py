@@ -17,10 +17,10 @@ import psycopg
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, invariants, roller
-from serving.settlement.deadline import unfreeze_due
-from serving.settlement.holds import expire_holds
-from serving.settlement.referral_unlock import unlock_due
-from serving.settlement.release import confirm_receipts_due, release_due
+from serving.settlement.books.deadline import unfreeze_due
+from serving.settlement.books.referral_unlock import unlock_due
+from serving.settlement.books.release import confirm_receipts_due, release_due
+from serving.settlement.control.holds import expire_holds
 
 TENANT = "default"
 _SHOWN = 20

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from serving.orders import catalogue, payments, placing, records, stock
 from serving.orders.discounts import CouponLimits
-from serving.settlement.plans_store import publish_plan, set_plan
-from serving.settlement.profiles import load_shipped, shipped_text
+from serving.settlement.plans.profiles import load_shipped, shipped_text
+from serving.settlement.plans.store import publish_plan, set_plan
 
 TENANT = "default"
 LIMITS = CouponLimits.of(load_shipped("cn_strict"))

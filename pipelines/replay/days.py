@@ -18,13 +18,13 @@ from pipelines.replay.bulk import TENANT
 from pipelines.replay.orders import ADAPTER, AT_ONCE, closed_until
 from pipelines.replay.selection import Selection
 from serving.agents.tier_close import close_month
-from serving.settlement.jobs import ConnectionFactory
+from serving.db.retries import ConnectionFactory
+from serving.settlement.books.refunds import refund_line
+from serving.settlement.books.release import release_due
 from serving.settlement.payouts import confirm_payout, payouts_of_batch, prepare_payouts
-from serving.settlement.plan import PlanVersion
-from serving.settlement.plan_rules import TierRule, ViolationRule
-from serving.settlement.refunds import refund_line
-from serving.settlement.release import release_due
-from serving.settlement.statements import Period, close_period
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.plans.rules import TierRule, ViolationRule
+from serving.settlement.reports.statements import Period, close_period
 
 LEGS_AT_ONCE = 2_000
 """Nobody else works on these orders while they are replayed, so a release may hold more of them at a time."""

@@ -17,11 +17,11 @@ import psycopg
 from pipelines.replay.bulk import TENANT, insert
 from pipelines.replay.parties import Agents
 from pipelines.replay.selection import Selection
-from serving.settlement.accrual import accrue_orders
-from serving.settlement.jobs import ConnectionFactory, in_transaction
-from serving.settlement.plan import PlanVersion
-from serving.settlement.snapshot import Discount, OrderSnapshot
-from serving.settlement.snapshot_freeze import CartLine, freeze
+from serving.db.retries import ConnectionFactory, in_transaction
+from serving.settlement.books.accrual import accrue_orders
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.sharing.freeze import CartLine, freeze
+from serving.settlement.sharing.snapshot import Discount, OrderSnapshot
 
 FEE_RATE_BPS = 60
 """What the simulated payment channel keeps."""

@@ -14,7 +14,7 @@ import psycopg
 from pipelines.lake.tables import Lake
 from pipelines.replay.bulk import insert
 from pipelines.replay.selection import share
-from serving.settlement.snapshot import Parties, Party
+from serving.settlement.sharing.snapshot import Parties, Party
 
 _TIERS = ("none", "bronze", "silver", "gold", "diamond")
 _DEEPEST = 3

@@ -18,10 +18,10 @@ from pipelines.replay.parties import load_agents, load_parties
 from pipelines.replay.selection import Selection, select
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
-from serving.settlement.plan import PlanVersion
-from serving.settlement.plans_store import ALL_OTHERS, publish_plan, set_plan
-from serving.settlement.profiles import DEFAULT_PLAN, shipped_text
-from serving.settlement.windows import windows_of
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.plans.profiles import DEFAULT_PLAN, shipped_text
+from serving.settlement.plans.store import ALL_OTHERS, publish_plan, set_plan
+from serving.settlement.plans.windows import windows_of
 
 _FILLED = (
     "orders.customer_order", "orders.order_line", "orders.sub_order", "orders.after_sale", "orders.stock",

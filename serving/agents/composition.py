@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.settlement.plan_rules import IncomeRule
+from serving.settlement.plans.rules import IncomeRule
 
 FULL_BPS = 10_000
 

@@ -14,7 +14,7 @@ import psycopg
 from serving.agents.composition import Breach, Composition, breaches
 from serving.agents.party_holds import hold_agent
 from serving.agents.relations import get
-from serving.settlement.plan_rules import IncomeRule
+from serving.settlement.plans.rules import IncomeRule
 
 
 def composition_of_agent(

@@ -13,7 +13,7 @@ from serving.agents.violation_records import standing_points
 from serving.ledger.accounts import AccountBook, AccountKind, Party
 from serving.ledger.balances import balance
 from serving.ledger.posting import Line, Posting, post
-from serving.settlement.plan_rules import DepositRule
+from serving.settlement.plans.rules import DepositRule
 
 # Beyond four spans a day weighs less than one part in 3000.
 _SPANS = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from serving.settlement.plan_rules import DepositRule
+from serving.settlement.plans.rules import DepositRule
 
 FULL_BPS = 10_000
 # Fractions of a fen are carried along, or a slow average would never move.

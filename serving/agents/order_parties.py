@@ -15,7 +15,7 @@ import psycopg
 
 from serving.agents.errors import JoinRefusedError
 from serving.agents.relations import Agent, find, get, upline
-from serving.settlement.snapshot import Parties, Party
+from serving.settlement.sharing.snapshot import Parties, Party
 
 _NO_ROLES: Mapping[str, Party] = {}
 

@@ -1,4 +1,4 @@
-"""Holds on agents that their rules place and end; what a hold stops belongs to `serving.settlement.holds`."""
+"""Holds on agents that their rules place and end; what a hold stops belongs to `serving.settlement.control.holds`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from serving.ledger.accounts import Party
-from serving.settlement.holds import Hold, HoldSource, holds_on, lift_hold, on_party, place_hold
+from serving.settlement.control.holds import Hold, HoldSource, holds_on, lift_hold, on_party, place_hold
 
 
 def hold_agent(

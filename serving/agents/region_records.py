@@ -15,9 +15,9 @@ from psycopg.rows import class_row
 from serving.agents.errors import RegionTakenError
 from serving.agents.regions import Assessment, hold_ends_at
 from serving.agents.relations import get
-from serving.settlement.accrual import lock_orders
-from serving.settlement.holds import Hold, holds_on, on_order, place_hold
-from serving.settlement.plan_rules import RegionRule
+from serving.settlement.books.accrual import lock_orders
+from serving.settlement.control.holds import Hold, holds_on, on_order, place_hold
+from serving.settlement.plans.rules import RegionRule
 
 
 @dataclass(frozen=True, slots=True)

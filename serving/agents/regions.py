@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from serving.settlement.plan_rules import RegionRule
+from serving.settlement.plans.rules import RegionRule
 
 FULL_BPS = 10_000
 

@@ -9,9 +9,9 @@ import psycopg
 
 from serving.agents.relations import Agent
 from serving.settlement.errors import PlanNotInForceError
-from serving.settlement.plan_rules import RuleCore
-from serving.settlement.plans_store import ALL_OTHERS, plan_in_force
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import RuleCore
+from serving.settlement.plans.store import ALL_OTHERS, plan_in_force
 
 RuleT = TypeVar("RuleT", bound=RuleCore)
 

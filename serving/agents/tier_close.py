@@ -13,7 +13,7 @@ import psycopg
 from serving.agents.errors import MonthCloseError
 from serving.agents.tiers import Performance, month_end, tier_after_close
 from serving.agents.violation_records import standing_points_of_all
-from serving.settlement.plan_rules import TierRule, ViolationRule
+from serving.settlement.plans.rules import TierRule, ViolationRule
 
 MONTH_CLOSE = "month_close"
 

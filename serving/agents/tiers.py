@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from serving.settlement.plan_rules import TierRule
+from serving.settlement.plans.rules import TierRule
 
 TIERS = ("none", "bronze", "silver", "gold", "diamond")
 """From the lowest to the highest."""

@@ -19,7 +19,7 @@ from serving.agents.errors import AgentConflictError, ReviewError, UnknownAgentE
 from serving.agents.party_holds import hold_agent, lift_holds, standing_holds
 from serving.agents.tiers import one_tier_down
 from serving.agents.violations import Consequence, Severity, consequences, expiry, points_of
-from serving.settlement.plan_rules import ViolationRule
+from serving.settlement.plans.rules import ViolationRule
 
 WITHDRAWALS_HELD = "violation_points"
 TERMINATION_REVIEW = "termination_review"

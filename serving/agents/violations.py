@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from serving.settlement.plan_rules import ViolationRule
+from serving.settlement.plans.rules import ViolationRule
 
 
 class Severity(StrEnum):

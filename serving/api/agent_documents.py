@@ -12,7 +12,7 @@ from serving.agents.region_records import ProtectedRegion
 from serving.agents.relations import Agent, Relative
 from serving.agents.violation_records import Outcome, RecordedViolation
 from serving.agents.violations import Consequence, Severity
-from serving.settlement.holds import Hold
+from serving.settlement.control.holds import Hold
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]

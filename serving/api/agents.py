@@ -52,7 +52,7 @@ from serving.api.transactions import note, tenant_transaction
 from serving.consumers.errors import ConsumerErasedError
 from serving.problems import ApiError, invalid_parameter
 from serving.security import Role, Scope
-from serving.settlement.plan_rules import DepositRule, ViolationRule
+from serving.settlement.plans.rules import DepositRule, ViolationRule
 
 _READERS = frozenset({Role.OPERATOR, Role.AUDITOR, Role.MERCHANT, Role.AGENT})
 _WRITERS = frozenset({Role.OPERATOR, Role.MERCHANT})

@@ -30,8 +30,8 @@ from serving.orders.views import list_orders, reachable_order, view_order
 from serving.privacy.masking import Visibility
 from serving.privacy.personal_fields import Recipient, put_recipient
 from serving.security import Role, Scope
-from serving.settlement.plans_store import plan_in_force
-from serving.settlement.snapshot import FUNDERS, Party
+from serving.settlement.plans.store import plan_in_force
+from serving.settlement.sharing.snapshot import FUNDERS, Party
 
 _EVERYBODY = frozenset(Role)
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})

@@ -15,9 +15,9 @@ from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
 from serving.problems import ApiError
 from serving.security import Role, Scope
-from serving.settlement.plan import PlanVersion
-from serving.settlement.plan_loader import plan_document
-from serving.settlement.plans_store import plan_versions, publish_plan
+from serving.settlement.plans.loader import plan_document
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.plans.store import plan_versions, publish_plan
 
 _READ = {
     "scope": Scope.SETTLEMENT_READ,

@@ -17,8 +17,14 @@ from serving.api.transactions import note, tenant_transaction
 from serving.orders.contracts import Id, Moment
 from serving.problems import ApiError
 from serving.security import Role, Scope
-from serving.settlement.channel_bill import Bill, BillLine, as_csv, load_bill
-from serving.settlement.reconciliation import Break, Reconciliation, breaks_of, find_reconciliation, reconcile
+from serving.settlement.channel.bill import Bill, BillLine, as_csv, load_bill
+from serving.settlement.channel.reconciliation import (
+    Break,
+    Reconciliation,
+    breaks_of,
+    find_reconciliation,
+    reconcile,
+)
 
 _RUN = {"scope": Scope.RECONCILIATION_RUN, "roles": frozenset({Role.OPERATOR}), "owner": None}
 _Cents = Annotated[int, Meta(ge=-(10**15), le=10**15, description="Fen.")]
@@ -35,7 +41,7 @@ class BillLineRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class BillRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A bill; larger ones are loaded as CSV with `python -m serving.settlement load-bill`."""
+    """A bill; larger ones are loaded as CSV with `python -m serving.jobs load-bill`."""
 
     bill_id: Id
     adapter: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["simulated"])]

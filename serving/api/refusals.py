@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 from serving.ledger import errors as ledger
 from serving.problems import ApiError, FieldError
-from serving.settlement import channel_bill, errors, reconciliation, statements
+from serving.settlement import errors
+from serving.settlement.channel import bill as channel_bill
+from serving.settlement.channel import reconciliation
+from serving.settlement.reports import statements
 
 # Error, status, last part of the problem type, title; the first that fits counts.
 _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (

@@ -18,8 +18,7 @@ from serving.ledger.accounts import Party
 from serving.orders.contracts import Id, Moment
 from serving.problems import ApiError
 from serving.security import PARTY_ROLES, Principal, Role, Scope
-from serving.settlement.explain import Explanation, explain
-from serving.settlement.holds import (
+from serving.settlement.control.holds import (
     Hold,
     HoldTarget,
     confirm_hold,
@@ -31,6 +30,7 @@ from serving.settlement.holds import (
     place_hold,
 )
 from serving.settlement.payouts import Payout, confirm_payout, fail_payout, prepare_payouts
+from serving.settlement.reports.explain import Explanation, explain
 
 _EVERYBODY = frozenset(Role)
 _OPERATOR = frozenset({Role.OPERATOR})

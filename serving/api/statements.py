@@ -18,9 +18,9 @@ from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
 from serving.ledger.accounts import Party
 from serving.security import Role, Scope
-from serving.settlement.statement_lines import statement_csv, statement_lines
-from serving.settlement.statement_page import statement_page
-from serving.settlement.statements import (
+from serving.settlement.reports.statement_lines import statement_csv, statement_lines
+from serving.settlement.reports.statement_page import statement_page
+from serving.settlement.reports.statements import (
     AccountFigures,
     DayFigures,
     Period,

@@ -19,7 +19,7 @@ from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotF
 from serving.orders.records import Order, OrderLine, find_order, find_sub_order, lines_of, touch
 from serving.orders.refunding import Give, end_empty_part, give_back, settle_status
 from serving.orders.states import CASE, ORDER
-from serving.settlement.refunds import refund_line
+from serving.settlement.books.refunds import refund_line
 
 Connection = psycopg.Connection[Any]
 

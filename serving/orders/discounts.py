@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serving.orders.errors import DiscountRefusedError
-from serving.settlement.plan import PlanVersion
-from serving.settlement.plan_rules import CouponRule
-from serving.settlement.rounding import FULL_BPS, largest_remainder
-from serving.settlement.snapshot import FUNDERS, Funder
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.plans.rules import CouponRule
+from serving.settlement.sharing.rounding import FULL_BPS, largest_remainder
+from serving.settlement.sharing.snapshot import FUNDERS, Funder
 
 CouponKind = Literal["threshold", "percentage"]
 MOST_DISCOUNT_BPS = 5_000

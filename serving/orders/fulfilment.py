@@ -29,7 +29,7 @@ from serving.orders.records import (
 from serving.orders.refunding import Give, give_back, settle_status
 from serving.orders.rerouting import freight_shares, move_line
 from serving.orders.states import SUB_ORDER, OrderStatus, SubOrderStatus
-from serving.settlement.refunds import refund_line
+from serving.settlement.books.refunds import refund_line
 
 Connection = psycopg.Connection[Any]
 

@@ -9,7 +9,7 @@ import psycopg
 
 from serving.agents.order_parties import parties_of_order
 from serving.orders.records import Order
-from serving.settlement.snapshot import Parties, Party
+from serving.settlement.sharing.snapshot import Parties, Party
 
 Connection = psycopg.Connection[Any]
 

@@ -14,12 +14,12 @@ from serving.orders.errors import DuplicateKeyError, PaymentRefusedError
 from serving.orders.parties import parties_at_payment
 from serving.orders.records import Order, find_order, lines_of, move_order, sub_orders_of
 from serving.orders.states import ENDED
-from serving.settlement.accrual import accrue_order
-from serving.settlement.plan import PlanVersion
-from serving.settlement.plans_store import plan_in_force
-from serving.settlement.rounding import largest_remainder
-from serving.settlement.snapshot import Discount, FreightSnapshot, OrderSnapshot
-from serving.settlement.snapshot_freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.books.accrual import accrue_order
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.plans.store import plan_in_force
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.sharing.rounding import largest_remainder
+from serving.settlement.sharing.snapshot import Discount, FreightSnapshot, OrderSnapshot
 
 Connection = psycopg.Connection[Any]
 

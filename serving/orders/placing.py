@@ -22,7 +22,7 @@ from serving.orders.records import find_order, lines_of, move_order, set_sub_ord
 from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER
-from serving.settlement.snapshot import Party
+from serving.settlement.sharing.snapshot import Party
 
 Connection = psycopg.Connection[Any]
 

@@ -14,8 +14,8 @@ from serving.orders import webhooks
 from serving.orders.errors import ImpossibleMoveError, NotFoundError
 from serving.orders.records import Order, find_order, follow_sub_orders, set_sub_order, sub_orders_of
 from serving.orders.states import ORDER, SUB_ORDER, SubOrderStatus
-from serving.settlement.plan_rules import ReleaseRule
-from serving.settlement.plans_store import plan_version
+from serving.settlement.plans.rules import ReleaseRule
+from serving.settlement.plans.store import plan_version
 
 Connection = psycopg.Connection[Any]
 

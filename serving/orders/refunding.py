@@ -21,7 +21,7 @@ from serving.orders.records import (
     sub_orders_of,
 )
 from serving.orders.states import ENDED, SUB_ORDER, UNSHIPPED, OrderStatus
-from serving.settlement.refunds import is_owed_for, refund_line
+from serving.settlement.books.refunds import is_owed_for, refund_line
 
 Connection = psycopg.Connection[Any]
 

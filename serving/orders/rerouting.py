@@ -16,11 +16,11 @@ from serving.orders.records import Order, OrderLine, find_sub_order, set_sub_ord
 from serving.orders.routing.contracts import Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER, UNSHIPPED
-from serving.settlement.accrual import reaccrue_line
+from serving.settlement.books.accrual import reaccrue_line
 from serving.settlement.errors import AccrualError
-from serving.settlement.plans_store import plan_version
-from serving.settlement.rounding import largest_remainder
-from serving.settlement.snapshot import OrderSnapshot
+from serving.settlement.plans.store import plan_version
+from serving.settlement.sharing.rounding import largest_remainder
+from serving.settlement.sharing.snapshot import OrderSnapshot
 
 Connection = psycopg.Connection[Any]
 

@@ -1,5 +1,5 @@
 """Settlement: who gets which fen of an order, when it may be paid, and how it is taken back.
 
-The pure engine (plans, snapshots, waterfall, reversal) knows no database; the modules that post to the ledger
-build on it.
+`sharing` and `plans` are the pure engine and know no database; `books` posts what they say to the ledger,
+`beside` and `control` stand next to it; `channel`, `payouts` and `reports` look outside.
 """

@@ -16,11 +16,11 @@ import psycopg
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party, available
 from serving.ledger.posting import Line, Posting, post
 from serving.ledger.posting_bulk import post_many
-from serving.settlement.blocks import read_blocks
+from serving.settlement.books.receivables import PartyFunds
+from serving.settlement.control.blocks import read_blocks
 from serving.settlement.errors import PayoutConflictError, PayoutResolvedError, UnknownPayoutError
-from serving.settlement.plan_refusals import check_payment_adapter
-from serving.settlement.plans_store import plan_versions
-from serving.settlement.receivables import PartyFunds
+from serving.settlement.plans.refusals import check_payment_adapter
+from serving.settlement.plans.store import plan_versions
 
 _PAYEES = ("supplier", "merchant", "agent")
 

@@ -13,7 +13,7 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, invariants
 from serving.ledger.accounts import Party
-from serving.settlement.statements import Period, statement
+from serving.settlement.reports.statements import Period, statement
 
 pytestmark = pytest.mark.xdist_group("world")
 

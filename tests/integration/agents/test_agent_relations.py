@@ -16,9 +16,9 @@ from serving.agents.errors import (
 from serving.agents.order_parties import parties_of_order
 from serving.agents.region_records import ProtectedRegion, protect, protected_zone_sales, regions_of
 from serving.agents.relations import Joining, downline, find, join, refer, upline
-from serving.settlement.profiles import load_shipped
-from serving.settlement.snapshot import LineSnapshot, OrderSnapshot
-from serving.settlement.waterfall import accrue
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.sharing.snapshot import LineSnapshot, OrderSnapshot
+from serving.settlement.sharing.waterfall import accrue
 
 
 @pytest.fixture

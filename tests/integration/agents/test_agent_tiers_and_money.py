@@ -17,8 +17,8 @@ from serving.agents.tiers import Performance
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.balances import balance
 from serving.ledger.posting import Line, Posting, post
-from serving.settlement.plan_rules import DepositRule, IncomeRule, TierRule, ViolationRule
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import DepositRule, IncomeRule, TierRule, ViolationRule
 
 TIERS = load_shipped().only(TierRule)
 VIOLATIONS = load_shipped().only(ViolationRule)

@@ -20,11 +20,11 @@ from serving.agents.violation_records import (
 )
 from serving.agents.violations import Consequence, Severity
 from serving.ledger.accounts import Party
-from serving.settlement.blocks import read_blocks
+from serving.settlement.control.blocks import read_blocks
+from serving.settlement.control.holds import confirm_hold, lift_hold
 from serving.settlement.errors import HoldResolvedError
-from serving.settlement.holds import confirm_hold, lift_hold
-from serving.settlement.plan_rules import RegionRule, ViolationRule
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import RegionRule, ViolationRule
 
 RULE = load_shipped().only(ViolationRule)
 REGIONS = load_shipped().only(RegionRule)

@@ -9,11 +9,11 @@ from serving.db.operations import Operations
 from serving.ledger import invariants
 from serving.ledger.accounts import PLATFORM, AccountKind, Party
 from serving.ledger.balances import balance, trial_balance
-from serving.settlement.accrual import accrue_order
-from serving.settlement.plan_loader import plan_document
-from serving.settlement.plans_store import publish_plan, put_legal_review
-from serving.settlement.profiles import load_shipped
-from serving.settlement.release import release_due
+from serving.settlement.books.accrual import accrue_order
+from serving.settlement.books.release import release_due
+from serving.settlement.plans.loader import plan_document
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.store import publish_plan, put_legal_review
 
 PAID = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)

@@ -4,8 +4,8 @@ import datetime as dt
 
 from settlement_books import PAID
 
-from serving.settlement.snapshot import Discount, FreightSnapshot, Parties, Party
-from serving.settlement.snapshot_freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.sharing.snapshot import Discount, FreightSnapshot, Parties, Party
 
 MANAGER = Party("agent", "a2", has_contract=True, has_service_evidence=True)
 SELLER = Party("agent", "a1")

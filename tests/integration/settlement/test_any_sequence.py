@@ -11,12 +11,18 @@ from settlement_books import DAY, PAID, Books, plan
 
 from serving.db.operations import Operations
 from serving.ledger.accounts import Party
-from serving.settlement import snapshot
-from serving.settlement.accrual import accrue_orders, reaccrue_line
-from serving.settlement.deadline import unfreeze_due
-from serving.settlement.errors import HoldTargetError
-from serving.settlement.fees import charge_penalty, recognise_service_fee, release_fees_due, reverse_fee
-from serving.settlement.holds import (
+from serving.settlement.beside.fees import (
+    charge_penalty,
+    recognise_service_fee,
+    release_fees_due,
+    reverse_fee,
+)
+from serving.settlement.books.accrual import accrue_orders, reaccrue_line
+from serving.settlement.books.deadline import unfreeze_due
+from serving.settlement.books.receivables import outstanding, repay
+from serving.settlement.books.referral_unlock import unlock_due
+from serving.settlement.books.refunds import refund_line
+from serving.settlement.control.holds import (
     confirm_hold,
     expire_holds,
     lift_hold,
@@ -26,11 +32,10 @@ from serving.settlement.holds import (
     on_sub_order,
     place_hold,
 )
+from serving.settlement.errors import HoldTargetError
 from serving.settlement.payouts import confirm_payout, fail_payout, prepare_payouts
-from serving.settlement.receivables import outstanding, repay
-from serving.settlement.referral_unlock import unlock_due
-from serving.settlement.refunds import refund_line
-from serving.settlement.snapshot_freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.sharing import snapshot
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon, freeze
 
 NIGHTLY = bool(os.environ.get("MUYUN_NIGHTLY"))
 SUPPLIERS = ("S1", "S2")

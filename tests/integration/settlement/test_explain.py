@@ -7,9 +7,9 @@ from settlement_books import DUE, PAID, plan
 from settlement_sales import worked_example
 
 from serving.ledger.accounts import Party
+from serving.settlement.books.refunds import refund_line
 from serving.settlement.errors import UnknownOrderError
-from serving.settlement.explain import explain
-from serving.settlement.refunds import refund_line
+from serving.settlement.reports.explain import explain
 
 PARTIES = (("supplier", "S1"), ("supplier", "S2"), ("agent", "a1"), ("agent", "a2"))
 

@@ -8,10 +8,10 @@ from settlement_sales import sale, worked_example
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, invariants, roller
-from serving.settlement.holds import lift_hold, on_order, place_hold
+from serving.settlement.books.refunds import refund_line
+from serving.settlement.control.holds import lift_hold, on_order, place_hold
 from serving.settlement.payouts import prepare_payouts
-from serving.settlement.refunds import refund_line
-from serving.settlement.statements import Period, close_period
+from serving.settlement.reports.statements import Period, close_period
 
 MONTHS = (Period(2026, 3), Period(2026, 4))
 AFTER = DUE + 60 * DAY

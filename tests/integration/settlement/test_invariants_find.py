@@ -8,9 +8,9 @@ from settlement_sales import sale
 from serving.db.urls import libpq_url
 from serving.ledger import invariants
 from serving.ledger.accounts import Party
-from serving.settlement.holds import on_order, place_hold
+from serving.settlement.books.refunds import refund_line
+from serving.settlement.control.holds import on_order, place_hold
 from serving.settlement.payouts import prepare_payouts
-from serving.settlement.refunds import refund_line
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from settlement_books import DUE, PAID, plan
 from settlement_sales import worked_example
 
 from serving.ledger.errors import IdempotencyConflictError
-from serving.settlement.accrual import accrue_order, accrue_orders
+from serving.settlement.books.accrual import accrue_order, accrue_orders
+from serving.settlement.books.refunds import refund_line
 from serving.settlement.errors import RefundConflictError, RefundError, UnknownOrderError
 from serving.settlement.payouts import prepare_payouts
-from serving.settlement.refunds import refund_line
 
 PLAN = "worked_20_8_25"
 ACCRUED = {

@@ -3,9 +3,9 @@
 from settlement_books import DAY, PAID, plan
 from settlement_sales import sale
 
-from serving.settlement.plan_loader import plan_document
-from serving.settlement.plans_store import publish_plan
-from serving.settlement.release import confirm_receipts_due
+from serving.settlement.books.release import confirm_receipts_due
+from serving.settlement.plans.loader import plan_document
+from serving.settlement.plans.store import publish_plan
 
 
 def patient_plan(books):

@@ -8,8 +8,9 @@ from settlement_books import DAY, LONG_AGO, PAID, plan
 
 from serving.settlement.errors import PlanNotInForceError, PlanRefusedError
 from serving.settlement.payouts import prepare_payouts
-from serving.settlement.plan_loader import plan_document
-from serving.settlement.plans_store import (
+from serving.settlement.plans.loader import plan_document
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.store import (
     ALL_OTHERS,
     plan_in_force,
     plan_version,
@@ -18,7 +19,6 @@ from serving.settlement.plans_store import (
     put_legal_review,
     set_plan,
 )
-from serving.settlement.profiles import load_shipped
 
 NOW = PAID
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.reconciliation import FAULTS
 from benchmarks.synthetic_books import DAY, TENANT, as_application, make_books
 from serving.db.urls import libpq_url
-from serving.settlement.channel_bill import (
+from serving.settlement.channel.bill import (
     Bill,
     BillConflictError,
     BillLine,
@@ -17,14 +17,14 @@ from serving.settlement.channel_bill import (
     as_csv,
     load_bill,
 )
-from serving.settlement.channel_simulator import bill_blocks, simulate_bill
-from serving.settlement.reconciliation import (
+from serving.settlement.channel.reconciliation import (
     ReconciliationConflictError,
     UnknownBillError,
     breaks_of,
     find_reconciliation,
     reconcile,
 )
+from serving.settlement.channel.simulator import bill_blocks, simulate_bill
 
 RECORDS = 200_000 if os.environ.get("MUYUN_NIGHTLY") == "1" else 20_000
 NEXT_DAY = DAY + dt.timedelta(days=1)

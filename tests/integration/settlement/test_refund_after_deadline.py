@@ -6,13 +6,13 @@ import pytest
 from settlement_books import DAY, DUE, PAID, plan
 from settlement_sales import sale
 
-from serving.settlement.deadline import unfreeze_due
-from serving.settlement.holds import confirm_hold, lift_hold, on_order, place_hold
+from serving.settlement.books.deadline import unfreeze_due
+from serving.settlement.books.referral_unlock import unlock_due
+from serving.settlement.books.refunds import refund_line
+from serving.settlement.control.holds import confirm_hold, lift_hold, on_order, place_hold
 from serving.settlement.payouts import confirm_payout, fail_payout, prepare_payouts
-from serving.settlement.referral_unlock import unlock_due
-from serving.settlement.refunds import refund_line
-from serving.settlement.snapshot import FreightSnapshot, Parties, Party
-from serving.settlement.snapshot_freeze import CartLine
+from serving.settlement.sharing.freeze import CartLine
+from serving.settlement.sharing.snapshot import FreightSnapshot, Parties, Party
 
 LATE = PAID + 26 * DAY
 MUCH_LATER = PAID + 400 * DAY
@@ -93,7 +93,7 @@ def test_a_batch_that_its_limit_bounds_is_refunded_by_who_holds_it(books):
 
 
 def test_an_order_in_which_no_fen_moves_is_accrued_once(books):
-    from serving.settlement.snapshot import Discount
+    from serving.settlement.sharing.snapshot import Discount
 
     gift = CartLine(1, "A", (), "S1", 1, 5_000, 3_000, (Discount("supplier", 5_000),))
     order = sale("o1", cart=[gift])

@@ -6,10 +6,10 @@ import pytest
 from settlement_books import DAY, DUE, PAID, plan
 from settlement_sales import sale
 
-from serving.settlement.accrual import reaccrue_line
+from serving.settlement.books.accrual import reaccrue_line
+from serving.settlement.books.refunds import refund_line
+from serving.settlement.control.holds import lift_hold, on_leg, on_order, on_sub_order, place_hold
 from serving.settlement.errors import AccrualError, UnknownOrderError
-from serving.settlement.holds import lift_hold, on_leg, on_order, on_sub_order, place_hold
-from serving.settlement.refunds import refund_line
 
 
 def moved_to(order, supplier, supply_cents):
@@ -83,7 +83,7 @@ def test_an_unknown_line_is_refused(sold):
 
 
 def test_a_gift_moves_without_a_fen(books):
-    from serving.settlement.snapshot_freeze import CartLine
+    from serving.settlement.sharing.freeze import CartLine
 
     cart = [CartLine(1, "A", (), "S1", 1, 0, 0), CartLine(2, "B", (), "S1", 1, 10_000, 6_000)]
     order = sale("o1", cart=cart)

@@ -8,15 +8,15 @@ from settlement_books import DUE, PAID, plan
 from settlement_sales import scenarios
 
 from serving.ledger.accounts import Party
-from serving.settlement import snapshot
-from serving.settlement.fees import (
+from serving.settlement.beside.fees import (
     charge_slot_fee,
     recognise_service_fee,
     release_fees_due,
     reverse_fee,
 )
+from serving.settlement.books.refunds import refund_line
 from serving.settlement.payouts import confirm_payout, fail_payout, prepare_payouts
-from serving.settlement.refunds import refund_line
+from serving.settlement.sharing import snapshot
 
 SCENARIOS = scenarios()
 REFUNDS = ("none", "full", "partial", "repeated", "late", "after_payout")

@@ -7,9 +7,9 @@ from settlement_books import DUE, PAID, Books, plan
 from settlement_sales import worked_example
 
 from serving.db.operations import Operations
-from serving.settlement.__main__ import main
-from serving.settlement.commands import JOBS
-from serving.settlement.plans_store import ALL_OTHERS, set_plan
+from serving.jobs.__main__ import main
+from serving.jobs.commands import JOBS
+from serving.settlement.plans.store import ALL_OTHERS, set_plan
 
 PARTIES = (("supplier", "S1"), ("supplier", "S2"), ("agent", "a1"), ("agent", "a2"))
 

@@ -8,7 +8,7 @@ from settlement_sales import sale
 
 from serving.ledger.accounts import Party
 from serving.ledger.errors import PeriodClosedError
-from serving.settlement.statements import Period, close_period, statement
+from serving.settlement.reports.statements import Period, close_period, statement
 
 CHINA = timezone(timedelta(hours=8))
 MARCH, APRIL, MAY = Period(2026, 3), Period(2026, 4), Period(2026, 5)

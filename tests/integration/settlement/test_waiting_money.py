@@ -7,16 +7,12 @@ from settlement_books import DAY, DUE, PAID, RECEIVED, plan
 from settlement_sales import sale, worked_example
 
 from serving.ledger.accounts import Party
-from serving.settlement.accrual import accrue_orders, reaccrue_line
-from serving.settlement.deadline import unfreeze_due
-from serving.settlement.errors import (
-    AccrualError,
-    HoldResolvedError,
-    HoldTargetError,
-    UnknownHoldError,
-    UnknownOrderError,
-)
-from serving.settlement.holds import (
+from serving.settlement.books.accrual import accrue_orders, reaccrue_line
+from serving.settlement.books.deadline import unfreeze_due
+from serving.settlement.books.referral_unlock import unlock_due
+from serving.settlement.books.refunds import refund_line
+from serving.settlement.books.release import confirm_receipts_due
+from serving.settlement.control.holds import (
     confirm_hold,
     expire_holds,
     holds_on,
@@ -27,13 +23,17 @@ from serving.settlement.holds import (
     on_sub_order,
     place_hold,
 )
+from serving.settlement.errors import (
+    AccrualError,
+    HoldResolvedError,
+    HoldTargetError,
+    UnknownHoldError,
+    UnknownOrderError,
+)
 from serving.settlement.payouts import prepare_payouts
-from serving.settlement.referral_unlock import unlock_due
-from serving.settlement.refunds import refund_line
-from serving.settlement.release import confirm_receipts_due
-from serving.settlement.snapshot import FreightSnapshot, OrderSnapshot, Parties
-from serving.settlement.snapshot import Party as OrderParty
-from serving.settlement.snapshot_freeze import CartLine
+from serving.settlement.sharing.freeze import CartLine
+from serving.settlement.sharing.snapshot import FreightSnapshot, OrderSnapshot, Parties
+from serving.settlement.sharing.snapshot import Party as OrderParty
 
 MERCHANT = Party("merchant", "m1")
 SUPPLIER = Party("supplier", "S1")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.agents.composition import Composition, breaches
-from serving.settlement.plan_rules import IncomeRule
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import IncomeRule
 
 RULE = load_shipped().only(IncomeRule)
 LOOSE = RULE.model_copy(update={"downline_max_bps": 3_000})

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.agents.deposits import average_sales_cents, required_deposit, top_up_cents
-from serving.settlement.plan_rules import DepositRule
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import DepositRule
 
 RULE = load_shipped().only(DepositRule)
 CENTS = st.integers(0, 10**10)

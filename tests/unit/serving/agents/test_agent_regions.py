@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.agents.regions import Observations, assess, hold_ends_at
-from serving.settlement.plan_rules import RegionRule
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import RegionRule
 
 RULE = load_shipped().only(RegionRule)
 

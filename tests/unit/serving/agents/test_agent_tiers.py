@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.agents.tiers import TIERS, Performance, month_end, one_tier_down, reached_tier, tier_after_close
-from serving.settlement.plan_rules import TierRule
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import TierRule
 
 RULE = load_shipped().only(TierRule)
 ANY = st.builds(Performance, st.integers(0, 1_000), st.integers(0, 10**8))

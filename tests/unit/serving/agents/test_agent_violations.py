@@ -13,8 +13,8 @@ from serving.agents.violations import (
     points_of,
     standing_sum,
 )
-from serving.settlement.plan_rules import ViolationRule
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import ViolationRule
 
 RULE = load_shipped().only(ViolationRule)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from serving.orders.discounts import Coupon, CouponLimits, spread
 from serving.orders.errors import DiscountRefusedError
-from serving.settlement.profiles import load_shipped
+from serving.settlement.plans.profiles import load_shipped
 
 FREE = CouponLimits(
     {"threshold": 9, "percentage": 9}, 10_000, dict.fromkeys(("platform", "merchant", "supplier"), 10_000)

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from serving.settlement.snapshot import Discount, FreightSnapshot, Parties, Party
-from serving.settlement.snapshot_freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.sharing.snapshot import Discount, FreightSnapshot, Parties, Party
 
 TIERS = ["none", "bronze", "silver", "gold", "diamond"]
 ROLES = ["distributor", "group_leader", "live_anchor", "store_guide"]

@@ -4,23 +4,23 @@ import pytest
 from settlement_worlds import head, share_rule
 
 from serving.settlement.errors import SnapshotError
-from serving.settlement.plan_loader import load_plan
-from serving.settlement.profiles import load_shipped
-from serving.settlement.snapshot import Party
-from serving.settlement.waterfall_clearing import (
+from serving.settlement.plans.loader import load_plan
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.sharing.clearing import (
     GuaranteeClaim,
     GuaranteeClearing,
     PointsClearing,
     clear_guarantee,
     clear_points,
 )
-from serving.settlement.waterfall_fees import (
+from serving.settlement.sharing.fees import (
     points_burn_limit,
     points_earned,
     service_fee_legs,
     slot_fee_legs,
 )
-from serving.settlement.waterfall_leg import formula
+from serving.settlement.sharing.leg import formula
+from serving.settlement.sharing.snapshot import Party
 
 PLAN = load_shipped()
 BARE = load_plan(head() | {"rules": [share_rule("P5", "direct", "seller")]})

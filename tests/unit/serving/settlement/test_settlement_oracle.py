@@ -10,10 +10,10 @@ import pytest
 from settlement_oracle import shares
 from settlement_worlds import order_of, random_plan, random_world
 
-from serving.settlement.plan_loader import load_plan
-from serving.settlement.reversal import reverse_line
-from serving.settlement.waterfall import accrue
-from serving.settlement.waterfall_leg import COMMISSION_KINDS
+from serving.settlement.plans.loader import load_plan
+from serving.settlement.sharing.leg import COMMISSION_KINDS
+from serving.settlement.sharing.reversal import reverse_line
+from serving.settlement.sharing.waterfall import accrue
 
 ORDERS_PER_PLAN = 50
 HEAVY = 1_000_000 if os.environ.get("MUYUN_NIGHTLY") == "1" else 100_000

@@ -7,14 +7,14 @@ import pytest
 from settlement_worlds import PAID_AT, head, level_cap_rule, region_rule, share_rule, three_for_one_rule
 
 from serving.settlement.errors import PlanNotInForceError, PlanRefusedError
-from serving.settlement.plan import version_in_force
-from serving.settlement.plan_loader import check_no_overlap, load_plan, plan_document, read_yaml
-from serving.settlement.plan_refusals import check_payment_adapter
-from serving.settlement.plan_rules import CouponRule, LevelCapRule
-from serving.settlement.profiles import SHIPPED_PLANS, load_shipped, shipped_text
-from serving.settlement.snapshot import Parties, Party
-from serving.settlement.snapshot_freeze import CartLine, freeze
-from serving.settlement.waterfall import accrue
+from serving.settlement.plans.loader import check_no_overlap, load_plan, plan_document, read_yaml
+from serving.settlement.plans.plan import version_in_force
+from serving.settlement.plans.profiles import SHIPPED_PLANS, load_shipped, shipped_text
+from serving.settlement.plans.refusals import check_payment_adapter
+from serving.settlement.plans.rules import CouponRule, LevelCapRule
+from serving.settlement.sharing.freeze import CartLine, freeze
+from serving.settlement.sharing.snapshot import Parties, Party
+from serving.settlement.sharing.waterfall import accrue
 
 DIRECT = share_rule("P5", "direct", "seller")
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from settlement_worlds import order_of, random_plan, random_world
 
 from serving.settlement.errors import RefundError
-from serving.settlement.plan_loader import load_plan
-from serving.settlement.reversal import reverse_free_line, reverse_line
-from serving.settlement.waterfall import accrue
-from serving.settlement.waterfall_leg import COMMISSION_KINDS, Leg
+from serving.settlement.plans.loader import load_plan
+from serving.settlement.sharing.leg import COMMISSION_KINDS, Leg
+from serving.settlement.sharing.reversal import reverse_free_line, reverse_line
+from serving.settlement.sharing.waterfall import accrue
 
 
 def leg(kind, cents):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.settlement.errors import RoundingError
-from serving.settlement.rounding import floor_bps, largest_remainder, round_half_up_bps
+from serving.settlement.sharing.rounding import floor_bps, largest_remainder, round_half_up_bps
 
 
 def test_floor_never_rounds_up():

@@ -9,8 +9,15 @@ import pytest
 from settlement_worlds import PAID_AT, order_of, random_world
 
 from serving.settlement.errors import SnapshotError
-from serving.settlement.snapshot import Discount, FreightSnapshot, OrderSnapshot, Parties, Party, check_order
-from serving.settlement.snapshot_freeze import CartLine, OrderCoupon, freeze, split_by_funder
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon, freeze, split_by_funder
+from serving.settlement.sharing.snapshot import (
+    Discount,
+    FreightSnapshot,
+    OrderSnapshot,
+    Parties,
+    Party,
+    check_order,
+)
 
 SELLER = Parties(Party("merchant", "m1"))
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from serving.settlement.errors import SettlementError
-from serving.settlement.plan_rules import ThreeForOneRule
-from serving.settlement.profiles import load_shipped
-from serving.settlement.three_for_one import LockedInvite, unlock
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.plans.rules import ThreeForOneRule
+from serving.settlement.sharing.three_for_one import LockedInvite, unlock
 
 RULE = load_shipped().only(ThreeForOneRule)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,11 +6,11 @@ import pytest
 from settlement_worlds import PAID_AT, head, region_rule, share_rule, three_for_one_rule
 
 from serving.settlement.errors import SnapshotError
-from serving.settlement.plan_loader import load_plan
-from serving.settlement.snapshot import Discount, FreightSnapshot, Parties, Party
-from serving.settlement.snapshot_freeze import CartLine, freeze
-from serving.settlement.waterfall import accrue
-from serving.settlement.waterfall_leg import formula
+from serving.settlement.plans.loader import load_plan
+from serving.settlement.sharing.freeze import CartLine, freeze
+from serving.settlement.sharing.leg import formula
+from serving.settlement.sharing.snapshot import Discount, FreightSnapshot, Parties, Party
+from serving.settlement.sharing.waterfall import accrue
 
 SELLER = Party("agent", "a1")
 FRIEND = Party("agent", "a2")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from serving.settlement.profiles import load_shipped
-from serving.settlement.snapshot import FreightSnapshot, Parties, Party
-from serving.settlement.snapshot_freeze import CartLine, OrderCoupon, freeze
-from serving.settlement.waterfall import accrue
-from serving.settlement.waterfall_leg import formula
+from serving.settlement.plans.profiles import load_shipped
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon, freeze
+from serving.settlement.sharing.leg import formula
+from serving.settlement.sharing.snapshot import FreightSnapshot, Parties, Party
+from serving.settlement.sharing.waterfall import accrue
 
 MANAGER = Party("agent", "a2", has_contract=True, has_service_evidence=True)
 

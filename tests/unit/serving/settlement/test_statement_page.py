@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.ledger.accounts import Party
-from serving.settlement.statement_page import balance_chart, daily_balances, statement_page, yuan
-from serving.settlement.statements import (
+from serving.settlement.reports.statement_page import balance_chart, daily_balances, statement_page, yuan
+from serving.settlement.reports.statements import (
     AccountFigures,
     DayFigures,
     Movement,

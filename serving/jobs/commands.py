@@ -1,0 +1,262 @@
+"""The jobs of `python -m serving.jobs`: each calls one function of the core and says what it did.
+
+When they run and with which arguments is the scheduler's affair; see `__main__` for the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from serving.agents.tier_close import close_month
+from serving.db.operations import Operations
+from serving.db.urls import first_line, libpq_url
+from serving.errors import DatabaseUnavailableError
+from serving.ledger import chain, invariants, roller
+from serving.orders.delivery import HttpSender, deliver_due
+from serving.privacy.data_keys import Vault
+from serving.settings import Settings
+from serving.settlement import payouts
+from serving.settlement.books import deadline, referral_unlock, release
+from serving.settlement.channel import bill as channel_bill
+from serving.settlement.channel import simulator as channel_simulator
+from serving.settlement.channel.reconciliation import Reconciliation, reconcile
+from serving.settlement.control.holds import expire_holds
+from serving.settlement.plans.rules import TierRule, ViolationRule
+from serving.settlement.plans.store import ALL_OTHERS, plan_in_force
+from serving.settlement.reports.statements import Period, close_period
+
+
+class JobFailedError(Exception):
+    """The job ran and found something wrong; what it found was printed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job runs with; `options` holds its own arguments."""
+
+    settings: Settings
+    url: str
+    operations: Operations
+    tenant_id: str
+    now: datetime
+    options: argparse.Namespace
+
+    def transactions(self) -> Any:
+        """A transaction of the tenant."""
+        return self.operations.transaction(self.tenant_id)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A job: what it does in a line, its function, its own arguments (as `add_argument` takes them)."""
+
+    help: str
+    run: Callable[[Job], Iterator[str]]
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _receipts(job: Job) -> Iterator[str]:
+    yield f"{release.confirm_receipts_due(job.transactions, job.tenant_id, job.now)} receipts confirmed"
+
+
+def _release(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        expired = expire_holds(conn, job.tenant_id, job.now)
+    done = release.release_due(job.transactions, job.tenant_id, job.now)
+    unlocked = referral_unlock.unlock_due(job.transactions, job.tenant_id, job.now)
+    yield f"{expired} holds expired"
+    yield f"{done.sub_orders} sub-orders, {done.legs} legs released, {done.paid_cents} fen to parties"
+    yield f"three-for-one: {unlocked}"
+
+
+def _deadline(job: Job) -> Iterator[str]:
+    waiting = deadline.unfreeze_due(job.transactions, job.tenant_id, job.now)
+    for share in waiting:
+        yield str(share)
+    yield f"{len(waiting)} shares left the channel's freeze and wait with the platform"
+
+
+def _payouts(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        made = payouts.prepare_payouts(
+            conn,
+            job.tenant_id,
+            job.options.batch_id,
+            job.options.adapter,
+            job.now,
+            job.options.threshold_cents,
+        )
+    yield f"{len(made)} pay-outs, {sum(payout.amount_cents for payout in made)} fen"
+
+
+def _tiers(job: Job) -> Iterator[str]:
+    month = Period.of(job.now.date()).start - timedelta(days=1)
+    with job.transactions() as conn:
+        plan = plan_in_force(conn, job.tenant_id, ALL_OTHERS, job.now)
+        rule = plan.only(TierRule)
+        if rule is None:
+            yield f"plan {plan.plan_id} has no tiers"
+            return
+        changes = close_month(
+            conn,
+            job.tenant_id,
+            month.date().replace(day=1),
+            rule,
+            plan.only(ViolationRule),
+            job.now,
+        )
+    yield f"{len(changes)} agents closed for {Period.of(month.date())}"
+
+
+def _roll(job: Job) -> Iterator[str]:
+    with psycopg.connect(libpq_url(job.url)) as conn:
+        yield f"{roller.roll(conn)} sums of platform accounts moved"
+
+
+def _seal(job: Job) -> Iterator[str]:
+    with psycopg.connect(libpq_url(job.url)) as conn:
+        head = chain.seal(conn)
+    # Outside of the database only once the block is committed.
+    chain.anchor(head, chain.anchors_of(job.settings.home))
+    yield f"block {head.block_no} {head.hash.hex()}"
+
+
+def _close_period(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        closed = close_period(conn, job.tenant_id, Period.parse(job.options.period), job.now)
+    yield f"{closed.period}: {closed.statements} statements{'' if closed.is_new else ', closed before'}"
+
+
+def _reconcile(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        bill_id = job.options.bill_id
+        run = reconcile(
+            conn, job.tenant_id, bill_id=bill_id, run_id=job.options.run_id or bill_id, as_of=job.now
+        )
+    yield from _lines_of(run)
+
+
+def _load_bill(job: Job) -> Iterator[str]:
+    options = job.options
+    bill = channel_bill.Bill(options.bill_id, options.adapter, options.bill_from, options.bill_to)
+    with job.transactions() as conn, Path(options.file).open("rb") as file:
+        loaded = channel_bill.load_bill(conn, job.tenant_id, bill, iter(partial(file.read, 1 << 20), b""))
+    yield f"bill {loaded.bill_id}: {loaded.lines} lines{'' if loaded.is_new else ', loaded before'}"
+
+
+def _simulate_bill(job: Job) -> Iterator[str]:
+    options = job.options
+    bill = channel_bill.Bill(options.bill_id, channel_simulator.ADAPTER, options.bill_from, options.bill_to)
+    with job.transactions() as conn:
+        channel_simulator.simulate_bill(conn, job.tenant_id, bill)
+        text = list(channel_simulator.bill_blocks(conn))
+        loaded = channel_bill.load_bill(conn, job.tenant_id, bill, text)
+        run = reconcile(conn, job.tenant_id, bill_id=loaded.bill_id, run_id=bill.bill_id, as_of=job.now)
+    yield "the bill is of a simulated channel: it proves the books against themselves, not against a bank"
+    yield from _lines_of(run)
+
+
+def _lines_of(run: Reconciliation) -> Iterator[str]:
+    yield f"{run.lines} lines, {run.records} records, difference {run.difference_cents} fen"
+    for break_type, count in run.breaks.items():
+        yield f"  {break_type}: {count}"
+    if run.breaks:
+        raise JobFailedError(
+            f"run {run.run_id} of bill {run.bill_id} found {sum(run.breaks.values())} differences"
+        )
+
+
+def _deliver(job: Job) -> Iterator[str]:
+    # The wire runs by the wall clock: receivers refuse old signatures, and delays are real minutes.
+    now = datetime.now(UTC)
+    yield str(deliver_due(job.operations, Vault.of(job.settings), job.tenant_id, now, HttpSender()))
+
+
+def _work(job: Job) -> Iterator[str]:
+    """Round after round; says what differs from the round before. A database that is away is waited for."""
+    said: dict[str, str] = {}
+    for number in itertools.count(1):
+        for name in _EVERY_ROUND:
+            try:
+                text = "; ".join(JOBS[name].run(job))
+            except (DatabaseUnavailableError, psycopg.OperationalError) as error:
+                text = f"waits, since PostgreSQL does not answer: {first_line(error)}"
+            if said.get(name) != text:
+                said[name] = text
+                yield f"{name}: {text}"
+        if number == job.options.rounds:
+            return
+        time.sleep(job.options.every_s)
+
+
+def _check(job: Job) -> Iterator[str]:
+    with job.operations.transaction(job.tenant_id, repeatable_read=True) as conn:
+        found = invariants.check(conn, job.tenant_id)
+    for violation in found:
+        yield f"{violation.invariant} {violation.rule}: {violation.subject}"
+    if found:
+        raise JobFailedError(f"{len(found)} violations of the invariants")
+    yield "no violation"
+
+
+def _utc(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no time zone: write it like 2026-01-05T00:00:00+00:00")
+    return found
+
+
+_BILL: dict[str, dict[str, Any]] = {
+    "--bill-id": {"required": True},
+    "--from": {"dest": "bill_from", "type": _utc, "required": True},
+    "--to": {"dest": "bill_to", "type": _utc, "required": True, "help": "first moment not covered"},
+}
+
+# A sealed head is at most this round and the time of a seal behind; see the hash chain in docs/settlement.md.
+_EVERY_ROUND = ("roll", "seal", "deliver-webhooks")
+
+JOBS: Mapping[str, Command] = {
+    "receipts": Command("confirm the receipt of what was shipped long enough ago", _receipts),
+    "release": Command("release what has waited long enough; end holds whose time is over", _release),
+    "deadline": Command("take out of the channel's freeze what is 25 days old", _deadline),
+    "payouts": Command(
+        "send what parties have available",
+        _payouts,
+        {
+            "--batch-id": {"required": True},
+            "--adapter": {"default": channel_simulator.ADAPTER},
+            "--threshold-cents": {"type": int, "default": 1},
+        },
+    ),
+    "tiers": Command("close the tiers of agents for the month before", _tiers),
+    "roll": Command("roll the sums of platform accounts forward", _roll),
+    "seal": Command("seal the hash chain and anchor its head outside the database", _seal),
+    "close-period": Command("close a month", _close_period, {"--period": {"required": True}}),
+    "load-bill": Command(
+        "load a channel's bill from CSV", _load_bill, {**_BILL, "--adapter": {"required": True}, "file": {}}
+    ),
+    "simulate-bill": Command(
+        "make, load and compare the bill of the simulated channel", _simulate_bill, _BILL
+    ),
+    "reconcile": Command(
+        "compare a loaded bill with the books", _reconcile, {"--bill-id": {"required": True}, "--run-id": {}}
+    ),
+    "deliver-webhooks": Command("send the messages that are due", _deliver),
+    "work": Command(
+        "roll, seal and deliver webhooks every few seconds, until it is ended",
+        _work,
+        {"--every-s": {"type": float, "default": 5.0}, "--rounds": {"type": int}},
+    ),
+    "check": Command("check the invariants of the books", _check),
+}
+"""Jobs by the name on the command line."""

@@ -1,0 +1,1 @@
+"""Money beside the orders: service and slot fees, guarantees, points."""

@@ -1,0 +1,1 @@
+"""The legs of orders in the ledger: accrued, released, refunded, forfeited, owed."""

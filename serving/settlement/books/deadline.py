@@ -1,0 +1,182 @@
+"""The deadline before the payment channel unfreezes: what cannot be released yet leaves the channel's freeze.
+
+The shares themselves keep waiting; their later release does not move the channel again.
+
+Source: common rules, release (a channel unfreezes after 30 days, the job acts at day 25).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+import psycopg
+
+from serving.db.retries import ConnectionFactory, in_transaction
+from serving.ledger.accounts import Party
+from serving.ledger.posting import Posting
+from serving.ledger.posting_bulk import post_many
+from serving.settlement.books.legs import StoredLeg, order_legs, summed
+from serving.settlement.books.release import release_due, unfreeze
+from serving.settlement.control.blocks import Blocks, SubOrder, read_blocks
+from serving.settlement.plans.windows import STANDARD, Windows
+
+
+class NotReleased(NamedTuple):
+    """A share that still waits at the deadline.
+
+    Attributes:
+        order_id: The order.
+        supplier_id: Its sub-order.
+        leg_id: The leg.
+        payee: Who waits.
+        due_cents: For how much, fen.
+        reasons: Why: `not_received`, `window`, `after_sale_open`, `hold:<code>`, `not_verified`, `locked`.
+    """
+
+    order_id: str
+    supplier_id: str
+    leg_id: int
+    payee: Party
+    due_cents: int
+    reasons: tuple[str, ...]
+
+
+class _Position(NamedTuple):
+    accrued_at: datetime
+    order_id: str
+
+
+def unfreeze_due(
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    now: datetime,
+    windows: Windows = STANDARD,
+    batch: int = 200,
+) -> list[NotReleased]:
+    """Release what can be, and take the rest of what was paid long enough ago out of the channel's freeze.
+
+    Args:
+        transactions: Opens a transaction of the tenant.
+        tenant_id: The tenant.
+        now: Time of booking.
+        windows: Waiting times.
+        batch: Orders in a transaction.
+
+    Returns:
+        Every share that this run took out and that nobody could be paid, with the reasons.
+    """
+    release_due(transactions, tenant_id, now)
+    waiting: list[NotReleased] = []
+    position: _Position | None = None
+    while True:
+        work = partial(
+            _unfreeze_batch,
+            tenant_id=tenant_id,
+            now=now,
+            due=now - windows.deadline,
+            batch=batch,
+            after=position,
+        )
+        found, position = in_transaction(transactions, work)
+        waiting += found
+        if position is None:
+            return waiting
+
+
+def _unfreeze_batch(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    now: datetime,
+    due: datetime,
+    batch: int,
+    after: _Position | None,
+) -> tuple[list[NotReleased], _Position | None]:
+    positions = [
+        _Position(*row)
+        for row in conn.execute(
+            """
+            select d.accrued_at, d.order_id
+            from (select distinct accrued_at, order_id from settlement.leg
+                  where tenant_id = %(tenant)s and not is_unfrozen and state <> 'voided'
+                      and accrued_at <= %(due)s
+                      and (%(after)s::timestamptz is null
+                           or (accrued_at, order_id) > (%(after)s, %(order)s))
+                  order by accrued_at, order_id limit %(limit)s) d
+            join orders.customer_order o on o.tenant_id = %(tenant)s and o.order_id = d.order_id
+            order by d.accrued_at, d.order_id for update of o
+            """,
+            {
+                "tenant": tenant_id,
+                "due": due,
+                "after": after.accrued_at if after else None,
+                "order": after.order_id if after else "",
+                "limit": batch,
+            },
+        )
+    ]
+    if not positions:
+        return [], None
+    frozen: dict[str, list[StoredLeg]] = {position.order_id: [] for position in positions}
+    for leg in order_legs(conn, tenant_id, list(frozen)):
+        if not leg.is_unfrozen and leg.state != "voided":
+            frozen[leg.order_id].append(leg)
+    postings = []
+    for order_id, legs in frozen.items():
+        lines = summed(move for leg in legs for move in unfreeze(leg))
+        if lines:
+            key = f"unfreeze:{order_id}:{min(leg.leg_id for leg in legs)}"
+            postings.append(Posting(key, "unfreeze", now, lines, order_id))
+    post_many(conn, tenant_id, postings)
+    all_legs = [leg for legs in frozen.values() for leg in legs]
+    conn.execute(
+        "update settlement.leg set is_unfrozen = true, xact_id = pg_current_xact_id()"
+        " where tenant_id = %s and leg_id = any(%s)",
+        (tenant_id, [leg.leg_id for leg in all_legs]),
+    )
+    waiting = [leg for leg in all_legs if not leg.is_platform_side and leg.due_cents]
+    sub_orders = sorted({(leg.order_id, leg.supplier_id) for leg in waiting})
+    blocks = read_blocks(conn, tenant_id, now, sub_orders, waiting)
+    windows = _window_reasons(conn, tenant_id, now, sub_orders)
+    found = [
+        NotReleased(
+            leg.order_id,
+            leg.supplier_id,
+            leg.leg_id,
+            leg.payee,
+            leg.due_cents,
+            _reasons(leg, blocks, windows),
+        )
+        for leg in waiting
+    ]
+    return found, positions[-1]
+
+
+def _reasons(leg: StoredLeg, blocks: Blocks, windows: dict[SubOrder, list[str]]) -> tuple[str, ...]:
+    sub_order = (leg.order_id, leg.supplier_id)
+    reasons = [*windows.get(sub_order, ()), *blocks.of_sub_order(*sub_order), *blocks.of_leg(leg)]
+    return (*reasons, *(["locked"] if leg.state == "locked" else []))
+
+
+def _window_reasons(
+    conn: psycopg.Connection, tenant_id: str, now: datetime, sub_orders: list[SubOrder]
+) -> dict[SubOrder, list[str]]:
+    rows = conn.execute(
+        "select s.order_id, s.supplier_id, s.received_at is null,"
+        " s.received_at is not null and s.release_due_at > %s"
+        " from orders.sub_order s join unnest(%s::text[], %s::text[]) as d (order_id, supplier_id)"
+        " on s.order_id = d.order_id and s.supplier_id = d.supplier_id where s.tenant_id = %s",
+        (
+            now,
+            [order_id for order_id, _ in sub_orders],
+            [supplier_id for _, supplier_id in sub_orders],
+            tenant_id,
+        ),
+    )
+    return {
+        (order_id, supplier_id): [
+            reason for reason, holds in (("not_received", missing), ("window", early)) if holds
+        ]
+        for order_id, supplier_id, missing, early in rows
+    }

@@ -1,0 +1,324 @@
+"""Release: what has waited long enough moves from pending to available, sub-order by sub-order.
+
+Receipts that nobody confirmed are confirmed here, too. Locked legs wait for `referral_unlock`; money that the
+channel gives free before its release is the affair of `deadline`.
+
+Source: common rules, release; L11.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+import psycopg
+
+from serving.db.retries import ConnectionFactory, in_transaction
+from serving.ledger.accounts import AccountBook, AccountKind, Party, pending
+from serving.ledger.posting import Line, Posting
+from serving.ledger.posting_bulk import post_many
+from serving.settlement.beside.points import settle_points
+from serving.settlement.books.legs import Move, StoredLeg, legs_of_sub_orders, summed
+from serving.settlement.books.receivables import PartyFunds
+from serving.settlement.control.blocks import SubOrder, read_blocks
+from serving.settlement.plans.store import plan_version
+from serving.settlement.plans.windows import STANDARD, windows_of
+
+
+class Position(NamedTuple):
+    """How far a run has come; sub-orders are visited in this order."""
+
+    release_due_at: datetime
+    order_id: str
+    supplier_id: str
+
+
+class Released(NamedTuple):
+    """What a batch or a run released.
+
+    Attributes:
+        sub_orders: Sub-orders of which something was released.
+        legs: Legs.
+        paid_cents: Fen that parties got, available or against their debts.
+        batches: Transactions of the database.
+    """
+
+    sub_orders: int = 0
+    legs: int = 0
+    paid_cents: int = 0
+    batches: int = 0
+
+    def plus(self, other: Released) -> Released:
+        """Both together."""
+        return Released(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def release_due(transactions: ConnectionFactory, tenant_id: str, now: datetime, batch: int = 500) -> Released:
+    """Release everything that is due.
+
+    Each batch is a transaction of its own: a run that is cut off is taken up by the next, and any number of
+    runs may work at once, since each takes what nobody else holds.
+
+    Args:
+        transactions: Opens a transaction of the tenant.
+        tenant_id: The tenant.
+        now: What is due by then.
+        batch: Legs in a transaction, about; a sub-order is never split.
+    """
+    total = Released()
+    position: Position | None = None
+    while True:
+        work = partial(release_batch, tenant_id=tenant_id, now=now, batch=batch, after=position)
+        done, position = in_transaction(transactions, work)
+        total = total.plus(done)
+        if position is None:
+            return total
+
+
+def release_batch(
+    conn: psycopg.Connection, tenant_id: str, now: datetime, batch: int, after: Position | None = None
+) -> tuple[Released, Position | None]:
+    """Release one batch.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        now: What is due by then.
+        batch: Legs, about.
+        after: Where the batch before ended.
+
+    Returns:
+        What was released, and where the batch ended; None when nothing is left.
+    """
+    positions = _claim(conn, tenant_id, now, batch, after)
+    if not positions:
+        return Released(), None
+    by_sub_order: dict[SubOrder, list[StoredLeg]] = defaultdict(list)
+    for leg in legs_of_sub_orders(conn, tenant_id, [(p.order_id, p.supplier_id) for p in positions]):
+        if leg.state == "pending":
+            by_sub_order[leg.order_id, leg.supplier_id].append(leg)
+    taken: list[SubOrder] = []
+    last = positions[-1]
+    legs = 0
+    for position in positions:
+        sub_order = (position.order_id, position.supplier_id)
+        taken.append(sub_order)
+        legs += len(by_sub_order[sub_order])
+        if legs >= batch:
+            last = position
+            break
+    done = release_sub_orders(conn, tenant_id, now, {key: by_sub_order[key] for key in taken})
+    return done._replace(batches=1), last
+
+
+def release_sub_orders(
+    conn: psycopg.Connection, tenant_id: str, now: datetime, sub_orders: dict[SubOrder, list[StoredLeg]]
+) -> Released:
+    """Release the pending legs of sub-orders whose window has passed, unless something stands in the way.
+
+    Args:
+        conn: Inside a transaction of the tenant that holds the orders' rows.
+        tenant_id: The tenant.
+        now: Time of booking.
+        sub_orders: Order id and supplier id to the pending legs.
+    """
+    legs = [leg for of_one in sub_orders.values() for leg in of_one]
+    blocks = read_blocks(conn, tenant_id, now, list(sub_orders), legs)
+    free = {
+        sub_order: [leg for leg in of_one if not blocks.of_leg(leg)]
+        for sub_order, of_one in sub_orders.items()
+        if not blocks.of_sub_order(*sub_order)
+    }
+    payees = {leg.payee for of_one in free.values() for leg in of_one if not leg.is_platform_side}
+    book = AccountBook(conn, tenant_id)
+    funds = PartyFunds.lock(conn, tenant_id, book, payees, [(pending(party), party) for party in payees])
+    postings = []
+    paid = 0
+    for (order_id, supplier_id), of_one in free.items():
+        lines = release_lines(of_one, funds)
+        paid += sum(leg.due_cents for leg in of_one if not leg.is_platform_side)
+        if lines:
+            # A leg is released once, so the first leg of a release names it.
+            key = f"release:{order_id}:{supplier_id}:{of_one[0].leg_id}"
+            postings.append(Posting(key, "release", now, lines, order_id, {"supplier_id": supplier_id}))
+    post_many(conn, tenant_id, postings, book)
+    mark_released(conn, tenant_id, now, [leg.leg_id for of_one in free.values() for leg in of_one])
+    finished = [key for key, of_one in free.items() if len(of_one) == len(sub_orders[key])]
+    _finish(conn, tenant_id, finished)
+    settle_points(conn, tenant_id, [sub_order for sub_order, of_one in free.items() if of_one], now)
+    released = [of_one for of_one in free.values() if of_one]
+    return Released(len(released), sum(map(len, released)), paid)
+
+
+def release_lines(legs: Iterable[StoredLeg], funds: PartyFunds) -> list[Line]:
+    """Entries that release pending legs: to their payees, and at the channel unless they left it before."""
+    due: dict[Party, int] = {}
+    moves: list[Move] = []
+    for leg in legs:
+        if not leg.is_platform_side:
+            due[leg.payee] = due.get(leg.payee, 0) + leg.due_cents
+            moves.append((pending(leg.payee), leg.payee, -leg.due_cents, leg.leg_id))
+        moves += unfreeze(leg)
+    lines = summed(moves)
+    for party, cents in sorted(due.items()):
+        lines += funds.credit(party, cents)
+    return lines
+
+
+def unfreeze(leg: StoredLeg) -> list[Move]:
+    """What a leg moves at the payment channel when it leaves it; nothing when it has left before."""
+    if leg.is_unfrozen:
+        return []
+    party = Party("platform", "")
+    return [
+        (AccountKind.CHANNEL_FROZEN, party, leg.at_channel_cents, None),
+        (AccountKind.CHANNEL_AVAILABLE, party, -leg.at_channel_cents, None),
+    ]
+
+
+def mark_released(conn: psycopg.Connection, tenant_id: str, now: datetime, leg_ids: Sequence[int]) -> None:
+    """Write down that legs are released."""
+    conn.execute(
+        "update settlement.leg set state = 'released', released_at = %s, is_unfrozen = true,"
+        " xact_id = pg_current_xact_id() where tenant_id = %s and leg_id = any(%s)",
+        (now, tenant_id, list(leg_ids)),
+    )
+
+
+def confirm_receipts_due(
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    now: datetime,
+    batch: int = 500,
+) -> int:
+    """Confirm the receipt of what was shipped long enough ago; sub-orders that it confirmed.
+
+    How long is what the plan says that an order was paid under. The receipt counts from the day it was due,
+    however late the job comes. An order of which everything was received (or cancelled) becomes received.
+    """
+    confirmed = 0
+    for plan in in_transaction(transactions, lambda conn: _plans_of_parcels(conn, tenant_id, now)):
+        done = batch
+        while done == batch:
+            work = partial(_confirm_receipts, tenant_id=tenant_id, now=now, plan=plan, batch=batch)
+            done = in_transaction(transactions, work)
+            confirmed += done
+    return confirmed
+
+
+def _plans_of_parcels(
+    conn: psycopg.Connection, tenant_id: str, now: datetime
+) -> list[tuple[str | None, int | None]]:
+    """Plan versions of orders of which something is on its way."""
+    return conn.execute(
+        "select distinct o.plan_id, o.plan_version from orders.sub_order s"
+        " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
+        " where s.tenant_id = %s and s.status = 'shipped' and s.shipped_at <= %s order by 1, 2",
+        (tenant_id, now),
+    ).fetchall()
+
+
+def _confirm_receipts(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    now: datetime,
+    plan: tuple[str | None, int | None],
+    batch: int,
+) -> int:
+    plan_id, version = plan
+    windows = STANDARD
+    if plan_id is not None and version is not None:
+        windows = windows_of(plan_version(conn, tenant_id, plan_id, version))
+    rows = conn.execute(
+        "select s.order_id, s.supplier_id from orders.sub_order s"
+        " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
+        " where s.tenant_id = %s and s.status = 'shipped' and s.shipped_at <= %s"
+        " and (o.plan_id, o.plan_version) is not distinct from (%s, %s::integer)"
+        " order by s.shipped_at limit %s for update of o, s skip locked",
+        (tenant_id, now - windows.auto_receipt, plan_id, version, batch),
+    ).fetchall()
+    conn.execute(
+        "update orders.sub_order s set status = 'received', received_at = s.shipped_at + %s,"
+        " release_due_at = s.shipped_at + %s"
+        " from unnest(%s::text[], %s::text[]) as d (order_id, supplier_id)"
+        " where s.tenant_id = %s and s.order_id = d.order_id and s.supplier_id = d.supplier_id",
+        (
+            windows.auto_receipt,
+            windows.auto_receipt + windows.wait,
+            [order_id for order_id, _ in rows],
+            [supplier_id for _, supplier_id in rows],
+            tenant_id,
+        ),
+    )
+    conn.execute(
+        "update orders.customer_order o set status = 'received', xact_id = pg_current_xact_id()"
+        " where o.tenant_id = %s and o.order_id = any(%s) and o.status = 'shipped' and not exists"
+        " (select 1 from orders.sub_order s where s.tenant_id = o.tenant_id and s.order_id = o.order_id"
+        "  and s.status not in ('received', 'released', 'cancelled', 'rejected'))",
+        (tenant_id, sorted({order_id for order_id, _ in rows})),
+    )
+    return len(rows)
+
+
+def _claim(
+    conn: psycopg.Connection, tenant_id: str, now: datetime, batch: int, after: Position | None
+) -> list[Position]:
+    """Due sub-orders that nobody else holds, locked with their orders.
+
+    A sub-order has four legs or more as a rule, so a quarter of the batch in sub-orders fills it.
+    """
+    rows = conn.execute(
+        """
+        select s.release_due_at, s.order_id, s.supplier_id
+        from orders.sub_order s
+        join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id
+        where s.tenant_id = %(tenant)s and s.status = 'received' and s.release_due_at <= %(now)s
+            and s.received_at <= %(now)s
+            and (s.release_due_at, s.order_id, s.supplier_id)
+                > (%(after)s::timestamptz, %(order)s::text, %(supplier)s::text)
+        order by s.release_due_at, s.order_id, s.supplier_id
+        limit %(limit)s
+        for update of o, s skip locked
+        """,
+        {
+            "tenant": tenant_id,
+            "now": now,
+            "after": after.release_due_at if after else "-infinity",
+            "order": after.order_id if after else "",
+            "supplier": after.supplier_id if after else "",
+            "limit": max(1, batch // 4),
+        },
+    )
+    return [Position(*row) for row in rows]
+
+
+def _finish(conn: psycopg.Connection, tenant_id: str, sub_orders: Sequence[SubOrder]) -> None:
+    """Sub-orders without a pending leg become released; orders of which all is released, completed.
+
+    A locked leg does not keep its sub-order open: it may wait for months.
+    """
+    conn.execute(
+        """
+        update orders.sub_order s set status = 'released'
+        where s.tenant_id = %(tenant)s and s.order_id = any(%(orders)s) and s.status = 'received'
+            and (s.order_id, s.supplier_id) in
+                (select * from unnest(%(orders)s::text[], %(suppliers)s::text[]))
+        """,
+        {
+            "tenant": tenant_id,
+            "orders": [order_id for order_id, _ in sub_orders],
+            "suppliers": [supplier_id for _, supplier_id in sub_orders],
+        },
+    )
+    conn.execute(
+        """
+        update orders.customer_order o set status = 'completed', xact_id = pg_current_xact_id()
+        where o.tenant_id = %(tenant)s and o.order_id = any(%(orders)s) and o.status = 'received'
+            and not exists (select 1 from orders.sub_order s where s.tenant_id = o.tenant_id
+                and s.order_id = o.order_id and s.status not in ('released', 'cancelled', 'rejected'))
+        """,
+        {"tenant": tenant_id, "orders": sorted({order_id for order_id, _ in sub_orders})},
+    )

@@ -1,0 +1,1 @@
+"""What stops money on its way: blocks of orders and holds of operators and rules."""
