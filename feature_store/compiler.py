@@ -29,6 +29,9 @@ SQL_TYPES: dict[TagType, str] = {
     TagType.TEXT: "VARCHAR",
     TagType.DATE: "DATE",
 }
+JOINED = 8
+"""So many sources and rollups are joined to the entities at a time."""
+
 NULL_VALUES = {"zero": "0", "false": "FALSE", "unknown": "'unknown'"}
 
 
@@ -297,22 +300,42 @@ class Statement:
             columns.append(f"{sql} AS {tag.name}")
         return columns
 
-    def _base_level(self) -> str:
-        columns = ["e.row_id", f"e.{self._registry.id_column}", "e.as_of"]
-        for relation, tags in self._aggregates.items():
-            columns += [f"{self._finished(tag, f'agg_{relation}.{tag.name}', 'e.as_of')}" for tag in tags]
-        columns += [f"seen.{source.name} AS seen_{source.name}" for source in self.sources()]
-        columns += self._joined_besides()
-        names = [f"agg_{relation}" for relation in self._grouped()] + self._joins_besides()
-        joins = " ".join(f"LEFT JOIN {name} ON {name}.row_id = e.row_id" for name in names)
-        return f"SELECT {', '.join(columns)} FROM {ENTITIES} AS e CROSS JOIN seen {joins}"
+    def _joined(self, batch: tuple[str, ...]) -> str:
+        """What some sources and rollups give each entity row."""
+        columns = ["e.row_id", *(f"agg_{r}.{tag.name}" for r in batch for tag in self._aggregates.get(r, []))]
+        columns += self._joined_besides(batch)
+        joins = " ".join(f"LEFT JOIN agg_{r} ON agg_{r}.row_id = e.row_id" for r in batch)
+        return f"SELECT {', '.join(columns)} FROM {ENTITIES} AS e {joins}"
 
-    def _joined_besides(self) -> list[str]:
-        """Further columns of the joined row."""
+    def _joined_besides(self, batch: tuple[str, ...]) -> list[str]:
+        """Further columns of these sources and rollups."""
         return []
 
-    def _joins_besides(self) -> list[str]:
-        """Further parts joined to the row, by `row_id`."""
+    def _base_level(self) -> str:
+        """All tags that read a source or rollup.
+
+        Joined in batches: every join hands on all columns before it, so that one long chain of narrow parts
+        would cost the square of their number, most of it for entities that have hardly a row.
+        """
+        narrow_first = sorted(self._grouped(), key=lambda name: len(self._aggregates.get(name, [])))
+        batches = [tuple(narrow_first[i : i + JOINED]) for i in range(0, len(narrow_first), JOINED)]
+        columns = ["e.row_id", f"e.{self._registry.id_column}", "e.as_of"]
+        for tags in self._aggregates.values():
+            columns += [self._finished(tag, tag.name, "e.as_of") for tag in tags]
+        columns += [f"seen.{source.name} AS seen_{source.name}" for source in self.sources()]
+        columns += self._base_besides(len(batches))
+        joins = " ".join(self._base_joins()) + "".join(
+            f" LEFT JOIN ({self._joined(batch)}) AS joined_{number} ON joined_{number}.row_id = e.row_id"
+            for number, batch in enumerate(batches)
+        )
+        return f"SELECT {', '.join(columns)} FROM {ENTITIES} AS e CROSS JOIN seen {joins}"
+
+    def _base_besides(self, batches: int) -> list[str]:
+        """Further columns of the joined row, of so many batches."""
+        return []
+
+    def _base_joins(self) -> list[str]:
+        """Further parts joined to the row."""
         return []
 
     def _derived(self, tag: Tag) -> list[str]:

@@ -92,7 +92,8 @@ class _DueStatement(Statement):
         self._beside_tags: list[str] = []
 
     def _first_parts(self) -> list[str]:
-        return [f"later_{source.name} AS ({self._later(source)})" for source in self.sources()]
+        ahead = " UNION ALL ".join(self._later(source) for source in self.sources())
+        return [f"later AS (SELECT row_id, MIN(wait_us) AS wait_us FROM ({ahead}) AS l GROUP BY row_id)"]
 
     def _grouped(self) -> list[str]:
         return list(dict.fromkeys([*self._aggregates, *self._waiting]))
@@ -121,9 +122,9 @@ class _DueStatement(Statement):
         if source.where is not None:
             where.append(f"({self._snippet(source.where)})")
         return (
-            f"SELECT e.row_id, MIN({visible} - EPOCH_US(e.as_of)) AS wait_us FROM {ENTITIES} AS e "
+            f"SELECT e.row_id, {visible} - EPOCH_US(e.as_of) AS wait_us FROM {ENTITIES} AS e "
             f"JOIN ({ahead}) AS r ON r.entity_key = e.{self._registry.id_column} "
-            f"WHERE {' AND '.join(where)} GROUP BY e.row_id"
+            f"WHERE {' AND '.join(where)}"
         )
 
     def _layer(self, rollup: Rollup, number: int, layer: Layer) -> list[str]:
@@ -144,12 +145,15 @@ class _DueStatement(Statement):
             waits.append("MIN(EPOCH_US(replaced_at) - EPOCH_US(as_of))")
         return [*columns, f"LEAST({', '.join(waits)}) AS wait_us"] if waits else columns
 
-    def _joins_besides(self) -> list[str]:
-        return [f"later_{source.name}" for source in self.sources()]
+    def _joined_besides(self, batch: tuple[str, ...]) -> list[str]:
+        waits = [f"agg_{relation}.wait_us" for relation in batch if relation in self._waiting]
+        return [f"LEAST({', '.join(['NULL', *waits])}) AS wait_us"]
 
-    def _joined_besides(self) -> list[str]:
-        waits = [f"agg_{relation}.wait_us" for relation in dict.fromkeys(self._waiting)]
-        waits += [f"later_{source.name}.wait_us" for source in self.sources()]
+    def _base_joins(self) -> list[str]:
+        return ["LEFT JOIN later ON later.row_id = e.row_id"]
+
+    def _base_besides(self, batches: int) -> list[str]:
+        waits = ["later.wait_us", *(f"joined_{number}.wait_us" for number in range(batches))]
         return [f"LEAST({', '.join(waits)}) AS wait_us"]
 
     def _derived(self, tag: Tag) -> list[str]:
