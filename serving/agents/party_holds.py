@@ -1,4 +1,4 @@
-"""Holds on agents that their rules place and end; what a hold stops belongs to `serving.settlement.control.holds`."""
+"""Holds on agents that their rules place and end; what a hold stops is said by `settlement.control.holds`."""
 
 from __future__ import annotations
 
