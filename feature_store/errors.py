@@ -8,16 +8,16 @@ class FeatureStoreError(Exception):
 
 
 class RegistryError(FeatureStoreError):
-    """The tag registry is not valid.
+    """The tag registry is not valid, or segments over it are not.
 
     Attributes:
-        problems: One sentence each, `<file>: <tag or source>.<field>: <what is wrong>`.
+        problems: One sentence each, `<file>: <tag, source or segment>.<field>: <what is wrong>`.
     """
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], *, of: str = "The tag registry") -> None:
         self.problems = problems
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        super().__init__(f"The tag registry has {len(problems)} problem(s):\n{listed}")
+        super().__init__(f"{of} has {len(problems)} problem(s):\n{listed}")
 
 
 class UnknownTagError(FeatureStoreError):
@@ -34,6 +34,10 @@ class EntityFrameError(FeatureStoreError):
 
 class RefreshError(FeatureStoreError):
     """The tag state cannot be brought to the moment asked for."""
+
+
+class SegmentError(FeatureStoreError):
+    """A segment's condition cannot be computed over the tags."""
 
 
 class ProfileError(FeatureStoreError):

@@ -8,6 +8,7 @@ No query is built here; see `feature_store.compiler`.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -79,8 +80,13 @@ class Registry:
             return self.tags[name]
         except KeyError:
             raise UnknownTagError(
-                f"Tag {name!r} is not in the registry of {len(self.tags)} tags; see docs/tags.md."
+                f"There is no tag {name!r} of {self.entity}s{self.nearest(name)}; docs/tags.md lists them."
             ) from None
+
+    def nearest(self, name: str) -> str:
+        """Which tag was probably meant, as the end of a sentence; empty when none is near."""
+        near = difflib.get_close_matches(name, self.tags, n=1)
+        return f"; the nearest is {near[0]!r}" if near else ""
 
     def select(self, names: Iterable[str] | None) -> list[Tag]:
         """Tags by name in the order asked (duplicates dropped); all tags when `names` is None."""

@@ -1,4 +1,4 @@
-"""The `muyun` command: run, refresh, ui, versions, rollback, release, check-data, template and the home."""
+"""The `muyun` command: run, refresh, explain, ui, versions, rollback, check-data, template and the home."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits = commands.add_parser("limits", help=text("cli.limits"))
     limits.add_argument("action", nargs="?", choices=["list", "accept"], default="list")
     limits.add_argument("table", nargs="?", help=text("cli.limits_table"))
+    why = commands.add_parser("explain", help=text("cli.explain"))
+    why.add_argument("entity", choices=["consumer", "merchant", "agent", "sku", "supplier"])
+    why.add_argument("id", help=text("cli.explain_id"))
+    why.add_argument("--tag", help=text("cli.explain_tag"))
+    why.add_argument("--as-of", help=text("cli.explain_as_of"))
+    why.add_argument("--rows", type=int, help=text("cli.explain_rows"))
+    why.add_argument("--json", action="store_true", help=text("cli.json"))
+    groups = commands.add_parser("segments", help=text("cli.segments"))
+    groups.add_argument("action", choices=["preview"])
+    groups.add_argument("what", help=text("cli.segments_what"))
+    groups.add_argument("--json", action="store_true", help=text("cli.json"))
     refused = commands.add_parser("quarantine", help=text("cli.quarantine"))
     refused.add_argument("action", nargs="?", choices=["list", "replay"], default="list")
     refused.add_argument("table", nargs="?", help=text("cli.quarantine_table"))
@@ -48,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from pydantic import ValidationError
 
+    from feature_store.errors import FeatureStoreError
     from pipelines.lake.tables import LakeError
     from pipelines.limits.document import LimitsError
     from pipelines.run.environment import Embedded, RunError
@@ -75,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LakeError,
         LimitsError,
         ServingError,
+        FeatureStoreError,
     ) as error:
         said = text("cli.error", error=in_words(str(error), text.language))
         print(said, *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
@@ -132,6 +145,26 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from pipelines.live.command import refresh
 
         return refresh(settings, follow=options.follow)
+    if options.command == "explain":
+        from pipelines.explain.command import explained
+
+        print(
+            explained(
+                settings,
+                options.entity,
+                options.id,
+                tag=options.tag,
+                as_of=options.as_of,
+                rows=options.rows,
+                json=options.json,
+            )
+        )
+        return 0
+    if options.command == "segments":
+        from pipelines.segments.command import preview_segments
+
+        print(preview_segments(settings, options.what, json=options.json))
+        return 0
     from pipelines.home.commands import release, rollback, versions
 
     if options.command == "rollback":

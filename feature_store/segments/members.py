@@ -8,9 +8,9 @@ from datetime import date, timedelta
 import duckdb
 import polars as pl
 
-from feature_store import expressions
+from feature_store.errors import SegmentError
 from feature_store.registry import Registry
-from feature_store.segments.definitions import Segment
+from feature_store.segments.definitions import Segment, condition_sql
 
 KEPT_DAYS = 28
 """For how many days those who left are told."""
@@ -28,17 +28,24 @@ def members(
         registry: The registry of the tags; its parameters may stand in conditions.
         segments: The segments.
         time_zone: IANA zone of local times.
+
+    Raises:
+        SegmentError: A condition cannot be computed over these values.
     """
-    parameters = {name: p.value for name, p in registry.parameters.items()}
     found = [pl.DataFrame(schema={"segment": pl.String, "consumer_id": pl.String})]
     with duckdb.connect() as connection:
         connection.register("tags", tags)
         for segment in segments:
-            tree = expressions.expanded(expressions.parse(segment.where), parameters, time_zone)
-            rows = connection.execute(
-                f"SELECT ? AS segment, consumer_id FROM tags WHERE {tree.sql(dialect='duckdb')}",
-                [segment.name],
-            ).pl()
+            condition = condition_sql(registry, segment, time_zone)
+            try:
+                rows = connection.execute(
+                    f"SELECT ? AS segment, consumer_id FROM tags WHERE {condition}", [segment.name]
+                ).pl()
+            except duckdb.Error as error:
+                raise SegmentError(
+                    f"Segment {segment.name!r}: {segment.where!r} cannot be computed: "
+                    f"{str(error).splitlines()[0]}. Compare a tag with values of its own type (docs/tags.md)."
+                ) from error
             found.append(rows.cast({"segment": pl.String, "consumer_id": pl.String}))
     return pl.concat(found).sort("segment", "consumer_id")
 

@@ -34,6 +34,9 @@ def given():
 @pytest.fixture(scope="module")
 def live(branch):
     """The branch with its scores published into its own database, as a night leaves it."""
+    from pipelines.home.commands import adopt_source
+
+    adopt_source(settings())
     before = given()
     found = run_job("platform_build")
     assert found["success"], found
@@ -188,6 +191,137 @@ def test_a_database_that_was_set_back_is_read_again_from_the_begin(live):
     with store.held(), store.open(store.file()) as connection:
         ((cursor,),) = connection.execute("select recorded_cursor from live.store").fetchall()
     assert cursor < 4000000000
+
+
+def explained(entity, entity_id, **options):
+    """What `muyun explain` says as a JSON document."""
+    from pipelines.explain.command import explained as said
+
+    asked = {"tag": None, "as_of": None, "rows": None, "json": True} | options
+    return json.loads(said(settings(), entity, entity_id, **asked))
+
+
+def muyun(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *arguments],
+        env=os.environ | {"MUYUN_LANG": "en"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_tag_is_explained_with_the_value_that_is_served(live):
+    record(live["database"], "c-08", 2)
+    tick()
+    for consumer_id in ("c-08", "c-62"):
+        revision, tags = served(live["database"], consumer_id)
+        told = explained("consumer", consumer_id)
+        assert told["served"]["revision"] == revision
+        assert {name: one["value"] for name, one in told["tags"].items()} == {
+            name: tags.get(name) for name in told["tags"]
+        }
+        silent = {name for name, one in told["tags"].items() if one["status"] == "no_source"}
+        assert silent == told["tags"].keys() - tags.keys()
+        differing = [name for name, one in told["tags"].items() if one["equals_rows"] is False]
+        assert differing == []
+        compared = [name for name, one in told["tags"].items() if one["equals_rows"]]
+        assert len(compared) > 250
+
+
+def test_the_rows_of_a_tick_are_shown_while_the_loop_is_free_to_tick(live):
+    from pipelines.explain.live_copy import looked_at
+    from pipelines.live.store import LiveStore
+
+    before = served(live["database"], "c-09")[1]["add_to_cart_30d"] or 0
+    record(live["database"], "c-09", 2)
+    tick()
+    with looked_at(LiveStore(settings().live_dir)) as connection:
+        record(live["database"], "c-09", 1)
+        assert tick().rows["events"] == 1  # a reader of the store hinders no tick
+        seen = (
+            "select count(*) from core.fct_events where consumer_id = 'c-09' and event_type = 'add_to_cart'"
+        )
+        ((copied,),) = connection.execute(seen).fetchall()
+    told = explained("consumer", "c-09", tag="add_to_cart_30d")["tags"]["add_to_cart_30d"]
+    assert (told["value"], told["read_from"], told["refresh"]) == (before + 3, "live store", "15m")
+    (part,) = told["rows"]
+    assert part["count"] == before + 3 <= copied + 1
+    assert {row["event_type"] for row in part["rows"]} == {"add_to_cart"}
+    assert not list(settings().live_dir.glob("look-*"))
+
+
+def test_explain_says_who_is_unknown_erased_or_withdrew(live):
+    from feature_store.errors import UnknownTagError
+    from pipelines.explain.served import ExplainError
+
+    with pytest.raises(ExplainError, match="there is no consumer 'C-10'"):
+        explained("consumer", "C-10")
+    with pytest.raises(UnknownTagError, match="nearest is 'orders_30d'"):
+        explained("consumer", "c-10", tag="order_30d")
+    with pytest.raises(ExplainError, match="lies after"):
+        explained("consumer", "c-10", as_of="2031-01-01")
+    with pytest.raises(ExplainError, match="was not known at"):
+        explained("consumer", "c-10", tag="orders_lifetime", as_of="2020-01-01")
+    then = explained("consumer", "c-10", tag="orders_lifetime", as_of="2025-03-01")
+    now = explained("consumer", "c-10", tag="orders_lifetime")
+    assert then["tags"]["orders_lifetime"]["value"] < now["tags"]["orders_lifetime"]["value"]
+    with psycopg.connect(libpq_url(live["database"])) as connection:
+        connection.execute("set role muyun_app")
+        connection.execute("select set_config('muyun.tenant', 'default', false)")
+        connection.execute(
+            "insert into consumers.consent (tenant_id, consumer_id, purpose, stated_at, granted, source,"
+            " received_at) values ('default', 'c-10', 'profiling', now(), false, 'test', now())"
+        )
+        connection.execute("select consumers.erase('c-11', 'erased-x', %s)", (AS_OF,))
+    told = explained("consumer", "c-10", tag="add_to_cart_30d")["tags"]["add_to_cart_30d"]
+    assert (told["status"], told["value"]) == ("withheld", None)
+    assert "rows" not in told
+    gone = muyun("explain", "consumer", "c-11")
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "was erased" in gone.stderr
+    printed = muyun("explain", "consumer", "c-12", "--tag", "orders_365d", "--rows", "1")
+    assert "orders_365d = " in printed.stdout, printed.stderr
+    assert "older ones" in printed.stdout
+
+
+def test_a_segment_is_previewed_over_the_tags_of_the_night(live, tmp_path):
+    from pipelines.segments.command import preview_segments
+
+    def previewed(what):
+        return json.loads(preview_segments(settings(), what, json=True))
+
+    shipped = previewed("bargain_hunters")
+    (one,) = shipped["segments"]
+    assert shipped["publication_version"] == newest(live["database"]).version
+    assert (one["entered_count"], one["left_count"]) == (0, 0)
+    assert one["member_count"] == len(one["members"]) + one["withdrawn_count"] > 0
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "segments:\n"
+        "  - {name: bargain_hunters, where: orders_lifetime > 0, purpose: service, description: d}\n"
+    )
+    (wider,) = previewed(str(file))["segments"]
+    assert wider["entered_count"] == wider["member_count"] - one["member_count"] > 0
+    assert wider["share"] == wider["member_count"] / wider["consumers"]
+    assert "service_first" in {other["segment"] for other in wider["overlaps"]}
+    said = muyun("segments", "preview", "bargain_hunter")
+    assert (said.returncode, "the nearest is 'bargain_hunters'" in said.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("entity", "entity_id"), [("merchant", "m-1"), ("sku", "milk-1"), ("supplier", "s-1")]
+)
+def test_other_entities_are_explained_by_their_tag_table(live, entity, entity_id):
+    import polars as pl
+
+    told = explained(entity, entity_id)
+    table = pl.read_parquet(live["home"] / "lake" / "derived" / "features" / f"{entity}_tags.parquet")
+    row = table.filter(pl.col(f"{entity}_id") == entity_id).row(0, named=True)
+    for name, one in told["tags"].items():
+        value = row[name].isoformat() if isinstance(row[name], dt.date) else row[name]
+        expected = None if one["definition"]["compares_entities"] else True
+        assert (one["value"], one["equals_rows"]) == (value, expected), name
 
 
 @pytest.mark.slow

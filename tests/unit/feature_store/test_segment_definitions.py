@@ -7,10 +7,11 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from feature_store.errors import RegistryError
+from feature_store.errors import RegistryError, SegmentError
 from feature_store.registry import Registry
 from feature_store.segments.definitions import load_segments
 from feature_store.segments.members import KEPT_DAYS, members, overlaps, sizes, with_edges
+from feature_store.segments.preview import Overlap, preview
 
 TODAY = date(2017, 12, 1)
 
@@ -75,6 +76,10 @@ def test_edges_are_told_for_a_while() -> None:
             "{name: x, where: 'orders_30d > :none', purpose: service, description: d}",
             "unknown parameter 'none'",
         ),
+        ("{name: x, where: orders_30 > 0, purpose: service, description: d}", "nearest is 'orders_30d'"),
+        ("{name: x, where: orders_30d + 1, purpose: service, description: d}", "BIGINT, not a yes or no"),
+        ("{name: x, where: \"orders_30d > 'a'\", purpose: service, description: d}", "orders_30d is int"),
+        ("{name: x, where: 'orders_30d >', purpose: service, description: d}", "not a SQL expression"),
         ("{name: x, where: 'SUM(orders_30d) > 0', purpose: service, description: d}", "without aggregates"),
         ("{name: x, where: orders_30d > 0, purpose: fun, description: d}", "purpose"),
         ("{name: buyers, where: orders_30d > 0, purpose: service, description: d}", "defined twice"),
@@ -83,6 +88,42 @@ def test_edges_are_told_for_a_while() -> None:
 def test_what_is_no_segment_is_refused(registry: Registry, entry: str, problem: str) -> None:
     with pytest.raises(RegistryError, match=problem):
         load_segments(registry, f"{TEXT}  - {entry}\n")
+
+
+@pytest.mark.parametrize("text", ["", "segments: []", "segments: 3", "[1]", "segments: [", "other: [1]"])
+def test_a_file_without_segments_is_told_so(registry: Registry, text: str) -> None:
+    with pytest.raises(RegistryError, match=r"mine\.yaml has 1 problem"):
+        load_segments(registry, text, file="mine.yaml")
+
+
+def test_a_condition_that_fails_on_the_values_names_its_segment(registry: Registry) -> None:
+    (segment,) = load_segments(
+        registry,
+        "segments: [{name: x, where: 'CAST(top_category_l1_90d AS INTEGER) > 1', purpose: service,"
+        " description: d}]",
+    )
+    tags = pl.DataFrame({"consumer_id": ["a"], "top_category_l1_90d": ["bread"]})
+    with pytest.raises(SegmentError, match="Segment 'x'"):
+        members(tags, registry, [segment])
+
+
+def test_a_preview_tells_size_overlaps_and_movement(registry: Registry) -> None:
+    defined = load_segments(registry, TEXT)
+    wider = load_segments(
+        registry,
+        "segments: [{name: rich, where: net_spend_365d >= 500000, purpose: service, description: d}]",
+    )
+    published = pl.DataFrame({"segment": ["rich", "rich"], "consumer_id": ["c", "z"]})
+    (one,) = preview(
+        TAGS, registry, wider, others=defined, published=published, published_names=["rich", "buyers"]
+    )
+    assert (one.members, one.consumers, one.share) == (("a", "b", "c"), 4, 0.75)
+    assert (one.entered, one.left) == (("a", "b"), ("z",))
+    assert one.overlaps == (Overlap("buyers", 2, 2 / 3, 1.0),)
+    (new,) = preview(TAGS, registry, wider, others=defined, published=published, published_names=[])
+    assert (new.entered, new.left) == (None, None)
+    (empty,) = preview(TAGS, registry, [defined[2]], published=published, published_names=["nobody"])
+    assert (empty.members, empty.entered, empty.left, empty.overlaps) == ((), (), (), ())
 
 
 def test_the_packaged_segments_read_tags_that_exist(registry: Registry) -> None:
