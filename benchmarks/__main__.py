@@ -20,6 +20,8 @@ NAMES = (
     "rerun_cost",
     "tags_default",
     "tags_scale",
+    "tags_vs_peers",
+    "point_in_time",
     "spark_equal",
 )
 """Every benchmark, in the order in which `all` runs them."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tag_compare import differences, row_of
-from tag_world import NOW, ZONE, World
-
+from benchmarks.tag_oracle.compare import differences, row_of
+from benchmarks.tag_oracle.world import NOW, ZONE, World
 from feature_store.offline import build_tags
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from tag_hand import check
-from tag_world import NOW, World, ago
+
+from benchmarks.tag_oracle.world import NOW, World, ago
 
 
 def test_coupons_used() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tag_compare import differences
-from tag_world import NOW, ZONE, World, ago
 
+from benchmarks.tag_oracle.compare import differences
+from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.offline import build_tags, validate_tags
 from feature_store.registry import load_registry
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from tag_world import NOW, ZONE, World, ago
 
+from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.contracts import RefreshClass
 from feature_store.errors import EntityFrameError, RegistryError
 from feature_store.offline import build_tags, profile_documents

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
-from tag_compare import row_of
 from tag_hand import check
-from tag_world import NOW, ZONE, World, ago
 
+from benchmarks.tag_oracle.compare import row_of
+from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.offline import build_tags
 
 

@@ -9,9 +9,9 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
-from tag_compare import row_of
-from tag_world import NOW, ZONE, World, ago
 
+from benchmarks.tag_oracle.compare import row_of
+from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.catalogue import PACKAGE, catalogue, catalogue_file, schema_text
 from feature_store.contracts import REFRESH_TTL, ProfileSchema, RefreshClass, TagField, TagStatus, TagType
 from feature_store.errors import FingerprintMismatchError, ProfileError, UnknownTagError

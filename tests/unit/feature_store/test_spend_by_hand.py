@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tag_hand import check
-from tag_world import NOW, World, ago
+
+from benchmarks.tag_oracle.world import NOW, World, ago
 
 
 def test_orders_and_values_of_longer_windows() -> None:

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tag_compare import differences, same
-from tag_oracle import Oracle
-from tag_world import NOW, OFFSET, ZONE, World, ago
 
+from benchmarks.tag_oracle.compare import differences, same
+from benchmarks.tag_oracle.loops import Oracle
+from benchmarks.tag_oracle.world import NOW, OFFSET, ZONE, World, ago
 from feature_store.offline import build_tags, validate_tags
 from feature_store.point_in_time import training_set
 

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from tag_compare import differences, row_of
 from tag_hand import check, tags_of
-from tag_world import NOW, ZONE, World, ago
 
+from benchmarks.tag_oracle.compare import differences, row_of
+from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.offline import build_tags, validate_tags
 from feature_store.registry import Registry
 

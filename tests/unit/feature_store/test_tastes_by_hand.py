@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from tag_hand import check
-from tag_world import World, ago
+
+from benchmarks.tag_oracle.world import World, ago
 
 
 def test_shares_of_categories_and_brands() -> None:

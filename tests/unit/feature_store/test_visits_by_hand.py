@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from tag_hand import check
-from tag_world import World, ago
+
+from benchmarks.tag_oracle.world import World, ago
 
 
 def shop() -> World:

@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 import polars as pl
-from tag_world import SCHEMAS, TIME_COLUMNS, VERSIONED, World, fill
 
+from benchmarks.tag_oracle.world import SCHEMAS, TIME_COLUMNS, VERSIONED, World, fill
 from feature_store.contracts import RefreshClass
 from feature_store.offline import build_tags
 from feature_store.refresh.engine import Refreshed, build, refresh, tags_of

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tag_oracle import DAY, Oracle, Row, quantile, rounded, share
-from tag_world import SCHEMAS
+from benchmarks.tag_oracle.loops import DAY, Oracle, Row, quantile, rounded, share
+from benchmarks.tag_oracle.world import SCHEMAS
 
 OPENED = ("opened", "clicked", "converted")
 CLICKED = ("clicked", "converted")
@@ -50,6 +50,7 @@ class Feeds:
     def __init__(self, oracle: Oracle) -> None:
         self.oracle = oracle
         self.tables = oracle.tables
+        self.known_people: dict[datetime, list[Row]] = {}
 
     def rows(
         self,
@@ -61,7 +62,7 @@ class Feeds:
         by: str | None = None,
     ) -> list[Row]:
         """A consumer's rows that are known at t and younger than some days, oldest first."""
-        found = self.oracle.visible(table, time, t, days)
+        found = self.oracle.visible(table, time, t, days, None if by else consumer)
         return sorted((r for r in found if r[by or "consumer_id"] == consumer), key=lambda r: r[time])
 
     def age_days(self, t: datetime, rows: list[Row], time: str) -> int | None:
@@ -394,7 +395,7 @@ class Feeds:
             "avg_refund_365d": rounded(share(sum(refunds), len(refunds))),
             "avg_resolution_days_365d": share(sum(lengths), len(lengths)),
         }
-        known = bool(self.oracle.visible("fct_after_sales", "resolved_at", t))
+        known = self.oracle.reported("fct_after_sales", "resolved_at", t)
         return out | (resolved if known else dict.fromkeys(resolved))
 
     def parcels(self, t: datetime, c: str) -> Row:
@@ -439,7 +440,7 @@ class Feeds:
         ]
         out: Row = {}
         for time, tags in parts:
-            out |= tags if self.oracle.visible("fct_shipments", time, t) else dict.fromkeys(tags)
+            out |= tags if self.oracle.reported("fct_shipments", time, t) else dict.fromkeys(tags)
         return out
 
     def events(self, t: datetime, c: str) -> Row:
@@ -552,7 +553,7 @@ class Feeds:
         known = self.rows("dim_consumers", "registered_at", t, c)
         row = known[-1] if known else dict.fromkeys(SCHEMAS["dim_consumers"])
         versions = sorted(
-            (r for r in self.tables["dim_consumers"] if r["consumer_id"] == c and r["received_at"] <= t),
+            (r for r in self.oracle.owned["dim_consumers", c] if r["received_at"] <= t),
             key=lambda r: r["received_at"],
         )
         pairs = list(zip([None, *versions], versions, strict=False))
@@ -613,7 +614,9 @@ class Feeds:
         )
 
     def referrals(self, t: datetime, c: str) -> Row:
-        everybody = self.oracle.visible("dim_consumers", "registered_at", t)
+        if t not in self.known_people:
+            self.known_people[t] = self.oracle.visible("dim_consumers", "registered_at", t)
+        everybody = self.known_people[t]
         invited = [r for r in everybody if r["inviter_id"] is not None]
         mine = [r for r in invited if r["inviter_id"] == c]
         newest = {r["consumer_id"]: r["inviter_id"] for r in everybody}
@@ -627,12 +630,11 @@ class Feeds:
             "invited_buyers_lifetime": len(buyers),
             "referred_gmv_365d": sum(self.known_money(t, consumer) for consumer in friends),
         }
-        ordered = [
-            r
+        ordered = any(
+            self.oracle.visible("fct_orders", "placed_at", t, None, consumer)
             for consumer, inviter in newest.items()
             if inviter is not None
-            for r in self.oracle.visible("fct_orders", "placed_at", t, None, consumer)
-        ]
+        )
         out = out if invited else dict.fromkeys(out)
         bought = bought if ordered else dict.fromkeys(bought)
         rate = share(len(buyers), out["invites_lifetime"]) if invited and ordered else None

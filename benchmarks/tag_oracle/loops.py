@@ -54,22 +54,27 @@ class Oracle:
         self.tables = tables
         self.offset = timedelta(hours=offset_hours)
         self.products = {row["sku_id"]: row for row in tables["dim_products"]}
+        self.told: dict[tuple[str, str, datetime], bool] = {}
         self.owned: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        for name in ("fct_orders", "fct_order_lines"):
-            for row in tables[name]:
-                self.owned[name, row["consumer_id"]].append(row)
+        for name, rows in tables.items():
+            for row in rows:
+                if "consumer_id" in row:
+                    self.owned[name, row["consumer_id"]].append(row)
 
     def local(self, moment: datetime) -> datetime:
         return moment + self.offset
+
+    @staticmethod
+    def is_known(row: Row, t: datetime) -> bool:
+        replaced = row.get("superseded_at")
+        return bool(row["received_at"] <= t and (replaced is None or replaced > t))
 
     def visible(
         self, table: str, time: str, t: datetime, days: float | None = None, consumer: str | None = None
     ) -> list[Row]:
         rows = []
         for row in self.tables[table] if consumer is None else self.owned[table, consumer]:
-            if row[time] is None or row[time] > t or row["received_at"] > t:
-                continue
-            if row.get("superseded_at") is not None and row["superseded_at"] <= t:
+            if row[time] is None or row[time] > t or not self.is_known(row, t):
                 continue
             if days is not None and not row[time] > t - days * DAY:
                 continue
@@ -77,7 +82,11 @@ class Oracle:
         return rows
 
     def reported(self, table: str, time: str, t: datetime) -> bool:
-        return bool(self.visible(table, time, t))
+        key = table, time, t
+        if key not in self.told:
+            rows = self.tables[table]
+            self.told[key] = any(r[time] is not None and r[time] <= t and self.is_known(r, t) for r in rows)
+        return self.told[key]
 
     def orders(self, t: datetime, consumer: str, days: float | None = None) -> list[Row]:
         rows = self.visible("fct_orders", "placed_at", t, days, consumer)
@@ -393,8 +402,7 @@ class Oracle:
         return out
 
     def redemptions(self, t: datetime, consumer: str) -> Row:
-        rows = self.visible("fct_coupon_redemptions", "redeemed_at", t, 90)
-        used = sum(r["consumer_id"] == consumer for r in rows)
+        used = len(self.visible("fct_coupon_redemptions", "redeemed_at", t, 90, consumer))
         known = self.reported("fct_coupon_redemptions", "redeemed_at", t)
         return {"coupon_used_90d": used if known else None}
 
