@@ -90,8 +90,7 @@ def train(
             differs from the candidate's (on today's panel, with its own model settings).
 
     Returns:
-        Two candidates. The serving choice is first: promoted before refused, then least quantile loss;
-        `serving_choice` names it.
+        Two candidates, the better first: promoted before refused, then by least quantile loss.
 
     Raises:
         InsufficientDataError: Too few weeks, or no series with enough signal; the simple rule should serve.
@@ -175,12 +174,6 @@ def train(
             )
         )
     return sorted(candidates, key=lambda c: (not c.decision.promoted, c.metrics["quantile_loss"], c.name))
-
-
-def serving_choice(candidates: list[Candidate]) -> Candidate | None:
-    """The promoted candidate with the least quantile loss; None: a simple rule serves."""
-    promoted = [c for c in candidates if c.decision.promoted]
-    return min(promoted, key=lambda c: (c.metrics["quantile_loss"], c.name), default=None)
 
 
 def _roll(

@@ -61,11 +61,6 @@ class Published:
         return self.served != self.manifest.version
 
 
-def empty_scores(name: str) -> pl.DataFrame:
-    """A published table without rows."""
-    return pl.DataFrame(schema={c.name: _TYPES[c.type] for c in PUBLISHED_TABLES[name].columns})
-
-
 def conform(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """A score frame with exactly the published columns and types, in key order.
 

@@ -5,12 +5,12 @@ Batches are judged by Great Expectations and by comparison with the last good ba
 
 import polars as pl
 import pytest
+from empty_tables import empty_table
 from legal_shops import LEGAL, shop
 
 from pipelines.limits.document import load_limits
 from pipelines.limits.judging import Batch, judge
 from pipelines.limits.suites import ALL_BOUNDARIES, PUBLISHED
-from pipelines.stores.publication import empty_scores
 
 BOUNDARIES = {boundary.suite: boundary for boundary in ALL_BOUNDARIES}
 TABLES = ("orders", "order_lines", "products", "consumers")
@@ -163,5 +163,5 @@ def test_a_buyer_without_recency_is_blocked(judged):
 
 @pytest.mark.parametrize("table", PUBLISHED)
 def test_an_empty_published_table_is_safe_to_serve(judged, table):
-    found = judged(f"published_{table}", empty_scores(table))
+    found = judged(f"published_{table}", empty_table(table))
     assert not found.breaches, found.as_markdown()

@@ -7,6 +7,7 @@ import shutil
 import polars as pl
 import psycopg
 import pytest
+from empty_tables import empty_table
 from published_rows import rows_of
 
 from models.contracts import PUBLISHED_TABLES
@@ -20,11 +21,8 @@ AS_OF = dt.datetime(2025, 6, 30, 12, tzinfo=dt.UTC)
 
 def score(lake, name, rows):
     """Put rows where a scoring step leaves them."""
-    frame = (
-        pl.DataFrame(rows, schema=publication.empty_scores(name).schema, orient="row")
-        if rows
-        else publication.empty_scores(name)
-    )
+    empty = empty_table(name)
+    frame = pl.DataFrame(rows, schema=empty.schema, orient="row") if rows else empty
     lake.put(publication.score_key(name), publication.conform(name, frame))
 
 

@@ -18,7 +18,7 @@ from models.demand.forecasts import Forecast
 from models.demand.pooling import publish
 from models.demand.scoring import forecast
 from models.demand.series import Panel
-from models.demand.training import serving_choice, train
+from models.demand.training import train
 from models.errors import BundleError, InsufficientDataError
 
 Weekly = dict[tuple[str, str], list[int]]
@@ -63,11 +63,10 @@ def test_candidates_carry_their_evidence(trained: tuple[list[Candidate], Path]) 
     assert fans.filter(pl.col("week_start_on") >= pl.col("origin_week"))["p50"].null_count() == 0
 
 
-def test_refused_candidates_do_not_serve(trained: tuple[list[Candidate], Path]) -> None:
+def test_the_better_candidate_comes_first(trained: tuple[list[Candidate], Path]) -> None:
     candidates, _ = trained
-    choice = serving_choice(candidates)
-    promoted = [c for c in candidates if c.decision.promoted]
-    assert choice == (promoted[0] if promoted else None)
+    losses = {c.name: (not c.decision.promoted, c.metrics["quantile_loss"]) for c in candidates}
+    assert [c.name for c in candidates] == sorted(losses, key=lambda name: losses[name])
 
 
 @pytest.mark.parametrize("name", [LSTM, LIGHTGBM])
