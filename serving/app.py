@@ -34,7 +34,7 @@ from serving.api.publications import get_current_publication, list_publications
 from serving.api.recommendations import get_recommendations
 from serving.api.reconciliation import RECONCILIATION_ROUTES
 from serving.api.reorder import get_reorder_suggestions
-from serving.api.segments import get_segment
+from serving.api.segments import SEGMENT_ROUTES
 from serving.api.settlements import SETTLEMENT_ROUTES
 from serving.api.statements import STATEMENT_ROUTES
 from serving.api.stock import STOCK_ROUTES
@@ -122,7 +122,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_current_publication,
             list_publications,
             list_audit_log,
-            get_segment,
+            *SEGMENT_ROUTES,
             *CONSUMER_DECISION_ROUTES,
             *IDENTITY_ROUTES,
             post_competitor_prices,

@@ -33,6 +33,7 @@ SCORED = (
 """Assets that score; some of them write a second table (`popular_items` and the like)."""
 
 _FRESH = "newest_order_is_recent"
+_STEADY = "segments_moved_within_their_limits"
 _MAX_AGE = timedelta(days=3)
 
 
@@ -81,6 +82,14 @@ def _profiles(boundaries: Boundaries, lake: Lake, scores: Scores) -> Outcome:
     owners=[Owner.DATA_SCIENCE],
     kinds={"parquet"},
     deps=[dg.AssetKey(["features", "consumer_tags"])],
+    check_specs=[
+        dg.AssetCheckSpec(
+            _STEADY,
+            asset=["published", "segments"],
+            description="No segment changed its size, or lost members, by more than `segments` of the "
+            "plausibility limits admits since the day before.",
+        )
+    ],
 )
 def segments(
     context: dg.AssetExecutionContext,
@@ -98,7 +107,7 @@ def segments(
     return steps.run(
         context,
         lambda: _segments(settings, clock.as_of(context), boundaries, lake, scores),
-        settings={"time_zone": settings.zone},
+        settings={"time_zone": settings.zone, "limits": boundaries.limits.segments.model_dump()},
         outputs=scores.files("segments", "segment_members"),
         clock="day",
     )
@@ -112,6 +121,7 @@ def _segments(
     from feature_store.registry import load_registry
     from feature_store.segments.definitions import load_segments
     from feature_store.segments.members import members, overlaps, sizes, with_edges
+    from pipelines.segments.drift import movements
 
     boundaries.require_passed([FEATURE_BOUNDARY])
     registry = load_registry()
@@ -123,6 +133,7 @@ def _segments(
     edges = with_edges(now, before, today)
     scores.save("segment_members", edges)
     scores.save("segments", sizes(now, defined))
+    drifted = [line for one in movements(edges, today) for line in one.drifted(boundaries.limits.segments)]
     shared = overlaps(now).sort("share", descending=True).head(20)
     return Outcome(
         rows=edges.height,
@@ -132,6 +143,7 @@ def _segments(
             "left_today": edges.filter(left_on=today).height,
             "overlaps_md": _table([(a, b, n, f"{part:.0%}") for a, b, n, part in shared.rows()]),
         },
+        checks=[CheckRecord(_STEADY, not drifted, {"drifted": drifted}, is_error=False)],
     )
 
 

@@ -105,10 +105,25 @@ class QuarantineLimits(_Strict):
     tables: dict[str, float] = Field(default_factory=dict)
 
 
+class SegmentLimits(_Strict):
+    """From which movement on a published segment is told to have drifted since the day before.
+
+    Attributes:
+        most_change: Largest change of its size, as a share of the size before.
+        most_turnover: Largest share of those who were in it that may have left.
+        least_members: A segment with fewer members, before and now, is not judged.
+    """
+
+    most_change: float = Field(gt=0)
+    most_turnover: float = Field(gt=0, le=1)
+    least_members: int = Field(ge=1)
+
+
 class Limits(_Strict):
-    """Every limit by name, and those on the quarantine."""
+    """Every limit by name, and those on the quarantine and on segments."""
 
     quarantined_share: QuarantineLimits
+    segments: SegmentLimits
     limits: dict[str, Limit]
 
     def at(self, boundary: str) -> dict[str, Limit]:
@@ -134,7 +149,7 @@ def merge(shipped: Limits, chosen: object, where: str) -> Limits:
 
     Args:
         shipped: What holds without choices.
-        chosen: The document: `limits` (name to changed fields, or `off`) and `quarantined_share`.
+        chosen: The document: `limits` (name to changed fields, or `off`), `quarantined_share`, `segments`.
         where: Name of the document, for messages.
 
     Raises:
@@ -142,8 +157,10 @@ def merge(shipped: Limits, chosen: object, where: str) -> Limits:
     """
     document = {} if chosen is None else chosen
     if not isinstance(document, Mapping):
-        raise LimitsError(f"{where}: expected `limits:` and `quarantined_share:`, found {chosen!r}")
-    _known(document, ("limits", "quarantined_share"), "section", where)
+        raise LimitsError(
+            f"{where}: expected `limits:`, `quarantined_share:` or `segments:`, found {chosen!r}"
+        )
+    _known(document, ("limits", "quarantined_share", "segments"), "section", where)
     limits = {name: limit.model_dump(exclude_none=True) for name, limit in shipped.limits.items()}
     changes = _mapping(document.get("limits"), f"{where}: limits")
     _known(changes, limits, "limit", where)
@@ -156,7 +173,9 @@ def merge(shipped: Limits, chosen: object, where: str) -> Limits:
     own = _mapping(document.get("quarantined_share"), f"{where}: quarantined_share")
     tables = _mapping(own.get("tables"), f"{where}: quarantined_share.tables")
     share |= {**own, "tables": {**share["tables"], **tables}}
-    return _checked({"limits": limits, "quarantined_share": share}, where)
+    of_segments = shipped.segments.model_dump()
+    of_segments |= _mapping(document.get("segments"), f"{where}: segments")
+    return _checked({"limits": limits, "quarantined_share": share, "segments": of_segments}, where)
 
 
 @cache

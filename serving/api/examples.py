@@ -97,6 +97,19 @@ ANSWERS: Mapping[str, Any] = {
         ],
         "next_cursor": None,
     },
+    "/v1/segments": {
+        **_VERSION,
+        "days": 7,
+        "segments": [
+            {
+                "segment": "loyal",
+                "description": "Bought in each of the last three months.",
+                "member_count": 812,
+                "entered_count": 9,
+                "left_count": 4,
+            }
+        ],
+    },
     "/v1/segments/{name}": {
         **_VERSION,
         "segment": "loyal",

@@ -1,4 +1,4 @@
-"""`GET /v1/segments/...`: named groups of consumers, who is in them, who came and who left."""
+"""`GET /v1/segments[/{name}]`: named groups of consumers, who is in them, who came and who left."""
 
 from __future__ import annotations
 
@@ -11,13 +11,39 @@ from serving.api.answers import mark, people_reader_of, problem_responses, versi
 from serving.api.cursor import Position, expired, read_cursor, write_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.problems import no_publication, not_found
-from serving.scores.documents import SegmentPage, SegmentShow
+from serving.scores.documents import SegmentList, SegmentPage, SegmentShow
 from serving.security import Role, Scope
+
+_ACCESS: dict[str, Any] = {
+    "scope": Scope.SEGMENTS,
+    "roles": frozenset({Role.OPERATOR}),
+    "owner": None,
+}
+Days = Annotated[int, Parameter(ge=1, le=28, description="Days before the version's `as_of`.")]
+
+
+@get(
+    "/segments",
+    opt=_ACCESS,
+    tags=["Lifecycle"],
+    summary="The segments",
+    responses=problem_responses(),
+    response_headers=version_headers(),
+)
+async def list_segments(request: Request[Any, Any, Any], days: Days = 7) -> SegmentList:
+    """Every segment with its size and how many entered and left; nobody is named."""
+    page = await people_reader_of(request).segments(days=days)
+    if page is None:
+        raise no_publication()
+    mark(request, page.shown)
+    return SegmentList(
+        publication_version=page.shown.version, as_of=page.shown.as_of, days=days, segments=page.rows
+    )
 
 
 @get(
     "/segments/{name:str}",
-    opt={"scope": Scope.SEGMENTS, "roles": frozenset({Role.OPERATOR}), "owner": None},
+    opt=_ACCESS,
     tags=["Lifecycle"],
     summary="A segment and its members",
     responses=problem_responses(404, 410),
@@ -29,7 +55,7 @@ async def get_segment(
     show: Annotated[
         SegmentShow, Parameter(description="Everybody in it, or who entered or left within `days`.")
     ] = "members",
-    days: Annotated[int, Parameter(ge=1, le=28, description="Days before the version's `as_of`.")] = 7,
+    days: Days = 7,
     limit: PageSize = 100,
     cursor: CursorText = None,
 ) -> SegmentPage:
@@ -67,3 +93,6 @@ async def get_segment(
         if more
         else None,
     )
+
+
+SEGMENT_ROUTES = (list_segments, get_segment)

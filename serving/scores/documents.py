@@ -232,6 +232,23 @@ class SegmentMember(Struct, frozen=True, kw_only=True):
     left_on: Annotated[date | None, Meta(description="Null while the consumer is in it.")]
 
 
+class SegmentSummary(Struct, frozen=True, kw_only=True):
+    """A segment without its members."""
+
+    segment: str
+    description: str
+    member_count: int
+    entered_count: Annotated[int, Meta(description="Members who entered within `days`.")]
+    left_count: Annotated[int, Meta(description="Who left within `days`.")]
+
+
+class SegmentList(Scored, frozen=True, kw_only=True):
+    """Every segment of the version, by name."""
+
+    days: int
+    segments: list[SegmentSummary]
+
+
 class SegmentPage(Scored, frozen=True, kw_only=True):
     """A segment and a page of its consumers."""
 

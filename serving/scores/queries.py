@@ -275,6 +275,14 @@ where v.version = {_PINNED}
 order by x.consumer_id
 """
 
+SEGMENTS: Final[LiteralString] = f"""
+select v.version, v.as_of, s.segment, s.description, s.member_count, {_members(_ENTERED)}, {_members(_LEFT)}
+from scores.publication v
+left join scores.segments s on s.snapshot_id = {_snapshot("segments", _PINNED)}
+where v.version = {_PINNED}
+order by s.segment
+"""
+
 _PUBLICATION_COLUMNS: Final[LiteralString] = """
 select p.version, p.created_at, p.as_of, p.data_from, p.data_to, p.model_versions, p.row_counts,
   p.content_hash, p.status, c.version is not null, p.kind, c.pinned_at is not null

@@ -284,6 +284,24 @@ class ScoreReader:
             Shown(head[0], head[1]), None if head[2] is None else Segment(*head[3:7]), members
         )
 
+    async def segments(self, *, days: int) -> Page | None:
+        """Every segment of the version that readers see, by name."""
+        rows = await self._pool.fetch(queries.SEGMENTS, {"days": days, "version": None})
+        if not rows:
+            return None
+        listed = [
+            documents.SegmentSummary(
+                segment=row[2],
+                description=row[3],
+                member_count=row[4],
+                entered_count=row[5],
+                left_count=row[6],
+            )
+            for row in rows
+            if row[2] is not None
+        ]
+        return Page(Shown(rows[0][0], rows[0][1]), listed, owner_known=True)
+
     async def current_publication(self) -> documents.Publication | None:
         """The version that readers see."""
         rows = await self._pool.fetch(queries.CURRENT_PUBLICATION, {})

@@ -17,6 +17,7 @@ RESOURCES = {
     "/v1/consumers/c1/profile": {},
     "/v1/profiles/c1": {},
     "/v1/profiles": {"consumer_id": ["c1", "c2"]},
+    "/v1/segments": {},
     "/v1/segments/loyal": {},
     "/v1/consumers/c1/rebuy-reminders": {},
     "/v1/publications/current": {},

@@ -19,6 +19,34 @@ def test_size_movement_and_members(ask):
     assert answer["description"] == "Bought in each of the last three months."
 
 
+def test_the_list_has_every_segment_with_its_movement(ask):
+    answer = ask("/v1/segments")
+    assert answer.json() == {
+        "publication_version": "v1",
+        "as_of": ask("/v1/segments/loyal").json()["as_of"],
+        "days": 7,
+        "segments": [
+            {
+                "segment": "loyal",
+                "description": "Bought in each of the last three months.",
+                "member_count": 3,
+                "entered_count": 1,
+                "left_count": 1,
+            },
+            {
+                "segment": "nobody",
+                "description": "A rule that holds for nobody.",
+                "member_count": 0,
+                "entered_count": 0,
+                "left_count": 0,
+            },
+        ],
+    }
+    (loyal, _) = ask("/v1/segments", days=1).json()["segments"]
+    assert (loyal["entered_count"], loyal["left_count"]) == (0, 1)
+    assert ask("/v1/segments", days=29).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("show", "days", "expected"),
     [

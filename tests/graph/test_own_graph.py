@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from pipelines.graph import RESOURCES, build_defs, resources
+from pipelines.lake.tables import Lake
+from pipelines.limits.document import load_limits
 from pipelines.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("graph")
@@ -34,7 +36,13 @@ class FakeScores:
 
 
 class FakeBoundaries:
-    """Everything is plausible."""
+    """Everything is plausible, by the shipped limits."""
+
+    def __init__(self, home):
+        self.limits = load_limits(home)
+
+    def require_passed(self, boundaries):
+        pass
 
     def judge(self, boundary, read):
         from pipelines.steps.state import CheckRecord
@@ -75,8 +83,6 @@ def test_every_resource_follows_from_the_settings_alone(settings):
 
 
 def test_an_override_is_what_the_others_are_built_upon(settings, tmp_path):
-    from pipelines.lake.tables import Lake
-
     elsewhere = Lake(tmp_path / "elsewhere")
     made = resources(settings, {"lake": elsewhere})
     assert made["lake"] is elsewhere
@@ -105,7 +111,7 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
     scores = FakeScores(tmp_path / "scores")
     graph = build(
         settings,
-        {"scores": scores, "warehouse": FakeWarehouse(), "boundaries": FakeBoundaries()},
+        {"scores": scores, "warehouse": FakeWarehouse(), "boundaries": FakeBoundaries(settings.home)},
         parsed_project,
     )
     key = dg.AssetKey(["published", "reorder_suggestions"])
@@ -121,3 +127,41 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
     assert run().success
     assert len(calls) == 1, "nothing changed: the step is reported again"
     assert not (settings.home / "lake").exists()
+
+
+def tags_with_new_buyers(count):
+    """A tag table of 60 consumers, so many of them new buyers; no other segment has members."""
+    from feature_store.compiler import SQL_TYPES
+    from feature_store.registry import load_registry
+
+    kinds = {"BIGINT": pl.Int64, "DOUBLE": pl.Float64, "BOOLEAN": pl.Boolean, "DATE": pl.Date}
+    tags = load_registry().tags.values()
+    empty = pl.DataFrame(schema={tag.name: kinds.get(SQL_TYPES[tag.type], pl.String) for tag in tags})
+    ids = pl.DataFrame({"consumer_id": [f"c{number:02d}" for number in range(60)]})
+    new = ids.with_row_index().select(
+        "consumer_id",
+        lifecycle_stage=pl.when(pl.col("index") < count).then(pl.lit("new")).otherwise(pl.lit("active")),
+    )
+    return pl.concat([new, empty.drop("lifecycle_stage")], how="diagonal")
+
+
+@pytest.mark.parametrize(("next_day", "passes"), [(55, True), (10, False)])
+def test_segments_that_moved_too_far_fail_their_check(settings, parsed_project, next_day, passes):
+    def judged(as_of, count):
+        at = settings.model_copy(update={"as_of": as_of, "time_zone": "Etc/UTC"})
+        Lake(at.lake_dir).put("features/consumer_tags", tags_with_new_buyers(count))
+        graph = build(at, {"boundaries": FakeBoundaries(at.home)}, parsed_project)
+        with dg.DagsterInstance.ephemeral() as instance:
+            done = graph.resolve_job_def("platform_build").execute_in_process(
+                instance=instance, asset_selection=[dg.AssetKey(["published", "segments"])]
+            )
+        (check,) = done.get_asset_check_evaluations()
+        assert done.success
+        assert (check.check_name, check.severity) == (
+            "segments_moved_within_their_limits",
+            dg.AssetCheckSeverity.WARN,
+        )
+        return check.passed
+
+    assert judged(AS_OF, 40)
+    assert judged(AS_OF + dt.timedelta(days=1), next_day) is passes
