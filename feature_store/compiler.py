@@ -268,11 +268,16 @@ class Statement:
                 f"{self._measure(measure.value, None, measure.within)} AS {name}"
                 for name, measure in rollup.measures.items()
             )
+            measures = ", ".join([measures, *self._measured_besides(rollup)])
             sql = f"SELECT {keys}, {measures} FROM ({sql}) AS g GROUP BY {keys}"
         for number, layer in enumerate(rollup.layers):
             columns = ", ".join(self._layer(rollup, number, layer))
             sql = f"SELECT *, {columns} FROM ({sql}) AS l"
         return sql
+
+    def _measured_besides(self, rollup: Rollup) -> list[str]:
+        """Further columns of a rollup's groups."""
+        return []
 
     def _layer(self, rollup: Rollup, number: int, layer: Layer) -> list[str]:
         """The columns that a layer adds."""

@@ -22,6 +22,7 @@ from feature_store.due import (
     settled_waits,
     waits_of,
 )
+from feature_store.due_leaders import leader_waits
 from feature_store.expressions import columns_of, filtered, parse
 
 if TYPE_CHECKING:
@@ -37,12 +38,15 @@ class DuePlan:
 
     Attributes:
         grouped: Source or rollup to the waits read while its rows are grouped by entity.
+        rows: Rollup of which only the leading group counts to the waits of its rows, which become the column
+            `rows_wait_us` of each group.
         layers: Rollup and number of a layer to the waits that become columns of that layer.
         derived: Derived tag to the waits read beside it.
         problems: `rollup r.layers.x: ...`: definitions that no rule understands.
     """
 
     grouped: dict[str, list[Wait]] = field(default_factory=dict)
+    rows: dict[str, list[Wait]] = field(default_factory=dict)
     layers: dict[tuple[str, int], list[Wait]] = field(default_factory=dict)
     derived: dict[str, list[Wait]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -55,7 +59,7 @@ def due_plan(registry: Registry, tags: list[Tag]) -> DuePlan:
         registry: The registry.
         tags: Tags with everything they are derived from; none may compare entities.
     """
-    planner = _Planner(registry)
+    planner = _Planner(registry, tags)
     for tag in tags:
         planner.tag(tag)
     return planner.plan
@@ -64,7 +68,7 @@ def due_plan(registry: Registry, tags: list[Tag]) -> DuePlan:
 def clock_problems(registry: Registry) -> list[str]:
     """Definitions that use the clock in a way that nobody could follow, one sentence each."""
     singly = [tag for tag in registry.tags.values() if not registry.is_population_relative(tag)]
-    planner = _Planner(registry)
+    planner = _Planner(registry, singly)
     for tag in singly:
         planner.tag(tag)
     for rollup in registry.rollups.values():
@@ -83,9 +87,10 @@ def has_age(registry: Registry, relation: str) -> bool:
 
 
 class _Planner:
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, tags: list[Tag]) -> None:
         self.plan = DuePlan()
         self._registry = registry
+        self._leaders = leader_waits(registry, tags)
         self._kinds: dict[str, dict[str, Kind]] = {}
 
     def kinds(self, relation: str) -> Mapping[str, Kind]:
@@ -109,6 +114,8 @@ class _Planner:
         window = tag.window if has_age(self._registry, definition.source) else None
         tree = filtered(parse(definition.value or ""), row_condition(window, definition.where))
         self._group(definition.source, self._waits(f"{at}.value", tree, kinds))
+        if definition.source in self.plan.rows:
+            self._group(definition.source, [self._leaders[definition.source][tag.name]])
 
     def source_filter(self, name: str, where: str | None) -> None:
         """Which rows a source has may not depend on the moment: rows that it drops are looked at no more."""
@@ -132,8 +139,19 @@ class _Planner:
             return Kind.STILL, []
 
     def _group(self, relation: str, waits: list[Wait]) -> None:
+        """Adds waits that are read while a source or rollup is grouped by entity."""
+        self._add(self.plan.grouped.setdefault(relation, []), waits)
+
+    def _rows(self, rollup: Rollup, waits: list[Wait]) -> None:
+        """Adds waits of the rows of a rollup: asked of each group, or of all rows of its source."""
+        if rollup.name in self._leaders and waits:
+            self._add(self.plan.rows.setdefault(rollup.name, []), waits)
+        else:
+            self._group(rollup.source, waits)
+
+    @staticmethod
+    def _add(known: list[Wait], waits: list[Wait]) -> None:
         """Adds waits, but none that comes with every condition of another that is there already."""
-        known = self.plan.grouped.setdefault(relation, [])
         for wait in waits:
             if any(other.covers(wait) for other in known):
                 continue
@@ -145,13 +163,13 @@ class _Planner:
         condition = row_condition(rollup.window if "age_us" in rows else None, rollup.where)
         computed = {name: parse(text) for name, text in rollup.compute.items()}
         if condition is not None:
-            self._group(rollup.source, self._waits(f"{at}.where", condition, rows))
+            self._rows(rollup, self._waits(f"{at}.where", condition, rows))
         offered = dict(_ROW) if rollup.measures else dict(rows)
         lasting = () if condition is None else lasting_conditions(condition, rows)
         for name, tree in computed.items():
             kind, waits = self._kind(f"{at}.compute.{name}", tree, rows)
             if not rollup.measures or name in rollup.group_by:
-                self._group(rollup.source, [wait.guarded(lasting) for wait in waits])
+                self._rows(rollup, [wait.guarded(lasting) for wait in waits])
                 offered[name] = kind
         for name in rollup.group_by:
             offered[name] = offered.get(name, rows.get(name, Kind.STILL))
@@ -168,7 +186,7 @@ class _Planner:
                     "as the measure and read the clock in a layer or in the tag"
                 )
                 continue
-            self._group(rollup.source, waits)
+            self._rows(rollup, waits)
             offered[name] = kind
         for number, layer in enumerate(rollup.layers):
             if layer.scope == "population":

@@ -19,6 +19,7 @@ from feature_store import expressions
 from feature_store.compiler import ENTITIES, SQL_TYPES, Statement
 from feature_store.definitions import Layer, Rollup, Source, Tag
 from feature_store.due import CLOCK_CHANGE, MIDNIGHT, Wait
+from feature_store.due_leaders import ROWS_WAIT
 from feature_store.due_plan import due_plan
 from feature_store.registry import Registry
 from feature_store.zones import fixed_offset_minutes, next_local_midnight
@@ -126,6 +127,10 @@ class _DueStatement(Statement):
             f"JOIN ({ahead}) AS r ON r.entity_key = e.{self._registry.id_column} "
             f"WHERE {' AND '.join(where)}"
         )
+
+    def _measured_besides(self, rollup: Rollup) -> list[str]:
+        waits = [self._sql(_grouped(wait)) for wait in self._plan.rows.get(rollup.name, [])]
+        return [f"LEAST({', '.join(waits)}) AS {ROWS_WAIT}"] if waits else []
 
     def _layer(self, rollup: Rollup, number: int, layer: Layer) -> list[str]:
         columns = super()._layer(rollup, number, layer)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -28,26 +30,45 @@ class Shop:
     """A warehouse in which rows come, are corrected and go, and the states refreshed over it.
 
     Args:
+        file: Where the database lies, so that it can be closed and opened again.
         seed: Of everything that happens.
         start: First moment.
         zone: IANA zone.
         classes: The states, each of one or several classes.
+        entity: Whose tags.
+
+    Attributes:
+        happened: How often something of a kind happened.
     """
 
     def __init__(
-        self, seed: int, start: datetime, zone: str, classes: Collection[Collection[RefreshClass]]
+        self,
+        file: Path,
+        seed: int,
+        start: datetime,
+        zone: str,
+        classes: Collection[Collection[RefreshClass]],
+        entity: str = "consumer",
     ) -> None:
         self.rng = random.Random(seed)
-        self.now, self.zone = start, zone
-        self.registry = load_registry()
+        self.now, self.zone, self.file = start, zone, file
+        self.registry = load_registry(entity=entity)
         self.classes = [frozenset(names) for names in classes]
         self.world = World()
         self.touched: set[str] = set()
+        self.happened: Counter[str] = Counter()
         self.revision = 0
         for number in range(6):
-            self.world.product(f"s{number}", f"private-{number}" if number % 2 else "national-1", "pet")
+            self.world.product(
+                f"s{number}", f"private-{number}" if number % 2 else "national-1", "pet", received_at=start
+            )
         for number, consumer in enumerate(CONSUMERS):
             self.world.consumer(consumer, start - timedelta(days=300 + number, minutes=number))
+        for number in (1, 2):
+            known = start - timedelta(days=200) * (2 - number) + timedelta(hours=number)
+            self.world.add("dim_merchants", merchant_id=f"m{number}", received_at=known)
+            self.world.add("dim_suppliers", supplier_id=f"u{number}", is_active=True, received_at=known)
+            self.world.add("dim_agents", agent_id=f"g{number}", merchant_id="m1", received_at=known)
         for _ in range(40):
             self.happen(
                 start
@@ -55,19 +76,26 @@ class Shop:
                     minutes=self.rng.choice([30, 600, 24 * 60 * 8, 24 * 60 * 380]) * self.rng.random()
                 )
             )
-        self.con = duckdb.connect()
-        self.con.execute("SET threads = 1; CREATE TABLE touched (entity_id VARCHAR)")
+        self.con = self._open()
+        self.con.execute("CREATE TABLE touched (entity_id VARCHAR)")
         fill(self.con, self.world.frames())
         self.touched.clear()
         for names in self.classes:
             build(self.con, self.registry, refresh_class=names, as_of=self.now, time_zone=zone)
 
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        con = duckdb.connect(str(self.file))
+        con.execute("SET threads = 1")
+        return con
+
     def happen(self, at: datetime) -> None:
         """Something happens to a consumer: most often now, sometimes reported late or dated ahead."""
         rng, world = self.rng, self.world
         if rng.random() < 0.15:
-            at += timedelta(minutes=rng.choice([10, 15, 60, 24 * 60]))  # dated ahead
+            at += timedelta(minutes=rng.choice([10, 15, 60, 24 * 60]))
+            self.happened["dated ahead"] += 1
         received = at + timedelta(minutes=rng.choice(LATENESS))
+        self.happened["late"] += received > at
         consumer = rng.choice([*CONSUMERS[:-1], f"new{rng.randint(0, 30)}"])
         self.touched.add(consumer)
         kind = rng.choice(KINDS)
@@ -75,6 +103,7 @@ class Shop:
             lines = [
                 {
                     "sku_id": rng.choice(["s0", "s1", "s2", "s3"]),
+                    "supplier_id": rng.choice(["u1", "u2"]),
                     "category_l1_id": rng.choice(["a", "b"]),
                     "category_l2_id": rng.choice(["a/x", "a/y", "b/x"]),
                     "qty": rng.choice([1, 2, 4]),
@@ -85,30 +114,42 @@ class Shop:
                 for _ in range(rng.randint(1, 2))
             ]
             state = rng.choice(["paid", "paid", "paid", "cancelled"])
+            self.happened[state] += 1
+            who: dict[str, Any] = {
+                "merchant_id": rng.choice(["m1", "m2"]),
+                "agent_id": rng.choice([None, "g1", "g2"]),
+            }
             if kind == "order":
-                world.order(consumer, at, lines, state=state, received_at=received)
+                world.order(consumer, at, lines, state=state, received_at=received, **who)
             else:  # a version that another one replaces later
                 replaced = received + timedelta(minutes=rng.choice([15, 60, 24 * 60]))
-                number = world.order(consumer, at, lines, received_at=received, superseded_at=replaced)
+                number = world.order(consumer, at, lines, received_at=received, superseded_at=replaced, **who)
                 if rng.random() < 0.7:
-                    world.order(consumer, at, lines, state=state, order_id=number, received_at=replaced)
+                    self.happened["corrected"] += 1
+                    world.order(
+                        consumer, at, lines, state=state, order_id=number, received_at=replaced, **who
+                    )
         elif kind == "event":
-            for _ in range(rng.choice([1, 1, 2])):
-                world.add(
-                    "fct_events",
-                    consumer_id=consumer,
-                    session_id=f"s{rng.randint(0, 9)}",
-                    event_type=rng.choice(["view", "search", "add_to_cart"]),
-                    sku_id="s1",
-                    occurred_at=at,
-                    received_at=received,
-                )
+            row = {
+                "consumer_id": consumer,
+                "session_id": f"s{rng.randint(0, 9)}",
+                "event_type": rng.choice(["view", "view", "search", "add_to_cart"]),
+                "sku_id": rng.choice(["s0", "s1", "s2"]),
+                "occurred_at": at,
+                "received_at": received,
+            }
+            times = rng.choice([1, 1, 2])
+            self.happened["duplicate"] += times == 2
+            for _ in range(times):
+                world.add("fct_events", **row)
         elif kind == "coupon":
             world.add("fct_coupon_redemptions", consumer_id=consumer, redeemed_at=at, received_at=received)
         elif kind == "parcel":
             world.add(
                 "fct_shipments",
                 consumer_id=consumer,
+                merchant_id=rng.choice(["m1", "m2"]),
+                supplier_id=rng.choice(["u1", "u2"]),
                 delivered_at=at,
                 received_at=received,
                 is_late=rng.random() < 0.5,
@@ -119,6 +160,9 @@ class Shop:
             world.add(
                 "fct_after_sales",
                 consumer_id=consumer,
+                merchant_id=rng.choice(["m1", "m2"]),
+                supplier_id=rng.choice(["u1", "u2"]),
+                sku_id=rng.choice(["s0", "s1"]),
                 kind=rng.choice(["complaint", "refund"]),
                 opened_at=at,
                 resolved_at=resolved,
@@ -172,6 +216,7 @@ class Shop:
         """All rows of a consumer, or one row, are deleted."""
         if self.rng.random() < 0.5:
             gone = self.rng.choice(CONSUMERS[:-1])
+            self.happened["deleted person"] += 1
             self.touched |= {gone} | self._inviters(gone)
             for rows in self.world.tables.values():
                 rows[:] = [row for row in rows if row.get("consumer_id") != gone]
@@ -182,20 +227,38 @@ class Shop:
             if gone := rows[number].get("consumer_id"):
                 self.touched |= {gone} | self._inviters(gone)
                 del rows[number]
+                self.happened["deleted row"] += 1
 
     def load(self) -> None:
         """The warehouse as it is now."""
+        others = self.registry.entity != "consumer"
+        touched = set() if others else self.touched
         for name, rows in self.world.tables.items():
             frame = pl.DataFrame(rows, schema=SCHEMAS[name], orient="row")  # noqa: F841
             schema = "intermediate" if name in VERSIONED else "core"
-            table = VERSIONED.get(name, name)
-            self.con.execute(f"DELETE FROM {schema}.{table}")
-            self.con.execute(f"INSERT INTO {schema}.{table} SELECT * FROM frame")
+            table = f"{schema}.{VERSIONED.get(name, name)}"
+            if others:
+                touched |= self._named_by_changes(table)
+            self.con.execute(f"DELETE FROM {table}")
+            self.con.execute(f"INSERT INTO {table} SELECT * FROM frame")
         self.con.execute("DELETE FROM touched")
-        self.con.executemany("INSERT INTO touched VALUES (?)", [[name] for name in self.touched] or [[None]])
+        self.con.executemany("INSERT INTO touched VALUES (?)", [[name] for name in touched] or [[None]])
+
+    def _named_by_changes(self, table: str) -> set[str]:
+        """Whoever is named by a row of the frame that the table lacks, or by a row that goes."""
+        named: set[str] = set()
+        for source in self.registry.sources.values():
+            if source.table == table:
+                news = f"SELECT * FROM frame EXCEPT ALL FROM {table}"
+                gone = f"FROM {table} EXCEPT ALL SELECT * FROM frame"
+                rows = self.con.execute(
+                    f"SELECT DISTINCT {source.entity} FROM (({news}) UNION ALL ({gone}))"
+                ).fetchall()
+                named |= {row[0] for row in rows if row[0] is not None}
+        return named
 
     def tick(self, until: datetime) -> Iterator[Refreshed]:
-        """Time passes, things happen, and every state is refreshed."""
+        """Time passes, things happen, every state is refreshed; now and then a tick breaks off before."""
         while self.rng.random() < 0.4:
             self.happen(self.now + (until - self.now) * self.rng.random())
         if self.rng.random() < 0.05:
@@ -203,37 +266,61 @@ class Shop:
         self.now = until
         self.revision += 1
         self.load()
+        if self.rng.random() < 0.04:
+            self.happened["restart"] += 1
+            self.con.begin()
+            self._refresh(self.classes[0])
+            self.con.close()
+            self.con = self._open()
         self.con.begin()
         for names in self.classes:
-            yield refresh(
-                self.con,
-                self.registry,
-                refresh_class=names,
-                as_of=until,
-                time_zone=self.zone,
-                touched="touched",
-                revision=self.revision,
-            )
+            yield self._refresh(names)
         self.con.commit()
         self.touched.clear()
 
+    def _refresh(self, names: Collection[RefreshClass]) -> Refreshed:
+        return refresh(
+            self.con,
+            self.registry,
+            refresh_class=names,
+            as_of=self.now,
+            time_zone=self.zone,
+            touched="touched",
+            revision=self.revision,
+        )
+
+    def before_a_due_time(self, within: timedelta) -> datetime | None:
+        """A microsecond before one of the instants at which the first state expects a change."""
+        table = StateTable.of(self.registry.entity, self.classes[0])
+        now = self.now.replace(tzinfo=None)
+        rows = self.con.execute(
+            f"SELECT DISTINCT due_at FROM {table.name} WHERE due_at > $now AND due_at <= $last ORDER BY 1",
+            {"now": now + timedelta(microseconds=1), "last": now + within},
+        ).fetchall()
+        if not rows:
+            return None
+        self.happened["before a due time"] += 1
+        moment: datetime = self.rng.choice(rows)[0]
+        return moment.replace(tzinfo=self.now.tzinfo) - timedelta(microseconds=1)
+
     def state(self, classes: Collection[RefreshClass]) -> pl.DataFrame:
-        table = StateTable.of("consumer", classes)
+        table = StateTable.of(self.registry.entity, classes)
         return self.con.execute(f"SELECT * FROM {table.name} ORDER BY entity_id").pl()
 
     def rebuilt(self, classes: Collection[RefreshClass]) -> pl.DataFrame:
         names = tags_of(self.registry, classes)
-        return build_tags(self.con, self.now, names, time_zone=self.zone).drop("as_of")
+        built = build_tags(self.con, self.now, names, time_zone=self.zone, registry=self.registry)
+        return built.drop("as_of").rename({self.registry.id_column: "entity_id"})
 
     def differences(self) -> dict[str, Any]:
         """Tags of each state that differ from a full build by the other statement."""
         wrong = {}
         for classes in self.classes:
             state = self.state(classes)
-            kept = state.drop("due_at", "revision").rename({"entity_id": "consumer_id"})
+            kept = state.drop("due_at", "revision")
             expected = self.rebuilt(classes)
             if not kept.equals(expected):
-                assert kept["consumer_id"].to_list() == expected["consumer_id"].to_list(), self.now
+                assert kept["entity_id"].to_list() == expected["entity_id"].to_list(), self.now
                 wrong[str(self.now)] = [c for c in kept.columns if not kept[c].equals(expected[c])]
             late = state.filter(pl.col("due_at") <= self.now.replace(tzinfo=None))
             if late.height:
