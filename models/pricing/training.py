@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -92,7 +92,7 @@ def changes_at(
         time_zone: IANA zone in which the week begins.
     """
     monday = standing.first_week + timedelta(weeks=week)
-    moment = datetime.combine(monday, time(), ZoneInfo(time_zone))
+    moment = datetime.combine(monday, time(), ZoneInfo(time_zone)).astimezone(UTC)
     then = lines.filter((pl.col("placed_at") < moment) & known_at(moment))
     return build_changes(then, min_other_merchants=settings.min_other_merchants, like=standing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -74,7 +75,9 @@ def test_what_came_late_or_was_corrected_is_learnt_from_then_on_only(lines_of: L
     frame = lines_of(spread_out(30), weeks=30).with_row_index("order_id")
     standing = build_changes(frame)
     week = origins(standing.n_weeks, CONFIG.elasticity)[0]
-    moment = datetime(2017, 1, 2, tzinfo=UTC) + timedelta(weeks=week)
+    zone = "America/New_York"
+    monday = datetime(2017, 1, 2, tzinfo=ZoneInfo(zone)) + timedelta(weeks=week)
+    moment = monday.astimezone(UTC)
     before = pl.col("placed_at") < moment
     late = before & (pl.col("order_id") % 5 == 0)
     wrong = before & ~late & (pl.col("order_id") % 5 == 1)
@@ -92,12 +95,12 @@ def test_what_came_late_or_was_corrected_is_learnt_from_then_on_only(lines_of: L
         ],
         how="vertical_relaxed",
     )
-    told = changes_at(states, standing, week, CONFIG.elasticity, "UTC")
+    told = changes_at(states, standing, week, CONFIG.elasticity, zone)
     as_known = pl.concat([frame.filter(before & ~late & ~wrong), first_told], how="vertical_relaxed")
     expected = build_changes(as_known, like=standing)
     for name in ("sku", "week", "before_qty", "after_qty", "log_price"):
         np.testing.assert_array_equal(getattr(told, name), getattr(expected, name), err_msg=name)
-    later = changes_at(states, standing, week + 1, CONFIG.elasticity, "UTC")
+    later = changes_at(states, standing, week + 1, CONFIG.elasticity, zone)
     assert later.before_qty[later.week < week].sum() == standing.before_qty[standing.week < week].sum()
     assert told.before_qty[told.week < week].sum() != standing.before_qty[standing.week < week].sum()
 
