@@ -76,6 +76,15 @@ def rebought(
     return joined["label"].fill_null(False)
 
 
+def named_pairs(pairs: pl.DataFrame, history: History) -> pl.DataFrame:
+    """Rows of `rebuy_features` under `consumer_id` and `category_id` instead of their codes."""
+    return pairs.select(
+        history.consumers.gather(pairs["consumer"]).alias("consumer_id"),
+        history.kinds.gather(pairs["kind"]).alias("category_id"),
+        *FEATURES,
+    )
+
+
 def _pairs(history: History, origin: datetime, min_purchases: int) -> pl.DataFrame:
     age, qty = pl.col("age"), pl.col("qty")
     known = history.purchases.with_columns(age=age_days(origin))

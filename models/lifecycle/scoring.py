@@ -19,7 +19,7 @@ from models.lifecycle import bundle as bundles
 from models.lifecycle.churn_features import TagReader, churn_features
 from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
 from models.lifecycle.history import History, read_history
-from models.lifecycle.rebuy_features import rebuy_features
+from models.lifecycle.rebuy_features import named_pairs, rebuy_features
 from models.lifecycle.reminders import reminder_rows
 from models.lifecycle.rules import own_rate_curve, recency_curve
 from models.lifecycle.tasks import OWN_RATE, as_matrix, feature_names, rule_scores
@@ -42,10 +42,16 @@ class LifecycleScores:
     Attributes:
         wakeup_list: See `PUBLISHED_TABLES["wakeup_list"]`; ordered by rank.
         rebuy_reminders: See `PUBLISHED_TABLES["rebuy_reminders"]`; ordered by key.
+        rebuy_vectors: `consumer_id`, `category_id`, `rebuy_probability` and the features that the model read,
+            one row a reminder; zero rows where the simple rule serves.
+        churn: `consumer_id` and `probability` of everybody whom the model was asked about; zero rows where
+            the simple rule serves.
     """
 
     wakeup_list: pl.DataFrame
     rebuy_reminders: pl.DataFrame
+    rebuy_vectors: pl.DataFrame
+    churn: pl.DataFrame
 
 
 def score(
@@ -86,13 +92,25 @@ def score(
     rebuy = bundles.load(rebuy_bundle, REBUY) if rebuy_bundle is not None else None
     history = read_history(lines, as_of)
     sleepers = dormant(history, as_of, config.wakeup)
-    probability, from_model = _churn(history, sleepers, as_of, churn, tags, config)
+    asked = _asked(history, as_of, churn, tags)
+    probability, from_model = _churn(history, sleepers, as_of, churn, asked, config)
     wakeup = wakeup_rows(sleepers, consumers, probability, from_model, as_of, config.wakeup, seed=seed)
-    reminders = _reminders(history, as_of, rebuy, config)
+    reminders, vectors = _reminders(history, as_of, rebuy, config)
     return LifecycleScores(
         _publish("wakeup_list", wakeup, ("rank",)),
         _publish("rebuy_reminders", reminders, PUBLISHED_TABLES["rebuy_reminders"].key),
+        vectors,
+        asked.select(consumer_id=history.consumers.gather(asked["consumer"]), probability="model"),
     )
+
+
+def _asked(history: History, as_of: datetime, bundle: bundles.Bundle | None, tags: TagReader) -> pl.DataFrame:
+    """`consumer` and what the model said (`model`), for everybody it is asked about."""
+    if bundle is None:
+        return pl.DataFrame(schema={"consumer": pl.Int32, "model": pl.Float64})
+    frame = churn_features(history, as_of, bundle.config.active_days, tags)
+    said = bundle.probability(as_matrix(frame, feature_names(CHURN)))
+    return frame.select("consumer", model=pl.Series(said, dtype=pl.Float64))
 
 
 def _churn(
@@ -100,7 +118,7 @@ def _churn(
     sleepers: pl.DataFrame,
     as_of: datetime,
     bundle: bundles.Bundle | None,
-    tags: TagReader,
+    asked: pl.DataFrame,
     config: LifecycleConfig,
 ) -> tuple[FloatArray, BoolArray]:
     """Churn probability of each sleeper and whether the model said it."""
@@ -108,19 +126,15 @@ def _churn(
     by_rule = recency_curve(history, as_of, horizon).apply(sleepers["recency_days"].to_numpy())
     if bundle is None:
         return by_rule, np.zeros(sleepers.height, np.bool_)
-    frame = churn_features(history, as_of, bundle.config.active_days, tags)
-    model = frame.select(
-        "consumer",
-        model=pl.Series(bundle.probability(as_matrix(frame, feature_names(CHURN))), dtype=pl.Float64),
-    )
-    joined = sleepers.select("consumer").join(model, on="consumer", how="left", maintain_order="left")
+    joined = sleepers.select("consumer").join(asked, on="consumer", how="left", maintain_order="left")
     from_model = joined["model"].is_not_null().to_numpy().astype(np.bool_)
     return np.where(from_model, joined["model"].fill_null(0.0).to_numpy(), by_rule), from_model
 
 
 def _reminders(
     history: History, as_of: datetime, bundle: bundles.Bundle | None, config: LifecycleConfig
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The reminders, and the features that the model judged them by."""
     settings = bundle.config if bundle else config
     pairs = rebuy_features(history, as_of, settings.min_purchases)
     if bundle is not None:
@@ -129,7 +143,10 @@ def _reminders(
         horizon = timedelta(days=settings.rebuy.horizon_days)
         curve = own_rate_curve(history, as_of, horizon, settings.min_purchases)
         probability = curve.apply(rule_scores(REBUY, pairs)[OWN_RATE])
-    return reminder_rows(pairs, history, probability, top=config.top_reminders, from_model=bundle is not None)
+    rows = reminder_rows(pairs, history, probability, top=config.top_reminders, from_model=bundle is not None)
+    judged = rows.select("consumer_id", "category_id", "rebuy_probability")
+    vectors = judged.join(named_pairs(pairs, history), on=["consumer_id", "category_id"])
+    return rows, vectors if bundle is not None else vectors.clear()
 
 
 def _publish(table: str, frame: pl.DataFrame, order: tuple[str, ...]) -> pl.DataFrame:

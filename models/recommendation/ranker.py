@@ -115,6 +115,23 @@ def pair_features(interactions: Interactions, origin: datetime, params: RankerPa
     )
 
 
+def no_pairs() -> pl.DataFrame:
+    """Zero rows of `pair_features`."""
+    keys: dict[str, pl.DataType] = {"user": pl.Int64(), "item": pl.Int64()}
+    return pl.DataFrame(schema=keys | dict.fromkeys(FEATURES, pl.Float32()))
+
+
+def named_pairs(pairs: pl.DataFrame, interactions: Interactions) -> pl.DataFrame:
+    """Rows of `pair_features` under `consumer_id` and `sku_id` instead of their codes."""
+    consumers = pl.Series(interactions.consumers, dtype=pl.String)
+    skus = pl.Series(interactions.skus, dtype=pl.String)
+    return pairs.select(
+        consumers.gather(pairs["user"]).alias("consumer_id"),
+        skus.gather(pairs["item"]).alias("sku_id"),
+        *FEATURES,
+    )
+
+
 def _decay(days: int) -> pl.Expr:
     """exp(-age / days) in fixed point: sums of integers do not depend on the order of threads."""
     return ((-pl.col("age") / days).exp() * _FIXED_POINT).round().cast(pl.Int64)

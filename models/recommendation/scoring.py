@@ -46,7 +46,7 @@ from models.recommendation.discovery import (
 )
 from models.recommendation.interactions import Floats, Indices, Interactions, index_lines, merchandise
 from models.recommendation.popular import assortments, popular_items
-from models.recommendation.ranker import pair_features, score_pairs
+from models.recommendation.ranker import named_pairs, no_pairs, pair_features, score_pairs
 from models.recommendation.ranking import popularity_order, top_k_dense
 from models.recommendation.repeat import tifu_on_history, tifu_vectors, top_frequency
 
@@ -62,10 +62,13 @@ class RecommendationScores:
         recommendations: See `PUBLISHED_TABLES["recommendations"]`; ordered by key. `score` is comparable
             inside a lane of one list only.
         popular_items: See `PUBLISHED_TABLES["popular_items"]`; ordered by key.
+        repeat_vectors: `consumer_id`, `sku_id` and the features that the ranker read, one row a pair that
+            some list shows in the repeat lane; zero rows where no ranker serves.
     """
 
     recommendations: pl.DataFrame
     popular_items: pl.DataFrame
+    repeat_vectors: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class _Lanes:
         order: int64 (n_items,), items by the tie rule.
         types: Per consumer the third-level categories bought before.
         repeat_rule: True when the simple rule serves the repeat lane.
+        pairs: What the ranker read; zero rows where none serves.
     """
 
     times: sp.csr_matrix
@@ -89,6 +93,7 @@ class _Lanes:
     order: Indices
     types: list[set[int]]
     repeat_rule: bool
+    pairs: pl.DataFrame
 
 
 def score(
@@ -133,7 +138,14 @@ def score(
     lanes = _score_lanes(data, repeat, discovery, as_of)
     spacing = next((one.spacing for one in (repeat, discovery) if one), max(config.discovery_spacings))
     rows = _lists(data, lanes, assortment, popular, spacing, as_of, config)
-    return RecommendationScores(_publish("recommendations", rows), _publish("popular_items", popular))
+    shown = rows.filter(pl.col("lane") == REPEAT).select("consumer_id", "sku_id").unique()
+    return RecommendationScores(
+        _publish("recommendations", rows),
+        _publish("popular_items", popular),
+        named_pairs(lanes.pairs, data)
+        .join(shown, on=["consumer_id", "sku_id"], how="semi")
+        .sort("consumer_id", "sku_id"),
+    )
 
 
 def _score_lanes(
@@ -160,15 +172,24 @@ def _score_lanes(
         set(data.item_l3[times.indices[times.indptr[user] : times.indptr[user + 1]]].tolist())
         for user in range(data.n_users)
     ]
+    pairs = _ranker_pairs(data, repeat, as_of)
     return _Lanes(
         times,
-        _repeat_scores(data, rows, times, popularity, repeat, as_of),
+        _repeat_scores(data, rows, times, popularity, repeat, pairs),
         affinity,
         multiplier,
         popularity_order(buyers),
         types,
         repeat is None,
+        pairs,
     )
+
+
+def _ranker_pairs(data: Interactions, bundle: RepeatBundle | None, as_of: datetime) -> pl.DataFrame:
+    """What the ranker of a bundle reads at the moment; zero rows where it holds none."""
+    if bundle is None or bundle.kind != RANKER or bundle.ranker is None or bundle.booster is None:
+        return no_pairs()
+    return pair_features(data, as_of, bundle.ranker)
 
 
 def _repeat_scores(
@@ -177,12 +198,11 @@ def _repeat_scores(
     times: sp.csr_matrix,
     popularity: Floats,
     bundle: RepeatBundle | None,
-    as_of: datetime,
+    pairs: pl.DataFrame,
 ) -> sp.csr_matrix:
     if bundle is None:
         return top_frequency(times, popularity)
     if bundle.kind == RANKER and bundle.ranker is not None and bundle.booster is not None:
-        pairs = pair_features(data, as_of, bundle.ranker)
         value = score_pairs(bundle.booster, pairs)
         return data.matrix(pairs["user"].to_numpy(), pairs["item"].to_numpy(), value)
     if bundle.tifu is None or bundle.pool is None:

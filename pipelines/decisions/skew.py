@@ -1,4 +1,4 @@
-"""Whether a logged vector can be made again: the same tags at the same moment, from what is known today.
+"""Whether a logged vector can be made again: the same values at the same moment, from what is known today.
 
 A difference means that serving read something else than training would: a tag table of another moment, a
 definition that looks ahead, a row that came without its time of receipt.
@@ -6,6 +6,7 @@ definition that looks ahead, a row that came without its time of receipt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -15,6 +16,8 @@ from feature_store.point_in_time import training_set
 from feature_store.registry import load_registry
 
 FINGERPRINT = "schema_fingerprint"
+_SAME = 1e-5
+"""Relative distance of two float32 of one sum whose terms were added in another order."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,62 @@ def recomputed(connection: duckdb.DuckDBPyConnection, logged: pl.DataFrame, time
         return Skew(0, len(names), 0, [], "logged under another schema of the tags")
     moments = logged.select("consumer_id", pl.col("as_of").dt.convert_time_zone("UTC"))
     again = training_set(connection, moments, names, time_zone=time_zone)
+    return _compared(logged, again, ["consumer_id"], names)
+
+
+def again(
+    logged: pl.DataFrame, features: pl.DataFrame, keys: list[str], names: Sequence[str], model: str
+) -> Skew:
+    """Compare logged features of a model's own with the same features, made again.
+
+    Args:
+        logged: `keys` and features as they were logged.
+        features: `keys` and the features at the same moment, from what is known today; a pair that is missing
+            has nulls, and therefore differs.
+        keys: What a row is about.
+        names: Features that the model reads today.
+        model: Name of the model, for the note.
+    """
+    if logged.is_empty():
+        return Skew(0, len(names), 0, [], f"{model} decided nothing")
+    if set(names) - set(logged.columns):
+        return Skew(0, len(names), 0, [], f"{model} was logged with other features")
+    made = logged.select(keys).join(features, on=keys, how="left", maintain_order="left")
+    return _compared(logged, made, keys, names, _SAME)
+
+
+def bounded(vectors: pl.DataFrame, most: int) -> pl.DataFrame:
+    """At most so many rows: whoever has the smallest hashes of their ids, so that a log does not grow.
+
+    Args:
+        vectors: With `consumer_id`.
+        most: Rows.
+    """
+    if vectors.height <= most:
+        return vectors
+    return vectors.sort(pl.col("consumer_id").hash(seed=0), maintain_order=True).head(most)
+
+
+def _compared(
+    logged: pl.DataFrame,
+    made: pl.DataFrame,
+    keys: Sequence[str],
+    names: Sequence[str],
+    tolerance: float = 0.0,
+) -> Skew:
+    """Compare value by value; null equals null alone, numbers within a relative tolerance."""
     differences = 0
     examples: list[str] = []
+    a, b = pl.col("logged"), pl.col("made")
     for name in names:
-        differs = logged[name].ne_missing(again[name])
-        differences += int(differs.sum())
-        for row in differs.arg_true()[: 5 - len(examples)]:
-            who = logged["consumer_id"][row]
-            examples.append(f"{who} {name}: {logged[name][row]}, {again[name][row]}")
+        pair = pl.DataFrame({"logged": logged[name], "made": made[name]})
+        differs = a.ne_missing(b)
+        if tolerance and pair.schema["logged"].is_float():
+            near = (a - b).abs() <= tolerance * pl.max_horizontal(a.abs(), b.abs())
+            differs &= ~near.fill_null(value=False)
+        found = pair.select(differs.alias("differs"))["differs"]
+        differences += int(found.sum())
+        for row in found.arg_true()[: 5 - len(examples)]:
+            who = " ".join(str(logged[key][row]) for key in keys)
+            examples.append(f"{who} {name}: {pair['logged'][row]}, {pair['made'][row]}")
     return Skew(logged.height, len(names), differences, examples)

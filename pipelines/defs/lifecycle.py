@@ -9,10 +9,11 @@ import dagster as dg
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.decisions.kept import RECOMPUTED, forget_erased, log_own, recomputed_check
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
-from pipelines.steps.state import CheckRecord, Outcome
+from pipelines.steps.state import Outcome
 from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pipelines.decisions.log import DecisionLog
 
 MODELS = ("lifecycle_churn", "lifecycle_rebuy")
-RECOMPUTED = "logged_vectors_are_made_again_without_a_difference"
 
 
 @dg.asset(
@@ -123,8 +123,8 @@ def _train(
         dg.AssetCheckSpec(
             RECOMPUTED,
             asset=["published", "wakeup_list"],
-            description="The tags that the newest two wake-up lists were decided from, made again at "
-            "the same moment: no value differs.",
+            description="What the newest two wake-up lists and rebuy reminders were decided from, made again "
+            "at the same moments: no value differs.",
         )
     ],
 )
@@ -141,8 +141,9 @@ def wakeup_list(
 ) -> dg.MaterializeResult:
     """Dormant consumers worth waking with offer and reasons, a randomised control share, and rebuy reminders.
 
-    Controls are drawn before any guard and get no offer. The tags that the model decided from are logged in
-    `lake/decisions/wakeup_list` for 90 days; erased persons leave the log. One row per consumer.
+    Controls are drawn before any guard and get no offer. What the models decided from is logged in
+    `lake/decisions/wakeup_list` and `rebuy_reminders` for 90 days; erased persons leave the logs. One row per
+    consumer.
     """
     return steps.run(
         context,
@@ -165,7 +166,7 @@ def _score(
     import polars as pl
 
     from models.lifecycle.scoring import score
-    from pipelines.decisions import skew
+    from pipelines.decisions import own_features, skew
     from pipelines.scoring.tags import tags_of
 
     churn, churn_version = registration.champion_bundle(models.tracker, MODELS[0])
@@ -176,9 +177,12 @@ def _score(
         consumers = reading.consumers(connection)
         found = score(lines, consumers, as_of, churn, rebuy, tags=tags_of(table), seed=settings.seed)
         log = _logged(found.wakeup_list, table, churn, churn_version, lake)
-        _forget_erased(log, database)
+        reminded = log_own(own_features.REBUY, found.rebuy_vectors, as_of, rebuy_version, lake)
+        forget_erased(log, database)
+        forget_erased(reminded, database)
         skews = [
-            skew.recomputed(connection, pl.read_parquet(file), settings.zone) for file in log.files()[-2:]
+            *(skew.recomputed(connection, pl.read_parquet(file), settings.zone) for file in log.files()[-2:]),
+            *(own_features.rebuy_again(lines, pl.read_parquet(file)) for file in reminded.files()[-2:]),
         ]
     scores.save("wakeup_list", found.wakeup_list)
     scores.save("rebuy_reminders", found.rebuy_reminders)
@@ -192,33 +196,8 @@ def _score(
             MODELS[0]: churn_version,
             MODELS[1]: rebuy_version,
         },
-        checks=[
-            CheckRecord(
-                RECOMPUTED,
-                not any(one.differences for one in skews),
-                {
-                    "differences": sum(one.differences for one in skews),
-                    "vectors": sum(one.rows for one in skews),
-                    "tags": max((one.tags for one in skews), default=0),
-                    "examples": [example for one in skews for example in one.examples],
-                    "note": "; ".join(sorted({one.note for one in skews if one.note})),
-                },
-                is_error=False,
-            )
-        ],
+        checks=[recomputed_check(skews)],
     )
-
-
-def _forget_erased(log: "DecisionLog", database: Database) -> None:
-    """Take whoever was erased out of the log."""
-    import psycopg
-
-    from serving.consumers.erased import erased_among
-    from serving.db.urls import libpq_url
-    from serving.security.keys import DEFAULT_TENANT
-
-    with psycopg.connect(libpq_url(database.url())) as connection:
-        log.forget(erased_among(connection, DEFAULT_TENANT, log.consumers()))
 
 
 def _logged(

@@ -7,10 +7,12 @@ import dagster as dg
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.decisions.kept import RECOMPUTED, forget_erased, log_own, recomputed_check
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import Outcome
+from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
@@ -95,6 +97,14 @@ def _train(
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "parquet"},
     deps=[dg.AssetKey(["models", "recommendation", "lanes"]), dg.AssetKey(["warehouse", "published"])],
+    check_specs=[
+        dg.AssetCheckSpec(
+            RECOMPUTED,
+            asset=["published", "recommendations"],
+            description="What the ranker of the newest two sets of lists read, made again at the same "
+            "moments: no value differs.",
+        )
+    ],
 )
 def recommendations(
     context: dg.AssetExecutionContext,
@@ -103,29 +113,46 @@ def recommendations(
     warehouse: dg.ResourceParam[Warehouse],
     models: dg.ResourceParam[ModelStore],
     scores: dg.ResourceParam[Scores],
+    lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
     """Ranked skus for every active consumer inside each merchant's assortment, and what is popular there.
 
-    Read by the storefront; unknown consumers get the popular items. One row per merchant, consumer and rank.
+    Read by the storefront; unknown consumers get the popular items. What the ranker read is logged in
+    `lake/decisions/recommendations` for 90 days. One row per merchant, consumer and rank.
     """
     return steps.run(
         context,
-        lambda: _score(clock.as_of(context), warehouse, models, scores),
+        lambda: _score(clock.as_of(context), warehouse, models, scores, lake, database),
         settings={"champions": models.champions(MODELS)},
         outputs=[*scores.files("recommendations", "popular_items"), scores.versions_file("recommendation")],
         clock="day",
     )
 
 
-def _score(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores) -> Outcome:
+def _score(
+    as_of: datetime,
+    warehouse: Warehouse,
+    models: ModelStore,
+    scores: Scores,
+    lake: Lake,
+    database: Database,
+) -> Outcome:
+    import polars as pl
+
     from models.recommendation.scoring import score
+    from pipelines.decisions import own_features
 
     repeat, repeat_version = registration.champion_bundle(models.tracker, MODELS[0])
     discovery, discovery_version = registration.champion_bundle(models.tracker, MODELS[1])
     with warehouse.open() as connection:
         lines = reading.order_lines(connection, with_guests=False)
         listings = reading.current_listings(connection)
+        known = reading.known_lines(connection, merchandise_only=True)
     found = score(lines, listings, as_of, repeat, discovery)
+    log = log_own(own_features.REPEAT, found.repeat_vectors, as_of, repeat_version, lake)
+    forget_erased(log, database)
+    skews = [own_features.repeat_again(known, pl.read_parquet(file)) for file in log.files()[-2:]]
     scores.save("recommendations", found.recommendations)
     scores.save("popular_items", found.popular_items)
     scores.save_model_versions(
@@ -140,4 +167,5 @@ def _score(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Sc
             MODELS[0]: repeat_version,
             MODELS[1]: discovery_version,
         },
+        checks=[recomputed_check(skews)],
     )

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import polars as pl
 import psycopg
 
+from pipelines.decisions.kept import forget_erased
 from pipelines.decisions.log import DecisionLog
-from pipelines.defs.lifecycle import _forget_erased
 from pipelines.lake.tables import Lake
 from serving.consumers.erasure import erase
 from serving.db.urls import libpq_url
@@ -22,11 +22,11 @@ def test_an_erased_person_leaves_every_file_of_the_log(tmp_path, database_url):
         moment = datetime(2024, 7, day, tzinfo=UTC)
         log.write(pl.DataFrame({"consumer_id": ["stays-1", "leaves-77"], "as_of": [moment] * 2}), moment)
     database = SimpleNamespace(url=lambda: database_url)
-    _forget_erased(log, database)
+    forget_erased(log, database)
     assert log.consumers() == {"stays-1", "leaves-77"}
     with psycopg.connect(libpq_url(database_url)) as connection:
         connection.execute("select set_config('muyun.tenant', %s, true)", (DEFAULT_TENANT,))
         erase(connection, DEFAULT_TENANT, "leaves-77", NOW)
-    _forget_erased(log, database)
+    forget_erased(log, database)
     assert log.consumers() == {"stays-1"}
     assert all(b"leaves-77" not in file.read_bytes() for file in log.files())

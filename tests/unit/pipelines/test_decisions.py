@@ -6,8 +6,17 @@ import polars as pl
 import pytest
 from lifecycle_panels import at, simulated, tags_of_lines, warehouse_of_lines
 
+from models.lifecycle.history import read_history
+from models.lifecycle.rebuy_features import named_pairs as named_kinds
+from models.lifecycle.rebuy_features import rebuy_features
+from models.recommendation.config import RankerParams
+from models.recommendation.interactions import index_lines
+from models.recommendation.ranker import named_pairs as named_skus
+from models.recommendation.ranker import pair_features
 from pipelines.decisions import skew
+from pipelines.decisions.kept import log_own
 from pipelines.decisions.log import RETENTION, DecisionLog
+from pipelines.decisions.own_features import REBUY, rebuy_again, repeat_again
 from pipelines.lake.tables import Lake
 
 TAGS = ["recency_days", "orders_90d", "visit_gap_mean_182d", "aov_90d"]
@@ -58,6 +67,68 @@ def test_another_value_or_another_moment_is_a_difference(panel: pl.DataFrame, lo
     found = skew.recomputed(warehouse_of_lines(pl.concat([panel, silent])), logged, "UTC")
     assert found.differences > 0
     assert len(found.examples) == 5
+
+
+def rebuy_vectors(panel: pl.DataFrame) -> pl.DataFrame:
+    history = read_history(panel, MOMENT)
+    return named_kinds(rebuy_features(history, MOMENT, 2), history)
+
+
+def repeat_vectors(panel: pl.DataFrame) -> pl.DataFrame:
+    data = index_lines(panel, MOMENT)
+    return named_skus(pair_features(data, MOMENT, RankerParams()), data)
+
+
+OWN = pytest.mark.parametrize(
+    ("vectors_at", "again", "feature"),
+    [(rebuy_vectors, rebuy_again, "mean_qty"), (repeat_vectors, repeat_again, "decay_30d")],
+)
+
+
+@OWN
+def test_what_a_model_makes_itself_is_made_again_although_more_is_known(
+    panel: pl.DataFrame, vectors_at, again, feature: str
+) -> None:
+    lines = panel.with_columns(sku_id="category_l3_id", category_l2_id=pl.lit("l2"))
+    before = lines.filter(pl.col("placed_at") <= MOMENT)
+    logged = vectors_at(before).with_columns(as_of=pl.lit(MOMENT, dtype=pl.Datetime("us", "UTC")))
+    late = before.with_columns(
+        pl.col("order_id") + "-late", received_at=pl.lit(MOMENT + timedelta(seconds=1))
+    )
+    found = again(pl.concat([lines, late]), logged)
+    assert (found.rows, found.differences, found.examples) == (logged.height, 0, [])
+    assert found.rows > 100
+    touched = logged.with_columns(
+        pl.when(pl.int_range(pl.len()) == 5).then(-1).otherwise(feature).alias(feature)
+    )
+    found = again(lines, touched)
+    assert found.differences == 1
+    assert f" {feature}: -1.0, " in found.examples[0]
+    # Rows that came without their time of receipt change the past, and so does a pair that is no more.
+    silent = before.with_columns(pl.col("order_id") + "-silent")
+    assert again(pl.concat([lines, silent]), logged).differences > 0
+    gone = lines.filter(pl.col("consumer_id") != logged["consumer_id"][0])
+    assert again(gone, logged).differences > 0
+    assert again(lines, logged.clear()).note.endswith("decided nothing")
+    assert again(lines, logged.drop(feature)).note.endswith("logged with other features")
+
+
+def test_a_log_holds_so_many_vectors_of_the_same_consumers(tmp_path, panel: pl.DataFrame) -> None:
+    vectors = rebuy_vectors(panel)
+    kept = skew.bounded(vectors, 40)
+    assert kept.height == 40
+    assert (
+        skew.bounded(vectors.sample(fraction=1.0, shuffle=True, seed=1), 40)["consumer_id"]
+        .unique()
+        .sort()
+        .equals(kept["consumer_id"].unique().sort())
+    )
+    assert skew.bounded(vectors, vectors.height).equals(vectors)
+    log = log_own(REBUY, vectors, MOMENT, "version 3", Lake(tmp_path))
+    stored = pl.read_parquet(log.files()[0])
+    assert stored["model_version"].unique().to_list() == ["version 3"]
+    assert stored["as_of"].unique().to_list() == [MOMENT]
+    assert log_own(REBUY, vectors.clear(), at(201), "simple rule", Lake(tmp_path)).files() == log.files()
 
 
 def test_another_schema_and_nothing_logged_are_said(panel: pl.DataFrame, logged: pl.DataFrame) -> None:

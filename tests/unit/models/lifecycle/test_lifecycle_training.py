@@ -20,7 +20,7 @@ from models.lifecycle.backtest import backtest, fit_at, plan_cuts
 from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
 from models.lifecycle.history import read_history
 from models.lifecycle.scoring import score
-from models.lifecycle.tasks import Task
+from models.lifecycle.tasks import Task, as_matrix, feature_names
 from models.lifecycle.training import train
 from models.metrics import auc
 
@@ -84,6 +84,14 @@ def test_candidates_with_evidence_and_bundles_that_score(panel: pl.DataFrame, tm
     assert served.wakeup_list["expected_value_cents"].is_sorted(descending=True)
     assert not served.rebuy_reminders["reason_code"].str.starts_with("rule_").any()
     assert served.rebuy_reminders["rebuy_probability"].is_between(0, 1).all()
+    # What is logged judges again as it judged: a vector a reminder, and everybody the model was asked about.
+    vectors, keys = served.rebuy_vectors, ["consumer_id", "category_id"]
+    assert vectors.select(keys).sort(keys).equals(served.rebuy_reminders.select(keys).sort(keys))
+    said = bundles.load(rebuy.bundle_dir, REBUY).probability(as_matrix(vectors, feature_names(REBUY)))
+    np.testing.assert_array_equal(said, vectors["rebuy_probability"].to_numpy())
+    judged = served.wakeup_list.filter(by_model).join(served.churn, on="consumer_id")
+    assert judged.height == sum(by_model) < served.churn.height
+    assert judged["churn_probability"].equals(judged["probability"].alias("churn_probability"))
 
 
 def test_training_twice_gives_the_same_and_the_future_changes_nothing(

@@ -10,6 +10,7 @@ import pytest
 from recommendation_panels import NO_LISTINGS, SCHEMA, at, lines, simulated
 
 from models.contracts import PUBLISHED_TABLES
+from models.recommendation.bundle import RANKER, load_repeat
 from models.recommendation.config import AlsParams, RankerParams, RecommendationConfig, TifuParams
 from models.recommendation.evaluation import Choices
 from models.recommendation.scoring import RecommendationScores, score
@@ -76,6 +77,9 @@ def test_lists_of_the_small_panel(bundles: tuple[Path, Path]) -> None:
     assert new.join(known, on=["consumer_id", "sku_id"], how="semi").height == 0
     assert old.join(known, on=["consumer_id", "sku_id"], how="anti").height == 0
     assert set(old["reason_code"]) <= {"bought_regularly", "bought_before"}
+    shown = old.select("consumer_id", "sku_id").unique().sort("consumer_id", "sku_id")
+    is_ranker = load_repeat(bundles[0]).kind == RANKER
+    assert scores.repeat_vectors.select(shown.columns).equals(shown if is_ranker else shown.clear())
     assert set(new["reason_code"]) <= {"bought_by_similar", "new_for_you", "exploring"}
     explored = frame.filter(reason_code="exploring")
     assert explored.height
