@@ -62,7 +62,7 @@ def _tag(registry: Registry, tag: Tag) -> list[str]:
         "",
         tag.description,
         "",
-        f"- {tag.type.value}, unit {tag.unit}, window {tag.window}, {_valid(tag.valid)}; "
+        f"- {tag.type.value}, unit {tag.unit}, window {tag.window}, {valid_text(tag.valid)}; "
         f"without rows: {tag.null_rule}",
         f"- sources {sources} ({registry.origin(tag)}){compared}",
         f"- owner {tag.owner}, refresh {tag.refresh.value}, privacy {tag.privacy}, purpose {tag.consent}",
@@ -74,7 +74,8 @@ def _tag(registry: Registry, tag: Tag) -> list[str]:
     ]
 
 
-def _valid(valid: Valid) -> str:
+def valid_text(valid: Valid) -> str:
+    """What a value may be, in words."""
     if valid.values is not None:
         return f"one of {', '.join(valid.values)}"
     if valid.pattern is not None:

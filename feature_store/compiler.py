@@ -325,8 +325,10 @@ class Statement:
         narrow_first = sorted(self._grouped(), key=lambda name: len(self._aggregates.get(name, [])))
         batches = [tuple(narrow_first[i : i + JOINED]) for i in range(0, len(narrow_first), JOINED)]
         columns = ["e.row_id", f"e.{self._registry.id_column}", "e.as_of"]
-        for tags in self._aggregates.values():
-            columns += [self._finished(tag, tag.name, "e.as_of") for tag in tags]
+        number_of = {relation: number for number, batch in enumerate(batches) for relation in batch}
+        for relation, tags in self._aggregates.items():
+            joined = f"joined_{number_of[relation]}"  # a source may be called like a tag
+            columns += [self._finished(tag, f"{joined}.{tag.name}", "e.as_of") for tag in tags]
         columns += [f"seen.{source.name} AS seen_{source.name}" for source in self.sources()]
         columns += self._base_besides(len(batches))
         joins = " ".join(self._base_joins()) + "".join(

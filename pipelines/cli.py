@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     why.add_argument("--as-of", help=text("cli.explain_as_of"))
     why.add_argument("--rows", type=int, help=text("cli.explain_rows"))
     why.add_argument("--json", action="store_true", help=text("cli.json"))
+    commands.add_parser("catalogue", help=text("cli.catalogue"))
     groups = commands.add_parser("segments", help=text("cli.segments"))
     groups.add_argument("action", choices=["preview"])
     groups.add_argument("what", help=text("cli.segments_what"))
@@ -132,6 +133,11 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         if options.action == "replay":
             return quarantine.replay(settings, options.table)
         return quarantine.show(settings)
+    if options.command == "catalogue":
+        from pipelines.report.catalogue import write_catalogue
+
+        print(write_catalogue(settings))
+        return 0
     from pipelines.run.environment import prepare
 
     prepare(settings)

@@ -244,6 +244,11 @@ class Settings(BaseSettings):
         return self.home / "report" / "index.html"
 
     @property
+    def catalogue_file(self) -> Path:
+        """The searchable page of all tags, beside the report."""
+        return self.report_file.with_name("tags.html")
+
+    @property
     def summary_file(self) -> Path:
         """The machine-readable twin of the report."""
         return self.home / "run_summary.json"

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.lake.tables import atomic_path
+from pipelines.report.catalogue import write_catalogue
 from pipelines.report.evidence import gather
 from pipelines.report.language import in_language
 from pipelines.report.origins import MEANING
@@ -16,7 +17,7 @@ from pipelines.settings import Settings
 
 
 def write_report(settings: Settings, summary: dict[str, Any]) -> Path:
-    """Write the report of a run.
+    """Write the report of a run, and the page of all tags that it links to.
 
     Args:
         settings: The installation's settings; says where the run left its results and where the report goes.
@@ -29,6 +30,7 @@ def write_report(settings: Settings, summary: dict[str, Any]) -> Path:
     Raises:
         LakeError: The disk is full or the folder cannot be written.
     """
+    write_catalogue(settings)
     evidence = gather(settings, summary)
     text = _template().render(
         sections=all_sections(evidence), meaning=MEANING, title="Muyun: what the run made of the data"

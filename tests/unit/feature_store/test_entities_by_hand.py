@@ -375,3 +375,12 @@ def test_every_entity_has_twenty_five_tags_and_a_page(entity: str) -> None:
     assert len(load_registry(entity=entity).tags) >= 25
     page = Path(__file__).parents[3] / "docs" / "tags" / f"{entity}.md"
     assert all(f"### {name}\n" in page.read_text("utf-8") for name in load_registry(entity=entity).tags)
+
+
+@pytest.mark.parametrize("entity", OTHERS)
+def test_all_tags_of_an_entity_are_built_together(entity: str) -> None:
+    """One statement of all tags, also where a source is called like a tag."""
+    registry = load_registry(entity=entity)
+    built = build_tags(World().connect(), NOW, ids=["x"], time_zone=ZONE, registry=registry)
+    assert built.columns == [registry.id_column, "as_of", *registry.tags]
+    assert built.height == 1

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
-from tag_world import NOW, ZONE, World, ago
 
+from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store import expressions
 from feature_store.compiler import NULL_VALUES, SQL_TYPES
 from feature_store.explain.definition import definition_of
