@@ -14,10 +14,10 @@ from functools import lru_cache
 
 from sqlglot import exp
 
-from feature_store import expressions
 from feature_store.contracts import TagType
-from feature_store.definitions import Layer, Rollup, Source, Tag, duration_us
-from feature_store.due_plan import has_age, row_condition
+from feature_store.due.plan import has_age, row_condition
+from feature_store.language import expressions
+from feature_store.language.definitions import Layer, Rollup, Source, Tag, duration_us
 from feature_store.registry import Registry
 
 ENTITIES = "entities"

@@ -10,8 +10,8 @@ import duckdb
 import polars as pl
 
 from feature_store.contracts import TagType
-from feature_store.definitions import Tag
 from feature_store.errors import EntityFrameError
+from feature_store.language.definitions import Tag
 from feature_store.point_in_time import check_tables, population_at, training_set
 from feature_store.registry import Registry, load_registry
 

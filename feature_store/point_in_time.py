@@ -14,8 +14,8 @@ import duckdb
 import polars as pl
 
 from feature_store.compiler import ENTITIES, CompiledTags, compile_tags, population_sql
-from feature_store.definitions import Source
 from feature_store.errors import EntityFrameError, SourceTableError
+from feature_store.language.definitions import Source
 from feature_store.registry import Registry, load_registry
 
 MAX_JOINED_ROWS = 4_000_000

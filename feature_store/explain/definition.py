@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from feature_store.definitions import Tag
+from feature_store.language.definitions import Tag
 from feature_store.registry import Registry
 
 

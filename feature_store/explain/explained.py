@@ -11,8 +11,8 @@ import duckdb
 import polars as pl
 
 from feature_store.compiler import population_sql
-from feature_store.definitions import Tag
 from feature_store.explain.rows import CountedRows, RowsOfEntity, merged
+from feature_store.language.definitions import Tag
 from feature_store.offline import tags_without_source
 from feature_store.point_in_time import check_tables, training_set
 from feature_store.registry import Registry

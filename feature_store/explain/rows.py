@@ -14,10 +14,10 @@ from typing import Any, Literal
 import duckdb
 from sqlglot import exp
 
-from feature_store import expressions
 from feature_store.compiler import ENTITIES, Statement
-from feature_store.definitions import Rollup, Source, Tag
-from feature_store.due_plan import has_age, row_condition
+from feature_store.due.plan import has_age, row_condition
+from feature_store.language import expressions
+from feature_store.language.definitions import Rollup, Source, Tag
 from feature_store.registry import Registry
 
 EVENT_AT = "event_at"

@@ -1,9 +1,9 @@
 """Builds and refreshes the tag state of one entity and refresh class, inside the caller's transaction.
 
 A refresh computes who was touched by new, changed or deleted rows, who fell due since the last one, and
-nobody else: the statement itself says when an entity falls due (`feature_store.due`). A refresh that was
-skipped is made good by the next one, because due times stay due. It equals a build at the same moment, to the
-bit.
+nobody else: the statement itself says when an entity falls due (`feature_store.due.rules`). A refresh that
+was skipped is made good by the next one, because due times stay due. It equals a build at the same moment,
+to the bit.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import duckdb
 
 from feature_store.compiler import ENTITIES, utc
 from feature_store.contracts import RefreshClass
-from feature_store.definitions import Source
 from feature_store.errors import RefreshError
+from feature_store.language.definitions import Source
 from feature_store.point_in_time import check_tables
 from feature_store.refresh import state
 from feature_store.refresh.members import ASKED, MEMBERS, find_members

@@ -11,7 +11,7 @@ from datetime import datetime
 import duckdb
 
 from feature_store.compiler import utc
-from feature_store.definitions import Source
+from feature_store.language.definitions import Source
 from feature_store.registry import Registry
 
 ASKED = "tags_asked"

@@ -15,14 +15,14 @@ from functools import lru_cache
 
 from sqlglot import exp
 
-from feature_store import expressions
 from feature_store.compiler import ENTITIES, SQL_TYPES, Statement
-from feature_store.definitions import Layer, Rollup, Source, Tag
-from feature_store.due import CLOCK_CHANGE, MIDNIGHT, Wait
-from feature_store.due_leaders import ROWS_WAIT
-from feature_store.due_plan import due_plan
+from feature_store.due.leaders import ROWS_WAIT
+from feature_store.due.plan import due_plan
+from feature_store.due.rules import CLOCK_CHANGE, MIDNIGHT, Wait
+from feature_store.language import expressions
+from feature_store.language.definitions import Layer, Rollup, Source, Tag
+from feature_store.language.zones import fixed_offset_minutes, next_local_midnight
 from feature_store.registry import Registry
-from feature_store.zones import fixed_offset_minutes, next_local_midnight
 
 SEEN = "seen"
 DUE = "due_at"

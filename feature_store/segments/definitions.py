@@ -9,10 +9,10 @@ import duckdb
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from feature_store import expressions
 from feature_store.compiler import SQL_TYPES
-from feature_store.definitions import Name, RowExpression
 from feature_store.errors import RegistryError
+from feature_store.language import expressions
+from feature_store.language.definitions import Name, RowExpression
 from feature_store.registry import Registry
 
 SEGMENTS_FILE = "segments.yaml"

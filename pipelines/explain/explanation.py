@@ -11,9 +11,9 @@ from typing import Any, Literal
 import duckdb
 
 from feature_store.contracts import RefreshClass, TagStatus
-from feature_store.definitions import Tag
 from feature_store.explain.definition import DefinitionText, definition_of
 from feature_store.explain.explained import Computed, compute, is_member
+from feature_store.language.definitions import Tag
 from feature_store.registry import CONSUMER, Registry, load_registry
 from pipelines.explain.live_copy import looked_at
 from pipelines.explain.served import ExplainError, Served, ServedTag, served_consumer, served_other

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from feature_store.zones import fixed_offset_minutes
+from feature_store.language.zones import fixed_offset_minutes
 from pipelines.settings import REPOSITORY, Settings
 
 PROJECT_DIR = REPOSITORY / "dbt_project"

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from feature_store.catalogue import valid_text
 from feature_store.contracts import RefreshClass
-from feature_store.definitions import Tag
 from feature_store.errors import SourceTableError
 from feature_store.explain.definition import DefinitionText, definition_of
+from feature_store.language.definitions import Tag
 from feature_store.offline import tags_without_source
 from feature_store.point_in_time import check_tables
 from feature_store.registry import CONSUMER, Registry, entities, load_registry
+from feature_store.registry.catalogue import valid_text
 from pipelines.lake.tables import Lake
 from pipelines.live.advance import CLASSES
 from pipelines.live.log import TickLog

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from feature_store.contracts import TagType
-from feature_store.definitions import Tag
+from feature_store.language.definitions import Tag
 
 CROWD = 10
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -9,11 +9,11 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tag_world import NOW, ZONE, World, ago
 
+from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.contracts import RefreshClass
-from feature_store.definitions import Measure, Rollup
-from feature_store.due_leaders import leader_waits
+from feature_store.due.leaders import leader_waits
+from feature_store.language.definitions import Measure, Rollup
 from feature_store.refresh.statement import SEEN, compile_refresh
 from feature_store.registry import Registry, load_registry
 

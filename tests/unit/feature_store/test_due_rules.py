@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from feature_store import expressions
-from feature_store.due import (
+from feature_store.due.rules import (
     CLOCK_CHANGE,
     MIDNIGHT,
     ClockUseError,
@@ -21,7 +20,8 @@ from feature_store.due import (
     settled_waits,
     waits_of,
 )
-from feature_store.zones import fixed_offset_minutes, next_local_midnight
+from feature_store.language import expressions
+from feature_store.language.zones import fixed_offset_minutes, next_local_midnight
 
 DAY = expressions.DAY_US
 NOW = datetime.fromisoformat("2017-11-04 12:00")  # naive UTC, like every moment inside the statement

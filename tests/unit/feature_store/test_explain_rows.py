@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
-from feature_store import expressions
 from feature_store.compiler import NULL_VALUES, SQL_TYPES
 from feature_store.explain.definition import definition_of
 from feature_store.explain.explained import compute, is_member
 from feature_store.explain.rows import EVENT_AT, RowsOfEntity
+from feature_store.language import expressions
 from feature_store.registry import Registry
 
 NAIVE = NOW.replace(tzinfo=None)

@@ -12,12 +12,12 @@ import pytest
 
 from benchmarks.tag_oracle.compare import row_of
 from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
-from feature_store.catalogue import PACKAGE, catalogue, catalogue_file, schema_text
 from feature_store.contracts import REFRESH_TTL, ProfileSchema, RefreshClass, TagField, TagStatus, TagType
 from feature_store.errors import FingerprintMismatchError, ProfileError, UnknownTagError
 from feature_store.offline import build_tags, profile_documents, tags_without_source, validate_tags
 from feature_store.online import SCHEMA_FILE, ProfileReader, packaged_schema, read_schema
 from feature_store.registry import Registry, entities, load_registry
+from feature_store.registry.catalogue import PACKAGE, catalogue, catalogue_file, schema_text
 from models.contracts import PUBLISHED_TABLES
 
 NAMES = ["orders_30d", "aov_90d", "weekend_share", "is_active_30d", "cohort_month", "lifecycle_stage"]
@@ -210,7 +210,7 @@ def test_values_outside_the_registry_are_violations(world: World) -> None:
 
 
 def test_generated_files_are_current(registry: Registry) -> None:
-    stale = "run `python -m feature_store.catalogue` and commit"
+    stale = "run `python -m feature_store.registry.catalogue` and commit"
     for entity in entities():
         page = catalogue_file(entity).read_text(encoding="utf-8")
         assert page == catalogue(load_registry(entity=entity)), stale

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from ticking_shop import Shop
 
-from feature_store import due
 from feature_store.contracts import RefreshClass
+from feature_store.due import rules as due
 from feature_store.refresh import statement
 from feature_store.refresh.state import StateTable
 from feature_store.registry import load_registry

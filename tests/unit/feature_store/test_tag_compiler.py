@@ -8,11 +8,11 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from feature_store import expressions
 from feature_store.compiler import compile_tags
+from feature_store.language import expressions
+from feature_store.language.zones import fixed_offset_minutes
 from feature_store.registry import Registry
 from feature_store.spark.dialect import for_spark
-from feature_store.zones import fixed_offset_minutes
 
 
 def scans(sql: str) -> list[str]:

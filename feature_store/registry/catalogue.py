@@ -1,7 +1,7 @@
 """Files generated from the registries: a tag catalogue an entity and the schema serving reads.
 
-Run `python -m feature_store.catalogue` in the repository after a change of the registry; a test fails while
-the committed files are not current.
+Run `python -m feature_store.registry.catalogue` in the repository after a change of the registry; a test
+fails while the committed files are not current.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from feature_store.definitions import Tag, Valid
-from feature_store.expressions import FUNCTIONS
+from feature_store.language.definitions import Tag, Valid
+from feature_store.language.expressions import FUNCTIONS
 from feature_store.online import SCHEMA_FILE
 from feature_store.registry import CONSUMER, Registry, entities, load_registry
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 DOCS = PACKAGE.parent / "docs"
 
 
@@ -31,7 +31,7 @@ def catalogue(registry: Registry) -> str:
         f"# Tags of {registry.entity}s",
         "",
         f"Generated from `feature_store/tags/{registry.entity}/*.yaml` by "
-        "`python -m feature_store.catalogue`; do not edit.",
+        "`python -m feature_store.registry.catalogue`; do not edit.",
         "",
         f"{len(tags)} tags: {observed} rest on sources that the embedded data observes, "
         f"{len(tags) - observed} on sources that are generated there (origin `overlay`).",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from feature_store.definitions import Rollup, Tag
-from feature_store.due import Wait
-from feature_store.expressions import columns_of, parse
+from feature_store.due.rules import Wait
+from feature_store.language.definitions import Rollup, Tag
+from feature_store.language.expressions import columns_of, parse
 
 if TYPE_CHECKING:
     from feature_store.registry import Registry

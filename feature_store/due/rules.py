@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from sqlglot import exp
 
-from feature_store.expressions import DAY_US, has_aggregate
+from feature_store.language.expressions import DAY_US, has_aggregate
 
 MIDNIGHT = "__us_to_midnight__"
 """Stands in the SQL for the microseconds from the moment to the next local midnight."""

@@ -21,11 +21,11 @@ import yaml
 from pydantic import ValidationError
 
 from feature_store.contracts import ProfileSchema, TagField
-from feature_store.definitions import Parameter, Rollup, Source, Tag
-from feature_store.due_plan import clock_problems
+from feature_store.due.plan import clock_problems
 from feature_store.errors import RegistryError, UnknownTagError
-from feature_store.exact_sums import order_problems
-from feature_store.registry_checks import check_registry, frequency_problems
+from feature_store.language.definitions import Parameter, Rollup, Source, Tag
+from feature_store.registry.checks import check_registry, frequency_problems
+from feature_store.registry.exact_sums import order_problems
 
 SOURCES_FILE = "sources.yaml"
 CONSUMER = "consumer"

@@ -1,6 +1,7 @@
 """The shape of one registry entry: parameter, source, rollup, tag. Checks that need one entry only.
 
-What entries must satisfy together (known columns, no duplicates, no cycles) is in `registry_checks`.
+What entries must satisfy together (known columns, no duplicates, no cycles) is in
+`feature_store.registry.checks`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from feature_store import expressions
 from feature_store.contracts import RefreshClass, TagType
+from feature_store.language import expressions
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, Field(min_length=1)]

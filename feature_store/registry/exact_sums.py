@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from feature_store.expressions import parse
+from feature_store.language.expressions import parse
 
 if TYPE_CHECKING:
     from feature_store.registry import Registry

@@ -1,7 +1,7 @@
 """Where in a statement the due times of tags are read: for each source, rollup layer and derived tag.
 
-`feature_store.due` knows one expression; here the expressions of a registry are put in their place: a tag's
-window and condition belong to every aggregate of its value, a rollup's to its measures, a layer sees
+`feature_store.due.rules` knows one expression; here the expressions of a registry are put in their place: a
+tag's window and condition belong to every aggregate of its value, a rollup's to its measures, a layer sees
 rolled-up rows. Population layers and tags are left out: what compares entities is computed for all anyway.
 """
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from feature_store.definitions import Rollup, Tag, duration_us
-from feature_store.due import (
+from feature_store.due.leaders import leader_waits
+from feature_store.due.rules import (
     ClockUseError,
     Kind,
     Wait,
@@ -22,8 +22,8 @@ from feature_store.due import (
     settled_waits,
     waits_of,
 )
-from feature_store.due_leaders import leader_waits
-from feature_store.expressions import columns_of, filtered, parse
+from feature_store.language.definitions import Rollup, Tag, duration_us
+from feature_store.language.expressions import columns_of, filtered, parse
 
 if TYPE_CHECKING:
     from feature_store.registry import Registry

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from feature_store import expressions
 from feature_store.contracts import RefreshClass
-from feature_store.definitions import Parameter, Rollup, Source, Tag, duration_us
+from feature_store.language import expressions
+from feature_store.language.definitions import Parameter, Rollup, Source, Tag, duration_us
 
 if TYPE_CHECKING:
     from feature_store.registry import Registry

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import sqlglot
 from sqlglot import exp
 
-from feature_store.zones import fixed_offset_minutes
+from feature_store.language.zones import fixed_offset_minutes
 
 DAY_US = 86_400_000_000
 ParameterValue = int | float | str

@@ -1,0 +1,1 @@
+"""What a definition may say: the shape of an entry, its expressions, local time."""
