@@ -22,6 +22,7 @@ NAMES = (
     "tags_scale",
     "tags_vs_peers",
     "point_in_time",
+    "growth",
     "spark_equal",
 )
 """Every benchmark, in the order in which `all` runs them."""

@@ -25,11 +25,11 @@ from benchmarks import reduced_panel
 from benchmarks.harness import OURS, Row, report
 from feature_store.compiler import compile_tags
 from feature_store.point_in_time import run
-from feature_store.registry import load_registry
+from feature_store.registry import Registry, entities, load_registry
 from pipelines.settings import Settings
 from pipelines.spark.build import build_tags, build_warehouse
 from pipelines.spark.compare import compare_tables, compare_tags
-from pipelines.spark.session import NoSparkError, spark_session
+from pipelines.spark.session import MEMORY, NoSparkError, spark_session
 from pipelines.warehouse.files import PROJECT_DIR, dbt_environment, dbt_program
 
 SPARK = "spark"
@@ -51,10 +51,10 @@ def main() -> int:
         Path(os.environ.get("MUYUN_HOME", "var")),
         name="spark_equal",
         protocol=(
-            f"The embedded panel, one of {one_in} consumers kept, every dbt model and every consumer tag on "
-            "both engines from one lake. Of tables, names, types, and hashes of every column's values and of "
-            "the rows; of tags, every value to the bit. Processor seconds of both processes and their "
-            "children, Spark's with the start of its Java."
+            f"The embedded panel, one of {one_in} consumers kept, every dbt model and every tag of every "
+            f"entity on both engines from one lake, Spark in {MEMORY} of memory. Of tables, names, "
+            "types, and hashes of every column's values and of the rows; of tags, every value to the bit. "
+            "Processor seconds of both processes and their children, Spark's with the start of its Java."
         ),
         rows=rows,
         wall_s=time.monotonic() - started,
@@ -73,45 +73,52 @@ def _compared(settings: Settings, one_in: int) -> list[Row]:
             env=os.environ | dbt_environment(settings, as_of.isoformat()),
             check=True,
         )
-    registry = load_registry()
     tables = settings.home / "spark" / "warehouse"
+    rows: list[Row] = []
+    different_tags = 0
     with spark_session(tables) as session:
         with _cost() as dbt_spark:
             build_warehouse(settings, as_of, select="*")
-        with _cost() as tags_spark:
-            folder = build_tags(session, settings, as_of, registry)
-    theirs = pl.read_parquet(folder / "*.parquet").sort("row_id")
-    query = compile_tags(registry, time_zone=settings.zone)
-    with _cost() as tags_duckdb, duckdb.connect(str(settings.warehouse_build), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
-        ours = run(
-            connection,
-            query,
-            theirs.select("row_id", registry.id_column, pl.col("as_of").dt.replace_time_zone(None)),
-        )
-    different_tags = compare_tags(ours.drop("row_id", "as_of"), theirs.drop("row_id", "as_of"))
-    rows = [
-        Row(OURS, "consumers", ours.height, "rows"),
-        Row(OURS, "tags", len(query.tags), "tags"),
-        Row(OURS, "tags_different", len(different_tags), "tags"),
-    ]
-    for name, count in different_tags.items():
-        print(f"tag {name} differs in {count} rows")
+        for entity in entities():
+            registry = load_registry(entity=entity)
+            with _cost() as tags_spark:
+                folder = build_tags(session, settings, as_of, registry)
+            with _cost() as tags_duckdb:
+                compared = _tags_on_both(settings, registry, pl.read_parquet(folder / "*.parquet"))
+            for name, count in compared.items():
+                print(f"tag {name} of {entity} differs in {count} rows")
+            different_tags += len(compared)
+            rows.append(Row(OURS, f"{entity}_tags", len(registry.tags), "tags"))
+            rows += _costs(f"{entity}_tags", tags_duckdb, tags_spark)
+    rows.append(Row(OURS, "tags_different", different_tags, "tags"))
     for schema in ("core", "analyst", "intermediate"):
         counted, different = compare_tables(settings.warehouse_build, tables, schema)
         rows.append(Row(OURS, f"{schema}_tables", len(counted), "tables"))
         rows.append(Row(OURS, f"{schema}_tables_different", len(different), "tables"))
         for difference in different:
             print(f"{schema}.{difference.table}: {difference.what}")
-    for system, step, cost in (
-        (OURS, "dbt", dbt_duckdb),
-        (SPARK, "dbt", dbt_spark),
-        (OURS, "tags", tags_duckdb),
-        (SPARK, "tags", tags_spark),
-    ):
-        rows.append(Row(system, f"{step}_s", cost.wall_s, "s"))
-        rows.append(Row(system, f"{step}_cpu_s", cost.cpu_s, "cpu s"))
-    return rows
+    return [*rows, *_costs("dbt", dbt_duckdb, dbt_spark)]
+
+
+def _tags_on_both(settings: Settings, registry: Registry, theirs: pl.DataFrame) -> dict[str, int]:
+    """Rows that differ, by tag, between Spark's table and DuckDB's for the same entities."""
+    theirs = theirs.sort("row_id")
+    with duckdb.connect(str(settings.warehouse_build), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
+        ours = run(
+            connection,
+            compile_tags(registry, time_zone=settings.zone),
+            theirs.select("row_id", registry.id_column, pl.col("as_of").dt.replace_time_zone(None)),
+        )
+    return compare_tags(ours.drop("row_id", "as_of"), theirs.drop("row_id", "as_of"))
+
+
+def _costs(step: str, ours: _Cost, spark: _Cost) -> list[Row]:
+    return [
+        Row(system, f"{step}_{metric}", value, unit)
+        for system, cost in ((OURS, ours), (SPARK, spark))
+        for metric, value, unit in (("s", cost.wall_s, "s"), ("cpu_s", cost.cpu_s, "cpu s"))
+    ]
 
 
 @dataclass

@@ -28,25 +28,28 @@ _QUANTILE = """
 same way in every release: `lo + (hi - lo) * d` in 4.3, and `lo` as it is where both are equal."""
 
 
+_JOINS = 12
+"""So many parts are joined to the entities' rows in one step; Spark's planner chokes on sixty."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """One part of a statement, to be run in order; a later step reads it by its name.
+    """One part of a statement, to be run in order and written down; later steps read it by its name.
 
     Attributes:
-        name: Name of the temporary view that it makes; empty for the last step, which is the answer.
+        name: Name of the table that it makes; empty for the last step, which is the answer.
         sql: Spark SQL.
-        keep: Whether its rows are kept: it is read more than once, or DuckDB was told to materialise it.
     """
 
     name: str
     sql: str
-    keep: bool
 
 
 def for_spark(sql: str) -> tuple[Step, ...]:
     """A DuckDB statement as steps of Spark SQL that mean the same in a session whose time zone is UTC.
 
-    Spark has no AS MATERIALIZED and works a CTE out anew for every reader, hence steps.
+    Spark works a CTE out anew for every reader, and plans a statement as one tree: that of every consumer tag
+    fits no memory. Steps that are written down give it one small tree after the other.
 
     Raises:
         ValueError: Not a query, or a quantile over a window reads a join or a filtered relation.
@@ -54,14 +57,42 @@ def for_spark(sql: str) -> tuple[Step, ...]:
     tree = sqlglot.parse_one(sql, read="duckdb")
     if not isinstance(tree, exp.Query):
         raise ValueError(f"no query: {sql[:60]}")
-    kept = {cte.alias for cte in tree.find_all(exp.CTE) if cte.args.get("materialized")}
-    _medians(tree)
-    kept |= _windowed_quantiles(tree)
-    for rule in (_quantiles, _iso_weekdays, _renamed, _local_times):
+    for rule in (_medians, _windowed_quantiles, _quantiles, _iso_weekdays, _renamed, _local_times):
         rule(tree)
-    steps = [Step(cte.alias, cte.this.sql("spark", pretty=True), cte.alias in kept) for cte in tree.ctes]
+    parts = [part for cte in tree.ctes for part in _cut(cte.alias, cte.this)]
     tree.set("with_", None)
-    return (*steps, Step("", tree.sql("spark", pretty=True), keep=False))
+    return tuple(Step(name, part.sql("spark", pretty=True)) for name, part in [*parts, ("", tree)])
+
+
+def _cut(name: str, part: exp.Expression) -> list[tuple[str, exp.Expression]]:
+    """A part that joins many others to a row each, as parts of a few joins and one that puts them together.
+
+    The compiler joins every grouped source to the entities by `row_id`, and a column reads one of them.
+    """
+    joins = part.args.get("joins") or []
+    joined = [join for join in joins if join.side == "LEFT"]
+    if not isinstance(part, exp.Select) or len(joined) <= _JOINS:
+        return [(name, part)]
+    batches = [joined[start : start + _JOINS] for start in range(0, len(joined), _JOINS)]
+    batch_of = {join.alias_or_name: number for number, batch in enumerate(batches) for join in batch}
+    columns: list[list[exp.Expression]] = [[] for _ in batches]
+    together = []
+    for column in part.selects:
+        (number,) = {batch_of[c.table] for c in column.find_all(exp.Column) if c.table in batch_of} or {0}
+        columns[number].append(column)
+        together.append(exp.column(column.alias_or_name, table=f"{name}_part_{number}"))
+    whole = exp.select(*together)
+    others = [join for join in joins if join not in joined]
+    row_id = exp.column("row_id", table=part.args["from_"].this.alias_or_name)
+    parts: list[tuple[str, exp.Expression]] = []
+    for number, batch in enumerate(batches):
+        piece = part.copy()
+        piece.set("expressions", [*([row_id] if number else []), *columns[number]])
+        piece.set("joins", [*others, *batch])
+        table = f"{name}_part_{number}"
+        parts.append((table, piece))
+        whole = whole.join(table, using="row_id") if number else whole.from_(table)
+    return [*parts, (name, whole)]
 
 
 def _medians(tree: exp.Expression) -> None:
@@ -69,12 +100,11 @@ def _medians(tree: exp.Expression) -> None:
         node.replace(exp.PercentileCont(this=node.this, expression=exp.Literal.number("0.5")))
 
 
-def _windowed_quantiles(tree: exp.Expression) -> set[str]:
-    """A quantile over a window as a sub-query over the same relation; the names of those relations.
+def _windowed_quantiles(tree: exp.Expression) -> None:
+    """A quantile over a window as a sub-query over the same relation.
 
     Spark cannot work on a collected list inside a window, and would carry the whole list in every row.
     """
-    read = set()
     for window in list(tree.find_all(exp.Window)):
         if not isinstance(_without_filter(window.this), exp.PercentileCont):
             continue
@@ -91,8 +121,6 @@ def _windowed_quantiles(tree: exp.Expression) -> set[str]:
         ]
         inner = exp.select(window.this.copy()).from_(exp.alias_(source.copy(), "same", table=True))
         window.replace(exp.Subquery(this=inner.where(*same) if same else inner))
-        read.add(source.name)
-    return read
 
 
 def _without_filter(node: exp.Expression) -> exp.Expression:

@@ -5,9 +5,11 @@ Needs the extra `spark`. The session decides where it runs: on this machine, or 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feature_store.compiler import ENTITIES, compile_tags, population_sql
@@ -23,18 +25,21 @@ if TYPE_CHECKING:
 def tag_table(
     session: SparkSession,
     as_of: datetime,
+    folder: Path,
     tags: Iterable[str] | None = None,
     *,
     time_zone: str = "UTC",
     registry: Registry | None = None,
     among: str = "TRUE",
 ) -> Iterator[DataFrame]:
-    """The tag table at a moment, for as long as the block lasts: what it reads is kept until then.
+    """The tag table at a moment, for as long as the block lasts: what it reads lies in a folder until then.
 
     Args:
         session: A session with the warehouse's schemas in its catalogue; its time zone is set to UTC, and
             arithmetic that overflows is made an error, as on DuckDB.
         as_of: The moment, timezone-aware.
+        folder: Where the parts of the statement are written, a folder that the whole cluster sees; there must
+            be none yet, and none is left.
         tags: Names of the tags; all by default.
         time_zone: IANA zone of local hours and days.
         registry: The registry; the packaged one by default.
@@ -60,26 +65,26 @@ def tag_table(
         f"FROM ({known.sql}) WHERE {among}"
     )
     statement = compile_tags(registry, tags, time_zone=time_zone)
-    with _views(session, [Step(ENTITIES, entities, keep=True), *for_spark(statement.sql)]) as frame:
+    with _written(session, folder, [Step(ENTITIES, entities), *for_spark(statement.sql)]) as frame:
         yield frame
 
 
 @contextmanager
-def _views(session: SparkSession, steps: Iterable[Step]) -> Iterator[DataFrame]:
-    """Runs steps as temporary views; yields the last one's rows, and lets go of what was kept."""
+def _written(session: SparkSession, folder: Path, steps: Iterable[Step]) -> Iterator[DataFrame]:
+    """Writes every step but the last, which later ones read as a temporary view; yields the last one's rows.
+
+    What Spark keeps in memory would be planned again with every reader; a table of files is planned once.
+    """
     *parts, last = steps
-    kept, made = [], []
+    made = []
     try:
         for step in parts:
-            frame = session.sql(step.sql)
-            if step.keep:
-                frame = frame.persist()
-                kept.append(frame)
-            frame.createOrReplaceTempView(step.name)
+            files = str(folder / step.name)
+            session.sql(step.sql).write.parquet(files)
+            session.read.parquet(files).createOrReplaceTempView(step.name)
             made.append(step.name)
         yield session.sql(last.sql)
     finally:
         for name in made:
             session.catalog.dropTempView(name)
-        for frame in kept:
-            frame.unpersist()
+        shutil.rmtree(folder, ignore_errors=True)

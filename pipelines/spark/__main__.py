@@ -6,7 +6,7 @@ import sys
 import time
 from datetime import datetime
 
-from feature_store.registry import load_registry
+from feature_store.registry import entities, load_registry
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
@@ -27,9 +27,10 @@ def main(arguments: list[str]) -> int:
             started = time.monotonic()
             build_warehouse(settings, as_of)
             print(f"core: {time.monotonic() - started:.0f} s")
-            started = time.monotonic()
-            folder = build_tags(session, settings, as_of, load_registry())
-            print(f"tags: {time.monotonic() - started:.0f} s, {folder}")
+            for entity in entities():
+                started = time.monotonic()
+                folder = build_tags(session, settings, as_of, load_registry(entity=entity))
+                print(f"tags of {entity}: {time.monotonic() - started:.0f} s, {folder}")
     except (NoSparkError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,7 @@ ALL_BUT_MARTS_OF_ANALYSTS = "staging intermediate marts.core"
 """Tags read the core, and intermediate tables that no mart reads."""
 
 
-def build_warehouse(
-    settings: Settings, as_of: datetime, select: str = "staging intermediate marts.core"
-) -> None:
+def build_warehouse(settings: Settings, as_of: datetime, select: str = ALL_BUT_MARTS_OF_ANALYSTS) -> None:
     """Every model of a selection, in the session of this process, under the contracts of its models.
 
     Args:
@@ -65,6 +64,8 @@ def build_tags(session: SparkSession, settings: Settings, as_of: datetime, regis
         The folder, `<home>/spark/tags/<entity>`.
     """
     folder = settings.home / TARGET / "tags" / registry.entity
-    with tag_table(session, as_of, time_zone=settings.zone, registry=registry) as tags:
+    parts = settings.home / TARGET / "parts" / registry.entity
+    shutil.rmtree(parts, ignore_errors=True)
+    with tag_table(session, as_of, parts, time_zone=settings.zone, registry=registry) as tags:
         tags.write.mode("overwrite").parquet(str(folder))
     return folder

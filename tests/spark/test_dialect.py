@@ -9,7 +9,10 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+import sqlglot
 
+from feature_store.compiler import compile_tags
+from feature_store.registry import load_registry
 from feature_store.spark.dialect import for_spark
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("spark")]
@@ -83,3 +86,17 @@ def test_a_statement_means_the_same(spark: Any, rows: Path, sql: str) -> None:
 def test_a_quantile_over_a_window_of_a_join_is_refused() -> None:
     with pytest.raises(ValueError, match="window of a join"):
         for_spark("SELECT QUANTILE_CONT(a.x, 0.5) OVER () FROM a JOIN b ON a.k = b.k")
+
+
+def test_every_part_of_the_tags_is_small() -> None:
+    """Spark plans each step by itself; no step joins more than a few parts, and every tag stands in one."""
+    registry = load_registry()
+    query = compile_tags(registry)
+    *parts, last = for_spark(query.sql)
+    assert max(step.sql.count(" JOIN ") for step in parts) <= 14
+    pieces = [step for step in parts if step.name.startswith("level_0_part_")]
+    based = {tag.name for tag in registry.tags.values() if tag.definition.source is not None}
+    made = [name for step in pieces for name in sqlglot.parse_one(step.sql, read="spark").named_selects]
+    assert len([name for name in made if name in based]) == len(based)
+    assert based <= set(made)
+    assert sqlglot.parse_one(last.sql, read="spark").named_selects[3:] == list(query.tags)
