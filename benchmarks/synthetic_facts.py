@@ -162,6 +162,6 @@ SELECT 'c' || (hash(i, {seed}, 1) % {consumers}) AS consumer_id, 's' || {seed} |
   ['view', 'view', 'search', 'add_to_cart'][1 + CAST(hash(i, n, {seed}, 3) % 4 AS INTEGER)] AS event_type,
   'sku-' || (hash(i, n, {seed}, 4) % {skus}) AS sku_id,
   {start} + to_microseconds(CAST({us} * 0.8 / {count} * i AS BIGINT) + n * 40000000) AS occurred_at,
-  occurred_at AS received_at
+  occurred_at AS received_at, occurred_at AS recorded_at
 FROM range({count}) AS r(i), range({views}) AS v(n) ORDER BY i
 """

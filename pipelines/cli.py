@@ -1,4 +1,4 @@
-"""The `muyun` command: run, refresh, explain, ui, versions, rollback, check-data, template and the home."""
+"""The `muyun` command: run, refresh, explain, ui, versions, rollback, erase, check-data, template, home."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     back = commands.add_parser("rollback", help=text("cli.rollback"))
     back.add_argument("version", nargs="?", help=text("cli.rollback_version"))
     commands.add_parser("release", help=text("cli.release"))
+    gone = commands.add_parser("erase", help=text("cli.erase"))
+    gone.add_argument("--apply", action="store_true", help=text("cli.erase_apply"))
     commands.add_parser("forget-source", help=text("cli.forget_source"))
     commands.add_parser("adopt-source", help=text("cli.adopt_source"))
     look = commands.add_parser("check-data", help=text("cli.check_data"))
@@ -170,6 +172,11 @@ def _dispatch(options: argparse.Namespace, settings: Settings) -> int:
         from pipelines.segments.command import preview_segments
 
         print(preview_segments(settings, options.what, json=options.json))
+        return 0
+    if options.command == "erase":
+        from pipelines.erasure.command import erase
+
+        print(erase(settings, apply=options.apply))
         return 0
     from pipelines.home.commands import release, rollback, versions
 

@@ -16,6 +16,7 @@ from pipelines.defs import (
     automation,
     boundaries,
     demand,
+    erasures,
     features,
     ingest,
     lifecycle,
@@ -50,7 +51,7 @@ RESOURCES = (
 )  # fmt: skip
 """What a step may ask for by name."""
 
-_PLAIN = (features, recommendation, demand, replenishment, pricing, lifecycle, publish)
+_PLAIN = (erasures, features, recommendation, demand, replenishment, pricing, lifecycle, publish)
 """Flows whose assets do not depend on settings."""
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from pipelines.erasure.intake import ErasureFilter
+from pipelines.erasure.tombstones import Tombstones
 from pipelines.intake.feeds import Feeds
 from pipelines.lake.tables import Lake
 from pipelines.sources.contract import INGEST_ORDER, contract_table
@@ -30,6 +32,9 @@ import tiny_lake
 BASE = tiny_lake.AS_OF
 Row = dict[str, Any]
 State = dict[str, dict[tuple[Any, ...], Row]]
+
+
+NOBODY = Tombstones()
 
 
 class Feed:
@@ -84,8 +89,8 @@ def frame(table: str, rows: list[Row]) -> pl.DataFrame:
     )
 
 
-def load_all(lake: Lake, state: State, as_of: dt.datetime) -> None:
-    """The nightly load of the feed and of all that was recorded."""
+def load_all(lake: Lake, state: State, as_of: dt.datetime, tombstones: Tombstones = NOBODY) -> None:
+    """The nightly load of the feed and of all that was recorded, without whoever was erased."""
     lake.create()
     feeds = Feeds(
         Feed(),
@@ -94,6 +99,7 @@ def load_all(lake: Lake, state: State, as_of: dt.datetime) -> None:
         seed=0,
         utc_offset_hours=-5,
         recorded=RecordedRows(Recordings(state)),
+        erased=ErasureFilter(tombstones),
     )
     for table in INGEST_ORDER:
         feeds.load(table, as_of, None)
@@ -147,7 +153,7 @@ class History:
             happen = self._rng.choice(
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
-                 self._case_ends, self._consent, self._rival)
+                 self._case_ends, self._consent, self._rival, self._edge, self._edge_cut)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -222,7 +228,8 @@ class History:
         happened = self.now + dt.timedelta(minutes=self._rng.choice((0, 0, -3, -3000, 45)))
         return {"events": [{
             "event_id": f"api-e-{self._number()}", "consumer_id": self._consumer(),
-            "anonymous_id": self._rng.choice(["d-1", None]), "session_id": f"v-{self._rng.randint(1, 4)}",
+            "anonymous_id": self._rng.choice(["d-1", "d-2", None]),
+            "session_id": f"v-{self._rng.randint(1, 4)}",
             "event_type": self._rng.choice(["view", "search", "add_to_cart", "checkout"]),
             "sku_id": self._sku(),
             "query": self._rng.choice(['"milk", fresh', None]), "dwell_ms": self._rng.randint(0, 9000),
@@ -246,6 +253,21 @@ class History:
             "stated_at": stated, "is_granted": self._rng.random() < 0.5, "source": "app",
             "received_at": self.now,
         }]}  # fmt: skip
+
+    def _edge(self) -> dict[str, list[Row]]:
+        begin = self.now - dt.timedelta(minutes=self._rng.choice((0, 60, 3000)))
+        return {"identity_edges": [{
+            "anonymous_id": self._rng.choice(["d-1", "d-2"]), "consumer_id": self._consumer() or "c-1",
+            "valid_from": begin, "evidence": "login", "revoked_at": None, "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _edge_cut(self) -> dict[str, list[Row]]:
+        edges = list(self.state.get("identity_edges", {}).values())
+        if not edges:
+            return self._edge()
+        edge = self._rng.choice(edges)
+        at = self._rng.choice((edge["valid_from"], self.now + dt.timedelta(minutes=30)))
+        return {"identity_edges": [dict(edge) | {"revoked_at": max(at, edge["valid_from"])}]}
 
     def _rival(self) -> dict[str, list[Row]]:
         return {"competitor_prices": [{

@@ -190,6 +190,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "dwell_ms": pl.Int64,
         "occurred_at": _TIME,
         "received_at": _TIME,
+        "recorded_at": _TIME,
     },
     "fct_shipments": {
         "shipment_id": pl.String,
@@ -295,6 +296,8 @@ class World:
         row = dict.fromkeys(SCHEMAS[table]) | values
         if row.get("received_at") is None and table in TIME_COLUMNS:
             row["received_at"] = row[TIME_COLUMNS[table]]
+        if "recorded_at" in row:
+            row["recorded_at"] = row["recorded_at"] or row["received_at"]
         self.tables[table].append(row)
 
     def consumer(self, consumer_id: str, at: datetime, **values: Any) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.erasure.intake import PERSON_COLUMNS
 from pipelines.intake.days import days_of
 from pipelines.intake.feeds import OBSERVED
 from pipelines.intake.share import SHARE_CHECK, admitted, share_check
@@ -56,7 +57,7 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
         owners=[Owner.DATA_ENGINEERING],
         kinds={"parquet"},
         description=_catalogue_text(table),
-        deps=sorted(parents | _recorded_in(table)),
+        deps=sorted(parents | _recorded_in(table) | _erased_from(table)),
         pool="lake",
         metadata={
             "dagster/column_schema": dg.TableSchema(
@@ -136,6 +137,11 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
     if table.is_book:
         return {dg.AssetKey(["operations", "recorded_books"])}
     return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in FED else set()
+
+
+def _erased_from(table: ContractTable) -> set[dg.AssetKey]:
+    """The erasures, of which a table that names consumers must be clear before it is loaded again."""
+    return {dg.AssetKey(["operations", "erasures"])} if table.name in PERSON_COLUMNS else set()
 
 
 def _load(

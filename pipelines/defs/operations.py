@@ -36,6 +36,7 @@ def definitions() -> dg.Definitions:
     daily = dg.define_asset_job(
         "settlement_daily",
         selection=dg.AssetSelection.assets(
+            ["operations", "erasures"],
             ["operations", "recorded_feeds"],
             ["operations", "settlement_day"],
             ["operations", "recorded_books"],
@@ -62,6 +63,7 @@ def fed_tables() -> list[str]:
     owners=[Owner.DATA_ENGINEERING],
     kinds={"postgres", "parquet"},
     pool="lake",
+    deps=[dg.AssetKey(["operations", "erasures"])],
 )
 def recorded_feeds(
     context: dg.AssetExecutionContext,
@@ -151,7 +153,7 @@ def settlement_day(
     owners=[Owner.DATA_ENGINEERING],
     kinds={"postgres", "parquet"},
     pool="lake",
-    deps=[dg.AssetKey(["operations", "settlement_day"])],
+    deps=[dg.AssetKey(["operations", "erasures"]), dg.AssetKey(["operations", "settlement_day"])],
 )
 def recorded_books(
     context: dg.AssetExecutionContext,

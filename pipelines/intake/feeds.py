@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
+from pipelines.erasure.intake import ErasureFilter
+from pipelines.erasure.tombstones import Tombstones
 from pipelines.lake.tables import Lake
 from pipelines.sources.loading.ingest import IngestReport, KnownKeys, accept_frame, ingest
 from pipelines.sources.overlay import OVERLAY_TABLES, ObservedTables, generate
@@ -30,6 +32,7 @@ class Feeds:
         seed: Seed of the overlay.
         utc_offset_hours: Local time of the shops.
         recorded: What the platform recorded.
+        erased: Keeps erased persons out.
     """
 
     def __init__(
@@ -41,7 +44,9 @@ class Feeds:
         seed: int,
         utc_offset_hours: int,
         recorded: RecordedRows,
+        erased: ErasureFilter | None = None,
     ) -> None:
+        self._erased = erased or ErasureFilter(Tombstones())
         self._source = source
         self._recorded = recorded
         self._lake = lake
@@ -74,6 +79,8 @@ class Feeds:
                 as_of=min(as_of, self._source.as_of()),
                 utc_offset_hours=self._utc_offset_hours,
             )
+            self._erased.begin(table)
+            frame = self._erased.rows(table, frame)
             return accept_frame(
                 table,
                 frame,
@@ -86,10 +93,10 @@ class Feeds:
                     "generated: the embedded panel has no such feed",
                     *self._recorded.note(table, as_of),
                 ),
-                beside=self._recorded.chunks(table, as_of),
+                beside=self._erased.chunks(table, self._recorded.chunks(table, as_of)),
             )
         return ingest(
-            WithRecorded(self._source, self._recorded, as_of),
+            WithRecorded(self._source, self._recorded, as_of, self._erased),
             table,
             self._lake,
             as_of=as_of,

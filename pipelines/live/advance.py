@@ -15,7 +15,8 @@ import polars as pl
 from feature_store.contracts import RefreshClass
 from feature_store.refresh.engine import refresh
 from feature_store.registry import load_registry
-from pipelines.live import facts, files, intake, prices, waiting
+from pipelines.erasure.intake import ErasureFilter
+from pipelines.live import erasing, facts, files, intake, prices, waiting
 from pipelines.live.files import FileNews
 from pipelines.live.recorded import Recorded
 from pipelines.live.store import Standing, move_on
@@ -77,6 +78,7 @@ class Advanced:
         removed: Entities that left.
         prices: Prices that changed.
         wants_full_run: Why the files of the folder need a full run; empty when they do not.
+        erased: Persons of whom the store was cleared.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Advanced:
     removed: int = 0
     prices: int = 0
     wants_full_run: str = ""
+    erased: int = 0
 
 
 def is_due(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> bool:
@@ -127,12 +130,19 @@ def advance(
             news = FileNews(wants_full_run=standing.wants_full_run)
             if around.folder is not None and not standing.wants_full_run:
                 news = files.look(connection, around.folder, as_of=as_of)
+        with stages("erase"):
+            erased = erasing.begin(connection, recorded.erased, around.lake)
+            kept_out = ErasureFilter(recorded.erased)
+            came = {
+                table: kept_out.rows(table, rows)
+                for table, rows in _together(news.rows, recorded.rows).items()
+            }
         with stages("accept"):
-            taken = intake.take_in(connection, _together(news.rows, recorded.rows), as_of=as_of)
+            taken = intake.take_in(connection, _together(erased.rows, came), as_of=as_of)
         with stages("facts"):
             applied = facts.apply(
                 connection,
-                taken.accepted,
+                erased.into(taken.accepted),
                 as_of=as_of,
                 since=standing.as_of,
                 compiled=around.compiled,
@@ -155,6 +165,7 @@ def advance(
             all_again = prices.is_hour_begun(standing.as_of, as_of)
             skus = None if all_again else prices.touched_skus(connection)
             priced = prices.reprice(connection, as_of, around.pricing, skus, tick)
+        erasing.finish(connection, erased)
         move_on(connection, as_of=as_of, recorded_cursor=recorded.cursor, tick=tick)
         with stages("commit"):
             connection.execute("commit")
@@ -171,6 +182,7 @@ def advance(
         removed=max(done.removed for done in refreshed),
         prices=priced,
         wants_full_run=news.wants_full_run,
+        erased=len(erased.tombstones.people),
     )
 
 

@@ -96,6 +96,8 @@ def lines_of(done: Tick, text: Texts) -> list[str]:
         )
     if done.waiting:
         lines.append(text("live.waiting", rows=done.waiting))
+    if done.erased:
+        lines.append(text("live.erased", people=done.erased))
     spent = sorted(done.stages.items(), key=lambda item: -item[1])
     lines.append(text("live.spent", stages=", ".join(f"{name} {spent_s:.2f} s" for name, spent_s in spent)))
     if done.lag_s is not None:

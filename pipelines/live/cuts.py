@@ -78,7 +78,9 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "inventory_movements": Held("core.fct_inventory_movements"),
         "shipments": Held("core.fct_shipments"),
         "after_sales": Held("core.fct_after_sales"),
-        "events": Held("core.fct_events"),
+        "events": Held(
+            "core.fct_events", {"consumer_id": "stated_consumer_id", "received_at": "recorded_at"}
+        ),
         "coupons": Held("core.dim_coupons"),
         "coupon_redemptions": Held("core.fct_coupon_redemptions"),
         "competitor_prices": Held("core.fct_competitor_prices"),
@@ -86,6 +88,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "touches": Held("core.fct_touches"),
         "points_ledger": Held("core.fct_points_ledger"),
         "consents": Held("core.fct_consents"),
+        "identity_edges": Held("core.fct_identity_edges"),
     }
 )
 """Contract tables whose accepted rows can be read back from the live store; of order lines those of this
@@ -148,13 +151,13 @@ _AS_THEY_ARE = {
 }
 
 _ONE_TO_ONE = {
-    "events": "fct_events",
     "inventory_movements": "fct_inventory_movements",
     "competitor_prices": "fct_competitor_prices",
     "messages": "fct_messages",
     "touches": "fct_touches",
     "points_ledger": "fct_points_ledger",
     "consents": "fct_consents",
+    "identity_edges": "fct_identity_edges",
     "coupons": "dim_coupons",
 }
 """Models that have one row for each row of one contract table and read nothing else."""
@@ -172,6 +175,23 @@ CUTS: tuple[Cut, ...] = (
             (Replaced(model, f"key_{table}", contract_table(table).key),),
         )
         for table, model in _ONE_TO_ONE.items()
+    ),
+    # Whose an anonymous event is moves with every edge of its visitor.
+    Cut(
+        "by_event",
+        {
+            "key_events": "select event_id from temp.arrived_events union select event_id from"
+            f" {{live}}.core.fct_events where {_in('anonymous_id', 'changed_fct_identity_edges')}"
+        },
+        {
+            "raw.events": _raw("events", _in("event_id", "key_events")),
+            "staging.stg_lake__identity_edges": (
+                "select * from {live}.core.fct_identity_edges where anonymous_id in"
+                " (select anonymous_id from temp.raw_events union select anonymous_id from"
+                f" {{live}}.core.fct_events where {_in('event_id', 'key_events')})"
+            ),
+        },
+        (Replaced("fct_events", "key_events", ("event_id",)),),
     ),
     Cut(
         "by_offer",
@@ -317,7 +337,11 @@ CUTS: tuple[Cut, ...] = (
     Cut(
         "by_session",
         {"key_sessions": "select distinct session_id from temp.changed_fct_events"},
-        {"staging.stg_lake__events": _semi("core.fct_events", "key_sessions", ("session_id",))},
+        # A visit is told by what its events state.
+        {
+            "staging.stg_lake__events": "select t.* replace (stated_consumer_id as consumer_id) from"
+            " {live}.core.fct_events t semi join temp.key_sessions k using (session_id)"
+        },
         (Replaced("int_sessions_summarised", "key_sessions", ("session_id",)),),
     ),
     # What was sold in a week where it is promoted; a version of a line that no longer stands was sold too.

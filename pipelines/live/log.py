@@ -52,6 +52,7 @@ class Tick:
         stages: Seconds by stage.
         comparison: With the nightly rebuild, at the begin of a generation.
         wants_full_run: Why the tick could not take everything in and a full run is needed; empty when it did.
+        erased: Persons who were erased and left the live store.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Tick:
     stages: dict[str, float] = field(default_factory=dict)
     comparison: Comparison | None = None
     wants_full_run: str = ""
+    erased: int = 0
 
 
 class TickLog:

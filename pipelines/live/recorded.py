@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from pipelines.erasure.tombstones import Tombstones, tombstones_of
 from pipelines.sources.recorded.reading import horizon, identity, snapshot, versions_since
 from pipelines.sources.recorded.streams import RECORDED, VERSION_COLUMN
 
@@ -27,12 +28,14 @@ class Recorded:
         cursor: Transactions before this were read to the end.
         database: What tells the database from another one.
         is_set_back: Whether the database is behind the cursor that was given: restored, or another one.
+        erased: Everybody who was erased so far.
     """
 
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     cursor: int = 0
     database: str = ""
     is_set_back: bool = False
+    erased: Tombstones = field(default_factory=Tombstones)
 
 
 def read(url: str, cursor: int, *, tenant_id: str = "default") -> Recorded:
@@ -57,4 +60,5 @@ def read(url: str, cursor: int, *, tenant_id: str = "default") -> Recorded:
             max(end, cursor),
             identity(connection),
             end < cursor,
+            tombstones_of(connection, tenant_id),
         )

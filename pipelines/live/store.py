@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.erasure.duckdb_files import copy
 from pipelines.lake.files import atomic_path
 from pipelines.live.seed import Seed
 from serving.errors import ServingError
@@ -120,13 +121,27 @@ class LiveStore:
         draft.chmod(0o600)
         return draft
 
+    @contextmanager
+    def rewritten(self, file: Path) -> Iterator[Path]:
+        """A copy of a generation with what it holds and nothing that it held once; it takes the place."""
+        self.remove(but=file)
+        with atomic_path(file) as temporary:
+            copy(file, temporary)
+            temporary.chmod(0o600)
+            yield temporary
+
+    def remove(self, *, but: Path | None = None) -> None:
+        """Remove every generation but one, and what killed ticks left; without any, a tick begins anew."""
+        for other in self.folder.glob("*"):
+            is_kept = but is not None and other.name.startswith(but.stem)
+            if other.suffix in (".duckdb", ".wal", ".json", ".tmp") and not is_kept:
+                other.unlink()
+
     def take(self, draft: Path) -> None:
         """Let a finished draft be the current generation, and remove the others."""
         with atomic_path(self._current) as temporary:
             temporary.write_text(draft.name)
-        for other in self.folder.iterdir():
-            if other.suffix in (".duckdb", ".wal", ".json") and not other.name.startswith(draft.stem):
-                other.unlink()
+        self.remove(but=draft)
 
 
 def begin(

@@ -16,6 +16,7 @@ _WAITING = """
     reason varchar not null, until timestamptz, since timestamptz not null
 """
 _FILES = "name varchar not null, size bigint not null, changed_ns bigint not null"
+_ERASED = "digest varchar primary key, is_rewritten boolean not null"
 _TOUCHED = "entity varchar not null, entity_id varchar not null"
 
 
@@ -28,6 +29,7 @@ def make(connection: duckdb.DuckDBPyConnection) -> str:
         f"create table if not exists {store}.live.waiting ({_WAITING});"
         f"create table if not exists {store}.live.files ({_FILES});"
         f"create table if not exists {store}.live.touched ({_TOUCHED});"
+        f"create table if not exists {store}.live.erased ({_ERASED});"
         f"create table if not exists {store}.{TAIL} ({lines})"
     )
     return store

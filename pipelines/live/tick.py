@@ -19,7 +19,7 @@ import duckdb
 from feature_store.errors import FeatureStoreError
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
-from pipelines.live import delta, files, generations
+from pipelines.live import delta, erasing, files, generations
 from pipelines.live.advance import CLASSES, Advanced, Stages, Surroundings, advance, is_due
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.live.prices import is_hour_begun
@@ -80,6 +80,8 @@ def tick(loop: Loop) -> Tick:
         if file is None:
             file, taken, comparison = _next_generation(loop, origin, stages)
         done = _go_on(loop, file, taken, stages)
+        with stages("write anew"):
+            _forget_bytes(loop.store, file)
     return replace(
         done,
         began_at=began_at,
@@ -97,7 +99,7 @@ def _of_one_release() -> Iterator[None]:
     """Says what to do where warehouse, tags and code are not of one release."""
     try:
         yield
-    except (FeatureStoreError, CompiledError) as error:
+    except (FeatureStoreError, CompiledError, duckdb.BinderException, duckdb.CatalogException) as error:
         raise LiveStoreError(
             "the last warehouse and publication were made by another release or by other tag definitions; "
             f"run `make run` once ({error})"
@@ -144,6 +146,7 @@ def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Ti
         around = _surroundings(loop, file)
         is_news = (
             bool(recorded.rows)
+            or bool(erasing.outstanding(connection, recorded.erased).people)
             or is_due(connection, as_of)
             or is_hour_begun(standing.as_of, as_of)
             or _has_new_files(connection, standing, around.folder)
@@ -172,7 +175,17 @@ def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Ti
         removed=done.removed,
         prices=done.prices,
         wants_full_run=done.wants_full_run or standing.wants_full_run,
+        erased=done.erased,
     )
+
+
+def _forget_bytes(store: LiveStore, file: Path) -> None:
+    """Once rows of erased persons were taken out, write the store anew, without the blocks that held them."""
+    with store.open(file) as connection:
+        is_to_be = erasing.is_to_be_written_anew(connection)
+    if is_to_be:
+        with store.rewritten(file) as fresh, store.open(fresh) as connection:
+            erasing.mark_written_anew(connection)
 
 
 def _has_new_files(connection: duckdb.DuckDBPyConnection, standing: Standing, folder: Files | None) -> bool:

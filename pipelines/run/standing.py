@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.clock import Clock
+from pipelines.erasure.tombstones import has_new_erasures
 from pipelines.lake.tables import Lake
 from pipelines.limits.document import load_limits
 from pipelines.run.code import code_version
@@ -111,8 +112,12 @@ def _database_mark(url: str) -> dict[str, str]:
 
 
 def _has_recorded(sources: Sources, url: str) -> bool:
-    """Whether the API recorded what no extraction brought yet."""
-    return sources.recorded_feeds.has_news(url) or sources.recorded_books.has_news(url)
+    """Whether the API recorded what no extraction brought yet, or erased who is still in files."""
+    return (
+        sources.recorded_feeds.has_news(url)
+        or sources.recorded_books.has_news(url)
+        or has_new_erasures(sources.lake_root, url)
+    )
 
 
 def _served(url: str) -> str:

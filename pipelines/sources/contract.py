@@ -187,6 +187,12 @@ _ALL = (
         foreign_keys=(_CONSUMER,),
     ),
     ContractTable(
+        "identity_edges",
+        schemas.IdentityEdges,
+        ("anonymous_id", "consumer_id", "valid_from"),
+        foreign_keys=(_CONSUMER,),
+    ),
+    ContractTable(
         "orders",
         schemas.Orders,
         ("order_id",),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
+from pipelines.erasure.intake import ErasureFilter
+from pipelines.erasure.tombstones import kept_tombstones
 from pipelines.intake.feeds import Feeds
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
@@ -24,6 +27,11 @@ class Sources:
     def __init__(self, settings: Settings, lake: Lake) -> None:
         self._settings = settings
         self._lake = lake
+
+    @property
+    def lake_root(self) -> Path:
+        """Root of the lake that the rows go to."""
+        return self._lake.root
 
     @cached_property
     def source(self) -> Source:
@@ -51,6 +59,7 @@ class Sources:
             seed=self._settings.seed,
             utc_offset_hours=self._settings.offset_hours,
             recorded=RecordedRows(self.recorded_feeds, self.recorded_books),
+            erased=ErasureFilter(kept_tombstones(self._lake.root)),
         )
 
     @cached_property

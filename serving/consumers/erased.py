@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -62,3 +62,19 @@ def require_not_erased(conn: psycopg.Connection[Any], tenant_id: str, consumer_i
     hold_erasures(conn)
     if erased_among(conn, tenant_id, [consumer_id]):
         raise ConsumerErasedError(f"this consumer was erased: {why}")
+
+
+class Tombstone(NamedTuple):
+    """A person who was erased: the digest of the id, and the name that rows about money have since."""
+
+    digest: str
+    pseudonym: str
+
+
+def all_tombstones(conn: psycopg.Connection[Any], tenant_id: str) -> list[Tombstone]:
+    """Everybody who was erased, in the order of their digests."""
+    rows = conn.execute(
+        "select consumer_digest, pseudonym from consumers.erasure where tenant_id = %s order by 1",
+        (tenant_id,),
+    )
+    return [Tombstone(*row) for row in rows]

@@ -65,4 +65,6 @@ def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: 
     assert done is not None
     assert joined is not None
     is_new, pseudonym, removed, anonymised = done
-    return Erased(is_new, pseudonym, removed + joined[0], anonymised)
+    named = conn.execute("select consumers.erase_mentions(%s, %s)", (consumer_id, pseudonym)).fetchone()
+    assert named is not None
+    return Erased(is_new, pseudonym, removed + joined[0], anonymised + named[0])

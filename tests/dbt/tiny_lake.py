@@ -68,6 +68,14 @@ def tables() -> dict[str, list[dict[str, Any]]]:
             {"consumer_id": "c-1", "purpose": "marketing", "stated_at": at(3, 1), "is_granted": True},
             {"consumer_id": "c-2", "purpose": "profiling", "stated_at": at(3, 1), "is_granted": False},
         ],
+        "identity_edges": [
+            {
+                "anonymous_id": "d-elsewhere",
+                "consumer_id": "c-1",
+                "valid_from": at(3, 1),
+                "evidence": "login",
+            },
+        ],
         "orders": orders,
         "order_lines": lines,
         "offers": [

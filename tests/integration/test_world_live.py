@@ -31,11 +31,37 @@ def given():
     return {name: value for name, value in os.environ.items() if name.startswith("MUYUN_")}
 
 
+LOUD = "c-erase-me-7731"
+"""A consumer with rows in every feed that names consumers, whom nothing else is called like."""
+
+
+def add_loud(feeds):
+    """Give the person rows: orders that ended, what was done and told, a coupon, one row that is refused."""
+    day, of = AS_OF.date() - dt.timedelta(days=60), f"{LOUD},m-1"
+    at = f"{day}T08:00:00Z"
+    lines = {
+        "consumers": f"{of},,{at},wecom,1971-05-01,female,Loudtown,2,band-1,true,true,{at}\n"
+        f"c-invited,m-1,{LOUD},{at},wecom,1972-05-01,male,Loudtown,2,band-1,true,true,{at}",
+        "orders": f"o-loud-1,{of},,mini_program,{at},{at},completed,0,0,\n"
+        f"o-loud-2,{of},,pigeon,{at},{at},completed,0,0,",
+        "order_lines": "o-loud-1,1,apples-1,s-3,1,1000,0,1000,,",
+        "events": f"e-loud,{LOUD},t-loud,view,apples-1,100,{at},{at}",
+        "messages": f"n-loud,{LOUD},welcome,wecom,{at},opened",
+        "touches": f"t-loud,{LOUD},wecom,spring,10,{at}",
+        "points_ledger": f"x-loud,{LOUD},5,order,2026-06-30,{at}",
+        "coupons": f"g-loud,{LOUD},mail,1000,100,{at},{at}",
+    }
+    for table, text in lines.items():
+        with (feeds / f"{table}.csv").open("a") as file:
+            file.write(f"{text}\n")
+
+
 @pytest.fixture(scope="module")
 def live(branch):
     """The branch with its scores published into its own database, as a night leaves it."""
     from pipelines.home.commands import adopt_source
 
+    add_loud(branch["feeds"])
     adopt_source(settings())
     before = given()
     found = run_job("platform_build")
@@ -341,9 +367,29 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(live):
     assert served(live["database"], "c-05")[1]["add_to_cart_30d"] == before + 12
 
 
+def joined(url, visitor, consumer_id):
+    """An anonymous event, and the link that says whose it is."""
+    from serving.identity.edges import link
+
+    event = Event(
+        event_id=str(uuid.uuid4()),
+        event_type="view",
+        session_id=f"s-{visitor}",
+        occurred_at=AS_OF - dt.timedelta(minutes=5),
+        anonymous_id=visitor,
+    )
+    begin = AS_OF - dt.timedelta(hours=1)
+    with psycopg.connect(libpq_url(url)) as connection:
+        connection.execute("set role muyun_app")
+        connection.execute("select set_config('muyun.tenant', 'default', false)")
+        store_events(connection, "default", [event], AS_OF)
+        link(connection, "default", visitor, consumer_id, begin, "login", AS_OF)
+
+
 @pytest.mark.slow
 def test_the_next_publication_begins_a_generation_that_equals_the_one_before(live, at_hour):
     record(live["database"], "c-06", 5)
+    joined(live["database"], "dev-night", "c-06")
     tick()
     at_hour(1)
     assert run_job("settlement_daily")["success"]
@@ -354,3 +400,128 @@ def test_the_next_publication_begins_a_generation_that_equals_the_one_before(liv
     assert done.comparison is not None
     assert (done.comparison.reason, done.comparison.differences) == ("", {})
     assert done.comparison.rows > 0
+
+
+def erased(url, consumer_id):
+    """Erase a person as `POST /v1/consumers/{id}/erasure` does."""
+    from serving.consumers.erasure import erase
+
+    with psycopg.connect(libpq_url(url)) as connection:
+        connection.execute("set role muyun_app")
+        connection.execute("select set_config('muyun.tenant', 'default', false)")
+        return erase(connection, "default", consumer_id, AS_OF).pseudonym
+
+
+def files_with(folder, text):
+    """Files that hold some text: its bytes, or a value of a Parquet file, an array or a DuckDB table."""
+    import duckdb
+    import numpy as np
+    import polars as pl
+
+    def values(file):
+        if file.suffix == ".parquet":
+            yield from (str(row) for row in pl.read_parquet(file, hive_partitioning=False).iter_rows())
+        elif file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as stored:
+                yield from (str(stored[name].tolist()) for name in stored.files)
+        elif file.suffix == ".duckdb":
+            with duckdb.connect(str(file), read_only=True) as connection:
+                tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+                for schema, table in tables:
+                    relation = f'"{schema}"."{table}"'
+                    rows = connection.execute(
+                        f"select count(*) from {relation} t where contains(t::varchar, ?)", [text]
+                    ).fetchone()
+                    yield f"{text} in {table}" if rows[0] else ""
+
+    return sorted(
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.is_file()
+        and (text.encode() in file.read_bytes() or any(text in value for value in values(file)))
+    )
+
+
+def test_an_erased_person_leaves_the_live_store_at_once_and_every_file_with_the_pass(live):
+    from pipelines.erasure.command import erase
+    from pipelines.live.store import LiveStore
+
+    record(live["database"], LOUD, 3)
+    tick()
+    assert served(live["database"], LOUD)[1]["add_to_cart_30d"] == 3
+    held = files_with(live["home"], LOUD)
+    for kind in ("lake/accepted/", "lake/derived/", "lake/published/", "lake/quarantine/", "live/",
+                 "mlflow/", "warehouse/"):  # fmt: skip
+        assert any(file.startswith(kind) for file in held), kind
+    pseudonym = erased(live["database"], LOUD)
+    done = tick()
+    assert (done.found, done.erased) == (True, 1)
+    assert files_with(live["home"] / "live", LOUD) == []
+    store = LiveStore(settings().live_dir)
+    with store.held(), store.open(store.file()) as connection:
+        bought = connection.execute(
+            "select count(*), sum(net_paid_cents) from core.fct_order_lines where consumer_id = ?",
+            [pseudonym],
+        ).fetchone()
+        assert bought == (1, 1000)
+        assert connection.execute("select count(*) from core.fct_events where consumer_id = ?", [pseudonym]
+                                  ).fetchone() == (0,)  # fmt: skip
+    assert not tick().erased
+    said = erase(settings(), apply=True)
+    assert said.startswith("1 persons were erased")
+    assert files_with(live["home"], LOUD) == []
+    assert "0 files written anew" in erase(settings(), apply=True)
+    assert erase(settings(), apply=False).startswith("1 persons were erased, 0 of them are still in files")
+
+
+@pytest.mark.slow
+def test_what_the_feed_delivers_of_an_erased_person_stays_out_and_a_night_finds_no_difference(live, at_hour):
+    import polars as pl
+
+    from pipelines.lake.tables import Lake
+    from pipelines.sources.report import read_report
+
+    erased(live["database"], LOUD)
+    tick()
+    at_hour(2)
+    assert run_job("settlement_daily")["success"]
+    found = run_job("platform_build")
+    assert found["success"], found
+    done = tick()
+    assert done.comparison is not None
+    assert (done.comparison.reason, done.comparison.differences) == ("", {})
+    lake = Lake(settings().lake_dir)
+    orders = lake.scan("orders").filter(pl.col("order_id") == "o-loud-1").collect()
+    assert orders["consumer_id"][0].startswith("erased-")
+    assert "1 rows of erased persons left out" in read_report(lake, "messages").notes
+    assert files_with(live["home"], LOUD) == []
+
+
+def test_anonymous_events_join_who_logged_in_and_leave_when_the_link_is_cut(live):
+    from serving.identity.edges import link, unlink
+
+    def as_application(do):
+        with psycopg.connect(libpq_url(live["database"])) as connection:
+            connection.execute("set role muyun_app")
+            connection.execute("select set_config('muyun.tenant', 'default', false)")
+            return do(connection)
+
+    def carted():
+        return served(live["database"], "c-09")[1]["add_to_cart_30d"] or 0
+
+    before, begin = carted(), AS_OF - dt.timedelta(hours=1)
+    visits = [
+        Event(event_id=f"anonymous-{number}", event_type="add_to_cart", session_id="s-anonymous",
+              occurred_at=AS_OF - dt.timedelta(minutes=minutes), anonymous_id="dev-9")
+        for number, minutes in enumerate((10, 20, 90))
+    ]  # fmt: skip
+    as_application(lambda connection: store_events(connection, "default", visits, AS_OF))
+    tick()
+    assert carted() == before
+    as_application(lambda c: link(c, "default", "dev-9", "c-09", begin, "login", AS_OF))
+    done = tick()
+    assert done.rows == {"identity_edges": 1}
+    assert carted() == before + 2  # the event before the visit in which they logged in is nobody's
+    as_application(lambda c: unlink(c, "default", "dev-9", "c-09", begin))
+    tick()
+    assert carted() == before

@@ -18,7 +18,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -140,6 +140,15 @@ class Extraction:
             if manifest is None or self._is_another(connection, manifest):
                 return True
             return any(self._differs(connection, stream, manifest.cursor) for stream in self.streams)
+
+    def recount(self) -> None:
+        """Write down how many row versions the batches hold, after rows were taken out of them."""
+        manifest = self.manifest()
+        if manifest is None:
+            return
+        held = {stream.table: self._versions(stream).height for stream in self.streams}
+        if held != dict(manifest.rows):
+            self._write(replace(manifest, rows=held))
 
     def manifest(self) -> Manifest | None:
         """The batches that count; None before the first extraction."""

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import polars as pl
 
+from pipelines.erasure.intake import ErasureFilter
+from pipelines.erasure.tombstones import Tombstones
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 from pipelines.sources.protocol import Chunk, Source, TableReading
 from pipelines.sources.recorded.streams import Stream
@@ -125,10 +127,14 @@ class WithRecorded:
         source: The feed.
         recorded: The recorded rows.
         as_of: Business time of the run (UTC).
+        erased: Keeps erased persons out of both.
     """
 
-    def __init__(self, source: Source, recorded: RecordedRows, as_of: dt.datetime) -> None:
+    def __init__(
+        self, source: Source, recorded: RecordedRows, as_of: dt.datetime, erased: ErasureFilter | None = None
+    ) -> None:
         self._source = source
+        self._erased = erased or ErasureFilter(Tombstones())
         self._recorded = recorded
         self._as_of = as_of
         self.name = source.name
@@ -143,16 +149,17 @@ class WithRecorded:
     def read(self, table: str) -> Iterator[Chunk]:
         """Rows of the feed, then recorded ones."""
         ids = [pl.Series("consumer_id", [], dtype=pl.String)]
+        self._erased.begin(table)
         if table in self._source.tables():
-            for chunk in self._source.read(table):
+            for chunk in self._erased.chunks(table, self._source.read(table), self._source.reading(table)):
                 if table == DERIVED and "consumer_id" in chunk.frame.columns:
                     ids.append(read_column(chunk, contract_table(table), "consumer_id").values)
                 yield chunk
         if table == DERIVED:
             new = self._recorded.unknown_consumers(pl.concat(ids), self._as_of)
             if new is not None:
-                yield new
-        yield from self._recorded.chunks(table, self._as_of)
+                yield from self._erased.chunks(table, [new])
+        yield from self._erased.chunks(table, self._recorded.chunks(table, self._as_of))
 
     def reading(self, table: str) -> TableReading:
         """What the feed's owner says about a table."""
@@ -161,7 +168,7 @@ class WithRecorded:
     def notes(self, table: str) -> tuple[str, ...]:
         """Notes of the feed, and how many rows were recorded."""
         notes = self._source.notes(table) if table in self._source.tables() else ()
-        return (*notes, *self._recorded.note(table, self._as_of))
+        return (*notes, *self._recorded.note(table, self._as_of), *self._erased.notes(table))
 
     def fingerprint(self) -> str:
         """Of the feed alone: what was recorded has a version of its own."""

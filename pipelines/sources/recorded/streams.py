@@ -141,6 +141,18 @@ _CONSENTS = Stream(
     """,
 )
 
+_EDGES = Stream(
+    "identity_edges",
+    ("anonymous_id", "consumer_id", "valid_from"),
+    f"""
+    select i.anonymous_id, i.consumer_id, {_us("i.valid_from")}, i.evidence, {_us("i.revoked_at")},
+           {_us("i.received_at")}, 'observed', i.xact_id::text as xact_id
+    from identity.edge i
+    where i.xact_id >= %(since)s::xid8
+    order by i.anonymous_id, i.consumer_id, i.valid_from
+    """,
+)
+
 # Which merchant it concerns is kept there; the contract's price is of the sku everywhere.
 _COMPETITOR_PRICES = Stream(
     "competitor_prices",
@@ -201,6 +213,7 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _AFTER_SALES,
             _EVENTS,
             _CONSENTS,
+            _EDGES,
             _COMPETITOR_PRICES,
         ),
         "books": (_LEGS, _ENTRIES),

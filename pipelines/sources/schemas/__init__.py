@@ -27,7 +27,7 @@ from pipelines.sources.schemas.goods import (
     Products,
     Suppliers,
 )
-from pipelines.sources.schemas.parties import Agents, Consents, Consumers, Merchants
+from pipelines.sources.schemas.parties import Agents, Consents, Consumers, IdentityEdges, Merchants
 from pipelines.sources.schemas.trade import AfterSales, OrderLines, Orders, Shipments
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "CouponRedemptions",
     "Coupons",
     "Events",
+    "IdentityEdges",
     "InventoryMovements",
     "LedgerEntries",
     "Listings",

@@ -83,3 +83,13 @@ class Consents(Accepted):
     stated_at = at("when it was said; the latest statement stands, whatever the consumer's row says")
     is_granted = flag("allowed; false withdraws")
     source = text("where it was said", "app_settings", nullable=True)
+
+
+class IdentityEdges(Accepted):
+    """One row per statement that an anonymous visitor is a consumer, from a moment on."""
+
+    anonymous_id = identifier("the visitor, as in events", "dev-9")
+    consumer_id = identifier("who it is", "c-1001")
+    valid_from = at("from when on, such as the begin of the visit in which the consumer logged in")
+    evidence = enum(("login", "verified_contact", "support"), "what shows it; a device alone shows nothing")
+    revoked_at = at("when it was cut; its events before stay joined", nullable=True, planned=True)

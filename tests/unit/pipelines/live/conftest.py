@@ -79,11 +79,11 @@ class LiveFacts:
             connection.execute("set TimeZone='UTC'")
             return connection.execute(sql.replace("live.", '"gen-1".live.')).fetchall()
 
-    def whole(self, state, as_of, name="full"):
+    def whole(self, state, as_of, name="full", tombstones=live_market.NOBODY):
         """A full build over the feed and everything that was recorded: its file."""
         folder = self.folder / name
         lake = Lake(folder / "lake")
-        live_market.load_all(lake, state, as_of)
+        live_market.load_all(lake, state, as_of, tombstones)
         live_market.build(folder / "full.duckdb", lake, self.compiled, as_of)
         return folder / "full.duckdb"
 
