@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from pipelines.lake.tables import atomic_path
 from pipelines.report.catalogue import write_catalogue
 from pipelines.report.evidence import gather
 from pipelines.report.language import in_language
 from pipelines.report.origins import MEANING
 from pipelines.report.sections import all_sections
+from pipelines.report.templating import template
 from pipelines.settings import Settings
 
 
@@ -32,20 +31,9 @@ def write_report(settings: Settings, summary: dict[str, Any]) -> Path:
     """
     write_catalogue(settings)
     evidence = gather(settings, summary)
-    text = _template().render(
+    text = template("template.html").render(
         sections=all_sections(evidence), meaning=MEANING, title="Muyun: what the run made of the data"
     )
     with atomic_path(settings.report_file) as temporary:
         temporary.write_text(in_language(text, settings.lang), encoding="utf-8")
     return settings.report_file
-
-
-def _template() -> Any:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html")

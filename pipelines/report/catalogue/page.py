@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from pipelines.lake.tables import atomic_path
 from pipelines.report.catalogue.entries import Entry, all_entries
 from pipelines.report.catalogue.values import CROWD, in_words
 from pipelines.report.formats import percent
 from pipelines.report.language import in_language
+from pipelines.report.templating import template
 from pipelines.settings import Settings
 
 
@@ -30,7 +29,7 @@ def write_catalogue(settings: Settings) -> Path:
         LakeError: The disk is full or the folder cannot be written.
     """
     entries = all_entries(settings)
-    text = _template().render(
+    text = template("catalogue/catalogue.html").render(
         entries=[_shown(entry) for entry in entries],
         filters=_filters(entries),
         crowd=CROWD,
@@ -96,14 +95,3 @@ def _filters(entries: Iterable[Entry]) -> list[tuple[str, str, list[tuple[str, i
         ("status", "Status", lambda e: e.status),
     )
     return [(name, label, list(Counter(map(of, listed)).items())) for name, label, of in choices]
-
-
-def _template() -> Any:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("catalogue.html")
