@@ -13,6 +13,7 @@ from feature_store.contracts import TagType
 from feature_store.errors import EntityFrameError
 from feature_store.language.definitions import Tag
 from feature_store.point_in_time import check_tables, population_at, training_set
+from feature_store.predicted import silent
 from feature_store.registry import Registry, load_registry
 
 _POLARS_TYPES: dict[TagType, pl.DataType] = {
@@ -181,7 +182,11 @@ def _microseconds(moment: datetime) -> int:
 
 
 def profile_documents(
-    frame: pl.DataFrame, registry: Registry | None = None, *, without_source: Iterable[str] = ()
+    frame: pl.DataFrame,
+    registry: Registry | None = None,
+    *,
+    without_source: Iterable[str] = (),
+    predicted: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The table of profiles to publish: one JSON document an entity.
 
@@ -190,19 +195,24 @@ def profile_documents(
         registry: The registry; the packaged one by default.
         without_source: Tags of `tags_without_source`; they are left out of the documents, and a reader tells
             them as `no_source`.
+        predicted: What models said of consumers (columns of `feature_store.predicted.SCHEMA`); whoever it
+            lacks has nulls, and tags of a model that does not serve are told as `no_source`.
 
     Returns:
         The id column, `tags` (JSON text, tag name to value, nulls kept), `schema_fingerprint` (of exactly
-        the tags in the frame), `as_of`; sorted by id.
+        the tags in the frame and the predicted ones), `as_of`; sorted by id.
 
     Raises:
         UnknownTagError: A column is not a tag of the registry.
     """
     registry = registry or load_registry()
+    silent_tags = set(without_source)
+    if predicted is not None:
+        frame = frame.join(predicted, on=registry.id_column, how="left")
+        silent_tags |= set(silent(predicted))
     names = [name for name in frame.columns if name not in (registry.id_column, "as_of")]
     fingerprint = registry.profile_schema(names).fingerprint
-    silent = set(without_source)
-    told = [name for name in names if name not in silent]
+    told = [name for name in names if name not in silent_tags]
     documents = (pl.struct(told).struct.json_encode() if told else pl.lit("{}")).alias("tags")
     return frame.sort(registry.id_column).select(
         registry.id_column,

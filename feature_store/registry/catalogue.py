@@ -12,6 +12,7 @@ from pathlib import Path
 from feature_store.language.definitions import Tag, Valid
 from feature_store.language.expressions import FUNCTIONS
 from feature_store.online import SCHEMA_FILE
+from feature_store.predicted import PREDICTED
 from feature_store.registry import CONSUMER, Registry, entities, load_registry
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -46,6 +47,8 @@ def catalogue(registry: Registry) -> str:
         out += [f"## {group} ({len(members)})", ""]
         for tag in members:
             out += _tag(registry, tag)
+    if registry.entity == CONSUMER:
+        out += _predicted()
     return "\n".join([*out, *_sources(registry), *_rollups(registry), *_parameters(registry), *_functions()])
 
 
@@ -72,6 +75,30 @@ def _tag(registry: Registry, tag: Tag) -> list[str]:
         "```",
         "",
     ]
+
+
+def _predicted() -> list[str]:
+    out = [
+        f"## predicted ({len(PREDICTED)})",
+        "",
+        "What the champions say, in profiles beside the tags above (origin `predicted`); they have no "
+        "definition in SQL and no training set. `no_source` where no champion serves; withheld as soon as "
+        "any purpose is withdrawn.",
+        "",
+    ]
+    for tag in PREDICTED:
+        out += [
+            f"### {tag.name}",
+            "",
+            tag.description,
+            "",
+            f"- {tag.type.value}, unit {tag.unit}, {tag.valid}",
+            f"- model `{tag.model}` (predicted)",
+            f"- owner data-science, refresh {tag.field.refresh.value}, privacy behavioural, "
+            f"purpose {tag.field.consent}",
+            "",
+        ]
+    return out
 
 
 def valid_text(valid: Valid) -> str:

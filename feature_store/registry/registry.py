@@ -24,6 +24,7 @@ from feature_store.contracts import ProfileSchema, TagField
 from feature_store.due.plan import clock_problems
 from feature_store.errors import RegistryError, UnknownTagError
 from feature_store.language.definitions import Parameter, Rollup, Source, Tag
+from feature_store.predicted import predicted_fields
 from feature_store.registry.checks import check_registry, frequency_problems
 from feature_store.registry.exact_sums import order_problems
 
@@ -147,18 +148,31 @@ class Registry:
         return [source for source in self.sources.values() if source.defines_population]
 
     def profile_schema(self, names: Iterable[str] | None = None) -> ProfileSchema:
-        """The schema of a profile document with these tags (all by default)."""
+        """The schema of a profile document with these tags, predicted ones last.
+
+        Args:
+            names: Tags of the registry, and predicted tags of consumers; all by default.
+
+        Raises:
+            UnknownTagError: A name is neither.
+        """
+        foreseen = predicted_fields(names) if self.entity == CONSUMER else []
+        apart = {field.name for field in foreseen}
+        own = None if names is None else [name for name in names if name not in apart]
         return ProfileSchema(
-            fields=tuple(
-                TagField(
-                    name=tag.name,
-                    type=tag.type,
-                    unit=tag.unit,
-                    refresh=tag.refresh,
-                    consent=tag.consent,
-                    is_predicted=tag.group == "predicted",
-                )
-                for tag in self.select(names)
+            fields=(
+                *(
+                    TagField(
+                        name=tag.name,
+                        type=tag.type,
+                        unit=tag.unit,
+                        refresh=tag.refresh,
+                        consent=tag.consent,
+                        is_predicted=tag.group == "predicted",
+                    )
+                    for tag in self.select(own)
+                ),
+                *foreseen,
             )
         )
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from feature_store.predicted import ELASTICITY
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.decisions.kept import RECOMPUTED, forget_erased, log_own, recomputed_check
 from pipelines.lake.tables import Lake
+from pipelines.scoring.predicted import TABLE, predicted_tags
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import Outcome
@@ -116,6 +118,7 @@ def _train(
     kinds={"python", "parquet"},
     deps=[
         dg.AssetKey(["models", "lifecycle", "churn_and_rebuy"]),
+        dg.AssetKey(["models", "pricing", "elasticities"]),
         dg.AssetKey(["features", "consumer_tags"]),
         dg.AssetKey(["warehouse", "published"]),
     ],
@@ -141,6 +144,8 @@ def wakeup_list(
 ) -> dg.MaterializeResult:
     """Dormant consumers worth waking with offer and reasons, a randomised control share, and rebuy reminders.
 
+    What the champions say of each consumer is kept as predicted tags for the profiles.
+
     Controls are drawn before any guard and get no offer. What the models decided from is logged in
     `lake/decisions/wakeup_list` and `rebuy_reminders` for 90 days; erased persons leave the logs. One row per
     consumer.
@@ -148,8 +153,12 @@ def wakeup_list(
     return steps.run(
         context,
         lambda: _score(settings, clock.as_of(context), warehouse, models, scores, lake, database),
-        settings={"champions": models.champions(MODELS)},
-        outputs=[*scores.files("wakeup_list", "rebuy_reminders"), scores.versions_file("lifecycle")],
+        settings={"champions": models.champions((*MODELS, ELASTICITY))},
+        outputs=[
+            *scores.files("wakeup_list", "rebuy_reminders"),
+            scores.versions_file("lifecycle"),
+            lake.derived_path(TABLE),
+        ],
         clock="day",
     )
 
@@ -184,6 +193,16 @@ def _score(
             *(skew.recomputed(connection, pl.read_parquet(file), settings.zone) for file in log.files()[-2:]),
             *(own_features.rebuy_again(lines, pl.read_parquet(file)) for file in reminded.files()[-2:]),
         ]
+    prices, price_version = registration.champion_bundle(models.tracker, ELASTICITY)
+    lake.put(
+        TABLE,
+        predicted_tags(
+            found.churn,
+            found.rebuy_vectors,
+            _sensitivity(lines, as_of, prices),
+            {MODELS[0]: churn_version, MODELS[1]: rebuy_version, ELASTICITY: price_version},
+        ),
+    )
     scores.save("wakeup_list", found.wakeup_list)
     scores.save("rebuy_reminders", found.rebuy_reminders)
     scores.save_model_versions("lifecycle", dict(zip(MODELS, (churn_version, rebuy_version), strict=True)))
@@ -198,6 +217,18 @@ def _score(
         },
         checks=[recomputed_check(skews)],
     )
+
+
+def _sensitivity(lines: "pl.DataFrame", as_of: datetime, bundle: Path | None) -> "pl.DataFrame":
+    """Elasticity of what each consumer bought; zero rows where no elasticities serve."""
+    import polars as pl
+
+    from models.pricing.bundle import load_bundle
+    from models.pricing.sensitivity import price_sensitivity
+
+    if bundle is None:
+        return pl.DataFrame(schema={"consumer_id": pl.String, "elasticity": pl.Float64})
+    return price_sensitivity(lines, as_of, load_bundle(bundle))
 
 
 def _logged(

@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from feature_store.predicted import SCHEMA
 from pipelines.clock import Clock
 from pipelines.conventions import PUBLICATION_TAG, Group, Owner
 from pipelines.defs.features import WITHOUT_SOURCE
 from pipelines.lake.tables import Lake
 from pipelines.limits.boundaries import Boundaries
 from pipelines.limits.suites import FEATURE_BOUNDARY, SCORE_BOUNDARIES
+from pipelines.scoring.predicted import TABLE
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import CheckRecord, Outcome
@@ -42,7 +44,7 @@ _MAX_AGE = timedelta(days=3)
     group_name=Group.PUBLISH,
     owners=[Owner.DATA_SCIENCE],
     kinds={"parquet"},
-    deps=[dg.AssetKey(["features", "consumer_tags"])],
+    deps=[dg.AssetKey(["features", "consumer_tags"]), dg.AssetKey(["published", "wakeup_list"])],
     freshness_policy=dg.FreshnessPolicy.time_window(
         fail_window=timedelta(hours=26), warn_window=timedelta(hours=2)
     ),
@@ -54,7 +56,7 @@ def profiles(
     lake: dg.ResourceParam[Lake],
     scores: dg.ResourceParam[Scores],
 ) -> dg.MaterializeResult:
-    """The tags of each consumer as one document with the fingerprint of the tag schema.
+    """The tags of each consumer, predicted ones included, as one document with the fingerprint of the schema.
 
     Read by the storefront. One row per consumer.
     """
@@ -72,8 +74,16 @@ def _profiles(boundaries: Boundaries, lake: Lake, scores: Scores) -> Outcome:
     boundaries.require_passed([FEATURE_BOUNDARY])
     tags = lake.get("features/consumer_tags")
     silent = lake.get(WITHOUT_SOURCE)["tag"].to_list()
-    scores.save("profiles", profile_documents(tags, without_source=silent))
-    return Outcome(rows=tags.height, metadata={"tags": tags.width - 1})
+    predicted = lake.get(TABLE) if lake.derived_path(TABLE).exists() else SCHEMA.to_frame()
+    scores.save("profiles", profile_documents(tags, without_source=silent, predicted=predicted))
+    return Outcome(
+        rows=tags.height,
+        metadata={
+            "tags": tags.width - 2,
+            "predicted_tags": len(SCHEMA) - 1,
+            "predicted_of": predicted.height,
+        },
+    )
 
 
 @dg.asset(

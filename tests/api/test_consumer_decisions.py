@@ -3,12 +3,16 @@
 import subprocess
 from datetime import timedelta
 
+import polars as pl
 import psycopg
 import pytest
 from litestar.testing import TestClient
 from published_scores import AS_OF, SCHEMA, manifest_of, small_tables
 
+from feature_store.offline import profile_documents
 from feature_store.online import ProfileReader
+from feature_store.predicted import SCHEMA as predicted_schema  # noqa: N811
+from feature_store.registry import load_registry
 from serving.app import create_app
 from serving.consumers.erased import consumer_digest
 from serving.db.dump import dump
@@ -84,6 +88,58 @@ def test_what_a_withdrawal_forbids_is_withheld_at_once(shop):
     assert shop.statuses("c2")["last_search"] == "present"
     shop.states("c1", "marketing", granted=True, hour=0.5)
     assert shop.statuses("c1") == before
+
+
+def test_what_models_said_is_read_with_its_version_and_goes_when_profiling_is_withdrawn(
+    database_url, settings
+):
+    """Under the schema that this release ships: `/v1/profiles`, its batch form and the wake-up list."""
+    registry = load_registry()
+    tags = pl.DataFrame({"consumer_id": ["c1", "c2"], "as_of": [AS_OF] * 2}).with_columns(
+        pl.lit(None).alias(name) for name in registry.tags
+    )
+    said = {
+        "churn_probability_28d": [0.7, 0.1],
+        "churn_probability_28d_by": ["lifecycle_churn version 3"] * 2,
+        "price_sensitivity_365d": [-1.5, None],
+        "price_sensitivity_365d_by": ["pricing_elasticity version 2", None],
+    }
+    predicted = pl.concat(
+        [predicted_schema.to_frame(), pl.DataFrame({"consumer_id": ["c1", "c2"], **said})], how="diagonal"
+    )
+    tables = small_tables()
+    tables["profiles"] = profile_documents(tags, predicted=predicted).rows()
+    publish(database_url, manifest_of("v1", tables), tables)
+    key = issue_key(database_url, name="operator", scopes=list(Scope)).secret
+    with TestClient(create_app(settings.model_copy(update={"as_of": AS_OF}), database_url)) as client:
+        shop = Shop(client, key)
+
+        def told(consumer_id):
+            one = shop.get(f"/v1/profiles/{consumer_id}").json()["tags"]
+            batch = shop.get("/v1/profiles", consumer_id=[consumer_id]).json()["profiles"][0]["tags"]
+            assert one == batch
+            return {name: (one[name]["value"], one[name]["status"]) for name in [*said, "rebuy_category_14d"]}
+
+        def woken():
+            return [row["consumer_id"] for row in shop.get("/v1/wakeup-list").json()["entries"]]
+
+        assert told("c1") == {
+            "churn_probability_28d": (0.7, "present"),
+            "churn_probability_28d_by": ("lifecycle_churn version 3", "present"),
+            "price_sensitivity_365d": (-1.5, "present"),
+            "price_sensitivity_365d_by": ("pricing_elasticity version 2", "present"),
+            "rebuy_category_14d": (None, "no_source"),
+        }
+        assert told("c2")["price_sensitivity_365d"] == (None, "null")
+        before, others = woken(), told("c2")
+        assert "c1" in before
+        shop.states("c1", "profiling", granted=False)
+        assert set(told("c1").values()) == {(None, "withheld")}
+        assert woken() == [one for one in before if one != "c1"]
+        assert told("c2") == others
+        shop.states("c1", "profiling", granted=True, hour=0.5)
+        assert told("c1")["churn_probability_28d"] == (0.7, "present")
+        assert woken() == before
 
 
 def test_the_latest_statement_stands_whatever_the_order_of_arrival(shop):

@@ -16,6 +16,7 @@ from feature_store.contracts import REFRESH_TTL, ProfileSchema, RefreshClass, Ta
 from feature_store.errors import FingerprintMismatchError, ProfileError, UnknownTagError
 from feature_store.offline import build_tags, profile_documents, tags_without_source, validate_tags
 from feature_store.online import SCHEMA_FILE, ProfileReader, packaged_schema, read_schema
+from feature_store.predicted import PREDICTED, SCHEMA
 from feature_store.registry import Registry, entities, load_registry
 from feature_store.registry.catalogue import PACKAGE, catalogue, catalogue_file, schema_text
 from models.contracts import PUBLISHED_TABLES
@@ -65,7 +66,7 @@ def test_a_tag_whose_source_never_reported_has_no_source(world: World, registry:
     assert not {"orders_30d", "top_brand_365d"} & set(silent)
     assert tags_without_source(con, ago(5_000)) == list(registry.tags)
     row = profile_documents(frame, without_source=silent).row(0, named=True)
-    judge = reader(registry)
+    judge = reader(registry, list(registry.tags))
     read = judge.decode(**row, now=NOW).tags
     assert {name for name, tag in read.items() if tag.status is TagStatus.NO_SOURCE} == set(silent)
     assert read["orders_30d"].status is TagStatus.PRESENT
@@ -75,9 +76,40 @@ def test_a_tag_whose_source_never_reported_has_no_source(world: World, registry:
 
 
 def test_all_tags_are_read_with_the_packaged_schema(world: World) -> None:
-    documents = profile_documents(build_tags(world.connect(), NOW, time_zone=ZONE))
+    frame = build_tags(world.connect(), NOW, time_zone=ZONE)
+    documents = profile_documents(frame, predicted=SCHEMA.to_frame())
     profile = ProfileReader(packaged_schema()).decode(**documents.row(0, named=True), now=NOW)
     assert profile.present()["net_spend_30d"] == 250
+    # No champion serves: nobody says anything, which is not the same as saying nothing about this consumer.
+    assert {profile.tags[one.name].status for one in PREDICTED} == {TagStatus.NO_SOURCE}
+
+
+def test_what_champions_say_stands_beside_the_tags_with_its_version(world: World) -> None:
+    said = pl.DataFrame(
+        {"consumer_id": ["b"], "churn_probability_28d": [0.25], "churn_probability_28d_by": ["m version 3"]}
+    )
+    predicted = pl.concat([SCHEMA.to_frame(), said], how="diagonal")
+    documents = profile_documents(build_tags(world.connect(), NOW, time_zone=ZONE), predicted=predicted)
+    judge = ProfileReader(packaged_schema())
+    a, b = (judge.decode(**row, now=NOW).tags for row in documents.iter_rows(named=True))
+    assert (b["churn_probability_28d"].value, b["churn_probability_28d_by"].value) == (0.25, "m version 3")
+    assert a["churn_probability_28d"].status is TagStatus.NULL
+    assert {tags["rebuy_category_14d"].status for tags in (a, b)} == {TagStatus.NO_SOURCE}
+    withdrawn = judge.decode(**documents.row(1, named=True), now=NOW, consents={"profiling": False}).tags
+    assert {withdrawn[one.name].status for one in PREDICTED} == {TagStatus.WITHHELD}
+    assert withdrawn["churn_probability_28d"].value is None
+    old = judge.decode(**documents.row(1, named=True), now=NOW + REFRESH_TTL[RefreshClass.DAY] * 2).tags
+    assert old["churn_probability_28d"].status is TagStatus.EXPIRED
+
+
+def test_a_predicted_tag_is_no_tag_of_the_registry_and_of_consumers_alone(registry: Registry) -> None:
+    names = [one.name for one in PREDICTED]
+    assert not set(names) & set(registry.tags)
+    fields = registry.profile_schema(["orders_30d", *names]).fields
+    assert [field.name for field in fields] == ["orders_30d", *names]
+    assert [field.is_predicted for field in fields] == [False, *[True] * len(names)]
+    others = load_registry(entity="merchant").profile_schema().fields
+    assert not any(field.is_predicted for field in others)
 
 
 def test_each_tag_expires_after_its_own_time_to_live(world: World, registry: Registry) -> None:
