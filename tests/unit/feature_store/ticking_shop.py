@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from benchmarks.tag_oracle.world import SCHEMAS, TIME_COLUMNS, VERSIONED, World, fill
+from benchmarks.tag_oracle.world import SCHEMAS, VERSIONED, World, fill
 from feature_store.contracts import RefreshClass
 from feature_store.offline import build_tags
 from feature_store.refresh.engine import Refreshed, build, refresh, tags_of
@@ -212,45 +212,46 @@ class Shop:
         rows = self.world.tables["dim_consumers"]
         return {row["inviter_id"] for row in rows if row["consumer_id"] == consumer and row["inviter_id"]}
 
-    def vanish(self) -> None:
-        """All rows of a consumer, or one row, are deleted."""
-        if self.rng.random() < 0.5:
-            gone = self.rng.choice(CONSUMERS[:-1])
-            self.happened["deleted person"] += 1
-            self.touched |= {gone} | self._inviters(gone)
-            for rows in self.world.tables.values():
-                rows[:] = [row for row in rows if row.get("consumer_id") != gone]
-            return
-        table = self.rng.choice([name for name in SCHEMAS if name in TIME_COLUMNS])
-        if rows := self.world.tables[table]:
-            number = self.rng.randrange(len(rows))
-            if gone := rows[number].get("consumer_id"):
-                self.touched |= {gone} | self._inviters(gone)
-                del rows[number]
-                self.happened["deleted row"] += 1
+    def delete_a_person(self) -> None:
+        """All rows of a consumer are deleted."""
+        gone = self.rng.choice(CONSUMERS[:-1])
+        self.happened["deleted person"] += 1
+        self.touched |= {gone} | self._inviters(gone)
+        for rows in self.world.tables.values():
+            rows[:] = [row for row in rows if row.get("consumer_id") != gone]
+
+    def delete_a_row(self) -> None:
+        """One row of a consumer is deleted."""
+        tables = self.world.tables.values()
+        rows = self.rng.choice([rows for rows in tables if any(row.get("consumer_id") for row in rows)])
+        row = self.rng.choice([row for row in rows if row.get("consumer_id")])
+        self.happened["deleted row"] += 1
+        self.touched |= {row["consumer_id"]} | self._inviters(row["consumer_id"])
+        rows.remove(row)
 
     def load(self) -> None:
         """The warehouse as it is now."""
         others = self.registry.entity != "consumer"
         touched = set() if others else self.touched
         for name, rows in self.world.tables.items():
-            frame = pl.DataFrame(rows, schema=SCHEMAS[name], orient="row")  # noqa: F841
+            self.con.register("coming", pl.DataFrame(rows, schema=SCHEMAS[name], orient="row"))
             schema = "intermediate" if name in VERSIONED else "core"
             table = f"{schema}.{VERSIONED.get(name, name)}"
             if others:
                 touched |= self._named_by_changes(table)
             self.con.execute(f"DELETE FROM {table}")
-            self.con.execute(f"INSERT INTO {table} SELECT * FROM frame")
+            self.con.execute(f"INSERT INTO {table} SELECT * FROM coming")
+        self.con.unregister("coming")
         self.con.execute("DELETE FROM touched")
         self.con.executemany("INSERT INTO touched VALUES (?)", [[name] for name in touched] or [[None]])
 
     def _named_by_changes(self, table: str) -> set[str]:
-        """Whoever is named by a row of the frame that the table lacks, or by a row that goes."""
+        """Whoever is named by a coming row that the table lacks, or by a row that goes."""
         named: set[str] = set()
         for source in self.registry.sources.values():
             if source.table == table:
-                news = f"SELECT * FROM frame EXCEPT ALL FROM {table}"
-                gone = f"FROM {table} EXCEPT ALL SELECT * FROM frame"
+                news = f"SELECT * FROM coming EXCEPT ALL FROM {table}"
+                gone = f"FROM {table} EXCEPT ALL SELECT * FROM coming"
                 rows = self.con.execute(
                     f"SELECT DISTINCT {source.entity} FROM (({news}) UNION ALL ({gone}))"
                 ).fetchall()
@@ -258,18 +259,24 @@ class Shop:
         return named
 
     def tick(self, until: datetime) -> Iterator[Refreshed]:
-        """Time passes, things happen, every state is refreshed; now and then a tick breaks off before."""
+        """Time passes, things happen, every state is refreshed.
+
+        Every so often a row or a person is deleted, or a tick breaks off and begins again after a restart.
+        """
         while self.rng.random() < 0.4:
             self.happen(self.now + (until - self.now) * self.rng.random())
-        if self.rng.random() < 0.05:
-            self.vanish()
         self.now = until
         self.revision += 1
+        if self.revision % 8 == 2:
+            self.delete_a_row()
+        if self.revision % 32 == 20:
+            self.delete_a_person()
         self.load()
-        if self.rng.random() < 0.04:
+        if self.revision % 24 == 5:
             self.happened["restart"] += 1
             self.con.begin()
-            self._refresh(self.classes[0])
+            for names in self.classes[:1]:
+                self._refresh(names)
             self.con.close()
             self.con = self._open()
         self.con.begin()
