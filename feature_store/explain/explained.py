@@ -87,6 +87,7 @@ def compute(
     Raises:
         SourceTableError: A source table is missing or lacks a column.
     """
+    check_tables(connection, list(registry.sources.values()))
     closure = [tag for tag in registry.closure(tags) if tag.name not in hidden]
     asked = [tag for tag in closure if compare or not registry.is_population_relative(tag)]
     values = _values(connection, registry, asked, entity_id, as_of, time_zone)

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.compiler import NULL_VALUES, SQL_TYPES
+from feature_store.errors import SourceTableError
 from feature_store.explain.definition import definition_of
 from feature_store.explain.explained import compute, is_member
 from feature_store.explain.rows import EVENT_AT, RowsOfEntity
@@ -123,6 +124,22 @@ def test_a_past_moment_sees_what_was_known_then(registry: Registry) -> None:
 def test_a_tag_whose_source_never_reported_has_none(registry: Registry) -> None:
     of_tag = listed(registry, "complaints_365d" if "complaints_365d" in registry.tags else "open_complaint")
     assert (of_tag.value, of_tag.has_source) == (None, False)
+
+
+def test_a_warehouse_of_another_release_is_told_so(registry: Registry) -> None:
+    connection = shop().connect()
+    connection.execute("DROP TABLE core.fct_points_ledger")
+    with pytest.raises(SourceTableError, match=r"fct_points_ledger.*Build the warehouse"):
+        compute(
+            connection,
+            registry,
+            [registry.tag("orders_30d")],
+            entity_id="a",
+            as_of=NOW,
+            time_zone=ZONE,
+            rows=1,
+            compare=False,
+        )
 
 
 def test_who_is_a_member(registry: Registry) -> None:
