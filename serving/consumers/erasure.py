@@ -66,5 +66,7 @@ def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: 
     assert joined is not None
     is_new, pseudonym, removed, anonymised = done
     named = conn.execute("select consumers.erase_mentions(%s, %s)", (consumer_id, pseudonym)).fetchone()
+    frozen = conn.execute("select consumers.erase_snapshots(%s, %s)", (consumer_id, pseudonym)).fetchone()
     assert named is not None
-    return Erased(is_new, pseudonym, removed + joined[0], anonymised + named[0])
+    assert frozen is not None
+    return Erased(is_new, pseudonym, removed + joined[0], anonymised + named[0] + frozen[0])
