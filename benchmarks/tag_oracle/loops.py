@@ -11,6 +11,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 Row = dict[str, Any]
@@ -425,7 +426,9 @@ class Oracle:
             elif n < 5:
                 p90 = (n * p90 + (5 - n) * (middle if middle is not None else p90)) / 5
             recency = base[c]["recency_days"]
-            threshold = math.ceil(max(30, 2 * p90)) if p90 is not None else 30
+            # Gaps are whole days: the exact value is a fraction with a small denominator.
+            exact = None if p90 is None else Fraction(p90).limit_denominator(1000)
+            threshold = 30 if exact is None else math.ceil(max(Fraction(30), 2 * exact))
             out[c] |= {
                 "interpurchase_days_p90": p90,
                 "personal_dormancy_threshold": threshold,

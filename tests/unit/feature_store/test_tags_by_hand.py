@@ -468,6 +468,24 @@ def test_tags_of_feeds_that_never_reported_are_null() -> None:
     assert set(tags_of(world, "a", list(OVERLAY)).values()) - {"a", NOW} == {None}
 
 
+@pytest.mark.parametrize(
+    ("gaps", "others", "days"),
+    [
+        ([45, 47, 107, 20], 74, 172),  # twice (4 x 89 + 74) / 5
+        ([45, 47, 107, 21], 74, 172),
+        ([45, 47, 108, 20], 74, 174),  # 172.96: a part of a day is a day
+    ],
+)
+def test_a_threshold_of_whole_days_is_not_rounded_up_by_what_floating_point_adds(
+    gaps: list[int], others: int, days: int
+) -> None:
+    world = World()
+    for consumer, distances in (("a", gaps), ("b", [others] * 5)):
+        for place in range(len(distances) + 1):
+            world.order(consumer, ago(3 + sum(distances[:place])), net=100)
+    assert tags_of(world, "a")["personal_dormancy_threshold"] == days
+
+
 def test_a_consumer_without_orders_follows_the_null_rules(registry: Registry) -> None:
     world = category_world()
     world.consumer("quiet", ago(3))
