@@ -28,10 +28,6 @@ _QUANTILE = """
 same way in every release: `lo + (hi - lo) * d` in 4.3, and `lo` as it is where both are equal."""
 
 
-_JOINS = 12
-"""So many parts are joined to the entities' rows in one step; Spark's planner chokes on sixty."""
-
-
 @dataclass(frozen=True)
 class Step:
     """One part of a statement, to be run in order and written down; later steps read it by its name.
@@ -59,40 +55,9 @@ def for_spark(sql: str) -> tuple[Step, ...]:
         raise ValueError(f"no query: {sql[:60]}")
     for rule in (_medians, _windowed_quantiles, _quantiles, _iso_weekdays, _renamed, _local_times):
         rule(tree)
-    parts = [part for cte in tree.ctes for part in _cut(cte.alias, cte.this)]
+    parts = [(cte.alias, cte.this) for cte in tree.ctes]
     tree.set("with_", None)
     return tuple(Step(name, part.sql("spark", pretty=True)) for name, part in [*parts, ("", tree)])
-
-
-def _cut(name: str, part: exp.Expression) -> list[tuple[str, exp.Expression]]:
-    """A part that joins many others to a row each, as parts of a few joins and one that puts them together.
-
-    The compiler joins every grouped source to the entities by `row_id`, and a column reads one of them.
-    """
-    joins = part.args.get("joins") or []
-    joined = [join for join in joins if join.side == "LEFT"]
-    if not isinstance(part, exp.Select) or len(joined) <= _JOINS:
-        return [(name, part)]
-    batches = [joined[start : start + _JOINS] for start in range(0, len(joined), _JOINS)]
-    batch_of = {join.alias_or_name: number for number, batch in enumerate(batches) for join in batch}
-    columns: list[list[exp.Expression]] = [[] for _ in batches]
-    together = []
-    for column in part.selects:
-        (number,) = {batch_of[c.table] for c in column.find_all(exp.Column) if c.table in batch_of} or {0}
-        columns[number].append(column)
-        together.append(exp.column(column.alias_or_name, table=f"{name}_part_{number}"))
-    whole = exp.select(*together)
-    others = [join for join in joins if join not in joined]
-    row_id = exp.column("row_id", table=part.args["from_"].this.alias_or_name)
-    parts: list[tuple[str, exp.Expression]] = []
-    for number, batch in enumerate(batches):
-        piece = part.copy()
-        piece.set("expressions", [*([row_id] if number else []), *columns[number]])
-        piece.set("joins", [*others, *batch])
-        table = f"{name}_part_{number}"
-        parts.append((table, piece))
-        whole = whole.join(table, using="row_id") if number else whole.from_(table)
-    return [*parts, (name, whole)]
 
 
 def _medians(tree: exp.Expression) -> None:
@@ -119,7 +84,10 @@ def _windowed_quantiles(tree: exp.Expression) -> None:
             )
             for column in window.args.get("partition_by") or []
         ]
-        inner = exp.select(window.this.copy()).from_(exp.alias_(source.copy(), "same", table=True))
+        value = window.this.copy()
+        for column in [c for c in value.find_all(exp.Column) if c.table == outer]:
+            column.set("table", exp.to_identifier("same"))
+        inner = exp.select(value).from_(exp.alias_(source.copy(), "same", table=True))
         window.replace(exp.Subquery(this=inner.where(*same) if same else inner))
 
 
