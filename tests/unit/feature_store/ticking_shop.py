@@ -24,6 +24,8 @@ KINDS = ["order", "order", "event", "event", "version", "register", "case", "par
 KINDS += ["coupon", "coupon granted", "touch"]
 LATENESS = [0, 0, 0, 0, 20, 60 * 5, 60 * 24 * 3]
 """Minutes from an event to its receipt."""
+WINDOWS = [7, 14, 21, 30, 84, 90, 180, 365]
+"""Days of windows and steps, some rows of which pass them in the time of a test."""
 
 
 class Shop:
@@ -76,6 +78,9 @@ class Shop:
                     minutes=self.rng.choice([30, 600, 24 * 60 * 8, 24 * 60 * 380]) * self.rng.random()
                 )
             )
+        for days in WINDOWS:
+            for _ in range(3):
+                self.happen(start - timedelta(days=days) + timedelta(hours=60) * self.rng.random())
         self.con = self._open()
         self.con.execute("CREATE TABLE touched (entity_id VARCHAR)")
         fill(self.con, self.world.frames())
