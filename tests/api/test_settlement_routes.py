@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 from published_scores import SCHEMA
 
-import serving.settlement.plans as shipped
+import serving.settlement.plans.documents as shipped
 from feature_store.online import ProfileReader
 from serving.app import create_app
 from serving.db.urls import libpq_url

@@ -15,6 +15,7 @@ WITHOUT_ROWS = {
     "erasures.json",
     "", ".toml", ".lock", ".db", ".duckdb", ".yaml", ".yml", ".msgpack", ".css", ".js", ".svg", ".png",
     ".ttf", ".otf", ".woff", ".woff2", ".gif", ".ico", ".ipynb", ".sql", ".pt", ".key",
+    ".gpickle",
 }  # fmt: skip
 """Kinds of files that no step writes rows of consumers into; their bytes are searched all the same."""
 

@@ -11,6 +11,8 @@ MINE, OTHER = "t-mine", "t-other"
 DEFINERS = {
     "consumers.count_change",
     "consumers.erase",
+    "consumers.erase_mentions",
+    "consumers.erase_snapshots",
     "identity.erase",
     "ledger.close_until",
     "ledger.lock_balances",
