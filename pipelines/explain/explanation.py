@@ -16,6 +16,7 @@ from feature_store.explain.explained import Computed, compute, is_member
 from feature_store.language.definitions import Tag
 from feature_store.registry import CONSUMER, Registry, load_registry
 from pipelines.explain.live_copy import looked_at
+from pipelines.explain.predictions import ExplainedPrediction, is_predicted, predictions
 from pipelines.explain.served import ExplainError, Served, ServedTag, served_consumer, served_other
 from pipelines.lake.tables import Lake
 from pipelines.live.store import LiveStore
@@ -64,6 +65,7 @@ class Explanation:
         served: What readers get.
         as_of: The moment asked for; None explains what is served now.
         tags: The tags in registry order.
+        predictions: What models say of a consumer; nothing at a past moment.
     """
 
     entity: str
@@ -71,6 +73,7 @@ class Explanation:
     served: Served
     as_of: datetime | None
     tags: tuple[ExplainedTag, ...]
+    predictions: tuple[ExplainedPrediction, ...] = ()
 
 
 def explain(
@@ -101,7 +104,13 @@ def explain(
         LiveStoreBusyError: Ticks wrote to the live store all the time.
     """
     registry = load_registry(entity=entity)
-    tags = registry.select(None if tag is None else [tag])
+    is_said = entity == CONSUMER and is_predicted(tag)
+    if is_said and as_of is not None:
+        raise ExplainError(
+            f"{tag} is said by a model, not computed from rows; only what is served now can be told: leave "
+            "--as-of out"
+        )
+    tags = [] if is_said else registry.select(None if tag is None else [tag])
     if entity == CONSUMER:
         served = served_consumer(url, ServingSettings(), entity_id)
     else:
@@ -137,8 +146,14 @@ def explain(
             _unknown(registry, entity_id, as_of or served.newest, is_now_known=bool(served.tags))
         )
     order = {one.name: position for position, one in enumerate(tags)}
+    is_asked = entity == CONSUMER and as_of is None and (tag is None or is_said)
     return Explanation(
-        entity, entity_id, served, as_of, tuple(sorted(found, key=lambda one: order[one.tag.name]))
+        entity,
+        entity_id,
+        served,
+        as_of,
+        tuple(sorted(found, key=lambda one: order[one.tag.name])),
+        predictions(served, tag) if is_asked else (),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from feature_store.contracts import TagStatus
 from feature_store.explain.rows import CountedRows
 from pipelines.explain.explanation import ExplainedTag, Explanation, classes_of
+from pipelines.explain.predictions import ExplainedPrediction
 from pipelines.messages import Texts
 
 _NOTHING = "-"
@@ -38,6 +39,8 @@ def as_text(explanation: Explanation, text: Texts) -> str:
         lines.append(text("explain.withdrawn", purposes=", ".join(withdrawn)))
     for one in explanation.tags:
         lines += ["", *_tag(one, text)]
+    for said in explanation.predictions:
+        lines += ["", *_prediction(said, text)]
     return "\n".join(lines)
 
 
@@ -67,6 +70,14 @@ def _tag(one: ExplainedTag, text: Texts) -> list[str]:
     for part in one.computed.parts:
         lines += _part(part, text)
     return lines
+
+
+def _prediction(one: ExplainedPrediction, text: Texts) -> list[str]:
+    shown = _NOTHING if one.value is None else _cell(one.value)
+    lines = [f"{one.tag.name} = {shown}  ({text(f'explain.{one.status.value}')})", f"  {one.tag.description}"]
+    if one.by is not None:
+        lines.append(text("explain.said_by", model=one.by))
+    return [*lines, text("explain.predicted", moment=_moment(one.as_of), unit=one.tag.unit)]
 
 
 def _store(one: ExplainedTag) -> str:
@@ -123,6 +134,7 @@ def as_json(explanation: Explanation) -> str:
         if served.tags and explanation.as_of is None
         else None,
         "tags": {one.tag.name: _tag_document(one) for one in explanation.tags},
+        "predictions": {one.tag.name: _prediction_document(one) for one in explanation.predictions},
     }
     return json.dumps(document, default=_json_value, ensure_ascii=False, indent=1)
 
@@ -164,6 +176,17 @@ def _tag_document(one: ExplainedTag) -> dict[str, Any]:
         for part in computed.parts
     ]
     return document
+
+
+def _prediction_document(one: ExplainedPrediction) -> dict[str, Any]:
+    return {
+        "status": one.status.value,
+        "value": one.value,
+        "as_of": one.as_of,
+        "unit": one.tag.unit,
+        "description": one.tag.description,
+        "said_by": one.by,
+    }
 
 
 def _json_value(value: Any) -> Any:

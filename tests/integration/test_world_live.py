@@ -252,6 +252,9 @@ def test_every_tag_is_explained_with_the_value_that_is_served(live):
         assert silent == told["tags"].keys() - tags.keys()
         differing = [name for name, one in told["tags"].items() if one["equals_rows"] is False]
         assert differing == []
+        said = {name: one["value"] for name, one in told["predictions"].items()}
+        assert said == {name: tags.get(name) for name in said}
+        assert "churn_probability_28d" in said
         compared = [name for name, one in told["tags"].items() if one["equals_rows"]]
         assert len(compared) > 250
 

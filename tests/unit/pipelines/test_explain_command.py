@@ -1,5 +1,6 @@
 """`muyun explain`: what the command line takes, and what an explanation looks like to a person."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from feature_store.explain.rows import CountedRows
 from feature_store.registry import entities, load_registry
 from pipelines.cli import main
 from pipelines.explain.explanation import ExplainedTag, Explanation
+from pipelines.explain.predictions import predictions
 from pipelines.explain.served import Served, ServedTag
 from pipelines.explain.text import as_json, as_text
 from pipelines.messages import Texts
@@ -73,3 +75,25 @@ def test_what_is_withheld_has_neither_value_nor_rows():
     assert "consent withdrawn for: profiling" in told
     assert "not shown" in told
     assert '"rows"' not in as_json(withheld)
+
+
+def test_what_a_model_said_is_told_with_its_version_and_without_rows():
+    served = Served(
+        "v1",
+        0,
+        dict.fromkeys(RefreshClass, NOW),
+        tags={
+            "rebuy_category_14d": ServedTag(TagStatus.PRESENT, "l3-tea"),
+            "rebuy_probability_14d_by": ServedTag(TagStatus.PRESENT, "lifecycle_rebuy 3"),
+            "churn_probability_28d": ServedTag(TagStatus.WITHHELD, None),
+            "churn_probability_28d_by": ServedTag(TagStatus.WITHHELD, None),
+        },
+    )
+    told = as_text(Explanation("consumer", "c-1", served, None, (), predictions(served)), Texts("en"))
+    assert "rebuy_category_14d = l3-tea  (present)" in told
+    assert "said by     lifecycle_rebuy 3" in told
+    assert "churn_probability_28d = -  (withheld" in told
+    assert "lifecycle_churn" not in told
+    assert [one.tag.name for one in predictions(served, "churn_probability_28d")] == ["churn_probability_28d"]
+    document = json.loads(as_json(Explanation("consumer", "c-1", served, None, (), predictions(served))))
+    assert document["predictions"]["rebuy_category_14d"]["said_by"] == "lifecycle_rebuy 3"
