@@ -7,7 +7,7 @@ had cleared already is found clear.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from pipelines.erasure.places import PLACES, Place, files_of, table_of
 from pipelines.erasure.rules import NAMED, OWNERS
 from pipelines.erasure.texts import clear_text, pattern_of
 from pipelines.erasure.tombstones import Tombstones, keep_tombstones
+from pipelines.lake.tables import Lake
+from pipelines.sources.contract import TABLES
 from pipelines.sources.recorded.extraction import recorded_books, recorded_feeds
 
 
@@ -59,7 +61,7 @@ def clear_home(home: Path, lake: Path, tombstones: Tombstones) -> HomeCleared:
     done: dict[str, Rewritten] = {}
     if not tombstones.is_empty:
         ids = named_ids(home, tombstones)
-        pattern = pattern_of(ids)
+        pattern = pattern_of(ids, shared_ids(lake, ids))
         for place in PLACES:
             for file in files_of(home, place):
                 if place.kind == "text":
@@ -89,11 +91,25 @@ def named_ids(home: Path, tombstones: Tombstones) -> dict[str, str]:
     return found
 
 
+def shared_ids(lake: Path, ids: Collection[str]) -> set[str]:
+    """Those of some ids that something else in the lake has as its key, such as a sku or a merchant."""
+    found: set[str] = set()
+    for name, contract in TABLES.items():
+        files = Lake(lake).accepted_files(name) if len(contract.key) == 1 else []
+        if not files or contract.key[0] in OWNERS:
+            continue
+        keys = pl.scan_parquet(files, hive_partitioning=False).select(
+            pl.col(contract.key[0]).cast(pl.String).alias("id")
+        )
+        found |= set(keys.filter(pl.col("id").is_in(list(ids))).unique().collect()["id"].to_list())
+    return found
+
+
 def _clear(file: Path, place: Place, tombstones: Tombstones) -> Rewritten:
     if place.kind == "duckdb":
         return clear_file(file, tombstones)
     if place.kind == "quarantine":
-        return clear_quarantine(file, tombstones)
+        return clear_quarantine(file, table_of(file, place), tombstones)
     if place.kind == "arrays":
         return clear_arrays(file, tombstones)
     return clear_parquet(file, table_of(file, place), tombstones)

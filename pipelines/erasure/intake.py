@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from pipelines.erasure.rules import KEPT, PERSONAL, VISITOR, Cleared, cleared, names_one
+from pipelines.erasure.rules import KEPT, PERSONAL, VISITOR, Cleared, cleared, names_one, others_of
 from pipelines.erasure.tombstones import Tombstones
 from pipelines.sources.contract import ContractTable, contract_table
 from pipelines.sources.loading.versions import changed_column
@@ -89,8 +89,9 @@ class ErasureFilter:
     def _cleared(self, contract: ContractTable, chunk: Chunk, reading: TableReading) -> Chunk:
         refused = chunk.refused
         if refused.height:
+            others = others_of(contract.name)
             of_erased = refused["row_json"].map_elements(
-                lambda row: names_one(row, self._tombstones), return_dtype=pl.Boolean
+                lambda row: names_one(row, others, self._tombstones), return_dtype=pl.Boolean
             )
             self._removed[contract.name] += int(of_erased.sum())
             chunk = replace(chunk, refused=refused.filter(~of_erased))

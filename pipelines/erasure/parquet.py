@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.erasure.rules import DOCUMENT, NAMED, OWNERS, VISITOR, cleared, mentioned, names_one
+from pipelines.erasure.rules import (
+    ARRAYS,
+    DOCUMENT,
+    NAMED,
+    OWNERS,
+    VISITOR,
+    cleared,
+    mentioned,
+    names_one,
+    others_of,
+)
 from pipelines.erasure.tombstones import Tombstones
 from pipelines.lake.files import atomic_path
 
@@ -55,13 +65,20 @@ def clear_parquet(file: Path, table: str, tombstones: Tombstones) -> Rewritten:
     return Rewritten(done.removed, done.renamed)
 
 
-def clear_quarantine(file: Path, tombstones: Tombstones) -> Rewritten:
-    """Take refused rows of erased persons out of a quarantine file."""
+def clear_quarantine(file: Path, table: str, tombstones: Tombstones) -> Rewritten:
+    """Take refused rows of erased persons out of a quarantine file.
+
+    Args:
+        file: The file.
+        table: Contract table whose rows were refused.
+        tombstones: Who was erased.
+    """
     rows = pl.read_parquet(file, hive_partitioning=False)
     if "row_json" not in rows.columns or not rows.height:
         return Rewritten()
+    others = others_of(table)
     gone = rows["row_json"].map_elements(
-        lambda row: names_one(row, tombstones), return_dtype=pl.Boolean, skip_nulls=False
+        lambda row: names_one(row, others, tombstones), return_dtype=pl.Boolean, skip_nulls=False
     )
     if gone.any():
         _write(rows.filter(~gone), file)
@@ -69,12 +86,12 @@ def clear_quarantine(file: Path, tombstones: Tombstones) -> Rewritten:
 
 
 def clear_arrays(file: Path, tombstones: Tombstones) -> Rewritten:
-    """Put pseudonyms into the arrays of text of an `.npz` file; places in them mean rows of other arrays."""
+    """Put pseudonyms into an `.npz` file's arrays of consumers, whose places mean rows of other arrays."""
     with np.load(file, allow_pickle=False) as stored:
         arrays: dict[str, np.ndarray] = {name: stored[name] for name in stored.files}
     renamed = 0
     for name, array in arrays.items():
-        if array.dtype.kind != "U":
+        if name not in ARRAYS or array.dtype.kind != "U":
             continue
         found: Mapping[str, str] = tombstones.among(pl.Series([str(one) for one in np.unique(array)]))
         if found:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import polars as pl
 
 from pipelines.erasure.tombstones import Tombstones
+from pipelines.sources.contract import TABLES
+from pipelines.sources.values.columns import file_column
 
 OWNERS = ("consumer_id", "stated_consumer_id", "visitor_id", "entity_id")
 """Columns that say whose a row is."""
@@ -40,6 +42,9 @@ VISITOR = "anonymous_id"
 DOCUMENT = "tags"
 """Column with the document of a profile, in which one tag names a consumer."""
 _MENTION = r'"referred_by":\s*"([^"]*)"'
+
+ARRAYS = frozenset({"consumers"})
+"""Arrays of model bundles that hold consumers' ids; an equal text in another one is a sku's or a shop's."""
 
 KEPT = frozenset(
     {
@@ -141,16 +146,38 @@ def cleared(table: str, rows: pl.DataFrame, tombstones: Tombstones) -> Cleared:
     return Cleared(left.filter(~gone), int(gone.sum()), int((named & ~gone).sum()))
 
 
-def names_one(row_json: str, tombstones: Tombstones) -> bool:
-    """Whether any value of a row, kept as a JSON object, is an erased person's id."""
+def others_of(table: str) -> frozenset[str]:
+    """Columns of a contract table, under either of their names, in which no value is a consumer's id.
+
+    A number may be a quantity, a sku or a person: only its column tells. Empty for what the contract does not
+    know; of a column that it does not know either, nobody can tell.
+    """
+    if table not in TABLES:
+        return frozenset()
+    contract = TABLES[table]
+    known = {name for column in contract.columns for name in (column, file_column(contract, column))}
+    return frozenset(known - {*OWNERS, *NAMED, VISITOR})
+
+
+def names_one(row_json: str, others: Collection[str], tombstones: Tombstones) -> bool:
+    """Whether a row, kept as a JSON object, has an erased person's id where it may name a consumer.
+
+    Args:
+        row_json: Column to value.
+        others: Columns that never name a consumer, see `others_of`.
+        tombstones: Who was erased.
+    """
     if tombstones.is_empty:
         return False
     try:
         row = json.loads(row_json)
     except ValueError:
         return False
-    values = row.values() if isinstance(row, dict) else ()
-    return any(tombstones.pseudonym(str(value).strip()) is not None for value in values)
+    return isinstance(row, dict) and any(
+        tombstones.pseudonym(str(value).strip()) is not None
+        for name, value in row.items()
+        if name not in others and row.get(NAMED.get(name) or "", "consumer") == "consumer"
+    )
 
 
 def _with_mentions(documents: pl.Series, inviters: pl.Series) -> pl.Series:

@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.erasure.duckdb_files import clear_tables, named_in
 from pipelines.erasure.intake import PERSON_COLUMNS
-from pipelines.erasure.rules import VISITOR, cleared, names_one
+from pipelines.erasure.rules import VISITOR, cleared, names_one, others_of
 from pipelines.erasure.tombstones import Tombstones
 from pipelines.lake.tables import Lake
 from pipelines.live.accepted import Accepted
@@ -102,10 +102,10 @@ def finish(connection: duckdb.DuckDBPyConnection, erasing: Erasing) -> None:
         return
     clear_tables(connection, erasing.tombstones)
     store = store_of(connection)
-    waiting = connection.execute(f"select distinct row from {store}.live.waiting").pl()["row"]
-    gone = [(row,) for row in waiting if names_one(row, erasing.tombstones)]
+    waiting = connection.execute(f"select distinct table_name, row from {store}.live.waiting").fetchall()
+    gone = [(table, row) for table, row in waiting if names_one(row, others_of(table), erasing.tombstones)]
     if gone:
-        connection.executemany(f"delete from {store}.live.waiting where row = ?", gone)
+        connection.executemany(f"delete from {store}.live.waiting where table_name = ? and row = ?", gone)
     connection.executemany(
         f"insert into {store}.live.erased values (?, false)",
         [(digest,) for digest in erasing.tombstones.people],

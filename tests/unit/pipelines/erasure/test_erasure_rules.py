@@ -1,6 +1,7 @@
 """What becomes of rows that name an erased person, in tables, raw chunks, arrays, texts and DuckDB files."""
 
 import datetime as dt
+import json
 
 import duckdb
 import numpy as np
@@ -11,7 +12,7 @@ from pipelines.erasure.duckdb_files import clear_file
 from pipelines.erasure.home import clear_home
 from pipelines.erasure.intake import PERSON_COLUMNS, ErasureFilter
 from pipelines.erasure.parquet import Rewritten, clear_arrays, clear_parquet, clear_quarantine
-from pipelines.erasure.rules import OWNERS, cleared, names_one
+from pipelines.erasure.rules import OWNERS, cleared, names_one, others_of
 from pipelines.erasure.texts import clear_text, pattern_of
 from pipelines.erasure.tombstones import Tombstones, keep_tombstones, kept_tombstones
 from pipelines.sources.contract import TABLES, empty
@@ -148,7 +149,55 @@ def test_rows_that_could_not_be_read_are_not_kept_either():
     (f'{{"a": "{GONE}"}}', True), (f'{{"a": "x{GONE}"}}', False), ("[1]", False), ("no json", False),
 ])  # fmt: skip
 def test_a_refused_row_is_known_by_its_values(row, names):
-    assert names_one(row, STONES) is names
+    assert names_one(row, others_of("orders"), STONES) is names
+
+
+@pytest.mark.parametrize(("table", "row", "names"), [
+    ("products", {"sku_id": "510", "brand_id": "b"}, False),  # a sku that is called like the person
+    ("order_lines", {"order_id": "o", "qty": "510"}, False),
+    ("orders", {"order_id": "510", "consumer_id": "7"}, False),
+    ("orders", {"order_id": "7", "consumer_id": "510"}, True),
+    ("settlement_legs", {"payee_type": "merchant", "payee_id": "510"}, False),
+    ("settlement_legs", {"payee_type": "consumer", "payee_id": "510"}, True),
+    ("products", {"sku_id": "7", "buyer": "510"}, True),  # nobody knows what an unknown column says
+])  # fmt: skip
+def test_a_number_is_a_person_only_where_its_column_says_so(table, row, names, tmp_path):
+    stones = Tombstones({consumer_digest("default", "510"): "erased-5"})
+    assert names_one(json.dumps(row), others_of(table), stones) is names
+    refused = tmp_path / "q.parquet"
+    pl.DataFrame({"row_json": [json.dumps(row), "{}"]}).write_parquet(refused)
+    assert clear_quarantine(refused, table, stones) == Rewritten(removed=int(names))
+    assert pl.read_parquet(refused).height == 2 - names
+
+
+def test_what_else_is_called_like_the_person_keeps_its_name(tmp_path):
+    """Numbers from a shop's own database: a consumer, a sku and a merchant may all be 510."""
+    stones = Tombstones({consumer_digest("default", "510"): "erased-5"})
+    arrays = tmp_path / "a.npz"
+    np.savez_compressed(arrays, consumers=np.array(["510", "7"]), skus=np.array(["9", "510"]))
+    assert clear_arrays(arrays, stones) == Rewritten(renamed=1)
+    with np.load(arrays) as stored:
+        assert stored["consumers"].tolist() == ["erased-5", "7"]
+        assert stored["skus"].tolist() == ["9", "510"]
+    home = tmp_path / "home"
+    lake = home / "lake"
+    for table, columns in {
+        "orders": {"order_id": ["A1"], "consumer_id": ["A1"]},
+        "products": {"sku_id": ["510"]},
+        "touches": {"touch_id": ["t"], "consumer_id": ["510"]},
+    }.items():
+        (lake / "accepted" / table).mkdir(parents=True)
+        pl.DataFrame(columns).write_parquet(lake / "accepted" / table / "part-0.parquet")
+    said = '<td>510</td>{"sku_id": "510", "id": "A1", "consumer_id": "510"} order A1 of consumer \'A1\''
+    (home / "r.html").write_text(said)
+    both = Tombstones({**stones.people, consumer_digest("default", "A1"): "erased-a"})
+    clear_home(home, lake, both)
+    assert (home / "r.html").read_text() == (
+        '<td>510</td>{"sku_id": "510", "id": "A1", "consumer_id": "erased-5"}'
+        " order A1 of consumer 'erased-a'"
+    )
+    assert pl.read_parquet(lake / "accepted/products/part-0.parquet")["sku_id"].to_list() == ["510"]
+    assert pl.read_parquet(lake / "accepted/orders/part-0.parquet").rows() == [("A1", "erased-a")]
 
 
 def test_files_are_written_anew_or_not_touched(tmp_path):
@@ -161,7 +210,7 @@ def test_files_are_written_anew_or_not_touched(tmp_path):
     assert pl.read_parquet(file).rows() == [("c-1", 2)]
     refused = tmp_path / "q.parquet"
     pl.DataFrame({"row_json": [f'{{"c": "{GONE}"}}', "{}"]}).write_parquet(refused)
-    assert clear_quarantine(refused, STONES) == Rewritten(removed=1)
+    assert clear_quarantine(refused, "messages", STONES) == Rewritten(removed=1)
     arrays = tmp_path / "a.npz"
     np.savez_compressed(arrays, consumers=np.array(["c-1", GONE]), data=np.array([3, 4]))
     assert clear_arrays(arrays, STONES) == Rewritten(renamed=1)
@@ -174,8 +223,28 @@ def test_a_text_is_searched_for_whole_ids_only(tmp_path):
     file = tmp_path / "r.json"
     file.write_text(f'{{"a": "{GONE}", "b": "{GONE}-2", "n": 1001, "m": "1001"}}')
     ids = {GONE: NAME, "1001": "erased-1"}
-    assert clear_text(file, ids, pattern_of(ids)) == Rewritten(renamed=2)
-    assert file.read_text() == f'{{"a": "{NAME}", "b": "{GONE}-2", "n": 1001, "m": "erased-1"}}'
+    assert clear_text(file, ids, pattern_of(ids)) == Rewritten(renamed=1)
+    assert file.read_text() == f'{{"a": "{NAME}", "b": "{GONE}-2", "n": 1001, "m": "1001"}}'
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ('{"consumer_id": "1001"}', '{"consumer_id": "erased-1"}'),
+    ('{"row": "{\\"consumer_id\\":\\"1001\\"}"}', '{"row": "{\\"consumer_id\\":\\"erased-1\\"}"}'),
+    ("&quot;inviter_id&quot;: &quot;1001&quot;", "&quot;inviter_id&quot;: &quot;erased-1&quot;"),
+    ("GET /v1/wakeup?consumer_id=1001&amp;limit=5", "GET /v1/wakeup?consumer_id=erased-1&amp;limit=5"),
+    ("GET /v1/consumers/1001/profile", "GET /v1/consumers/erased-1/profile"),
+    ("there is no consumer '1001' at", "there is no consumer 'erased-1' at"),
+    ('{"consumer_id": "10015"}', None),
+    ('{"consumer_id": 1001}', None),
+    ('{"merchant_id": "1001", "payee_id": "1001"}', None),
+    ("/v1/prices/1001/7 in 1001 ms, <td>1001</td>", None),
+])  # fmt: skip
+def test_a_number_is_replaced_after_words_that_say_whose_it_is(before, after, tmp_path):
+    file = tmp_path / "r.json"
+    file.write_text(before)
+    ids = {"1001": "erased-1"}
+    clear_text(file, ids, pattern_of(ids))
+    assert file.read_text() == (after or before)
 
 
 def test_the_bytes_of_a_duckdb_file_are_gone_too(tmp_path):
@@ -211,7 +280,7 @@ def test_a_pass_that_was_killed_is_made_again(tmp_path, monkeypatch):
     for folder, name in (("accepted/messages/day=2025-06-01", "part-0"), ("derived/features", "tags")):
         file = lake / folder / f"{name}.parquet"
         file.parent.mkdir(parents=True)
-        pl.DataFrame({"consumer_id": [GONE, "c-1"]}).write_parquet(file)
+        pl.DataFrame({"message_id": ["1", "2"], "consumer_id": [GONE, "c-1"]}).write_parquet(file)
     (tmp_path / "run_summary.json").write_text(f'{{"who": "{GONE}"}}')
 
     def killed(file, place, tombstones):
