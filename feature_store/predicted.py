@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -28,6 +29,8 @@ class PredictedTag:
         model: Registered name of the model.
         valid: Valid values, in words.
         description: Catalogue text.
+        owner: Who answers for it.
+        privacy: Privacy class.
     """
 
     name: str
@@ -36,6 +39,8 @@ class PredictedTag:
     model: str
     valid: str
     description: str
+    owner: str = "data-science"
+    privacy: Literal["behavioural", "personal", "sensitive"] = "behavioural"
 
     @property
     def field(self) -> TagField:

@@ -94,7 +94,7 @@ def _predicted() -> list[str]:
             "",
             f"- {tag.type.value}, unit {tag.unit}, {tag.valid}",
             f"- model `{tag.model}` (predicted)",
-            f"- owner data-science, refresh {tag.field.refresh.value}, privacy behavioural, "
+            f"- owner {tag.owner}, refresh {tag.field.refresh.value}, privacy {tag.privacy}, "
             f"purpose {tag.field.consent}",
             "",
         ]

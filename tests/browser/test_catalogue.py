@@ -47,6 +47,7 @@ document.body.append(note);
 
 @pytest.mark.parametrize("width", [1400, 480])
 def test_search_and_choices(tmp_path, width):
+    from feature_store.predicted import PREDICTED
     from feature_store.registry import entities, load_registry
 
     page = write_catalogue(make_home(tmp_path / "var"))
@@ -55,7 +56,9 @@ def test_search_and_choices(tmp_path, width):
     dom, console = browse(used, tmp_path / "profile", "--dump-dom", f"--window-size={width},900")
     seen = json.loads(unescape(re.search(r'<pre id="seen">(.*?)</pre>', dom, re.DOTALL)[1]))
     assert console == []
-    assert seen["all"] == sum(len(load_registry(entity=entity).tags) for entity in entities())
+    assert seen["all"] == sum(len(load_registry(entity=entity).tags) for entity in entities()) + len(
+        PREDICTED
+    )
     assert (seen["none"], seen["told"]) == ([], True)
     assert seen["count"] == str(len(seen["coupon"]))
     assert "consumer.coupon_expiring_3d" in seen["coupon"]

@@ -13,12 +13,14 @@ from feature_store.explain.definition import DefinitionText, definition_of
 from feature_store.language.definitions import Tag
 from feature_store.offline import tags_without_source
 from feature_store.point_in_time import check_tables
+from feature_store.predicted import PREDICTED, PredictedTag, silent
 from feature_store.registry import CONSUMER, Registry, entities, load_registry
 from feature_store.registry.catalogue import valid_text
 from pipelines.lake.tables import Lake
 from pipelines.live.advance import CLASSES
 from pipelines.live.log import TickLog
 from pipelines.report.catalogue.values import Values, values_of
+from pipelines.scoring.predicted import TABLE
 from pipelines.settings import Settings
 from pipelines.warehouse.reading import connect
 
@@ -51,6 +53,41 @@ class Entry:
     status: str
     values: Values
     as_of: datetime | None
+
+
+@dataclass(frozen=True)
+class PredictedEntry:
+    """A tag that a model says, as the catalogue shows it.
+
+    Attributes:
+        tag: Its entry in the list of predicted tags.
+        status: `computed`; `no_source` when no model said anything of anybody; `not computed`.
+        values: What its values look like.
+        as_of: The moment that its values describe (UTC); None when they were not computed.
+    """
+
+    tag: PredictedTag
+    status: str
+    values: Values
+    as_of: datetime | None
+
+
+def predicted_entries(settings: Settings) -> list[PredictedEntry]:
+    """Every tag of consumers that a model says, as the nightly scoring left them."""
+    lake = Lake(settings.lake_dir)
+    file, tags = lake.derived_path(TABLE), lake.derived_path("features/consumer_tags")
+    said = pl.read_parquet(file) if file.exists() else None
+    mute = silent(said) if said is not None else []
+    as_of = _moment(pl.read_parquet(tags, columns=["as_of"])) if said is not None and tags.exists() else None
+    return [
+        PredictedEntry(
+            tag=tag,
+            status="not computed" if said is None else "no_source" if tag.name in mute else "computed",
+            values=values_of(tag, None if said is None else said[tag.name], are_people=True),
+            as_of=as_of,
+        )
+        for tag in PREDICTED
+    ]
 
 
 def all_entries(settings: Settings) -> list[Entry]:

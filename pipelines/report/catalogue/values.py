@@ -14,6 +14,7 @@ import polars as pl
 
 from feature_store.contracts import TagType
 from feature_store.language.definitions import Tag
+from feature_store.predicted import PredictedTag
 
 CROWD = 10
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -47,11 +48,11 @@ class Values:
         return None if not self.entities else 1 - self.filled / self.entities
 
 
-def values_of(tag: Tag, column: pl.Series | None, *, are_people: bool) -> Values:
+def values_of(tag: Tag | PredictedTag, column: pl.Series | None, *, are_people: bool) -> Values:
     """Describes a column of the tag table.
 
     Args:
-        tag: The registry's entry.
+        tag: The registry's entry, or that of a predicted tag.
         column: Its values, nulls included; None when the table was not built or lacks it.
         are_people: Whether a row is a person.
     """

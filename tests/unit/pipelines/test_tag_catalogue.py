@@ -7,9 +7,13 @@ import polars as pl
 import pytest
 from report_home import make_home, settings_of
 
+from feature_store.predicted import PREDICTED, SCHEMA
 from feature_store.registry import entities, load_registry
+from pipelines.lake.tables import Lake
 from pipelines.report.catalogue import write_catalogue
+from pipelines.report.catalogue.entries import predicted_entries
 from pipelines.report.catalogue.values import Values, in_words, values_of
+from pipelines.scoring.predicted import TABLE
 
 TAGS = load_registry().tags
 SPEND, CITY, BABY, STAGE = (
@@ -59,7 +63,8 @@ def test_every_tag_of_every_entity_is_on_the_page(tmp_path, lang):
     page = write_catalogue(settings).read_text()
     shown = re.findall(r'<details id="([^"]+)"', page)
     assert shown == list(dict.fromkeys(shown))
-    assert set(shown) == {f"{e}.{name}" for e in entities() for name in load_registry(entity=e).tags}
+    registered = {f"{e}.{name}" for e in entities() for name in load_registry(entity=e).tags}
+    assert set(shown) == registered | {f"consumer.{one.name}" for one in PREDICTED}
     assert "://" not in html.unescape(re.sub(r"<code>.*?</code>", "", page, flags=re.S)), "nothing is loaded"
     assert ("标签目录" in page) == (lang == "zh")
 
@@ -67,3 +72,22 @@ def test_every_tag_of_every_entity_is_on_the_page(tmp_path, lang):
 def test_an_empty_home_has_a_catalogue_without_values(tmp_path):
     page = write_catalogue(settings_of(tmp_path / "var")).read_text()
     assert page.count('data-status="not computed"') == page.count("<details ")
+
+
+def test_what_models_say_is_described_like_any_tag(tmp_path):
+    settings = settings_of(tmp_path / "var")
+    said = {
+        "consumer_id": [f"c-{n}" for n in range(30)],
+        "churn_probability_28d": [n / 100 for n in range(30)],
+    }
+    table = pl.DataFrame(said, schema_overrides={"consumer_id": pl.String}).with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in SCHEMA.items() if name not in said
+    )
+    Lake(settings.lake_dir).put(TABLE, table.select(SCHEMA.names()))
+    found = {one.tag.name: one for one in predicted_entries(settings)}
+    churn, rebuy = found["churn_probability_28d"], found["rebuy_category_14d"]
+    assert (churn.status, rebuy.status) == ("computed", "no_source")
+    assert churn.values.quantiles[2] == pytest.approx(0.15, abs=0.01)
+    assert rebuy.values.hidden == "no values"
+    page = write_catalogue(settings).read_text()
+    assert "said by the champion of lifecycle_churn" in page
