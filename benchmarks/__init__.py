@@ -1,1 +1,1 @@
-"""Benchmarks: one module each, run by `make bench`. Peers and limits are measured in the same run."""
+"""Benchmarks, run by `make bench`: a module each, in rooms. Peers and limits are measured in the same run."""

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from benchmarks import crash_ledger
+from benchmarks.money import crash_ledger
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import reduced_panel
+from benchmarks.tags import reduced_panel
 from pipelines.settings import Settings
 from pipelines.spark.build import ALL_BUT_MARTS_OF_ANALYSTS, build_warehouse
 from pipelines.warehouse.files import PROJECT_DIR, dbt_environment, dbt_program

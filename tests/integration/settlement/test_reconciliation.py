@@ -6,8 +6,8 @@ import os
 import psycopg
 import pytest
 
-from benchmarks.reconciliation import FAULTS
-from benchmarks.synthetic_books import DAY, TENANT, as_application, make_books
+from benchmarks.money.reconciliation import FAULTS
+from benchmarks.money.synthetic_books import DAY, TENANT, as_application, make_books
 from serving.db.urls import libpq_url
 from serving.settlement.channel.bill import (
     Bill,

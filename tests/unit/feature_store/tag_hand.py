@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.tag_oracle.compare import differences, row_of
-from benchmarks.tag_oracle.world import NOW, ZONE, World
+from benchmarks.tags.tag_oracle.compare import differences, row_of
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World
 from feature_store.offline import build_tags
 
 

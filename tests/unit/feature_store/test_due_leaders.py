@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.contracts import RefreshClass
 from feature_store.due.leaders import leader_waits
 from feature_store.language.definitions import Measure, Rollup

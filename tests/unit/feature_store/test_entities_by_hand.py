@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from benchmarks.tag_oracle.compare import differences
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.compare import differences
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.offline import build_tags, validate_tags
 from feature_store.registry import load_registry
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.compiler import NULL_VALUES, SQL_TYPES
 from feature_store.errors import SourceTableError
 from feature_store.explain.definition import definition_of

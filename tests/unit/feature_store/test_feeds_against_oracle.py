@@ -7,11 +7,11 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from benchmarks.tag_oracle.compare import differences, row_of
-from benchmarks.tag_oracle.feeds import Feeds
-from benchmarks.tag_oracle.loops import Oracle
-from benchmarks.tag_oracle.random_world import consumers_of, expected_tags, random_world
-from benchmarks.tag_oracle.world import NOW, OFFSET, ZONE, World, ago
+from benchmarks.tags.tag_oracle.compare import differences, row_of
+from benchmarks.tags.tag_oracle.feeds import Feeds
+from benchmarks.tags.tag_oracle.loops import Oracle
+from benchmarks.tags.tag_oracle.random_world import consumers_of, expected_tags, random_world
+from benchmarks.tags.tag_oracle.world import NOW, OFFSET, ZONE, World, ago
 from feature_store.offline import build_tags, validate_tags
 from feature_store.point_in_time import training_set
 from feature_store.registry import Registry, load_registry

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.contracts import RefreshClass
 from feature_store.errors import EntityFrameError, RegistryError
 from feature_store.offline import build_tags, profile_documents

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 import pytest
 from tag_hand import check
 
-from benchmarks.tag_oracle.compare import row_of
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.compare import row_of
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.offline import build_tags
 
 

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago, connect, fill
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago, connect, fill
 from feature_store.errors import EntityFrameError, SourceTableError, UnknownTagError
 from feature_store.offline import build_tags
 from feature_store.point_in_time import training_set

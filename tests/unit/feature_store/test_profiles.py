@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 import polars as pl
 import pytest
 
-from benchmarks.tag_oracle.compare import row_of
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.compare import row_of
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.contracts import REFRESH_TTL, ProfileSchema, RefreshClass, TagField, TagStatus, TagType
 from feature_store.errors import FingerprintMismatchError, ProfileError, UnknownTagError
 from feature_store.offline import build_tags, profile_documents, tags_without_source, validate_tags

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.contracts import RefreshClass
 from feature_store.errors import RefreshError, SourceTableError
 from feature_store.refresh.engine import Refreshed, build, refresh

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from tag_hand import check
 
-from benchmarks.tag_oracle.world import NOW, World, ago
+from benchmarks.tags.tag_oracle.world import NOW, World, ago
 
 
 def test_orders_and_values_of_longer_windows() -> None:

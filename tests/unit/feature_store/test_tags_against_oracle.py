@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.tag_oracle.compare import differences, same
-from benchmarks.tag_oracle.loops import Oracle
-from benchmarks.tag_oracle.world import NOW, OFFSET, ZONE, World, ago
+from benchmarks.tags.tag_oracle.compare import differences, same
+from benchmarks.tags.tag_oracle.loops import Oracle
+from benchmarks.tags.tag_oracle.world import NOW, OFFSET, ZONE, World, ago
 from feature_store.offline import build_tags, validate_tags
 from feature_store.point_in_time import training_set
 

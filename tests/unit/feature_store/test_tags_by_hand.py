@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from tag_hand import check, tags_of
 
-from benchmarks.tag_oracle.compare import differences, row_of
-from benchmarks.tag_oracle.world import NOW, ZONE, World, ago
+from benchmarks.tags.tag_oracle.compare import differences, row_of
+from benchmarks.tags.tag_oracle.world import NOW, ZONE, World, ago
 from feature_store.offline import build_tags, validate_tags
 from feature_store.registry import Registry
 

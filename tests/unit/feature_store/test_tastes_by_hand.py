@@ -6,7 +6,7 @@ from datetime import date
 
 from tag_hand import check
 
-from benchmarks.tag_oracle.world import World, ago
+from benchmarks.tags.tag_oracle.world import World, ago
 
 
 def test_shares_of_categories_and_brands() -> None:

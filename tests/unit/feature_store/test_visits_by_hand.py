@@ -7,7 +7,7 @@ from typing import Any
 
 from tag_hand import check
 
-from benchmarks.tag_oracle.world import World, ago
+from benchmarks.tags.tag_oracle.world import World, ago
 
 
 def shop() -> World:

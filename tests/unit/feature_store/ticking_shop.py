@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from benchmarks.tag_oracle.world import SCHEMAS, VERSIONED, World, fill
+from benchmarks.tags.tag_oracle.world import SCHEMAS, VERSIONED, World, fill
 from feature_store.contracts import RefreshClass
 from feature_store.offline import build_tags
 from feature_store.refresh.engine import Refreshed, build, refresh, tags_of

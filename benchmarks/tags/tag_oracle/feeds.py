@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from benchmarks.tag_oracle.loops import DAY, Oracle, Row, quantile, rounded, share
-from benchmarks.tag_oracle.world import SCHEMAS
+from benchmarks.tags.tag_oracle.loops import DAY, Oracle, Row, quantile, rounded, share
+from benchmarks.tags.tag_oracle.world import SCHEMAS
 
 OPENED = ("opened", "clicked", "converted")
 CLICKED = ("clicked", "converted")

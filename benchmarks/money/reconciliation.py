@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.synthetic_books import TENANT, as_application, make_books
+from benchmarks.money.synthetic_books import TENANT, as_application, make_books
 from serving.db import migrate
 from serving.db.connect import DATABASE
 from serving.db.embedded import EmbeddedPostgres

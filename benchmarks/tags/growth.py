@@ -17,8 +17,8 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks import reduced_panel
 from benchmarks.harness import OURS, Row, report
+from benchmarks.tags import reduced_panel
 from feature_store.offline import build_tags
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
@@ -55,7 +55,7 @@ def main() -> int:
             shutil.copytree(unit.lake_dir, settings.lake_dir)
             reduced_panel.multiply(Lake(settings.lake_dir), size)
             costs["facts"].append(_facts(settings))
-            costs["tags"].append(_cost([sys.executable, "-m", "benchmarks.growth", str(settings.home)]))
+            costs["tags"].append(_cost([sys.executable, "-m", "benchmarks.tags.growth", str(settings.home)]))
             rows += _counted(settings, size)
             for stage, found in costs.items():
                 rows += _rows(f"{stage}_{size}x", found[-1])

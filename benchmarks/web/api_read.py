@@ -8,14 +8,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,7 +23,8 @@ import psutil
 import psycopg
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.synthetic_scores import manifest, tables
+from benchmarks.servers import free_port, server
+from benchmarks.web.synthetic_scores import manifest, tables
 from serving.db import migrate
 from serving.db.connect import DATABASE, ready_database
 from serving.db.embedded import EmbeddedPostgres, embedded_postgres
@@ -71,19 +69,19 @@ def main() -> int:
         key = issue_key(url, name="benchmark api_read", scopes=list(Scope), rate_per_s=1e6, burst=1_000_000)
         stack.callback(revoke_key, url, key.key_id)
         paths = _paths(url)
-        port = _free_port()
+        port = free_port()
         environment = {
             **os.environ,
             "MUYUN_HOME": str(home),
             "MUYUN_API_PORT": str(port),
             "MUYUN_API_HOST": "127.0.0.1",
         }
-        server = stack.enter_context(_process(["-m", "serving.server"], environment, port, "/health/ready"))
+        api = stack.enter_context(server(["-m", "serving.server"], environment, port, "/health/ready"))
         rows, bad = _measure(OURS, Target(port, key.secret), paths)
-        memory_mb = _tree_rss_mb(server)
-        peer_port = _free_port()
+        memory_mb = _tree_rss_mb(api)
+        peer_port = free_port()
         stack.enter_context(
-            _process(["-m", "benchmarks.empty_endpoint", str(peer_port)], environment, peer_port, "/")
+            server(["-m", "benchmarks.web.empty_endpoint", str(peer_port)], environment, peer_port, "/")
         )
         peer_rows, peer_bad = _measure(PEER, Target(peer_port), {"": ["/"]})
     rows.append(Row(OURS, "server_rss_mb", memory_mb, "MB"))
@@ -115,12 +113,12 @@ def _publication(settings: Settings) -> Iterator[tuple[Path, str, str]]:
             print("loading 250 k prices, 8 k lists of 40 and 2.5 k profiles ...", flush=True)
             rows = tables(SEED)
             loaded = publish(url, manifest(rows, "synthetic"), rows)
-            _settle(url)
+            settle(url)
             print(f"loaded {sum(loaded.loaded.values()):,} rows in {loaded.wall_s:.1f} s", flush=True)
             yield home, url, "synthetic, 250 k prices, 8 k lists of 40, 2.5 k profiles of 60 tags"
 
 
-def _settle(url: str) -> None:
+def settle(url: str) -> None:
     """Let the server finish what a bulk load leaves behind; a run measures reading, not loading."""
     with psycopg.connect(libpq_url(url), autocommit=True) as connection:
         connection.execute("vacuum analyze")
@@ -175,11 +173,14 @@ def _measure(system: str, target: Target, paths: dict[str, list[str]]) -> tuple[
     bad = 0
     for resource, requests in paths.items():
         prefix = f"{resource}_" if resource else ""
-        _load(target, requests, rate=RATE, seconds=1.0, seed=0)
+        offer_load(target, requests, rate=RATE, seconds=1.0, seed=0)
         runs = [
-            _load(target, requests, rate=RATE, seconds=OPEN_S, seed=number) for number in range(REPETITIONS)
+            offer_load(target, requests, rate=RATE, seconds=OPEN_S, seed=number)
+            for number in range(REPETITIONS)
         ]
-        closed = _load(target, requests, rate=0.0, seconds=CLOSED_S, seed=0, connections=CLOSED_CONNECTIONS)
+        closed = offer_load(
+            target, requests, rate=0.0, seconds=CLOSED_S, seed=0, connections=CLOSED_CONNECTIONS
+        )
         for run in (*runs, closed):
             bad += int(run["failed"]) + int(run["answered"]) - int(run["ok"])
         for metric in ("p50_ms", "p99_ms"):
@@ -192,12 +193,13 @@ def _measure(system: str, target: Target, paths: dict[str, list[str]]) -> tuple[
     return rows, bad
 
 
-def _load(
+def offer_load(
     target: Target, paths: list[str], *, rate: float, seconds: float, seed: int, connections: int = 32
 ) -> dict[str, float]:
+    """Send GET requests from a process of its own; what `benchmarks.web.load_generator` prints, and `ok`."""
     finished = subprocess.run(
         [
-            *(sys.executable, "-m", "benchmarks.load_generator", "--port", str(target.port)),
+            *(sys.executable, "-m", "benchmarks.web.load_generator", "--port", str(target.port)),
             *("--rate", str(rate), "--seconds", str(seconds), "--seed", str(seed)),
             *("--connections", str(connections), "--key", target.key),
         ],
@@ -211,43 +213,9 @@ def _load(
     return outcome
 
 
-@contextmanager
-def _process(
-    arguments: list[str], environment: dict[str, str], port: int, probe: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process that answers 200 at `probe`; stopped at the end."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while not _answers(f"http://127.0.0.1:{port}{probe}"):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"error: {' '.join(arguments)} did not come up on port {port}")
-            time.sleep(0.1)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def _tree_rss_mb(process: subprocess.Popen[bytes]) -> float:
     root = psutil.Process(process.pid)
     return float(sum(part.memory_info().rss for part in (root, *root.children(recursive=True)))) / 2**20
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

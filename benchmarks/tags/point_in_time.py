@@ -18,11 +18,11 @@ from typing import Any
 import polars as pl
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.tag_oracle.compare import differences
-from benchmarks.tag_oracle.feeds import Feeds
-from benchmarks.tag_oracle.loops import Oracle
-from benchmarks.tag_oracle.random_world import consumers_of, expected_tags, random_world
-from benchmarks.tag_oracle.world import OFFSET, ZONE, World, ago
+from benchmarks.tags.tag_oracle.compare import differences
+from benchmarks.tags.tag_oracle.feeds import Feeds
+from benchmarks.tags.tag_oracle.loops import Oracle
+from benchmarks.tags.tag_oracle.random_world import consumers_of, expected_tags, random_world
+from benchmarks.tags.tag_oracle.world import OFFSET, ZONE, World, ago
 from feature_store.point_in_time import training_set
 from feature_store.registry import load_registry
 
@@ -65,8 +65,8 @@ def main() -> int:
         protocol=(
             f"{seed} made-up shops of {BUYERS} buyers in which every feed reports, {MOMENTS} random moments "
             "each; every tag of every consumer at every moment by one call of training_set a shop, and by "
-            "plain Python loops over rows (`benchmarks.tag_oracle`), which share no code with it. Numbers "
-            "differ beyond 1e-9. Seconds without making the shops and without comparing."
+            "plain Python loops over rows (`benchmarks.tags.tag_oracle`), which share no code with it. "
+            "Numbers differ beyond 1e-9. Seconds without making the shops and without comparing."
         ),
         rows=[
             Row(OURS, "rows", rows, "count"),

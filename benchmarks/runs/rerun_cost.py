@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.process_cost import Cost, cost_of
-from benchmarks.synthetic_shop import SIZE, add_one_order, write_shop
+from benchmarks.runs.process_cost import Cost, cost_of
+from benchmarks.runs.synthetic_shop import SIZE, add_one_order, write_shop
 
 NOTHING_NEW_AT_MOST = 0.02
 _RUN = ["-m", "pipelines.cli", "run"]

@@ -14,8 +14,8 @@ import uuid
 
 import uvloop
 
-from benchmarks.ledger_books import legs_for
-from benchmarks.load_generator import Connection
+from benchmarks.money.ledger_books import legs_for
+from benchmarks.web.load_generator import Connection
 
 
 def request_bytes(key: str, chosen: random.Random) -> bytes:

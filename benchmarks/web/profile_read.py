@@ -20,9 +20,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.api_read import PEER, Target, _free_port, _load, _process, _settle
 from benchmarks.harness import OURS, Row, report
-from benchmarks.synthetic_scores import CONSUMERS, manifest, tables
+from benchmarks.servers import free_port, server
+from benchmarks.web.api_read import PEER, Target, offer_load, settle
+from benchmarks.web.synthetic_scores import CONSUMERS, manifest, tables
 from feature_store.contracts import ProfileSchema, TagType
 from feature_store.online import packaged_schema
 from serving.db import migrate
@@ -70,9 +71,9 @@ def main() -> int:
         }
         warm = Target(_api(stack, environment), key.secret)
         cold = Target(_api(stack, {**environment, "MUYUN_PROFILE_CACHE_MB": "0"}), key.secret)
-        empty = Target(_free_port())
+        empty = Target(free_port())
         stack.enter_context(
-            _process(["-m", "benchmarks.empty_endpoint", str(empty.port)], environment, empty.port, "/")
+            server(["-m", "benchmarks.web.empty_endpoint", str(empty.port)], environment, empty.port, "/")
         )
         paths = [f"/v1/profiles/c{random.Random(SEED + n).randrange(CONSUMERS)}" for n in range(4_000)]
         _read_everybody(warm)
@@ -100,11 +101,9 @@ def _read_everybody(target: Target) -> None:
 
 
 def _api(stack: ExitStack, environment: dict[str, str]) -> int:
-    port = _free_port()
+    port = free_port()
     stack.enter_context(
-        _process(
-            ["-m", "serving.server"], {**environment, "MUYUN_API_PORT": str(port)}, port, "/health/ready"
-        )
+        server(["-m", "serving.server"], {**environment, "MUYUN_API_PORT": str(port)}, port, "/health/ready")
     )
     return port
 
@@ -126,7 +125,7 @@ def _publication(schema: ProfileSchema) -> Iterator[tuple[Path, str, datetime]]:
                 for number in range(CONSUMERS)
             ]
             publish(url, manifest(rows, VERSION), rows)
-            _settle(url)
+            settle(url)
             yield home, url, as_of
 
 
@@ -178,9 +177,11 @@ def _measure(warm: Target, cold: Target, empty: Target, paths: list[str]) -> tup
     for number in range(REPETITIONS):
         for system, prefix, target, requests in systems:
             rate = RATE / 10 if prefix else RATE
-            _load(target, requests, rate=0.0, seconds=0.5, seed=number, connections=CONNECTIONS)
-            opened = _load(target, requests, rate=rate, seconds=OPEN_S, seed=number)
-            closed = _load(target, requests, rate=0.0, seconds=CLOSED_S, seed=number, connections=CONNECTIONS)
+            offer_load(target, requests, rate=0.0, seconds=0.5, seed=number, connections=CONNECTIONS)
+            opened = offer_load(target, requests, rate=rate, seconds=OPEN_S, seed=number)
+            closed = offer_load(
+                target, requests, rate=0.0, seconds=CLOSED_S, seed=number, connections=CONNECTIONS
+            )
             bad += sum(int(run["failed"]) + int(run["answered"]) - int(run["ok"]) for run in (opened, closed))
             for metric in ("p50_ms", "p99_ms"):
                 found.setdefault((system, prefix + metric, "ms"), []).append(opened[metric])

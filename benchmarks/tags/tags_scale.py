@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.synthetic_facts import NOW, SIZE, add_tick, write_facts
+from benchmarks.tags.synthetic_facts import NOW, SIZE, add_tick, write_facts
 from feature_store.contracts import RefreshClass
 from feature_store.offline import build_tags
 from feature_store.refresh.engine import Refreshed, build, refresh, tags_of

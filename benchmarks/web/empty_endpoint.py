@@ -24,7 +24,7 @@ def application() -> Litestar:
 def main() -> None:
     """Serve on the port of the first argument, set up like `serving.server`."""
     Granian(
-        "benchmarks.empty_endpoint:application",
+        "benchmarks.web.empty_endpoint:application",
         port=int(sys.argv[1]),
         interface=Interfaces.ASGI,
         factory=True,

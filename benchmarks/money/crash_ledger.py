@@ -19,9 +19,10 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.crash_load import Storefront
-from benchmarks.crash_verdict import Verdict, judge
 from benchmarks.harness import OURS, Row, report
+from benchmarks.money.crash_load import Storefront
+from benchmarks.money.crash_verdict import Verdict, judge
+from benchmarks.servers import free_port
 from serving.db import migrate
 from serving.db.connect import DATABASE
 from serving.db.embedded import EmbeddedPostgres
@@ -191,7 +192,7 @@ class _Programs:
     def __init__(self, cluster: EmbeddedPostgres, url: str, home: Path) -> None:
         self._cluster = cluster
         self._home = home
-        self.port = _free_port()
+        self.port = free_port()
         self._log = (home / "programs.log").open("ab")
         self._environment = {
             **os.environ,
@@ -218,7 +219,7 @@ class _Programs:
 
     def start_worker(self) -> None:
         """Start the settlement jobs."""
-        self._spawn("worker", ["-m", "benchmarks.crash_worker", WORKER_NOW.isoformat()])
+        self._spawn("worker", ["-m", "benchmarks.money.crash_worker", WORKER_NOW.isoformat()])
 
     def start(self, name: str) -> None:
         """Start what was killed; a worker that died with its database is started as well."""
@@ -252,7 +253,7 @@ class _Programs:
         self._running[name] = subprocess.Popen(
             [sys.executable, *arguments],
             env=self._environment,
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=Path(__file__).resolve().parents[2],
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
@@ -271,14 +272,6 @@ def _kill_tree(pid: int) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(processes, timeout=10)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.api_read import _free_port, _process
 from benchmarks.harness import OURS, Row, report
-from benchmarks.ledger_books import PGBENCH_SCRIPT, add_history, open_accounts
+from benchmarks.money.ledger_books import PGBENCH_SCRIPT, add_history, open_accounts
+from benchmarks.servers import free_port, server
 from serving.db import migrate
 from serving.db.connect import DATABASE
 from serving.db.embedded import EmbeddedPostgres
@@ -72,12 +72,12 @@ def main() -> int:
         key = issue_key(
             url, name="benchmark", scopes=[Scope.LEDGER_POST], rate_per_s=1e6, burst=1_000_000
         ).secret
-        port = _free_port()
+        port = free_port()
         environment = {**os.environ, "MUYUN_HOME": str(home), "MUYUN_API_PORT": str(port)}
         environment.pop("MUYUN_DATABASE_URL", None)
         # One turn of each to warm up, then the rounds that count.
         rounds, grown, refused = [], [], 0
-        with _process(["-m", "serving.server"], environment, port, "/health/live"):
+        with server(["-m", "serving.server"], environment, port, "/health/live"):
             for number in range(ROUNDS + 1):
                 tpcb, sql = _tpcb(tpcb_url), _sql(url, script, ids)
                 answer = _http(port, key, number)
@@ -168,7 +168,7 @@ def _rate(output: str) -> float:
 def _http(port: int, key: str, seed: int) -> dict[str, float]:
     finished = subprocess.run(
         [
-            *(sys.executable, "-m", "benchmarks.ledger_client", "--port", str(port), "--key", key),
+            *(sys.executable, "-m", "benchmarks.money.ledger_client", "--port", str(port), "--key", key),
             *("--seconds", str(SECONDS), "--connections", str(CLIENTS), "--seed", str(seed)),
         ],
         stdout=subprocess.PIPE,

@@ -6,7 +6,7 @@ import datetime as dt
 
 import polars as pl
 
-from benchmarks.made_agents import add_agents
+from benchmarks.tags.made_agents import add_agents
 from pipelines.clock import Clock
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings

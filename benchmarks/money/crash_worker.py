@@ -1,4 +1,4 @@
-"""`python -m benchmarks.crash_worker <as-of>`: settlement jobs without end, for the crash benchmark to kill.
+"""`python -m benchmarks.money.crash_worker <as-of>`: settlement jobs without end, for `crash_ledger`.
 
 Every job works in batches of its own transaction; nothing here knows that it will be killed.
 """

@@ -9,7 +9,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.own_result import Result
+from benchmarks.runs.own_result import Result
 from pipelines.lake.tables import Lake
 from pipelines.sources.contract import SourceError
 from pipelines.sources.files import Files

@@ -16,8 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +27,7 @@ import psutil
 import psycopg
 
 from benchmarks.harness import OURS, Row, report
+from benchmarks.servers import answers
 from serving.db import migrate
 from serving.db.connect import DATABASE
 from serving.db.embedded import EmbeddedPostgres
@@ -251,7 +250,7 @@ def _api(home: Path, url: str, core: int) -> Iterator[tuple[int, psutil.Process]
     )
     try:
         deadline = time.monotonic() + 30
-        while not _answers(f"http://127.0.0.1:{port}/health/live"):
+        while not answers(f"http://127.0.0.1:{port}/health/live"):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"error: the API did not come up on port {port}")
             time.sleep(0.1)
@@ -259,14 +258,6 @@ def _api(home: Path, url: str, core: int) -> Iterator[tuple[int, psutil.Process]
     finally:
         process.terminate()
         process.wait(20)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -21,8 +21,8 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.synthetic_facts import NOW, SIZE, write_facts
-from benchmarks.tag_peers import SUBSET, by_pandas, by_polars
+from benchmarks.tags.synthetic_facts import NOW, SIZE, write_facts
+from benchmarks.tags.tag_peers import SUBSET, by_pandas, by_polars
 from feature_store.compiler import CompiledTags, compile_tags
 from feature_store.offline import build_tags
 from feature_store.point_in_time import entity_rows, run
@@ -111,7 +111,7 @@ def main() -> int:
         protocol=(
             f"{CONSUMERS} made-up consumers ({SIZE}), in DuckDB on all cores. All tags that compare nobody: "
             "the one compiled statement, beside one statement a tag on the same engine; all are compiled "
-            "beforehand. A documented subset (`benchmarks.tag_peers.SUBSET`): a build of just "
+            "beforehand. A documented subset (`benchmarks.tags.tag_peers.SUBSET`): a build of just "
             "these with its compilation, from the tables, beside Polars and pandas, whose frames lie in "
             "memory with the needed columns only. Every value is equal (1e-9) before anything is timed; then "
             f"{ROUNDS} rounds in turns, medians."

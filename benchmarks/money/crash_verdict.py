@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from benchmarks.crash_load import Acknowledged
+from benchmarks.money.crash_load import Acknowledged
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, invariants, roller

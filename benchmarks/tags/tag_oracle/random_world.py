@@ -6,9 +6,9 @@ import random
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from benchmarks.tag_oracle.feeds import Feeds
-from benchmarks.tag_oracle.loops import Oracle
-from benchmarks.tag_oracle.world import World, ago
+from benchmarks.tags.tag_oracle.feeds import Feeds
+from benchmarks.tags.tag_oracle.loops import Oracle
+from benchmarks.tags.tag_oracle.world import World, ago
 
 SKUS = [f"s{number}" for number in range(8)]
 CATEGORIES = ["food/tea", "food/milk", "home/pot", "home/cup", "toys/ball"]

@@ -21,8 +21,8 @@ import duckdb
 import polars as pl
 import psutil
 
-from benchmarks import reduced_panel
 from benchmarks.harness import OURS, Row, report
+from benchmarks.tags import reduced_panel
 from feature_store.compiler import compile_tags
 from feature_store.point_in_time import run
 from feature_store.registry import Registry, entities, load_registry

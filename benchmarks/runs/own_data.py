@@ -20,15 +20,15 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.harness import report
-from benchmarks.own_counts import (
+from benchmarks.runs.own_counts import (
     CONTRACT_RULE,
     WHOLESALE_RULE,
     Counted,
     count_contract_folder,
     count_wholesale,
 )
-from benchmarks.own_faults import RIGHT, try_fault
-from benchmarks.own_result import Result, rows_of
+from benchmarks.runs.own_faults import RIGHT, try_fault
+from benchmarks.runs.own_result import Result, rows_of
 
 GRAPH_FOLDERS = ("minimal", "by_weight", "shop_floor", "nonbuyers", "status", "epoch", "nul", "huge")
 WHOLESALE = "online_retail"
@@ -39,7 +39,7 @@ _TRACE = "Traceback (most recent call last)"
 
 def main() -> int:
     """Runs the benchmark; 1 when the data are missing or something is not right."""
-    data = Path(os.environ.get("MUYUN_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    data = Path(os.environ.get("MUYUN_BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
     feeds = data / "feeds_that_fail"
     if not feeds.is_dir():
         print(f"own_data: no data in {data}; set MUYUN_BENCH_DATA to the folder that holds feeds_that_fail")

@@ -1,0 +1,1 @@
+"""Benchmarks of what routes and plans."""

@@ -1,0 +1,1 @@
+"""Benchmarks of what readers and senders of the API see."""
