@@ -74,12 +74,17 @@ class GuardResult:
         price_cents: int64 (n,).
         floor_cents: int64 (n,), lowest allowed price after law and floor.
         ceiling_cents: int64 (n,), highest allowed price, never below the floor.
+        is_forced: bool (n,), the price in force lies outside law, floor or ceiling: the move is theirs,
+            however far it goes.
+        is_ceiling_lifted: bool (n,), the floor lies above the ceiling and is the ceiling, too.
         steps: The rails in order.
     """
 
     price_cents: IntArray
     floor_cents: IntArray
     ceiling_cents: IntArray
+    is_forced: BoolArray
+    is_ceiling_lifted: BoolArray
     steps: list[GuardStep]
 
 
@@ -113,6 +118,7 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
 
     ceiling = inputs.list_price_cents * (_WHOLE + config.ceiling_bps) // _WHOLE
     high = np.maximum(np.minimum(inputs.law_max_cents, ceiling), low)
+    is_lifted = ceiling < low
     take("ceiling", f"list price plus {config.ceiling_bps} bps", np.minimum(price, high))
     hard_low, hard_high = low, high
 
@@ -156,7 +162,7 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
         f"at most {config.change_budget_bps} bps of a category's listings change in one run",
         np.where(allowed, price, inputs.current_cents),
     )
-    return GuardResult(price, hard_low, hard_high, steps)
+    return GuardResult(price, hard_low, hard_high, forced, is_lifted, steps)
 
 
 def round_to_endings(price: IntArray, low: IntArray, high: IntArray, config: GuardConfig) -> IntArray:

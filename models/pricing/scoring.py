@@ -76,7 +76,8 @@ def price(
 
     Returns:
         The columns of `PUBLISHED_TABLES["prices"]`, sorted by merchant_id and sku_id. Listings without an
-        offer or without a list price have no row; `inputs.count_unpriced` counts them.
+        offer or without a list price have no row; `inputs.count_unpriced` counts them. Only the mode `auto`
+        publishes, and only moves within the steps: what law, floor or ceiling force asks in every mode.
 
     Raises:
         ModelError: A listing appears twice.
@@ -101,10 +102,12 @@ def price(
     guarded = apply_guards(inputs, config.guards)
     changed = guarded.price_cents != inputs.current_cents
     anchor_cents = _cents(anchors.anchor)
+    # What a hard rail forces may go far beyond a step, because a cost jumped: that is a person's to decide.
+    by_itself = (rows.get_column("pricing_mode") == "auto") & ~pl.Series(guarded.is_forced)
     action = (
         pl.when(~pl.Series(changed))
         .then(pl.lit("keep"))
-        .when(rows.get_column("pricing_mode") == "auto")
+        .when(by_itself)
         .then(pl.lit("publish"))
         .otherwise(pl.lit("await_approval"))
     )
@@ -197,6 +200,36 @@ def _guard_inputs(rows: pl.DataFrame, choice: Choice) -> GuardInputs:
     )
 
 
+def _ceiling_reason(reason: str, guarded: GuardResult) -> pl.Series:
+    """Where the floor lies above the ceiling, the floor is what holds."""
+    lifted = pl.lit(f"the floor lies above {reason} and is the ceiling, too")
+    return pl.select(pl.when(pl.Series(guarded.is_ceiling_lifted)).then(lifted).otherwise(pl.lit(reason)))[
+        :, 0
+    ]
+
+
+def _forced_reason(inputs: GuardInputs, guarded: GuardResult) -> pl.Series:
+    """Which limit the price in force breaks, and by how far a price inside it differs."""
+    frame = pl.DataFrame(
+        {
+            "now": inputs.current_cents,
+            "price": guarded.price_cents,
+            "floor": guarded.floor_cents,
+            "ceiling": guarded.ceiling_cents,
+        }
+    )
+    below = pl.col("now") < pl.col("floor")
+    return frame.select(
+        pl.format(
+            "the price in force, {}, lies {} {}; the next price inside is a move of {}%",
+            "now",
+            pl.when(below).then(pl.lit("below the floor of")).otherwise(pl.lit("above the ceiling of")),
+            pl.when(below).then("floor").otherwise("ceiling"),
+            ((pl.col("price") / pl.col("now") - 1) * 100).round(1),
+        )
+    ).to_series()
+
+
 def _cents(values: FloatArray) -> IntArray:
     """Float cents to int64, at least 1 cent."""
     return np.clip(np.rint(values), 1.0, float(NO_LAW_MAX)).astype(np.int64)
@@ -250,10 +283,16 @@ def _explanation(
     ]
     steps += [
         Step(
-            step.name, step.reason, step.before_cents, step.after_cents, step.before_cents != step.after_cents
+            step.name,
+            _ceiling_reason(step.reason, guarded) if step.name == "ceiling" else step.reason,
+            step.before_cents,
+            step.after_cents,
+            step.before_cents != step.after_cents,
         )
         for step in guarded.steps
     ]
     final = guarded.price_cents
+    asks = guarded.is_forced & (final != inputs.current_cents)
+    steps.append(Step("asks", _forced_reason(inputs, guarded), final, final, asks))
     steps.append(Step("turnover", turnover, final, final, turnover.is_not_null().to_numpy()))
     return explain(steps, len(anchor_cents))

@@ -190,7 +190,40 @@ def test_actions_follow_the_mode() -> None:
 def test_fixed_price_below_the_floor_asks_for_approval() -> None:
     got = run(listings(("m", "p1", 500, "fixed")), offers(("p1", "s", 500, 5)))
     assert got.select("price_cents", "floor_cents", "action").row(0) == (525, 525, "await_approval")
-    assert list(steps(got)) == ["anchor", "fixed", "floor", "turnover"]
+    assert list(steps(got)) == ["anchor", "fixed", "floor", "asks", "turnover"]
+    assert steps(got)["asks"]["reason"] == (
+        "the price in force, 500, lies below the floor of 525; the next price inside is a move of 5.0%"
+    )
+
+
+def test_a_move_that_a_hard_rail_forces_asks_in_every_mode() -> None:
+    modes = ("auto", "approve", "fixed")
+    below = run(listings(*((mode, "p1", 1000, mode) for mode in modes)), offers(("p1", "s", 30_000, 5)))
+    # The cost jumped thirtyfold: cost plus 5% is the only price inside, and a person says whether it is one.
+    assert set(below["price_cents"]) == {31_500}
+    assert set(below["action"]) == {"await_approval"}
+    assert (
+        "below the floor of 31500; the next price inside is a move of 3050.0%"
+        in (steps(below)["asks"]["reason"])
+    )
+    assert steps(below)["ceiling"]["reason"] == (
+        "the floor lies above list price plus 2000 bps and is the ceiling, too"
+    )
+    above = run(
+        listings(("m", "p1", 1000, "auto")).with_columns(current_price_cents=pl.lit(1300)),
+        offers(("p1", "s", 760, 5)),
+    )
+    assert above.select("price_cents", "action").row(0) == (1200, "await_approval")
+    assert (
+        "above the ceiling of 1200; the next price inside is a move of -7.7%"
+        in (steps(above)["asks"]["reason"])
+    )
+
+
+def test_a_price_on_its_floor_still_moves_by_itself() -> None:
+    got = run(listings(("m", "p1", 1050, "auto")), offers(("p1", "s", 1000, 5)))
+    assert got.select("floor_cents", "price_cents", "action").row(0) == (1050, 1102, "publish")
+    assert "asks" not in steps(got)
 
 
 def test_every_clamp_is_explained() -> None:
@@ -199,7 +232,7 @@ def test_every_clamp_is_explained() -> None:
     )
     got = run(lists, offers(("p1", "s", 2000, 5)))
     chain = json.loads(got["explanation"][0])
-    assert [s["step"] for s in chain] == ["anchor", "policy", "ceiling", "turnover"]
+    assert [s["step"] for s in chain] == ["anchor", "policy", "ceiling", "asks", "turnover"]
     assert chain[1]["before_cents"] == chain[0]["after_cents"] == 2700
     # The floor of 2100 lies above list price + 20%, so it is also the ceiling, whatever dwell says.
     assert chain[-1]["after_cents"] == got["price_cents"][0] == got["floor_cents"][0] == 2100
@@ -283,6 +316,10 @@ def test_published_prices_keep_floor_ceiling_and_budget(has_model: bool, learnin
     free = got.filter(inside & (pl.col("action") != "keep"))
     assert free.height <= 400 * 0.2
     assert free.filter((pl.col("price_cents") / pl.col("list_price_cents") - 1).abs() > 0.05).is_empty()
+    published = got.filter(pl.col("action") == "publish")
+    assert published.height
+    assert published.filter((pl.col("price_cents") / pl.col("list_price_cents") - 1).abs() > 0.05).is_empty()
+    assert got.filter(inside.not_() & (pl.col("action") == "publish")).is_empty()
     for row in got.iter_rows(named=True):
         chain = json.loads(row["explanation"])
         assert chain[-1]["after_cents"] == row["price_cents"]
