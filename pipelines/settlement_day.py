@@ -1,53 +1,64 @@
-"""A day of settlement work in one call: all that is due by a moment, then the ledger's own housekeeping.
+"""A day of settlement work in one call: all that is due for every tenant, then the ledger's own housekeeping.
 
-The jobs themselves live in `serving.settlement`; each is done once, however often the day is run.
+The jobs themselves live in `serving.jobs.day`; each is done once, however often the day is run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from serving.db.operations import Operations
+from serving.db.tenants import tenants_of
 from serving.db.urls import libpq_url
-from serving.ledger import chain, invariants, roller
-from serving.settlement.books.deadline import unfreeze_due
-from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.release import confirm_receipts_due, release_due
-from serving.settlement.control.holds import expire_holds
+from serving.jobs.day import DayDone, work_day
+from serving.ledger import chain, roller
 
-TENANT = "default"
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
 class SettlementDay:
-    """What a day of settlement work did.
+    """What a day of settlement work did, over all tenants.
 
     Attributes:
+        tenants: Tenants that had their turn.
         receipts: Sub-orders whose receipt was confirmed by time.
         expired_holds: Holds that ended by time.
+        held_orders: Orders that a review of diversion holds.
         released_legs: Legs that were released.
         released_cents: What parties got by it, fen.
         unlocked_batches: Three-for-one batches that were full.
+        released_fees: Shares of fees and compensations that were released.
+        deposit_cents: What went from releases into deposits, fen.
         deadline_waiting: Shares that the channel set free although they cannot be released yet.
+        closed_agents: Agents whose tier was closed for the month before.
+        reviewed_agents: Agents whose income of the month before was reviewed.
+        held_agents: Those of them whose payment is held.
         rolled_accounts: Platform accounts whose sum moved.
         sealed_block: Newest block of the hash chain.
         violations: Invariants that do not hold, the first few; empty in sound books.
     """
 
+    tenants: int
     receipts: int
     expired_holds: int
+    held_orders: int
     released_legs: int
     released_cents: int
     unlocked_batches: int
+    released_fees: int
+    deposit_cents: int
     deadline_waiting: int
+    closed_agents: int
+    reviewed_agents: int
+    held_agents: int
     rolled_accounts: int
     sealed_block: int
     violations: tuple[str, ...]
@@ -65,33 +76,26 @@ def settle_day(url: str, now: datetime, *, anchors: Path) -> SettlementDay:
         now: Business time (UTC).
         anchors: The run folder, below which the head of the hash chain is anchored.
     """
+    done: dict[str, DayDone] = {}
     with Operations(url, size=2) as operations:
-
-        def transactions() -> AbstractContextManager[psycopg.Connection]:
-            return operations.transaction(TENANT)
-
-        receipts = confirm_receipts_due(transactions, TENANT, now)
-        with transactions() as connection:
-            expired = expire_holds(connection, TENANT, now)
-        released = release_due(transactions, TENANT, now)
-        unlocked = unlock_due(transactions, TENANT, now)
-        waiting = unfreeze_due(transactions, TENANT, now)
-        with transactions() as connection:
-            found = invariants.check(connection, TENANT)
+        for tenant_id in tenants_of(url):
+            done[tenant_id] = work_day(partial(operations.transaction, tenant_id), tenant_id, now)
     rolled = _as_owner(url, roller.roll)
     head = _as_owner(url, chain.seal)
     if head.block_no:
         chain.anchor(head, chain.anchors_of(anchors))
+    sums = {
+        name: sum(getattr(day, name) for day in done.values())
+        for name in DayDone.__dataclass_fields__
+        if name != "violations"
+    }
+    violations = [f"{tenant_id}: {found}" for tenant_id, day in done.items() for found in day.violations]
     return SettlementDay(
-        receipts=receipts,
-        expired_holds=expired,
-        released_legs=released.legs,
-        released_cents=released.paid_cents,
-        unlocked_batches=unlocked.batches,
-        deadline_waiting=len(waiting),
+        tenants=len(done),
         rolled_accounts=rolled,
         sealed_block=head.block_no,
-        violations=tuple(f"{one.invariant} {one.rule}: {one.subject}" for one in found[:_SHOWN]),
+        violations=tuple(violations[:_SHOWN]),
+        **sums,
     )
 
 

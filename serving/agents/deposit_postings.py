@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from serving.agents.deposits import FULL_BPS, average_sales_cents, required_deposit, top_up_cents
-from serving.agents.relations import get
+from serving.agents.relations import find, get
+from serving.agents.rules import rule_for
 from serving.agents.violation_records import standing_points
+from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import AccountBook, AccountKind, Party
 from serving.ledger.balances import balance
 from serving.ledger.posting import Line, Posting, post
@@ -17,6 +20,28 @@ from serving.settlement.plans.rules import DepositRule
 
 # Beyond four spans a day weighs less than one part in 3000.
 _SPANS = 4
+_RELEASES = ("release", "unlock", "fee_release")
+# A release is looked at once by every run of these days; what is older was paid out.
+_LOOK_BACK = timedelta(days=31)
+
+
+def top_up_due(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> int:
+    """Top the deposits up out of what the last releases made available; fen that moved.
+
+    A transaction per agent; every release is used once at most.
+
+    Args:
+        transactions: Opens a transaction of the tenant.
+        tenant_id: The tenant.
+        now: Time of booking.
+
+    Source: P10.
+    """
+    moved = 0
+    for agent_id in in_transaction(transactions, lambda conn: _credited(conn, tenant_id)):
+        work = partial(_top_up_agent, tenant_id=tenant_id, agent_id=agent_id, now=now)
+        moved += in_transaction(transactions, work)
+    return moved
 
 
 def settled_sales_by_day(
@@ -148,3 +173,41 @@ def top_up_from_release(
 def held_deposit(conn: psycopg.Connection[Any], agent_id: str) -> int:
     """The deposit that an agent of the session's tenant holds, fen."""
     return balance(conn, AccountKind.DEPOSIT, Party("agent", agent_id))
+
+
+def _credited(conn: psycopg.Connection[Any], tenant_id: str) -> list[str]:
+    """Agents who have something available."""
+    rows = conn.execute(
+        "select a.party_id from ledger.account a join ledger.balance b using (account_id)"
+        " where a.tenant_id = %s and a.kind = 'agent_available' and b.amount > 0 order by 1",
+        (tenant_id,),
+    )
+    return [agent_id for (agent_id,) in rows]
+
+
+def _top_up_agent(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, now: datetime) -> int:
+    agent = find(conn, agent_id)
+    rule = rule_for(conn, tenant_id, agent, DepositRule, now) if agent is not None else None
+    if rule is None or deposit_due(conn, tenant_id, agent_id, rule, now) <= held_deposit(conn, agent_id):
+        return 0
+    releases = conn.execute(
+        "select t.idempotency_key, sum(e.amount)::bigint"
+        " from ledger.account a join ledger.entry e using (account_id)"
+        " join ledger.transaction t using (transaction_id)"
+        " where a.tenant_id = %(tenant)s and a.kind = 'agent_available' and a.party_type = 'agent'"
+        " and a.party_id = %(agent)s and t.kind = any(%(kinds)s)"
+        " and t.booked_at > %(since)s and t.booked_at <= %(now)s"
+        " and not exists (select 1 from ledger.transaction d where d.tenant_id = %(tenant)s"
+        "  and d.idempotency_key = 'deposit:' || %(agent)s || ':' || t.idempotency_key)"
+        " group by t.transaction_id, t.idempotency_key having sum(e.amount) > 0 order by t.transaction_id",
+        {
+            "tenant": tenant_id,
+            "agent": agent_id,
+            "kinds": list(_RELEASES),
+            "since": now - _LOOK_BACK,
+            "now": now,
+        },
+    ).fetchall()
+    return sum(
+        top_up_from_release(conn, tenant_id, agent_id, key, cents, rule, now) for key, cents in releases
+    )

@@ -6,18 +6,49 @@ Scores are made in `regions`; who is compensated is frozen by `order_parties`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 
 from serving.agents.errors import RegionTakenError
-from serving.agents.regions import Assessment, hold_ends_at
-from serving.agents.relations import get
+from serving.agents.regions import Assessment, Observations, assess, hold_ends_at
+from serving.agents.relations import Agent, get
+from serving.agents.rules import rule_for
+from serving.db.retries import ConnectionFactory, in_transaction
 from serving.settlement.books.accrual import lock_orders
 from serving.settlement.control.holds import Hold, holds_on, on_order, place_hold
 from serving.settlement.plans.rules import RegionRule
+
+_DIVERTED = (
+    "exists (select 1 from agents.protected_region r where r.tenant_id = o.tenant_id"
+    " and r.region_code = o.region_code and r.agent_id <> o.agent_id"
+    " and (o.paid_at at time zone 'UTC')::date >= r.protected_from"
+    " and (o.paid_at at time zone 'UTC')::date < r.protected_to)"
+)
+REVIEWED = timedelta(days=30)
+"""How far back a review of diversion looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCounts:
+    """What an inspector counted of one agent outside the database; see `Observations`."""
+
+    scans: int = 0
+    scans_elsewhere: int = 0
+    orders_to_top_address: int = 0
+    listings: int = 0
+    listings_below_floor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DiversionReview:
+    """A score and the orders that it holds."""
+
+    assessment: Assessment
+    held_order_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +135,7 @@ def protected_zone_sales(
         "select count(*) from orders.customer_order o where o.tenant_id = %(tenant)s and o.agent_id = "
         "%(agent)s"
         " and o.paid_at >= %(start)s and o.paid_at < %(end)s"
-        " and exists (select 1 from agents.protected_region r where r.tenant_id = o.tenant_id"
-        " and r.region_code = o.region_code and r.agent_id <> o.agent_id"
-        " and (o.paid_at at time zone 'UTC')::date >= r.protected_from"
-        " and (o.paid_at at time zone 'UTC')::date < r.protected_to)",
+        f" and {_DIVERTED}",
         {"tenant": tenant_id, "agent": agent_id, "start": start, "end": end},
     ).fetchone()
     return int(row[0]) if row else 0
@@ -140,3 +168,100 @@ def hold_for_diversion(
     return place_hold(
         conn, tenant_id, on_order(order_id), "diversion", assessment.reason_code, now, hold_ends_at(now, rule)
     )
+
+
+def review_diversion(
+    conn: psycopg.Connection[Any],
+    tenant_id: str,
+    agent: Agent,
+    field: FieldCounts,
+    rule: RegionRule,
+    now: datetime,
+) -> DiversionReview:
+    """Score an agent's last 30 days and hold what waits of his orders into others' protected regions.
+
+    Orders and sales into protected regions are counted here, the rest is what an inspector found.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        agent: Whose sales.
+        field: What was found outside the database.
+        rule: P9 of the plan.
+        now: End of the 30 days, and begin of the holds.
+
+    Raises:
+        ValueError: The counts contradict each other.
+
+    Source: P9.
+    """
+    start = now - REVIEWED
+    row = conn.execute(
+        "select count(*) from orders.customer_order where tenant_id = %s and agent_id = %s"
+        " and paid_at >= %s and paid_at < %s",
+        (tenant_id, agent.agent_id, start, now),
+    ).fetchone()
+    assessment = assess(
+        Observations(
+            scans=field.scans,
+            scans_elsewhere=field.scans_elsewhere,
+            orders=int(row[0]) if row else 0,
+            orders_to_top_address=field.orders_to_top_address,
+            listings=field.listings,
+            listings_below_floor=field.listings_below_floor,
+            protected_zone_sales=protected_zone_sales(conn, tenant_id, agent.agent_id, start, now),
+        ),
+        rule,
+    )
+    held = [
+        order_id
+        for order_id in _waiting_diverted(conn, tenant_id, agent.agent_id, start, now)
+        if hold_for_diversion(conn, tenant_id, order_id, assessment, rule, now) is not None
+    ]
+    return DiversionReview(assessment, tuple(held))
+
+
+def review_diversions(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> int:
+    """Review every agent who sold into another's protected region in the last 30 days; orders held.
+
+    Agents of plans without the rule are left out.
+    """
+    held = 0
+    start = now - REVIEWED
+    for agent_id in in_transaction(transactions, lambda conn: _diverting(conn, tenant_id, start, now)):
+        work = partial(_review_one, tenant_id=tenant_id, agent_id=agent_id, now=now)
+        held += in_transaction(transactions, work)
+    return held
+
+
+def _diverting(conn: psycopg.Connection[Any], tenant_id: str, start: datetime, end: datetime) -> list[str]:
+    rows = conn.execute(
+        "select distinct o.agent_id from orders.customer_order o"
+        " join agents.agent a on a.tenant_id = o.tenant_id and a.agent_id = o.agent_id"
+        " where o.tenant_id = %(tenant)s and o.paid_at >= %(start)s and o.paid_at < %(end)s"
+        f" and {_DIVERTED} order by 1",
+        {"tenant": tenant_id, "start": start, "end": end},
+    )
+    return [agent_id for (agent_id,) in rows]
+
+
+def _review_one(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, now: datetime) -> int:
+    agent = get(conn, agent_id)
+    rule = rule_for(conn, tenant_id, agent, RegionRule, now)
+    if rule is None:
+        return 0
+    return len(review_diversion(conn, tenant_id, agent, FieldCounts(), rule, now).held_order_ids)
+
+
+def _waiting_diverted(
+    conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, start: datetime, end: datetime
+) -> list[str]:
+    """Orders of an agent into others' protected regions of which something waits for its release."""
+    rows = conn.execute(
+        "select o.order_id from orders.customer_order o where o.tenant_id = %(tenant)s"
+        f" and o.agent_id = %(agent)s and o.paid_at >= %(start)s and o.paid_at < %(end)s and {_DIVERTED}"
+        " and exists (select 1 from settlement.leg l where l.tenant_id = o.tenant_id"
+        " and l.order_id = o.order_id and l.state = 'pending' and not l.is_replaced) order by o.order_id",
+        {"tenant": tenant_id, "agent": agent_id, "start": start, "end": end},
+    )
+    return [order_id for (order_id,) in rows]

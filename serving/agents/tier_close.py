@@ -5,6 +5,8 @@ The rule itself is in `tiers`.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,7 +15,9 @@ import psycopg
 from serving.agents.errors import MonthCloseError
 from serving.agents.tiers import Performance, month_end, tier_after_close
 from serving.agents.violation_records import standing_points_of_all
+from serving.settlement.errors import PlanNotInForceError
 from serving.settlement.plans.rules import TierRule, ViolationRule
+from serving.settlement.plans.store import ALL_OTHERS, plan_in_force
 
 MONTH_CLOSE = "month_close"
 
@@ -61,8 +65,9 @@ def close_month(
     rule: TierRule,
     violations: ViolationRule | None,
     as_of: datetime,
+    agent_ids: Collection[str] | None = None,
 ) -> list[TierChange]:
-    """Move the tiers of all active agents at the end of a month; once a month and agent.
+    """Move the tiers of active agents at the end of a month; once a month and agent.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -71,6 +76,7 @@ def close_month(
         rule: P8 of the plan.
         violations: P11 of the plan: agents with that many points do not rise. None when the rule is off.
         as_of: Now.
+        agent_ids: Only these agents; None for all.
 
     Returns:
         Every agent that this call closed the month for, by id; none when it was closed before.
@@ -98,8 +104,15 @@ def close_month(
         " and p.party_type = 'agent' and p.party_id = a.agent_id and not p.is_active)"
         " and not exists (select 1 from agents.tier_change c where c.tenant_id = a.tenant_id"
         " and c.agent_id = a.agent_id and c.month_on = %(month)s and c.reason = %(reason)s)"
+        " and (%(agents)s::text[] is null or a.agent_id = any(%(agents)s))"
         " order by a.agent_id for update of a",
-        {"tenant": tenant_id, "end": end.date(), "month": month_on, "reason": MONTH_CLOSE},
+        {
+            "tenant": tenant_id,
+            "end": end.date(),
+            "month": month_on,
+            "reason": MONTH_CLOSE,
+            "agents": None if agent_ids is None else list(agent_ids),
+        },
     ).fetchall()
     performance = performance_of_agents(conn, tenant_id, end - timedelta(days=rule.window_days), end)
     points = standing_points_of_all(conn, tenant_id, end) if violations is not None else {}
@@ -111,6 +124,35 @@ def close_month(
         changes.append(TierChange(agent_id, before, after, found))
     _write(conn, tenant_id, month_on, changes)
     return changes
+
+
+def close_month_by_plans(
+    conn: psycopg.Connection[Any], tenant_id: str, month_on: date, as_of: datetime
+) -> list[TierChange]:
+    """Close a month for all agents, each by the plan of his merchant that was in force when it ended.
+
+    Agents whose merchant has no plan, or one without tiers, keep theirs.
+
+    Raises:
+        MonthCloseError: The month is not over, or a later one is closed.
+    """
+    by_merchant: dict[str, list[str]] = defaultdict(list)
+    for agent_id, merchant_id in conn.execute(
+        "select agent_id, merchant_id from agents.agent where tenant_id = %s order by agent_id", (tenant_id,)
+    ):
+        by_merchant[merchant_id or ALL_OTHERS].append(agent_id)
+    last = month_end(month_on) - timedelta(microseconds=1)
+    changes: list[TierChange] = []
+    for merchant_id, agent_ids in sorted(by_merchant.items()):
+        try:
+            plan = plan_in_force(conn, tenant_id, merchant_id, last)
+        except PlanNotInForceError:
+            continue
+        rule = plan.only(TierRule)
+        if rule is not None:
+            violations = plan.only(ViolationRule)
+            changes += close_month(conn, tenant_id, month_on, rule, violations, as_of, agent_ids)
+    return sorted(changes)
 
 
 def _write(conn: psycopg.Connection[Any], tenant_id: str, month_on: date, changes: list[TierChange]) -> None:

@@ -9,30 +9,32 @@ import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
-from serving.agents.tier_close import close_month
+from serving.agents.composition_review import review_month
+from serving.agents.deposit_postings import top_up_due
+from serving.agents.region_records import review_diversions
 from serving.db.operations import Operations
 from serving.db.urls import first_line, libpq_url
 from serving.errors import DatabaseUnavailableError
+from serving.jobs.day import close_tiers, month_before, work_day
 from serving.ledger import chain, invariants, roller
 from serving.orders.delivery import HttpSender, deliver_due
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
 from serving.settlement import payouts
+from serving.settlement.beside.fees import release_fees_due
 from serving.settlement.books import deadline, referral_unlock, release
 from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import simulator as channel_simulator
 from serving.settlement.channel.reconciliation import Reconciliation, reconcile
 from serving.settlement.control.holds import expire_holds
-from serving.settlement.plans.rules import TierRule, ViolationRule
-from serving.settlement.plans.store import ALL_OTHERS, plan_in_force
 from serving.settlement.reports.statements import Period, close_period
 
 
@@ -42,12 +44,13 @@ class JobFailedError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What a job runs with; `options` holds its own arguments."""
+    """What a job runs with: the tenant whose turn it is, all that are walked, and the job's own arguments."""
 
     settings: Settings
     url: str
     operations: Operations
     tenant_id: str
+    tenants: tuple[str, ...]
     now: datetime
     options: argparse.Namespace
 
@@ -58,11 +61,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Command:
-    """A job: what it does in a line, its function, its own arguments (as `add_argument` takes them)."""
+    """A job: what it does in a line, its function, its own arguments (as `add_argument` takes them).
+
+    `turns`: `every` tenant has a turn unless one is named; a job with ids runs for `one`, the default tenant
+    unless another is named; what belongs to the whole server runs `once`.
+    """
 
     help: str
     run: Callable[[Job], Iterator[str]]
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    turns: Literal["every", "one", "once"] = "every"
 
 
 def _receipts(job: Job) -> Iterator[str]:
@@ -100,22 +108,36 @@ def _payouts(job: Job) -> Iterator[str]:
 
 
 def _tiers(job: Job) -> Iterator[str]:
-    month = Period.of(job.now.date()).start - timedelta(days=1)
-    with job.transactions() as conn:
-        plan = plan_in_force(conn, job.tenant_id, ALL_OTHERS, job.now)
-        rule = plan.only(TierRule)
-        if rule is None:
-            yield f"plan {plan.plan_id} has no tiers"
-            return
-        changes = close_month(
-            conn,
-            job.tenant_id,
-            month.date().replace(day=1),
-            rule,
-            plan.only(ViolationRule),
-            job.now,
-        )
-    yield f"{len(changes)} agents closed for {Period.of(month.date())}"
+    closed = close_tiers(job.transactions, job.tenant_id, job.now)
+    yield f"{closed} agents closed for {Period.of(month_before(job.now))}"
+
+
+def _composition(job: Job) -> Iterator[str]:
+    month = month_before(job.now)
+    done = review_month(job.transactions, job.tenant_id, month, job.now)
+    yield f"{done.agents} agents reviewed for {Period.of(month)}, payment of {done.held} held"
+
+
+def _diversion(job: Job) -> Iterator[str]:
+    yield f"{review_diversions(job.transactions, job.tenant_id, job.now)} orders held for diversion"
+
+
+def _fees(job: Job) -> Iterator[str]:
+    yield f"{release_fees_due(job.transactions, job.tenant_id, job.now)} shares of fees released"
+
+
+def _deposits(job: Job) -> Iterator[str]:
+    yield f"{top_up_due(job.transactions, job.tenant_id, job.now)} fen from releases into deposits"
+
+
+def _day(job: Job) -> Iterator[str]:
+    done = work_day(job.transactions, job.tenant_id, job.now)
+    for part in fields(done):
+        if part.name != "violations":
+            yield f"{part.name}: {getattr(done, part.name)}"
+    yield from done.violations
+    if done.violations:
+        raise JobFailedError(f"{len(done.violations)} violations of the invariants")
 
 
 def _roll(job: Job) -> Iterator[str]:
@@ -188,7 +210,7 @@ def _work(job: Job) -> Iterator[str]:
     for number in itertools.count(1):
         for name in _EVERY_ROUND:
             try:
-                text = "; ".join(JOBS[name].run(job))
+                text = "; ".join(_told(name, job))
             except (DatabaseUnavailableError, psycopg.OperationalError) as error:
                 text = f"waits, since PostgreSQL does not answer: {first_line(error)}"
             if said.get(name) != text:
@@ -197,6 +219,17 @@ def _work(job: Job) -> Iterator[str]:
         if number == job.options.rounds:
             return
         time.sleep(job.options.every_s)
+
+
+def _told(name: str, job: Job) -> Iterator[str]:
+    """What a job says of a round; of every tenant where each has a turn."""
+    command = JOBS[name]
+    if command.turns == "once" or len(job.tenants) == 1:
+        yield from command.run(job)
+        return
+    for tenant_id in job.tenants:
+        for line in command.run(replace(job, tenant_id=tenant_id)):
+            yield f"{tenant_id}: {line}"
 
 
 def _check(job: Job) -> Iterator[str]:
@@ -239,23 +272,35 @@ JOBS: Mapping[str, Command] = {
         },
     ),
     "tiers": Command("close the tiers of agents for the month before", _tiers),
-    "roll": Command("roll the sums of platform accounts forward", _roll),
-    "seal": Command("seal the hash chain and anchor its head outside the database", _seal),
+    "composition": Command("review what agents lived on in the month before", _composition),
+    "diversion": Command("score sales into protected regions and hold what passes the limit", _diversion),
+    "fees": Command("release shares of fees that have waited long enough", _fees),
+    "deposits": Command("top deposits up out of the last releases", _deposits),
+    "day": Command("everything that is due in a day, in its order", _day),
+    "roll": Command("roll the sums of platform accounts forward", _roll, turns="once"),
+    "seal": Command("seal the hash chain and anchor its head outside the database", _seal, turns="once"),
     "close-period": Command("close a month", _close_period, {"--period": {"required": True}}),
     "load-bill": Command(
-        "load a channel's bill from CSV", _load_bill, {**_BILL, "--adapter": {"required": True}, "file": {}}
+        "load a channel's bill from CSV",
+        _load_bill,
+        {**_BILL, "--adapter": {"required": True}, "file": {}},
+        turns="one",
     ),
     "simulate-bill": Command(
-        "make, load and compare the bill of the simulated channel", _simulate_bill, _BILL
+        "make, load and compare the bill of the simulated channel", _simulate_bill, _BILL, turns="one"
     ),
     "reconcile": Command(
-        "compare a loaded bill with the books", _reconcile, {"--bill-id": {"required": True}, "--run-id": {}}
+        "compare a loaded bill with the books",
+        _reconcile,
+        {"--bill-id": {"required": True}, "--run-id": {}},
+        turns="one",
     ),
     "deliver-webhooks": Command("send the messages that are due", _deliver),
     "work": Command(
         "roll, seal and deliver webhooks every few seconds, until it is ended",
         _work,
         {"--every-s": {"type": float, "default": 5.0}, "--rounds": {"type": int}},
+        turns="once",
     ),
     "check": Command("check the invariants of the books", _check),
 }

@@ -1,0 +1,111 @@
+"""A day of settlement work of one tenant: everything that is due by a moment, in the order of the books.
+
+Each part is done once, however often the day is run. Shared by the command line and by the graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from serving.agents.composition_review import review_month
+from serving.agents.deposit_postings import top_up_due
+from serving.agents.errors import MonthCloseError
+from serving.agents.region_records import review_diversions
+from serving.agents.tier_close import close_month_by_plans
+from serving.db.retries import ConnectionFactory, in_transaction
+from serving.ledger import invariants
+from serving.settlement.beside.fees import release_fees_due
+from serving.settlement.books.deadline import unfreeze_due
+from serving.settlement.books.referral_unlock import unlock_due
+from serving.settlement.books.release import confirm_receipts_due, release_due
+from serving.settlement.control.holds import expire_holds
+
+
+@dataclass(frozen=True)
+class DayDone:
+    """What a day of work did for one tenant.
+
+    Attributes:
+        receipts: Sub-orders whose receipt was confirmed by time.
+        expired_holds: Holds that ended by time.
+        held_orders: Orders that a review of diversion holds.
+        released_legs: Legs that were released.
+        released_cents: What parties got by it, fen.
+        unlocked_batches: Three-for-one batches that were full.
+        released_fees: Shares of fees and compensations that were released.
+        deposit_cents: What went from releases into deposits, fen.
+        deadline_waiting: Shares that the channel set free although they cannot be released yet.
+        closed_agents: Agents whose tier was closed for the month before.
+        reviewed_agents: Agents whose income of the month before was reviewed.
+        held_agents: Those of them whose payment is held.
+        violations: Invariants that do not hold.
+    """
+
+    receipts: int
+    expired_holds: int
+    held_orders: int
+    released_legs: int
+    released_cents: int
+    unlocked_batches: int
+    released_fees: int
+    deposit_cents: int
+    deadline_waiting: int
+    closed_agents: int
+    reviewed_agents: int
+    held_agents: int
+    violations: tuple[str, ...]
+
+
+def work_day(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> DayDone:
+    """Do what is due.
+
+    Args:
+        transactions: Opens a transaction of the tenant.
+        tenant_id: The tenant.
+        now: Business time (UTC).
+    """
+    receipts = confirm_receipts_due(transactions, tenant_id, now)
+    expired = in_transaction(transactions, lambda conn: expire_holds(conn, tenant_id, now))
+    # Before the release, or what a review would hold is gone.
+    held_orders = review_diversions(transactions, tenant_id, now)
+    reviewed = review_month(transactions, tenant_id, month_before(now), now)
+    released = release_due(transactions, tenant_id, now)
+    unlocked = unlock_due(transactions, tenant_id, now)
+    fees = release_fees_due(transactions, tenant_id, now)
+    deposits = top_up_due(transactions, tenant_id, now)
+    waiting = unfreeze_due(transactions, tenant_id, now)
+    closed = close_tiers(transactions, tenant_id, now)
+    found = in_transaction(transactions, lambda conn: invariants.check(conn, tenant_id))
+    return DayDone(
+        receipts=receipts,
+        expired_holds=expired,
+        held_orders=held_orders,
+        released_legs=released.legs,
+        released_cents=released.paid_cents,
+        unlocked_batches=unlocked.batches,
+        released_fees=fees,
+        deposit_cents=deposits,
+        deadline_waiting=len(waiting),
+        closed_agents=closed,
+        reviewed_agents=reviewed.agents,
+        held_agents=reviewed.held,
+        violations=tuple(f"{one.invariant} {one.rule}: {one.subject}" for one in found),
+    )
+
+
+def close_tiers(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> int:
+    """Close the tiers of the month before; agents that it was closed for by this call."""
+    month = month_before(now)
+    try:
+        return len(
+            in_transaction(transactions, lambda conn: close_month_by_plans(conn, tenant_id, month, now))
+        )
+    except MonthCloseError:
+        # A later month was closed by hand: nothing is due.
+        return 0
+
+
+def month_before(now: datetime) -> date:
+    """First day of the last month that is over."""
+    return (now.date().replace(day=1) - timedelta(days=1)).replace(day=1)
