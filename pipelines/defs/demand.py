@@ -1,6 +1,5 @@
 """Demand: train and gate the forecasters, then forecast every merchant's categories."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import polars as pl
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.defs.training import Family, Workshop, train
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
@@ -18,7 +18,7 @@ from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.trainings import demand as demand_training
-from pipelines.trainings import due, registration
+from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from models.demand.config import DemandConfig
 
 MODELS = ("demand_lstm", "demand_lightgbm")
+FAMILY = Family("demand", MODELS, demand_training.demand)
 
 
 @dg.asset(
@@ -49,25 +50,11 @@ def forecasters(
 
     Weekly units of a category at a merchant, with quantiles. One row per order line used.
     """
-
-    def work() -> Outcome:
-        return _train(
-            settings,
-            clock.as_of(context),
-            warehouse,
-            models,
-            lake,
-            steps.records.version("warehouse/published"),
-            due.facts(steps.records, lake),
-        )
-
-    return steps.run(
+    return train(
+        FAMILY,
         context,
-        work,
-        settings={"time_zone": settings.zone},
-        outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/demand")],
-        clock="none",
-        waits=due.waits(steps.records, lake, context.run.tags),
+        Workshop(steps, settings, clock, warehouse, models, lake),
+        deciding={"time_zone": settings.zone},
     )
 
 
@@ -81,30 +68,6 @@ def _config(settings: Settings) -> "DemandConfig":
     from models.demand.config import DemandConfig
 
     return DemandConfig(seed=settings.seed, utc_offset_hours=settings.offset_hours)
-
-
-def _train(
-    settings: Settings,
-    as_of: datetime,
-    warehouse: Warehouse,
-    models: ModelStore,
-    lake: Lake,
-    data_version: str,
-    facts: Mapping[str, object],
-) -> Outcome:
-    return registration.train_and_register(
-        "demand",
-        MODELS,
-        demand_training.demand,
-        step="models/demand/forecasters",
-        settings=settings,
-        warehouse=warehouse.published(),
-        models=models,
-        lake=lake,
-        data_version=data_version,
-        as_of=as_of,
-        facts=facts,
-    )
 
 
 @dg.asset(

@@ -1,6 +1,5 @@
 """Lifecycle: train and gate churn and rebuy, then the wake-up list and the rebuy reminders."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from feature_store.predicted import ELASTICITY
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.decisions.kept import RECOMPUTED, forget_erased, log_own, recomputed_check
+from pipelines.defs.training import Family, Workshop, train
 from pipelines.lake.tables import Lake
 from pipelines.scoring.predicted import TABLE, predicted_tags
 from pipelines.settings import Settings
@@ -20,7 +20,7 @@ from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
-from pipelines.trainings import drift, due, registration, retraining
+from pipelines.trainings import drift, registration, retraining
 from pipelines.trainings import lifecycle as lifecycle_training
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.decisions.log import DecisionLog
 
 MODELS = ("lifecycle_churn", "lifecycle_rebuy")
+FAMILY = Family("lifecycle", MODELS, lifecycle_training.lifecycle)
 
 
 @dg.asset(
@@ -54,61 +55,23 @@ def churn_and_rebuy(
 
     Rolling origins with a purge as long as the label. One row per order line used.
     """
-
-    def work() -> Outcome:
-        return _train(
-            settings,
-            clock.as_of(context),
-            warehouse,
-            models,
-            lake,
-            steps.records.version("warehouse/published"),
-            due.facts(steps.records, lake),
-        )
-
-    return steps.run(
+    return train(
+        FAMILY,
         context,
-        work,
-        outputs=lambda: [
-            *models.bundles(MODELS),
-            lake.report_path("models/lifecycle"),
-            drift.yardstick(lake),
-        ],
-        clock="none",
-        waits=due.waits(
-            steps.records, lake, context.run.tags, has_drifted=retraining.has_drifted(steps.records)
-        ),
+        Workshop(steps, settings, clock, warehouse, models, lake),
+        keeps=[drift.yardstick(lake)],
+        has_drifted=retraining.has_drifted(steps.records),
+        after=lambda: _remember_what_is_read(models, lake),
     )
 
 
-def _train(
-    settings: Settings,
-    as_of: datetime,
-    warehouse: Warehouse,
-    models: ModelStore,
-    lake: Lake,
-    data_version: str,
-    facts: Mapping[str, object],
-) -> Outcome:
-    outcome = registration.train_and_register(
-        "lifecycle",
-        MODELS,
-        lifecycle_training.lifecycle,
-        step="models/lifecycle/churn_and_rebuy",
-        settings=settings,
-        warehouse=warehouse.published(),
-        models=models,
-        lake=lake,
-        data_version=data_version,
-        as_of=as_of,
-        facts=facts,
-    )
+def _remember_what_is_read(models: ModelStore, lake: Lake) -> None:
+    """Keep the distribution of the tags that the champions read, for drift to be told from."""
     from models.lifecycle.bundle import features_of
 
     bundles = [registration.champion_bundle(models.tracker, name)[0] for name in MODELS]
     read = [name for bundle in bundles if bundle is not None for name in features_of(bundle)]
     drift.remember(lake, lake.get("features/consumer_tags"), read)
-    return outcome
 
 
 @dg.asset(

@@ -1,12 +1,12 @@
 """Pricing: train and gate the elasticities, then suggest a price for every listing."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.defs.training import Family, Workshop, train
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
@@ -14,11 +14,12 @@ from pipelines.steps.state import Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
-from pipelines.trainings import due, registration
 from pipelines.trainings import pricing as pricing_training
+from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
 
 MODELS = ("pricing_elasticity",)
+FAMILY = Family("pricing", MODELS, pricing_training.pricing)
 
 
 @dg.asset(
@@ -42,49 +43,7 @@ def elasticities(
 
     One row per order line used.
     """
-
-    def work() -> Outcome:
-        return _train(
-            settings,
-            clock.as_of(context),
-            warehouse,
-            models,
-            lake,
-            steps.records.version("warehouse/published"),
-            due.facts(steps.records, lake),
-        )
-
-    return steps.run(
-        context,
-        work,
-        outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/pricing")],
-        clock="none",
-        waits=due.waits(steps.records, lake, context.run.tags),
-    )
-
-
-def _train(
-    settings: Settings,
-    as_of: datetime,
-    warehouse: Warehouse,
-    models: ModelStore,
-    lake: Lake,
-    data_version: str,
-    facts: Mapping[str, object],
-) -> Outcome:
-    return registration.train_and_register(
-        "pricing",
-        MODELS,
-        pricing_training.pricing,
-        step="models/pricing/elasticities",
-        settings=settings,
-        warehouse=warehouse.published(),
-        models=models,
-        lake=lake,
-        data_version=data_version,
-        as_of=as_of,
-        facts=facts,
-    )
+    return train(FAMILY, context, Workshop(steps, settings, clock, warehouse, models, lake))
 
 
 @dg.asset(

@@ -1,6 +1,5 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
@@ -8,6 +7,7 @@ import dagster as dg
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.decisions.kept import RECOMPUTED, forget_erased, log_own, recomputed_check
+from pipelines.defs.training import Family, Workshop, train
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
@@ -16,12 +16,13 @@ from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
-from pipelines.trainings import due, registration
 from pipelines.trainings import recommendation as recommendation_training
+from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
 
 MODELS = ("recommendation_repeat", "recommendation_discovery")
+FAMILY = Family("recommendation", MODELS, recommendation_training.recommendation)
 
 
 @dg.asset(
@@ -46,49 +47,7 @@ def lanes(
     A lane that does not pass the gate is not promoted: its simple rule, or the old champion, keeps serving.
     One row per order line used.
     """
-
-    def work() -> Outcome:
-        return _train(
-            settings,
-            clock.as_of(context),
-            warehouse,
-            models,
-            lake,
-            steps.records.version("warehouse/published"),
-            due.facts(steps.records, lake),
-        )
-
-    return steps.run(
-        context,
-        work,
-        outputs=lambda: [*models.bundles(MODELS), lake.report_path("models/recommendation")],
-        clock="none",
-        waits=due.waits(steps.records, lake, context.run.tags),
-    )
-
-
-def _train(
-    settings: Settings,
-    as_of: datetime,
-    warehouse: Warehouse,
-    models: ModelStore,
-    lake: Lake,
-    data_version: str,
-    facts: Mapping[str, object],
-) -> Outcome:
-    return registration.train_and_register(
-        "recommendation",
-        MODELS,
-        recommendation_training.recommendation,
-        step="models/recommendation/lanes",
-        settings=settings,
-        warehouse=warehouse.published(),
-        models=models,
-        lake=lake,
-        data_version=data_version,
-        as_of=as_of,
-        facts=facts,
-    )
+    return train(FAMILY, context, Workshop(steps, settings, clock, warehouse, models, lake))
 
 
 @dg.asset(
