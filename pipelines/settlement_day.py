@@ -36,6 +36,7 @@ class SettlementDay:
         released_cents: What parties got by it, fen.
         unlocked_batches: Three-for-one batches that were full.
         released_fees: Shares of fees and compensations that were released.
+        points_back: Points that came back to buyers whose lines were cancelled or refunded.
         deposit_cents: What went from releases into deposits, fen.
         deadline_waiting: Shares that the channel set free although they cannot be released yet.
         closed_agents: Agents whose tier was closed for the month before.
@@ -54,6 +55,7 @@ class SettlementDay:
     released_cents: int
     unlocked_batches: int
     released_fees: int
+    points_back: int
     deposit_cents: int
     deadline_waiting: int
     closed_agents: int

@@ -16,18 +16,23 @@ from feature_store.online import ProfileReader, packaged_schema
 from serving.api.after_sales import AFTER_SALE_ROUTES
 from serving.api.agents import AGENT_ROUTES
 from serving.api.audit import list_audit_log
+from serving.api.catalogue import CATALOGUE_ROUTES
 from serving.api.competitor_prices import post_competitor_prices
 from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.consumers import get_rebuy_reminders
+from serving.api.debts import DEBT_ROUTES
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.events import post_events
+from serving.api.fees import FEE_ROUTES
 from serving.api.fulfilment import FULFILMENT_ROUTES
+from serving.api.guarantees import GUARANTEE_ROUTES
 from serving.api.health import live, metrics, ready
 from serving.api.identity import IDENTITY_ROUTES
 from serving.api.ledger import LEDGER_ROUTES
 from serving.api.orders import ORDER_ROUTES
 from serving.api.payments import PAYMENT_ROUTES
 from serving.api.plans import PLAN_ROUTES
+from serving.api.points import POINTS_ROUTES
 from serving.api.prices import get_price, list_prices
 from serving.api.profiles import PROFILE_ROUTES
 from serving.api.publications import get_current_publication, list_publications
@@ -130,10 +135,15 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *STATEMENT_ROUTES,
             *RECONCILIATION_ROUTES,
             *LEDGER_ROUTES,
+            *FEE_ROUTES,
+            *GUARANTEE_ROUTES,
+            *DEBT_ROUTES,
             *PLAN_ROUTES,
             post_events,
             *AGENT_ROUTES,
+            *CATALOGUE_ROUTES,
             *ORDER_ROUTES,
+            *POINTS_ROUTES,
             *PAYMENT_ROUTES,
             *FULFILMENT_ROUTES,
             *STOCK_ROUTES,
@@ -182,6 +192,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Settlement"),
             Tag(name="Reconciliation"),
             Tag(name="Ledger"),
+            Tag(name="Fees"),
             Tag(name="Audit"),
             Tag(name="Events"),
             Tag(name="Orders"),

@@ -1,4 +1,4 @@
-"""Violation points: what stands at a moment, and what follows from the sum. Pure.
+"""Violation points: what a misdeed costs, and what follows from the sum. Pure.
 
 Source: P11: 1, 3, 6 or 12 points; they expire after 365 days; from 3 warn, from 6 hold withdrawals for 7
     days, from 9 one tier down, from 12 terminate after a review.
@@ -6,8 +6,6 @@ Source: P11: 1, 3, 6 or 12 points; they expire after 365 days; from 3 warn, from
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -32,16 +30,6 @@ class Consequence(StrEnum):
     TERMINATION_REVIEW = "termination_review"
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Points of one violation; they stand in `[occurred_at, expires_at)` unless it was withdrawn."""
-
-    points: int
-    occurred_at: datetime
-    expires_at: datetime
-    withdrawn_at: datetime | None = None
-
-
 def points_of(severity: Severity, rule: ViolationRule) -> int:
     """Points that a severity costs under the plan."""
     return rule.points_by_severity[list(Severity).index(severity)]
@@ -50,16 +38,6 @@ def points_of(severity: Severity, rule: ViolationRule) -> int:
 def expiry(occurred_at: datetime, rule: ViolationRule) -> datetime:
     """When the points of a violation end."""
     return occurred_at + timedelta(days=rule.expires_days)
-
-
-def standing_sum(violations: Iterable[Violation], as_of: datetime) -> int:
-    """Points that stand at a moment."""
-    return sum(
-        violation.points
-        for violation in violations
-        if violation.occurred_at <= as_of < violation.expires_at
-        and (violation.withdrawn_at is None or violation.withdrawn_at > as_of)
-    )
 
 
 def consequences(before: int, after: int, rule: ViolationRule) -> tuple[Consequence, ...]:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from serving.agents.region_records import ProtectedRegion
+from serving.agents.composition_review import ReviewedMonth
+from serving.agents.region_records import DiversionReview, ProtectedRegion
 from serving.agents.relations import Agent, Relative
 from serving.agents.violation_records import Outcome, RecordedViolation
 from serving.agents.violations import Consequence, Severity
@@ -65,6 +66,49 @@ class ProtectionBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     protected_from: Day
     protected_to: Day
+
+
+_Found = Annotated[int, Meta(ge=0, le=10**6)]
+
+
+class DiversionBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an inspector counted in the last 30 days; a part is never larger than its whole."""
+
+    scans: Annotated[int, Meta(ge=0, le=10**6, description="Package codes that buyers scanned.")] = 0
+    scans_elsewhere: _Found = 0
+    orders_to_top_address: _Found = 0
+    listings: Annotated[int, Meta(ge=0, le=10**6, description="Public listings found.")] = 0
+    listings_below_floor: _Found = 0
+
+
+class SignalLine(Struct, frozen=True):
+    """One signal: strength x weight / 10000 = points."""
+
+    reason_code: str
+    counted: int
+    out_of: int
+    strength_bps: int
+    weight_bps: int
+    points: int
+
+
+class DiversionAnswer(Struct, frozen=True):
+    """A score with everything it is made of, and the orders that it holds."""
+
+    score: int
+    is_held: bool
+    signals: list[SignalLine]
+    held_order_ids: list[str]
+
+
+class CompositionLine(Struct, frozen=True):
+    """What an agent lived on in a month, fen, and the limits passed."""
+
+    month_on: date
+    own_retail_cents: int
+    self_purchase_cents: int
+    downline_cents: int
+    breaches: list[str]
 
 
 class AgentLine(Struct, frozen=True, kw_only=True):
@@ -141,6 +185,7 @@ class AgentDetail(Struct, frozen=True, kw_only=True):
     deposit_held_cents: int
     deposit_required_cents: int
     protected_regions: list[RegionLine]
+    compositions: list[CompositionLine]
 
 
 class ViolationOutcome(Struct, frozen=True, kw_only=True):
@@ -193,3 +238,18 @@ def hold_lines(holds: Sequence[Hold]) -> list[HoldLine]:
 def region_lines(regions: Sequence[ProtectedRegion]) -> list[RegionLine]:
     """What is shown of protected regions."""
     return [RegionLine(region.region_code, region.protected_from, region.protected_to) for region in regions]
+
+
+def diversion_answer(review: DiversionReview) -> DiversionAnswer:
+    """The answer to a review of diversion."""
+    found = review.assessment
+    signals = [
+        SignalLine(**{name: getattr(part, name) for name in SignalLine.__struct_fields__})
+        for part in found.contributions
+    ]
+    return DiversionAnswer(found.score, found.is_held, signals, list(review.held_order_ids))
+
+
+def composition_lines(months: Sequence[ReviewedMonth]) -> list[CompositionLine]:
+    """What is shown of reviewed months."""
+    return [CompositionLine(*month) for month in months]

@@ -11,9 +11,16 @@ from litestar import Request, get, post, put
 from litestar.params import Parameter
 
 from serving.agents import errors
+from serving.agents.composition_review import reviews_of
 from serving.agents.deposit_postings import deposit_due, held_deposit
 from serving.agents.party_holds import standing_holds
-from serving.agents.region_records import ProtectedRegion, protect, regions_of
+from serving.agents.region_records import (
+    FieldCounts,
+    ProtectedRegion,
+    protect,
+    regions_of,
+    review_diversion,
+)
 from serving.agents.relations import Agent, Joining, downline, find, join, page, refer, upline
 from serving.agents.rules import rule_for
 from serving.agents.violation_records import (
@@ -28,6 +35,8 @@ from serving.api.agent_documents import (
     AgentDetail,
     AgentLine,
     AgentPage,
+    DiversionAnswer,
+    DiversionBody,
     JoiningBody,
     ProtectionBody,
     ReferralAnswer,
@@ -37,6 +46,8 @@ from serving.api.agent_documents import (
     ViolationBody,
     ViolationOutcome,
     agent_line,
+    composition_lines,
+    diversion_answer,
     hold_lines,
     region_lines,
     relative_lines,
@@ -52,7 +63,7 @@ from serving.api.transactions import note, tenant_transaction
 from serving.consumers.errors import ConsumerErasedError
 from serving.problems import ApiError, invalid_parameter
 from serving.security import Role, Scope
-from serving.settlement.plans.rules import DepositRule, ViolationRule
+from serving.settlement.plans.rules import DepositRule, RegionRule, ViolationRule
 
 _READERS = frozenset({Role.OPERATOR, Role.AUDITOR, Role.MERCHANT, Role.AGENT})
 _WRITERS = frozenset({Role.OPERATOR, Role.MERCHANT})
@@ -160,6 +171,7 @@ def get_agent(request: Request[Any, Any, Any], agent_id: Identifier) -> AgentDet
             deposit_held_cents=held_deposit(conn, agent_id),
             deposit_required_cents=deposit_due(conn, tenant_id, agent_id, deposits, now) if deposits else 0,
             protected_regions=region_lines(regions_of(conn, tenant_id, agent_id)),
+            compositions=composition_lines(reviews_of(conn, tenant_id, agent_id)),
         )
         note(request, conn, "agent.read", "agent", agent_id)
     return detail
@@ -274,6 +286,39 @@ def post_termination(
     return agent_line(agent)
 
 
+@post(
+    "/agents/{agent_id:str}/diversion-reviews",
+    opt=_access(Scope.AGENTS_WRITE, _OPERATORS),
+    tags=["Agents"],
+    summary="Review an agent for diversion",
+    status_code=200,
+    responses=problem_responses(404, 409),
+    sync_to_thread=True,
+)
+def post_diversion_review(
+    request: Request[Any, Any, Any], agent_id: Identifier, data: DiversionBody
+) -> DiversionAnswer:
+    """Scores the last 30 days from what an inspector found and what the orders say.
+
+    A score at the plan's limit holds what waits of the agent's orders into others' protected regions.
+    """
+    tenant_id = principal_of(request).tenant_id
+    with _problems(), tenant_transaction(request) as conn:
+        agent = _reachable(request, conn, agent_id)
+        now = now_of(request, conn)
+        rule = rule_for(conn, tenant_id, agent, RegionRule, now)
+        if rule is None:
+            raise _switched_off(agent, "diversion (P9)")
+        field = FieldCounts(**{name: getattr(data, name) for name in DiversionBody.__struct_fields__})
+        try:
+            review = review_diversion(conn, tenant_id, agent, field, rule, now)
+        except ValueError as error:
+            raise invalid_parameter("counts", str(error)) from error
+        details = {"score": review.assessment.score, "held_orders": len(review.held_order_ids)}
+        note(request, conn, "agent.review_diversion", "agent", agent_id, details=details)
+    return diversion_answer(review)
+
+
 @put(
     "/agents/{agent_id:str}/protected-regions/{region_code:str}",
     opt=_access(Scope.AGENTS_WRITE, _OPERATORS),
@@ -318,14 +363,18 @@ def _violation_rule(
 ) -> ViolationRule:
     rule = rule_for(conn, principal_of(request).tenant_id, agent, ViolationRule, now_of(request, conn))
     if rule is None:
-        raise ApiError(
-            409,
-            "rule-switched-off",
-            "The plan does not know this",
-            f"The plan of agent {agent.agent_id} has its rule of violation points (P11) switched off.",
-            remedy="Publish a plan version with the rule enabled.",
-        )
+        raise _switched_off(agent, "violation points (P11)")
     return rule
+
+
+def _switched_off(agent: Agent, what: str) -> ApiError:
+    return ApiError(
+        409,
+        "rule-switched-off",
+        "The plan does not know this",
+        f"The plan of agent {agent.agent_id} has its rule of {what} switched off.",
+        remedy="Publish a plan version with the rule enabled.",
+    )
 
 
 def _note(
@@ -368,5 +417,6 @@ AGENT_ROUTES = [
     post_violation,
     post_withdrawal,
     post_termination,
+    post_diversion_review,
     put_protected_region,
 ]

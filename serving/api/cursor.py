@@ -23,6 +23,8 @@ Kind = Literal[
     "agents",
     "breaks",
     "segment",
+    "fees",
+    "debts",
 ]
 
 
@@ -54,6 +56,8 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "stock": (str,),
     "breaks": (str, str, str),
     "segment": (str,),
+    "fees": (str,),
+    "debts": (str, str),
 }
 
 

@@ -10,14 +10,17 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
+from serving.api.order_work import in_range, order_transaction
 from serving.api.parameters import Identifier
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.audit import Outcome
+from serving.orders.contracts import Id, Moment, Text
 from serving.problems import ApiError
 from serving.security import Role, Scope
 from serving.settlement.plans.loader import plan_document
 from serving.settlement.plans.plan import PlanVersion
-from serving.settlement.plans.store import plan_versions, publish_plan
+from serving.settlement.plans.store import plan_versions, publish_plan, put_legal_review
 
 _READ = {
     "scope": Scope.SETTLEMENT_READ,
@@ -30,6 +33,23 @@ class PlanRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A plan document."""
 
     document: Annotated[str, Meta(min_length=1, max_length=200_000, description="The plan as YAML text.")]
+
+
+class LegalReviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A signed legal review of a plan."""
+
+    review_id: Annotated[Id, Meta(description="What the plan document names; used once.")]
+    signed_by: Text
+    signed_at: Moment
+    reference: Annotated[Text, Meta(description="Where the signed paper is.")]
+
+
+class LegalReviewView(Struct, frozen=True, kw_only=True):
+    """A legal review on file."""
+
+    plan_id: str
+    review_id: str
+    is_new: Annotated[bool, Meta(description="False when it was on file before; it stays as it is.")]
 
 
 class PlanHead(Struct, frozen=True, kw_only=True):
@@ -110,7 +130,35 @@ def get_plan(request: Request[Any, Any, Any], plan_id: Identifier) -> PlanView:
     return PlanView(plan_id=plan_id, versions=[plan_document(plan) for plan in found])
 
 
-PLAN_ROUTES = [post_plan, list_plans, get_plan]
+@post(
+    "/plans/{plan_id:str}/legal-reviews",
+    opt={"scope": Scope.PLANS_WRITE, "roles": frozenset({Role.OPERATOR}), "owner": None},
+    tags=["Settlement"],
+    summary="Put a signed legal review on file",
+    status_code=201,
+    responses=problem_responses(409),
+    sync_to_thread=True,
+)
+def post_legal_review(
+    request: Request[Any, Any, Any], plan_id: Identifier, data: LegalReviewRequest
+) -> LegalReviewView:
+    """Before a version that names it is published: profiles with a second paid level need one."""
+    with order_transaction(request) as (conn, now):
+        is_new = put_legal_review(
+            conn,
+            principal_of(request).tenant_id,
+            data.review_id,
+            plan_id,
+            data.signed_by,
+            in_range("signed_at", data.signed_at, latest=now),
+            data.reference,
+        )
+        outcome: Outcome = "done" if is_new else "repeated"
+        note(request, conn, "plan.review", "plan", plan_id, outcome=outcome, details={"id": data.review_id})
+    return LegalReviewView(plan_id=plan_id, review_id=data.review_id, is_new=is_new)
+
+
+PLAN_ROUTES = [post_legal_review, post_plan, list_plans, get_plan]
 
 
 def _head(plan: PlanVersion) -> PlanHead:

@@ -1,4 +1,4 @@
-"""Command line over the serving database: `python -m serving.db migrate | dump FILE | restore FILE`.
+"""`python -m serving.db migrate | downgrade REVISION | dump FILE | restore FILE` over the serving database.
 
 Each starts the database if it is ours and updates its schema first.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from serving.db import dump
 from serving.db.connect import leave_database, ready_database
-from serving.db.migrate import current_revision, upgrade
+from serving.db.migrate import current_revision, downgrade, upgrade
 from serving.db.urls import without_password
 from serving.errors import ServingError
 from serving.settings import Settings
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("restore", "replace its content by a dump"),
     ):
         commands.add_parser(name, help=text).add_argument("file", type=Path)
+    back = commands.add_parser("downgrade", help="take the schema back for an earlier release of Muyun")
+    back.add_argument("revision", help="as the earlier release names it; what later ones added is lost")
     options = parser.parse_args(arguments)
     settings = Settings()
     try:
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "restore":
             dump.restore(url, options.file)
             upgrade(url)
+        elif options.command == "downgrade":
+            downgrade(url, options.revision)
         text = f"{without_password(url)} is at revision {current_revision(url)}"
     except ServingError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,8 @@ from serving.errors import DatabaseUnavailableError
 from serving.jobs.day import close_tiers, month_before, work_day
 from serving.ledger import chain, invariants, roller
 from serving.orders.delivery import HttpSender, deliver_due
+from serving.orders.points_payment import give_back_due
+from serving.orders.routing_review import review_routing
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
 from serving.settlement import payouts
@@ -128,6 +130,15 @@ def _fees(job: Job) -> Iterator[str]:
 
 def _deposits(job: Job) -> Iterator[str]:
     yield f"{top_up_due(job.transactions, job.tenant_id, job.now)} fen from releases into deposits"
+
+
+def _points(job: Job) -> Iterator[str]:
+    yield f"{give_back_due(job.transactions, job.tenant_id, job.now)} points given back"
+
+
+def _routing(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        yield str(review_routing(conn, job.tenant_id, job.now - timedelta(days=job.options.days), job.now))
 
 
 def _day(job: Job) -> Iterator[str]:
@@ -276,6 +287,12 @@ JOBS: Mapping[str, Command] = {
     "diversion": Command("score sales into protected regions and hold what passes the limit", _diversion),
     "fees": Command("release shares of fees that have waited long enough", _fees),
     "deposits": Command("top deposits up out of the last releases", _deposits),
+    "points": Command("give back the points of cancelled and refunded lines", _points),
+    "routing": Command(
+        "say what the last orders cost to ship above the exact optimum",
+        _routing,
+        {"--days": {"type": int, "default": 1}},
+    ),
     "day": Command("everything that is due in a day, in its order", _day),
     "roll": Command("roll the sums of platform accounts forward", _roll, turns="once"),
     "seal": Command("seal the hash chain and anchor its head outside the database", _seal, turns="once"),

@@ -15,6 +15,7 @@ from serving.agents.region_records import review_diversions
 from serving.agents.tier_close import close_month_by_plans
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger import invariants
+from serving.orders.points_payment import give_back_due
 from serving.settlement.beside.fees import release_fees_due
 from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
@@ -34,6 +35,7 @@ class DayDone:
         released_cents: What parties got by it, fen.
         unlocked_batches: Three-for-one batches that were full.
         released_fees: Shares of fees and compensations that were released.
+        points_back: Points that came back to buyers whose lines were cancelled or refunded.
         deposit_cents: What went from releases into deposits, fen.
         deadline_waiting: Shares that the channel set free although they cannot be released yet.
         closed_agents: Agents whose tier was closed for the month before.
@@ -49,6 +51,7 @@ class DayDone:
     released_cents: int
     unlocked_batches: int
     released_fees: int
+    points_back: int
     deposit_cents: int
     deadline_waiting: int
     closed_agents: int
@@ -73,6 +76,7 @@ def work_day(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> 
     released = release_due(transactions, tenant_id, now)
     unlocked = unlock_due(transactions, tenant_id, now)
     fees = release_fees_due(transactions, tenant_id, now)
+    points = give_back_due(transactions, tenant_id, now)
     deposits = top_up_due(transactions, tenant_id, now)
     waiting = unfreeze_due(transactions, tenant_id, now)
     closed = close_tiers(transactions, tenant_id, now)
@@ -85,6 +89,7 @@ def work_day(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> 
         released_cents=released.paid_cents,
         unlocked_batches=unlocked.batches,
         released_fees=fees,
+        points_back=points,
         deposit_cents=deposits,
         deadline_waiting=len(waiting),
         closed_agents=closed,

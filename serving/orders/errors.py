@@ -101,6 +101,13 @@ class DiscountRefusedError(OrdersError):
     parameter = "coupons"
 
 
+class PointsRefusedError(OrdersError):
+    """Points cannot pay for a line as asked (P16)."""
+
+    slug = "points-refused"
+    title = "The points are refused"
+
+
 class DuplicateKeyError(OrdersError):
     """An idempotency key, or an id that serves as one, was used before with another body."""
 

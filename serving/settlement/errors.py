@@ -57,6 +57,10 @@ class PlanRefusedError(SettlementError):
         return frozenset(reason.code for reason in self.reasons)
 
 
+class PlanConflictError(SettlementError):
+    """A review or an assignment of a plan exists and says something else."""
+
+
 class UnknownOrderError(SettlementError):
     """An order is not in the tenant's books, or holds no legs for what was asked."""
 
@@ -95,6 +99,18 @@ class PayoutConflictError(SettlementError):
 
 class FeeError(SettlementError):
     """A fee, penalty or compensation cannot be booked as asked."""
+
+
+class FeeConflictError(FeeError):
+    """A fee id, or the id of what gives it back, was used before with another body (L6)."""
+
+
+class UnknownFeeError(FeeError):
+    """A fee is not in the tenant's books."""
+
+
+class UnknownPartyError(SettlementError):
+    """A party is not on file, or is not active any more."""
 
 
 class PointsError(SettlementError):

@@ -8,7 +8,7 @@ Source: P4, P9, P15; scenarios 5, 6 and 7.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -21,9 +21,10 @@ from serving.ledger.posting_bulk import post_many
 from serving.settlement.books.legs import summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.control.blocks import read_blocks
-from serving.settlement.errors import FeeError
+from serving.settlement.errors import FeeConflictError, FeeError, UnknownFeeError
 from serving.settlement.plans.plan import PlanVersion
 from serving.settlement.plans.rules import RegionRule
+from serving.settlement.plans.store import plan_version
 from serving.settlement.plans.windows import STANDARD
 from serving.settlement.sharing import snapshot
 from serving.settlement.sharing.fees import service_fee_legs, slot_fee_legs
@@ -189,9 +190,62 @@ def compensate_region(
     return _book(conn, tenant_id, fee, text, now, plan)
 
 
+def plan_of_leg(conn: psycopg.Connection, tenant_id: str, leg_id: int) -> PlanVersion:
+    """The plan version that a leg was accrued by.
+
+    Raises:
+        FeeError: There is no such leg.
+    """
+    row = conn.execute(
+        "select plan_id, plan_version from settlement.leg where tenant_id = %s and leg_id = %s",
+        (tenant_id, leg_id),
+    ).fetchone()
+    if row is None:
+        raise FeeError(f"leg {leg_id} is unknown; read the order's legs with explain")
+    return plan_version(conn, tenant_id, *row)
+
+
 def _of_leg(leg_id: int) -> str:
     """How the explanation of a compensation ends."""
     return f" of leg {leg_id}"
+
+
+def service_month(conn: psycopg.Connection, tenant_id: str, fee_id: str, payer: Party, now: datetime) -> int:
+    """Which month of a company's service a fee belongs to; 1 is the month of its first service fee.
+
+    A fee that was recognised before keeps its month.
+    """
+    row = conn.execute(
+        "select min(recognised_at), max(recognised_at) filter (where fee_id = %s)"
+        " from settlement.service_fee where tenant_id = %s and kind = 'service_fee'"
+        " and party_type = %s and party_id = %s",
+        (fee_id, tenant_id, *payer),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return 1
+    first, at = row[0].astimezone(UTC), (row[1] or now).astimezone(UTC)
+    return max(1, (at.year - first.year) * 12 + at.month - first.month + 1)
+
+
+def fees_page(
+    conn: psycopg.Connection, tenant_id: str, party: Party | None, after: str, limit: int
+) -> list[Fee]:
+    """Fees by id, those of one payer or beneficiary when it is named.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        party: Whose; None for everybody's.
+        after: Last id of the page before, or empty.
+        limit: Most rows.
+    """
+    kind, name = party or (None, None)
+    return _select(
+        conn,
+        "tenant_id = %s and fee_id > %s and (%s::text is null or (party_type, party_id) = (%s, %s)"
+        " or (beneficiary_type, beneficiary_id) = (%s, %s)) order by fee_id limit %s",
+        (tenant_id, after, kind, kind, name, kind, name, limit),
+    )
 
 
 def reverse_fee(
@@ -208,7 +262,7 @@ def reverse_fee(
     )
     fee = _read(conn, tenant_id, fee_id)
     if fee is None:
-        raise FeeError(f"fee {fee_id} is unknown")
+        raise UnknownFeeError(f"fee {fee_id} is unknown")
     known = conn.execute(
         "select fee_id, amount_cents from settlement.service_fee_reversal"
         " where tenant_id = %s and reversal_id = %s",
@@ -216,7 +270,9 @@ def reverse_fee(
     ).fetchone()
     if known:
         if known != (fee_id, cents):
-            raise FeeError(f"reversal {reversal_id} was booked before with another body; take a new id")
+            raise FeeConflictError(
+                f"reversal {reversal_id} was booked before with another body; take a new id"
+            )
         return fee
     total = fee.reversed_cents + cents
     if cents <= 0 or total > fee.amount_cents:
@@ -344,7 +400,7 @@ def _book(
     known = _read(conn, tenant_id, fee.fee_id)
     if known:
         if known[:6] != fee[:6]:
-            raise FeeError(f"fee {fee.fee_id} was booked before with another body; take a new id")
+            raise FeeConflictError(f"fee {fee.fee_id} was booked before with another body; take a new id")
         return known
     book = AccountBook(conn, tenant_id)
     others = [(pending(fee.beneficiary), fee.beneficiary)] if fee.beneficiary else []

@@ -1,4 +1,4 @@
-"""Points (unit PT) in the books: earned at release, taken back by refunds, burnt, cleared between merchants.
+"""Points (unit PT) in the books: earned at release, taken back by refunds, burnt, given back, and cleared.
 
 How many points a line earns or takes is decided by `waterfall_fees`, who pays by `waterfall_clearing`. Which
 merchant issued a consumer's points stands in the details of the transactions that earned and burnt them.
@@ -117,6 +117,7 @@ def burn_points(
     line_cents: int,
     points: int,
     now: datetime,
+    order_id: str | None = None,
 ) -> tuple[PointsClearing, ...]:
     """Pay part of a line with points; merchants who issued them pay the merchant who took them.
 
@@ -133,6 +134,7 @@ def burn_points(
         line_cents: What the line costs before the points, fen.
         points: How many, 1 PT = 1 fen.
         now: Time of booking.
+        order_id: The order of the line, if there is one.
 
     Returns:
         Who paid whom.
@@ -166,14 +168,100 @@ def burn_points(
     clearing = clear_points(merchant_id, points, issued)
     details = {"merchant_id": merchant_id, "drawn": drawn}
     lines = [Line(_POINTS, -points, consumer), Line(_LIABILITY, points)]
-    post(conn, tenant_id, Posting(key, "points_burn", now, lines, None, details), book)
+    post(conn, tenant_id, Posting(key, "points_burn", now, lines, order_id, details), book)
     if clearing:
         moves = []
         for one in clearing:
             moves += funds.debit(Party("merchant", one.issuer_merchant_id), one.points)
         moves += funds.credit(Party("merchant", merchant_id), sum(one.points for one in clearing))
-        post(conn, tenant_id, Posting(f"points_clearing:{burn_id}", "points_clearing", now, moves), book)
+        cleared = Posting(f"points_clearing:{burn_id}", "points_clearing", now, moves, order_id)
+        post(conn, tenant_id, cleared, book)
     return clearing
+
+
+def burnt(conn: psycopg.Connection, tenant_id: str, burn_id: str, order_id: str) -> int:
+    """Points of a burn of an order that were not given back; 0 for one that was never booked."""
+    return sum(_still_drawn(conn, tenant_id, burn_id, order_id).values())
+
+
+def give_back_points(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    burn_id: str,
+    order_id: str,
+    consumer_id: str,
+    left: int,
+    now: datetime,
+) -> int:
+    """Give burnt points back until so many are left of a burn; what was cleared between merchants goes back.
+
+    The issuers get their points back one after the other, by id, so that the last act gives back exactly the
+    rest. A merchant who has spent what he was paid for them owes it.
+
+    Args:
+        conn: Inside a transaction of the tenant that holds the order's row.
+        tenant_id: The tenant.
+        burn_id: The burn.
+        order_id: Its order.
+        consumer_id: Whose points.
+        left: How many stay burnt.
+        now: Time of booking.
+
+    Returns:
+        Points given back by this call.
+
+    Source: P16; scenario 8.
+    """
+    drawn = _still_drawn(conn, tenant_id, burn_id, order_id)
+    total = sum(drawn.values()) - left
+    row = conn.execute(
+        "select details ->> 'merchant_id' from ledger.transaction"
+        " where tenant_id = %s and idempotency_key = %s",
+        (tenant_id, f"points_burn:{burn_id}"),
+    ).fetchone()
+    if total <= 0 or row is None:
+        return 0
+    returned: dict[str, int] = {}
+    open_points = total
+    for issuer in sorted(drawn):
+        share = min(open_points, drawn[issuer])
+        if share:
+            returned[issuer] = share
+            open_points -= share
+    burning, consumer = Party("merchant", row[0]), Party("consumer", consumer_id)
+    foreign = {issuer: share for issuer, share in returned.items() if issuer != burning.party_id}
+    book = AccountBook(conn, tenant_id)
+    account = book.ids([(_POINTS, consumer)])[0]
+    funds = PartyFunds.lock(conn, tenant_id, book, {burning, *(Party("merchant", name) for name in foreign)})
+    lock_balances(conn, tenant_id, [account])
+    key = f"{burn_id}:{left}"
+    details = {"merchant_id": burning.party_id, "drawn": returned}
+    lines = [Line(_POINTS, total, consumer), Line(_LIABILITY, -total)]
+    post(conn, tenant_id, Posting(f"points_back:{key}", "points_back", now, lines, order_id, details), book)
+    if foreign:
+        moves = funds.debit(burning, sum(foreign.values()))
+        for issuer, share in foreign.items():
+            moves += funds.credit(Party("merchant", issuer), share)
+        back = Posting(f"points_clearing_back:{key}", "points_clearing", now, moves, order_id)
+        post(conn, tenant_id, back, book)
+    return total
+
+
+def _still_drawn(conn: psycopg.Connection, tenant_id: str, burn_id: str, order_id: str) -> dict[str, int]:
+    """Points of a burn that stay burnt, by issuer."""
+    rows = conn.execute(
+        "select d.key, sum(case when t.kind = 'points_burn' then d.value::bigint else -d.value::bigint end)"
+        "::bigint from ledger.transaction t cross join lateral jsonb_each_text(t.details -> 'drawn') d"
+        " where t.tenant_id = %(tenant)s and t.order_id = %(order)s and (t.idempotency_key = %(burn)s"
+        " or starts_with(t.idempotency_key, %(back)s)) group by d.key",
+        {
+            "tenant": tenant_id,
+            "order": order_id,
+            "burn": f"points_burn:{burn_id}",
+            "back": f"points_back:{burn_id}:",
+        },
+    )
+    return {issuer: points for issuer, points in rows if points}
 
 
 def _drawn(points: int, issued: Mapping[str, int]) -> dict[str, int]:
@@ -192,8 +280,8 @@ def _issued(conn: psycopg.Connection, tenant_id: str, account_id: int) -> dict[s
         cross join lateral (
             select t.details ->> 'merchant_id' as merchant_id, e.amount as points where t.kind = 'points'
             union all
-            select d.key, -d.value::bigint from jsonb_each_text(t.details -> 'drawn') d
-            where t.kind = 'points_burn'
+            select d.key, case when t.kind = 'points_burn' then -d.value::bigint else d.value::bigint end
+            from jsonb_each_text(t.details -> 'drawn') d where t.kind in ('points_burn', 'points_back')
         ) m
         where e.account_id = %s and t.tenant_id = %s group by m.merchant_id order by m.merchant_id
         """,

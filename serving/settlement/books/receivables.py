@@ -19,6 +19,7 @@ from serving.ledger.posting import Line, Posted, Posting, post
 from serving.settlement.errors import FeeError
 
 _OWED = AccountKind.CLAWBACK_RECEIVABLE
+_BEFORE_ALL = Party("", "")
 
 
 class Receivable(NamedTuple):
@@ -89,12 +90,22 @@ class PartyFunds:
         return _lines(party, -taken, taken - cents)
 
 
-def outstanding(conn: psycopg.Connection) -> list[Receivable]:
-    """Every party of the session's tenant that owes something, largest debt first."""
+def outstanding(
+    conn: psycopg.Connection, *, after: Party = _BEFORE_ALL, limit: int | None = None
+) -> list[Receivable]:
+    """Parties of the session's tenant that owe something, by kind and id.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        after: Last party of the page before.
+        limit: Most rows; None for all.
+    """
     rows = conn.execute(
         "select a.party_type, a.party_id, -b.amount"
         " from ledger.account a join ledger.balance b using (account_id)"
-        " where a.kind = 'clawback_receivable' and b.amount < 0 order by b.amount, a.party_type, a.party_id"
+        " where a.kind = 'clawback_receivable' and b.amount < 0 and (a.party_type, a.party_id) > (%s, %s)"
+        " order by a.party_type, a.party_id limit %s",
+        (*after, limit),
     )
     return [Receivable(Party(party_type, party_id), cents) for party_type, party_id, cents in rows]
 

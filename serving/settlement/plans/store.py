@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from serving.settlement.errors import PlanNotInForceError, PlanRefusedError, Refusal
+from serving.settlement.errors import PlanConflictError, PlanNotInForceError, PlanRefusedError, Refusal
 from serving.settlement.plans.loader import check_no_overlap, load_plan, plan_document
 from serving.settlement.plans.plan import PlanVersion, version_in_force
 from serving.settlement.plans.refusals import NOTICE
@@ -143,13 +143,28 @@ def put_legal_review(
     signed_by: str,
     signed_at: datetime,
     reference: str,
-) -> None:
-    """Record a signed legal review of a plan; a review that is on file stays as it is."""
-    conn.execute(
+) -> bool:
+    """Record a signed legal review of a plan; a review that is on file stays as it is.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        PlanConflictError: The id stands for a review of another plan or by somebody else.
+    """
+    added = conn.execute(
         "insert into settlement.legal_review (tenant_id, review_id, plan_id, signed_by, signed_at, reference)"
         " values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
         (tenant_id, review_id, plan_id, signed_by, signed_at, reference),
-    )
+    ).rowcount
+    stored = conn.execute(
+        "select plan_id, signed_by, signed_at, reference from settlement.legal_review"
+        " where tenant_id = %s and review_id = %s",
+        (tenant_id, review_id),
+    ).fetchone()
+    if stored != (plan_id, signed_by, signed_at, reference):
+        raise PlanConflictError(f"legal review {review_id} is on file and says something else; take a new id")
+    return added == 1
 
 
 def _refusals(

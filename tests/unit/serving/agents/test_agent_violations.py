@@ -7,11 +7,9 @@ from hypothesis import strategies as st
 from serving.agents.violations import (
     Consequence,
     Severity,
-    Violation,
     consequences,
     expiry,
     points_of,
-    standing_sum,
 )
 from serving.settlement.plans.profiles import load_shipped
 from serving.settlement.plans.rules import ViolationRule
@@ -21,26 +19,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WARN, HOLD, DOWN, REVIEW = Consequence
 
 
-def violation(points, days_ago=0, withdrawn=None):
-    occurred = NOW - timedelta(days=days_ago)
-    return Violation(points, occurred, expiry(occurred, RULE), withdrawn)
-
-
 def test_points_by_severity():
     assert [points_of(severity, RULE) for severity in Severity] == [1, 3, 6, 12]
 
 
-def test_points_expire_after_a_year_to_the_second():
-    old = violation(6, days_ago=365)
-    assert standing_sum([old], NOW) == 0
-    assert standing_sum([old], NOW - timedelta(seconds=1)) == 6
-    assert standing_sum([violation(3, days_ago=-1)], NOW) == 0
-
-
-def test_withdrawn_points_do_not_stand_from_then_on():
-    taken_back = violation(6, days_ago=10, withdrawn=NOW)
-    assert standing_sum([taken_back, violation(1)], NOW) == 1
-    assert standing_sum([taken_back], NOW - timedelta(seconds=1)) == 6
+def test_points_expire_after_a_year():
+    assert expiry(NOW, RULE) == NOW + timedelta(days=365)
 
 
 @pytest.mark.parametrize(
