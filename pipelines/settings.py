@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.console.language import Language, language_of
 from serving.home_record import with_remembered
+from serving.settings import DEFAULT_TENANT, TENANT_PATTERN
 from serving.settings import Settings as ServingSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
         home: The one folder that a run writes to.
         data: A user's folder of contract files; None means the embedded retail panel, unless the home holds a
             folder.
+        tenant: Whose data the home holds, and for whom it publishes; remembered by the home.
         as_of: "Now" in business time; None means the newest order of the embedded panel, or the wall clock
             for a user's own data.
         time_zone: IANA zone of the shops: times without an offset are local there; None means UTC-5 all year
@@ -73,6 +75,7 @@ class Settings(BaseSettings):
 
     home: Path = Path("var")
     data: Path | None = None
+    tenant: str = Field(default=DEFAULT_TENANT, pattern=TENANT_PATTERN)
     as_of: datetime | None = None
     time_zone: str | None = None
     utc_offset_hours: int | None = Field(default=None, ge=-12, le=14)
@@ -140,7 +143,10 @@ class Settings(BaseSettings):
     def serving(self) -> ServingSettings:
         """What the serving side must know to find the same database; the environment is not read again."""
         return ServingSettings.model_construct(
-            home=self.home.resolve(), database_url=self.database_url, postgres_port=self.postgres_port
+            home=self.home.resolve(),
+            database_url=self.database_url,
+            postgres_port=self.postgres_port,
+            tenant=self.tenant,
         )
 
     @property

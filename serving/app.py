@@ -51,8 +51,7 @@ from serving.observability import Metrics, RequestContext, configure_logging
 from serving.orders.clock import BusinessClock
 from serving.privacy.data_keys import Vault
 from serving.problems import exception_handlers
-from serving.scores.profile_cache import ProfileCache
-from serving.scores.reader import ScoreReader
+from serving.scores.profile_cache import ProfileCaches
 from serving.scores.standing import StandingReader
 from serving.security import Authenticator, require_scope
 from serving.settings import Settings
@@ -89,18 +88,20 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             replica = Pool(
                 settings.database_read_url, size=settings.pool_size, timeout_s=settings.db_timeout_s
             )
-        app.state.reader = ScoreReader(replica or pool)
-        app.state.people_reader = ScoreReader(pool)
-        profiles = ProfileCache(pool, most_bytes=settings.profile_cache_mb * 2**20)
-        profiles.start()
-        app.state.profile_cache = profiles
+        app.state.score_pool = replica or pool
+        profiles = ProfileCaches(pool, most_bytes=settings.profile_cache_mb * 2**20)
+        app.state.profile_caches = profiles
         app.state.authenticator = Authenticator(pool, settings)
         operations = Operations(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
         operations.open()
         app.state.operations = operations
         app.state.vault = Vault.of(settings)
         app.state.clock = BusinessClock(settings)
-        app.state.standing = StandingReader(replica or pool, app.state.clock.after)
+        app.state.standing = StandingReader(
+            replica or pool,
+            settings.tenant,
+            lambda behind: app.state.clock.after(behind, settings.tenant),
+        )
         # A full collection need not walk what lives as long as the process: it costs milliseconds.
         gc.collect()
         gc.freeze()

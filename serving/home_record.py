@@ -20,7 +20,7 @@ from serving.errors import ServingError
 FILE = "muyun.toml"
 EMBEDDED = "embedded"
 FOLDER = "folder"
-REMEMBERED = ("time_zone", "utc_offset_hours", "currency")
+REMEMBERED = ("time_zone", "utc_offset_hours", "currency", "tenant")
 """Settings that a home keeps when they were given once, besides its source."""
 
 _HEAD = (

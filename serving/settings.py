@@ -11,6 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.home_record import with_remembered
 
+DEFAULT_TENANT = "default"
+"""The only tenant of an installation that names none."""
+TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What a tenant may be called."""
+
 
 class Settings(BaseSettings):
     """What an operator may choose about the database and the HTTP server.
@@ -19,6 +24,8 @@ class Settings(BaseSettings):
         home: Folder for everything written at run time.
         data: The user's own folder of feeds, given or remembered by the home; None means the embedded panel.
             Only decides the clock.
+        tenant: Whose publications this installation makes, remembered by the home; its business clock, its
+            readiness and its metrics go by them. Keys of other tenants are served theirs.
         as_of: A fixed "now" for the age of profile tags; None lets `business_now` decide.
         database_url: Any PostgreSQL server; None means the embedded one under `<home>/postgres`.
         database_read_url: A replica of it, from which published scores are read; None reads them where they
@@ -43,6 +50,7 @@ class Settings(BaseSettings):
 
     home: Path = Path("var")
     data: str | None = None
+    tenant: str = Field(default=DEFAULT_TENANT, pattern=TENANT_PATTERN)
     as_of: datetime | None = None
     database_url: str | None = None
     database_read_url: str | None = None

@@ -37,10 +37,9 @@ def forget_erased(log: DecisionLog, database: Database) -> None:
 
     from serving.consumers.erased import erased_among
     from serving.db.urls import libpq_url
-    from serving.security.keys import DEFAULT_TENANT
 
     with psycopg.connect(libpq_url(database.url())) as connection:
-        log.forget(erased_among(connection, DEFAULT_TENANT, log.consumers()))
+        log.forget(erased_among(connection, database.tenant_id, log.consumers()))
 
 
 def recomputed_check(skews: Sequence[Skew]) -> CheckRecord:

@@ -30,7 +30,7 @@ def erasures(
     Does nothing until somebody else is erased. What a source delivers of them again is kept out by the raw
     tables, which hang on this. One row per person who was erased.
     """
-    tombstones = recorded_tombstones(database.url())
+    tombstones = recorded_tombstones(database.url(), settings.tenant)
     return steps.run(
         context,
         lambda: _clear(settings, lake, tombstones),

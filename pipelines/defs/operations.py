@@ -207,6 +207,7 @@ def _replay(settings: Settings, as_of: datetime, lake: Lake, url: str, boundarie
     report = replay(
         lake,
         url,
+        tenant_id=settings.tenant,
         as_of=as_of,
         days=days,
         has_generated_agents=settings.embedded,

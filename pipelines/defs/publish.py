@@ -205,7 +205,7 @@ def publication_(
         settings={"database": database.number(url)},
         clock="day",
         holds=lambda record: (
-            publication.is_published(lake, url, record.metadata["version"])
+            publication.is_published(lake, url, record.metadata["version"], tenant_id=settings.tenant)
             and kind in ("refresh", record.metadata["kind"])
         ),
     )
@@ -231,6 +231,7 @@ def _publish(
     done = publication.publish(
         lake,
         database_url,
+        tenant_id=settings.tenant,
         as_of=as_of,
         data_from=data_from,
         data_to=data_to,

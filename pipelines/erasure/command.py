@@ -21,12 +21,12 @@ def erase(settings: Settings, *, apply: bool) -> str:
     """
     url, text = Database(settings.serving).url(), Texts(settings.lang)
     if not apply:
-        recorded, kept = recorded_tombstones(url), kept_tombstones(settings.lake_dir)
+        recorded, kept = recorded_tombstones(url, settings.tenant), kept_tombstones(settings.lake_dir)
         waiting = len(recorded.people.keys() - kept.people.keys())
         return text("erase.waiting", people=len(recorded.people), waiting=waiting)
     with home_lock(settings.home, "muyun erase"):
         _tick(settings)
-        done = clear_home(settings.home, settings.lake_dir, recorded_tombstones(url))
+        done = clear_home(settings.home, settings.lake_dir, recorded_tombstones(url, settings.tenant))
     return "\n".join(lines_of(done, text))
 
 

@@ -20,7 +20,7 @@ from pipelines.lake.files import atomic_path
 from serving.consumers.erased import all_tombstones, consumer_digest
 from serving.db.urls import libpq_url
 from serving.identity.erased import erased_visitors
-from serving.security.keys import DEFAULT_TENANT
+from serving.settings import DEFAULT_TENANT
 
 FILE = "erasures.json"
 """Below the lake."""
@@ -33,10 +33,12 @@ class Tombstones:
     Attributes:
         people: Digest of a consumer's id to the pseudonym.
         visitors: Digest of an anonymous visitor to the moment up to which its events are erased (UTC).
+        tenant_id: Whose consumers and visitors they are; digests are made with it.
     """
 
     people: Mapping[str, str] = field(default_factory=dict)
     visitors: Mapping[str, datetime] = field(default_factory=dict)
+    tenant_id: str = field(default=DEFAULT_TENANT, compare=False)
     _known: dict[str, str | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -47,7 +49,7 @@ class Tombstones:
     def pseudonym(self, consumer_id: str) -> str | None:
         """The pseudonym of an erased person; None for everybody else."""
         if consumer_id not in self._known:
-            self._known[consumer_id] = self.people.get(consumer_digest(DEFAULT_TENANT, consumer_id))
+            self._known[consumer_id] = self.people.get(consumer_digest(self.tenant_id, consumer_id))
         return self._known[consumer_id]
 
     def pseudonyms(self, ids: pl.Series) -> pl.Series:
@@ -69,7 +71,8 @@ class Tombstones:
         dtype = pl.Datetime("us", "UTC")
         if not self.visitors:
             return pl.Series([None], dtype=dtype).new_from_index(0, len(visitors))
-        digests = ((one, consumer_digest(DEFAULT_TENANT, str(one))) for one in visitors.drop_nulls().unique())
+        unique = visitors.drop_nulls().unique()
+        digests = ((one, consumer_digest(self.tenant_id, str(one))) for one in unique)
         found = {one: self.visitors[digest] for one, digest in digests if digest in self.visitors}
         return visitors.replace_strict(list(found), list(found.values()), default=None, return_dtype=dtype)
 
@@ -77,34 +80,37 @@ class Tombstones:
         """The same without persons whose digests are given; visitors stay."""
         gone = set(digests)
         left = {digest: name for digest, name in self.people.items() if digest not in gone}
-        return Tombstones(left, self.visitors)
+        return Tombstones(left, self.visitors, self.tenant_id)
 
     def to_json(self) -> dict[str, Any]:
         """As kept in the lake."""
         return {
+            "tenant": self.tenant_id,
             "people": dict(self.people),
             "visitors": {digest: moment.isoformat() for digest, moment in self.visitors.items()},
         }
 
 
-def recorded_tombstones(url: str) -> Tombstones:
+def recorded_tombstones(url: str, tenant_id: str) -> Tombstones:
     """The tombstones of the serving database.
 
     Args:
         url: Address of the migrated database.
+        tenant_id: Whose.
 
     Raises:
         psycopg.Error: It cannot be read.
     """
     with psycopg.connect(libpq_url(url)) as connection:
-        return tombstones_of(connection, DEFAULT_TENANT)
+        return tombstones_of(connection, tenant_id)
 
 
 def tombstones_of(connection: psycopg.Connection[Any], tenant_id: str) -> Tombstones:
     """The tombstones of a tenant on an open connection."""
     people = {one.digest: one.pseudonym for one in all_tombstones(connection, tenant_id)}
     visitors = erased_visitors(connection, tenant_id)
-    return Tombstones(people, {name: moment.astimezone(UTC) for name, moment in visitors.items()})
+    moments = {name: moment.astimezone(UTC) for name, moment in visitors.items()}
+    return Tombstones(people, moments, tenant_id)
 
 
 def kept_tombstones(lake_root: Path) -> Tombstones:
@@ -114,7 +120,7 @@ def kept_tombstones(lake_root: Path) -> Tombstones:
         return Tombstones()
     found = json.loads(file.read_text(encoding="utf-8"))
     visitors = {name: datetime.fromisoformat(moment) for name, moment in found["visitors"].items()}
-    return Tombstones(found["people"], visitors)
+    return Tombstones(found["people"], visitors, found.get("tenant", DEFAULT_TENANT))
 
 
 def keep_tombstones(lake_root: Path, tombstones: Tombstones) -> Path:
@@ -125,6 +131,6 @@ def keep_tombstones(lake_root: Path, tombstones: Tombstones) -> Path:
     return file
 
 
-def has_new_erasures(lake_root: Path, url: str) -> bool:
+def has_new_erasures(lake_root: Path, url: str, tenant_id: str) -> bool:
     """Whether somebody was erased of whom the files were not cleared yet."""
-    return recorded_tombstones(url) != kept_tombstones(lake_root)
+    return recorded_tombstones(url, tenant_id) != kept_tombstones(lake_root)

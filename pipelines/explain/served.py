@@ -21,7 +21,6 @@ from serving.errors import ServingError
 from serving.scores.connection import connection_to
 from serving.scores.profile_tags import profile_document
 from serving.scores.reader import ScoreReader
-from serving.security.keys import DEFAULT_TENANT
 from serving.settings import Settings as ServingSettings
 
 _TIMEOUT_S = 20.0
@@ -85,13 +84,13 @@ def served_consumer(url: str, settings: ServingSettings, consumer_id: str) -> Se
         DatabaseUnavailableError: The database does not answer.
     """
     with connection_to(url) as connection:
-        if erased_among(connection, DEFAULT_TENANT, [consumer_id]):
+        if erased_among(connection, settings.tenant, [consumer_id]):
             raise ExplainError(
                 f"consumer {consumer_id!r} was erased: nothing about the person is shown, and no profile is "
                 "served; what is left in the books stands under a pseudonym"
             )
-        consents = standing(connection, DEFAULT_TENANT, consumer_id)
-    read = asyncio.run(_read(url, consumer_id))
+        consents = standing(connection, settings.tenant, consumer_id)
+    read = asyncio.run(_read(url, settings.tenant, consumer_id))
     if read is None:
         raise ExplainError("nothing was published yet; run `make run` once")
     shown, found = read
@@ -123,10 +122,10 @@ def served_consumer(url: str, settings: ServingSettings, consumer_id: str) -> Se
     )
 
 
-async def _read(url: str, consumer_id: str) -> Any:
+async def _read(url: str, tenant_id: str, consumer_id: str) -> Any:
     pool = Pool(url, size=1, timeout_s=_TIMEOUT_S)
     try:
-        return await ScoreReader(pool).profiles([consumer_id], merchant_id=None)
+        return await ScoreReader(pool, tenant_id).profiles([consumer_id], merchant_id=None)
     finally:
         await pool.close()
 

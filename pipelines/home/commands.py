@@ -12,7 +12,8 @@ from serving.settings import Settings as ServingSettings
 
 def versions() -> str:
     """The published versions, newest load first, the serving one marked."""
-    found = loader.list_versions(database_url(ServingSettings()))
+    settings = ServingSettings()
+    found = loader.list_versions(database_url(settings), tenant_id=settings.tenant)
     lines = [
         f"{'*' if version.is_current else ' '} {version.version}  as of {version.as_of:%Y-%m-%d %H:%M}  "
         f"{version.kind:<7}  {version.status}{'  pinned' if version.is_pinned else ''}"
@@ -25,13 +26,15 @@ def versions() -> str:
 
 def rollback(version: str | None) -> str:
     """Serve an older version and hold readers there."""
-    served = loader.rollback(database_url(ServingSettings()), version)
+    settings = ServingSettings()
+    served = loader.rollback(database_url(settings), version, tenant_id=settings.tenant)
     return f"serving {served}, pinned: new versions are loaded but not served until `make release`"
 
 
 def release() -> str:
     """Serve the newest version again."""
-    return f"serving {loader.release(database_url(ServingSettings()))}"
+    settings = ServingSettings()
+    return f"serving {loader.release(database_url(settings), tenant_id=settings.tenant)}"
 
 
 def forget_source(settings: Settings) -> str:

@@ -19,7 +19,9 @@ def claim(settings: Settings, url: str, home: HomeRecord) -> None:
         AnotherHomeError: The database belongs to another home.
         DatabaseUnavailableError: The server does not answer.
     """
-    if not claim_database(url, home.home_id, settings.home, is_new_home=home.source is None):
+    if not claim_database(
+        url, home.home_id, settings.home, tenant_id=settings.tenant, is_new_home=home.source is None
+    ):
         return
     with psycopg.connect(libpq_url(url)) as connection:
         aside = set_anchors_aside(connection, anchors_of(settings.home))

@@ -13,6 +13,7 @@ from serving.home_record import (
     read_record,
     write_record,
 )
+from serving.settings import DEFAULT_TENANT
 
 
 class AnotherSourceError(ServingError):
@@ -91,7 +92,8 @@ def adopt_source(settings: Settings) -> str:
 
 
 def _write(settings: Settings, record: HomeRecord) -> HomeRecord:
-    given = {name: value for name in REMEMBERED if (value := getattr(settings, name)) is not None}
+    defaults = {None, DEFAULT_TENANT}
+    given = {name: value for name in REMEMBERED if (value := getattr(settings, name)) not in defaults}
     found = record.with_source(settings.home, settings.data, given)
     if found != record:
         write_record(settings.home, found)

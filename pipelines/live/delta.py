@@ -20,6 +20,7 @@ _BATCH = 2_000
 def publish(
     connection: duckdb.DuckDBPyConnection,
     url: str,
+    tenant_id: str,
     standing: Standing,
     classes: Sequence[RefreshClass],
     *,
@@ -30,11 +31,12 @@ def publish(
     Args:
         connection: The live store after the tick's commit.
         url: The serving database.
+        tenant_id: Whose readers.
         standing: Where the store stands.
         classes: Refresh classes that the ticks keep up to date.
         begins: Whether this is the first delta of a generation: whatever lay over its publication goes.
     """
-    since = 0 if begins else seen_revision(url, standing.base_version)
+    since = 0 if begins else seen_revision(url, tenant_id, standing.base_version)
     return publish_delta(
         url,
         Delta(
@@ -48,12 +50,13 @@ def publish(
             prices_as_of=standing.as_of,
             replaces=begins,
         ),
+        tenant_id=tenant_id,
     )
 
 
-def seen_revision(url: str, base_version: str) -> int:
+def seen_revision(url: str, tenant_id: str, base_version: str) -> int:
     """The revision that readers of a publication have; 0 before its first delta."""
-    pointer = live_pointer(url, base_version)
+    pointer = live_pointer(url, base_version, tenant_id=tenant_id)
     return pointer.revision if pointer else 0
 
 

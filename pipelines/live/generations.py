@@ -67,7 +67,7 @@ def origin_of(settings: Settings, lake: Lake, url: str) -> Origin:
         NothingPublishedError: No whole run has published yet, or its files were lost.
     """
     seed = read_seed(settings.warehouse_seed)
-    base = loader.newest(url)
+    base = loader.newest(url, tenant_id=settings.tenant)
     if seed is None or base is None:
         raise NothingPublishedError(
             "there is no publication that the live loop could go on from; run `make run` once"
@@ -79,7 +79,7 @@ def origin_of(settings: Settings, lake: Lake, url: str) -> Origin:
         )
     newest = pl.scan_parquet(profiles).select(pl.col("as_of").max()).collect().item()
     as_of = newest.astimezone(UTC) if newest is not None else base.as_of
-    return Origin(seed, base, as_of, priced, database_identity(url))
+    return Origin(seed, base, as_of, priced, database_identity(url, settings.tenant))
 
 
 def current(store: LiveStore, origin: Origin) -> Path | None:
@@ -115,11 +115,11 @@ def begin_anew(
     since = min(origin.seed.as_of, origin.profiles_as_of)
     with stages("build"), store.open(file) as connection:
         connection.execute("begin transaction")
-        seen = seen_revision(url, origin.base.version)
+        seen = seen_revision(url, settings.tenant, origin.base.version)
         lacks = files.begin(connection, folder, origin.seed.source) if folder is not None else ""
         begin(connection, origin.seed, origin.base.version, origin.database, since, seen, lacks)
         tables.make(connection)
-        waiting.begin(connection, recorded_feeds(settings.lake_dir), since)
+        waiting.begin(connection, recorded_feeds(settings.lake_dir, settings.tenant), since)
         prices.begin(connection, origin.prices)
         for refresh_class in CLASSES:
             build(

@@ -38,7 +38,7 @@ class Recorded:
     erased: Tombstones = field(default_factory=Tombstones)
 
 
-def read(url: str, cursor: int, *, tenant_id: str = "default") -> Recorded:
+def read(url: str, cursor: int, *, tenant_id: str) -> Recorded:
     """What was recorded since a cursor.
 
     Args:
@@ -58,7 +58,7 @@ def read(url: str, cursor: int, *, tenant_id: str = "default") -> Recorded:
         return Recorded(
             {table: frame.drop(VERSION_COLUMN) for table, frame in frames.items() if frame.height},
             max(end, cursor),
-            identity(connection),
+            identity(connection, tenant_id),
             end < cursor,
             tombstones_of(connection, tenant_id),
         )

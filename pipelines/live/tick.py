@@ -154,13 +154,20 @@ def _go_on(loop: Loop, file: Path, taken: Advanced | None, stages: Stages) -> Ti
         if is_news and taken is None:
             done = advance(connection, standing, recorded, as_of, around, stages)
             standing = standing_of(connection)
-        pointer = live_pointer(loop.url, standing.base_version)
+        pointer = live_pointer(loop.url, standing.base_version, tenant_id=loop.settings.tenant)
         if not is_news and _should_say_that_all_is_right(pointer, as_of):
             move_on(connection, as_of=as_of, recorded_cursor=recorded.cursor, tick=standing.tick + 1)
             standing = standing_of(connection)
         if not standing.is_told or pointer is None or pointer.revision < standing.tick:
             with stages("publish"):
-                delta.publish(connection, loop.url, standing, CLASSES, begins=not standing.is_told)
+                delta.publish(
+                    connection,
+                    loop.url,
+                    loop.settings.tenant,
+                    standing,
+                    CLASSES,
+                    begins=not standing.is_told,
+                )
                 mark_told(connection)
     return Tick(
         number=standing.tick,
@@ -199,8 +206,9 @@ def _since(loop: Loop, cursor: int) -> Recorded:
     After a restore of its files a database gives out again numbers of transactions that the cursor has
     passed. Rows replace themselves by key, so that reading all of them again loses and doubles nothing.
     """
-    recorded = read(loop.url, cursor)
-    return read(loop.url, 0) if recorded.is_set_back else recorded
+    tenant_id = loop.settings.tenant
+    recorded = read(loop.url, cursor, tenant_id=tenant_id)
+    return read(loop.url, 0, tenant_id=tenant_id) if recorded.is_set_back else recorded
 
 
 def _should_say_that_all_is_right(pointer: LivePointer | None, as_of: datetime) -> bool:

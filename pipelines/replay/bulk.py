@@ -6,8 +6,11 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-TENANT = "default"
-"""Whose rows a replay writes."""
+
+def tenant_of(connection: psycopg.Connection) -> str:
+    """Whose rows a transaction of `Operations` writes."""
+    row = connection.execute("select ops.current_tenant()").fetchone()
+    return str(row[0]) if row else ""
 
 
 def insert(
@@ -46,12 +49,11 @@ def insert(
         copy.write(flat.write_csv(include_header=False, null_value="\\N", datetime_format="%+"))
     written = connection.execute(
         sql.SQL(
-            "insert into {target} as t (tenant_id, {columns}) select {tenant}, {columns} from incoming"
-            " on conflict {conflict}"
+            "insert into {target} as t (tenant_id, {columns})"
+            " select ops.current_tenant(), {columns} from incoming on conflict {conflict}"
         ).format(
             target=target,
             columns=columns,
-            tenant=sql.Literal(TENANT),
             conflict=sql.SQL(conflict),
         )
     ).rowcount

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import psycopg
 
-from pipelines.replay.bulk import TENANT
+from pipelines.replay.bulk import tenant_of
 from pipelines.replay.orders import ADAPTER, AT_ONCE, closed_until
 from pipelines.replay.selection import Selection
 from serving.agents.tier_close import close_month
@@ -114,6 +114,7 @@ def _refund(
         return 0
     done = 0
     with transactions() as connection:
+        tenant_id = tenant_of(connection)
         for case in due.iter_rows(named=True):
             row = connection.execute(
                 "select least(%s, l.net_paid_cents - l.refunded_cents) from orders.order_line l"
@@ -127,7 +128,7 @@ def _refund(
             if cents:
                 booked_at = max(case["resolved_at"], closed or case["resolved_at"])
                 refund_line(
-                    connection, TENANT, f"replay-{case['case_id']}", case["order_id"], case["line_no"],
+                    connection, tenant_id, f"replay-{case['case_id']}", case["order_id"], case["line_no"],
                     case["supplier_id"], cents, booked_at, case["case_id"],
                 )  # fmt: skip
                 done += 1
@@ -156,8 +157,12 @@ def _mark_refunded(connection: psycopg.Connection, order_ids: list[str]) -> None
 
 def _release(transactions: ConnectionFactory, now: datetime) -> int:
     """Release what is due, with several workers: each takes what no other holds."""
+    with transactions() as connection:
+        tenant_id = tenant_of(connection)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        workers = [pool.submit(release_due, transactions, TENANT, now, LEGS_AT_ONCE) for _ in range(AT_ONCE)]
+        workers = [
+            pool.submit(release_due, transactions, tenant_id, now, LEGS_AT_ONCE) for _ in range(AT_ONCE)
+        ]
         return sum(worker.result().legs for worker in workers)
 
 
@@ -168,11 +173,11 @@ def _batch(day: datetime) -> str:
 def _pay(transactions: ConnectionFactory, now: datetime) -> int:
     batch = _batch(now)
     with transactions() as connection:
-        if payouts_of_batch(connection, TENANT, batch):
+        if payouts_of_batch(connection, tenant_of(connection), batch):
             return 0
         made = prepare_payouts(
             connection,
-            TENANT,
+            tenant_of(connection),
             batch,
             ADAPTER,
             now,
@@ -183,8 +188,8 @@ def _pay(transactions: ConnectionFactory, now: datetime) -> int:
 
 def _confirm(transactions: ConnectionFactory, sent_at: datetime, now: datetime) -> None:
     with transactions() as connection:
-        for payout in payouts_of_batch(connection, TENANT, _batch(sent_at)):
-            confirm_payout(connection, TENANT, payout.payout_id, now)
+        for payout in payouts_of_batch(connection, tenant_of(connection), _batch(sent_at)):
+            confirm_payout(connection, tenant_of(connection), payout.payout_id, now)
 
 
 def _close(
@@ -196,8 +201,8 @@ def _close(
     while (end := _next_month(month)) <= as_of.date():
         with transactions() as connection:
             if tiers is not None and not _is_later_closed(connection, month):
-                close_month(connection, TENANT, month, tiers, violations, as_of)
-            if close_period(connection, TENANT, Period.of(month), as_of).is_new:
+                close_month(connection, tenant_of(connection), month, tiers, violations, as_of)
+            if close_period(connection, tenant_of(connection), Period.of(month), as_of).is_new:
                 yield str(Period.of(month))
         month = end
 

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from pipelines.replay.bulk import TENANT, insert
+from pipelines.replay.bulk import insert, tenant_of
 from pipelines.replay.parties import Agents
 from pipelines.replay.selection import Selection
 from serving.db.retries import ConnectionFactory, in_transaction
@@ -103,7 +103,7 @@ def _write_and_accrue(
     legs = 0
     for group, now in ((timely, None), (late, as_of)):
         if group:
-            made = accrue_orders(connection, TENANT, group, plan, now)
+            made = accrue_orders(connection, tenant_of(connection), group, plan, now)
             legs += sum(len(one.legs) for one in made)
     return legs
 

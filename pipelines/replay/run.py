@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from pipelines.lake.tables import Lake
-from pipelines.replay.bulk import TENANT
+from pipelines.replay.bulk import tenant_of
 from pipelines.replay.catalogue import load_catalogue, load_stock
 from pipelines.replay.days import Passed, pass_days
 from pipelines.replay.orders import AT_ONCE, unknown_orders, write_orders
@@ -64,12 +64,15 @@ class ReplayReport:
         return {**asdict(self), "closed_months": list(self.closed_months)}
 
 
-def replay(lake: Lake, url: str, *, as_of: datetime, days: int, has_generated_agents: bool) -> ReplayReport:
+def replay(
+    lake: Lake, url: str, *, tenant_id: str, as_of: datetime, days: int, has_generated_agents: bool
+) -> ReplayReport:
     """Replay the last days of the lake's orders; what an earlier replay did is not done again.
 
     Args:
         lake: The accepted tables.
         url: Address of the migrated operational database.
+        tenant_id: Whose orders.
         as_of: Business time (UTC).
         days: Length of the window.
         has_generated_agents: Whether agents are generated, so that orders and consumers may be given one.
@@ -78,7 +81,7 @@ def replay(lake: Lake, url: str, *, as_of: datetime, days: int, has_generated_ag
     with Operations(url, size=AT_ONCE) as operations:
 
         def transactions() -> Any:
-            return operations.transaction(TENANT)
+            return operations.transaction(tenant_id)
 
         with transactions() as connection:
             plan = _plan(connection, as_of)
@@ -102,12 +105,12 @@ def _analyze(url: str) -> None:
 
 def _plan(connection: Any, as_of: datetime) -> PlanVersion:
     """The default plan, published and set for every merchant without a plan of its own."""
-    plan = publish_plan(connection, TENANT, shipped_text(DEFAULT_PLAN), as_of)
+    plan = publish_plan(connection, tenant_of(connection), shipped_text(DEFAULT_PLAN), as_of)
     row = connection.execute(
         "select 1 from settlement.merchant_plan where merchant_id = %s", (ALL_OTHERS,)
     ).fetchone()
     if row is None:
-        set_plan(connection, TENANT, ALL_OTHERS, plan.plan_id)
+        set_plan(connection, tenant_of(connection), ALL_OTHERS, plan.plan_id)
     return plan
 
 

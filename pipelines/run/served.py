@@ -19,7 +19,7 @@ def still_served(settings: Settings) -> str:
     from serving.scores import loader
 
     try:
-        current = loader.current(database_url(settings.serving))
+        current = loader.current(database_url(settings.serving), tenant_id=settings.tenant)
     except ServingError as error:
         return f"PostgreSQL does not say ({error}); the API answers 503 until it runs again, then as before"
     if current is None:

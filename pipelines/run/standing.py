@@ -49,9 +49,9 @@ def remember_whole_run(settings: Settings, summary: Mapping[str, Any], url: str)
     """
     number = next_transaction(url)  # before the look: who writes during it is not missed
     sources = Sources(settings, Lake(settings.lake_dir))
-    mark = _mark(settings, sources, summary) | _database_mark(url)
+    mark = _mark(settings, sources, summary) | _database_mark(settings, url)
     found: dict[str, Any] = {"mark": mark, "at": summary["started_at"]}
-    if not _has_recorded(sources, url):
+    if not _has_recorded(settings, sources, url):
         found["next_transaction"] = number
     write_whole_run(settings, found)
 
@@ -75,11 +75,15 @@ def standing_run(settings: Settings, url: str | None) -> dict[str, Any] | None:
     number = next_transaction(url) if url is not None else None
     try:
         mark = _mark(settings, sources, summary)
-        mark |= _database_mark(url) if url is not None else {n: remembered["mark"][n] for n in IN_DATABASE}
+        mark |= (
+            _database_mark(settings, url)
+            if url is not None
+            else {n: remembered["mark"][n] for n in IN_DATABASE}
+        )
         stands = (
             remembered["mark"] == mark
             and _records_stand(settings, sources)
-            and (url is None or not _has_recorded(sources, url))
+            and (url is None or not _has_recorded(settings, sources, url))
             and _is_served(settings, lake, url)
         )
     except SourceError:
@@ -106,25 +110,25 @@ def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any]) -> d
     }
 
 
-def _database_mark(url: str) -> dict[str, str]:
+def _database_mark(settings: Settings, url: str) -> dict[str, str]:
     """What the database adds to the mark."""
-    return {"database": database_identity(url), "served": _served(url)}
+    return {"database": database_identity(url, settings.tenant), "served": _served(url, settings.tenant)}
 
 
-def _has_recorded(sources: Sources, url: str) -> bool:
+def _has_recorded(settings: Settings, sources: Sources, url: str) -> bool:
     """Whether the API recorded what no extraction brought yet, or erased who is still in files."""
     return (
         sources.recorded_feeds.has_news(url)
         or sources.recorded_books.has_news(url)
-        or has_new_erasures(sources.lake_root, url)
+        or has_new_erasures(sources.lake_root, url, settings.tenant)
     )
 
 
-def _served(url: str) -> str:
+def _served(url: str, tenant_id: str) -> str:
     """What readers see, and whether a rollback holds them there."""
     from serving.scores import loader  # brings much that a run on a database at rest need not import
 
-    current = loader.current(url)
+    current = loader.current(url, tenant_id=tenant_id)
     return f"{current.version}, pinned: {current.is_pinned}" if current is not None else "nothing"
 
 
@@ -162,4 +166,4 @@ def _is_served(settings: Settings, lake: Lake, url: str | None) -> bool:
         return is_whole_in_lake(lake, version)
     from pipelines.stores.publication import is_published
 
-    return is_published(lake, url, version)
+    return is_published(lake, url, version, tenant_id=settings.tenant)

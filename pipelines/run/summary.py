@@ -44,7 +44,7 @@ def summarize(
         from serving.db.connect import ready_database
         from serving.settings import Settings as ServingSettings
 
-        current = loader.current(ready_database(ServingSettings()))
+        current = loader.current(ready_database(ServingSettings()), tenant_id=settings.tenant)
         if current is not None:
             published = [
                 {"name": name, "rows": rows, "version": current.version}

@@ -22,7 +22,6 @@ from serving.db.connect import database_url
 from serving.errors import ServingError
 from serving.scores import loader
 from serving.scores.connection import connection_to
-from serving.security.keys import DEFAULT_TENANT
 from serving.settings import Settings as ServingSettings
 
 SHOWN = 20
@@ -81,15 +80,15 @@ def previewed(settings: Settings, what: str, url: str) -> Previewed:
     moment = tags["as_of"].max()
     if not isinstance(moment, datetime):
         raise PreviewError("the table of tags has no consumer; run `make run` on data with consumers")
-    erased, withdrawn = _decisions(url)
-    version = loader.current(url)
+    erased, withdrawn = _decisions(url, settings.tenant)
+    version = loader.current(url, tenant_id=settings.tenant)
     published, names = _published(lake, version.version) if version is not None else (None, frozenset())
     found = preview(
-        _without(tags, erased),
+        _without(tags, erased, settings.tenant),
         registry,
         asked,
         others=existing,
-        published=None if published is None else _without(published, erased),
+        published=None if published is None else _without(published, erased, settings.tenant),
         published_names=names,
         time_zone=settings.zone,
     )
@@ -116,22 +115,22 @@ def _asked(registry: Registry, existing: list[Segment], what: str, time_zone: st
     return [named[what]]
 
 
-def _decisions(url: str) -> tuple[frozenset[str], frozenset[str]]:
+def _decisions(url: str, tenant_id: str) -> tuple[frozenset[str], frozenset[str]]:
     """Digests of erased people, and consumers who withdrew a consent that contact needs."""
     with connection_to(url) as connection:
         rows = connection.execute(
             "select distinct consumer_id from consumers.standing_consent"
             " where tenant_id = %s and purpose in ('marketing', 'profiling') and not granted",
-            (DEFAULT_TENANT,),
+            (tenant_id,),
         ).fetchall()
-        return erased_digests(connection, DEFAULT_TENANT), frozenset(row[0] for row in rows)
+        return erased_digests(connection, tenant_id), frozenset(row[0] for row in rows)
 
 
-def _without(rows: pl.DataFrame, erased: frozenset[str]) -> pl.DataFrame:
+def _without(rows: pl.DataFrame, erased: frozenset[str], tenant_id: str) -> pl.DataFrame:
     """Rows with a `consumer_id` without those of erased people."""
     if not erased:
         return rows
-    gone = [one for one in rows["consumer_id"].unique() if consumer_digest(DEFAULT_TENANT, one) in erased]
+    gone = [one for one in rows["consumer_id"].unique() if consumer_digest(tenant_id, one) in erased]
     return rows.filter(~pl.col("consumer_id").is_in(gone))
 
 

@@ -15,6 +15,11 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
+    @property
+    def tenant_id(self) -> str:
+        """Whose data the home holds there."""
+        return self._settings.tenant
+
     def url(self) -> str:
         """Its address; the embedded server is started and the schema migrated if need be.
 
@@ -25,9 +30,8 @@ class Database:
 
         return ready_database(self._settings)
 
-    @staticmethod
-    def number(url: str) -> str:
+    def number(self, url: str) -> str:
         """What tells this very database from one that was made anew at the same address."""
         from pipelines.sources.recorded.extraction import database_identity
 
-        return database_identity(url)
+        return database_identity(url, self._settings.tenant)

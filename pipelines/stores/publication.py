@@ -23,6 +23,7 @@ from pipelines.lake.tables import Lake, atomic_path
 from pipelines.stores.versions import has_files, is_whole_in_lake, read_manifest
 from serving.scores import loader
 from serving.scores.contracts import PublicationManifest, TableEntry, content_hash_of
+from serving.settings import DEFAULT_TENANT
 
 _TYPES: dict[str, pl.DataType] = {
     "text": pl.String(),
@@ -90,6 +91,7 @@ def publish(
     lake: Lake,
     database_url: str,
     *,
+    tenant_id: str = DEFAULT_TENANT,
     as_of: datetime,
     data_from: datetime,
     data_to: datetime,
@@ -106,6 +108,7 @@ def publish(
     Args:
         lake: Holds the scored tables and the published versions.
         database_url: The serving database, migrated.
+        tenant_id: For whose readers.
         as_of: Business time of the scores.
         data_from: Oldest data used.
         data_to: Newest data used.
@@ -117,8 +120,8 @@ def publish(
     Returns:
         What was published; the same content twice makes no new version.
     """
-    newest = loader.newest(database_url)
-    is_whole = newest is not None and is_published(lake, database_url, newest.version)
+    newest = loader.newest(database_url, tenant_id=tenant_id)
+    is_whole = newest is not None and is_published(lake, database_url, newest.version, tenant_id=tenant_id)
     before = read_manifest(lake, newest.version) if newest is not None and is_whole else None
     scored = {name: lake.derived_path(score_key(name)) for name in PUBLISHED_TABLES}
     files = {name: file for name, file in scored.items() if name in REQUIRED_TABLES or file.exists()}
@@ -146,20 +149,22 @@ def publish(
             for name, entry in manifest.tables.items()
             if entry.carried_from is None
         },
+        tenant_id=tenant_id,
         keep_versions=keep_versions,
         keep_refreshes=keep_refreshes,
     )
-    _prune(lake, {version.version for version in loader.list_versions(database_url)})
+    kept = loader.list_versions(database_url, tenant_id=tenant_id)
+    _prune(lake, {version.version for version in kept})
     return Published(manifest, is_new=not result.already_loaded, loaded=result.loaded, served=result.served)
 
 
-def is_published(lake: Lake, database_url: str, version: str) -> bool:
-    """Whether a version is whole in the lake and in PostgreSQL; False after either was lost.
+def is_published(lake: Lake, database_url: str, version: str, *, tenant_id: str = DEFAULT_TENANT) -> bool:
+    """Whether a version of a tenant is whole in the lake and in PostgreSQL; False after either was lost.
 
     Raises:
         DatabaseUnavailableError: The server does not answer.
     """
-    return is_whole_in_lake(lake, version) and loader.holds(database_url, version)
+    return is_whole_in_lake(lake, version) and loader.holds(database_url, version, tenant_id=tenant_id)
 
 
 def _entry(file: Path, before: PublicationManifest | None, name: str) -> TableEntry:

@@ -65,10 +65,10 @@ class Sources:
     @cached_property
     def recorded_feeds(self) -> Extraction:
         """What the operational database recorded of orders, stock, parcels, cases and events."""
-        return recorded_feeds(self._lake.root)
+        return recorded_feeds(self._lake.root, self._settings.tenant)
 
     @cached_property
     def recorded_books(self) -> Extraction:
         """What the operational database recorded of settlement legs and ledger entries."""
         origin = "overlay" if self._settings.embedded else "observed"
-        return recorded_books(self._lake.root, replayed_origin=origin)
+        return recorded_books(self._lake.root, self._settings.tenant, replayed_origin=origin)

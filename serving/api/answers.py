@@ -10,6 +10,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 
 from serving.consumers.errors import ConsumerErasedError
+from serving.db.pool import Pool
 from serving.observability import PUBLICATION_HEADER
 from serving.problems import MEDIA_TYPE, ApiError, Problem
 from serving.scores.reader import ScoreReader, Shown
@@ -66,15 +67,15 @@ def version_headers() -> Sequence[ResponseHeader]:
 
 
 def reader_of(request: Request[Any, Any, Any]) -> ScoreReader:
-    """The score reader of the application; over a replica when there is one."""
-    reader: ScoreReader = request.app.state.reader
-    return reader
+    """Reads the scores of the key's tenant; over a replica when there is one."""
+    pool: Pool = request.app.state.score_pool
+    return ScoreReader(pool, principal_of(request).tenant_id)
 
 
 def people_reader_of(request: Request[Any, Any, Any]) -> ScoreReader:
-    """The reader of what consents and erasures decide about: never over a replica, which comes later."""
-    reader: ScoreReader = request.app.state.people_reader
-    return reader
+    """Reads what consents and erasures decide about: never over a replica, which comes later."""
+    pool: Pool = request.app.state.pool
+    return ScoreReader(pool, principal_of(request).tenant_id)
 
 
 def principal_of(request: Request[Any, Any, Any]) -> Principal:

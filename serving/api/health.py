@@ -9,13 +9,14 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta, Struct
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from serving.api.answers import reader_of
 from serving.db.pool import Pool
 from serving.errors import DatabaseUnavailableError
 from serving.observability import Metrics
 from serving.problems import MEDIA_TYPE, Problem, no_publication
 from serving.scores.documents import Publication
+from serving.scores.reader import ScoreReader
 from serving.scores.standing import StandingReader
+from serving.settings import Settings
 
 # The framework adds the character set itself.
 _METRICS_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
@@ -54,7 +55,7 @@ async def live() -> Live:
     },
 )
 async def ready(request: Request[Any, Any, Any]) -> Ready:
-    """200 when PostgreSQL answers and a version is published."""
+    """200 when PostgreSQL answers and the tenant of this installation (`MUYUN_TENANT`) has a publication."""
     found = await _check(request)
     if found is None:
         raise no_publication()
@@ -79,7 +80,9 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 async def _check(request: Request[Any, Any, Any]) -> Publication | None:
-    found = await reader_of(request).current_publication()
+    pool: Pool = request.app.state.score_pool
+    settings: Settings = request.app.state.settings
+    found = await ScoreReader(pool, settings.tenant).current_publication()
     collected = _metrics_of(request)
     collected.database_up.set(1)
     collected.publication.clear()

@@ -14,7 +14,7 @@ from serving.api.parameters import Identifier
 from serving.problems import ApiError, no_publication, not_found
 from serving.scores.documents import Profile, ProfileAnswer, ProfileBatch
 from serving.scores.profile_answer import Ages, EncodedTags, answer_body
-from serving.scores.profile_cache import ProfileCache
+from serving.scores.profile_cache import ProfileCaches
 from serving.scores.profile_tags import profile_document
 from serving.scores.reader import Shown, StoredProfile
 from serving.security import Role, Scope
@@ -41,8 +41,10 @@ async def get_profile(request: Request[Any, Any, Any], consumer_id: Identifier) 
 
     A key of a merchant sees only consumers that have a list or a wake-up entry at that merchant.
     """
-    key = (consumer_id, principal_of(request).merchant_id)
-    cache: ProfileCache = request.app.state.profile_cache
+    principal = principal_of(request)
+    key = (consumer_id, principal.merchant_id)
+    caches: ProfileCaches = request.app.state.profile_caches
+    cache = caches.of(principal.tenant_id)
     settings: Settings = request.app.state.settings
     tags = cache.get(key)
     shown = cache.shown

@@ -1,7 +1,8 @@
 """Database connections of the API process: few, read-only, prepared, self-healing. No queries live here.
 
-A pool of our own, because after an outage it must serve again at the first request and must never make a
-request wait for a back-off timer.
+They act as the application, so that row-level security shows the rows of one tenant. A pool of our own,
+because after an outage it must serve again at the first request and must never make a request wait for a
+back-off timer.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Any, LiteralString, TypeAlias
 import psycopg
 from psycopg import AsyncConnection, errors
 
+from serving.db.operations import APPLICATION_ROLE
 from serving.db.urls import first_line, libpq_url, without_password
 from serving.errors import DatabaseUnavailableError
 
 Rows: TypeAlias = list[tuple[Any, ...]]
+Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
 
 class Pool:
@@ -33,12 +36,17 @@ class Pool:
         self._url = libpq_url(url)
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(size)
-        self._idle: list[AsyncConnection[tuple[Any, ...]]] = []
+        self._idle: list[tuple[str, Connection]] = []  # with the tenant that it shows
         self.size = size
         self.in_use = 0
 
-    async def fetch(self, query: LiteralString, values: Mapping[str, object]) -> Rows:
+    async def fetch(self, query: LiteralString, values: Mapping[str, object], *, tenant_id: str = "") -> Rows:
         """The rows of one read-only statement, which sees one state of the database.
+
+        Args:
+            query: The statement.
+            values: What it binds; `tenant` is added.
+            tenant_id: Whose rows it may see; without one none of any tenant.
 
         Raises:
             DatabaseUnavailableError: No connection, no answer in time, or the tables are missing.
@@ -47,7 +55,7 @@ class Pool:
             async with asyncio.timeout(self._timeout_s), self._slots:
                 self.in_use += 1
                 try:
-                    return await self._fetch(query, values)
+                    return await self._fetch(query, {**values, "tenant": tenant_id}, tenant_id)
                 finally:
                     self.in_use -= 1
         except TimeoutError as error:
@@ -66,33 +74,48 @@ class Pool:
     async def close(self) -> None:
         """Close idle connections; the pool may be used again afterwards."""
         while self._idle:
-            await self._idle.pop().close()
+            await self._idle.pop()[1].close()
 
-    async def _fetch(self, query: LiteralString, values: Mapping[str, object]) -> Rows:
+    async def _fetch(self, query: LiteralString, values: Mapping[str, object], tenant_id: str) -> Rows:
         if self._idle:
             try:
-                return await self._run(self._idle.pop(), query, values)
+                return await self._run(*self._take(tenant_id), query, values, tenant_id)
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 # A restarted server leaves only dead connections behind; reads may be repeated on a new one.
                 await self.close()
-        return await self._run(await self._connect(), query, values)
+        return await self._run("", await self._connect(), query, values, tenant_id)
+
+    def _take(self, tenant_id: str) -> tuple[str, Connection]:
+        """An idle connection, one that shows the tenant already if there is one."""
+        for place in range(len(self._idle) - 1, -1, -1):
+            if self._idle[place][0] == tenant_id:
+                return self._idle.pop(place)
+        return self._idle.pop()
 
     async def _run(
-        self, connection: AsyncConnection[tuple[Any, ...]], query: LiteralString, values: Mapping[str, object]
+        self,
+        shown: str,
+        connection: Connection,
+        query: LiteralString,
+        values: Mapping[str, object],
+        tenant_id: str,
     ) -> Rows:
         try:
+            if shown != tenant_id:
+                await connection.execute("select set_config('muyun.tenant', %s, false)", (tenant_id,))
             cursor = await connection.execute(query, values)
             rows = await cursor.fetchall()
         except (psycopg.DatabaseError, psycopg.InterfaceError, asyncio.CancelledError):
             # Whatever state it is in now, the next request shall not inherit it.
             await connection.close()
             raise
-        self._idle.append(connection)
+        self._idle.append((tenant_id, connection))
         return rows
 
-    async def _connect(self) -> AsyncConnection[tuple[Any, ...]]:
+    async def _connect(self) -> Connection:
         options = (
-            f"-c timezone=UTC -c default_transaction_read_only=on -c statement_timeout={self._statement_ms}"
+            f"-c role={APPLICATION_ROLE} -c timezone=UTC -c default_transaction_read_only=on"
+            f" -c statement_timeout={self._statement_ms}"
         )
         return await AsyncConnection.connect(
             self._url,

@@ -36,6 +36,7 @@ def _instant(name: str, **arguments: object) -> sa.Column[object]:
 publication = sa.Table(
     "publication",
     metadata,
+    sa.Column("tenant_id", sa.Text, primary_key=True),
     sa.Column("version", sa.Text, primary_key=True),
     _instant("created_at"),
     _instant("as_of"),
@@ -51,7 +52,7 @@ publication = sa.Table(
     sa.CheckConstraint("status in ('loaded', 'withdrawn')", name="publication_status_known"),
     sa.CheckConstraint("data_from <= data_to", name="publication_data_range_ordered"),
     schema="scores",
-    comment="Published versions that are kept. One row per version.",
+    comment="Published versions that are kept. One row per tenant and version.",
 )
 
 snapshot = sa.Table(
@@ -69,39 +70,45 @@ snapshot = sa.Table(
 publication_table = sa.Table(
     "publication_table",
     metadata,
-    sa.Column(
-        "version", sa.Text, sa.ForeignKey("scores.publication.version", ondelete="CASCADE"), primary_key=True
-    ),
+    sa.Column("tenant_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
     sa.Column("table_name", sa.Text, primary_key=True),
     sa.Column("snapshot_id", sa.BigInteger, sa.ForeignKey("scores.snapshot.snapshot_id"), nullable=False),
+    sa.ForeignKeyConstraint(
+        ["tenant_id", "version"],
+        ["scores.publication.tenant_id", "scores.publication.version"],
+        ondelete="CASCADE",
+    ),
     sa.Index("publication_table_snapshot", "snapshot_id"),
     schema="scores",
-    comment="Which snapshot a version shows. One row per version and table.",
+    comment="Which snapshot a version shows. One row per tenant, version and table.",
 )
 
 current_publication = sa.Table(
     "current_publication",
     metadata,
-    sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
-    sa.Column("version", sa.Text, sa.ForeignKey("scores.publication.version"), nullable=False),
+    sa.Column("tenant_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
     _instant("switched_at", server_default=sa.func.clock_timestamp()),
     sa.Column("pinned_at", sa.DateTime(timezone=True), nullable=True),
-    sa.CheckConstraint("singleton", name="current_publication_is_one_row"),
+    sa.ForeignKeyConstraint(
+        ["tenant_id", "version"], ["scores.publication.tenant_id", "scores.publication.version"]
+    ),
     schema="scores",
-    comment="The version that readers see. At most one row per database.",
+    comment="The version that readers see. At most one row per tenant.",
 )
 
 home = sa.Table(
     "home",
     metadata,
-    sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("tenant_id", sa.Text, primary_key=True),
     sa.Column("home_id", sa.Text, nullable=False),
     sa.Column("claim_id", sa.Text, nullable=False),
     sa.Column("folder", sa.Text, nullable=False),
     _instant("claimed_at", server_default=sa.func.clock_timestamp()),
-    sa.CheckConstraint("singleton", name="home_is_one_row"),
+    sa.UniqueConstraint("home_id", name="home_has_one_tenant"),
     schema="ops",
-    comment="The installation whose data the database holds. At most one row per database.",
+    comment="The installation that publishes for a tenant. At most one row per tenant and per home.",
 )
 
 api_key = sa.Table(

@@ -8,7 +8,7 @@ from serving.db.urls import libpq_url
 
 
 def tenants_of(url: str) -> list[str]:
-    """Every tenant with a key, a plan or a party, by name.
+    """Every tenant with a key, a plan, a party or a publication, by name.
 
     Args:
         url: Address of the migrated database, as its owner.
@@ -16,6 +16,7 @@ def tenants_of(url: str) -> list[str]:
     with psycopg.connect(libpq_url(url)) as conn:
         rows = conn.execute(
             "select tenant_id from ops.api_key union select tenant_id from settlement.plan_version"
-            " union select tenant_id from parties.party order by 1"
+            " union select tenant_id from parties.party union select tenant_id from scores.publication"
+            " order by 1"
         ).fetchall()
     return [tenant_id for (tenant_id,) in rows]

@@ -13,7 +13,6 @@ from serving.db.tenants import tenants_of
 from serving.errors import DatabaseUnavailableError, ServingError
 from serving.jobs.commands import JOBS, Command, Job, JobFailedError
 from serving.orders.clock import BusinessClock
-from serving.security import DEFAULT_TENANT
 from serving.settings import Settings
 
 
@@ -28,14 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     works = True
     try:
         url = ready_database(settings)
-        tenants = _tenants(options.tenant, command, url)
+        tenants = _tenants(options.tenant, command, settings.tenant, url)
         with Operations(url) as operations:
             clock = BusinessClock(settings)
             for tenant in tenants if command.turns == "every" else tenants[:1]:
                 now = options.as_of
                 if now is None:
                     with operations.transaction(tenant) as conn:
-                        now = clock.now(conn)
+                        now = clock.now(conn, tenant)
                 job = Job(settings, url, operations, tenant, tuple(tenants), now, options)
                 names_it = command.turns == "every" and len(tenants) > 1
                 works &= _turn(command, job, f"{tenant}: " if names_it else "")
@@ -45,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if works else 1
 
 
-def _tenants(named: str | None, command: Command, url: str) -> list[str]:
+def _tenants(named: str | None, command: Command, own: str, url: str) -> list[str]:
     if named is not None:
         return [named]
-    return [DEFAULT_TENANT] if command.turns == "one" else tenants_of(url) or [DEFAULT_TENANT]
+    return [own] if command.turns == "one" else tenants_of(url) or [own]
 
 
 def _turn(command: Command, job: Job, prefix: str) -> bool:
@@ -70,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="job", required=True)
     for name, command in JOBS.items():
         made = commands.add_parser(name, help=command.help)
-        every = "all, one after another" if command.turns == "every" else DEFAULT_TENANT
+        every = "all, one after another" if command.turns == "every" else "MUYUN_TENANT"
         made.add_argument("--tenant", help=f"default: {every}")
         made.add_argument(
             "--as-of", type=_moment, help="business time in ISO 8601; default: MUYUN_AS_OF, or now"

@@ -14,8 +14,7 @@ from serving.db.urls import libpq_url
 from serving.errors import ServingError
 from serving.privacy.data_keys import Vault, rotate_data_key, rotate_master
 from serving.privacy.personal_fields import PERSONAL_TABLES, reencrypt
-from serving.security.keys import DEFAULT_TENANT
-from serving.settings import Settings
+from serving.settings import DEFAULT_TENANT, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

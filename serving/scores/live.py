@@ -26,6 +26,7 @@ from serving.errors import BaseVersionGoneError, PublicationRejectedError
 from serving.scores.connection import connection_to
 from serving.scores.erased import ErasureFilter, tombstones
 from serving.scores.rows import Row, database_rows
+from serving.settings import DEFAULT_TENANT
 
 _LOCK_KEY = 0x6C697665  # any constant that only publishers of deltas use
 _BATCH_ROWS = 5_000
@@ -98,7 +99,9 @@ class LivePointer:
     published_at: datetime
 
 
-def publish_delta(conn_url: str, delta: Delta, *, lock_wait_s: float = 30.0) -> LiveResult:
+def publish_delta(
+    conn_url: str, delta: Delta, *, tenant_id: str = DEFAULT_TENANT, lock_wait_s: float = 30.0
+) -> LiveResult:
     """Lay a delta over its base version, all of it or nothing.
 
     The same or an older revision changes nothing, so a tick that was killed may simply be repeated.
@@ -106,6 +109,7 @@ def publish_delta(conn_url: str, delta: Delta, *, lock_wait_s: float = 30.0) -> 
     Args:
         conn_url: SQLAlchemy or libpq address of the migrated database.
         delta: What changed.
+        tenant_id: Whose version it refines.
         lock_wait_s: How long to wait for another delta.
 
     Raises:
@@ -121,8 +125,8 @@ def publish_delta(conn_url: str, delta: Delta, *, lock_wait_s: float = 30.0) -> 
         connection.execute("select set_config('lock_timeout', %s, true)", (f"{int(lock_wait_s * 1000)}ms",))
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
         hold_erasures(connection)
-        snapshots = _base(connection, delta.base_version)
-        profiles = _refine_profiles(connection, snapshots["profiles"], delta)
+        snapshots = _base(connection, tenant_id, delta.base_version)
+        profiles = _refine_profiles(connection, tenant_id, snapshots["profiles"], delta)
         prices = _refine_prices(connection, snapshots["prices"], delta)
     changed, removed = profiles or (0, 0)
     return LiveResult(
@@ -136,14 +140,14 @@ def publish_delta(conn_url: str, delta: Delta, *, lock_wait_s: float = 30.0) -> 
     )
 
 
-def live_pointer(conn_url: str, version: str) -> LivePointer | None:
-    """Up to where the profiles of a version were brought; None before its first delta.
+def live_pointer(conn_url: str, version: str, *, tenant_id: str = DEFAULT_TENANT) -> LivePointer | None:
+    """Up to where the profiles of a tenant's version were brought; None before its first delta.
 
     Raises:
         BaseVersionGoneError: The version is not in the database.
     """
     with connection_to(conn_url) as connection:
-        snapshot_id = _base(connection, version)["profiles"]
+        snapshot_id = _base(connection, tenant_id, version)["profiles"]
         row = connection.execute(
             "select revision, as_of, published_at from scores.live_pointer where snapshot_id = %s",
             (snapshot_id,),
@@ -170,10 +174,11 @@ def _check_head(delta: Delta) -> None:
             raise PublicationRejectedError(f"revision {delta.revision}: {moment} carries no time zone")
 
 
-def _base(connection: psycopg.Connection[Any], version: str) -> dict[str, int]:
+def _base(connection: psycopg.Connection[Any], tenant_id: str, version: str) -> dict[str, int]:
     """Snapshots of the base version, which retention cannot drop before this transaction ends."""
     kept = connection.execute(
-        "select 1 from scores.publication where version = %s for key share", (version,)
+        "select 1 from scores.publication where tenant_id = %s and version = %s for key share",
+        (tenant_id, version),
     ).fetchone()
     if kept is None:
         raise BaseVersionGoneError(
@@ -181,7 +186,9 @@ def _base(connection: psycopg.Connection[Any], version: str) -> dict[str, int]:
         )
     return dict(
         connection.execute(
-            "select table_name, snapshot_id from scores.publication_table where version = %s", (version,)
+            "select table_name, snapshot_id from scores.publication_table"
+            " where tenant_id = %s and version = %s",
+            (tenant_id, version),
         ).fetchall()
     )
 
@@ -209,7 +216,7 @@ def _point(
 
 
 def _refine_profiles(
-    connection: psycopg.Connection[Any], snapshot_id: int, delta: Delta
+    connection: psycopg.Connection[Any], tenant_id: str, snapshot_id: int, delta: Delta
 ) -> tuple[int, int] | None:
     """How many consumers were changed and removed; None when the pointer stays where it is."""
     if not delta.as_of:
@@ -223,7 +230,7 @@ def _refine_profiles(
     if delta.replaces:
         connection.execute("delete from scores.live_profile where snapshot_id = %s", (snapshot_id,))
     _point_profiles(connection, snapshot_id, delta)
-    return _write_profiles(connection, snapshot_id, delta)
+    return _write_profiles(connection, tenant_id, snapshot_id, delta)
 
 
 def _refine_prices(connection: psycopg.Connection[Any], snapshot_id: int, delta: Delta) -> int | None:
@@ -262,10 +269,12 @@ def _point_profiles(connection: psycopg.Connection[Any], snapshot_id: int, delta
     _point(connection, snapshot_id, delta.revision, delta.as_of, given or of_base)
 
 
-def _write_profiles(connection: psycopg.Connection[Any], snapshot_id: int, delta: Delta) -> tuple[int, int]:
+def _write_profiles(
+    connection: psycopg.Connection[Any], tenant_id: str, snapshot_id: int, delta: Delta
+) -> tuple[int, int]:
     """Write changed and removed consumers but nobody erased; returns how many of each."""
     seen: set[str] = set()
-    kept = ErasureFilter(tombstones(connection))
+    kept = ErasureFilter(tombstones(connection, tenant_id), tenant_id)
     counts = [0, 0]
     for is_removed, rows in (
         (False, _changed(delta, seen)),

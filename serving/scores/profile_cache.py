@@ -1,9 +1,9 @@
 """Profiles, remembered in the process as long as nothing that they rest on has changed.
 
 A published version never changes; what readers see changes by a switch, a delta, a consent or an erasure. A
-watch asks the database for these four every `POLL_S` seconds, and forgets whom a change was about. Memory is
-used only while the watch has asked within the last `LEASE_S` seconds, so nothing is older than that; who
-waits `LEASE_S` after a commit knows that every process shows it.
+watch for each tenant asks the database for these four every `POLL_S` seconds, and forgets whom a change was
+about. Memory is used only while the watch has asked within the last `LEASE_S` seconds, so nothing is older
+than that; who waits `LEASE_S` after a commit knows that every process shows it. All tenants share one bound.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from serving.scores import queries
 from serving.scores.live import read_instants
 from serving.scores.profile_answer import Ages, EncodedTags
 from serving.scores.reader import Shown
-from serving.security.keys import DEFAULT_TENANT
 
 POLL_S = 0.1
 LEASE_S = 0.25
@@ -48,8 +47,47 @@ class _Head(NamedTuple):
     change_no: int
 
 
-class ProfileCache:
-    """The most recently used profiles, up to a size. Belongs to one event loop.
+class ProfileMemory:
+    """The most recently used profiles of all tenants, up to a size.
+
+    Args:
+        most_bytes: Of all entries together; 0 remembers nothing.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.entries: OrderedDict[tuple[str, Key], EncodedTags] = OrderedDict()
+        """By tenant and key, the least recently used first."""
+
+    def get(self, tenant_id: str, key: Key) -> EncodedTags | None:
+        """What is remembered; it counts as used."""
+        found = self.entries.get((tenant_id, key))
+        if found is not None:
+            self.entries.move_to_end((tenant_id, key))
+        return found
+
+    def put(self, tenant_id: str, key: Key, tags: EncodedTags) -> None:
+        """Remember, and forget the least recently used beyond the bound."""
+        self.drop(tenant_id, key)
+        self.bytes += len(tags.text) + _ENTRY_BYTES
+        self.entries[tenant_id, key] = tags
+        while self.bytes > self.most_bytes:
+            self.drop(*next(iter(self.entries)))
+
+    def drop(self, tenant_id: str, key: Key) -> None:
+        """Forget one."""
+        dropped = self.entries.pop((tenant_id, key), None)
+        if dropped is not None:
+            self.bytes -= len(dropped.text) + _ENTRY_BYTES
+
+    def keys_of(self, tenant_id: str) -> list[Key]:
+        """What is remembered of a tenant."""
+        return [key for tenant, key in self.entries if tenant == tenant_id]
+
+
+class ProfileCaches:
+    """A cache for each tenant that asks, with one bound for all. Belongs to one event loop.
 
     Args:
         pool: Connections to the database.
@@ -58,9 +96,36 @@ class ProfileCache:
 
     def __init__(self, pool: Pool, *, most_bytes: int) -> None:
         self._pool = pool
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._entries: OrderedDict[Key, EncodedTags] = OrderedDict()
+        self.memory = ProfileMemory(most_bytes)
+        self._caches: dict[str, ProfileCache] = {}
+
+    def of(self, tenant_id: str) -> ProfileCache:
+        """The cache of a tenant; the first question begins its watch, in the running event loop."""
+        found = self._caches.get(tenant_id)
+        if found is None:
+            found = self._caches[tenant_id] = ProfileCache(self._pool, tenant_id, self.memory)
+            found.start()
+        return found
+
+    async def stop(self) -> None:
+        """Stop every watch."""
+        for cache in self._caches.values():
+            await cache.stop()
+
+
+class ProfileCache:
+    """The remembered profiles of one tenant. Belongs to one event loop.
+
+    Args:
+        pool: Connections to the database.
+        tenant_id: Whose profiles.
+        memory: Where they are kept.
+    """
+
+    def __init__(self, pool: Pool, tenant_id: str, memory: ProfileMemory) -> None:
+        self._pool = pool
+        self._tenant_id = tenant_id
+        self._memory = memory
         self._ages: dict[tuple[datetime, str, bool], Ages] = {}
         self._head: _Head | None = None
         self._trusted_until = 0.0
@@ -74,7 +139,7 @@ class ProfileCache:
 
     def start(self) -> None:
         """Begin to watch, in the running event loop."""
-        if self._most_bytes:
+        if self._memory.most_bytes:
             self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
@@ -91,10 +156,7 @@ class ProfileCache:
         if now >= self._trusted_until:
             self._wake.set()
             return None
-        found = self._entries.get(key)
-        if found is not None:
-            self._entries.move_to_end(key)
-        return found
+        return self._memory.get(self._tenant_id, key)
 
     def ages(self, found: EncodedTags, now: datetime) -> Ages | None:
         """What an answer with these tags says besides them; None when a tag of theirs expired since."""
@@ -112,11 +174,7 @@ class ProfileCache:
         """
         if generation != self.generation or shown != self.shown:
             return
-        self._drop(key)
-        self._bytes += len(tags.text) + _ENTRY_BYTES
-        self._entries[key] = tags
-        while self._bytes > self._most_bytes:
-            self._drop(next(iter(self._entries)))
+        self._memory.put(self._tenant_id, key, tags)
 
     async def look(self) -> None:
         """Ask once what readers see, and forget what changed.
@@ -125,7 +183,7 @@ class ProfileCache:
             DatabaseUnavailableError: The database does not answer; nothing is trusted meanwhile.
         """
         asked_at = time.monotonic()
-        rows = await self._pool.fetch(queries.HEAD, {})
+        rows = await self._pool.fetch(queries.HEAD, {}, tenant_id=self._tenant_id)
         head = _Head(*rows[0]) if rows else None
         if head != self._head:
             await self._forget(self._head, head)
@@ -156,21 +214,16 @@ class ProfileCache:
                 "change": before.change_no,
                 "rows": _MOST_CHANGED + 1,
             }
-            rows = await self._pool.fetch(queries.CHANGED, values)
-        if not is_refined or len(rows) > _MOST_CHANGED:
-            self._entries.clear()
-            self._bytes = 0
-            return
+            rows = await self._pool.fetch(queries.CHANGED, values, tenant_id=self._tenant_id)
+        is_anybody = not is_refined or len(rows) > _MOST_CHANGED
         changed = {row[0] for row in rows}
         erased = {row[1] for row in rows} - {None}
-        for key in list(self._entries):
-            if key[0] in changed or (erased and consumer_digest(DEFAULT_TENANT, key[0]) in erased):
-                self._drop(key)
-
-    def _drop(self, key: Key) -> None:
-        dropped = self._entries.pop(key, None)
-        if dropped is not None:
-            self._bytes -= len(dropped.text) + _ENTRY_BYTES
+        if not (is_anybody or changed):
+            return
+        for key in self._memory.keys_of(self._tenant_id):
+            is_erased = erased and consumer_digest(self._tenant_id, key[0]) in erased
+            if is_anybody or key[0] in changed or is_erased:
+                self._memory.drop(self._tenant_id, key)
 
     async def _watch(self) -> None:
         while True:

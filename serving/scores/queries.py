@@ -1,7 +1,8 @@
 """The statements of the API. Each reads the version pointer and the rows in one statement, hence one state.
 
 Every statement of a scored answer begins with the columns `version, as_of`; no row at all means that nothing
-is published, or that a version which a cursor names was dropped. Values are always bound, never pasted.
+is published, or that a version which a cursor names was dropped or is another tenant's. Every statement binds
+`tenant`; values are always bound, never pasted.
 Snapshot ids come from uncorrelated sub-selects: the planner fills them in once and then uses the whole
 primary key of the score table, whatever the statistics say.
 """
@@ -10,14 +11,16 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-_CURRENT: Final[LiteralString] = "(select c.version from scores.current_publication c)"
+_CURRENT: Final[LiteralString] = (
+    "(select c.version from scores.current_publication c where c.tenant_id = %(tenant)s)"
+)
 _PINNED: Final[LiteralString] = f"coalesce(%(version)s::text, {_CURRENT})"
 
 
 def _snapshot(table: LiteralString, version: LiteralString) -> LiteralString:
     return (
         "(select t.snapshot_id from scores.publication_table t"
-        f" where t.version = {version} and t.table_name = '{table}')"
+        f" where t.tenant_id = %(tenant)s and t.version = {version} and t.table_name = '{table}')"
     )
 
 
@@ -75,7 +78,7 @@ left join scores.recommendations r
   on r.snapshot_id = {_snapshot("recommendations", _CURRENT)}
   and r.merchant_id = %(merchant_id)s and r.consumer_id = %(consumer_id)s
   and not {_withdrew("%(consumer_id)s", "profiling")}
-where v.version = {_CURRENT}
+where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 
 _PRICE_COLUMNS: Final[LiteralString] = """
@@ -105,7 +108,7 @@ left join lateral (
   where x.snapshot_id = {_snapshot("prices", _CURRENT)}
     and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
   limit 1) x on true
-where v.version = {_CURRENT}
+where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 
 PRICES: Final[LiteralString] = f"""
@@ -124,7 +127,7 @@ left join lateral (
         and l.merchant_id = x.merchant_id and l.sku_id = x.sku_id)
     order by x.sku_id limit %(rows)s)) y
   order by y.sku_id limit %(rows)s) x on true
-where v.version = {_PINNED}
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.sku_id
 """
 
@@ -140,7 +143,7 @@ left join lateral (
   where y.snapshot_id = {_snapshot("reorder_suggestions", _PINNED)}
     and y.supplier_id = %(supplier_id)s and y.sku_id > %(after)s and y.reorder_qty >= %(min_qty)s
   order by y.sku_id limit %(rows)s) x on true
-where v.version = {_PINNED}
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.sku_id
 """
 
@@ -157,7 +160,7 @@ left join lateral (
 left join scores.reorder_suggestions s
   on s.snapshot_id = {_snapshot("reorder_suggestions", _PINNED)}
   and s.supplier_id = x.supplier_id and s.sku_id = x.sku_id
-where v.version = {_PINNED}
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.sku_id, x.supplier_id
 """
 
@@ -176,7 +179,7 @@ left join lateral (
     and (y.rank, y.consumer_id) > (%(after_rank)s, %(after)s) and (%(with_control)s or not y.is_control)
     and not {_withdrew("y.consumer_id", *_CONTACT)}
   order by y.rank, y.consumer_id limit %(rows)s) x on true
-where v.version = {_PINNED}
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.rank, x.consumer_id
 """
 
@@ -189,7 +192,7 @@ left join lateral (
     and (y.rank, y.consumer_id) > (%(after_rank)s, %(after)s) and (%(with_control)s or not y.is_control)
     and not {_withdrew("y.consumer_id", *_CONTACT)}
   order by y.rank, y.consumer_id limit %(rows)s) x on true
-where v.version = {_PINNED}
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.rank, x.consumer_id
 """
 
@@ -197,10 +200,11 @@ order by x.rank, x.consumer_id
 HEAD: Final[LiteralString] = f"""
 select v.version, v.as_of, t.snapshot_id, coalesce(p.revision, 0), p.as_of, g.change_no
 from scores.publication v
-join scores.publication_table t on t.version = v.version and t.table_name = 'profiles'
+join scores.publication_table t
+  on t.tenant_id = v.tenant_id and t.version = v.version and t.table_name = 'profiles'
 cross join consumers.change g
 left join scores.live_pointer p on p.snapshot_id = t.snapshot_id
-where v.version = {_CURRENT}
+where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 
 # Whom the changes since a head were about: ids of a delta or a consent, digests of erasures.
@@ -209,9 +213,11 @@ select x.consumer_id, x.digest from (
   select l.consumer_id, null as digest from scores.live_profile l
   where l.snapshot_id = %(snapshot)s and l.revision > %(revision)s
   union all
-  select c.consumer_id, null from consumers.consent c where c.change_no > %(change)s
+  select c.consumer_id, null from consumers.consent c
+  where c.tenant_id = %(tenant)s and c.change_no > %(change)s
   union all
-  select null, e.consumer_digest from consumers.erasure e where e.change_no > %(change)s) x
+  select null, e.consumer_digest from consumers.erasure e
+  where e.tenant_id = %(tenant)s and e.change_no > %(change)s) x
 limit %(rows)s
 """
 
@@ -228,7 +234,7 @@ left join scores.profiles x
   on x.snapshot_id = {_snapshot("profiles", _CURRENT)} and x.consumer_id = w.consumer_id
 left join scores.live_profile l
   on l.snapshot_id = {_snapshot("profiles", _CURRENT)} and l.consumer_id = w.consumer_id
-where v.version = {_CURRENT}
+where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 order by w.place
 """
 
@@ -240,7 +246,7 @@ from scores.publication v
 left join scores.rebuy_reminders x
   on x.snapshot_id = {_snapshot("rebuy_reminders", _CURRENT)} and x.consumer_id = %(consumer_id)s
   and {_belongs_to_merchant()}
-where v.version = {_CURRENT}
+where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 
 _ENTERED: Final[LiteralString] = (
@@ -271,7 +277,7 @@ left join lateral (
       when 'members' then m.left_on is null when 'entered' then {_ENTERED} else {_LEFT} end
     and not {_withdrew("m.consumer_id", *_CONTACT)}
   order by m.consumer_id limit %(rows)s) x on true
-where v.version = {_PINNED}
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.consumer_id
 """
 
@@ -279,21 +285,24 @@ SEGMENTS: Final[LiteralString] = f"""
 select v.version, v.as_of, s.segment, s.description, s.member_count, {_members(_ENTERED)}, {_members(_LEFT)}
 from scores.publication v
 left join scores.segments s on s.snapshot_id = {_snapshot("segments", _PINNED)}
-where v.version = {_PINNED}
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by s.segment
 """
 
 _PUBLICATION_COLUMNS: Final[LiteralString] = """
 select p.version, p.created_at, p.as_of, p.data_from, p.data_to, p.model_versions, p.row_counts,
   p.content_hash, p.status, c.version is not null, p.kind, c.pinned_at is not null
-from scores.publication p left join scores.current_publication c on c.version = p.version
+from scores.publication p
+left join scores.current_publication c on c.tenant_id = p.tenant_id and c.version = p.version
+where p.tenant_id = %(tenant)s
 """
 
-CURRENT_PUBLICATION: Final[LiteralString] = f"{_PUBLICATION_COLUMNS} where c.version is not null"
+CURRENT_PUBLICATION: Final[LiteralString] = f"{_PUBLICATION_COLUMNS} and c.version is not null"
 
 PUBLICATIONS: Final[LiteralString] = f"""
 {_PUBLICATION_COLUMNS}
-where %(after)s::text is null or (p.loaded_at, p.version) < (
-  (select a.loaded_at from scores.publication a where a.version = %(after)s), %(after)s)
+and (%(after)s::text is null or (p.loaded_at, p.version) < (
+  (select a.loaded_at from scores.publication a
+  where a.tenant_id = %(tenant)s and a.version = %(after)s), %(after)s))
 order by p.loaded_at desc, p.version desc limit %(rows)s
 """

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 
-from serving.db.pool import Pool
+from serving.db.pool import Pool, Rows
 from serving.scores import documents, queries
 from serving.scores.live import PRICES_AS_OF, read_instants
-from serving.security.keys import DEFAULT_TENANT
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
@@ -100,15 +99,24 @@ class SegmentMembers:
 
 
 class ScoreReader:
-    """The reads of the API over one pool. None stands for: nothing published, or the version is gone."""
+    """The reads of the API for one tenant. None stands for: nothing published, or the version is gone.
 
-    def __init__(self, pool: Pool) -> None:
+    Args:
+        pool: Connections to the database.
+        tenant_id: Whose publications are read.
+    """
+
+    def __init__(self, pool: Pool, tenant_id: str) -> None:
         self._pool = pool
+        self._tenant_id = tenant_id
+
+    async def _fetch(self, query: LiteralString, values: Mapping[str, object]) -> Rows:
+        return await self._pool.fetch(query, values, tenant_id=self._tenant_id)
 
     async def recommendations(self, merchant_id: str, consumer_id: str) -> RankedList | None:
         """The list of a consumer at a merchant, else what is popular there."""
-        values = {"merchant_id": merchant_id, "consumer_id": consumer_id, "tenant": DEFAULT_TENANT}
-        rows = await self._pool.fetch(queries.RECOMMENDATIONS, values)
+        values = {"merchant_id": merchant_id, "consumer_id": consumer_id}
+        rows = await self._fetch(queries.RECOMMENDATIONS, values)
         if not rows:
             return None
         version, as_of, own, popular, merchant_known = rows[0]
@@ -118,12 +126,12 @@ class ScoreReader:
     async def price(self, merchant_id: str, sku_id: str) -> Page | None:
         """The price of a listing as a page of at most one row."""
         values = {"merchant_id": merchant_id, "sku_id": sku_id}
-        return _price_page(await self._pool.fetch(queries.PRICE, values), merchant_id)
+        return _price_page(await self._fetch(queries.PRICE, values), merchant_id)
 
     async def prices(self, merchant_id: str, *, version: str | None, after: str, limit: int) -> Page | None:
         """Prices of a merchant after a sku; one row more than `limit` if there is one."""
         values = {"merchant_id": merchant_id, "version": version, "after": after, "rows": limit + 1}
-        return _price_page(await self._pool.fetch(queries.PRICES, values), merchant_id)
+        return _price_page(await self._fetch(queries.PRICES, values), merchant_id)
 
     async def reorder_by_supplier(
         self, supplier_id: str, *, version: str | None, after: str, min_qty: int, limit: int
@@ -153,7 +161,7 @@ class ScoreReader:
                 explanation=_ANY.decode(row[10]),
             )
 
-        return _page(await self._pool.fetch(queries.REORDER_BY_SUPPLIER, values), document)
+        return _page(await self._fetch(queries.REORDER_BY_SUPPLIER, values), document)
 
     async def reorder_by_merchant(
         self, merchant_id: str, *, version: str | None, after: tuple[str, str], min_qty: int, limit: int
@@ -179,7 +187,7 @@ class ScoreReader:
                 reason_code=row[5],
             )
 
-        return _page(await self._pool.fetch(queries.REORDER_BY_MERCHANT, values), document)
+        return _page(await self._fetch(queries.REORDER_BY_MERCHANT, values), document)
 
     async def wakeup(
         self,
@@ -198,10 +206,9 @@ class ScoreReader:
             "after": after[1],
             "with_control": with_control,
             "rows": limit + 1,
-            "tenant": DEFAULT_TENANT,
         }
         query = queries.WAKEUP_ALL if merchant_id is None else queries.WAKEUP_BY_MERCHANT
-        rows = await self._pool.fetch(query, values)
+        rows = await self._fetch(query, values)
         if not rows:
             return None
         owner_known = True if merchant_id is None else bool(rows[0][14])
@@ -229,8 +236,8 @@ class ScoreReader:
         self, consumers: Sequence[str], *, merchant_id: str | None
     ) -> tuple[Shown, dict[str, StoredProfile]] | None:
         """The profiles of some consumers, all of one revision; with a merchant, only of its own consumers."""
-        values = {"consumers": list(consumers), "merchant_id": merchant_id, "tenant": DEFAULT_TENANT}
-        rows = await self._pool.fetch(queries.PROFILES, values)
+        values = {"consumers": list(consumers), "merchant_id": merchant_id}
+        rows = await self._fetch(queries.PROFILES, values)
         if not rows:
             return None
         version, as_of, revision, live_as_of = rows[0][:4]
@@ -244,8 +251,8 @@ class ScoreReader:
 
     async def rebuy_reminders(self, consumer_id: str, *, merchant_id: str | None) -> Page | None:
         """What a consumer is likely to buy again; `owner_known` says whether the consumer is published."""
-        values = {"consumer_id": consumer_id, "merchant_id": merchant_id, "tenant": DEFAULT_TENANT}
-        rows = await self._pool.fetch(queries.REBUY, values)
+        values = {"consumer_id": consumer_id, "merchant_id": merchant_id}
+        rows = await self._fetch(queries.REBUY, values)
         if not rows:
             return None
         version, as_of, items, known = rows[0]
@@ -269,9 +276,8 @@ class ScoreReader:
             "version": version,
             "after": after,
             "rows": limit + 1,
-            "tenant": DEFAULT_TENANT,
         }
-        rows = await self._pool.fetch(queries.SEGMENT, values)
+        rows = await self._fetch(queries.SEGMENT, values)
         if not rows:
             return None
         head = rows[0]
@@ -286,7 +292,7 @@ class ScoreReader:
 
     async def segments(self, *, days: int) -> Page | None:
         """Every segment of the version that readers see, by name."""
-        rows = await self._pool.fetch(queries.SEGMENTS, {"days": days, "version": None})
+        rows = await self._fetch(queries.SEGMENTS, {"days": days, "version": None})
         if not rows:
             return None
         listed = [
@@ -304,12 +310,12 @@ class ScoreReader:
 
     async def current_publication(self) -> documents.Publication | None:
         """The version that readers see."""
-        rows = await self._pool.fetch(queries.CURRENT_PUBLICATION, {})
+        rows = await self._fetch(queries.CURRENT_PUBLICATION, {})
         return _publication(rows[0]) if rows else None
 
     async def publications(self, *, after: str | None, limit: int) -> list[documents.Publication]:
         """Versions after one, newest load first; one more than `limit` if there is one."""
-        rows = await self._pool.fetch(queries.PUBLICATIONS, {"after": after, "rows": limit + 1})
+        rows = await self._fetch(queries.PUBLICATIONS, {"after": after, "rows": limit + 1})
         return [_publication(row) for row in rows]
 
 

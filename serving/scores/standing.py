@@ -20,10 +20,11 @@ _STANDING: Final[LiteralString] = """
 with served as (
   select c.version, c.switched_at, p.as_of,
     (select t.snapshot_id from scores.publication_table t
-      where t.version = c.version and t.table_name = 'profiles') as profiles,
+      where t.tenant_id = c.tenant_id and t.version = c.version and t.table_name = 'profiles') as profiles,
     (select t.snapshot_id from scores.publication_table t
-      where t.version = c.version and t.table_name = 'prices') as prices
-  from scores.current_publication c join scores.publication p using (version)
+      where t.tenant_id = c.tenant_id and t.version = c.version and t.table_name = 'prices') as prices
+  from scores.current_publication c join scores.publication p using (tenant_id, version)
+  where c.tenant_id = %(tenant)s
 )
 select s.as_of, s.switched_at - s.as_of, extract(epoch from clock_timestamp() - s.switched_at)::float8,
   coalesce(a.revision, 0), a.as_of, coalesce(b.revision, 0), b.as_of,
@@ -58,12 +59,16 @@ class StandingReader:
 
     Args:
         pool: The database that readers are answered from.
+        tenant_id: Whose publication.
         now: Business time, told how far the business time of the publication lies behind the wall clock.
         kept_s: Seconds for which an answer is given again.
     """
 
-    def __init__(self, pool: Pool, now: Callable[[timedelta], datetime], *, kept_s: float = KEPT_S) -> None:
+    def __init__(
+        self, pool: Pool, tenant_id: str, now: Callable[[timedelta], datetime], *, kept_s: float = KEPT_S
+    ) -> None:
         self._pool = pool
+        self._tenant_id = tenant_id
         self._now = now
         self._kept_s = kept_s
         self._lock = asyncio.Lock()
@@ -78,7 +83,7 @@ class StandingReader:
         """
         async with self._lock:
             if self._until <= time.monotonic():
-                rows = await self._pool.fetch(_STANDING, {})
+                rows = await self._pool.fetch(_STANDING, {}, tenant_id=self._tenant_id)
                 self._found = self._standing(*rows[0]) if rows else None
                 self._until = time.monotonic() + self._kept_s
             return self._found

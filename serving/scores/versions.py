@@ -22,13 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("release", help="end a rollback: serve the newest version again")
     options = parser.parse_args(arguments)
     try:
-        url = database_url(Settings())
+        settings = Settings()
+        url, tenant = database_url(settings), settings.tenant
         if options.command == "rollback":
-            sys.stdout.write(f"now serving {rollback(url, options.version)}, pinned until it is released\n")
+            served = rollback(url, options.version, tenant_id=tenant)
+            sys.stdout.write(f"now serving {served}, pinned until it is released\n")
         elif options.command == "release":
-            sys.stdout.write(f"now serving {release(url)}\n")
+            sys.stdout.write(f"now serving {release(url, tenant_id=tenant)}\n")
         else:
-            for found in list_versions(url):
+            for found in list_versions(url, tenant_id=tenant):
                 mark = "*" if found.is_current else " "
                 pin = "  pinned" if found.is_pinned else ""
                 rows = sum(found.row_counts.values())

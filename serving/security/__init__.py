@@ -2,9 +2,10 @@
 
 from serving.security.authenticator import Authenticator
 from serving.security.guard import Access, declared_access, require_scope
-from serving.security.keys import DEFAULT_TENANT, IssuedKey, hash_key, issue_key, revoke_key
+from serving.security.keys import IssuedKey, hash_key, issue_key, revoke_key
 from serving.security.principal import Principal
 from serving.security.roles import PARTY_ROLES, ROLE_SCOPES, Role, Scope
+from serving.settings import DEFAULT_TENANT
 
 __all__ = [
     "DEFAULT_TENANT",

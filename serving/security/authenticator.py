@@ -72,8 +72,7 @@ class Authenticator:
 
     async def _look_up(self, digest: bytes) -> Principal | None:
         rows = await self._pool.fetch(
-            "select key_id, tenant_id, role, party_id, scopes, rate_per_s, burst from ops.api_key"
-            " where key_hash = %(digest)s and revoked_at is null",
+            "select key_id, tenant_id, role, party_id, scopes, rate_per_s, burst from ops.key_of(%(digest)s)",
             {"digest": digest},
         )
         if not rows:

@@ -16,8 +16,7 @@ import psycopg
 from serving.db.urls import libpq_url
 from serving.errors import ApiKeyError, DatabaseUnavailableError
 from serving.security.roles import PARTY_ROLES, ROLE_SCOPES, Role, Scope
-
-DEFAULT_TENANT = "default"
+from serving.settings import DEFAULT_TENANT
 
 
 @dataclass(frozen=True)

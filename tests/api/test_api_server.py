@@ -148,7 +148,9 @@ def test_how_late_it_is_is_read_again_after_some_seconds_only(database_url):
 
     async def look():
         pool = Pool(database_url, size=1, timeout_s=10)
-        kept, fresh = (StandingReader(pool, lambda behind: AS_OF, kept_s=seconds) for seconds in (60, 0))
+        kept, fresh = (
+            StandingReader(pool, "default", lambda behind: AS_OF, kept_s=seconds) for seconds in (60, 0)
+        )
         try:
             assert await fresh.read() is None
             publish(database_url, manifest_of("v1", tables), tables)

@@ -160,8 +160,8 @@ def test_memory_has_a_bound(database_url, settings):
     app = create_app(settings, database_url, ProfileReader(SCHEMA))
     with TestClient(app) as client:
         process = Process(client, key)
-        cache = app.state.profile_cache
-        cache._most_bytes = 1_000  # room for one entry
+        memory = app.state.profile_caches.memory
+        memory.most_bytes = 1_000  # room for one entry
         process.remember("c1", "c2")
-        assert [key[0] for key in cache._entries] == ["c2"]
-        assert 0 < cache._bytes <= 1_000
+        assert [key[0] for _, key in memory.entries] == ["c2"]
+        assert 0 < memory.bytes <= 1_000

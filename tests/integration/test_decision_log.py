@@ -11,7 +11,7 @@ from pipelines.decisions.log import DecisionLog
 from pipelines.lake.tables import Lake
 from serving.consumers.erasure import erase
 from serving.db.urls import libpq_url
-from serving.security.keys import DEFAULT_TENANT
+from serving.settings import DEFAULT_TENANT
 
 NOW = datetime(2024, 7, 3, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def test_an_erased_person_leaves_every_file_of_the_log(tmp_path, database_url):
     for day in (1, 2):
         moment = datetime(2024, 7, day, tzinfo=UTC)
         log.write(pl.DataFrame({"consumer_id": ["stays-1", "leaves-77"], "as_of": [moment] * 2}), moment)
-    database = SimpleNamespace(url=lambda: database_url)
+    database = SimpleNamespace(url=lambda: database_url, tenant_id=DEFAULT_TENANT)
     forget_erased(log, database)
     assert log.consumers() == {"stays-1", "leaves-77"}
     with psycopg.connect(libpq_url(database_url)) as connection:

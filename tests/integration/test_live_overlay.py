@@ -59,7 +59,7 @@ def ask(url, question):
     async def main():
         pool = Pool(url, size=2, timeout_s=20)
         try:
-            return await question(ScoreReader(pool))
+            return await question(ScoreReader(pool, "default"))
         finally:
             await pool.close()
 
@@ -378,7 +378,7 @@ def test_a_reader_never_sees_two_revisions(database_url):
     async def main():
         pool = Pool(database_url, size=4, timeout_s=20)
         seen = set()
-        await asyncio.gather(*(read(ScoreReader(pool), seen) for _ in range(3)))
+        await asyncio.gather(*(read(ScoreReader(pool, "default"), seen) for _ in range(3)))
         await pool.close()
         return seen
 

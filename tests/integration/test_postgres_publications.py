@@ -412,7 +412,7 @@ def test_a_reader_never_sees_a_mixture(database_url):
     async def main():
         pool = Pool(database_url, size=4, timeout_s=20)
         seen = set()
-        await asyncio.gather(*(read(ScoreReader(pool), seen) for _ in range(3)))
+        await asyncio.gather(*(read(ScoreReader(pool, "default"), seen) for _ in range(3)))
         await pool.close()
         return seen
 

@@ -112,7 +112,7 @@ def served(url, consumer_id):
     async def main():
         pool = Pool(url, size=1, timeout_s=20)
         try:
-            return await ScoreReader(pool).profiles([consumer_id], merchant_id=None)
+            return await ScoreReader(pool, "default").profiles([consumer_id], merchant_id=None)
         finally:
             await pool.close()
 

@@ -37,6 +37,7 @@ from pipelines.sources.recorded.reading import (
     versions_since,
 )
 from pipelines.sources.recorded.streams import RECORDED, VERSION_COLUMN, Stream
+from serving.settings import DEFAULT_TENANT
 
 MOST_BATCHES = 64
 """More batches than this are merged into one, so that reading stays one pass over few files."""
@@ -109,7 +110,7 @@ class Extraction:
         streams: tuple[Stream, ...],
         *,
         replayed_origin: str = "overlay",
-        tenant_id: str = "default",
+        tenant_id: str,
     ) -> None:
         self.folder = folder
         self.streams = streams
@@ -192,7 +193,7 @@ class Extraction:
         return pl.concat([nothing, *(pl.read_parquet(file, hive_partitioning=False) for file in files)])
 
     def _extract(self, connection: psycopg.Connection) -> Extracted:
-        database = origin(connection, self.streams)
+        database = origin(connection, self.streams, self.tenant_id)
         before = self.manifest()
         if before is not None and not self._is_whole(before):
             before = None  # a batch is gone: everything is read again
@@ -233,7 +234,8 @@ class Extraction:
 
     def _is_another(self, connection: psycopg.Connection, manifest: Manifest) -> bool:
         """Whether the database is not the one of the batches, or was set back to before them."""
-        return manifest.database != origin(connection, self.streams) or manifest.cursor > horizon(connection)
+        database = origin(connection, self.streams, self.tenant_id)
+        return manifest.database != database or manifest.cursor > horizon(connection)
 
     def _differs(self, connection: psycopg.Connection, stream: Stream, cursor: int) -> bool:
         """Whether the rows at and above the cursor are others than those that the batches hold of them."""
@@ -289,24 +291,27 @@ class Extraction:
         self._remove_unnamed(after)
 
 
-def recorded_feeds(lake_root: Path) -> Extraction:
+def recorded_feeds(lake_root: Path, tenant_id: str = DEFAULT_TENANT) -> Extraction:
     """The extraction that feeds the contract tables which sources fill too."""
-    return Extraction(lake_root / "operational" / "feeds", RECORDED["feeds"])
+    return Extraction(lake_root / "operational" / "feeds", RECORDED["feeds"], tenant_id=tenant_id)
 
 
-def recorded_books(lake_root: Path, *, replayed_origin: str = "overlay") -> Extraction:
+def recorded_books(
+    lake_root: Path, tenant_id: str = DEFAULT_TENANT, *, replayed_origin: str = "overlay"
+) -> Extraction:
     """The extraction of settlement legs and ledger entries."""
     folder = lake_root / "operational" / "books"
-    return Extraction(folder, RECORDED["books"], replayed_origin=replayed_origin)
+    return Extraction(folder, RECORDED["books"], replayed_origin=replayed_origin, tenant_id=tenant_id)
 
 
-def database_identity(url: str) -> str:
+def database_identity(url: str, tenant_id: str = DEFAULT_TENANT) -> str:
     """What tells a database from another at whatever address: numbers of the server, its own, its claim.
 
-    The claim is the home's entry in it: a database that was emptied is claimed anew, and is another one.
+    The claim is the entry of the tenant's home in it: a database that was emptied is claimed anew, and is
+    another one.
     """
     with psycopg.connect(libpq(url), autocommit=True) as connection:
-        return identity(connection)
+        return identity(connection, tenant_id)
 
 
 def newest_time(rows: pl.DataFrame) -> dt.datetime | None:

@@ -60,20 +60,21 @@ def libpq(url: str) -> str:
     return re.sub(r"^postgresql\+\w+:", "postgresql:", url)
 
 
-def identity(connection: psycopg.Connection) -> str:
-    """What tells a database from another: numbers of the server, its own, its claim."""
+def identity(connection: psycopg.Connection, tenant_id: str) -> str:
+    """What tells a database from another: numbers of the server, its own, its claim by the tenant's home."""
     row = connection.execute(
         "select s.system_identifier::text || ':' || d.oid::text || ':'"
-        " || coalesce((select claim_id from ops.home), '')"
-        " from pg_control_system() s, pg_database d where d.datname = current_database()"
+        " || coalesce((select claim_id from ops.home where tenant_id = %s), '')"
+        " from pg_control_system() s, pg_database d where d.datname = current_database()",
+        (tenant_id,),
     ).fetchone()
     return cast(str, row[0]) if row else ""
 
 
-def origin(connection: psycopg.Connection, streams: Sequence[Stream]) -> str:
+def origin(connection: psycopg.Connection, streams: Sequence[Stream], tenant_id: str) -> str:
     """The database, and the columns that are read of it: rows of other columns are read anew."""
     columns = json.dumps({stream.table: list(schema(stream)) for stream in streams})
-    return f"{identity(connection)}:{hashlib.sha256(columns.encode()).hexdigest()[:12]}"
+    return f"{identity(connection, tenant_id)}:{hashlib.sha256(columns.encode()).hexdigest()[:12]}"
 
 
 def horizon(connection: psycopg.Connection) -> int:

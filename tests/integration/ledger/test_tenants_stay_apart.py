@@ -19,6 +19,7 @@ DEFINERS = {
     "ledger.open_account",
     "ledger.post",
     "ledger.post_many",
+    "ops.key_of",
 }
 THIEF = Party("supplier", "s-thief")
 

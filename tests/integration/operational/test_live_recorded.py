@@ -19,24 +19,24 @@ def writer(database_url):
 
 
 def test_nothing_recorded_is_nothing_read(database_url):
-    first = recorded.read(database_url, 0)
+    first = recorded.read(database_url, 0, tenant_id="default")
     assert first.rows == {}
     assert not first.is_set_back
-    assert recorded.read(database_url, first.cursor).rows == {}
+    assert recorded.read(database_url, first.cursor, tenant_id="default").rows == {}
 
 
 def test_rows_come_once_and_a_change_brings_its_order_whole(database_url, writer):
     add_order(writer, "o-1", lines=2)
     add_event(writer, "e-1")
     writer.commit()
-    first = recorded.read(database_url, 0)
+    first = recorded.read(database_url, 0, tenant_id="default")
     assert {table: frame.height for table, frame in first.rows.items()} == {
         "orders": 1, "order_lines": 2, "events": 1,
     }  # fmt: skip
-    assert recorded.read(database_url, first.cursor).rows == {}
+    assert recorded.read(database_url, first.cursor, tenant_id="default").rows == {}
     change_order(writer, "o-1", "paid")
     writer.commit()
-    second = recorded.read(database_url, first.cursor)
+    second = recorded.read(database_url, first.cursor, tenant_id="default")
     assert {table: frame.height for table, frame in second.rows.items()} == {"orders": 1, "order_lines": 2}
     assert second.rows["orders"]["status"].to_list() == ["paid"]
 
@@ -46,10 +46,10 @@ def test_what_commits_late_is_read_late(database_url, writer):
         add_order(slow, "began-first")
         add_order(writer, "ended-first")
         writer.commit()
-        first = recorded.read(database_url, 0)
+        first = recorded.read(database_url, 0, tenant_id="default")
         assert first.rows["orders"]["order_id"].to_list() == ["ended-first"]
         slow.commit()
-    second = recorded.read(database_url, first.cursor)
+    second = recorded.read(database_url, first.cursor, tenant_id="default")
     assert "began-first" in second.rows["orders"]["order_id"].to_list()
 
 
@@ -58,17 +58,17 @@ def test_the_tick_and_the_nightly_extraction_do_not_take_rows_from_each_other(da
     writer.commit()
     nightly = recorded_feeds(tmp_path)
     assert nightly.extract(database_url).rows == {"events": 1}
-    assert recorded.read(database_url, 0).rows["events"].height == 1
-    assert nightly.read("events").equals(recorded.read(database_url, 0).rows["events"])
+    assert recorded.read(database_url, 0, tenant_id="default").rows["events"].height == 1
+    assert nightly.read("events").equals(recorded.read(database_url, 0, tenant_id="default").rows["events"])
 
 
 def test_a_database_behind_the_cursor_is_told(database_url):
-    assert recorded.read(database_url, 2**40).is_set_back
+    assert recorded.read(database_url, 2**40, tenant_id="default").is_set_back
 
 
 def test_a_database_that_cannot_be_read_is_named():
     with pytest.raises(SourceError, match="cannot be read"):
-        recorded.read("postgresql://127.0.0.1:1/none", 0)
+        recorded.read("postgresql://127.0.0.1:1/none", 0, tenant_id="default")
 
 
 def test_statements_and_competitor_prices_are_read_as_the_contract_has_them(database_url, writer):
@@ -84,6 +84,6 @@ def test_statements_and_competitor_prices_are_read_as_the_contract_has_them(data
         (now, now),
     )
     writer.commit()
-    rows = recorded.read(database_url, 0).rows
+    rows = recorded.read(database_url, 0, tenant_id="default").rows
     assert rows["consents"].row(0) == ("c-1", "marketing", now, False, "app", now, "observed")
     assert rows["competitor_prices"].row(0) == ("k", "rival", now, 99, now, "observed")

@@ -37,7 +37,7 @@ def lake(tmp_path_factory):
 
 
 def run(lake, url, *, as_of=AS_OF, days=DAYS, agents=False):
-    return replay(lake, url, as_of=as_of, days=days, has_generated_agents=agents)
+    return replay(lake, url, tenant_id="default", as_of=as_of, days=days, has_generated_agents=agents)
 
 
 def books(url):
