@@ -34,6 +34,15 @@ def test_another_home_is_refused_and_changes_nothing(database_url):
     claim_database(database_url, "one", Path("/srv/one"))
 
 
+def test_a_tenant_has_one_home_and_a_home_one_tenant(database_url):
+    claim_database(database_url, "one", Path("/srv/one"))
+    before = database_identity(database_url, "default")
+    assert claim_database(database_url, "two", Path("/srv/two"), tenant_id="second", is_new_home=True)
+    with pytest.raises(AnotherHomeError, match="publishes for the tenant default, not for third"):
+        claim_database(database_url, "one", Path("/srv/one"), tenant_id="third")
+    assert database_identity(database_url, "default") == before != database_identity(database_url, "second")
+
+
 def test_a_new_home_refuses_data_that_nobody_claimed_and_its_own_home_takes_them(database_url):
     rows = rows_of("v1")
     publish(database_url, manifest_of("v1", rows), rows)

@@ -6,13 +6,17 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from published_rows import manifest_of, rows_of
 
 from serving.db import migrate, migrations
+from serving.db.claim import claim_database
 from serving.db.schema import metadata
 from serving.db.urls import libpq_url, sqlalchemy_url
 from serving.errors import DatabaseUnavailableError
+from serving.scores.loader import current, holds, publish
 
-NEWEST = max(path.name[:4] for path in Path(migrations.__file__).parent.glob("versions/0*.py"))
+VERSIONS = Path(migrations.__file__).parent / "versions"
+NEWEST = max(path.name[:4] for path in VERSIONS.glob("0*.py"))
 
 
 def tables(url):
@@ -55,6 +59,18 @@ def test_migrations_and_metadata_agree(database_url):
             },
         )
         assert compare_metadata(context, metadata) == []
+
+
+def test_what_was_published_before_there_were_tenants_still_serves(database_url):
+    rows = rows_of("v1")
+    publish(database_url, manifest_of("v1", rows), rows)
+    claim_database(database_url, "home", Path("/srv/home"))
+    (revision,) = VERSIONS.glob("*_tenants_of_scores.py")
+    migrate.downgrade(database_url, f"{int(revision.name[:4]) - 1:04}")
+    migrate.upgrade(database_url)
+    assert holds(database_url, "v1")
+    assert current(database_url).version == "v1"
+    assert not claim_database(database_url, "home", Path("/srv/home"))
 
 
 def test_two_processes_may_migrate_at_once(database_url):
