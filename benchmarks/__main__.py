@@ -15,6 +15,7 @@ ROOMS = {
     "ledger_throughput": "money",
     "reconciliation": "money",
     "crash_ledger": "money",
+    "lock_pairs": "money",
     "own_data": "runs",
     "first_run": "runs",
     "rerun_cost": "runs",

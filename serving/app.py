@@ -39,6 +39,7 @@ from serving.api.publications import get_current_publication, list_publications
 from serving.api.recommendations import get_recommendations
 from serving.api.reconciliation import RECONCILIATION_ROUTES
 from serving.api.reorder import get_reorder_suggestions
+from serving.api.retries import RetryLost
 from serving.api.segments import SEGMENT_ROUTES
 from serving.api.settlements import SETTLEMENT_ROUTES
 from serving.api.statements import STATEMENT_ROUTES
@@ -170,7 +171,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         debug=False,
     )
     # Outside of everything, so that unknown paths have a request id and a log line as well.
-    app.asgi_handler = RequestContext(app.asgi_handler, collected)
+    app.asgi_handler = RequestContext(RetryLost(app.asgi_handler, collected), collected)
     return app
 
 

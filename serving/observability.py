@@ -59,6 +59,12 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self.lost_transactions = Counter(
+            "muyun_lost_transactions",
+            "Transactions of requests that PostgreSQL ended for another one; the request was run again.",
+            ("reason",),
+            registry=self.registry,
+        )
         self.in_flight = Gauge("muyun_http_in_flight", "Requests being answered.", registry=self.registry)
         self.database_up = Gauge(
             "muyun_database_up", "1 when PostgreSQL answered the last check.", registry=self.registry

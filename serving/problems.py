@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import psycopg
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import (
@@ -15,10 +16,13 @@ from litestar.exceptions import (
 )
 from litestar.types import ExceptionHandlersMap
 
+from serving.db.retries import reason_of
 from serving.errors import DatabaseUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:muyun:problem:"
+LOST_TRANSACTION = "lost_transaction"
+"""Where the state of a request says why PostgreSQL ended its transaction; `serving.api.retries` reads it."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -107,6 +111,8 @@ def exception_handlers() -> ExceptionHandlersMap:
     """Exception type to handler, for the application."""
     return {
         ApiError: _api_error,
+        psycopg.errors.DeadlockDetected: _lost_transaction,
+        psycopg.errors.SerializationFailure: _lost_transaction,
         DatabaseUnavailableError: _database_unavailable,
         ValidationException: _validation,
         HTTPException: _http_exception,
@@ -150,6 +156,21 @@ def _database_unavailable(
             "The request needs PostgreSQL, which does not answer right now.",
             remedy="Start PostgreSQL (`python -m serving.db.embedded start`, or the server of "
             "MUYUN_DATABASE_URL). The API recovers by itself when it is back.",
+            headers={"Retry-After": "1"},
+        ),
+    )
+
+
+def _lost_transaction(request: Request[Any, Any, Any], error: psycopg.OperationalError) -> Response[bytes]:
+    request.scope["state"][LOST_TRANSACTION] = reason_of(error)
+    return _respond(
+        request,
+        ApiError(
+            503,
+            "busy",
+            "Too much at once",
+            "Other requests held what this one needed, time after time; nothing was changed.",
+            remedy="Send the same request again.",
             headers={"Retry-After": "1"},
         ),
     )

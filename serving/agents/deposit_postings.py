@@ -14,7 +14,7 @@ from serving.agents.rules import rule_for
 from serving.agents.violation_records import standing_points
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import AccountBook, AccountKind, Party
-from serving.ledger.balances import balance
+from serving.ledger.balances import balance, lock_balances
 from serving.ledger.posting import Line, Posting, post
 from serving.settlement.plans.rules import DepositRule
 
@@ -142,11 +142,7 @@ def top_up_from_release(
     book = AccountBook(conn, tenant_id)
     accounts = book.ids([(AccountKind.AGENT_AVAILABLE, party), (AccountKind.DEPOSIT, party)])
     # Locked before they are read, so that two releases do not both see the same gap.
-    locked = dict(
-        conn.execute(
-            "select account_id, amount from ledger.lock_balances(%s, %s::bigint[])", (tenant_id, accounts)
-        ).fetchall()
-    )
+    locked = lock_balances(conn, tenant_id, accounts)
     available, held = locked[accounts[0]], locked[accounts[1]]
     required = deposit_due(conn, tenant_id, agent_id, rule, now, risk_bps=risk_bps)
     cents = min(top_up_cents(rule, required, held, released_cents), available)

@@ -17,6 +17,7 @@ from serving.agents.errors import RegionTakenError
 from serving.agents.regions import Assessment, Observations, assess, hold_ends_at
 from serving.agents.relations import Agent, get
 from serving.agents.rules import rule_for
+from serving.db import locks
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.settlement.books.accrual import lock_orders
 from serving.settlement.control.holds import Hold, holds_on, on_order, place_hold
@@ -80,10 +81,7 @@ def protect(conn: psycopg.Connection[Any], tenant_id: str, region: ProtectedRegi
     """
     get(conn, region.agent_id)
     # Grants of a region are made one after the other, or two could overlap unseen.
-    conn.execute(
-        "select pg_advisory_xact_lock(hashtext('agents.protected_region'), hashtext(%s))",
-        (f"{tenant_id}/{region.region_code}",),
-    )
+    locks.region(conn, tenant_id, region.region_code)
     values = {
         "tenant": tenant_id,
         "region": region.region_code,

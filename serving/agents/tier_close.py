@@ -15,6 +15,7 @@ import psycopg
 from serving.agents.errors import MonthCloseError
 from serving.agents.tiers import Performance, month_end, tier_after_close
 from serving.agents.violation_records import standing_points_of_all
+from serving.db import locks
 from serving.settlement.errors import PlanNotInForceError
 from serving.settlement.plans.rules import TierRule, ViolationRule
 from serving.settlement.plans.store import ALL_OTHERS, plan_in_force
@@ -90,13 +91,14 @@ def close_month(
     if as_of < end:
         raise MonthCloseError(f"{month_on:%Y-%m} ends at {end.isoformat()}; close it then")
     # One close at a time: an agent must not be moved down twice by two that overlap.
-    conn.execute("select pg_advisory_xact_lock(hashtext('agents.month_close'), hashtext(%s))", (tenant_id,))
+    locks.month_close(conn, tenant_id)
     later = conn.execute(
         "select max(month_on) from agents.tier_change where tenant_id = %s and reason = %s",
         (tenant_id, MONTH_CLOSE),
     ).fetchone()
     if later is not None and later[0] is not None and later[0] > month_on:
         raise MonthCloseError(f"{later[0]:%Y-%m} is closed already; months are closed in their order")
+    locks.agents(conn, tenant_id)
     agents = conn.execute(
         "select a.agent_id, a.tier from agents.agent a where a.tenant_id = %(tenant)s"
         " and coalesce(a.joined_on < %(end)s, true)"
@@ -105,7 +107,7 @@ def close_month(
         " and not exists (select 1 from agents.tier_change c where c.tenant_id = a.tenant_id"
         " and c.agent_id = a.agent_id and c.month_on = %(month)s and c.reason = %(reason)s)"
         " and (%(agents)s::text[] is null or a.agent_id = any(%(agents)s))"
-        " order by a.agent_id for update of a",
+        " order by a.agent_id",
         {
             "tenant": tenant_id,
             "end": end.date(),

@@ -19,6 +19,7 @@ from serving.agents.errors import AgentConflictError, ReviewError, UnknownAgentE
 from serving.agents.party_holds import hold_agent, lift_holds, standing_holds
 from serving.agents.tiers import one_tier_down
 from serving.agents.violations import Consequence, Severity, consequences, expiry, points_of
+from serving.db import locks
 from serving.settlement.plans.rules import ViolationRule
 
 WITHDRAWALS_HELD = "violation_points"
@@ -215,6 +216,7 @@ def decide_termination(
         ReviewError: No review of the agent is open.
     """
     _locked_tier(conn, tenant_id, agent_id)
+    locks.party(conn, tenant_id, "agent", agent_id)
     if not lift_holds(conn, tenant_id, agent_id, "violation", [TERMINATION_REVIEW], now, by):
         raise ReviewError(f"no termination of agent {agent_id} is under review; nothing was decided")
     if terminate:
@@ -228,9 +230,9 @@ def decide_termination(
 
 def _locked_tier(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str) -> str:
     """The agent's tier; the row stays locked, so that two reports add their points one after the other."""
+    locks.agent(conn, tenant_id, agent_id)
     row = conn.execute(
-        "select tier from agents.agent where tenant_id = %s and agent_id = %s for update",
-        (tenant_id, agent_id),
+        "select tier from agents.agent where tenant_id = %s and agent_id = %s", (tenant_id, agent_id)
     ).fetchone()
     if row is None:
         raise UnknownAgentError(f"there is no agent {agent_id}; agents join with POST /v1/agents")

@@ -61,7 +61,7 @@ def order_transaction(
     """A transaction of the asking tenant, and business time; a refusal rolls it back and becomes a problem.
 
     Raises:
-        ApiError: For everything that orders, agents, settlement and ledger refuse; 503 after a deadlock.
+        ApiError: For everything that orders, agents, settlement and ledger refuse.
     """
     try:
         with tenant_transaction(request) as conn:
@@ -74,15 +74,6 @@ def order_transaction(
         raise ApiError(409, "agent-refused", "The agent cannot be paid", str(error)) from error
     except (LedgerError, SettlementError) as error:
         raise as_problem(error) from error
-    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
-        raise ApiError(
-            503,
-            "busy",
-            "Too much at once",
-            "Another request held what this one needed; nothing was changed.",
-            remedy="Send the same request again.",
-            headers={"Retry-After": "1"},
-        ) from error
 
 
 def made_once(

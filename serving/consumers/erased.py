@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from serving.consumers.errors import ConsumerErasedError
-
-_LOCK_KEY = 0x65726165
-"""Also in the function `consumers.erase` of the migrations."""
+from serving.db import locks
 
 
 def consumer_digest(tenant_id: str, consumer_id: str) -> str:
@@ -28,7 +26,7 @@ def consumer_digest(tenant_id: str, consumer_id: str) -> str:
 
 def hold_erasures(conn: psycopg.Connection[Any]) -> None:
     """Let no erasure begin before this transaction ends; waits for one that is at work."""
-    conn.execute("select pg_advisory_xact_lock_shared(%s)", (_LOCK_KEY,))
+    locks.no_erasure(conn)
 
 
 def erased_digests(conn: psycopg.Connection[Any], tenant_id: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from serving.consumers.errors import OrdersUnderWayError
+from serving.db import locks
 
 _UNFINISHED = ("placed", "paid", "shipped")
 
@@ -57,6 +58,7 @@ def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: 
     ).fetchone()
     if row is not None and row[0]:
         raise OrdersUnderWayError(f"{row[0]} orders of the consumer are neither received nor cancelled")
+    locks.erasure(conn, tenant_id, consumer_id)
     done = conn.execute(
         "select is_new, pseudonym, removed, anonymised from consumers.erase(%s, %s, %s)",
         (consumer_id, f"erased-{secrets.token_hex(8)}", now),

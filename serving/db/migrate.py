@@ -10,11 +10,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
+from serving.db import locks
 from serving.db.urls import first_line, sqlalchemy_url, without_password
 from serving.errors import DatabaseUnavailableError
 
 VERSION_TABLE = "muyun_migration"
-_LOCK_KEY = 0x6D757975  # any constant that only migrations use
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -48,7 +48,7 @@ def _run(url: str, action: Callable[[Config], None]) -> None:
     try:
         with _engine(url).begin() as connection:
             # Two processes that start together must not both create the tables.
-            connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            connection.execute(sa.text(locks.TAKE_MIGRATIONS))
             config.attributes["connection"] = connection
             action(config)
     except sa.exc.OperationalError as error:

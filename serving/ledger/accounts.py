@@ -51,6 +51,20 @@ class Party(NamedTuple):
 
 
 PLATFORM = Party("platform", "")
+_OF_PLATFORM = (
+    AccountKind.CHANNEL_FROZEN,
+    AccountKind.CHANNEL_AVAILABLE,
+    AccountKind.SUPPORT_FUND,
+    AccountKind.PLATFORM_FEE,
+    AccountKind.PLATFORM_ROUNDING,
+    AccountKind.PENALTY,
+    AccountKind.SUBSIDY,
+    AccountKind.CHANNEL_FEE,
+    AccountKind.TAX_WITHHELD,
+    AccountKind.PAYOUT_IN_TRANSIT,
+    AccountKind.RECONCILIATION_SUSPENSE,
+    AccountKind.POINTS_LIABILITY,
+)
 
 
 def pending(party: Party) -> AccountKind:
@@ -83,8 +97,13 @@ class AccountBook:
     def ids(self, wanted: Iterable[tuple[AccountKind, Party]]) -> list[int]:
         """Account ids in the order asked for."""
         asked = list(wanted)
-        missing = sorted({key for key in asked if key not in self._ids})
+        missing = {key for key in asked if key not in self._ids}
+        if any(party == PLATFORM for _, party in missing):
+            # All of the platform's at once, with the first order of a tenant: one that were opened while
+            # balances are locked would stand below them in the order of locks.
+            missing |= {(kind, PLATFORM) for kind in _OF_PLATFORM if (kind, PLATFORM) not in self._ids}
         if missing:
+            opened = sorted(missing)
             # Opened in sorted order, so that two transactions never wait for each other in a circle.
             rows = self._conn.execute(
                 "select w.kind, w.party_type, w.party_id, coalesce(a.account_id,"
@@ -95,9 +114,9 @@ class AccountBook:
                 " and a.party_type = w.party_type and a.party_id = w.party_id order by w.position",
                 {
                     "tenant": self._tenant_id,
-                    "kinds": [kind for kind, _ in missing],
-                    "types": [party.party_type for _, party in missing],
-                    "parties": [party.party_id for _, party in missing],
+                    "kinds": [kind for kind, _ in opened],
+                    "types": [party.party_type for _, party in opened],
+                    "parties": [party.party_id for _, party in opened],
                 },
             )
             for kind, party_type, party_id, account_id in rows:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from serving.db import locks
 from serving.ledger.accounts import AccountKind, Party
 
 
@@ -44,11 +45,7 @@ def lock_balances(conn: psycopg.Connection, tenant_id: str, account_ids: Iterabl
     Take every lock that a transaction needs in one call: a second call may wait for somebody who waits for
     the first.
     """
-    rows = conn.execute(
-        "select account_id, amount from ledger.lock_balances(%s, %s::bigint[])",
-        (tenant_id, sorted(account_ids)),
-    )
-    return {int(account_id): int(amount) for account_id, amount in rows}
+    return locks.balances(conn, tenant_id, account_ids)
 
 
 def trial_balance(conn: psycopg.Connection, kinds: Sequence[AccountKind] = ()) -> list[AccountBalance]:

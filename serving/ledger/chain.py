@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 
+from serving.db import locks
 from serving.errors import ServingError
 from serving.ledger.errors import RestoredDatabaseError
 
@@ -97,12 +98,12 @@ def seal(conn: psycopg.Connection, leave_out: Collection[int] = ()) -> Head:
 
 def _marks(conn: psycopg.Connection) -> tuple[int, int]:
     """Up to where the chain is sealed, and up to where it can be; the mark stays locked until commit."""
-    row = conn.execute("select xact_id::text from ledger.mark where job = 'seal' for update").fetchone()
+    mark = locks.seal_mark(conn)
     # Asked for with the mark in hand: a snapshot from before a wait for the lock may be older than the mark.
     horizon = conn.execute("select pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
-    if row is None or horizon is None:
+    if mark is None or horizon is None:
         raise ChainBrokenError("the mark of the sealing job is missing from ledger.mark")
-    return int(row[0]), int(horizon[0])
+    return int(mark), int(horizon[0])
 
 
 def verify(conn: psycopg.Connection, anchors: Path | None = None) -> Head:

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from serving.db import locks
 from serving.orders import webhooks
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
 from serving.orders.records import Order, OrderLine, find_order, find_sub_order, lines_of, touch
@@ -169,6 +170,10 @@ def refund_case(
     ).fetchone()
     assert number is not None, "count answers one row"
     refund_id = f"{case_id}:{number[0] + 1}"
+    if case.line_no != FREIGHT:
+        # Before any money moves: what the last fen frees is locked above it.
+        line = _line(conn, tenant_id, case.order_id, case.line_no)
+        locks.stock(conn, tenant_id, [(line.supplier_id, line.sku_id)])
     _book(conn, tenant_id, order, case, refund_id, refund_cents, now)
     case = _write(conn, tenant_id, case, status, refund_cents, now)
     order_status = settle_status(conn, tenant_id, case.order_id)

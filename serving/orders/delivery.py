@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 import psycopg
 
+from serving.db import locks
 from serving.db.operations import Operations
 from serving.orders.instructions import find_instruction
 from serving.orders.states import UNRECEIVED
@@ -183,8 +184,7 @@ def _take(conn: Connection, vault: Vault, tenant_id: str, now: datetime) -> tupl
         " from orders.webhook_endpoint e where d.tenant_id = %(tenant)s and e.tenant_id = d.tenant_id"
         " and e.endpoint_id = d.endpoint_id and d.delivery_id = (select delivery_id"
         " from orders.webhook_delivery where tenant_id = %(tenant)s and state = 'waiting'"
-        " and next_attempt_at <= %(now)s order by next_attempt_at, delivery_id limit 1"
-        " for update skip locked)"
+        f" and next_attempt_at <= %(now)s order by next_attempt_at, delivery_id limit 1{locks.CLAIMED})"
         " returning d.delivery_id, d.event_type, d.object_id, d.payload, d.attempts, e.endpoint_id, e.url,"
         " e.secret_enc",
         {"tenant": tenant_id, "now": now, "lease": now + _LEASE},

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from serving.db import locks
 from serving.orders import stock, webhooks
 from serving.orders.errors import DuplicateKeyError, ImpossibleMoveError, InvalidRequestError
 from serving.orders.placing import cancel_order
@@ -223,7 +224,9 @@ def _go_elsewhere(
     Lines that move come first: a freight that was partly refunded does not move any more.
     """
     order_id = order.order_id
-    stock.lock_skus(conn, tenant_id, [line.sku_id for line in lines])
+    suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
+    if order.paid_at is not None:
+        locks.balances_of_orders(conn, tenant_id, [order_id], suppliers)
     freight = freight_shares(conn, tenant_id, order_id, supplier_id, lines)
     moved: dict[int, str] = {}
     for line in lines:
@@ -256,8 +259,7 @@ def _go_elsewhere(
 
 
 def _is_known(conn: Connection, tenant_id: str, order_id: str, supplier_id: str, parcel: Parcel) -> bool:
-    # Two notices with one id on different orders do not wait for each other's order row.
-    conn.execute("select pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", (tenant_id, parcel.shipment_id))
+    locks.parcel(conn, tenant_id, parcel.shipment_id)
     row = conn.execute(
         "select order_id, supplier_id, carrier, tracking_no, promised_at from orders.shipment"
         " where tenant_id = %(tenant)s and shipment_id = %(shipment)s",

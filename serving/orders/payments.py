@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from serving.db import locks
 from serving.orders import webhooks
 from serving.orders.errors import DuplicateKeyError, PaymentRefusedError
 from serving.orders.parties import parties_at_payment
@@ -87,7 +88,7 @@ def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: dateti
             f"Plan {plan.plan_id} has the profile whitepaper_demo: no payments but {SIMULATED!r} ones."
         )
     # Two orders of one buyer that are paid at once are looked at one after the other: one is the first (P2).
-    conn.execute("select pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", (tenant_id, order.consumer_id))
+    locks.consumer(conn, tenant_id, order.consumer_id)
     snapshot = frozen_order(conn, tenant_id, order, payment, plan)
     inserted = conn.execute(
         "insert into orders.payment (tenant_id, payment_id, order_id, adapter, captured_cents, fee_cents,"

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from serving.db import locks
 from serving.orders.errors import NotFoundError
 from serving.orders.states import ORDER, follow
 
@@ -96,7 +97,9 @@ def find_order(conn: Connection, tenant_id: str, order_id: str, *, lock: bool = 
     Raises:
         NotFoundError: There is no such order.
     """
-    query = f"select {_ORDER} from orders.customer_order{_WHERE}{' for update' if lock else ''}"
+    if lock:
+        locks.orders(conn, tenant_id, [order_id])
+    query = f"select {_ORDER} from orders.customer_order{_WHERE}"
     with conn.cursor(row_factory=class_row(Order)) as cursor:
         found = cursor.execute(query.encode(), {"tenant": tenant_id, "order": order_id}).fetchone()
     if found is None:
@@ -119,10 +122,9 @@ def lines_of(
 
 def sub_orders_of(conn: Connection, tenant_id: str, order_id: str, *, lock: bool = False) -> list[SubOrder]:
     """Sub-orders of an order by supplier."""
-    query = (
-        f"select {_SUB_ORDER} from orders.sub_order{_WHERE}"
-        f" order by supplier_id{' for update' if lock else ''}"
-    )
+    if lock:
+        locks.sub_orders(conn, tenant_id, order_id)
+    query = f"select {_SUB_ORDER} from orders.sub_order{_WHERE} order by supplier_id"
     with conn.cursor(row_factory=class_row(SubOrder)) as cursor:
         return cursor.execute(query.encode(), {"tenant": tenant_id, "order": order_id}).fetchall()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from serving.db import locks
 from serving.orders.errors import OutOfStockError
 from serving.orders.routing.contracts import OfferStock
 
@@ -78,7 +79,7 @@ def report_stock(
         " from unnest(%(skus)s::text[]) as n (sku_id) order by sku_id on conflict do nothing",
         {"tenant": tenant_id, "supplier": supplier_id, "skus": [report.sku_id for report in wanted]},
     )
-    # The CTE locks first; what is written is computed from the locked rows.
+    locks.stock(conn, tenant_id, [(supplier_id, report.sku_id) for report in wanted])
     rows = conn.execute(
         "with report as (select * from unnest(%(skus)s::text[], %(on_hand)s::bigint[], %(buffer)s::bigint[],"
         " %(source_at)s::timestamptz[]) as r (sku_id, on_hand_qty, buffer_qty, source_at)),"
@@ -88,7 +89,7 @@ def report_stock(
         " and m.reason = 'sale' and m.occurred_at > r.source_at), 0)::bigint) as after_qty"
         " from orders.stock s join report r using (sku_id)"
         " where s.tenant_id = %(tenant)s and s.supplier_id = %(supplier)s and s.source_at < r.source_at"
-        " order by s.sku_id for update of s),"
+        " order by s.sku_id),"
         " moved as (insert into orders.stock_movement (tenant_id, supplier_id, sku_id, qty_delta, reason,"
         " occurred_at) select %(tenant)s, %(supplier)s, sku_id, after_qty - before_qty,"
         " case when after_qty > before_qty then 'inbound' else 'adjust' end, %(now)s from locked"
@@ -137,6 +138,8 @@ def lock_offers(
     Returns:
         Offers by (supplier_id, sku_id); also those with nothing to promise.
     """
+    wanted = sorted(set(sku_ids))
+    locks.stock_of_skus(conn, tenant_id, wanted)
     rows = conn.execute(
         "select s.supplier_id, s.sku_id, greatest(0, s.on_hand_qty - s.reserved_qty - s.buffer_qty),"
         " o.supply_price_cents, o.freight_cents, o.lead_time_days, o.ship_from_region, o.min_order_qty"
@@ -145,22 +148,13 @@ def lock_offers(
         " and s.supplier_id <> all(%(without)s)"
         " and not exists (select from parties.party p where p.tenant_id = s.tenant_id"
         " and p.party_type = 'supplier' and p.party_id = s.supplier_id and not p.is_active)"
-        " order by s.supplier_id, s.sku_id for update of s",
-        {"tenant": tenant_id, "skus": sorted(set(sku_ids)), "without": sorted(set(without))},
+        " order by s.supplier_id, s.sku_id",
+        {"tenant": tenant_id, "skus": wanted, "without": sorted(set(without))},
     ).fetchall()
     return [
         OfferStock(supplier, sku, available, price, freight, days, region or ANYWHERE, smallest)
         for supplier, sku, available, price, freight, days, region, smallest in rows
     ]
-
-
-def lock_skus(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> None:
-    """Lock every stock row of some skus; for work that gives back at one supplier and takes at another."""
-    conn.execute(
-        "select from orders.stock where tenant_id = %(tenant)s and sku_id = any(%(skus)s)"
-        " order by supplier_id, sku_id for update",
-        {"tenant": tenant_id, "skus": sorted(set(sku_ids))},
-    )
 
 
 def reserve(conn: Connection, tenant_id: str, wanted: Mapping[StockKey, int]) -> None:
@@ -174,7 +168,7 @@ def reserve(conn: Connection, tenant_id: str, wanted: Mapping[StockKey, int]) ->
     Raises:
         OutOfStockError: Somebody else was faster; the transaction must be rolled back.
     """
-    _lock(conn, tenant_id, wanted)
+    locks.stock(conn, tenant_id, wanted)
     done = _change(
         conn,
         tenant_id,
@@ -191,7 +185,7 @@ def reserve(conn: Connection, tenant_id: str, wanted: Mapping[StockKey, int]) ->
 
 def release(conn: Connection, tenant_id: str, given_back: Mapping[StockKey, int]) -> None:
     """Give reserved units back."""
-    _lock(conn, tenant_id, given_back)
+    locks.stock(conn, tenant_id, given_back)
     _change(conn, tenant_id, given_back, "reserved_qty = s.reserved_qty - n.qty", "true")
 
 
@@ -202,7 +196,7 @@ def ship(
 
     What a supplier ships is gone even when its own count said there was less: on hand stops at 0.
     """
-    _lock(conn, tenant_id, shipped)
+    locks.stock(conn, tenant_id, shipped)
     rows = conn.execute(
         "with n as (select * from unnest(%(suppliers)s::text[], %(skus)s::text[], %(quantities)s::bigint[])"
         " as n (supplier_id, sku_id, qty)),"
@@ -222,15 +216,6 @@ def ship(
         " from unnest(%(suppliers)s::text[], %(skus)s::text[], %(quantities)s::bigint[])"
         " as n (supplier_id, sku_id, qty)",
         {"tenant": tenant_id, "order": order_id, "now": now, **_columns(gone)},
-    )
-
-
-def _lock(conn: Connection, tenant_id: str, keys: Mapping[StockKey, int]) -> None:
-    conn.execute(
-        "select from orders.stock s join unnest(%(suppliers)s::text[], %(skus)s::text[])"
-        " as n (supplier_id, sku_id) using (supplier_id, sku_id) where s.tenant_id = %(tenant)s"
-        " order by s.supplier_id, s.sku_id for update of s",
-        {"tenant": tenant_id, **_columns(keys)},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from serving.db import locks
 from serving.errors import PrivacyError
 from serving.privacy.envelope import (
     DataKey,
@@ -108,7 +109,7 @@ class Vault:
         """
         # Before the master key is read: `rotate_master` waits for this lock, so a key that it ends cannot
         # wrap anything afterwards.
-        conn.execute("lock table privacy.data_key in row exclusive mode")
+        locks.data_keys(conn, alone=False)
         self._keyring = self._read_keyring()
         key = new_data_key(tenant_id)
         added = conn.execute(
@@ -201,7 +202,7 @@ def rewrap(conn: Connection, keyring: Keyring) -> int:
     Raises:
         PrivacyError: A data key is damaged or its master key is missing; the transaction must be rolled back.
     """
-    conn.execute("lock table privacy.data_key in share row exclusive mode")
+    locks.data_keys(conn, alone=True)
     rows = conn.execute("select tenant_id, key_id, wrapped from privacy.data_key").fetchall()
     changed = 0
     for tenant_id, key_id, wrapped in rows:

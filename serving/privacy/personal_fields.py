@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from serving.db import locks
 from serving.privacy.data_keys import Connection, Vault
 from serving.privacy.envelope import KEY_ID_BYTES
 
@@ -137,7 +138,7 @@ def reencrypt(
     stale = conn.execute(
         sql.SQL(
             "select {key}, {columns} from {name} where tenant_id = %(tenant)s and ({other})"
-            " order by {key} limit %(batch)s for update skip locked"
+            " order by {key} limit %(batch)s" + locks.CLAIMED
         ).format(
             key=sql.Identifier(table.key),
             columns=sql.SQL(", ").join(columns),

@@ -8,10 +8,9 @@ from typing import Any
 
 import psycopg
 
+from serving.db import locks
 from serving.db.urls import first_line, libpq_url, without_password
 from serving.errors import DatabaseUnavailableError, PublicationRejectedError, PublisherBusyError
-
-_LOCK_KEY = 0x70756273  # any constant that only publishers use
 
 
 @contextmanager
@@ -45,6 +44,5 @@ def connection_to(conn_url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]
 def publisher(conn_url: str, lock_wait_s: float) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """A transaction that holds the publisher lock until its end."""
     with connection_to(conn_url) as connection:
-        connection.execute("select set_config('lock_timeout', %s, true)", (f"{int(lock_wait_s * 1000)}ms",))
-        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+        locks.publishers(connection, lock_wait_s)
         yield connection

@@ -22,13 +22,13 @@ from psycopg.types.json import Jsonb
 from feature_store.contracts import RefreshClass
 from models.contracts import PUBLISHED_TABLES
 from serving.consumers.erased import hold_erasures
+from serving.db import locks
 from serving.errors import BaseVersionGoneError, PublicationRejectedError
 from serving.scores.connection import connection_to
 from serving.scores.erased import ErasureFilter, tombstones
 from serving.scores.rows import Row, database_rows
 from serving.settings import DEFAULT_TENANT
 
-_LOCK_KEY = 0x6C697665  # any constant that only publishers of deltas use
 _BATCH_ROWS = 5_000
 _PRICES = PUBLISHED_TABLES["prices"]
 PRICES_AS_OF = "prices"
@@ -122,8 +122,7 @@ def publish_delta(
     started = time.perf_counter()
     _check_head(delta)
     with connection_to(conn_url) as connection:
-        connection.execute("select set_config('lock_timeout', %s, true)", (f"{int(lock_wait_s * 1000)}ms",))
-        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+        locks.live_deltas(connection, lock_wait_s)
         hold_erasures(connection)
         snapshots = _base(connection, tenant_id, delta.base_version)
         profiles = _refine_profiles(connection, tenant_id, snapshots["profiles"], delta)
@@ -176,11 +175,7 @@ def _check_head(delta: Delta) -> None:
 
 def _base(connection: psycopg.Connection[Any], tenant_id: str, version: str) -> dict[str, int]:
     """Snapshots of the base version, which retention cannot drop before this transaction ends."""
-    kept = connection.execute(
-        "select 1 from scores.publication where tenant_id = %s and version = %s for key share",
-        (tenant_id, version),
-    ).fetchone()
-    if kept is None:
+    if not locks.publication(connection, tenant_id, version):
         raise BaseVersionGoneError(
             f"version {version!r} is not in the database any more: begin again from the newest version"
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from serving.db import locks
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party, available
 from serving.ledger.posting import Line, Posting, post
 from serving.ledger.posting_bulk import post_many
@@ -211,9 +212,10 @@ def _open_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str, adapter
 
 
 def _locked(conn: psycopg.Connection, tenant_id: str, payout_id: str) -> Payout:
+    locks.payout(conn, tenant_id, payout_id)
     row = conn.execute(
         "select payout_id, batch_id, party_type, party_id, amount_cents, state from settlement.payout"
-        " where tenant_id = %s and payout_id = %s for update",
+        " where tenant_id = %s and payout_id = %s",
         (tenant_id, payout_id),
     ).fetchone()
     if row is None:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import psycopg
 
+from serving.db import locks
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party, pending
 from serving.ledger.posting import Line, Posting, post
@@ -159,11 +160,10 @@ def compensate_region(
     rule = plan.only(RegionRule)
     limit_bps = rule.max_share_of_leg_bps if rule else 0
     # With the order in hand neither a refund nor another case on the same leg comes in between.
-    conn.execute(
-        "select 1 from orders.customer_order where (tenant_id, order_id) ="
-        " (select tenant_id, order_id from settlement.leg where tenant_id = %s and leg_id = %s) for update",
-        (tenant_id, leg_id),
-    )
+    order = conn.execute(
+        "select order_id from settlement.leg where tenant_id = %s and leg_id = %s", (tenant_id, leg_id)
+    ).fetchone()
+    locks.orders(conn, tenant_id, order or ())
     row = conn.execute(
         "select payee_type, payee_id, amount_cents - reversed_cents - forfeited_cents,"
         " (select coalesce(sum(f.amount_cents - f.reversed_cents), 0)::bigint from settlement.service_fee f"
@@ -256,10 +256,7 @@ def reverse_fee(
     Raises:
         FeeError: There is no such fee, more would be given back than is left, or the id was used otherwise.
     """
-    conn.execute(
-        "select 1 from settlement.service_fee where tenant_id = %s and fee_id = %s for update",
-        (tenant_id, fee_id),
-    )
+    locks.fee(conn, tenant_id, fee_id)
     fee = _read(conn, tenant_id, fee_id)
     if fee is None:
         raise UnknownFeeError(f"fee {fee_id} is unknown")
@@ -336,7 +333,7 @@ def _release_fees(
     fees = _select(
         conn,
         "tenant_id = %s and state = 'pending' and recognised_at <= %s and fee_id > %s"
-        " order by fee_id limit %s for update skip locked",
+        " order by fee_id limit %s" + locks.CLAIMED,
         (tenant_id, due, after, batch),
     )
     if not fees:
@@ -396,7 +393,7 @@ def _book(
             f"fee {fee.fee_id} of {fee.amount_cents} fen: it needs a paying party and an amount above 0"
         )
     # Two calls with one id come one after the other.
-    conn.execute("select pg_advisory_xact_lock(hashtext('settlement.fee'), hashtext(%s))", (fee.fee_id,))
+    locks.fee_name(conn, tenant_id, fee.fee_id)
     known = _read(conn, tenant_id, fee.fee_id)
     if known:
         if known[:6] != fee[:6]:

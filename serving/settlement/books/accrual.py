@@ -13,6 +13,7 @@ from datetime import datetime
 
 import psycopg
 
+from serving.db import locks
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind
 from serving.ledger.errors import IdempotencyConflictError
 from serving.ledger.posting import Posting
@@ -256,12 +257,7 @@ def lock_orders(conn: psycopg.Connection, tenant_id: str, order_ids: Sequence[st
     Raises:
         UnknownOrderError: An order has no row.
     """
-    rows = conn.execute(
-        "select order_id from orders.customer_order where tenant_id = %s and order_id = any(%s)"
-        " order by order_id for update",
-        (tenant_id, list(order_ids)),
-    ).fetchall()
-    missing = set(order_ids) - {order_id for (order_id,) in rows}
+    missing = set(order_ids) - set(locks.orders(conn, tenant_id, order_ids))
     if missing:
         raise UnknownOrderError(f"order {min(missing)} is unknown")
 

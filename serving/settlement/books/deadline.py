@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from serving.db import locks
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import Party
 from serving.ledger.posting import Posting
@@ -105,7 +106,7 @@ def _unfreeze_batch(
                            or (accrued_at, order_id) > (%(after)s, %(order)s))
                   order by accrued_at, order_id limit %(limit)s) d
             join orders.customer_order o on o.tenant_id = %(tenant)s and o.order_id = d.order_id
-            order by d.accrued_at, d.order_id for update of o
+            order by d.accrued_at, d.order_id
             """,
             {
                 "tenant": tenant_id,
@@ -118,6 +119,7 @@ def _unfreeze_batch(
     ]
     if not positions:
         return [], None
+    locks.orders(conn, tenant_id, [position.order_id for position in positions])
     frozen: dict[str, list[StoredLeg]] = {position.order_id: [] for position in positions}
     for leg in order_legs(conn, tenant_id, list(frozen)):
         if not leg.is_unfrozen and leg.state != "voided":

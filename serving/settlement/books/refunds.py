@@ -14,6 +14,7 @@ from datetime import datetime
 
 import psycopg
 
+from serving.db import locks
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
 from serving.settlement.beside.points import settle_points
@@ -88,6 +89,7 @@ def refund_line(
     reversals, rounding = _reversals(legs, refund_cents)
     if refund_cents == 0 and not any(reversals):
         raise RefundError(f"refund {refund_id} of 0 fen takes nothing back; give an amount")
+    locks.balances_of_orders(conn, tenant_id, [order_id])
     entries = _PendingEntries(legs, reversals, rounding)
     book = AccountBook(conn, tenant_id)
     funds = PartyFunds.lock(conn, tenant_id, book, entries.debits, entries.accounts)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from serving.db import locks
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import AccountBook, AccountKind, Party, pending
 from serving.ledger.posting import Line, Posting
@@ -237,7 +238,7 @@ def _confirm_receipts(
         " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
         " where s.tenant_id = %s and s.status = 'shipped' and s.shipped_at <= %s"
         " and (o.plan_id, o.plan_version) is not distinct from (%s, %s::integer)"
-        " order by s.shipped_at limit %s for update of o, s skip locked",
+        " order by s.shipped_at limit %s" + locks.CLAIMED_ORDERS,
         (tenant_id, now - windows.auto_receipt, plan_id, version, batch),
     ).fetchall()
     conn.execute(
@@ -281,8 +282,8 @@ def _claim(
                 > (%(after)s::timestamptz, %(order)s::text, %(supplier)s::text)
         order by s.release_due_at, s.order_id, s.supplier_id
         limit %(limit)s
-        for update of o, s skip locked
-        """,
+        """
+        + locks.CLAIMED_ORDERS,
         {
             "tenant": tenant_id,
             "now": now,

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import psycopg
 
+from serving.db import locks
 from serving.ledger.accounts import Party
 from serving.settlement.books.legs import StoredLeg
 
@@ -84,12 +85,7 @@ def read_blocks(
     """
     chosen = list(legs)
     payees = sorted({leg.payee for leg in chosen if not leg.is_platform_side} | set(parties))
-    verified = conn.execute(
-        "select p.party_type, p.party_id, p.is_verified from parties.party p"
-        " where p.tenant_id = %s and (p.party_type, p.party_id) in"
-        " (select * from unnest(%s::text[], %s::text[])) order by p.party_type, p.party_id for share",
-        (tenant_id, [party.party_type for party in payees], [party.party_id for party in payees]),
-    ).fetchall()
+    verified = locks.parties_stay(conn, tenant_id, payees)
     cases = conn.execute(
         "select distinct a.order_id, a.supplier_id from orders.after_sale a"
         " where a.tenant_id = %s and a.order_id = any(%s) and a.status = 'open'",
@@ -127,7 +123,5 @@ def read_blocks(
     return Blocks(
         frozenset((order_id, supplier_id) for order_id, supplier_id in cases),
         holds,
-        frozenset(
-            Party(party_type, party_id) for party_type, party_id, is_verified in verified if is_verified
-        ),
+        frozenset(Party(*party) for party, is_verified in verified.items() if is_verified),
     )

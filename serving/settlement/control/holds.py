@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 import psycopg
 
+from serving.db import locks
 from serving.ledger.accounts import Party
 from serving.settlement.books.accrual import lock_orders
 from serving.settlement.books.forfeiture import forfeit
@@ -183,14 +184,8 @@ def _lock(conn: psycopg.Connection, tenant_id: str, target: HoldTarget) -> None:
     """Releases hold these rows, too: they either see the hold or end before it."""
     if target.order_id is not None:
         lock_orders(conn, tenant_id, [target.order_id])
-    if target.party is not None:
-        row = conn.execute(
-            "select 1 from parties.party"
-            " where tenant_id = %s and party_type = %s and party_id = %s for update",
-            (tenant_id, *target.party),
-        ).fetchone()
-        if row is None:
-            raise HoldTargetError(f"there is no {target.party.party_type} {target.party.party_id}")
+    if target.party is not None and not locks.party(conn, tenant_id, *target.party):
+        raise HoldTargetError(f"there is no {target.party.party_type} {target.party.party_id}")
 
 
 def _check_target(conn: psycopg.Connection, tenant_id: str, target: HoldTarget) -> None:
@@ -236,17 +231,29 @@ def _resolve(
 
 
 def _expire(conn: psycopg.Connection, tenant_id: str, now: datetime, target: HoldTarget | None) -> int:
+    values = {"by": _EXPIRY, "tenant": tenant_id}
+    over = [
+        hold_id
+        for (hold_id,) in conn.execute(
+            "select hold_id from settlement.hold"
+            " where tenant_id = %(tenant)s and state = 'standing' and expires_at <= %(now)s"
+            " and (%(id)s::text is null or target_type = %(type)s and target_id = %(id)s)",
+            {
+                **values,
+                "now": now,
+                "type": target.target_type if target else None,
+                "id": target.target_id if target else None,
+            },
+        )
+    ]
+    if not over:
+        return 0
+    locks.holds(conn, tenant_id, over)
     return conn.execute(
         "update settlement.hold set state = 'lifted', resolved_at = expires_at, resolved_by = %(by)s"
-        " where tenant_id = %(tenant)s and state = 'standing' and expires_at <= %(now)s"
-        " and (%(id)s::text is null or target_type = %(type)s and target_id = %(id)s)",
-        {
-            "by": _EXPIRY,
-            "tenant": tenant_id,
-            "now": now,
-            "type": target.target_type if target else None,
-            "id": target.target_id if target else None,
-        },
+        " where tenant_id = %(tenant)s and hold_id = any(%(holds)s) and state = 'standing'"
+        " and expires_at <= %(now)s",
+        {**values, "holds": over, "now": now},
     ).rowcount
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from serving.db import locks
 from serving.settlement.errors import PlanConflictError, PlanNotInForceError, PlanRefusedError, Refusal
 from serving.settlement.plans.loader import check_no_overlap, load_plan, plan_document
 from serving.settlement.plans.plan import PlanVersion, version_in_force
@@ -46,7 +47,7 @@ def publish_plan(
     """
     plan = load_plan(document)
     # Publications of one plan come one after another, so that none overlooks another.
-    conn.execute("select pg_advisory_xact_lock(hashtext('settlement.plan'), hashtext(%s))", (tenant_id,))
+    locks.plans(conn, tenant_id)
     existing = plan_versions(conn, tenant_id, plan.plan_id)
     for version in existing:
         if version.version == plan.version and version.content_hash == plan.content_hash:

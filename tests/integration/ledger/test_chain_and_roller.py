@@ -140,7 +140,9 @@ def sums_by_entries(owner):
 
 def sums_by_balance(operations):
     with operations.transaction(TENANT) as conn:
-        return {row.kind + row.party.party_id: row.amount for row in balances.trial_balance(conn)}
+        rows = balances.trial_balance(conn)
+    # The platform's accounts are opened together: most of them hold nothing here.
+    return {row.kind + row.party.party_id: row.amount for row in rows if row.amount}
 
 
 def test_rolled_sums_equal_the_entries_before_and_after_every_roll(ledger, owner):
