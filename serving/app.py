@@ -29,6 +29,8 @@ from serving.api.guarantees import GUARANTEE_ROUTES
 from serving.api.health import live, metrics, ready
 from serving.api.identity import IDENTITY_ROUTES
 from serving.api.ledger import LEDGER_ROUTES
+from serving.api.loss_budgets import LOSS_BUDGET_ROUTES
+from serving.api.offers import OFFER_ROUTES
 from serving.api.orders import ORDER_ROUTES
 from serving.api.payments import PAYMENT_ROUTES
 from serving.api.plans import PLAN_ROUTES
@@ -144,6 +146,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             post_events,
             *AGENT_ROUTES,
             *CATALOGUE_ROUTES,
+            *LOSS_BUDGET_ROUTES,
+            *OFFER_ROUTES,
             *ORDER_ROUTES,
             *POINTS_ROUTES,
             *PAYMENT_ROUTES,

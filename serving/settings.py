@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -44,6 +45,12 @@ class Settings(BaseSettings):
         log_level: Least severe level that is logged.
         master_key: Master key of the personal fields in base64, or several by comma, the current one first;
             None means `<home>/keys/master.key`.
+        time_zone: IANA zone of the shops: whose midnight ends a day of a loss budget.
+        channel_fee_bps: What the payment channel keeps by contract, basis points; the loss of a line is
+            reckoned with it before the channel has told its fee.
+        offer_own_bps: How far a supplier's price may be from its own reference without a decision.
+        offer_others_bps: How far it may be from the median of the other suppliers' prices in force.
+        offer_reference_days: How long a supplier's own reference stands while its price moves.
     """
 
     model_config = SettingsConfigDict(env_prefix="MUYUN_", extra="ignore")
@@ -66,6 +73,11 @@ class Settings(BaseSettings):
     profile_cache_mb: int = Field(default=64, ge=0, le=65536)
     log_level: str = "INFO"
     master_key: SecretStr | None = None
+    time_zone: str = "Asia/Shanghai"
+    channel_fee_bps: int = Field(default=60, ge=0, le=10_000)
+    offer_own_bps: int = Field(default=2_000, ge=0, le=10_000)
+    offer_others_bps: int = Field(default=5_000, ge=0, le=10_000)
+    offer_reference_days: int = Field(default=7, ge=0, le=366)
 
     @model_validator(mode="before")
     @classmethod
@@ -77,6 +89,15 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_home(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"time zone {value!r} is none that IANA names, e.g. Asia/Shanghai") from error
+        return value
 
     @field_validator("log_level")
     @classmethod

@@ -1,8 +1,8 @@
 """A small market in a database, and shortcuts to fill it, for the tests of orders."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from serving.orders import catalogue, payments, placing, records, stock
+from serving.orders import catalogue, losses, payments, placing, records, stock
 from serving.orders.discounts import CouponLimits
 from serving.settlement.plans.profiles import load_shipped, shipped_text
 from serving.settlement.plans.store import publish_plan, set_plan
@@ -41,6 +41,13 @@ class Shop:
                 conn, TENANT, [catalogue.Product(sku, f"title of {sku}", ("leaf", "root"))]
             )
             catalogue.put_listings(conn, TENANT, [catalogue.Listing(merchant, sku, price)])
+
+    def may_lose(self, cents, merchant="m1", days=366):
+        """Let the lines of a merchant lose that much a day."""
+        first = NOW.date()
+        last = first + timedelta(days=days - 1)
+        with self.transaction() as conn:
+            return losses.set_budget(conn, TENANT, merchant, first, last, cents)
 
     def agent(self, agent_id, *, inviter=None, manager=None, tier="none", evidence=False):
         with self.transaction() as conn:

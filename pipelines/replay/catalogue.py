@@ -13,7 +13,7 @@ from pipelines.replay.selection import Selection
 
 
 def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) -> int:
-    """Write products, offers and listings; the newer of two versions stays."""
+    """Write products, offers, what suppliers may offer, and listings; the newer of two versions stays."""
     offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of).select(
         "supplier_id",
         "sku_id",
@@ -28,13 +28,15 @@ def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) 
     )
     return (
         insert(connection, "orders.product", _products(lake))
+        + insert(connection, "orders.supplier_sku", offers.select("supplier_id", "sku_id"))
         + insert(
             connection,
             "orders.offer",
             offers,
             "(tenant_id, supplier_id, sku_id) do update set supply_price_cents = excluded.supply_price_cents,"
             " lead_time_days = excluded.lead_time_days, min_order_qty = excluded.min_order_qty,"
-            " ship_from_region = excluded.ship_from_region, source_at = excluded.source_at"
+            " ship_from_region = excluded.ship_from_region, source_at = excluded.source_at,"
+            " reference_price_cents = null, reference_freight_cents = null, reference_at = null"
             " where t.source_at < excluded.source_at",
         )
         + insert(

@@ -19,6 +19,7 @@ Kind = Literal[
     "audit_log",
     "orders",
     "instructions",
+    "offers",
     "stock",
     "agents",
     "breaks",

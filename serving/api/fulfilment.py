@@ -12,6 +12,7 @@ from serving.api.cursor import Position, read_cursor, write_cursor
 from serving.api.order_work import (
     OptionalIdempotencyKey,
     in_range,
+    loss_rules_of,
     made_once,
     moment_and_id,
     order_transaction,
@@ -67,7 +68,9 @@ def accept_sub_order(
             raise InvalidRequestError("short", "a line stands twice")
 
         def move() -> dict[str, Detail]:
-            done = fulfilment.accept(conn, principal.tenant_id, order_id, supplier_id, short, now)
+            done = fulfilment.accept(
+                conn, principal.tenant_id, order_id, supplier_id, short, now, loss_rules_of(request)
+            )
             return _details(done, supplier_id)
 
         operation = f"sub_order.accept {order_id} {supplier_id}"
@@ -98,9 +101,9 @@ def reject_sub_order(
 
         def move() -> dict[str, Detail]:
             tenant = principal.tenant_id
-            return _details(
-                fulfilment.reject(conn, tenant, order_id, supplier_id, data.reason_code, now), supplier_id
-            )
+            rules = loss_rules_of(request)
+            done = fulfilment.reject(conn, tenant, order_id, supplier_id, data.reason_code, now, rules)
+            return _details(done, supplier_id)
 
         operation = f"sub_order.reject {order_id} {supplier_id}"
         outcome, details = made_once(conn, principal.tenant_id, operation, idempotency_key, data, move)

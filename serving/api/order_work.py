@@ -5,9 +5,9 @@ Such handlers are synchronous; what an order refuses is decided in `serving.orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import psycopg
@@ -25,7 +25,9 @@ from serving.consumers.errors import ConsumerErasedError
 from serving.ledger.errors import LedgerError
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.orders.idempotency import once
+from serving.orders.losses import LossRules
 from serving.problems import ApiError, FieldError, invalid_parameter
+from serving.settings import Settings
 from serving.settlement.errors import SettlementError
 
 IdempotencyKey = Annotated[
@@ -49,6 +51,9 @@ OptionalIdempotencyKey = Annotated[
         description="With a key the move may be sent again: it is made once. Without, a second is 409.",
     ),
 ]
+
+CLOCK_AHEAD = timedelta(hours=1)
+"""How far the clock of a supplier may be ahead: a count of the far future would silence all later ones."""
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -104,6 +109,24 @@ def made_once(
         return "done", move()
     answer = once(conn, tenant_id, operation, key, body, lambda: (200, dict(move())))
     return ("repeated" if answer.is_repeated else "done"), answer.document
+
+
+def loss_rules_of(request: Request[Any, Any, Any]) -> LossRules:
+    """How a loss is reckoned, as the operator set it."""
+    settings: Settings = request.app.state.settings
+    return LossRules.of(settings)
+
+
+def once_each(parameter: str, sku_ids: Sequence[str]) -> set[str]:
+    """The skus of a batch of statements.
+
+    Raises:
+        InvalidRequestError: One stands twice.
+    """
+    unique = set(sku_ids)
+    if len(unique) != len(sku_ids):
+        raise InvalidRequestError(parameter, "a sku stands twice; send the latest statement only")
+    return unique
 
 
 def in_range(parameter: str, moment: datetime, *, latest: datetime = _LAST) -> datetime:

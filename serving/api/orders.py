@@ -13,6 +13,7 @@ from serving.api.cursor import Position, read_cursor, write_cursor
 from serving.api.order_work import (
     IdempotencyKey,
     OptionalIdempotencyKey,
+    loss_rules_of,
     made_once,
     moment_and_id,
     order_transaction,
@@ -61,7 +62,9 @@ def place_order(
         def work() -> tuple[int, OrderView]:
             plan = plan_in_force(conn, principal.tenant_id, data.merchant_id, now)
             order = _new_order(data)
-            placing.place_order(conn, principal.tenant_id, order, CouponLimits.of(plan), now)
+            rules = loss_rules_of(request)
+            limits = CouponLimits.of(plan)
+            placing.place_order(conn, principal.tenant_id, order, limits, now, rules=rules)
             if data.recipient is not None:
                 who = data.recipient
                 recipient = Recipient(who.name, who.phone, who.address, data.region_code)

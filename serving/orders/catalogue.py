@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,24 @@ class Offer:
     is_active: bool = True
 
 
+@dataclass(frozen=True)
+class SupplierSku:
+    """Whether a supplier may offer a sku, and whether for nothing."""
+
+    sku_id: str
+    is_approved: bool = True
+    may_be_free: bool = False
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the next prices of an offer are measured against, and since when."""
+
+    price_cents: int
+    freight_cents: int
+    at: datetime
+
+
 def put_products(conn: Connection, tenant_id: str, products: Sequence[Product]) -> None:
     """Add products or change their titles and categories."""
     with conn.cursor() as cursor:
@@ -99,34 +117,63 @@ def put_listings(conn: Connection, tenant_id: str, listings: Sequence[Listing]) 
     )
 
 
-def put_offers(conn: Connection, tenant_id: str, offers: Sequence[Offer]) -> list[tuple[str, str]]:
-    """Take over terms; an older statement than the known one changes nothing.
+def put_offers(
+    conn: Connection,
+    tenant_id: str,
+    offers: Sequence[Offer],
+    references: Mapping[tuple[str, str], Reference] | None = None,
+) -> list[tuple[str, str]]:
+    """Take over terms as they are, and let their suppliers offer their skus unless that was withdrawn.
+
+    An older statement than the known one changes nothing. What a supplier itself states goes through
+    `offers.state_offers`, which looks at the price first.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         offers: At most one a supplier and sku.
+        references: What the next prices are measured against, by (supplier_id, sku_id); None takes the
+            prices that are taken over.
 
     Returns:
         (supplier_id, sku_id) of the offers that were taken over.
     """
     ordered = sorted(offers, key=lambda offer: (offer.supplier_id, offer.sku_id))
+    if references is None:
+        references = {
+            (offer.supplier_id, offer.sku_id): Reference(
+                offer.supply_price_cents, offer.freight_cents, offer.source_at
+            )
+            for offer in ordered
+        }
+    measured = [references[offer.supplier_id, offer.sku_id] for offer in ordered]
+    pairs = {
+        "tenant": tenant_id,
+        "suppliers": [offer.supplier_id for offer in ordered],
+        "skus": [offer.sku_id for offer in ordered],
+    }
+    conn.execute(
+        "insert into orders.supplier_sku (tenant_id, supplier_id, sku_id) select %(tenant)s, *"
+        " from unnest(%(suppliers)s::text[], %(skus)s::text[]) on conflict do nothing",
+        pairs,
+    )
     rows = conn.execute(
         "insert into orders.offer as o (tenant_id, supplier_id, sku_id, supply_price_cents, freight_cents,"
-        " lead_time_days, min_order_qty, ship_from_region, is_active, source_at)"
+        " lead_time_days, min_order_qty, ship_from_region, is_active, source_at, reference_price_cents,"
+        " reference_freight_cents, reference_at)"
         " select %(tenant)s, * from unnest(%(suppliers)s::text[], %(skus)s::text[], %(prices)s::bigint[],"
         " %(freights)s::bigint[], %(days)s::integer[], %(smallest)s::bigint[], %(regions)s::text[],"
-        " %(active)s::boolean[], %(source_at)s::timestamptz[])"
+        " %(active)s::boolean[], %(source_at)s::timestamptz[], %(reference_prices)s::bigint[],"
+        " %(reference_freights)s::bigint[], %(reference_at)s::timestamptz[])"
         " on conflict (tenant_id, supplier_id, sku_id) do update set"
         " supply_price_cents = excluded.supply_price_cents, freight_cents = excluded.freight_cents,"
         " lead_time_days = excluded.lead_time_days, min_order_qty = excluded.min_order_qty,"
         " ship_from_region = excluded.ship_from_region, is_active = excluded.is_active,"
-        " source_at = excluded.source_at where o.source_at < excluded.source_at"
-        " returning o.supplier_id, o.sku_id",
+        " source_at = excluded.source_at, reference_price_cents = excluded.reference_price_cents,"
+        " reference_freight_cents = excluded.reference_freight_cents, reference_at = excluded.reference_at"
+        " where o.source_at < excluded.source_at returning o.supplier_id, o.sku_id",
         {
-            "tenant": tenant_id,
-            "suppliers": [offer.supplier_id for offer in ordered],
-            "skus": [offer.sku_id for offer in ordered],
+            **pairs,
             "prices": [offer.supply_price_cents for offer in ordered],
             "freights": [offer.freight_cents for offer in ordered],
             "days": [offer.lead_time_days for offer in ordered],
@@ -134,9 +181,31 @@ def put_offers(conn: Connection, tenant_id: str, offers: Sequence[Offer]) -> lis
             "regions": [offer.ship_from_region for offer in ordered],
             "active": [offer.is_active for offer in ordered],
             "source_at": [offer.source_at for offer in ordered],
+            "reference_prices": [reference.price_cents for reference in measured],
+            "reference_freights": [reference.freight_cents for reference in measured],
+            "reference_at": [reference.at for reference in measured],
         },
     ).fetchall()
     return sorted((supplier, sku) for supplier, sku in rows)
+
+
+def approve_skus(conn: Connection, tenant_id: str, supplier_id: str, skus: Sequence[SupplierSku]) -> None:
+    """Say which skus a supplier may offer. Offers of a sku that is not approved any more do not route."""
+    ordered = sorted(skus, key=lambda sku: sku.sku_id)
+    conn.execute(
+        "insert into orders.supplier_sku (tenant_id, supplier_id, sku_id, is_approved, may_be_free)"
+        " select %(tenant)s, %(supplier)s, *"
+        " from unnest(%(skus)s::text[], %(approved)s::boolean[], %(free)s::boolean[])"
+        " on conflict (tenant_id, supplier_id, sku_id) do update set is_approved = excluded.is_approved,"
+        " may_be_free = excluded.may_be_free",
+        {
+            "tenant": tenant_id,
+            "supplier": supplier_id,
+            "skus": [sku.sku_id for sku in ordered],
+            "approved": [sku.is_approved for sku in ordered],
+            "free": [sku.may_be_free for sku in ordered],
+        },
+    )
 
 
 def list_prices(conn: Connection, tenant_id: str, merchant_id: str, sku_ids: Sequence[str]) -> dict[str, int]:

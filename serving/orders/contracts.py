@@ -5,7 +5,7 @@ Money in fen (`_cents`), times in UTC (`_at`). What a role may not see is null.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -177,6 +177,28 @@ class OfferBatch(_Request, frozen=True, kw_only=True):
     offers: Annotated[list[OfferLine], Meta(min_length=1, max_length=1_000)]
 
 
+class SupplierSkuLine(_Request, frozen=True, kw_only=True):
+    """Whether a supplier may offer a sku, and whether for nothing."""
+
+    sku_id: Id
+    is_approved: bool = True
+    may_be_free: bool = False
+
+
+class SupplierSkuBatch(_Request, frozen=True, kw_only=True):
+    """What a supplier may offer; skus that are not named stay as they are."""
+
+    skus: Annotated[list[SupplierSkuLine], Meta(min_length=1, max_length=1_000)]
+
+
+class LossBudgetRequest(_Request, frozen=True, kw_only=True):
+    """What a merchant's lines may lose on each of some local days, both ends included."""
+
+    first_on: date
+    last_on: date
+    limit_cents: Cents
+
+
 class EndpointRequest(_Request, frozen=True, kw_only=True):
     """Where a party wants to be told."""
 
@@ -313,6 +335,68 @@ class TakenOver(Struct, frozen=True, kw_only=True):
 
     accepted: list[str]
     outdated: list[str]
+
+
+class WaitingOffer(Struct, frozen=True, kw_only=True):
+    """An offer that waits for a decision, and between which prices it would not have; null without any.
+
+    `delivered_price` is of supply price and freight together.
+    """
+
+    sku_id: str
+    reason: Literal["no_reference", "own_price", "other_suppliers", "delivered_price"]
+    low_cents: int | None
+    high_cents: int | None
+
+
+class OffersTaken(Struct, frozen=True, kw_only=True):
+    """What became of stated terms; those that wait do not route, and the terms in force stay."""
+
+    accepted: list[str]
+    outdated: list[str]
+    waiting: list[WaitingOffer]
+
+
+class OfferView(Struct, frozen=True, kw_only=True):
+    """Terms of one sku: in force, ended, or waiting for a decision."""
+
+    sku_id: str
+    state: Literal["in_force", "ended", "waiting"]
+    supply_price_cents: int
+    freight_cents: int
+    lead_time_days: int
+    min_order_qty: int
+    ship_from_region: str | None
+    source_at: datetime
+
+
+class OfferPage(Struct, frozen=True, kw_only=True):
+    """Terms of a supplier by sku."""
+
+    offers: list[OfferView]
+    next_cursor: str | None
+
+
+class SupplierSkusSet(Struct, frozen=True, kw_only=True):
+    """How many skus of a supplier were set."""
+
+    supplier_id: str
+    skus: int
+
+
+class LossBudgetView(Struct, frozen=True, kw_only=True):
+    """The loss budget of a merchant on a local day, and what orders took of it, fen."""
+
+    merchant_id: str
+    day: date
+    limit_cents: int
+    spent_cents: int
+
+
+class LossBudgetList(Struct, frozen=True, kw_only=True):
+    """Loss budgets by day; a day that is missing has none."""
+
+    budgets: list[LossBudgetView]
 
 
 class StockView(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from serving.errors import ServingError
 
@@ -90,6 +91,52 @@ class NotListedError(OrdersError):
         named = ", ".join(repr(sku) for sku in sku_ids)
         super().__init__(f"Merchant {merchant_id!r} does not list sku {named}.")
         self.remedy = "Order skus that the merchant lists."
+
+
+class SkuNotApprovedError(OrdersError):
+    """A supplier states terms of a sku that it may not offer; nothing of the batch was taken over."""
+
+    status = 403
+    slug = "sku-not-approved"
+    title = "Not a sku of this supplier"
+
+    def __init__(self, supplier_id: str, sku_ids: Sequence[str]) -> None:
+        named = ", ".join(repr(sku) for sku in sku_ids)
+        super().__init__(f"Supplier {supplier_id!r} may not offer sku {named}.")
+        self.remedy = "Ask the operator to approve the supplier for the sku, then state the terms again."
+
+
+class FreeOfferError(OrdersError):
+    """A supply price of 0 that the operator did not allow; nothing of the batch was taken over."""
+
+    status = 422
+    slug = "free-offer-refused"
+    title = "A price of 0 needs the operator"
+    parameter = "supply_price_cents"
+
+    def __init__(self, supplier_id: str, sku_ids: Sequence[str]) -> None:
+        named = ", ".join(repr(sku) for sku in sku_ids)
+        super().__init__(f"Supplier {supplier_id!r} may not give sku {named} away.")
+        self.remedy = "State a price, or ask the operator to allow a price of 0 for the sku."
+
+
+class LossRefusedError(OrdersError):
+    """A line would cost more than it brings, beyond the loss budget of its merchant and day."""
+
+    slug = "loss-refused"
+    title = "The line costs more than it brings"
+
+    def __init__(
+        self, merchant_id: str, day: date, loss_cents: int, limit_cents: int, spent_cents: int
+    ) -> None:
+        self.loss_cents, self.left_cents = loss_cents, limit_cents - spent_cents
+        super().__init__(
+            f"Supply price and channel fee exceed what the lines bring by {loss_cents} fen; the loss budget"
+            f" of merchant {merchant_id!r} on {day.isoformat()} is {limit_cents} fen, {self.left_cents} left."
+        )
+        self.remedy = (
+            "Ask the operator for a loss budget, raise the listing's price, or find a cheaper offer."
+        )
 
 
 class DiscountRefusedError(OrdersError):

@@ -17,6 +17,7 @@ import psycopg
 from serving.db import locks
 from serving.orders import stock, webhooks
 from serving.orders.errors import DuplicateKeyError, ImpossibleMoveError, InvalidRequestError
+from serving.orders.losses import DEFAULT_RULES, LossRules
 from serving.orders.placing import cancel_order
 from serving.orders.records import (
     Order,
@@ -70,6 +71,7 @@ def accept(
     supplier_id: str,
     short: Mapping[int, int],
     now: datetime,
+    rules: LossRules = DEFAULT_RULES,
 ) -> Outcome:
     """A supplier takes its part; what it has too little of goes elsewhere or is refunded.
 
@@ -80,6 +82,7 @@ def accept(
         supplier_id: The supplier.
         short: Line number to the units that the supplier can ship, fewer than ordered.
         now: Business time.
+        rules: How a loss by another supplier is reckoned.
 
     Raises:
         NotFoundError: The supplier has no part of the order.
@@ -95,13 +98,19 @@ def accept(
         if line_no not in known or available >= known[line_no].reserved_qty:
             raise InvalidRequestError("short", f"line {line_no} is no line of this part, or is not short")
     set_sub_order(conn, tenant_id, order_id, supplier_id, status, accepted_at=now)
-    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, short, now)
+    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, short, now, rules)
     webhooks.tell_merchant(conn, tenant_id, order.merchant_id, "sub_order.accepted", order_id, supplier_id)
     return outcome
 
 
 def reject(
-    conn: Connection, tenant_id: str, order_id: str, supplier_id: str, reason_code: str, now: datetime
+    conn: Connection,
+    tenant_id: str,
+    order_id: str,
+    supplier_id: str,
+    reason_code: str,
+    now: datetime,
+    rules: LossRules = DEFAULT_RULES,
 ) -> Outcome:
     """A supplier does not take its part: every line goes elsewhere or is refunded.
 
@@ -112,6 +121,7 @@ def reject(
         supplier_id: The supplier.
         reason_code: Told to the merchant.
         now: Business time.
+        rules: How a loss by another supplier is reckoned.
 
     Raises:
         NotFoundError: The supplier has no part of the order.
@@ -123,7 +133,7 @@ def reject(
     set_sub_order(conn, tenant_id, order_id, supplier_id, status)
     lines = _live_lines(conn, tenant_id, order_id, supplier_id)
     nothing = {line.line_no: 0 for line in lines}
-    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, nothing, now)
+    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, nothing, now, rules)
     event = "sub_order.rejected"
     webhooks.tell_merchant(
         conn, tenant_id, order.merchant_id, event, order_id, supplier_id, reason_code=reason_code
@@ -218,6 +228,7 @@ def _go_elsewhere(
     lines: list[OrderLine],
     left: Mapping[int, int],
     now: datetime,
+    rules: LossRules,
 ) -> Outcome:
     """Bring the lines of `left` elsewhere; `left` is the units that stay with the supplier otherwise.
 
@@ -231,7 +242,7 @@ def _go_elsewhere(
     moved: dict[int, str] = {}
     for line in lines:
         if line.line_no in left:
-            taker = move_line(conn, tenant_id, order, line, freight[line.line_no], now)
+            taker = move_line(conn, tenant_id, order, line, freight[line.line_no], rules, now)
             if taker is not None:
                 moved[line.line_no] = taker
     stay = {line.line_no: line for line in lines if line.line_no in left and line.line_no not in moved}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Any, Literal
 
 import psycopg
@@ -14,14 +14,16 @@ from psycopg.types.json import Jsonb
 
 from serving.agents.relations import find as find_agent
 from serving.consumers.erased import require_not_erased
-from serving.orders import stock
+from serving.orders import losses, stock
 from serving.orders.catalogue import list_prices
 from serving.orders.discounts import Coupon, CouponLimits, spread
 from serving.orders.errors import DiscountRefusedError, InvalidRequestError, OutOfStockError
+from serving.orders.losses import DEFAULT_RULES, LossRules
 from serving.orders.records import find_order, lines_of, move_order, set_sub_order, sub_orders_of
 from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon
 from serving.settlement.sharing.snapshot import Party
 
 Connection = psycopg.Connection[Any]
@@ -73,6 +75,7 @@ class _Line:
     list_price_cents: int
     discount_cents: int
     supply_price_cents: int
+    loss_cents: int = 0
 
 
 def new_order_id() -> str:
@@ -87,12 +90,14 @@ def place_order(
     limits: CouponLimits,
     now: datetime,
     cost: CostParameters | None = None,
+    rules: LossRules = DEFAULT_RULES,
 ) -> None:
     """Route every line, reserve the stock and write the order; status `placed`.
 
     The unit price is the merchant's listing. The buyer pays the freight that the chosen offers state;
     surcharges of zones and penalties weigh in the choice only. A line that is split over suppliers becomes
-    several lines.
+    several lines. A line that costs more than it brings routes only where no other supplier spares the loss,
+    and only inside the loss budget of its merchant and day.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -101,27 +106,29 @@ def place_order(
         limits: What coupons may be.
         now: Business time (UTC).
         cost: Parameters of the routing cost; None takes the defaults.
+        rules: How a loss is reckoned, and when its day ends.
 
     Raises:
         InvalidRequestError: An agent or a party of a role is unknown or not active.
         NotListedError: The merchant does not sell a sku.
         DiscountRefusedError: A coupon passes a limit.
         OutOfStockError: Nobody has the units; nothing is reserved.
+        LossRefusedError: A line costs more than it brings, beyond the budget.
         ConsumerErasedError: The buyer was erased.
     """
     require_not_erased(conn, tenant_id, order.consumer_id, "nobody can order under this id any more")
     _require_parties(conn, tenant_id, order)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)
-    allocations = _route(order, offers, cost)
-    lines = _lines(order, prices, offers, allocations, limits)
-    freights = _freights(lines, offers)
+    lines, freights = _routed(order, prices, offers, limits, cost, rules, now)
+    day = rules.day_of(now)
     payable = sum(line.list_price_cents - line.discount_cents for line in lines) + sum(freights.values())
-    _write(conn, tenant_id, order, lines, freights, payable, now)
+    _write(conn, tenant_id, order, lines, freights, payable, now, day)
     reserved: Counter[stock.StockKey] = Counter()
     for line in lines:
         reserved[line.supplier_id, line.sku_id] += line.qty
     stock.reserve(conn, tenant_id, reserved)
+    losses.take(conn, tenant_id, order.merchant_id, day, sum(line.loss_cents for line in lines))
 
 
 def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
@@ -141,6 +148,7 @@ def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
         if line.reserved_qty:
             reserved[line.supplier_id, line.sku_id] += line.reserved_qty
     stock.release(conn, tenant_id, reserved)
+    losses.give_back_order(conn, tenant_id, order_id, order.merchant_id)
     conn.execute(
         "update orders.order_line set reserved_qty = 0 where tenant_id = %(tenant)s and order_id = %(order)s",
         {"tenant": tenant_id, "order": order_id},
@@ -168,6 +176,58 @@ def _is_active_merchant(conn: Connection, tenant_id: str, merchant_id: str) -> b
         {"tenant": tenant_id, "merchant": merchant_id},
     ).fetchone()
     return row is not None
+
+
+def _routed(
+    order: NewOrder,
+    prices: dict[str, int],
+    offers: Sequence[OfferStock],
+    limits: CouponLimits,
+    cost: CostParameters | None,
+    rules: LossRules,
+    now: datetime,
+) -> tuple[list[_Line], dict[str, int]]:
+    """Lines with their suppliers and losses, and the freights; offers that bring a loss come last.
+
+    Raises:
+        OutOfStockError: Nobody has the units, at whatever price.
+        DiscountRefusedError: A coupon passes a limit.
+    """
+    first: tuple[list[_Line], dict[str, int]] | None = None
+    candidates = list(offers)
+    while True:
+        try:
+            allocations = _route(order, candidates, cost)
+        except OutOfStockError:
+            if first is None:
+                raise
+            return first
+        lines = _lines(order, prices, offers, allocations, limits)
+        freights = _freights(lines, offers)
+        expected = losses.expected_losses(
+            [
+                CartLine(
+                    line_no=line.line_no,
+                    sku_id=line.sku_id,
+                    category_ids=(),
+                    supplier_id=line.supplier_id,
+                    qty=line.qty,
+                    list_price_cents=line.list_price_cents,
+                    supply_price_cents=line.supply_price_cents,
+                )
+                for line in lines
+            ],
+            [OrderCoupon(coupon.discount_cents, coupon.funder_split_bps) for coupon in order.coupons],
+            freights,
+            rules,
+            now,
+        )
+        lines = [replace(line, loss_cents=expected[line.line_no]) for line in lines]
+        losing = {(line.supplier_id, line.sku_id) for line in lines if line.loss_cents}
+        if not losing:
+            return lines, freights
+        first = first or (lines, freights)
+        candidates = [offer for offer in candidates if (offer.supplier_id, offer.sku_id) not in losing]
 
 
 def _route(
@@ -237,6 +297,7 @@ def _write(
     freights: dict[str, int],
     payable_cents: int,
     now: datetime,
+    day: date,
 ) -> None:
     ids = {"tenant": tenant_id, "order": order.order_id}
     conn.execute(
@@ -260,11 +321,13 @@ def _write(
     )
     conn.execute(
         "insert into orders.order_line (tenant_id, order_id, line_no, sku_id, supplier_id, qty,"
-        " list_price_cents, coupon_discount_cents, net_paid_cents, supply_price_cents, reserved_qty)"
-        " select %(tenant)s, %(order)s, n, sku, supplier, qty, price, discount, price - discount, supply, qty"
+        " list_price_cents, coupon_discount_cents, net_paid_cents, supply_price_cents, reserved_qty,"
+        " loss_cents, loss_day)"
+        " select %(tenant)s, %(order)s, n, sku, supplier, qty, price, discount, price - discount, supply,"
+        " qty, loss, case when loss > 0 then %(day)s::date end"
         " from unnest(%(numbers)s::integer[], %(skus)s::text[], %(suppliers)s::text[], "
-        " %(quantities)s::bigint[], %(prices)s::bigint[], %(discounts)s::bigint[], %(supplies)s::bigint[])"
-        " as l (n, sku, supplier, qty, price, discount, supply)",
+        " %(quantities)s::bigint[], %(prices)s::bigint[], %(discounts)s::bigint[], %(supplies)s::bigint[],"
+        " %(losses)s::bigint[]) as l (n, sku, supplier, qty, price, discount, supply, loss)",
         {
             **ids,
             "numbers": [line.line_no for line in lines],
@@ -274,6 +337,8 @@ def _write(
             "prices": [line.list_price_cents for line in lines],
             "discounts": [line.discount_cents for line in lines],
             "supplies": [line.supply_price_cents for line in lines],
+            "losses": [line.loss_cents for line in lines],
+            "day": day,
         },
     )
     conn.execute(

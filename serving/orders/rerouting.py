@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,28 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from serving.orders import stock, webhooks
+from serving.orders.errors import LossRefusedError
+from serving.orders.losses import LossRules, expected_losses, retake
 from serving.orders.payments import freights_of
-from serving.orders.records import Order, OrderLine, find_sub_order, set_sub_order, sub_orders_of, touch
+from serving.orders.records import (
+    Order,
+    OrderLine,
+    find_sub_order,
+    lines_of,
+    set_sub_order,
+    sub_orders_of,
+    touch,
+)
 from serving.orders.routing.contracts import Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER, UNSHIPPED
 from serving.settlement.books.accrual import reaccrue_line
 from serving.settlement.errors import AccrualError
 from serving.settlement.plans.store import plan_version
+from serving.settlement.sharing.freeze import CartLine, OrderCoupon
 from serving.settlement.sharing.rounding import largest_remainder
 from serving.settlement.sharing.snapshot import OrderSnapshot
+from serving.settlement.sharing.waterfall import shortfall_of
 
 Connection = psycopg.Connection[Any]
 
@@ -43,9 +55,17 @@ def freight_shares(
 
 
 def move_line(
-    conn: Connection, tenant_id: str, order: Order, line: OrderLine, freight_cents: int, now: datetime
+    conn: Connection,
+    tenant_id: str,
+    order: Order,
+    line: OrderLine,
+    freight_cents: int,
+    rules: LossRules,
+    now: datetime,
 ) -> str | None:
-    """Give a whole line to the cheapest other supplier that has it.
+    """Give a whole line to the cheapest other supplier that has it and brings no loss.
+
+    Where everybody brings a loss, the cheapest takes it inside the loss budget of the merchant and day.
 
     Suppliers whose part of this order was shipped, rejected or cancelled are out of the question, and so is a
     split: an order keeps its lines. A line of which something was refunded stays.
@@ -56,6 +76,7 @@ def move_line(
         order: The order.
         line: The line, reserved at its present supplier.
         freight_cents: Freight that goes with it.
+        rules: How a loss is reckoned, and when its day ends.
         now: Business time.
 
     Returns:
@@ -67,17 +88,84 @@ def move_line(
     closed = {part.supplier_id for part in parts if part.status not in UNSHIPPED} | {line.supplier_id}
     offers = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
     demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, order.region_code or stock.ANYWHERE)
-    plan = route_greedy([demand], offers)
+    terms = _terms(conn, tenant_id, order)
+    loss = {offer.supplier_id: _loss(terms, line, offer, rules, now) for offer in offers}
+    plan = route_greedy([demand], [offer for offer in offers if not loss[offer.supplier_id]])
+    if plan.unroutable or len(plan.allocations) != 1:
+        plan = route_greedy([demand], offers)
     if plan.unroutable or len(plan.allocations) != 1:
         return None
     taker = next(offer for offer in offers if offer.supplier_id == plan.allocations[0].supplier_id)
     try:
         with conn.transaction():
             _move(conn, tenant_id, order, line, taker, freight_cents, now)
-    except AccrualError:
-        # Its money moved already (hold, deadline): the rule is to refund instead.
+            losses = {line.line_no: loss[taker.supplier_id]}
+            retake(conn, tenant_id, order.order_id, order.merchant_id, losses, rules.day_of(now))
+            _settle_moved(conn, tenant_id, order, line, taker, now)
+    except (AccrualError, LossRefusedError):
+        # Its money moved already (hold, deadline), or it would cost more than it brings: it is refunded.
         return None
     return taker.supplier_id
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """An order as a loss is reckoned from it: frozen when it is paid."""
+
+    frozen: OrderSnapshot | None
+    cart: list[CartLine]
+    coupons: list[OrderCoupon]
+    freights: dict[str, int]
+
+
+def _terms(conn: Connection, tenant_id: str, order: Order) -> _Terms:
+    ids = {"tenant": tenant_id, "order": order.order_id}
+    where = " where tenant_id = %(tenant)s and order_id = %(order)s"
+    if order.paid_at is not None:
+        row = conn.execute("select snapshot from orders.customer_order" + where, ids).fetchone()
+        assert row is not None, "the order is locked"
+        return _Terms(OrderSnapshot.from_json(row[0]), [], [], {})
+    coupons = conn.execute(
+        "select discount_cents, funder_split_bps from orders.order_coupon" + where + " order by coupon_no",
+        ids,
+    ).fetchall()
+    cart = [
+        CartLine(
+            line_no=line.line_no,
+            sku_id=line.sku_id,
+            category_ids=(),
+            supplier_id=line.supplier_id,
+            qty=line.qty,
+            list_price_cents=line.list_price_cents,
+            supply_price_cents=line.supply_price_cents,
+        )
+        for line in lines_of(conn, tenant_id, order.order_id)
+    ]
+    freights = {
+        freight.supplier_id: freight.cents for freight in freights_of(conn, tenant_id, order.order_id)
+    }
+    return _Terms(None, cart, [OrderCoupon(cents, split) for cents, split in coupons], freights)
+
+
+def _loss(terms: _Terms, line: OrderLine, taker: OfferStock, rules: LossRules, now: datetime) -> int:
+    """What the platform would add to the line if that supplier shipped it, fen."""
+    supply = taker.supply_price_cents * line.qty
+    if terms.frozen is not None:
+        frozen = next(one for one in terms.frozen.lines if one.line_no == line.line_no)
+        return shortfall_of(replace(frozen, supply_price_cents=supply))
+    cart = [
+        replace(one, supply_price_cents=supply) if one.line_no == line.line_no else one for one in terms.cart
+    ]
+    return expected_losses(cart, terms.coupons, terms.freights, rules, now)[line.line_no]
+
+
+def _settle_moved(
+    conn: Connection, tenant_id: str, order: Order, line: OrderLine, taker: OfferStock, now: datetime
+) -> None:
+    """The money of a paid line follows it, and its new supplier is told."""
+    if order.paid_at is not None:
+        _settle_again(conn, tenant_id, order, line, taker, now)
+        webhooks.tell_supplier(conn, tenant_id, order.order_id, taker.supplier_id, f"line-{line.line_no}")
 
 
 def _move(
@@ -121,9 +209,6 @@ def _move(
         {**ids, "new": new, "line": line.line_no},
     )
     touch(conn, tenant_id, order.order_id)
-    if order.paid_at is not None:
-        _settle_again(conn, tenant_id, order, line, taker, now)
-        webhooks.tell_supplier(conn, tenant_id, order.order_id, new, f"line-{line.line_no}")
 
 
 def _settle_again(

@@ -127,6 +127,8 @@ def lock_offers(
 ) -> list[OfferStock]:
     """Lock the stock of every active offer of some skus and say what may be promised.
 
+    Only offers in force of suppliers that may offer the sku; what waits for a decision is none.
+
     The rows stay locked until the transaction ends, so what is read here may be reserved.
 
     Args:
@@ -144,7 +146,8 @@ def lock_offers(
         "select s.supplier_id, s.sku_id, greatest(0, s.on_hand_qty - s.reserved_qty - s.buffer_qty),"
         " o.supply_price_cents, o.freight_cents, o.lead_time_days, o.ship_from_region, o.min_order_qty"
         " from orders.stock s join orders.offer o using (tenant_id, supplier_id, sku_id)"
-        " where s.tenant_id = %(tenant)s and s.sku_id = any(%(skus)s) and o.is_active"
+        " join orders.supplier_sku m using (tenant_id, supplier_id, sku_id)"
+        " where s.tenant_id = %(tenant)s and s.sku_id = any(%(skus)s) and o.is_active and m.is_approved"
         " and s.supplier_id <> all(%(without)s)"
         " and not exists (select from parties.party p where p.tenant_id = s.tenant_id"
         " and p.party_type = 'supplier' and p.party_id = s.supplier_id and not p.is_active)"

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -216,7 +217,7 @@ def test_an_idempotency_key_gives_the_first_answer_again(call, goods, shop):
 def test_a_refused_order_leaves_its_key_free(call, goods, shop):
     goods("free", qty=1)
     problem(call("m1", "POST", "/orders", body("free", 3), None, "free-1"), 409, "out-of-stock")
-    shop.supply("S1", "free", 5, at=shop_time())
+    shop.supply("S1", "free", 5, price=600, at=shop_time())
     call("m1", "POST", "/orders", body("free", 3), 201, "free-1")
 
 
@@ -256,7 +257,7 @@ def test_concurrent_duplicates_wait_for_the_first(call, goods, shop):
 
 def test_of_64_buyers_of_the_last_unit_exactly_one_wins(call, shop):
     shop.list("last", 1000)
-    shop.supply("S1", "last", 1)
+    shop.supply("S1", "last", 1, price=600)
     answers = together(64, lambda n: call("m1", "POST", "/orders", body("last"), None, f"last-{n}"))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 63}
     assert {a.json()["type"] for a in answers if a.status_code == 409} == {"urn:muyun:problem:out-of-stock"}
@@ -370,8 +371,52 @@ def test_stock_and_terms_are_taken_over_by_source_time(call):
     problem(call("S1", "PUT", path, count(1, later)), 403, "supplier-out-of-scope")
     terms = {"sku_id": "fed", "supply_price_cents": 100, "lead_time_days": 1, "source_at": later}
     put = {"offers": [terms]}
-    assert call("S2", "PUT", "/suppliers/S2/offers", put, 200).json()["accepted"] == ["fed"]
+    problem(call("S2", "PUT", "/suppliers/S2/offers", put), 403, "sku-not-approved")
+    problem(call("S2", "PUT", "/suppliers/S2/skus", {"skus": [{"sku_id": "fed"}]}), 403, "role-not-allowed")
+    call("op", "PUT", "/suppliers/S2/skus", {"skus": [{"sku_id": "fed"}]}, 200)
+    first = call("S2", "PUT", "/suppliers/S2/offers", put, 200).json()
+    unmeasured = {"sku_id": "fed", "reason": "no_reference", "low_cents": None, "high_cents": None}
+    assert first == {"accepted": [], "outdated": [], "waiting": [unmeasured]}
     assert call("S2", "PUT", "/suppliers/S2/offers", put, 200).json()["outdated"] == ["fed"]
+
+
+def test_a_price_outside_the_corridor_waits_and_the_supplier_sees_it(call, shop):
+    shop.supply("S1", "corridor", 5, price=600, at=datetime(2017, 1, 1, tzinfo=UTC))
+    price, later = 600, "2017-01-02T00:00:00Z"
+
+    def state(cents, **more):
+        terms = {
+            "sku_id": "corridor",
+            "supply_price_cents": cents,
+            "lead_time_days": 1,
+            "source_at": later,
+        }
+        return call("S1", "PUT", "/suppliers/S1/offers", {"offers": [terms | more]})
+
+    problem(state(0), 422, "free-offer-refused")
+    waiting = state(100 * price).json()["waiting"]
+    assert [(one["sku_id"], one["reason"]) for one in waiting] == [("corridor", "own_price")]
+    shown = call("S1", "GET", "/suppliers/S1/offers", None, 200, limit=500).json()["offers"]
+    assert [(o["state"], o["supply_price_cents"]) for o in shown if o["sku_id"] == "corridor"] == [
+        ("in_force", price),
+        ("waiting", 100 * price),
+    ]
+
+
+def test_what_costs_more_than_it_brings_needs_a_budget_of_the_operator(call, shop):
+    shop.list("lossy", 10_000, merchant="m1")
+    shop.supply("S1", "lossy", 5, price=100_000_000)
+    found = problem(call("m1", "POST", "/orders", body("lossy"), None, "lossy-1"), 409, "loss-refused")
+    assert "99990060 fen" in found["detail"]
+    assert "is 0 fen, 0 left" in found["detail"]
+    path = "/merchants/m1/loss-budgets"
+    today = call("op", "GET", "/publications/current", None, 200).json()["as_of"][:10]
+    wanted = {"first_on": today, "last_on": today, "limit_cents": 1}
+    problem(call("m1", "PUT", path, wanted), 403, "scope-missing")
+    set_to = {"merchant_id": "m1", "day": today, "limit_cents": 1, "spent_cents": 0}
+    assert call("op", "PUT", path, wanted, 200).json() == {"budgets": [set_to]}
+    assert call("m1", "GET", path, None, 200, first_on=today).json() == {"budgets": [set_to]}
+    problem(call("m2", "GET", path), 403, "merchant-out-of-scope")
 
 
 def test_addresses_for_messages(call):

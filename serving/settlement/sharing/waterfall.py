@@ -83,6 +83,16 @@ def accrue(order: OrderSnapshot, plan: PlanVersion) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
+def shortfall_of(line: LineSnapshot) -> int:
+    """What the platform adds to a line that brings less than supplier, channel and tax take, fen; 0 or more.
+
+    Shares are cut to what is left of the margin, so no plan makes it more.
+    """
+    legs: list[Leg] = []
+    _accrue_line(legs, line, [], None, 0, 1)
+    return -sum(leg.amount_cents for leg in legs if leg.kind == "subsidy")
+
+
 def _check(order: OrderSnapshot, plan: PlanVersion) -> None:
     """Refuse an order that does not add up or belongs to another plan version."""
     paid = 0

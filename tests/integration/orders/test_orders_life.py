@@ -150,7 +150,7 @@ def test_without_a_plan_nothing_is_paid(shop, other_database_url):
 
 def test_the_demonstration_plan_refuses_real_money(shop):
     shop.plan("whitepaper_demo", "md")
-    shop.list("demo", 1000, merchant="md")
+    shop.list("demo", 2000, merchant="md")
     shop.supply("S1", "demo", 5)
     shop.place("demo-1", ("demo", 1), merchant="md")
     with pytest.raises(PaymentRefusedError, match="whitepaper_demo"):

@@ -1,0 +1,142 @@
+"""What suppliers state about their prices: what is taken over, what waits, what is refused."""
+
+from datetime import timedelta
+
+import pytest
+from small_market import NOW, TENANT
+
+from serving.orders import catalogue, offers
+from serving.orders.errors import (
+    FreeOfferError,
+    ImpossibleMoveError,
+    NotFoundError,
+    OutOfStockError,
+    SkuNotApprovedError,
+)
+
+CORRIDOR = offers.Corridor(own_bps=2_000, others_bps=5_000, days=7)
+
+
+def state(shop, supplier, sku, price, *, after=1, freight=0, active=True, now=None):
+    """What became of one statement: `accepted`, `outdated`, or the judgement of one that waits."""
+    at = NOW + timedelta(hours=after)
+    offer = catalogue.Offer(supplier, sku, price, freight, 1, at, is_active=active)
+    done = shop.act(offers.state_offers, supplier, [offer], CORRIDOR, "key", now or at)
+    return done.waiting[0].judgement if done.waiting else "accepted" if done.accepted else "outdated"
+
+
+def in_force(shop, supplier, sku):
+    rows = shop.sql(
+        "select supply_price_cents, is_active from orders.offer where supplier_id = %(s)s and sku_id = %(k)s",
+        s=supplier,
+        k=sku,
+    )
+    return rows[0] if rows else None
+
+
+def states(shop, supplier, sku):
+    rows = shop.sql(
+        "select state from orders.offer_proposal where supplier_id = %(s)s and sku_id = %(k)s"
+        " order by source_at",
+        s=supplier,
+        k=sku,
+    )
+    return [state for (state,) in rows]
+
+
+def test_a_supplier_offers_only_what_it_was_approved_for(shop):
+    shop.list("o-approve", 10_000)
+    with pytest.raises(SkuNotApprovedError, match="'o-approve'"):
+        state(shop, "SA", "o-approve", 7_000)
+    shop.act(catalogue.approve_skus, "SA", [catalogue.SupplierSku("o-approve")])
+    assert state(shop, "SA", "o-approve", 7_000).reason == "no_reference"
+    shop.act(catalogue.approve_skus, "SA", [catalogue.SupplierSku("o-approve", is_approved=False)])
+    with pytest.raises(SkuNotApprovedError):
+        shop.act(offers.accept_proposal, "SA", "o-approve", NOW + timedelta(hours=1), "key", NOW)
+    assert in_force(shop, "SA", "o-approve") is None
+
+
+def test_withdrawn_approval_ends_the_routing_of_an_offer(shop):
+    shop.list("o-withdrawn", 10_000)
+    shop.supply("SA", "o-withdrawn", 5, price=7_000)
+    shop.place("o-w1", ("o-withdrawn", 1))
+    shop.act(catalogue.approve_skus, "SA", [catalogue.SupplierSku("o-withdrawn", is_approved=False)])
+    with pytest.raises(OutOfStockError, match="no_offer"):
+        shop.place("o-w2", ("o-withdrawn", 1))
+
+
+def test_outside_the_corridor_the_old_price_stays_until_somebody_accepts_the_new_one(shop):
+    shop.list("o-wait", 10_000)
+    shop.supply("SA", "o-wait", 9, price=7_000)
+    assert state(shop, "SA", "o-wait", 8_401, after=1).high_cents == 8_400
+    assert in_force(shop, "SA", "o-wait") == (7_000, True)
+    shop.place("o-wait-1", ("o-wait", 1))
+    assert shop.read("o-wait-1")[1][0].supply_price_cents == 7_000
+    assert state(shop, "SA", "o-wait", 8_401, after=1) == "outdated"
+    at = NOW + timedelta(hours=1)
+    shop.act(offers.accept_proposal, "SA", "o-wait", at, "op", NOW + timedelta(hours=2))
+    assert in_force(shop, "SA", "o-wait") == (8_401, True)
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(offers.reject_proposal, "SA", "o-wait", at, "op", NOW)
+    # What was accepted is what the next prices are measured against: 8401 x 1.2 = 10081.2.
+    assert state(shop, "SA", "o-wait", 10_081, after=3) == "accepted"
+    assert states(shop, "SA", "o-wait") == ["accepted"]
+
+
+def test_a_rejected_price_is_not_taken_over(shop):
+    shop.supply("SA", "o-no", 9, price=7_000)
+    state(shop, "SA", "o-no", 100_000, after=1)
+    shop.act(offers.reject_proposal, "SA", "o-no", NOW + timedelta(hours=1), "op", NOW)
+    assert (in_force(shop, "SA", "o-no"), states(shop, "SA", "o-no")) == ((7_000, True), ["rejected"])
+    with pytest.raises(NotFoundError):
+        shop.act(offers.accept_proposal, "SA", "o-no", NOW, "op", NOW)
+
+
+def test_a_newer_statement_supersedes_one_that_waits(shop):
+    shop.supply("SA", "o-newer", 9, price=7_000)
+    state(shop, "SA", "o-newer", 100_000, after=1)
+    state(shop, "SA", "o-newer", 200_000, after=2)
+    assert states(shop, "SA", "o-newer") == ["superseded", "waiting"]
+    assert state(shop, "SA", "o-newer", 7_100, after=3) == "accepted"
+    assert states(shop, "SA", "o-newer") == ["superseded", "superseded"]
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(offers.accept_proposal, "SA", "o-newer", NOW + timedelta(hours=2), "op", NOW)
+
+
+def test_small_steps_lead_no_further_than_one_within_the_days_of_the_reference(shop):
+    shop.supply("SA", "o-creep", 9, price=10_000)
+    assert state(shop, "SA", "o-creep", 12_000, after=1) == "accepted"
+    assert state(shop, "SA", "o-creep", 12_001, after=2).high_cents == 12_000
+    assert state(shop, "SA", "o-creep", 11_000, after=24 * 8) == "accepted"
+    # After a week the price that was in force becomes the reference: 12000 x 1.2.
+    assert state(shop, "SA", "o-creep", 14_400, after=24 * 8 + 1) == "accepted"
+    assert state(shop, "SA", "o-creep", 14_401, after=24 * 8 + 2).high_cents == 14_400
+
+
+def test_a_first_price_is_measured_against_the_median_of_the_others(shop):
+    for supplier, price in (("SA", 6_000), ("SB", 8_000), ("SC", 90_000)):
+        shop.supply(supplier, "o-median", 1, price=price)
+    shop.act(catalogue.approve_skus, "SD", [catalogue.SupplierSku("o-median")])
+    assert state(shop, "SD", "o-median", 12_001, after=1).high_cents == 12_000
+    assert state(shop, "SD", "o-median", 12_000, after=2) == "accepted"
+
+
+def test_nothing_is_free_unless_the_operator_says_so(shop):
+    shop.supply("SA", "o-free", 9, price=700)
+    with pytest.raises(FreeOfferError, match="'o-free'"):
+        state(shop, "SA", "o-free", 0)
+    shop.act(catalogue.approve_skus, "SA", [catalogue.SupplierSku("o-free", may_be_free=True)])
+    assert state(shop, "SA", "o-free", 0, after=1) == "accepted"
+    assert in_force(shop, "SA", "o-free") == (0, True)
+    # Free goods do not make the buyer pay through the freight.
+    assert state(shop, "SA", "o-free", 0, freight=50_000, after=2).reason == "delivered_price"
+
+
+def test_an_offer_is_ended_at_any_price_and_its_price_is_not_taken_over(shop):
+    shop.supply("SA", "o-end", 9, price=7_000)
+    assert state(shop, "SA", "o-end", 10**9, after=1, active=False) == "accepted"
+    assert in_force(shop, "SA", "o-end") == (7_000, False)
+    assert state(shop, "SA", "o-end", 10**9, after=2).reason == "own_price"
+    found = shop.act(offers.terms_of, "SA", after=("o-end", ""), limit=2)
+    assert [(terms.sku_id, terms.state) for terms in found] == [("o-end", "ended"), ("o-end", "waiting")]
+    assert TENANT == "default"
