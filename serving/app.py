@@ -20,6 +20,7 @@ from serving.api.catalogue import CATALOGUE_ROUTES
 from serving.api.competitor_prices import post_competitor_prices
 from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.consumers import get_rebuy_reminders
+from serving.api.coupons import COUPON_ROUTES
 from serving.api.debts import DEBT_ROUTES
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.events import post_events
@@ -150,6 +151,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *OFFER_ROUTES,
             *ORDER_ROUTES,
             *POINTS_ROUTES,
+            *COUPON_ROUTES,
             *PAYMENT_ROUTES,
             *FULFILMENT_ROUTES,
             *STOCK_ROUTES,
@@ -202,6 +204,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Audit"),
             Tag(name="Events"),
             Tag(name="Orders"),
+            Tag(name="Coupons"),
             Tag(name="Fulfilment"),
             Tag(name="After-sale"),
             Tag(name="Webhooks"),

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from serving.orders import catalogue, losses, payments, placing, records, stock
-from serving.orders.discounts import CouponLimits
+from serving.orders.coupons import issuing, store
+from serving.orders.coupons.programme import Share, Terms
 from serving.settlement.plans.profiles import load_shipped, shipped_text
 from serving.settlement.plans.store import publish_plan, set_plan
 
 TENANT = "default"
-LIMITS = CouponLimits.of(load_shipped("cn_strict"))
+STRICT = load_shipped("cn_strict")
 NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
 
@@ -69,11 +70,43 @@ class Shop:
             set_plan(conn, TENANT, merchant, plan.plan_id)
         return plan
 
-    def place(self, order_id, *lines, merchant="m1", consumer="c1", at=NOW, **more):
+    def programme(self, *, issuer=("platform", ""), agree=True, name="sale", **terms):
+        """Open a coupon programme in force, by default one of the platform, and let its funders agree."""
+        shares = terms.pop("funders", {issuer: 10_000})
+        values = {
+            "funders": tuple(
+                Share(party_type=kind, party_id=party, share_bps=bps) for (kind, party), bps in shares.items()
+            ),
+            "budget_cents": 10**9,
+            "budget_count": 10**6,
+            "per_consumer_count": 10**6,
+            "valid_from": NOW - timedelta(days=1),
+            "valid_to": NOW + timedelta(days=90),
+        }
+        merchant = next((party for kind, party in (issuer, *shares) if kind == "merchant"), None)
+        values |= {"merchant_ids": (merchant,)} if merchant else {}
+        with self.transaction() as conn:
+            made = store.open_programme(conn, TENANT, *issuer, name, Terms(**(values | terms)), "test", NOW)
+            for (kind, party), _ in shares.items() if agree else ():
+                digest = made.terms.digest()
+                store.consent(conn, TENANT, made.programme_id, kind, party, digest, "test", NOW)
+        return made.programme_id
+
+    def code(self, programme_id, *, at=NOW, **more):
+        """Issue one coupon of a programme."""
+        with self.transaction() as conn:
+            return issuing.issue(conn, TENANT, programme_id, at, **more)[0].code
+
+    def off(self, cents, **more):
+        """The code of a new coupon that takes so many fen off."""
+        terms = {"kind": "threshold", "off_cents": cents, "min_goods_cents": cents} | more
+        return self.code(self.programme(**terms))
+
+    def place(self, order_id, *lines, merchant="m1", consumer="c1", at=NOW, plan=STRICT, **more):
         wanted = [placing.WantedLine(sku, qty) for sku, qty in lines]
         order = placing.NewOrder(order_id, merchant, consumer, wanted, **more)
         with self.transaction() as conn:
-            placing.place_order(conn, TENANT, order, LIMITS, at)
+            placing.place_order(conn, TENANT, order, plan, at)
 
     def pay(self, order_id, *, payment_id=None, fee=0, cents=None, adapter="simulated", at=NOW):
         with self.transaction() as conn:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
+from serving.orders.discounts import CouponLimits
 
 from serving.agents.errors import AgentsError
 from serving.agents.violation_records import Report, record_violation
@@ -24,7 +25,6 @@ from serving.db.retries import LOST, reason_of
 from serving.ledger.accounts import Party
 from serving.ledger.errors import LedgerError
 from serving.orders import after_sales, catalogue, fulfilment, payments, placing, receipts, records, stock
-from serving.orders.discounts import CouponLimits
 from serving.orders.errors import OrdersError
 from serving.settlement import payouts
 from serving.settlement.beside.fees import charge_penalty, release_fees_due, reverse_fee

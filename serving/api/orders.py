@@ -23,7 +23,6 @@ from serving.api.transactions import note, vault_of
 from serving.audit import Detail, Outcome
 from serving.orders import placing, receipts
 from serving.orders.contracts import OrderPage, OrderView, PlaceOrder, ReceiptNotice
-from serving.orders.discounts import Coupon, CouponLimits
 from serving.orders.errors import InvalidRequestError
 from serving.orders.idempotency import once
 from serving.orders.states import OrderStatus
@@ -32,7 +31,7 @@ from serving.privacy.masking import Visibility
 from serving.privacy.personal_fields import Recipient, put_recipient
 from serving.security import Role, Scope
 from serving.settlement.plans.store import plan_in_force
-from serving.settlement.sharing.snapshot import FUNDERS, Party
+from serving.settlement.sharing.snapshot import Party
 
 _EVERYBODY = frozenset(Role)
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})
@@ -63,8 +62,7 @@ def place_order(
             plan = plan_in_force(conn, principal.tenant_id, data.merchant_id, now)
             order = _new_order(data)
             rules = loss_rules_of(request)
-            limits = CouponLimits.of(plan)
-            placing.place_order(conn, principal.tenant_id, order, limits, now, rules=rules)
+            placing.place_order(conn, principal.tenant_id, order, plan, now, rules=rules)
             if data.recipient is not None:
                 who = data.recipient
                 recipient = Recipient(who.name, who.phone, who.address, data.region_code)
@@ -194,11 +192,6 @@ def confirm_receipt(
 def _new_order(data: PlaceOrder) -> placing.NewOrder:
     if len({role.role for role in data.roles}) != len(data.roles):
         raise InvalidRequestError("roles", "a role has one holder; it stands twice")
-    coupons = []
-    for coupon in data.coupons:
-        split = {funder: getattr(coupon.funder_split_bps, funder) for funder in FUNDERS}
-        shares = {funder: share for funder, share in split.items() if share}
-        coupons.append(Coupon(coupon.kind, coupon.discount_cents, shares))
     return placing.NewOrder(
         order_id=placing.new_order_id(),
         merchant_id=data.merchant_id,
@@ -207,7 +200,7 @@ def _new_order(data: PlaceOrder) -> placing.NewOrder:
         agent_id=data.agent_id,
         channel=data.channel,
         region_code=data.region_code,
-        coupons=coupons,
+        coupon_codes=data.coupon_codes,
         roles={role.role: Party(role.party_type, role.party_id) for role in data.roles},
     )
 

@@ -69,6 +69,8 @@ def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: 
     is_new, pseudonym, removed, anonymised = done
     named = conn.execute("select consumers.erase_mentions(%s, %s)", (consumer_id, pseudonym)).fetchone()
     frozen = conn.execute("select consumers.erase_snapshots(%s, %s)", (consumer_id, pseudonym)).fetchone()
+    coupons = conn.execute("select coupons.erase(%s, %s)", (consumer_id, pseudonym)).fetchone()
+    assert coupons is not None
     assert named is not None
     assert frozen is not None
-    return Erased(is_new, pseudonym, removed + joined[0], anonymised + named[0] + frozen[0])
+    return Erased(is_new, pseudonym, removed + joined[0], anonymised + named[0] + frozen[0] + coupons[0])

@@ -4,11 +4,12 @@ The order; a transaction takes locks from the top down, and skips what it does n
 
 1. gates: erasures, the months of tiers, regions, plans, an idempotency key (its row);
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel;
-5. stock, by supplier and sku;
+5. stock, by supplier and sku; the loss budget of a merchant and day;
 6. the name of a fee, fees and pay-outs, by id;
 7. agents, by id; 8. parties, by type and id; 9. the consumer;
 10. holds, by id;
-11. accounts that are opened, by kind and party; 12. balances of money, by id; 13. of points, by id.
+11. accounts that are opened, by kind and party; 12. balances of money, by id; 13. of points, by id;
+14. coupons, by code; 15. their programmes, by id.
 
 Whoever waits holds only what stands above, so nobody waits in a circle. Locks of one level are taken in one
 call. The consumer comes before the balances: which balances a payment moves depends on whether it is the
@@ -23,6 +24,7 @@ See ADR 33.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -165,6 +167,14 @@ def stock_of_skus(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> l
     return sorted({supplier_id for (supplier_id,) in rows})
 
 
+def loss_budget(conn: Connection, tenant_id: str, merchant_id: str, day: date) -> None:
+    """Lock what a merchant may lose on a day, by an order that takes coupons before it knows its loss."""
+    conn.execute(
+        "select from orders.loss_budget where tenant_id = %s and merchant_id = %s and day = %s for update",
+        (tenant_id, merchant_id, day),
+    )
+
+
 # Papers and people ------------------------------------------------------------------------------------------
 
 
@@ -265,6 +275,8 @@ def balances_of_orders(
             select payee_type as party_type, payee_id as party_id from settlement.leg
             where tenant_id = %(tenant)s and order_id = any(%(orders)s) and payee_type <> 'platform'
             union select 'supplier', supplier_id from unnest(%(suppliers)s::text[]) as s (supplier_id)
+            union select party_type, party_id from settlement.discount_debt
+            where tenant_id = %(tenant)s and order_id = any(%(orders)s)
         ), wanted as (
             select k.kind, p.party_type, p.party_id, k.kind not like '%%\\_locked' as is_opened
             from payee p cross join lateral (values ('clawback_receivable'),
@@ -287,6 +299,26 @@ def balances_of_orders(
     points = [account_id for kind, account_id in found if kind == "consumer_points"]
     if points:
         balances(conn, tenant_id, points)
+
+
+# Budgets ----------------------------------------------------------------------------------------------------
+
+
+def coupons(conn: Connection, tenant_id: str, codes: Iterable[str]) -> None:
+    """Lock issued coupons."""
+    conn.execute(
+        "select from coupons.coupon where tenant_id = %s and code = any(%s) order by code for update",
+        (tenant_id, sorted(set(codes))),
+    )
+
+
+def programmes(conn: Connection, tenant_id: str, programme_ids: Iterable[str]) -> None:
+    """Lock coupon programmes: a budget has one writer at a time."""
+    conn.execute(
+        "select from coupons.programme where tenant_id = %s and programme_id = any(%s)"
+        " order by programme_id for update",
+        (tenant_id, sorted(set(programme_ids))),
+    )
 
 
 def _name(conn: Connection, kind: str, name: str) -> None:

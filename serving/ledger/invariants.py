@@ -203,6 +203,80 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         """,
     ),
     (
+        "L9",
+        "a funder lost exactly its discount",
+        """
+        with agreed as materialized (
+            select o.order_id, (l.value ->> 'line_no')::integer as line_no,
+                d.value ->> 'funder' as party_type, d.value ->> 'party_id' as party_id,
+                sum((d.value ->> 'cents')::bigint)::bigint as cents
+            from orders.customer_order o, jsonb_array_elements(o.snapshot -> 'lines') l,
+                jsonb_array_elements(l.value -> 'discounts') d
+            where o.tenant_id = %(tenant)s and o.coupon_discount_cents > 0 and d.value ? 'party_id'
+            group by 1, 2, 3, 4
+        ), borne as materialized (
+            -- What the funder's own leg was cut by; a leg that the pool cut first tells no more than a bound.
+            select l.order_id, l.line_no, l.payee_type as party_type, l.payee_id as party_id,
+                case when l.kind = 'supplier' then l.base_cents else l.wanted_cents end
+                    - l.amount_cents - coalesce(r.cents, 0) as cut_cents,
+                l.amount_cents + coalesce(r.cents, 0) as left_cents,
+                l.cut_reason like 'pool%%' as is_bound
+            from settlement.leg l
+            left join (select order_id, line_no, sum(amount_cents)::bigint as cents from settlement.leg
+                       where tenant_id = %(tenant)s and kind = 'region' and not is_replaced group by 1, 2) r
+                on l.kind = 'direct' and r.order_id = l.order_id and r.line_no = l.line_no
+            where l.tenant_id = %(tenant)s and not l.is_replaced and l.line_no > 0
+                and (l.kind = 'supplier' and l.cut_reason = 'supplier_funded'
+                     or l.kind = 'direct' and l.cut_reason like '%%merchant_funded%%')
+        ), booked as materialized (
+            select t.order_id, a.party_type, a.party_id, -sum(e.amount)::bigint as cents
+            from ledger.transaction t join ledger.entry e using (transaction_id)
+            join ledger.account a on a.account_id = e.account_id
+                and a.party_type <> 'platform'
+                and (a.kind = 'clawback_receivable' or a.kind like '%%_available')
+            where t.tenant_id = %(tenant)s and t.kind in ('accrual', 'reroute')
+            group by 1, 2, 3
+        )
+        select 'order ' || coalesce(a.order_id, d.order_id) || ' line ' || coalesce(a.line_no, d.line_no)
+            || ': ' || coalesce(a.party_type, d.party_type) || ' '
+            || coalesce(a.party_id, d.party_id) || ' agreed to '
+            || coalesce(a.cents, 0) || ', noted ' || coalesce(d.discount_cents, 0) || ', owes '
+            || coalesce(d.owed_cents, 0) || ', its share was cut by ' || coalesce(b.cut_cents, 0)
+        from agreed a
+        full join (select * from settlement.discount_debt where tenant_id = %(tenant)s) d
+            using (order_id, line_no, party_type, party_id)
+        left join borne b using (order_id, line_no, party_type, party_id)
+        where a.cents is distinct from d.discount_cents
+            or case when coalesce(b.is_bound, false)
+                then d.discount_cents - d.owed_cents > b.cut_cents or d.owed_cents > 0 and b.left_cents > 0
+                else d.discount_cents - d.owed_cents <> coalesce(b.cut_cents, 0) end
+        union all
+        select 'order ' || coalesce(d.order_id, k.order_id) || ': '
+            || coalesce(d.party_type, k.party_type) || ' ' || coalesce(d.party_id, k.party_id) || ' owes '
+            || coalesce(d.cents, 0) || ', booked '
+            || coalesce(k.cents, 0)
+        from (select order_id, party_type, party_id, sum(owed_cents)::bigint as cents
+              from settlement.discount_debt where tenant_id = %(tenant)s group by 1, 2, 3) d
+        full join booked k using (order_id, party_type, party_id)
+        where coalesce(d.cents, 0) <> coalesce(k.cents, 0)
+        union all
+        select 'order ' || d.order_id || ' line ' || d.line_no || ': all refunded, ' || d.party_type || ' '
+            || d.party_id || ' still owes ' || d.owed_cents - d.reversed_cents
+        from settlement.discount_debt d join orders.order_line n using (tenant_id, order_id, line_no)
+        where d.tenant_id = %(tenant)s and n.net_paid_cents > 0 and n.refunded_cents = n.net_paid_cents
+            and d.reversed_cents <> d.owed_cents
+        union all
+        select 'programme ' || p.programme_id || ': spent ' || p.spent_cents || ' in ' || p.spent_count
+            || ', its redemptions took ' || coalesce(r.cents, 0) || ' in ' || coalesce(r.number, 0)
+        from coupons.programme p
+        left join (select programme_id, sum(discount_cents)::bigint as cents, count(*) as number
+                   from coupons.redemption where tenant_id = %(tenant)s and state = 'redeemed' group by 1) r
+            using (programme_id)
+        where p.tenant_id = %(tenant)s
+            and (p.spent_cents, p.spent_count) <> (coalesce(r.cents, 0), coalesce(r.number, 0))
+        """,
+    ),
+    (
         "L10",
         "the payees of a line never share more than its pool, and paid levels never exceed two",
         f"""

@@ -99,6 +99,15 @@ def put_products(conn: Connection, tenant_id: str, products: Sequence[Product]) 
         )
 
 
+def categories_of(conn: Connection, tenant_id: str, sku_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Categories of skus, leaf first; none of a sku that is no product here."""
+    rows = conn.execute(
+        "select sku_id, category_ids from orders.product where tenant_id = %s and sku_id = any(%s)",
+        (tenant_id, list(sku_ids)),
+    )
+    return dict.fromkeys(sku_ids, ()) | {sku_id: tuple(categories) for sku_id, categories in rows}
+
+
 def put_listings(conn: Connection, tenant_id: str, listings: Sequence[Listing]) -> None:
     """Add listings or change their prices; orders placed before keep theirs."""
     ordered = sorted(listings, key=lambda listing: (listing.merchant_id, listing.sku_id))

@@ -16,10 +16,11 @@ Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_TEXT)]
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_TEXT)]
 Region = Annotated[str, Meta(min_length=1, max_length=32, pattern=_TEXT)]
 Cents = Annotated[int, Meta(ge=0, le=10**10, description="Fen.")]
-Bps = Annotated[int, Meta(ge=0, le=10_000, description="Basis points.")]
 Qty = Annotated[int, Meta(ge=1, le=10**6)]
 StockQty = Annotated[int, Meta(ge=0, le=10**7)]
 Moment = Annotated[datetime, Meta(tz=True)]
+CouponCode = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9A-Z]+$")]
+"""A code as it was issued."""
 Channel = Literal["mini_program", "wecom", "live", "store", "other"]
 SceneRole = Literal["distributor", "group_leader", "live_anchor", "store_guide"]
 
@@ -33,22 +34,6 @@ class LineRequest(_Request, frozen=True, kw_only=True):
 
     sku_id: Id
     qty: Qty
-
-
-class FunderSplit(_Request, frozen=True, kw_only=True):
-    """Who pays for a coupon; the shares sum to 10000 bps."""
-
-    platform: Bps = 0
-    merchant: Bps = 0
-    supplier: Bps = 0
-
-
-class CouponRequest(_Request, frozen=True, kw_only=True):
-    """A coupon on the whole order, as the storefront computed it; checked against the limits of the plan."""
-
-    kind: Literal["threshold", "percentage"]
-    discount_cents: Annotated[int, Meta(ge=1, le=10**10, description="Fen off the order.")]
-    funder_split_bps: FunderSplit
 
 
 class RoleRequest(_Request, frozen=True, kw_only=True):
@@ -76,7 +61,7 @@ class PlaceOrder(_Request, frozen=True, kw_only=True):
     agent_id: Id | None = None
     channel: Channel = "mini_program"
     region_code: Region | None = None
-    coupons: Annotated[list[CouponRequest], Meta(max_length=2)] = []
+    coupon_codes: Annotated[list[CouponCode], Meta(max_length=4)] = []
     roles: Annotated[list[RoleRequest], Meta(max_length=4)] = []
     recipient: RecipientRequest | None = None
 

@@ -145,7 +145,7 @@ class DiscountRefusedError(OrdersError):
     status = 422
     slug = "discount-refused"
     title = "Discount refused"
-    parameter = "coupons"
+    parameter = "coupon_codes"
 
 
 class PointsRefusedError(OrdersError):
@@ -178,3 +178,25 @@ class RefundRefusedError(OrdersError):
 
     slug = "refund-refused"
     title = "The refund is too large"
+
+
+class CouponExhaustedError(DiscountRefusedError):
+    """A coupon, its consumer's limit or the budget of its programme is used up."""
+
+    status = 409
+    slug = "coupon-exhausted"
+    title = "The coupon is used up"
+
+
+class ConsentRefusedError(OrdersError):
+    """A consent does not fit the programme."""
+
+    slug = "consent-refused"
+    title = "The programme does not take this consent"
+
+
+class ProgrammeStateError(OrdersError):
+    """A programme is not in the state that this needs."""
+
+    slug = "programme-state"
+    title = "Not possible in this state of the programme"

@@ -11,6 +11,8 @@ from psycopg.types.json import Jsonb
 
 from serving.db import locks
 from serving.orders import webhooks
+from serving.orders.catalogue import categories_of
+from serving.orders.coupons.redeeming import discounts_of
 from serving.orders.errors import DuplicateKeyError, PaymentRefusedError
 from serving.orders.parties import parties_at_payment
 from serving.orders.records import Order, find_order, lines_of, move_order, sub_orders_of
@@ -138,13 +140,9 @@ def frozen_order(
         SnapshotError: The stored amounts contradict each other.
     """
     lines = lines_of(conn, tenant_id, order.order_id)
-    categories: dict[str, list[str]] = dict(
-        conn.execute(
-            "select sku_id, category_ids from orders.product"
-            " where tenant_id = %(tenant)s and sku_id = any(%(skus)s)",
-            {"tenant": tenant_id, "skus": [line.sku_id for line in lines]},
-        ).fetchall()
-    )
+    categories = categories_of(conn, tenant_id, [line.sku_id for line in lines])
+    agreed = discounts_of(conn, tenant_id, order.order_id)
+    # Of orders that were placed before coupons were issued.
     coupons = conn.execute(
         "select discount_cents, funder_split_bps from orders.order_coupon"
         " where tenant_id = %(tenant)s and order_id = %(order)s order by coupon_no",
@@ -159,15 +157,20 @@ def frozen_order(
             CartLine(
                 line_no=line.line_no,
                 sku_id=line.sku_id,
-                category_ids=tuple(categories.get(line.sku_id, ())),
+                category_ids=categories[line.sku_id],
                 supplier_id=line.supplier_id,
                 qty=line.qty,
                 list_price_cents=line.list_price_cents,
                 supply_price_cents=line.supply_price_cents,
                 # Promotions on a line are the merchant's own.
-                discounts=(Discount("merchant", line.promo_discount_cents),)
-                if line.promo_discount_cents
-                else (),
+                discounts=(
+                    *(
+                        (Discount("merchant", line.promo_discount_cents),)
+                        if line.promo_discount_cents
+                        else ()
+                    ),
+                    *agreed.get(line.line_no, ()),
+                ),
             )
             for line in lines
         ],

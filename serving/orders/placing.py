@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal
 
 import psycopg
-from psycopg.types.json import Jsonb
 
+from serving.agents.order_parties import parties_of_order
 from serving.agents.relations import find as find_agent
 from serving.consumers.erased import require_not_erased
+from serving.db import locks
 from serving.orders import losses, stock
-from serving.orders.catalogue import list_prices
-from serving.orders.discounts import Coupon, CouponLimits, spread
-from serving.orders.errors import DiscountRefusedError, InvalidRequestError, OutOfStockError
+from serving.orders.catalogue import categories_of, list_prices
+from serving.orders.coupons import bearing, redeeming
+from serving.orders.coupons.spreading import CouponLimits, Goods
+from serving.orders.errors import InvalidRequestError, OutOfStockError
 from serving.orders.losses import DEFAULT_RULES, LossRules
 from serving.orders.records import find_order, lines_of, move_order, set_sub_order, sub_orders_of
 from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER
-from serving.settlement.sharing.freeze import CartLine, OrderCoupon
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.sharing.freeze import CartLine
 from serving.settlement.sharing.snapshot import Party
 
 Connection = psycopg.Connection[Any]
@@ -49,7 +52,7 @@ class NewOrder:
         agent_id: The selling agent, if one sold it.
         channel: Where it was placed.
         region_code: Where it goes.
-        coupons: In the order in which they apply.
+        coupon_codes: Coupons that the consumer brings.
         roles: Scene role to its holder.
         source: `replay` for orders of the past.
     """
@@ -61,7 +64,7 @@ class NewOrder:
     agent_id: str | None = None
     channel: str = "mini_program"
     region_code: str | None = None
-    coupons: Sequence[Coupon] = ()
+    coupon_codes: Sequence[str] = ()
     roles: dict[str, Party] = field(default_factory=dict)
     source: Literal["api", "replay"] = "api"
 
@@ -87,7 +90,7 @@ def place_order(
     conn: Connection,
     tenant_id: str,
     order: NewOrder,
-    limits: CouponLimits,
+    plan: PlanVersion,
     now: datetime,
     cost: CostParameters | None = None,
     rules: LossRules = DEFAULT_RULES,
@@ -103,7 +106,7 @@ def place_order(
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         order: What is ordered.
-        limits: What coupons may be.
+        plan: The shop's plan in force.
         now: Business time (UTC).
         cost: Parameters of the routing cost; None takes the defaults.
         rules: How a loss is reckoned, and when its day ends.
@@ -111,7 +114,7 @@ def place_order(
     Raises:
         InvalidRequestError: An agent or a party of a role is unknown or not active.
         NotListedError: The merchant does not sell a sku.
-        DiscountRefusedError: A coupon passes a limit.
+        DiscountRefusedError: A coupon does not hold for this order, or a funder's share does not carry it.
         OutOfStockError: Nobody has the units; nothing is reserved.
         LossRefusedError: A line costs more than it brings, beyond the budget.
         ConsumerErasedError: The buyer was erased.
@@ -120,8 +123,16 @@ def place_order(
     _require_parties(conn, tenant_id, order)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)
-    lines, freights = _routed(order, prices, offers, limits, cost, rules, now)
     day = rules.day_of(now)
+    if order.coupon_codes:
+        locks.loss_budget(conn, tenant_id, order.merchant_id, day)
+
+    def redeem(lines: Sequence[_Line]) -> redeeming.Redemption:
+        return _redeem(conn, tenant_id, order, lines, plan, now)
+
+    lines, freights, redemption = _routed(order, prices, offers, redeem, cost, rules, now)
+    if bearing.is_agreed(redemption):
+        _require_borne(conn, tenant_id, order, lines, redemption, plan, rules, now)
     payable = sum(line.list_price_cents - line.discount_cents for line in lines) + sum(freights.values())
     _write(conn, tenant_id, order, lines, freights, payable, now, day)
     reserved: Counter[stock.StockKey] = Counter()
@@ -129,10 +140,11 @@ def place_order(
         reserved[line.supplier_id, line.sku_id] += line.qty
     stock.reserve(conn, tenant_id, reserved)
     losses.take(conn, tenant_id, order.merchant_id, day, sum(line.loss_cents for line in lines))
+    redeeming.write(conn, tenant_id, order.order_id, order.consumer_id, redemption, now)
 
 
 def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
-    """Cancel an order that is not paid, and give its stock back.
+    """Cancel an order that is not paid, and give its stock and its coupons back.
 
     Raises:
         NotFoundError: There is no such order.
@@ -152,6 +164,64 @@ def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
     conn.execute(
         "update orders.order_line set reserved_qty = 0 where tenant_id = %(tenant)s and order_id = %(order)s",
         {"tenant": tenant_id, "order": order_id},
+    )
+    redeeming.give_back(conn, tenant_id, order_id, "cancel")
+
+
+def _redeem(
+    conn: Connection,
+    tenant_id: str,
+    order: NewOrder,
+    lines: Sequence[_Line],
+    plan: PlanVersion,
+    now: datetime,
+) -> redeeming.Redemption:
+    """What the coupons of an order take off its lines; their rows are locked.
+
+    Raises:
+        DiscountRefusedError: One does not hold.
+    """
+    if not order.coupon_codes:
+        return redeeming.Redemption()
+    categories = categories_of(conn, tenant_id, [line.sku_id for line in lines])
+    goods = [
+        Goods(line.line_no, line.sku_id, categories[line.sku_id], line.supplier_id, line.list_price_cents)
+        for line in lines
+    ]
+    limits = CouponLimits.of(plan)
+    shop, buyer = order.merchant_id, order.consumer_id
+    return redeeming.take(conn, tenant_id, order.coupon_codes, buyer, shop, goods, limits, now)
+
+
+def _require_borne(
+    conn: Connection,
+    tenant_id: str,
+    order: NewOrder,
+    lines: Sequence[_Line],
+    redemption: redeeming.Redemption,
+    plan: PlanVersion,
+    rules: LossRules,
+    now: datetime,
+) -> None:
+    categories = categories_of(conn, tenant_id, [line.sku_id for line in lines])
+    shop, buyer = order.merchant_id, order.consumer_id
+    parties = parties_of_order(
+        conn, tenant_id, shop, order.agent_id, buyer, region_code=order.region_code, on=rules.day_of(now)
+    )
+    cart = [_cart_line(line, redemption, categories[line.sku_id]) for line in lines]
+    bearing.require_borne(redemption, plan, shop, buyer, cart, parties, rules.channel_fee_bps, now)
+
+
+def _cart_line(line: _Line, redemption: redeeming.Redemption, category_ids: tuple[str, ...] = ()) -> CartLine:
+    return CartLine(
+        line_no=line.line_no,
+        sku_id=line.sku_id,
+        category_ids=category_ids,
+        supplier_id=line.supplier_id,
+        qty=line.qty,
+        list_price_cents=line.list_price_cents,
+        supply_price_cents=line.supply_price_cents,
+        discounts=redemption.discounts(line.line_no),
     )
 
 
@@ -182,18 +252,18 @@ def _routed(
     order: NewOrder,
     prices: dict[str, int],
     offers: Sequence[OfferStock],
-    limits: CouponLimits,
+    redeem: Callable[[Sequence[_Line]], redeeming.Redemption],
     cost: CostParameters | None,
     rules: LossRules,
     now: datetime,
-) -> tuple[list[_Line], dict[str, int]]:
-    """Lines with their suppliers and losses, and the freights; offers that bring a loss come last.
+) -> tuple[list[_Line], dict[str, int], redeeming.Redemption]:
+    """Lines with their suppliers and losses, freights, coupons; offers that bring a loss come last.
 
     Raises:
         OutOfStockError: Nobody has the units, at whatever price.
-        DiscountRefusedError: A coupon passes a limit.
+        DiscountRefusedError: A coupon does not hold for this order.
     """
-    first: tuple[list[_Line], dict[str, int]] | None = None
+    first: tuple[list[_Line], dict[str, int], redeeming.Redemption] | None = None
     candidates = list(offers)
     while True:
         try:
@@ -202,31 +272,23 @@ def _routed(
             if first is None:
                 raise
             return first
-        lines = _lines(order, prices, offers, allocations, limits)
+        lines = _lines(order, prices, offers, allocations)
+        redemption = redeem(lines)
         freights = _freights(lines, offers)
-        expected = losses.expected_losses(
-            [
-                CartLine(
-                    line_no=line.line_no,
-                    sku_id=line.sku_id,
-                    category_ids=(),
-                    supplier_id=line.supplier_id,
-                    qty=line.qty,
-                    list_price_cents=line.list_price_cents,
-                    supply_price_cents=line.supply_price_cents,
-                )
-                for line in lines
-            ],
-            [OrderCoupon(coupon.discount_cents, coupon.funder_split_bps) for coupon in order.coupons],
-            freights,
-            rules,
-            now,
-        )
-        lines = [replace(line, loss_cents=expected[line.line_no]) for line in lines]
+        cart = [_cart_line(line, redemption) for line in lines]
+        expected = losses.expected_losses(cart, [], freights, rules, now)
+        lines = [
+            replace(
+                line,
+                discount_cents=redemption.off_line(line.line_no),
+                loss_cents=expected[line.line_no],
+            )
+            for line in lines
+        ]
         losing = {(line.supplier_id, line.sku_id) for line in lines if line.loss_cents}
         if not losing:
-            return lines, freights
-        first = first or (lines, freights)
+            return lines, freights, redemption
+        first = first or (lines, freights, redemption)
         candidates = [offer for offer in candidates if (offer.supplier_id, offer.sku_id) not in losing]
 
 
@@ -254,30 +316,20 @@ def _lines(
     prices: dict[str, int],
     offers: Sequence[OfferStock],
     allocations: Sequence[Allocation],
-    limits: CouponLimits,
 ) -> list[_Line]:
     terms = {(offer.supplier_id, offer.sku_id): offer for offer in offers}
     parts = [(order.lines[part.line_no - 1].sku_id, part.supplier_id, part.qty) for part in allocations]
-    listed = [prices[sku] * qty for sku, _, qty in parts]
-    if order.agent_id is not None and any(c.funder_split_bps.get("merchant") for c in order.coupons):
-        # The share would come off the seller's leg, and the seller is the agent.
-        raise DiscountRefusedError(
-            "A merchant pays for coupons out of its own share of a sale; on a sale of an agent it has none."
-        )
-    discounts = spread(order.coupons, listed, limits)
     return [
         _Line(
             line_no=position,
             sku_id=sku,
             supplier_id=supplier,
             qty=qty,
-            list_price_cents=price,
-            discount_cents=discount,
+            list_price_cents=prices[sku] * qty,
+            discount_cents=0,
             supply_price_cents=terms[supplier, sku].supply_price_cents * qty,
         )
-        for position, ((sku, supplier, qty), price, discount) in enumerate(
-            zip(parts, listed, discounts, strict=True), start=1
-        )
+        for position, (sku, supplier, qty) in enumerate(parts, start=1)
     ]
 
 
@@ -347,18 +399,6 @@ def _write(
         " from unnest(%(suppliers)s::text[], %(freights)s::bigint[]) as s (supplier, freight)",
         {**ids, "suppliers": list(freights), "freights": list(freights.values())},
     )
-    for number, coupon in enumerate(order.coupons, start=1):
-        conn.execute(
-            "insert into orders.order_coupon (tenant_id, order_id, coupon_no, kind, discount_cents,"
-            " funder_split_bps) values (%(tenant)s, %(order)s, %(no)s, %(kind)s, %(cents)s, %(split)s)",
-            {
-                **ids,
-                "no": number,
-                "kind": coupon.kind,
-                "cents": coupon.discount_cents,
-                "split": Jsonb(dict(coupon.funder_split_bps)),
-            },
-        )
     for role, party in order.roles.items():
         conn.execute(
             "insert into orders.order_role (tenant_id, order_id, role, party_type, party_id)"

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from serving.orders import stock, webhooks
+from serving.orders.coupons.redeeming import give_back as give_back_coupons
 from serving.orders.records import (
     Order,
     OrderLine,
@@ -129,7 +130,7 @@ def end_empty_part(
 
 
 def settle_status(conn: Connection, tenant_id: str, order_id: str) -> str:
-    """Let the status of an order follow its refunds and its sub-orders.
+    """Let the status of an order follow its refunds and its sub-orders; coupons end with a full refund.
 
     Returns:
         `refunded` once the last fen is back; else what follows from the sub-orders.
@@ -139,5 +140,6 @@ def settle_status(conn: Connection, tenant_id: str, order_id: str) -> str:
         return order.status
     has_ended = all(part.status in ENDED for part in sub_orders_of(conn, tenant_id, order_id))
     if order.refunded_cents == order.captured_cents and (order.captured_cents or has_ended):
+        give_back_coupons(conn, tenant_id, order_id, "refund")
         return move_order(conn, tenant_id, order, "refund")
     return follow_sub_orders(conn, tenant_id, order)

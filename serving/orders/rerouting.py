@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from serving.orders import stock, webhooks
+from serving.orders.coupons.redeeming import discounts_of
 from serving.orders.errors import LossRefusedError
 from serving.orders.losses import LossRules, expected_losses, retake
 from serving.orders.payments import freights_of
@@ -31,7 +32,7 @@ from serving.settlement.errors import AccrualError
 from serving.settlement.plans.store import plan_version
 from serving.settlement.sharing.freeze import CartLine, OrderCoupon
 from serving.settlement.sharing.rounding import largest_remainder
-from serving.settlement.sharing.snapshot import OrderSnapshot
+from serving.settlement.sharing.snapshot import Discount, OrderSnapshot
 from serving.settlement.sharing.waterfall import shortfall_of
 
 Connection = psycopg.Connection[Any]
@@ -68,7 +69,8 @@ def move_line(
     Where everybody brings a loss, the cheapest takes it inside the loss budget of the merchant and day.
 
     Suppliers whose part of this order was shipped, rejected or cancelled are out of the question, and so is a
-    split: an order keeps its lines. A line of which something was refunded stays.
+    split: an order keeps its lines. A line of which something was refunded stays, and so does one with a
+    discount that its supplier pays for: nobody else agreed to it.
 
     Args:
         conn: Inside a transaction of the tenant; order, sub-orders and the stock of the sku are locked.
@@ -84,11 +86,14 @@ def move_line(
     """
     if line.refunded_cents or line.reserved_qty != line.qty:
         return None
+    discounts = discounts_of(conn, tenant_id, order.order_id)
+    if any(discount.funder == "supplier" for discount in discounts.get(line.line_no, ())):
+        return None
     parts = sub_orders_of(conn, tenant_id, order.order_id)
     closed = {part.supplier_id for part in parts if part.status not in UNSHIPPED} | {line.supplier_id}
     offers = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
     demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, order.region_code or stock.ANYWHERE)
-    terms = _terms(conn, tenant_id, order)
+    terms = _terms(conn, tenant_id, order, discounts)
     loss = {offer.supplier_id: _loss(terms, line, offer, rules, now) for offer in offers}
     plan = route_greedy([demand], [offer for offer in offers if not loss[offer.supplier_id]])
     if plan.unroutable or len(plan.allocations) != 1:
@@ -118,7 +123,9 @@ class _Terms:
     freights: dict[str, int]
 
 
-def _terms(conn: Connection, tenant_id: str, order: Order) -> _Terms:
+def _terms(
+    conn: Connection, tenant_id: str, order: Order, discounts: Mapping[int, tuple[Discount, ...]]
+) -> _Terms:
     ids = {"tenant": tenant_id, "order": order.order_id}
     where = " where tenant_id = %(tenant)s and order_id = %(order)s"
     if order.paid_at is not None:
@@ -138,6 +145,7 @@ def _terms(conn: Connection, tenant_id: str, order: Order) -> _Terms:
             qty=line.qty,
             list_price_cents=line.list_price_cents,
             supply_price_cents=line.supply_price_cents,
+            discounts=discounts.get(line.line_no, ()),
         )
         for line in lines_of(conn, tenant_id, order.order_id)
     ]

@@ -43,6 +43,8 @@ class Scope(StrEnum):
     AGENTS_WRITE = "agents:write"
     EVENTS_WRITE = "events:write"
     PLANS_WRITE = "plans:write"
+    COUPONS_READ = "coupons:read"
+    COUPONS_WRITE = "coupons:write"
     AUDIT_READ = "audit:read"
     WEBHOOKS_WRITE = "webhooks:write"
     PERSONAL_READ = "personal:read"
@@ -69,6 +71,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.SETTLEMENT_READ,
             Scope.LEDGER_READ,
             Scope.AGENTS_READ,
+            Scope.COUPONS_READ,
             Scope.AUDIT_READ,
         }
     ),
@@ -82,6 +85,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.FULFILMENT_WRITE,
             Scope.AFTER_SALES_WRITE,
             Scope.SETTLEMENT_READ,
+            Scope.COUPONS_READ,
+            Scope.COUPONS_WRITE,
             Scope.WEBHOOKS_WRITE,
         }
     ),
@@ -102,6 +107,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.SETTLEMENT_READ,
             Scope.AGENTS_READ,
             Scope.AGENTS_WRITE,
+            Scope.COUPONS_READ,
+            Scope.COUPONS_WRITE,
             Scope.EVENTS_WRITE,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,

@@ -334,10 +334,12 @@ def test_faulty_orders_are_told_why(call, goods, change, parameter):
 def test_refusals_have_their_own_types(call, goods):
     goods("typed")
     problem(call("m1", "POST", "/orders", body("unlisted"), None, "t1"), 422, "not-listed")
+    unknown = body("typed", coupon_codes=["NOTHING"])
+    problem(call("m1", "POST", "/orders", unknown, None, "t2"), 422, "discount-refused")
+    # A shop names no amount and no funder.
     coupon = {"kind": "percentage", "discount_cents": 900, "funder_split_bps": {"platform": 10000}}
-    problem(
-        call("m1", "POST", "/orders", body("typed", coupons=[coupon]), None, "t2"), 422, "discount-refused"
-    )
+    stated = body("typed", coupons=[coupon])
+    problem(call("m1", "POST", "/orders", stated, None, "t2"), 422, "invalid-parameter")
     order = place(call, "t3", "typed")
     assert pay(call, order, captured_cents=1).json()["type"] == "urn:muyun:problem:payment-refused"
     pay(call, order)

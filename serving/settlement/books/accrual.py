@@ -18,10 +18,13 @@ from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind
 from serving.ledger.errors import IdempotencyConflictError
 from serving.ledger.posting import Posting
 from serving.ledger.posting_bulk import post_many
+from serving.settlement.books.discount_debts import debts_of_line, funder, move, owed_entries, write_debts
 from serving.settlement.books.legs import Move, NewLeg, StoredLeg, account_of, order_legs, summed, write_legs
+from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.control.blocks import sub_order_target
 from serving.settlement.errors import AccrualError, UnknownOrderError
 from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.sharing.funding import shortfalls
 from serving.settlement.sharing.leg import Leg
 from serving.settlement.sharing.snapshot import OrderSnapshot
 from serving.settlement.sharing.waterfall import accrue
@@ -125,7 +128,11 @@ def _accrue_chunk(
         NewLeg(order.order_id, order.paid_at, plan, leg) for order in fresh for leg in made[order.order_id]
     ]
     ids = iter(write_legs(conn, tenant_id, new))
-    postings = []
+    agreed = {
+        order.order_id: shortfalls(order, made[order.order_id]) if order.order_id not in recorded else ()
+        for order in fresh
+    }
+    moves: dict[str, list[Move]] = {}
     for order in fresh:
         entries: list[Move] = [(AccountKind.CHANNEL_FROZEN, PLATFORM, -order.captured_cents, None)]
         for leg in made[order.order_id]:
@@ -134,7 +141,16 @@ def _accrue_chunk(
                 state = NewLeg(order.order_id, order.paid_at, plan, leg).state
                 account = account_of(leg.kind, leg.payee_type, leg.payee_id, state)
                 entries.append((*account, leg.amount_cents, leg_id))
-        lines = summed(entries)
+        moves[order.order_id] = entries
+    funders = {funder(shortfall) for of_order in agreed.values() for shortfall in of_order}
+    touched = {(kind, party) for entries in moves.values() for kind, party, _, _ in entries}
+    # Nobody's funds are looked at where nobody agreed to a discount, which is nearly everywhere.
+    others = [key for key in touched if key[1] != PLATFORM] if funders else []
+    funds = PartyFunds.lock(conn, tenant_id, book, funders, others) if funders else PartyFunds({}, {})
+    write_debts(conn, tenant_id, list(agreed.items()))
+    postings = []
+    for order in fresh:
+        lines = summed(moves[order.order_id]) + owed_entries(agreed[order.order_id], funds)
         if lines:
             postings.append(
                 Posting(
@@ -221,6 +237,8 @@ def reaccrue_line(
     _check_replacement(order, line_no, old, fresh)
     _check_holds(conn, tenant_id, order.order_id, old, now)
     ids = write_legs(conn, tenant_id, [NewLeg(order.order_id, order.paid_at, plan, leg) for leg in fresh])
+    agreed = [owed for owed in shortfalls(order, fresh) if owed.line_no == line_no]
+    before = {debt.party: debt.owed_cents for debt in debts_of_line(conn, tenant_id, order.order_id, line_no)}
     entries: list[Move] = [
         (*account_of(leg.kind, leg.payee_type, leg.payee_id, leg.state), -leg.amount_cents, leg.leg_id)
         for leg in old
@@ -233,6 +251,13 @@ def reaccrue_line(
             entries.append((*account, leg.amount_cents, leg_id))
     # Both sides of an account stay visible: what was taken back and what came anew.
     lines = summed(entry for entry in entries if entry[2] < 0) + summed(e for e in entries if e[2] > 0)
+    if agreed:
+        others = [(kind, party) for kind, party, _, _ in entries if party != PLATFORM]
+        book = AccountBook(conn, tenant_id)
+        funds = PartyFunds.lock(conn, tenant_id, book, [funder(owed) for owed in agreed], others)
+        for owed in agreed:
+            lines += move(funder(owed), owed.owed_cents - before.get(funder(owed), 0), funds)
+        write_debts(conn, tenant_id, [(order.order_id, agreed)])
     transaction_id = None
     if lines:
         posting = Posting(key, "reroute", now, lines, order.order_id, {"line_no": line_no})

@@ -19,6 +19,7 @@ from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
 from serving.settlement.beside.points import settle_points
 from serving.settlement.books.accrual import lock_orders
+from serving.settlement.books.discount_debts import debts_of_line, mark_reversed, move, reversals
 from serving.settlement.books.legs import Move, StoredLeg, account_of, line_legs, summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.errors import RefundConflictError, RefundError, UnknownOrderError
@@ -86,16 +87,22 @@ def refund_line(
         raise UnknownOrderError(
             f"order {order_id} has no legs of line {line_no} by supplier {supplier_id}; accrue it first"
         )
-    reversals, rounding = _reversals(legs, refund_cents)
-    if refund_cents == 0 and not any(reversals):
+    taken, rounding = _reversals(legs, refund_cents)
+    if refund_cents == 0 and not any(taken):
         raise RefundError(f"refund {refund_id} of 0 fen takes nothing back; give an amount")
     locks.balances_of_orders(conn, tenant_id, [order_id])
-    entries = _PendingEntries(legs, reversals, rounding)
+    entries = _PendingEntries(legs, taken, rounding)
+    debts = debts_of_line(conn, tenant_id, order_id, line_no) if line_no else []
+    given_back = reversals(debts, sum(leg.amount_cents for leg in legs), _refunded(legs) + refund_cents)
     book = AccountBook(conn, tenant_id)
-    funds = PartyFunds.lock(conn, tenant_id, book, entries.debits, entries.accounts)
+    parties = {*entries.debits, *(debt.party for debt in debts)}
+    funds = PartyFunds.lock(conn, tenant_id, book, parties, entries.accounts)
     lines = list(entries.lines)
     for party, cents in sorted(entries.debits.items()):
         lines += funds.debit(party, cents)
+    for debt, cents in zip(debts, given_back, strict=True):
+        lines += move(debt.party, -cents, funds)
+    mark_reversed(conn, tenant_id, order_id, debts, given_back)
     transaction_id = post(
         conn,
         tenant_id,
@@ -173,8 +180,13 @@ def _reversals(legs: Sequence[StoredLeg], refund_cents: int) -> tuple[tuple[int,
     net = sum(leg.amount_cents for leg in legs)
     if net == 0 and refund_cents == 0:
         return reverse_free_line(legs, before), 0
-    refunded = sum(before) + sum(leg.rounding_cents for leg in legs)
+    refunded = _refunded(legs)
     return reverse_line(legs, net, refunded + refund_cents, before, refunded)
+
+
+def _refunded(legs: Sequence[StoredLeg]) -> int:
+    """What refunds gave back of the line so far, fen."""
+    return sum(leg.reversed_cents + leg.rounding_cents for leg in legs)
 
 
 def _known(

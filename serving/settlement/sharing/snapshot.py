@@ -22,10 +22,24 @@ SCENE_ROLES = ("distributor", "group_leader", "live_anchor", "store_guide")
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """A price cut on one line, in fen of the whole line, and who pays for it."""
+    """A price cut on one line, in fen of the whole line, and who pays for it.
+
+    Attributes:
+        funder: Kind of the funder.
+        cents: Fen of the whole line.
+        party_id: The merchant or supplier that agreed to pay exactly this: what its share of the line does
+            not carry it owes. None for the platform, and for price cuts of the past of which nothing is
+            agreed: those come off the share that is there, and no further.
+    """
 
     funder: Funder
     cents: int
+    party_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; without `party_id` where there is none, as before there was any."""
+        document: dict[str, Any] = {"funder": self.funder, "cents": self.cents}
+        return document if self.party_id is None else {**document, "party_id": self.party_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +159,7 @@ class LineSnapshot:
         """A JSON object with one key per attribute."""
         document = {name: getattr(self, name) for name in LineSnapshot.__dataclass_fields__}
         document["category_ids"] = list(self.category_ids)
-        document["discounts"] = [{"funder": d.funder, "cents": d.cents} for d in self.discounts]
+        document["discounts"] = [discount.to_json() for discount in self.discounts]
         return document
 
     @classmethod

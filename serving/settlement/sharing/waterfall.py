@@ -13,6 +13,7 @@ from typing import NamedTuple
 from serving.settlement.errors import SnapshotError
 from serving.settlement.plans.plan import PlanVersion, RuleSlot
 from serving.settlement.plans.rules import RegionRule, ShareRule
+from serving.settlement.sharing.funding import line_shortfalls
 from serving.settlement.sharing.leg import Leg, LegBase, LegKind
 from serving.settlement.sharing.snapshot import LineSnapshot, OrderSnapshot, Party
 
@@ -71,10 +72,12 @@ def accrue(order: OrderSnapshot, plan: PlanVersion) -> tuple[Leg, ...]:
     pool_cap_bps = plan.pool_cap_bps
     shops = {line.supplier_id for line in order.lines}
     basket = 2 if len(shops) > 1 else 1
+    seller = order.parties.seller
+    selling_merchant = seller.party_id if seller.party_type == "merchant" else None
     legs: list[Leg] = []
     for line in order.lines:
         claims = fixed if fixed is not None else _claims(seats, line)
-        _accrue_line(legs, line, claims, fund, pool_cap_bps, basket)
+        _accrue_line(legs, line, claims, fund, pool_cap_bps, basket, selling_merchant)
     for freight in order.freights:
         if freight.cents:
             shop = freight.supplier_id
@@ -86,11 +89,13 @@ def accrue(order: OrderSnapshot, plan: PlanVersion) -> tuple[Leg, ...]:
 def shortfall_of(line: LineSnapshot) -> int:
     """What the platform adds to a line that brings less than supplier, channel and tax take, fen; 0 or more.
 
-    Shares are cut to what is left of the margin, so no plan makes it more.
+    Shares are cut to what is left of the margin, so no plan makes it more; what funders of agreed discounts
+    owe makes it less.
     """
     legs: list[Leg] = []
-    _accrue_line(legs, line, [], None, 0, 1)
-    return -sum(leg.amount_cents for leg in legs if leg.kind == "subsidy")
+    _accrue_line(legs, line, [], None, 0, 1, None)
+    advanced = -sum(leg.amount_cents for leg in legs if leg.kind == "subsidy")
+    return max(0, advanced - sum(found.owed_cents for found in line_shortfalls(line, legs)))
 
 
 def _check(order: OrderSnapshot, plan: PlanVersion) -> None:
@@ -201,8 +206,13 @@ def _accrue_line(
     fund: RuleSlot | None,
     pool_cap_bps: int,
     basket: int,
+    selling_merchant: str | None,
 ) -> None:
-    """Append the legs of one line."""
+    """Append the legs of one line.
+
+    A discount comes off the leg of its funder as far as that leg goes; what an agreed one leaves is in
+    `funding.shortfalls`.
+    """
     line_no = line.line_no
     shop = line.supplier_id
     net = line.net_paid_cents
@@ -210,12 +220,14 @@ def _accrue_line(
     fee = line.channel_fee_cents
     tax = line.tax_cents
     by_merchant = by_supplier = 0
+    is_funded = False
     for discount in line.discounts:
-        if discount.funder == "merchant":
+        if discount.funder == "merchant" and discount.party_id in (None, selling_merchant):
             by_merchant += discount.cents
-        elif discount.funder == "supplier":
+        elif discount.funder == "supplier" and discount.party_id in (None, shop):
             by_supplier += discount.cents
-    plain = 8 if by_merchant or by_supplier else basket
+        is_funded = is_funded or discount.funder != "platform"
+    plain = 8 if is_funded else basket
 
     due = supply - by_supplier if by_supplier < supply else 0
     if supply:

@@ -13,6 +13,7 @@ DEFINERS = {
     "consumers.erase",
     "consumers.erase_mentions",
     "consumers.erase_snapshots",
+    "coupons.erase",
     "identity.erase",
     "ledger.close_until",
     "ledger.lock_balances",

@@ -7,7 +7,6 @@ from small_market import NOW, TENANT
 
 from serving.ledger.invariants import check
 from serving.orders import after_sales, fulfilment, placing, receipts
-from serving.orders.discounts import Coupon
 from serving.orders.errors import (
     DuplicateKeyError,
     ImpossibleMoveError,
@@ -60,9 +59,9 @@ def test_the_worked_example_from_basket_to_ledger(shop):
     shop.supply("W2", "C", 5, price=990, freight=200)
     for sku, price in (("A", 12900), ("B", 8990), ("C", 1990)):
         shop.list(sku, price, merchant="mw")
-    coupon = Coupon("threshold", 5000, {"platform": 10000})
+    code = shop.off(5000)
     before = shop.balances()
-    shop.place("w", ("A", 1), ("B", 1), ("C", 3), merchant="mw", agent_id="seller", coupons=[coupon])
+    shop.place("w", ("A", 1), ("B", 1), ("C", 3), merchant="mw", agent_id="seller", coupon_codes=[code])
     assert shop.moved(before) == {}
     taken = shop.pay("w", fee=142)
     assert (taken.order_status, taken.plan_id, taken.is_new) == ("paid", "worked_20_8_25", True)

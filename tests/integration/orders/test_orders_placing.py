@@ -6,9 +6,7 @@ import pytest
 from small_market import NOW, TENANT
 
 from serving.orders import catalogue, placing, stock
-from serving.orders.discounts import Coupon
 from serving.orders.errors import (
-    DiscountRefusedError,
     ImpossibleMoveError,
     InvalidRequestError,
     NotFoundError,
@@ -24,8 +22,7 @@ def test_the_worked_basket_is_priced_to_the_fen(shop):
     shop.supply("S2", "C", 5, price=990, freight=200)
     for sku, price in (("A", 12900), ("B", 8990), ("C", 1990)):
         shop.list(sku, price)
-    coupon = Coupon("threshold", 5000, {"platform": 10000})
-    shop.place("w1", ("A", 1), ("B", 1), ("C", 3), coupons=[coupon])
+    shop.place("w1", ("A", 1), ("B", 1), ("C", 3), coupon_codes=[shop.off(5000)])
     order, lines, subs = shop.read("w1")
     assert (order.status, order.payable_cents, order.freight_cents) == ("placed", 23660, 800)
     assert order.coupon_discount_cents == 5000
@@ -101,35 +98,6 @@ def test_agents_and_role_holders_must_be_known(shop):
     shop.agent("a1")
     shop.place("k", ("known", 1), agent_id="a1")
     assert shop.read("k")[0].agent_id == "a1"
-
-
-@pytest.mark.parametrize(
-    ("coupons", "message"),
-    [
-        ([Coupon("threshold", 3001, {"platform": 10000})], "at most 3000"),
-        ([Coupon("threshold", 1, {"platform": 10000})] * 2, "threshold coupons"),
-        ([Coupon("percentage", 4951, {"platform": 10000})], "at most 4950"),
-        ([Coupon("percentage", 10, {"supplier": 10000})], "supplier bears"),
-        ([Coupon("percentage", 10, {"platform": 9999})], "sum to 10000"),
-        ([Coupon("percentage", 10, {"platform": 10001, "merchant": -1})], "sum to 10000"),
-    ],
-)
-def test_coupons_beyond_the_limits_are_refused(shop, coupons, message):
-    shop.list("cheap", 9900)
-    shop.supply("S1", "cheap", 500)
-    with pytest.raises(DiscountRefusedError, match=message):
-        shop.place("c", ("cheap", 1), coupons=coupons)
-    assert shop.stock_of("S1", "cheap")[1] == 0
-
-
-def test_a_merchant_pays_no_coupon_out_of_the_share_of_an_agent(shop):
-    shop.list("mine", 1000)
-    shop.supply("S1", "mine", 5)
-    shop.agent("ag-coupon")
-    coupon = Coupon("percentage", 100, {"merchant": 10000})
-    with pytest.raises(DiscountRefusedError, match="agent"):
-        shop.place("co-ag", ("mine", 1), agent_id="ag-coupon", coupons=[coupon])
-    shop.place("co-m", ("mine", 1), coupons=[coupon])
 
 
 def test_cancelling_gives_the_stock_back_once(shop):

@@ -1,0 +1,1 @@
+"""Coupons: programmes with budget and consenting funders, issued codes, redemption at placing."""
