@@ -42,6 +42,8 @@ class SettlementDay:
         closed_agents: Agents whose tier was closed for the month before.
         reviewed_agents: Agents whose income of the month before was reviewed.
         held_agents: Those of them whose payment is held.
+        expired_approvals: Requests for approval that nobody decided in time.
+        effects: Approved requests that took effect, since their time came.
         rolled_accounts: Platform accounts whose sum moved.
         sealed_block: Newest block of the hash chain.
         violations: Invariants that do not hold, the first few; empty in sound books.
@@ -61,6 +63,8 @@ class SettlementDay:
     closed_agents: int
     reviewed_agents: int
     held_agents: int
+    expired_approvals: int
+    effects: int
     rolled_accounts: int
     sealed_block: int
     violations: tuple[str, ...]

@@ -15,6 +15,8 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from feature_store.online import ProfileReader, packaged_schema
 from serving.api.after_sales import AFTER_SALE_ROUTES
 from serving.api.agents import AGENT_ROUTES
+from serving.api.approval_batches import APPROVAL_BATCH_ROUTES
+from serving.api.approvals import APPROVAL_ROUTES
 from serving.api.audit import list_audit_log
 from serving.api.catalogue import CATALOGUE_ROUTES
 from serving.api.competitor_prices import post_competitor_prices
@@ -132,6 +134,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_current_publication,
             list_publications,
             list_audit_log,
+            *APPROVAL_ROUTES,
+            *APPROVAL_BATCH_ROUTES,
             *SEGMENT_ROUTES,
             *CONSUMER_DECISION_ROUTES,
             *IDENTITY_ROUTES,
@@ -201,6 +205,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Reconciliation"),
             Tag(name="Ledger"),
             Tag(name="Fees"),
+            Tag(name="Approvals", description="What two people decide; nobody decides what they asked for."),
             Tag(name="Audit"),
             Tag(name="Events"),
             Tag(name="Orders"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -32,6 +33,14 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str
 
 
+class DecidedBefore(msgspec.Struct, frozen=True):
+    """Who was first in a lost race: by which key, when, and what was done."""
+
+    by: str
+    at: datetime
+    what: str
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """An error as RFC 9457 describes it, with the request id and, where there is one, the remedy."""
 
@@ -43,6 +52,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     request_id: str
     remedy: str | None = None
     errors: list[FieldError] | None = None
+    decided: DecidedBefore | None = None
 
 
 class ApiError(Exception):
@@ -56,6 +66,7 @@ class ApiError(Exception):
         remedy: What the caller or the operator can do.
         errors: Faulty parameters.
         headers: Extra response headers.
+        decided: Who was first, when the request lost a race.
     """
 
     def __init__(
@@ -68,6 +79,7 @@ class ApiError(Exception):
         remedy: str | None = None,
         errors: list[FieldError] | None = None,
         headers: dict[str, str] | None = None,
+        decided: DecidedBefore | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -77,6 +89,7 @@ class ApiError(Exception):
         self.remedy = remedy
         self.errors = errors
         self.headers = headers or {}
+        self.decided = decided
 
 
 def not_found(slug: str, what: str, name: str) -> ApiError:
@@ -130,6 +143,7 @@ def _respond(request: Request[Any, Any, Any], error: ApiError) -> Response[bytes
         request_id=request.scope["state"].get("request_id", ""),
         remedy=error.remedy,
         errors=error.errors,
+        decided=error.decided,
     )
     return Response(
         msgspec.json.encode(problem),

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         offer_own_bps: How far a supplier's price may be from its own reference without a decision.
         offer_others_bps: How far it may be from the median of the other suppliers' prices in force.
         offer_reference_days: How long a supplier's own reference stands while its price moves.
+        alone_posting_cents: Most that one person posts by hand, fen a transaction; 0: always two people.
+        alone_payout_cents: Largest transfer of a pay-out that one person sends alone, fen.
+        alone_payout_batch_cents: Largest sum of a pay-out that one person sends alone, fen.
+        alone_fee_cents: Largest penalty, compensation or write-off that one person decides alone, fen.
     """
 
     model_config = SettingsConfigDict(env_prefix="MUYUN_", extra="ignore")
@@ -78,6 +82,10 @@ class Settings(BaseSettings):
     offer_own_bps: int = Field(default=2_000, ge=0, le=10_000)
     offer_others_bps: int = Field(default=5_000, ge=0, le=10_000)
     offer_reference_days: int = Field(default=7, ge=0, le=366)
+    alone_posting_cents: int = Field(default=0, ge=0)
+    alone_payout_cents: int = Field(default=0, ge=0)
+    alone_payout_batch_cents: int = Field(default=0, ge=0)
+    alone_fee_cents: int = Field(default=0, ge=0)
 
     @model_validator(mode="before")
     @classmethod

@@ -28,7 +28,7 @@ def request_bytes(key: str, chosen: random.Random) -> bytes:
         {
             "kind": "accrual",
             "booked_at": "2026-01-05T00:00:00Z",
-            "reason": "benchmark",
+            "reason_code": "benchmark",
             "entries": entries,
         }
     ).encode()

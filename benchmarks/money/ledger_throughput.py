@@ -74,6 +74,8 @@ def main() -> int:
         ).secret
         port = free_port()
         environment = {**os.environ, "MUYUN_HOME": str(home), "MUYUN_API_PORT": str(port)}
+        # A posting in one request: what is measured is the booking, not the second person.
+        environment["MUYUN_ALONE_POSTING_CENTS"] = str(10**15)
         environment.pop("MUYUN_DATABASE_URL", None)
         # One turn of each to warm up, then the rounds that count.
         rounds, grown, refused = [], [], 0

@@ -28,6 +28,7 @@ Kind = Literal[
     "segment",
     "fees",
     "debts",
+    "approvals",
 ]
 
 
@@ -63,6 +64,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "segment": (str,),
     "fees": (str,),
     "debts": (str, str),
+    "approvals": (int,),
 }
 
 

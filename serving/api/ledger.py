@@ -5,17 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
+from serving.api.clock import now_of
+from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.approvals.asking import Ask
+from serving.approvals.catalogue import MANUAL_POSTING
+from serving.audit import Outcome
 from serving.ledger import chain
 from serving.ledger.accounts import PLATFORM, AccountKind, Party
 from serving.ledger.balances import trial_balance
-from serving.ledger.errors import PostingRefusedError
+from serving.ledger.manual import moved_cents, suggestion_of
 from serving.ledger.posting import Line, Posting
 from serving.ledger.posting import post as book
 from serving.orders.contracts import Id, Moment
@@ -55,7 +60,8 @@ class TransactionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
     booked_at: Annotated[Moment, Meta(description="Business time; not in a closed month.")]
     entries: Annotated[list[EntryRequest], Meta(min_length=2, max_length=500)]
     order_id: Id | None = None
-    reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    reason_code: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$", examples=["rounding_difference"])]
+    reference_id: Annotated[Id | None, Meta(description="Where the reason is told in words.")] = None
 
 
 class PostedView(Struct, frozen=True, kw_only=True):
@@ -63,6 +69,9 @@ class PostedView(Struct, frozen=True, kw_only=True):
 
     transaction_id: int
     is_new: Annotated[bool, Meta(description="False when the key had booked it before.")]
+    is_alone: Annotated[
+        bool, Meta(description="True: the amount is one that a person posts without a second one.")
+    ] = True
 
 
 class AccountView(Struct, frozen=True, kw_only=True):
@@ -120,32 +129,33 @@ class ChainView(Struct, frozen=True, kw_only=True):
     tags=["Ledger"],
     summary="Post a transaction by hand",
     status_code=201,
-    responses=problem_responses(409),
+    responses=two_people_responses(409),
     sync_to_thread=True,
 )
 def post_transaction(
     request: Request[Any, Any, Any], data: TransactionRequest, idempotency_key: _IdempotencyKey
-) -> PostedView:
-    """Corrections and the like. Nothing that is booked can be changed, only posted against."""
-    lines = [
-        Line(entry.account, entry.amount_cents, Party(entry.party_type, entry.party_id))
-        for entry in data.entries
-    ]
-    posting = Posting(
-        f"manual:{idempotency_key}", data.kind, data.booked_at, lines, data.order_id, {"reason": data.reason}
-    )
+) -> Response[PostedView | Waiting]:
+    """Corrections and the like. Nothing that is booked can be changed, only posted against.
+
+    202: another person must approve it first. 201: its amount lies within `MUYUN_ALONE_POSTING_CENTS`.
+    """
+    posting = _posting(data, idempotency_key)
     with typed_problems(), tenant_transaction(request) as conn:
-        _refuse_foreign_parties(data)
-        posted = book(conn, principal_of(request).tenant_id, posting)
-        note(
-            request,
-            conn,
-            "ledger.post",
-            "transaction",
-            str(posted.transaction_id),
-            outcome="done" if posted.is_new else "repeated",
+        ask = Ask(
+            kind=MANUAL_POSTING,
+            subject=("posting", idempotency_key),
+            suggestion=suggestion_of(posting),
+            value_cents=moved_cents(posting),
         )
-    return PostedView(transaction_id=posted.transaction_id, is_new=posted.is_new)
+
+        def act() -> PostedView:
+            posted = book(conn, principal_of(request).tenant_id, posting)
+            outcome: Outcome = "done" if posted.is_new else "repeated"
+            note(request, conn, "ledger.post", "transaction", str(posted.transaction_id), outcome=outcome)
+            return PostedView(transaction_id=posted.transaction_id, is_new=posted.is_new)
+
+        found = two_people(request, conn, ask, now_of(request, conn), act)
+    return answer(found)
 
 
 @get(
@@ -252,11 +262,11 @@ def get_chain(
 LEDGER_ROUTES = [post_transaction, list_accounts, get_transaction, get_chain]
 
 
-def _refuse_foreign_parties(data: TransactionRequest) -> None:
-    """Accounts of the platform have no party, all others need one."""
-    for entry in data.entries:
-        if (entry.party_type == PLATFORM.party_type) != (entry.party_id == PLATFORM.party_id):
-            raise PostingRefusedError(
-                f"an entry on {entry.account} names party {entry.party_type} {entry.party_id!r}: "
-                "the platform has no id, every other party needs one"
-            )
+def _posting(data: TransactionRequest, key: str) -> Posting:
+    lines = [
+        Line(entry.account, entry.amount_cents, Party(entry.party_type, entry.party_id))
+        for entry in data.entries
+    ]
+    details = {"reason_code": data.reason_code, "reference_id": data.reference_id}
+    told = {name: found for name, found in details.items() if found is not None}
+    return Posting(f"manual:{key}", data.kind, data.booked_at, lines, data.order_id, told)

@@ -5,20 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
+from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
 from serving.api.order_work import in_range, order_transaction
 from serving.api.parameters import Identifier
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.approvals.asking import Ask
+from serving.approvals.catalogue import PLAN_VERSION
+from serving.approvals.documents import FIELD, keep_document
 from serving.audit import Outcome
 from serving.orders.contracts import Id, Moment, Text
 from serving.problems import ApiError
 from serving.security import Role, Scope
-from serving.settlement.plans.loader import plan_document
+from serving.settlement.plans.loader import load_plan, plan_document
 from serving.settlement.plans.plan import PlanVersion
 from serving.settlement.plans.store import plan_versions, publish_plan, put_legal_review
 
@@ -82,15 +86,43 @@ class PlanView(Struct, frozen=True, kw_only=True):
     tags=["Settlement"],
     summary="Publish a plan version",
     status_code=201,
-    responses=problem_responses(409),
+    responses=two_people_responses(409),
     sync_to_thread=True,
 )
-def post_plan(request: Request[Any, Any, Any], data: PlanRequest) -> PlanHead:
-    """Stored for good, or refused with every reason in `errors`. Later versions need seven days' notice."""
+def post_plan(request: Request[Any, Any, Any], data: PlanRequest) -> Response[PlanHead | Waiting]:
+    """202: another person must approve it; 201: it is published already. Refusals are in `errors`.
+
+    Later versions need seven days' notice, counted from the approval.
+    """
+    tenant_id = principal_of(request).tenant_id
     with typed_problems(), tenant_transaction(request) as conn:
-        plan = publish_plan(conn, principal_of(request).tenant_id, data.document, now_of(request, conn))
-        note(request, conn, "plan.publish", "plan", plan.plan_id, details={"version": plan.version})
-    return _head(plan)
+        now = now_of(request, conn)
+        plan = load_plan(data.document)
+        known = [
+            one
+            for one in plan_versions(conn, tenant_id, plan.plan_id)
+            if (one.version, one.content_hash) == (plan.version, plan.content_hash)
+        ]
+        if known:
+            note(request, conn, "plan.publish", "plan", plan.plan_id, outcome="repeated")
+            return answer(_head(known[0]))
+        ask = Ask(
+            kind=PLAN_VERSION,
+            subject=("plan_version", f"{plan.plan_id}/{plan.version}"),
+            suggestion={
+                "plan_id": plan.plan_id,
+                "version": plan.version,
+                "profile": plan.profile,
+                "content_hash": plan.content_hash,
+                "effective_at": plan.effective_at.isoformat(),
+                FIELD: keep_document(conn, tenant_id, data.document),
+            },
+            value_cents=0,
+        )
+        found = two_people(
+            request, conn, ask, now, lambda: _head(publish_plan(conn, tenant_id, data.document, now))
+        )
+    return answer(found)
 
 
 @get(

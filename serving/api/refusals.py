@@ -1,12 +1,13 @@
-"""Refusals of ledger and settlement as problem documents. Why something is refused is decided there."""
+"""Refusals of approvals, ledger and settlement as problem documents; why is decided there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from serving.approvals import errors as approvals
 from serving.ledger import errors as ledger
-from serving.problems import ApiError, FieldError
+from serving.problems import ApiError, DecidedBefore, FieldError
 from serving.settlement import errors
 from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import reconciliation
@@ -14,6 +15,18 @@ from serving.settlement.reports import statements
 
 # Error, status, last part of the problem type, title; the first that fits counts.
 _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (approvals.UnknownApprovalError, 404, "approval-not-found", "No such approval"),
+    (approvals.UnknownBatchError, 404, "approval-batch-not-found", "No such batch"),
+    (approvals.LostRaceError, 409, "decided-before", "Somebody was faster"),
+    (approvals.RequestConflictError, 409, "idempotency-conflict", "The key was used with another body"),
+    (approvals.ApprovalExpiredError, 409, "approval-expired", "The request is no longer valid"),
+    (approvals.ImpossibleMoveError, 409, "impossible-move", "The state knows no such move"),
+    (approvals.OwnRequestError, 403, "own-request", "Whoever asks does not decide"),
+    (approvals.SecondPersonError, 403, "second-person-needed", "The second half is another person's"),
+    (approvals.NotAllowedError, 403, "decision-not-allowed", "Not this key's decision"),
+    (approvals.BatchRefusedError, 422, "batch-refused", "Not a batch"),
+    (approvals.SuggestionError, 422, "adjustment-refused", "Not inside the rails of the kind"),
+    (approvals.ApprovalError, 422, "approval-refused", "Not approved"),
     (ledger.IdempotencyConflictError, 409, "idempotency-conflict", "The key was used with another body"),
     (ledger.InsufficientBalanceError, 409, "insufficient-balance", "An account does not hold that much"),
     (ledger.PeriodClosedError, 409, "period-closed", "The period is closed"),
@@ -46,11 +59,11 @@ def typed_problems() -> Iterator[None]:
     """Around the transaction of a handler: a refusal rolls it back and becomes a problem document.
 
     Raises:
-        ApiError: For every `LedgerError` and `SettlementError`.
+        ApiError: For every `ApprovalError`, `LedgerError` and `SettlementError`.
     """
     try:
         yield
-    except (ledger.LedgerError, errors.SettlementError) as error:
+    except (approvals.ApprovalError, ledger.LedgerError, errors.SettlementError) as error:
         raise as_problem(error) from error
 
 
@@ -62,4 +75,10 @@ def as_problem(error: Exception) -> ApiError:
     reasons = None
     if isinstance(error, errors.PlanRefusedError):
         reasons = [FieldError(r.rule_id or "plan", f"[{r.code}] {r.message}") for r in error.reasons]
-    return ApiError(status, slug, title, str(error), errors=reasons)
+    decided = remedy = None
+    if isinstance(error, approvals.LostRaceError):
+        decided = DecidedBefore(error.winner.by, error.winner.at, error.winner.what)
+        remedy = "Read it again and decide about what it is now."
+    elif isinstance(error, approvals.ImpossibleMoveError):
+        remedy = f"Possible from here: {', '.join(error.possible) or 'nothing'}."
+    return ApiError(status, slug, title, str(error), errors=reasons, decided=decided, remedy=remedy)

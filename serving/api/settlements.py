@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
+from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
 from serving.api.parameters import Identifier
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.jobs.pay_outs import Transfers
 from serving.ledger.accounts import Party
 from serving.orders.contracts import Id, Moment
 from serving.problems import ApiError
@@ -29,7 +31,7 @@ from serving.settlement.control.holds import (
     on_sub_order,
     place_hold,
 )
-from serving.settlement.payouts import Payout, confirm_payout, fail_payout, prepare_payouts
+from serving.settlement.payouts import Payout, confirm_payout, fail_payout
 from serving.settlement.reports.explain import Explanation, explain
 
 _EVERYBODY = frozenset(Role)
@@ -187,25 +189,36 @@ def post_hold_confirm(request: Request[Any, Any, Any], hold_id: _HoldNumber) -> 
     tags=["Settlement"],
     summary="Send what is available",
     status_code=201,
-    responses=problem_responses(409),
+    responses=two_people_responses(409),
     sync_to_thread=True,
 )
-def post_payout_batch(request: Request[Any, Any, Any], data: PayoutBatchRequest) -> PayoutBatch:
-    """One transfer to every verified party without holds and debts; once per batch id."""
+def post_payout_batch(
+    request: Request[Any, Any, Any], data: PayoutBatchRequest
+) -> Response[PayoutBatch | Waiting]:
+    """One transfer to every verified party without holds and debts; once per batch id.
+
+    202: another person must approve the list of the transfers first. 201: they lie within
+    `MUYUN_ALONE_PAYOUT_CENTS` each and `MUYUN_ALONE_PAYOUT_BATCH_CENTS` together.
+    """
+    tenant = principal_of(request).tenant_id
+    wanted = Transfers(
+        batch_id=data.batch_id,
+        adapter=data.adapter,
+        threshold_cents=data.threshold_cents,
+        party_types=data.party_types,
+    )
     with typed_problems(), tenant_transaction(request) as conn:
-        payouts = prepare_payouts(
-            conn,
-            principal_of(request).tenant_id,
-            data.batch_id,
-            data.adapter,
-            now_of(request, conn),
-            data.threshold_cents,
-            data.party_types,
-        )
-        note(
-            request, conn, "payout.prepare", "payout_batch", data.batch_id, details={"payouts": len(payouts)}
-        )
-    return PayoutBatch(batch_id=data.batch_id, payouts=[_payout(payout) for payout in payouts])
+        now = now_of(request, conn)
+
+        def act() -> PayoutBatch:
+            payouts = wanted.prepare(conn, tenant, now)
+            details = {"payouts": len(payouts)}
+            note(request, conn, "payout.prepare", "payout_batch", data.batch_id, details=details)
+            return PayoutBatch(batch_id=data.batch_id, payouts=[_payout(payout) for payout in payouts])
+
+        ask = wanted.ask(conn, tenant, now)
+        found = act() if ask is None else two_people(request, conn, ask, now, act)
+    return answer(found)
 
 
 @post(

@@ -19,6 +19,14 @@ from serving.db import locks
 
 _UNFINISHED = ("placed", "paid", "shipped")
 
+_RENAMED = (
+    "consumers.erase_mentions",
+    "consumers.erase_snapshots",
+    "coupons.erase",
+    "approvals.erase",
+)
+"""Functions of the database that give rows their pseudonym, after `consumers.erase` gave it to the orders."""
+
 
 @dataclass(frozen=True)
 class Erased:
@@ -67,10 +75,10 @@ def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: 
     assert done is not None
     assert joined is not None
     is_new, pseudonym, removed, anonymised = done
-    named = conn.execute("select consumers.erase_mentions(%s, %s)", (consumer_id, pseudonym)).fetchone()
-    frozen = conn.execute("select consumers.erase_snapshots(%s, %s)", (consumer_id, pseudonym)).fetchone()
-    coupons = conn.execute("select coupons.erase(%s, %s)", (consumer_id, pseudonym)).fetchone()
-    assert coupons is not None
-    assert named is not None
-    assert frozen is not None
-    return Erased(is_new, pseudonym, removed + joined[0], anonymised + named[0] + frozen[0] + coupons[0])
+    anonymised += sum(_count(conn, function, consumer_id, pseudonym) for function in _RENAMED)
+    return Erased(is_new, pseudonym, removed + joined[0], anonymised)
+
+
+def _count(conn: psycopg.Connection[Any], function: str, consumer_id: str, pseudonym: str) -> int:
+    row = conn.execute(f"select {function}(%s, %s)".encode(), (consumer_id, pseudonym)).fetchone()
+    return int(row[0]) if row is not None else 0

@@ -2,6 +2,8 @@
 
 The order; a transaction takes locks from the top down, and skips what it does not need:
 
+0. a batch of approvals, the subject of an approval, requests for approval by id: what is approved happens
+   in the transaction of the decision;
 1. gates: erasures, the months of tiers, regions, plans, an idempotency key (its row);
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel;
 5. stock, by supplier and sku; the loss budget of a merchant and day;
@@ -42,6 +44,33 @@ _ERASURES = 0x65726165
 """Also in the function `consumers.erase` of the migrations."""
 _PUBLISHERS = 0x70756273
 _DELTAS = 0x6C697665
+
+
+# Approvals --------------------------------------------------------------------------------------------------
+
+
+def approval_batch(conn: Connection, tenant_id: str, batch_id: int) -> None:
+    """Lock a frozen selection of requests."""
+    conn.execute(
+        "select from approvals.batch where tenant_id = %s and batch_id = %s for update", (tenant_id, batch_id)
+    )
+
+
+def approval_subject(conn: Connection, tenant_id: str, kind: str, subject: tuple[str, str]) -> None:
+    """Be the one who asks about a subject."""
+    _name(conn, "approvals.subject", "\x1f".join((tenant_id, kind, *subject)))
+
+
+def approvals(conn: Connection, tenant_id: str, approval_ids: Sequence[int]) -> None:
+    """Lock requests, and those about the same subjects that stand: a newer one in effect ends them."""
+    conn.execute(
+        "select from approvals.request r where r.tenant_id = %(tenant)s and (r.approval_id = any(%(ids)s)"
+        " or (r.state in ('approved', 'in_effect') and (r.kind, r.subject_type, r.subject_id) in"
+        "     (select n.kind, n.subject_type, n.subject_id from approvals.request n"
+        "      where n.tenant_id = %(tenant)s and n.approval_id = any(%(ids)s))))"
+        " order by r.approval_id for update of r",
+        {"tenant": tenant_id, "ids": list(approval_ids)},
+    )
 
 
 # Gates ------------------------------------------------------------------------------------------------------

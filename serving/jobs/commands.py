@@ -20,10 +20,15 @@ import psycopg
 from serving.agents.composition_review import review_month
 from serving.agents.deposit_postings import top_up_due
 from serving.agents.region_records import review_diversions
+from serving.approvals.asking import ask_or_act
+from serving.approvals.expiry import run_clock
+from serving.approvals.records import Approval
 from serving.db.operations import Operations
 from serving.db.urls import first_line, libpq_url
 from serving.errors import DatabaseUnavailableError
 from serving.jobs.day import close_tiers, month_before, work_day
+from serving.jobs.effects import EFFECTS, alone_cents
+from serving.jobs.pay_outs import Transfers
 from serving.ledger import chain, invariants, roller
 from serving.orders.delivery import HttpSender, deliver_due
 from serving.orders.points_payment import give_back_due
@@ -97,16 +102,43 @@ def _deadline(job: Job) -> Iterator[str]:
 
 
 def _payouts(job: Job) -> Iterator[str]:
+    options = job.options
+    wanted = Transfers(
+        batch_id=options.batch_id,
+        adapter=options.adapter,
+        threshold_cents=options.threshold_cents,
+        party_types=payouts.PAYEES,
+    )
     with job.transactions() as conn:
-        made = payouts.prepare_payouts(
-            conn,
-            job.tenant_id,
-            job.options.batch_id,
-            job.options.adapter,
-            job.now,
-            job.options.threshold_cents,
+        ask = wanted.ask(conn, job.tenant_id, job.now)
+        made: list[payouts.Payout] | Approval
+        if ask is None:
+            made = wanted.prepare(conn, job.tenant_id, job.now)
+        else:
+            made = ask_or_act(
+                conn,
+                job.tenant_id,
+                ask,
+                "payouts",
+                job.now,
+                alone_cents=alone_cents(job.settings, ask),
+                act=lambda: wanted.prepare(conn, job.tenant_id, job.now),
+            )
+    if isinstance(made, Approval):
+        yield (
+            f"{ask.suggestion['count'] if ask else 0} pay-outs, {made.value_cents} fen: approval"
+            f" {made.approval_id} is {made.state} and needs {made.approvals_needed} persons"
         )
-    yield f"{len(made)} pay-outs, {sum(payout.amount_cents for payout in made)} fen"
+    else:
+        yield f"{len(made)} pay-outs, {sum(payout.amount_cents for payout in made)} fen"
+
+
+def _approvals(job: Job) -> Iterator[str]:
+    done = run_clock(job.transactions, EFFECTS, job.tenant_id, job.now)
+    yield f"{done.expired} requests expired, {done.woken} woken, {done.in_effect} took effect"
+    yield from done.refused
+    if done.refused:
+        raise JobFailedError(f"{len(done.refused)} approved requests could not take effect")
 
 
 def _tiers(job: Job) -> Iterator[str]:
@@ -282,6 +314,7 @@ JOBS: Mapping[str, Command] = {
             "--threshold-cents": {"type": int, "default": 1},
         },
     ),
+    "approvals": Command("requests expire, snoozes end, what was approved for now takes effect", _approvals),
     "tiers": Command("close the tiers of agents for the month before", _tiers),
     "composition": Command("review what agents lived on in the month before", _composition),
     "diversion": Command("score sales into protected regions and hold what passes the limit", _diversion),

@@ -13,7 +13,9 @@ from serving.agents.deposit_postings import top_up_due
 from serving.agents.errors import MonthCloseError
 from serving.agents.region_records import review_diversions
 from serving.agents.tier_close import close_month_by_plans
+from serving.approvals.expiry import run_clock
 from serving.db.retries import ConnectionFactory, in_transaction
+from serving.jobs.effects import EFFECTS
 from serving.ledger import invariants
 from serving.orders.points_payment import give_back_due
 from serving.settlement.beside.fees import release_fees_due
@@ -41,7 +43,9 @@ class DayDone:
         closed_agents: Agents whose tier was closed for the month before.
         reviewed_agents: Agents whose income of the month before was reviewed.
         held_agents: Those of them whose payment is held.
-        violations: Invariants that do not hold.
+        expired_approvals: Requests for approval that nobody decided in time.
+        effects: Approved requests that took effect, since their time came.
+        violations: Invariants that do not hold, and approved requests that could not take effect.
     """
 
     receipts: int
@@ -57,6 +61,8 @@ class DayDone:
     closed_agents: int
     reviewed_agents: int
     held_agents: int
+    expired_approvals: int
+    effects: int
     violations: tuple[str, ...]
 
 
@@ -80,6 +86,7 @@ def work_day(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> 
     deposits = top_up_due(transactions, tenant_id, now)
     waiting = unfreeze_due(transactions, tenant_id, now)
     closed = close_tiers(transactions, tenant_id, now)
+    clock = run_clock(transactions, EFFECTS, tenant_id, now)
     found = in_transaction(transactions, lambda conn: invariants.check(conn, tenant_id))
     return DayDone(
         receipts=receipts,
@@ -95,7 +102,9 @@ def work_day(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> 
         closed_agents=closed,
         reviewed_agents=reviewed.agents,
         held_agents=reviewed.held,
-        violations=tuple(f"{one.invariant} {one.rule}: {one.subject}" for one in found),
+        expired_approvals=clock.expired,
+        effects=clock.in_effect,
+        violations=(*(f"{one.invariant} {one.rule}: {one.subject}" for one in found), *clock.refused),
     )
 
 

@@ -53,6 +53,8 @@ class Scope(StrEnum):
     IDENTITY_WRITE = "identity:write"
     COMPETITOR_PRICES_WRITE = "competitor_prices:write"
     SEGMENTS = "segments:read"
+    APPROVALS_READ = "approvals:read"
+    APPROVALS_DECIDE = "approvals:decide"
 
 
 PARTY_ROLES = frozenset({Role.SUPPLIER, Role.MERCHANT, Role.AGENT})
@@ -73,6 +75,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.AGENTS_READ,
             Scope.COUPONS_READ,
             Scope.AUDIT_READ,
+            Scope.APPROVALS_READ,
         }
     ),
     Role.SUPPLIER: frozenset(
@@ -88,6 +91,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.COUPONS_READ,
             Scope.COUPONS_WRITE,
             Scope.WEBHOOKS_WRITE,
+            Scope.APPROVALS_READ,
         }
     ),
     Role.MERCHANT: frozenset(
@@ -112,10 +116,18 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.EVENTS_WRITE,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
+            Scope.APPROVALS_READ,
         }
     ),
     Role.AGENT: frozenset(
-        {Scope.PUBLICATIONS, Scope.ORDERS_READ, Scope.SETTLEMENT_READ, Scope.AGENTS_READ, Scope.EVENTS_WRITE}
+        {
+            Scope.PUBLICATIONS,
+            Scope.ORDERS_READ,
+            Scope.SETTLEMENT_READ,
+            Scope.AGENTS_READ,
+            Scope.EVENTS_WRITE,
+            Scope.APPROVALS_READ,
+        }
     ),
 }
 """Scopes that a key of a role may be given; `issue_key` refuses others."""

@@ -7,7 +7,8 @@ Source: the pay-out leg of every scenario; L5, L14.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from serving.settlement.errors import PayoutConflictError, PayoutResolvedError, 
 from serving.settlement.plans.refusals import check_payment_adapter
 from serving.settlement.plans.store import plan_versions
 
-_PAYEES = ("supplier", "merchant", "agent")
+PAYEES = ("supplier", "merchant", "agent")
 
 
 class Payout(NamedTuple):
@@ -43,7 +44,9 @@ def prepare_payouts(
     adapter: str,
     now: datetime,
     threshold_cents: int = 1,
-    party_types: Sequence[str] = _PAYEES,
+    party_types: Sequence[str] = PAYEES,
+    *,
+    most: Mapping[Party, int] | None = None,
 ) -> list[Payout]:
     """Send every party what it has available; once per batch id.
 
@@ -57,6 +60,7 @@ def prepare_payouts(
         now: Time of booking.
         threshold_cents: Least amount of a transfer, fen.
         party_types: Who is paid.
+        most: What was approved, fen by party: nobody else is paid, and nobody more. None: everything.
 
     Returns:
         The transfers, by party; those of the first call when the batch was prepared before.
@@ -78,10 +82,21 @@ def prepare_payouts(
     ]
     blocks = read_blocks(conn, tenant_id, now, parties=candidates)
     free = [party for party in candidates if not blocks.of_party(party)]
+    if most is not None:
+        free = [party for party in free if party in most]
     book = AccountBook(conn, tenant_id)
     funds = PartyFunds.lock(conn, tenant_id, book, free)
     payouts = [
-        Payout(_payout_id(batch_id, party), batch_id, party, funds.available_cents(party), "in_transit")
+        Payout(
+            _payout_id(batch_id, party),
+            batch_id,
+            party,
+            min(
+                funds.available_cents(party),
+                most[party] if most is not None else funds.available_cents(party),
+            ),
+            "in_transit",
+        )
         for party in free
         # Looked at again now that nobody else can move it.
         if funds.available_cents(party) >= max(1, threshold_cents) and not funds.owed_cents(party)
@@ -130,6 +145,27 @@ def payouts_of_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str) ->
         Payout(pid, bid, Party(kind, party_id), cents, state)
         for pid, bid, kind, party_id, cents, state in rows
     ]
+
+
+def has_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str) -> bool:
+    """Whether the batch was sent."""
+    row = conn.execute(
+        "select 1 from settlement.payout_batch where tenant_id = %s and batch_id = %s", (tenant_id, batch_id)
+    ).fetchone()
+    return row is not None
+
+
+def text_of(payouts: Sequence[Payout]) -> str:
+    """The transfers of a pay-out as JSON lines, for whoever approves them: party type, party, fen."""
+    return "".join(
+        json.dumps([*payout.party, payout.amount_cents], ensure_ascii=False) + "\n" for payout in payouts
+    )
+
+
+def amounts_of(text: str) -> dict[Party, int]:
+    """Fen by party of what `text_of` wrote."""
+    rows = [json.loads(line) for line in text.splitlines()]
+    return {Party(party_type, party_id): cents for party_type, party_id, cents in rows}
 
 
 def confirm_payout(conn: psycopg.Connection, tenant_id: str, payout_id: str, now: datetime) -> Payout:

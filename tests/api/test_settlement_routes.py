@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from litestar.testing import TestClient
 from published_scores import SCHEMA
+from two_people import approved
 
 import serving.settlement.plans.documents as shipped
 from feature_store.online import ProfileReader
@@ -34,12 +35,19 @@ class Api:
         self.client, self.url = client, url
         self.keys = {}
 
-    def key(self, role, party_id=None):
-        if (role, party_id) not in self.keys:
-            self.keys[role, party_id] = issue_key(
-                self.url, name="test", role=role, party_id=party_id, scopes=sorted(ROLE_SCOPES[Role(role)])
+    def key(self, role, party_id=None, person="first"):
+        if (role, party_id, person) not in self.keys:
+            self.keys[role, party_id, person] = issue_key(
+                self.url, name=person, role=role, party_id=party_id, scopes=sorted(ROLE_SCOPES[Role(role)])
             ).secret
-        return self.keys[role, party_id]
+        return self.keys[role, party_id, person]
+
+    def approved(self, answer):
+        """What the second person's approval made."""
+        done = approved(self.client, self.key("operator", person="second"), answer)
+        assert done.status_code == 200, done.text
+        assert done.json()["state"] == "in_effect"
+        return done.json()["effect"]
 
     def ask(self, method, path, body=None, *, role="operator", party_id=None, headers=None, **query):
         headers = {"X-API-Key": self.key(role, party_id), **(headers or {})}
@@ -48,12 +56,16 @@ class Api:
     def post(self, key, cents, *, booked_at=JANUARY, **more):
         body = {
             "kind": "correction",
-            "reason": "a test",
+            "reason_code": "a_test",
             "booked_at": booked_at,
             "entries": [{**S1, "amount_cents": cents}, {"account": "platform_fee", "amount_cents": -cents}],
             **more,
         }
         return self.ask("POST", "/ledger/transactions", body, headers={"Idempotency-Key": key})
+
+    def book(self, key, cents, **more):
+        """Post by hand, and let the second person approve it."""
+        return self.approved(self.post(key, cents, **more))["transaction_id"]
 
 
 def problem(answer):
@@ -62,13 +74,18 @@ def problem(answer):
 
 
 def test_a_posting_books_once_per_key(api):
-    first = api.post("once", 500)
-    assert first.status_code == 201
-    again = api.post("once", 500)
-    assert again.status_code == 201
-    assert again.json() == {"transaction_id": first.json()["transaction_id"], "is_new": False}
+    before = api.ask("GET", "/ledger/accounts").json()
+    waits = api.post("once", 500)
+    assert waits.status_code == 202
+    assert api.ask("GET", "/ledger/accounts").json() == before
+    assert api.post("once", 500).json() == waits.json()
     assert problem(api.post("once", 501)) == (409, "idempotency-conflict")
-    shown = api.ask("GET", f"/ledger/transactions/{first.json()['transaction_id']}").json()
+    booked = api.approved(waits)["transaction_id"]
+    again = api.post("once", 500)
+    assert again.status_code == 202
+    assert (again.json()["state"], again.json()["effect"]) == ("in_effect", {"transaction_id": booked})
+    assert problem(api.post("once", 501)) == (409, "idempotency-conflict")
+    shown = api.ask("GET", f"/ledger/transactions/{booked}").json()
     assert [(e["account"], e["party_id"], e["amount_cents"]) for e in shown["entries"]] == [
         ("supplier_available", "S1", 500),
         ("platform_fee", "", -500),
@@ -117,7 +134,7 @@ def test_a_guarded_account_does_not_pass_zero(api):
 
 
 def test_the_key_of_a_posting_is_needed_and_short(api):
-    body = {"kind": "x", "booked_at": JANUARY, "reason": "r", "entries": []}
+    body = {"kind": "x", "booked_at": JANUARY, "reason_code": "r", "entries": []}
     assert problem(api.ask("POST", "/ledger/transactions", body))[0] == 422
     answer = api.ask("POST", "/ledger/transactions", body, headers={"Idempotency-Key": "k" * 200})
     assert problem(answer)[0] == 422
@@ -132,7 +149,7 @@ def test_the_chain_is_shown_and_verified(api):
 
 
 def test_a_statement_in_three_forms_and_the_close_of_its_month(api):
-    api.post("statement", 1_234, booked_at="2026-02-10T00:00:00Z")
+    api.book("statement", 1_234, booked_at="2026-02-10T00:00:00Z")
     as_json = api.ask("GET", "/statements/supplier/S1", period="2026-02").json()
     assert as_json["opening_cents"] + as_json["movements_cents"] == as_json["closing_cents"]
     assert as_json["movements_cents"] == 1_234
@@ -164,7 +181,7 @@ def test_what_is_no_month_is_refused(api, period):
 
 
 def test_a_party_reads_its_own_statement_only(api):
-    api.post("own", 10, booked_at="2026-03-01T00:00:00Z")
+    api.book("own", 10, booked_at="2026-03-01T00:00:00Z")
     own = api.ask("GET", "/statements/supplier/S1", role="supplier", party_id="S1", period="2026-03")
     assert own.status_code == 200
     other = api.ask("GET", "/statements/supplier/S1", role="supplier", party_id="S2", period="2026-03")
@@ -236,9 +253,14 @@ def test_differences_come_page_by_page(api):
 def test_a_plan_is_published_or_refused_with_every_reason(api):
     text = sorted(Path(shipped.__path__[0]).glob("*strict*.yaml"))[0].read_text(encoding="utf-8")
     made = api.ask("POST", "/plans", {"document": text})
-    assert made.status_code == 201, made.text
-    plan_id = made.json()["plan_id"]
+    assert made.status_code == 202, made.text
+    assert api.ask("GET", "/plans").json() == {"plans": []}
     assert api.ask("POST", "/plans", {"document": text}).json() == made.json()
+    shown = api.ask("GET", f"/approvals/{made.json()['approval_id']}/document").json()
+    assert shown["body"] == text
+    plan_id = api.approved(made)["plan_id"]
+    again = api.ask("POST", "/plans", {"document": text})
+    assert (again.status_code, again.json()["plan_id"]) == (201, plan_id)
     assert plan_id in {plan["plan_id"] for plan in api.ask("GET", "/plans").json()["plans"]}
     assert api.ask("GET", f"/plans/{plan_id}").json()["versions"][0]["plan_id"] == plan_id
     assert problem(api.ask("GET", "/plans/none")) == (404, "plan-not-found")
@@ -267,7 +289,7 @@ def test_a_party_is_held_paid_and_cannot_be_paid_twice(api):
             "insert into parties.party (tenant_id, party_type, party_id, is_verified)"
             " values ('default', 'supplier', 'S1', true)"
         )
-    api.post("payable", 800, booked_at="2026-03-02T00:00:00Z")
+    api.book("payable", 800, booked_at="2026-03-02T00:00:00Z")
     hold = api.ask(
         "POST",
         "/holds",
@@ -280,6 +302,8 @@ def test_a_party_is_held_paid_and_cannot_be_paid_twice(api):
     assert lifted.json()["state"] == "lifted"
     confirmed = api.ask("POST", f"/holds/{hold.json()['hold_id']}/confirm")
     assert problem(confirmed) == (409, "hold-resolved")
+    waits = api.ask("POST", "/payout-batches", {"batch_id": "w2", "adapter": "simulated"})
+    assert api.approved(waits)["payouts"] == 1
     batch = api.ask("POST", "/payout-batches", {"batch_id": "w2", "adapter": "simulated"}).json()
     assert [payout["party_id"] for payout in batch["payouts"]] == ["S1"]
     payout = batch["payouts"][0]

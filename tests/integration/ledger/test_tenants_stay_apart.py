@@ -9,6 +9,7 @@ from serving.ledger.posting import post
 
 MINE, OTHER = "t-mine", "t-other"
 DEFINERS = {
+    "approvals.erase",
     "consumers.count_change",
     "consumers.erase",
     "consumers.erase_mentions",

@@ -6,9 +6,13 @@ import pytest
 from settlement_books import DUE, PAID, Books, plan
 from settlement_sales import worked_example
 
+from serving.approvals.decisions import Decider, Seen, approve
+from serving.approvals.records import ApprovalFilter, page_of_approvals
 from serving.db.operations import Operations
 from serving.jobs.__main__ import main
 from serving.jobs.commands import JOBS
+from serving.jobs.effects import EFFECTS
+from serving.security import ROLE_SCOPES, Principal, Role
 from serving.settlement.plans.store import ALL_OTHERS, set_plan
 
 PARTIES = (("supplier", "S1"), ("supplier", "S2"), ("agent", "a1"), ("agent", "a2"))
@@ -39,15 +43,33 @@ def shop(module_database_url, monkeypatch, tmp_path, capsys):
         yield books, run
 
 
+def approved_by(books, *keys):
+    """What the only open request of the books made once these persons approved it, one after another."""
+    for key in keys:
+        with books.transactions() as conn:
+            (waiting,) = page_of_approvals(conn, books.tenant, ApprovalFilter(), before=None, limit=10)
+            seen = Seen(approval_id=waiting.approval_id, version=waiting.version, digest=waiting.digest)
+            person = Principal(key, books.tenant, Role.OPERATOR, None, ROLE_SCOPES[Role.OPERATOR])
+            done = approve(conn, EFFECTS, seen, Decider(principal=person, now=DUE))
+    return done.effect
+
+
 def test_an_order_lives_by_the_command_line_alone(shop):
-    _, run = shop
+    books, run = shop
     assert run("receipts")[0] == 0
     status, said = run("release")
     assert status == 0
     assert "2 sub-orders" in said.out
     assert run("deadline", at=PAID + dt.timedelta(days=26))[0] == 0
+    paid = 7_000 + 8_570 + 4_571 + 1_827
     status, said = run("payouts", "--batch-id", "b1")
-    assert (status, said.out) == (0, f"4 pay-outs, {7_000 + 8_570 + 4_571 + 1_827} fen\n")
+    assert status == 0
+    assert said.out.startswith(f"4 pay-outs, {paid} fen: approval ")
+    assert said.out.endswith(" is pending and needs 2 persons\n")
+    effect = approved_by(books, "first", "second")
+    assert effect == {"payouts": 4, "sum_cents": paid}
+    status, said = run("payouts", "--batch-id", "b1")
+    assert (status, said.out) == (0, f"4 pay-outs, {paid} fen\n")
     assert run("roll")[0] == 0
     assert run("seal")[1].out.startswith("block ")
     status, said = run("close-period", "--period", "2026-03", at=dt.datetime(2026, 4, 2, tzinfo=dt.UTC))

@@ -1,0 +1,108 @@
+"""What approvals do: every kind with its effect, for the API and for the jobs.
+
+To put an act before two people: describe its kind (`serving.approvals.catalogue`), add a `Wired` here, and
+let its route call `serving.api.four_eyes.two_people`. The suggestion holds what the effect reads.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import psycopg
+
+from serving.approvals.asking import Ask
+from serving.approvals.catalogue import (
+    MANUAL_POSTING,
+    PAYOUT_BATCH,
+    PENALTY,
+    PLAN_ASSIGNMENT,
+    PLAN_VERSION,
+    REGION_COMPENSATION,
+)
+from serving.approvals.documents import document_of
+from serving.approvals.effects import Done, Effects, Wired
+from serving.approvals.records import Approval
+from serving.ledger.accounts import Party
+from serving.ledger.manual import posting_of
+from serving.ledger.posting import post
+from serving.settings import Settings
+from serving.settlement.beside.fees import charge_penalty, compensate_region
+from serving.settlement.payouts import amounts_of, prepare_payouts
+from serving.settlement.plans.store import plan_version, publish_plan, set_plan
+
+
+def alone_cents(settings: Settings, ask: Ask) -> int | None:
+    """Most that one person does alone of what is asked, fen; None: nothing, whatever its value."""
+    if ask.suggestion.get("highest_cents", 0) > settings.alone_payout_cents:
+        return None
+    return {
+        MANUAL_POSTING.name: settings.alone_posting_cents,
+        PAYOUT_BATCH.name: settings.alone_payout_batch_cents,
+        PENALTY.name: settings.alone_fee_cents,
+        REGION_COMPENSATION.name: settings.alone_fee_cents,
+    }.get(ask.kind.name)
+
+
+def _post_by_hand(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    posted = post(conn, tenant_id, posting_of(f"manual:{approval.subject_id}", approval.wanted))
+    return {"transaction_id": posted.transaction_id}
+
+
+def _publish_plan(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    plan = publish_plan(conn, tenant_id, document_of(conn, tenant_id, approval), now)
+    return {"plan_id": plan.plan_id, "version": plan.version}
+
+
+def _assign_plan(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    set_plan(conn, tenant_id, approval.wanted["merchant_id"], approval.wanted["plan_id"])
+    return {"plan_id": approval.wanted["plan_id"]}
+
+
+def _send_payouts(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    sent = prepare_payouts(
+        conn,
+        tenant_id,
+        approval.subject_id,
+        approval.wanted["adapter"],
+        now,
+        approval.wanted["threshold_cents"],
+        approval.wanted["party_types"],
+        most=amounts_of(document_of(conn, tenant_id, approval)),
+    )
+    return {"payouts": len(sent), "sum_cents": sum(payout.amount_cents for payout in sent)}
+
+
+def _penalise(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    wanted = approval.wanted
+    payer = Party(wanted["party_type"], wanted["party_id"])
+    fee = charge_penalty(
+        conn, tenant_id, approval.subject_id, payer, wanted["amount_cents"], wanted["reason_code"], now
+    )
+    return {"fee_id": fee.fee_id, "amount_cents": fee.amount_cents}
+
+
+def _compensate(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    wanted = approval.wanted
+    fee = compensate_region(
+        conn,
+        tenant_id,
+        approval.subject_id,
+        plan_version(conn, tenant_id, wanted["plan_id"], wanted["plan_version"]),
+        wanted["leg_id"],
+        Party("agent", wanted["agent_id"]),
+        wanted["share_bps"],
+        now,
+    )
+    return {"fee_id": fee.fee_id, "amount_cents": fee.amount_cents}
+
+
+EFFECTS = Effects(
+    [
+        Wired(MANUAL_POSTING, _post_by_hand),
+        Wired(PLAN_VERSION, _publish_plan),
+        Wired(PLAN_ASSIGNMENT, _assign_plan),
+        Wired(PAYOUT_BATCH, _send_payouts),
+        Wired(PENALTY, _penalise),
+        Wired(REGION_COMPENSATION, _compensate),
+    ]
+)
