@@ -41,6 +41,7 @@ class AuditEntry:
         request_id: The request, as in the log of the API.
         outcome: `done`, `repeated` (an idempotent repetition) or `refused`.
         details: Further ids, counts and amounts; never a personal value.
+        authority: Fact of `serving.authority` that the act states; None for reads and for jobs.
     """
 
     audit_id: int
@@ -54,6 +55,7 @@ class AuditEntry:
     request_id: str
     outcome: str
     details: Mapping[str, Detail]
+    authority: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def record(
     request_id: str,
     outcome: Outcome = "done",
     details: Mapping[str, Detail] | None = None,
+    authority: str | None = None,
 ) -> None:
     """Note an act in the transaction in which it happens: both are kept, or neither.
 
@@ -88,6 +91,7 @@ def record(
         request_id: Of the request, for finding it in the log of the API.
         outcome: `repeated` for the repetition of an idempotent write.
         details: Further ids, counts and amounts.
+        authority: Fact of `serving.authority` that the act states.
 
     Raises:
         AuditError: A detail is named after a personal value, or is a text longer than 200 characters.
@@ -96,8 +100,8 @@ def record(
     _refuse_personal(noted)
     conn.execute(
         "insert into ops.audit_log (tenant_id, key_id, role, party_id, action, object_type, object_id,"
-        " request_id, outcome, details) values (%(tenant)s, %(key)s, %(role)s, %(party)s, %(action)s,"
-        " %(object_type)s, %(object_id)s, %(request)s, %(outcome)s, %(details)s)",
+        " request_id, outcome, details, authority) values (%(tenant)s, %(key)s, %(role)s, %(party)s,"
+        " %(action)s, %(object_type)s, %(object_id)s, %(request)s, %(outcome)s, %(details)s, %(authority)s)",
         {
             "tenant": principal.tenant_id,
             "key": principal.key_id,
@@ -109,6 +113,7 @@ def record(
             "request": request_id,
             "outcome": outcome,
             "details": Jsonb(noted),
+            "authority": authority,
         },
     )
 
@@ -127,7 +132,7 @@ def entries(
     """
     rows = conn.execute(
         "select audit_id, at, key_id, role, party_id, action, object_type, object_id, request_id, outcome,"
-        " details from ops.audit_log where tenant_id = %(tenant)s"
+        " details, authority from ops.audit_log where tenant_id = %(tenant)s"
         " and (%(before)s::bigint is null or audit_id < %(before)s)"
         " and (%(key)s::text is null or key_id = %(key)s)"
         " and (%(action)s::text is null or action = %(action)s)"

@@ -32,6 +32,7 @@ class AuditLine(Struct, frozen=True, kw_only=True):
     details: Annotated[
         dict[str, str | int | bool | None], Meta(description="Ids, counts and amounts; nothing personal.")
     ]
+    authority: Annotated[str | None, Meta(description="Fact that the act states; null for reads.")]
 
 
 class AuditPage(Struct, frozen=True, kw_only=True):
@@ -90,4 +91,5 @@ def _line(entry: AuditEntry) -> AuditLine:
         request_id=entry.request_id,
         outcome=entry.outcome,
         details=dict(entry.details),
+        authority=entry.authority,
     )

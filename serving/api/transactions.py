@@ -16,6 +16,7 @@ from serving.api.answers import principal_of
 from serving.audit import Detail, Outcome, record
 from serving.db.operations import Operations
 from serving.privacy.data_keys import Vault
+from serving.security import stated_authority
 
 
 def tenant_transaction(
@@ -38,6 +39,8 @@ def note(
 ) -> None:
     """Record an act of this request in its transaction; every write and every privileged read calls it.
 
+    The log names the authority that the route uses.
+
     Args:
         request: Whose key and request id are noted.
         conn: Connection of the transaction in which the act happens.
@@ -47,6 +50,7 @@ def note(
         outcome: `repeated` for the repetition of an idempotent write.
         details: Further ids, counts and amounts; no personal values.
     """
+    authority = stated_authority(request.route_handler)
     record(
         conn,
         principal_of(request),
@@ -56,6 +60,7 @@ def note(
         request_id=request.scope["state"].get("request_id", ""),
         outcome=outcome,
         details=details,
+        authority=authority.fact if authority is not None else None,
     )
 
 

@@ -140,6 +140,7 @@ audit_log = sa.Table(
     *(sa.Column(name, sa.Text, nullable=False) for name in ("action", "object_type", "object_id")),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("request_id", "outcome")),
     sa.Column("details", pg.JSONB, nullable=False, server_default="{}"),
+    sa.Column("authority", sa.Text, nullable=True),
     sa.CheckConstraint("outcome in ('done', 'repeated', 'refused')"),
     sa.Index("audit_log_by_tenant", "tenant_id", "audit_id"),
     sa.Index("audit_log_by_object", "tenant_id", "object_type", "object_id", "audit_id"),

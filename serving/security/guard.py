@@ -14,6 +14,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from serving.authority import Authority, authority_of
 from serving.problems import ApiError
 from serving.security.authenticator import Authenticator, unauthorized
 from serving.security.roles import Role, Scope
@@ -35,12 +36,23 @@ class Access:
 
 
 def declared_access(handler: BaseRouteHandler) -> Access:
-    """What a keyed route declares.
+    """What a keyed route declares; who may state a fact stands in the table of authorities.
 
     Raises:
         KeyError: The route declares no scope, no roles or no owner; it then lets nobody in.
     """
-    return Access(handler.opt["scope"], handler.opt["roles"], handler.opt["owner"])
+    authority = stated_authority(handler)
+    roles = handler.opt["roles"] if authority is None else frozenset(map(Role, authority.roles))
+    return Access(handler.opt["scope"], roles, handler.opt["owner"])
+
+
+def stated_authority(handler: BaseRouteHandler) -> Authority | None:
+    """The authority that a route uses; None for a route that states nothing."""
+    methods: set[str] = getattr(handler, "http_methods", set())
+    found = (
+        authority_of(method, f"/v1{path}") for method in sorted(methods) for path in sorted(handler.paths)
+    )
+    return next((authority for authority in found if authority is not None), None)
 
 
 async def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -68,11 +80,14 @@ async def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler:
             remedy=f"Create a key with it: `python -m serving.keys create --scopes {access.scope} ...`.",
         )
     if principal.role not in access.roles:
+        authority = stated_authority(handler)
+        fact = "" if authority is None else f" It states the fact {authority.fact}."
         raise ApiError(
             403,
             "role-not-allowed",
             "Not for this role",
-            f"This resource is for {', '.join(sorted(access.roles))}; the key has the role {principal.role}.",
+            f"This resource is for {', '.join(sorted(access.roles))}; the key has the role {principal.role}."
+            + fact,
         )
     if access.owner is not None:
         for party_id in _values_of(connection, f"{access.owner}_id"):

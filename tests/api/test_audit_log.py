@@ -63,6 +63,7 @@ def test_an_entry_says_who_did_what_to_which_thing(auditor):
         "request_id": "r3",
         "outcome": "repeated",
         "details": {"qty": 3, "sku_id": "s-1", "whole": True, "note": None},
+        "authority": None,
     }
 
 

@@ -419,6 +419,8 @@ def test_what_costs_more_than_it_brings_needs_a_budget_of_the_operator(call, sho
     assert call("op", "PUT", path, wanted, 200).json() == {"budgets": [set_to]}
     assert call("m1", "GET", path, None, 200, first_on=today).json() == {"budgets": [set_to]}
     problem(call("m2", "GET", path), 403, "merchant-out-of-scope")
+    noted = call("op", "GET", "/audit-log", None, 200, action="loss_budget.set").json()["entries"]
+    assert {one["authority"] for one in noted} == {"loss_budget"}
 
 
 def test_addresses_for_messages(call):

@@ -4,12 +4,14 @@ import secrets
 
 import psycopg
 import pytest
+from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 from published_scores import SCHEMA
 from role_matrix import PARTY_ROLES, ROLES, endpoints_of, parties_named, request_of
 
 from feature_store.online import ProfileReader
 from serving.app import create_app
+from serving.authority import AUTHORITIES
 from serving.db.urls import libpq_url
 from serving.security import ROLE_SCOPES, Role, Scope, hash_key, issue_key
 
@@ -90,6 +92,31 @@ def test_every_route_declares_roles_that_may_hold_its_scope(matrix):
     assert impossible == []
     assert [endpoint.name for endpoint in matrix.endpoints if not endpoint.roles] == []
     assert {endpoint.owner for endpoint in matrix.endpoints} <= {None, *PARTY_ROLES}
+
+
+def test_every_writing_route_states_a_fact_and_lets_in_whom_its_authority_names(matrix):
+    writing = {one.name: one.roles for one in matrix.endpoints if one.method != "get"}
+    stated = {route: one.roles for one in AUTHORITIES for route in one.routes}
+    assert sorted(writing.keys() ^ stated.keys()) == []
+    assert [name for name, roles in writing.items() if roles != stated[name]] == []
+
+
+def test_a_route_says_of_itself_what_the_table_says(matrix):
+    declared = {
+        f"{method} {route.path_format}": handler.opt["roles"]
+        for route in matrix.client.app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if "roles" in handler.opt
+    }
+    other = [
+        (route, sorted(declared[route]), sorted(one.roles))
+        for one in AUTHORITIES
+        for route in one.routes
+        if declared[route] != one.roles
+    ]
+    assert other == []
 
 
 def test_no_key_no_answer(matrix):

@@ -1,0 +1,414 @@
+"""The table: every fact that is stated from outside, who may state it, who must agree, what proves it.
+
+Roles are those of `serving.security.Role`, limits are names of `serving.settings.Settings`; this module
+stands below both and holds plain words. `docs/authority.md` shows the same table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_ALL = frozenset({"operator"})
+_SHOP = frozenset({"operator", "merchant"})
+_SUPPLY = frozenset({"operator", "supplier"})
+_TRADE = frozenset({"operator", "merchant", "supplier"})
+_NOBODY: frozenset[str] = frozenset()
+
+_OWN_KEY = "key of the party, which names no other party"
+_KEY = "key of an operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who may state a fact.
+
+    Attributes:
+        fact: Name of the fact; the audit log names it.
+        says: What it is.
+        roles: Roles whose keys may state it; the key of a party only about its own party.
+        proof: What proves it.
+        agrees: Who must agree before it counts; empty: nobody.
+        limits: Settings within which nobody needs to agree, or nothing moves at all.
+        routes: `METHOD /path` of the routes that state it; none when nobody states it by a key.
+        moves_money: Whether it moves money, or only what somebody knows.
+    """
+
+    fact: str
+    says: str
+    roles: frozenset[str]
+    proof: str
+    agrees: str = ""
+    limits: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    moves_money: bool = True
+
+
+AUTHORITIES: tuple[Authority, ...] = (
+    Authority(
+        "product",
+        "title and categories of a sku",
+        _ALL,
+        _KEY,
+        routes=("PUT /v1/products",),
+    ),
+    Authority(
+        "listing_price",
+        "what a merchant asks for a unit",
+        _SHOP,
+        _OWN_KEY,
+        routes=("PUT /v1/merchants/{merchant_id}/listings",),
+    ),
+    Authority(
+        "supplier_sku",
+        "which skus a supplier may offer, and which for nothing",
+        _ALL,
+        _KEY,
+        routes=("PUT /v1/suppliers/{supplier_id}/skus",),
+    ),
+    Authority(
+        "offer",
+        "what a supplier gets for a unit, and the freight",
+        _SUPPLY,
+        _OWN_KEY,
+        agrees="an operator, outside the corridor of the sku",
+        limits=("offer_own_bps", "offer_others_bps", "offer_reference_days"),
+        routes=("PUT /v1/suppliers/{supplier_id}/offers",),
+    ),
+    Authority(
+        "loss_budget",
+        "what lines may lose that bring less than they cost",
+        _ALL,
+        _KEY,
+        limits=("channel_fee_bps", "time_zone"),
+        routes=("PUT /v1/merchants/{merchant_id}/loss-budgets",),
+    ),
+    Authority(
+        "stock",
+        "how many units a supplier has",
+        _SUPPLY,
+        _OWN_KEY,
+        routes=("PUT /v1/suppliers/{supplier_id}/stock",),
+    ),
+    Authority(
+        "order",
+        "what a consumer orders in a shop, which coupons it uses, and the roles in the sale",
+        _SHOP,
+        "key of the shop; prices are the listing's, costs the offers'",
+        agrees="the plan in force limits every discount and every role",
+        routes=("POST /v1/orders",),
+    ),
+    Authority(
+        "discount",
+        "a coupon programme: what it takes off, its funders, its budget, who gets one",
+        _SHOP,
+        "key of the issuer",
+        agrees="every funder, for its own share",
+        routes=(
+            "POST /v1/coupon-programmes",
+            "POST /v1/coupon-programmes/{programme_id}/coupons",
+        ),
+    ),
+    Authority(
+        "discount_funding",
+        "a funder agrees to bear its share of a programme, or ends it",
+        _TRADE,
+        "key of the funder",
+        routes=(
+            "POST /v1/coupon-programmes/{programme_id}/consent",
+            "POST /v1/coupon-programmes/{programme_id}/close",
+        ),
+    ),
+    Authority(
+        "order_cancel",
+        "an unpaid order ends",
+        _SHOP,
+        "key of the shop; the order is not paid",
+        routes=("POST /v1/orders/{order_id}/cancel",),
+    ),
+    Authority(
+        "payment",
+        "what a buyer paid",
+        _SHOP,
+        "the amount is the order's",
+        routes=("POST /v1/payments/notices",),
+    ),
+    Authority(
+        "sub_order",
+        "a supplier takes its part of an order, or does not",
+        _SUPPLY,
+        "key of the supplier whose part it is",
+        routes=(
+            "POST /v1/orders/{order_id}/suborders/{supplier_id}/accept",
+            "POST /v1/orders/{order_id}/suborders/{supplier_id}/reject",
+        ),
+    ),
+    Authority(
+        "shipment",
+        "a parcel is on its way",
+        _SUPPLY,
+        "key of the supplier whose part it is; carrier and tracking number",
+        routes=("POST /v1/orders/{order_id}/suborders/{supplier_id}/shipments",),
+    ),
+    Authority(
+        "receipt",
+        "the buyer has the goods; the days until release count from here",
+        _SHOP,
+        "key of the shop, or the days of the plan have passed",
+        routes=("POST /v1/orders/{order_id}/receipt",),
+    ),
+    Authority(
+        "after_sale",
+        "a buyer wants money back, returns goods or complains",
+        _TRADE,
+        "key of a party of the order",
+        routes=("POST /v1/orders/{order_id}/after-sales",),
+    ),
+    Authority(
+        "refund",
+        "money goes back to the buyer, or a case ends without",
+        _SHOP,
+        "key of the shop; an open case of the order",
+        agrees="never more than the case asked for and the line has left",
+        routes=(
+            "POST /v1/after-sales/{case_id}/refund",
+            "POST /v1/after-sales/{case_id}/reject",
+            "POST /v1/after-sales/{case_id}/close",
+        ),
+    ),
+    Authority(
+        "points",
+        "a buyer pays part of a line with points",
+        _SHOP,
+        "key of the shop; the points are the buyer's",
+        routes=("POST /v1/orders/{order_id}/lines/{line_no}/points",),
+    ),
+    Authority(
+        "agent",
+        "somebody sells for a merchant, invited by somebody",
+        _SHOP,
+        "key of the merchant",
+        routes=("POST /v1/agents",),
+    ),
+    Authority(
+        "referral",
+        "an agent brought a consumer",
+        _SHOP,
+        "key of the merchant; the first one counts",
+        routes=("POST /v1/agents/{agent_id}/referrals",),
+    ),
+    Authority(
+        "protected_region",
+        "sales of a region belong to an agent",
+        _ALL,
+        _KEY,
+        routes=("PUT /v1/agents/{agent_id}/protected-regions/{region_code}",),
+    ),
+    Authority(
+        "violation",
+        "an agent broke a rule, or did not after all",
+        _ALL,
+        "evidence kept with the points",
+        routes=(
+            "POST /v1/agents/{agent_id}/violations",
+            "POST /v1/agents/{agent_id}/violations/{violation_id}/withdrawal",
+        ),
+    ),
+    Authority(
+        "termination",
+        "an agent's contract ends after the review",
+        _ALL,
+        "the review of the points",
+        routes=("POST /v1/agents/{agent_id}/termination",),
+    ),
+    Authority(
+        "diversion",
+        "whether sales were diverted from another's region",
+        _ALL,
+        "the score of the sales",
+        routes=("POST /v1/agents/{agent_id}/diversion-reviews",),
+    ),
+    Authority(
+        "tier",
+        "the tier of an agent",
+        _NOBODY,
+        "reckoned at the close of the month from settled sales",
+    ),
+    Authority(
+        "verification",
+        "a party is who it says, and has a contract",
+        _NOBODY,
+        "loaded with the parties by the installation's own files",
+    ),
+    Authority(
+        "deposit",
+        "what an agent keeps with the platform",
+        _NOBODY,
+        "reckoned from settled sales and points by the plan",
+    ),
+    Authority(
+        "legal_review",
+        "a plan version was reviewed",
+        _ALL,
+        "name of the document",
+        routes=("POST /v1/plans/{plan_id}/legal-reviews",),
+    ),
+    Authority(
+        "plan",
+        "rules by which money is shared",
+        _ALL,
+        "the document; seven days' notice, and the limits of its profile",
+        routes=("POST /v1/plans",),
+    ),
+    Authority(
+        "fee",
+        "a service or a slot is paid for, or given back",
+        _ALL,
+        "the contract",
+        routes=(
+            "POST /v1/fees/service",
+            "POST /v1/fees/slot",
+            "POST /v1/fees/{fee_id}/reversals",
+        ),
+    ),
+    Authority(
+        "penalty",
+        "a party pays for a breach",
+        _ALL,
+        "reason code",
+        routes=("POST /v1/fees/penalties",),
+    ),
+    Authority(
+        "region_compensation",
+        "part of a seller's share goes to the agent of a region",
+        _ALL,
+        "the leg it is based on, and the plan's share of it",
+        routes=("POST /v1/fees/compensations",),
+    ),
+    Authority(
+        "guarantee",
+        "what a party pays into the guarantee fund, and who is paid from it",
+        _ALL,
+        "the claim",
+        routes=("POST /v1/guarantees/payments", "POST /v1/guarantees/clearings"),
+    ),
+    Authority(
+        "debt_repayment",
+        "a party pays what it owes",
+        _ALL,
+        "the transfer",
+        routes=("POST /v1/debts/repayments",),
+    ),
+    Authority(
+        "hold",
+        "money is not released for now, or is after all",
+        _ALL,
+        "reason code; the party may appeal",
+        routes=(
+            "POST /v1/holds",
+            "POST /v1/holds/{hold_id}/lift",
+            "POST /v1/holds/{hold_id}/confirm",
+        ),
+    ),
+    Authority(
+        "payout",
+        "money goes to a party, and arrived or did not",
+        _ALL,
+        "available balance of a verified party",
+        routes=(
+            "POST /v1/payout-batches",
+            "POST /v1/payouts/{payout_id}/confirm",
+            "POST /v1/payouts/{payout_id}/fail",
+        ),
+    ),
+    Authority(
+        "period_close",
+        "no entry of a month comes late any more",
+        _ALL,
+        _KEY,
+        routes=("POST /v1/periods/{month}/close",),
+    ),
+    Authority(
+        "channel_bill",
+        "what the channel says it moved and kept",
+        _ALL,
+        "the bill of the channel",
+        routes=("POST /v1/channel-bills", "POST /v1/reconciliations"),
+    ),
+    Authority(
+        "manual_posting",
+        "entries by hand",
+        _ALL,
+        "reason and idempotency key",
+        routes=("POST /v1/ledger/transactions",),
+    ),
+    Authority(
+        "event",
+        "what a consumer did",
+        frozenset({"operator", "merchant", "agent"}),
+        _OWN_KEY,
+        routes=("POST /v1/events",),
+        moves_money=False,
+    ),
+    Authority(
+        "competitor_price",
+        "what a competitor asks",
+        _SHOP,
+        _OWN_KEY,
+        routes=("POST /v1/competitor-prices",),
+        moves_money=False,
+    ),
+    Authority(
+        "consumer",
+        "a consent, an erasure, which visitor a consumer is",
+        _ALL,
+        "evidence of the consumer",
+        routes=(
+            "POST /v1/consumers/{consumer_id}/consents",
+            "POST /v1/consumers/{consumer_id}/erasure",
+            "POST /v1/identity/visitors/{anonymous_id}/links",
+            "POST /v1/identity/visitors/{anonymous_id}/revocations",
+        ),
+        moves_money=False,
+    ),
+    Authority(
+        "webhook",
+        "where a party is told",
+        _TRADE,
+        _OWN_KEY,
+        routes=(
+            "POST /v1/webhooks",
+            "PUT /v1/webhooks/{endpoint_id}",
+            "DELETE /v1/webhooks/{endpoint_id}",
+        ),
+        moves_money=False,
+    ),
+)
+"""Every fact, in the order of the page."""
+
+
+def authority_of(method: str, path: str) -> Authority | None:
+    """The authority that a route uses; None when it states nothing.
+
+    Args:
+        method: HTTP method.
+        path: Path with its parameters in braces, as the application registers it, typed or not.
+    """
+    return _BY_ROUTE.get(f"{method} {_TYPED.sub('}', path)}")
+
+
+_TYPED = re.compile(r":[a-z]+\}")
+
+
+def _by_route() -> Mapping[str, Authority]:
+    found: dict[str, Authority] = {}
+    for authority in AUTHORITIES:
+        for route in authority.routes:
+            if route in found:
+                raise ValueError(f"{route} states {found[route].fact} and {authority.fact}")
+            found[route] = authority
+    return found
+
+
+_BY_ROUTE = _by_route()
