@@ -259,6 +259,7 @@ AUTHORITIES: tuple[Authority, ...] = (
         "rules by which money is shared",
         _ALL,
         "the document; seven days' notice, and the limits of its profile",
+        agrees="a second operator",
         routes=("POST /v1/plans",),
     ),
     Authority(
@@ -277,6 +278,8 @@ AUTHORITIES: tuple[Authority, ...] = (
         "a party pays for a breach",
         _ALL,
         "reason code",
+        agrees="a second operator",
+        limits=("alone_fee_cents",),
         routes=("POST /v1/fees/penalties",),
     ),
     Authority(
@@ -284,6 +287,8 @@ AUTHORITIES: tuple[Authority, ...] = (
         "part of a seller's share goes to the agent of a region",
         _ALL,
         "the leg it is based on, and the plan's share of it",
+        agrees="a second operator",
+        limits=("alone_fee_cents",),
         routes=("POST /v1/fees/compensations",),
     ),
     Authority(
@@ -316,6 +321,8 @@ AUTHORITIES: tuple[Authority, ...] = (
         "money goes to a party, and arrived or did not",
         _ALL,
         "available balance of a verified party",
+        agrees="a second operator",
+        limits=("alone_payout_cents", "alone_payout_batch_cents"),
         routes=(
             "POST /v1/payout-batches",
             "POST /v1/payouts/{payout_id}/confirm",
@@ -341,7 +348,24 @@ AUTHORITIES: tuple[Authority, ...] = (
         "entries by hand",
         _ALL,
         "reason and idempotency key",
+        agrees="a second operator",
+        limits=("alone_posting_cents",),
         routes=("POST /v1/ledger/transactions",),
+    ),
+    Authority(
+        "approval",
+        "another person's decision about what was asked",
+        _ALL,
+        "version and digest of what was shown; never the key that asked",
+        routes=(
+            "POST /v1/approvals/{approval_id}/approve",
+            "POST /v1/approvals/{approval_id}/adjust",
+            "POST /v1/approvals/{approval_id}/reject",
+            "POST /v1/approvals/{approval_id}/snooze",
+            "POST /v1/approvals/{approval_id}/withdraw",
+            "POST /v1/approval-batches",
+            "POST /v1/approval-batches/{batch_id}/decide",
+        ),
     ),
     Authority(
         "event",
