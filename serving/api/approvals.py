@@ -29,6 +29,7 @@ from serving.approvals.records import (
     read_approval,
     read_decisions,
 )
+from serving.approvals.states import State
 from serving.audit import Detail
 from serving.jobs.effects import EFFECTS
 from serving.orders.contracts import Moment
@@ -414,4 +415,8 @@ def _decided(
             "value_cents": approval.value_cents,
         }
         note(request, conn, action, "approval", str(seen.approval_id), details=details)
+        if approval.state is State.IN_EFFECT:
+            made: dict[str, Detail] = {"approval_id": approval.approval_id, **(approval.effect or {})}
+            subject = (approval.subject_type, approval.subject_id)
+            note(request, conn, "approval.take_effect", *subject, details=made)
     return view_of(approval, principal)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import psycopg
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.party_names import Amount, PartyName
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.approvals.asking import Ask
+from serving.approvals.catalogue import PENALTY, REGION_COMPENSATION
 from serving.ledger.accounts import Party
 from serving.orders.contracts import Id
 from serving.security import PARTY_ROLES, Role, Scope
@@ -169,19 +172,40 @@ def post_slot_fee(request: Request[Any, Any, Any], data: SlotFeeRequest) -> FeeV
     tags=["Fees"],
     summary="Charge a penalty",
     status_code=201,
-    responses=problem_responses(404, 409),
+    responses=two_people_responses(404, 409),
     sync_to_thread=True,
 )
-def post_penalty(request: Request[Any, Any, Any], data: PenaltyRequest) -> FeeView:
-    """It comes off what the party has available; what is missing is its debt."""
+def post_penalty(request: Request[Any, Any, Any], data: PenaltyRequest) -> Response[FeeView | Waiting]:
+    """It comes off what the party has available; what is missing is its debt.
+
+    202: another person must approve it first. 201: it lies within `MUYUN_ALONE_FEE_CENTS`.
+    """
     tenant = principal_of(request).tenant_id
+    payer = data.payer.party
+    ask = Ask(
+        kind=PENALTY,
+        subject=("fee", data.fee_id),
+        party=payer,
+        suggestion={
+            "party_type": payer.party_type,
+            "party_id": payer.party_id,
+            "amount_cents": data.cents,
+            "most_cents": data.cents,
+            "reason_code": data.reason_code,
+        },
+        value_cents=data.cents,
+    )
     with typed_problems(), tenant_transaction(request) as conn:
-        payer = data.payer.party
         on_file(conn, tenant, payer)
         now = now_of(request, conn)
-        fee = charge_penalty(conn, tenant, data.fee_id, payer, data.cents, data.reason_code, now)
-        _note(request, conn, "fee.charge_penalty", fee)
-    return _view(fee)
+
+        def act() -> FeeView:
+            fee = charge_penalty(conn, tenant, data.fee_id, payer, data.cents, data.reason_code, now)
+            _note(request, conn, "fee.charge_penalty", fee)
+            return _view(fee)
+
+        found = two_people(request, conn, ask, now, act)
+    return answer(found)
 
 
 @post(
@@ -190,28 +214,46 @@ def post_penalty(request: Request[Any, Any, Any], data: PenaltyRequest) -> FeeVi
     tags=["Fees"],
     summary="Compensate a protected region",
     status_code=201,
-    responses=problem_responses(404, 409),
+    responses=two_people_responses(404, 409),
     sync_to_thread=True,
 )
-def post_compensation(request: Request[Any, Any, Any], data: CompensationRequest) -> FeeView:
-    """All compensations of a leg together take at most what the plan allows of it."""
+def post_compensation(
+    request: Request[Any, Any, Any], data: CompensationRequest
+) -> Response[FeeView | Waiting]:
+    """All compensations of a leg together take at most what the plan allows of it.
+
+    202: another person must approve it first. 201: it lies within `MUYUN_ALONE_FEE_CENTS`.
+    """
     tenant = principal_of(request).tenant_id
     with typed_problems(), tenant_transaction(request) as conn:
         now = now_of(request, conn)
         protected = Party("agent", data.protected_agent_id)
         on_file(conn, tenant, protected)
-        fee = compensate_region(
-            conn,
-            tenant,
-            data.fee_id,
-            plan_of_leg(conn, tenant, data.leg_id),
-            data.leg_id,
-            protected,
-            data.share_bps,
-            now,
+        plan = plan_of_leg(conn, tenant, data.leg_id)
+
+        def act() -> FeeView:
+            fee = compensate_region(
+                conn, tenant, data.fee_id, plan, data.leg_id, protected, data.share_bps, now
+            )
+            _note(request, conn, "fee.compensate", fee)
+            return _view(fee)
+
+        with conn.transaction(force_rollback=True):
+            wanted = act()
+        ask = Ask(
+            kind=REGION_COMPENSATION,
+            subject=("fee", data.fee_id),
+            party=(wanted.payer_type, wanted.payer_id),
+            suggestion={
+                "leg_id": data.leg_id,
+                "agent_id": data.protected_agent_id,
+                "share_bps": data.share_bps,
+                "most_bps": data.share_bps,
+            },
+            value_cents=wanted.amount_cents,
         )
-        _note(request, conn, "fee.compensate", fee)
-    return _view(fee)
+        found = two_people(request, conn, ask, now, act)
+    return answer(found)
 
 
 @post(

@@ -26,9 +26,9 @@ from serving.ledger.accounts import Party
 from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
 from serving.settings import Settings
-from serving.settlement.beside.fees import charge_penalty, compensate_region
+from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
 from serving.settlement.payouts import amounts_of, prepare_payouts
-from serving.settlement.plans.store import plan_version, publish_plan, set_plan
+from serving.settlement.plans.store import publish_plan, set_plan
 
 
 def alone_cents(settings: Settings, ask: Ask) -> int | None:
@@ -87,7 +87,7 @@ def _compensate(conn: psycopg.Connection, tenant_id: str, approval: Approval, no
         conn,
         tenant_id,
         approval.subject_id,
-        plan_version(conn, tenant_id, wanted["plan_id"], wanted["plan_version"]),
+        plan_of_leg(conn, tenant_id, wanted["leg_id"]),
         wanted["leg_id"],
         Party("agent", wanted["agent_id"]),
         wanted["share_bps"],

@@ -8,6 +8,7 @@ import pytest
 from litestar.testing import TestClient
 from published_scores import SCHEMA
 from small_market import Shop
+from two_people import approved
 
 from feature_store.online import ProfileReader
 from serving.app import create_app
@@ -51,12 +52,19 @@ class Api:
                 name=name,
             )
 
-    def ask(self, method, path, body=None, role="operator", party_id=None, **query):
-        if (role, party_id) not in self.keys:
-            self.keys[role, party_id] = issue_key(
+    def approved(self, made):
+        """What a second person's approval made."""
+        self.ask("GET", "/debts", role="operator", person="second")
+        done = approved(self.client, self.keys["operator", None, "second"], made)
+        assert done.status_code == 200, done.text
+        return done.json()["effect"]
+
+    def ask(self, method, path, body=None, role="operator", party_id=None, person="first", **query):
+        if (role, party_id, person) not in self.keys:
+            self.keys[role, party_id, person] = issue_key(
                 self.shop.url, name="t", role=role, party_id=party_id, scopes=sorted(ROLE_SCOPES[Role(role)])
             ).secret
-        headers = {"X-API-Key": self.keys[role, party_id]}
+        headers = {"X-API-Key": self.keys[role, party_id, person]}
         return self.client.request(method, f"/v1{path}", params=query, headers=headers, json=body)
 
     def credit(self, party, cents, key):
@@ -84,8 +92,9 @@ def test_a_penalty_is_charged_once_becomes_a_debt_and_is_repaid(api):
         1
     ] == ("party-not-found")
     made = api.ask("POST", "/fees/penalties", body)
-    assert made.status_code == 201, made.text
+    assert api.balances(SUPPLIER).get("clawback_receivable", 0) == 0
     assert api.ask("POST", "/fees/penalties", body).json() == made.json()
+    assert api.approved(made) == {"fee_id": "p1", "amount_cents": 7_000}
     assert problem(api.ask("POST", "/fees/penalties", {**body, "cents": 7_001})) == (
         409,
         "idempotency-conflict",
@@ -227,7 +236,7 @@ def test_every_act_left_a_line_in_the_audit_log(api, module_database_url):
     with psycopg.connect(libpq_url(module_database_url)) as conn:
         actions = {action for (action,) in conn.execute("select distinct action from ops.audit_log")}
     assert actions >= {
-        "fee.charge_penalty", "fee.reverse", "fee.recognise", "fee.charge_slot", "debt.repay",
+        "approval.take_effect", "fee.reverse", "fee.recognise", "fee.charge_slot", "debt.repay",
         "guarantee.pay_in", "guarantee.clear", "products.put", "listings.put", "order.pay_with_points",
         "agent.review_diversion", "plan.review",
     }  # fmt: skip
