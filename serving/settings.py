@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         rate_limit_burst: Requests an idle key may make at once.
         key_cache_s: Seconds a looked-up API key is trusted; a revoked key ends within this time.
         profile_cache_mb: Most memory for remembered profile answers; 0 remembers none.
+        unpaid_minutes: Minutes that an order waits for its payment before it is cancelled.
         log_level: Least severe level that is logged.
         master_key: Master key of the personal fields in base64, or several by comma, the current one first;
             None means `<home>/keys/master.key`.
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     rate_limit_burst: int = Field(default=200, ge=1)
     key_cache_s: float = Field(default=5.0, ge=0)
     profile_cache_mb: int = Field(default=64, ge=0, le=65536)
+    unpaid_minutes: int = Field(default=30, ge=1, le=525_600)
     log_level: str = "INFO"
     master_key: SecretStr | None = None
     time_zone: str = "Asia/Shanghai"

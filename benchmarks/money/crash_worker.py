@@ -16,8 +16,9 @@ from serving.db.connect import database_url
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, roller
+from serving.orders.receipts import confirm_receipts_due
 from serving.settings import Settings
-from serving.settlement.books.release import confirm_receipts_due, release_due
+from serving.settlement.books.release import release_due
 
 TENANT = "default"
 _PAUSE_S = 0.05

@@ -25,12 +25,14 @@ from serving.db.retries import LOST, reason_of
 from serving.ledger.accounts import Party
 from serving.ledger.errors import LedgerError
 from serving.orders import after_sales, catalogue, fulfilment, payments, placing, receipts, records, stock
+from serving.orders.cancelling import cancel_units, expire_unpaid
 from serving.orders.errors import OrdersError
+from serving.orders.receipts import confirm_receipts_due
 from serving.settlement import payouts
 from serving.settlement.beside.fees import charge_penalty, release_fees_due, reverse_fee
 from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.release import confirm_receipts_due, release_due
+from serving.settlement.books.release import release_due
 from serving.settlement.control import holds
 from serving.settlement.errors import SettlementError
 from serving.settlement.plans.profiles import load_shipped, shipped_text
@@ -207,6 +209,11 @@ def _case(arena: Arena, order_id: str, share: int = 1) -> list[str]:
     return cases
 
 
+def _cancel_units(arena: Arena, order_id: str) -> None:
+    for line_no in random.sample((1, 2), 2):
+        arena.do(cancel_units, order_id, line_no, 1, NOW)
+
+
 def _refund(arena: Arena, order_id: str) -> None:
     for case_id in _case(arena, order_id):
         with arena.transactions() as conn:
@@ -282,6 +289,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("reject", "paid", _reject),
     Operation("refund", "paid", _refund),
     Operation("refund_part", "received", _refund_part),
+    Operation("cancel_units", "paid", _cancel_units),
+    Operation("expire_unpaid", "placed", partial(_job, expire_unpaid)),
     Operation("case_close", "paid", partial(_end_case, "close")),
     Operation("case_reject", "paid", partial(_end_case, "reject")),
     Operation("receive", "shipped", _receive),

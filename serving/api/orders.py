@@ -21,8 +21,15 @@ from serving.api.order_work import (
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.transactions import note, vault_of
 from serving.audit import Detail, Outcome
-from serving.orders import placing, receipts
-from serving.orders.contracts import OrderPage, OrderView, PlaceOrder, ReceiptNotice
+from serving.orders import cancelling, placing, receipts
+from serving.orders.contracts import (
+    CancelUnits,
+    OrderPage,
+    OrderView,
+    PlaceOrder,
+    ReceiptNotice,
+    UnitsCancelledView,
+)
 from serving.orders.errors import InvalidRequestError
 from serving.orders.idempotency import once
 from serving.orders.states import OrderStatus
@@ -36,6 +43,9 @@ from serving.settlement.sharing.snapshot import Party
 _EVERYBODY = frozenset(Role)
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})
 _Status = Annotated[OrderStatus | None, Parameter(description="Only orders in this state.")]
+
+
+_LineNo = Annotated[int, Parameter(ge=1, le=10**6, description="Number of the line.")]
 
 
 @post(
@@ -160,6 +170,47 @@ def cancel_order(
 
 
 @post(
+    "/orders/{order_id:str}/lines/{line_no:int}/cancel",
+    opt={"scope": Scope.ORDERS_WRITE, "roles": _SHOP, "owner": None},
+    tags=["Orders"],
+    summary="Cancel units of a paid line before they are shipped",
+    status_code=200,
+    responses=problem_responses(404, 409),
+    sync_to_thread=True,
+)
+def cancel_units(
+    request: Request[Any, Any, Any],
+    order_id: Identifier,
+    line_no: _LineNo,
+    data: CancelUnits,
+    idempotency_key: IdempotencyKey,
+) -> UnitsCancelledView:
+    """Their share of price and freight goes back, their stock is free, and the supplier is told."""
+    principal = principal_of(request)
+    with order_transaction(request) as (conn, now):
+        reachable_order(conn, principal, order_id)
+
+        def work() -> tuple[int, UnitsCancelledView]:
+            done = cancelling.cancel_units(conn, principal.tenant_id, order_id, line_no, data.qty, now)
+            view = UnitsCancelledView(
+                order_id=order_id,
+                line_no=line_no,
+                left_qty=done.left_qty,
+                refund_cents=done.refund_cents,
+                freight_cents=done.freight_cents,
+                order_status=done.order_status,
+            )
+            return 200, view
+
+        operation = f"order_line.cancel {order_id}/{line_no}"
+        answer = once(conn, principal.tenant_id, operation, idempotency_key, data, work)
+        outcome: Outcome = "repeated" if answer.is_repeated else "done"
+        details = {"line_no": line_no, "qty": data.qty}
+        note(request, conn, "order_line.cancel", "order", order_id, outcome=outcome, details=details)
+        return msgspec.convert(answer.document, UnitsCancelledView)
+
+
+@post(
     "/orders/{order_id:str}/receipt",
     opt={"scope": Scope.ORDERS_WRITE, "roles": _SHOP, "owner": None},
     tags=["Orders"],
@@ -206,6 +257,7 @@ def _new_order(data: PlaceOrder) -> placing.NewOrder:
 
 
 ORDER_ROUTES = (
+    cancel_units,
     cancel_order,
     confirm_receipt,
     get_order,

@@ -4,7 +4,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
 
 0. a batch of approvals, the subject of an approval, requests for approval by id: what is approved happens
    in the transaction of the decision;
-1. gates: erasures, the months of tiers, regions, plans, an idempotency key (its row);
+1. gates: erasures, the months of tiers, regions, plans, an idempotency key (its row), skus of a supplier;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel;
 5. stock, by supplier and sku; the loss budget of a merchant and day;
 6. the name of a fee, fees and pay-outs, by id;
@@ -26,7 +26,7 @@ See ADR 33.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -104,6 +104,26 @@ def region(conn: Connection, tenant_id: str, region_code: str) -> None:
 def plans(conn: Connection, tenant_id: str) -> None:
     """Be the one who publishes plans of a tenant."""
     _name(conn, "settlement.plan", tenant_id)
+
+
+def supplier_skus(conn: Connection, tenant_id: str, supplier_id: str, sku_ids: Iterable[str]) -> None:
+    """Lock what a supplier may offer."""
+    conn.execute(
+        "select from orders.supplier_sku where tenant_id = %s and supplier_id = %s and sku_id = any(%s)"
+        " order by sku_id for update",
+        (tenant_id, supplier_id, sorted(set(sku_ids))),
+    )
+
+
+def offer_proposal(
+    conn: Connection, tenant_id: str, supplier_id: str, sku_id: str, source_at: datetime
+) -> None:
+    """Lock an offer that waits for agreement; what its supplier may offer is locked."""
+    conn.execute(
+        "select from orders.offer_proposal where tenant_id = %s and supplier_id = %s and sku_id = %s"
+        " and source_at = %s for update",
+        (tenant_id, supplier_id, sku_id, source_at),
+    )
 
 
 def publishers(conn: Connection, wait_s: float) -> None:

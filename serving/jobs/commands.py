@@ -30,8 +30,11 @@ from serving.jobs.day import close_tiers, month_before, work_day
 from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
 from serving.ledger import chain, invariants, roller
+from serving.orders.cancelling import expire_unpaid
+from serving.orders.clock import BusinessClock
 from serving.orders.delivery import HttpSender, deliver_due
 from serving.orders.points_payment import give_back_due
+from serving.orders.receipts import confirm_receipts_due
 from serving.orders.routing_review import review_routing
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
@@ -80,8 +83,19 @@ class Command:
     turns: Literal["every", "one", "once"] = "every"
 
 
+def _expire(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        # A worker begins once and goes round for days: the clock is read each time.
+        now = job.options.as_of or BusinessClock(job.settings).now(conn, job.tenant_id)
+    yield f"{expire_unpaid(job.transactions, job.tenant_id, now, _unpaid(job))} unpaid orders cancelled"
+
+
+def _unpaid(job: Job) -> timedelta:
+    return timedelta(minutes=job.settings.unpaid_minutes)
+
+
 def _receipts(job: Job) -> Iterator[str]:
-    yield f"{release.confirm_receipts_due(job.transactions, job.tenant_id, job.now)} receipts confirmed"
+    yield f"{confirm_receipts_due(job.transactions, job.tenant_id, job.now)} receipts confirmed"
 
 
 def _release(job: Job) -> Iterator[str]:
@@ -174,7 +188,7 @@ def _routing(job: Job) -> Iterator[str]:
 
 
 def _day(job: Job) -> Iterator[str]:
-    done = work_day(job.transactions, job.tenant_id, job.now)
+    done = work_day(job.transactions, job.tenant_id, job.now, _unpaid(job))
     for part in fields(done):
         if part.name != "violations":
             yield f"{part.name}: {getattr(done, part.name)}"
@@ -299,9 +313,10 @@ _BILL: dict[str, dict[str, Any]] = {
 }
 
 # A sealed head is at most this round and the time of a seal behind; see the hash chain in docs/settlement.md.
-_EVERY_ROUND = ("roll", "seal", "deliver-webhooks")
+_EVERY_ROUND = ("roll", "seal", "expire-unpaid", "deliver-webhooks")
 
 JOBS: Mapping[str, Command] = {
+    "expire-unpaid": Command("cancel orders that nobody paid in time and free their stock", _expire),
     "receipts": Command("confirm the receipt of what was shipped long enough ago", _receipts),
     "release": Command("release what has waited long enough; end holds whose time is over", _release),
     "deadline": Command("take out of the channel's freeze what is 25 days old", _deadline),
@@ -347,7 +362,7 @@ JOBS: Mapping[str, Command] = {
     ),
     "deliver-webhooks": Command("send the messages that are due", _deliver),
     "work": Command(
-        "roll, seal and deliver webhooks every few seconds, until it is ended",
+        "roll, seal, cancel unpaid orders and deliver webhooks every few seconds, until it is ended",
         _work,
         {"--every-s": {"type": float, "default": 5.0}, "--rounds": {"type": int}},
         turns="once",

@@ -17,11 +17,13 @@ from serving.approvals.expiry import run_clock
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.jobs.effects import EFFECTS
 from serving.ledger import invariants
+from serving.orders.cancelling import PATIENCE, expire_unpaid
 from serving.orders.points_payment import give_back_due
+from serving.orders.receipts import confirm_receipts_due
 from serving.settlement.beside.fees import release_fees_due
 from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.release import confirm_receipts_due, release_due
+from serving.settlement.books.release import release_due
 from serving.settlement.control.holds import expire_holds
 
 
@@ -30,6 +32,7 @@ class DayDone:
     """What a day of work did for one tenant.
 
     Attributes:
+        expired_orders: Orders that nobody paid in time.
         receipts: Sub-orders whose receipt was confirmed by time.
         expired_holds: Holds that ended by time.
         held_orders: Orders that a review of diversion holds.
@@ -48,6 +51,7 @@ class DayDone:
         violations: Invariants that do not hold, and approved requests that could not take effect.
     """
 
+    expired_orders: int
     receipts: int
     expired_holds: int
     held_orders: int
@@ -66,14 +70,18 @@ class DayDone:
     violations: tuple[str, ...]
 
 
-def work_day(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> DayDone:
+def work_day(
+    transactions: ConnectionFactory, tenant_id: str, now: datetime, unpaid: timedelta = PATIENCE
+) -> DayDone:
     """Do what is due.
 
     Args:
         transactions: Opens a transaction of the tenant.
         tenant_id: The tenant.
         now: Business time (UTC).
+        unpaid: How long orders wait for their payment.
     """
+    expired_orders = expire_unpaid(transactions, tenant_id, now, unpaid)
     receipts = confirm_receipts_due(transactions, tenant_id, now)
     expired = in_transaction(transactions, lambda conn: expire_holds(conn, tenant_id, now))
     # Before the release, or what a review would hold is gone.
@@ -89,6 +97,7 @@ def work_day(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> 
     clock = run_clock(transactions, EFFECTS, tenant_id, now)
     found = in_transaction(transactions, lambda conn: invariants.check(conn, tenant_id))
     return DayDone(
+        expired_orders=expired_orders,
         receipts=receipts,
         expired_holds=expired,
         held_orders=held_orders,

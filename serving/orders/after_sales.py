@@ -1,7 +1,7 @@
 """After-sale cases: opened on a line or on a freight, refunded in one or several steps, rejected or closed.
 
-An open case stops the release of the money of its sub-order; a refund is possible at any time, also after the
-money was paid out.
+An open case stops the release of the money of its sub-order until it is rejected, closed, or all that it asks
+for is given back; a refund is possible at any time, also after the money was paid out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from serving.orders import webhooks
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
 from serving.orders.records import Order, OrderLine, find_order, find_sub_order, lines_of, touch
 from serving.orders.refunding import Give, end_empty_part, give_back, settle_status
-from serving.orders.states import CASE, ORDER
+from serving.orders.states import CASE, ORDER, CaseStatus
 from serving.settlement.books.refunds import refund_line
 
 Connection = psycopg.Connection[Any]
@@ -152,12 +152,14 @@ def refund_case(
         RefundRefusedError: More than the case asked for, or than is left of the line.
     """
     case, order = _locked(conn, tenant_id, case_id)
-    status = CASE.move(case_id, case.status, "refund")
-    if case.refund_cents + refund_cents > case.requested_cents:
+    has_ended = case.status in (CaseStatus.REJECTED, CaseStatus.CLOSED)
+    if not has_ended and case.refund_cents + refund_cents > case.requested_cents:
         raise RefundRefusedError(
             f"Case {case_id!r} asks for {case.requested_cents} fen, {case.refund_cents} are refunded: "
             f"{refund_cents} more are too many."
         )
+    is_all = case.refund_cents + refund_cents == case.requested_cents
+    status = CASE.move(case_id, case.status, "refund_all" if is_all else "refund")
     _, open_cents = _target(conn, tenant_id, case.order_id, case.line_no, case.supplier_id)
     if refund_cents > open_cents:
         raise RefundRefusedError(
@@ -198,6 +200,8 @@ def end_case(conn: Connection, tenant_id: str, case_id: str, event: str, now: da
         ImpossibleMoveError: The case has ended already, or money was given back on a case to be rejected.
     """
     case, order = _locked(conn, tenant_id, case_id)
+    if event == "reject" and case.refund_cents:
+        raise ImpossibleMoveError("after-sale case", case_id, "partly refunded", event, ["refund", "close"])
     status = CASE.move(case_id, case.status, event)
     ended = _write(conn, tenant_id, case, status, 0, now)
     touch(conn, tenant_id, case.order_id)

@@ -128,6 +128,12 @@ class RefundCase(_Request, frozen=True, kw_only=True):
     refund_cents: Annotated[int, Meta(ge=1, le=10**10, description="Fen.")]
 
 
+class CancelUnits(_Request, frozen=True, kw_only=True):
+    """Units of a paid line that shall not be shipped."""
+
+    qty: Annotated[int, Meta(ge=1, le=10**6)]
+
+
 class StockLine(_Request, frozen=True, kw_only=True):
     """What a supplier counted of one sku."""
 
@@ -234,6 +240,17 @@ class RecipientView(Struct, frozen=True, kw_only=True):
     phone: str
     address: str
     region_code: str | None
+
+
+class UnitsCancelledView(Struct, frozen=True, kw_only=True):
+    """What became of units that were cancelled."""
+
+    order_id: str
+    line_no: int
+    left_qty: int
+    refund_cents: int
+    freight_cents: int
+    order_status: str
 
 
 class CaseView(Struct, frozen=True, kw_only=True):

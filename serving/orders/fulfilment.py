@@ -28,8 +28,8 @@ from serving.orders.records import (
     lines_of,
     set_sub_order,
 )
-from serving.orders.refunding import Give, give_back, settle_status
-from serving.orders.rerouting import freight_shares, move_line
+from serving.orders.refunding import give_back, part_of, settle_status
+from serving.orders.rerouting import freight_shares, move_line, open_freight_shares
 from serving.orders.states import SUB_ORDER, OrderStatus, SubOrderStatus
 from serving.settlement.books.refunds import refund_line
 
@@ -250,15 +250,15 @@ def _go_elsewhere(
         cancel_order(conn, tenant_id, order_id)
         return Outcome(find_sub_order(conn, tenant_id, order_id, supplier_id).status, "cancelled", moved, {})
     refunded: dict[int, int] = {}
+    rest_lines = _live_lines(conn, tenant_id, order_id, supplier_id)
+    freight = open_freight_shares(conn, tenant_id, order_id, supplier_id, rest_lines)
     for line in stay.values():
         kept = left[line.line_no]
-        # The share of the units that nobody ships; what earlier refunds took stays taken.
-        cents = line.open_cents - line.open_cents * kept // line.reserved_qty
-        give = Give(line.line_no, supplier_id, cents, 0 if kept else freight[line.line_no], kept)
+        give = part_of(line, freight[line.line_no], kept)
         # Accepted short, rejected later: what is kept gets less each time, so it names the refund.
         refund_id = f"{order_id}:{line.line_no}:short:{supplier_id}:{kept}"
         give_back(conn, tenant_id, order, line, give, refund_id, now)
-        refunded[line.line_no] = cents
+        refunded[line.line_no] = give.refund_cents
     if left and not _live_lines(conn, tenant_id, order_id, supplier_id):
         set_sub_order(conn, tenant_id, order_id, supplier_id, SubOrderStatus.REJECTED)
         rest = find_sub_order(conn, tenant_id, order_id, supplier_id).open_freight_cents

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from serving.db import locks
 from serving.orders.catalogue import Offer, Reference, put_offers
 from serving.orders.errors import (
     FreeOfferError,
@@ -293,11 +294,11 @@ def _known(
     conn: Connection, tenant_id: str, supplier_id: str, sku_ids: Sequence[str]
 ) -> Mapping[str, _Known]:
     """By sku, only those that the supplier may offer; the rows of the relation stay locked."""
+    locks.supplier_skus(conn, tenant_id, supplier_id, sku_ids)
     rows = conn.execute(
-        "with may as materialized (select sku_id, may_be_free from orders.supplier_sku"
+        "select sku_id, may_be_free from orders.supplier_sku"
         " where tenant_id = %(tenant)s and supplier_id = %(supplier)s and sku_id = any(%(skus)s)"
-        " and is_approved order by sku_id for update)"
-        " select m.sku_id, m.may_be_free from may m order by m.sku_id",
+        " and is_approved order by sku_id",
         {"tenant": tenant_id, "supplier": supplier_id, "skus": list(sku_ids)},
     ).fetchall()
     allowed: dict[str, bool] = dict(rows)
@@ -419,10 +420,11 @@ def _decide(
     if sku_id not in _known(conn, tenant_id, supplier_id, [sku_id]):
         raise SkuNotApprovedError(supplier_id, [sku_id])
     ids = {"tenant": tenant_id, "supplier": supplier_id, "sku": sku_id, "at": source_at}
+    locks.offer_proposal(conn, tenant_id, supplier_id, sku_id, source_at)
     row = conn.execute(
         "select state, supply_price_cents, freight_cents, lead_time_days, min_order_qty, ship_from_region"
         " from orders.offer_proposal where tenant_id = %(tenant)s and supplier_id = %(supplier)s"
-        " and sku_id = %(sku)s and source_at = %(at)s for update",
+        " and sku_id = %(sku)s and source_at = %(at)s",
         ids,
     ).fetchone()
     name = f"{supplier_id}/{sku_id}"

@@ -46,6 +46,19 @@ class Give:
     kept_qty: int
 
 
+def part_of(line: OrderLine, freight_cents: int, kept_qty: int) -> Give:
+    """What the units of an unshipped line that are not kept are worth, of it and of its share of the freight.
+
+    What earlier refunds took stays taken: of 10 units with 5.00 freight each of which one is kept, 45.00 go
+    back.
+    """
+
+    def gone(cents: int) -> int:
+        return cents - cents * kept_qty // line.reserved_qty
+
+    return Give(line.line_no, line.supplier_id, gone(line.open_cents), gone(freight_cents), kept_qty)
+
+
 def give_back(
     conn: Connection,
     tenant_id: str,

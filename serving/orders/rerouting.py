@@ -55,6 +55,21 @@ def freight_shares(
     return {line.line_no: share for line, share in zip(lines, shares, strict=True)}
 
 
+def open_freight_shares(
+    conn: Connection, tenant_id: str, order_id: str, supplier_id: str, lines: Sequence[OrderLine]
+) -> dict[int, int]:
+    """What each unshipped line of a supplier bears of the freight not given back, by units.
+
+    Returns:
+        Line number to fen, by largest remainder.
+    """
+    if not lines:
+        return {}
+    part = find_sub_order(conn, tenant_id, order_id, supplier_id)
+    shares = largest_remainder(part.open_freight_cents, [line.reserved_qty for line in lines])
+    return {line.line_no: share for line, share in zip(lines, shares, strict=True)}
+
+
 def move_line(
     conn: Connection,
     tenant_id: str,

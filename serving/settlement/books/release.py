@@ -1,7 +1,7 @@
 """Release: what has waited long enough moves from pending to available, sub-order by sub-order.
 
-Receipts that nobody confirmed are confirmed here, too. Locked legs wait for `referral_unlock`; money that the
-channel gives free before its release is the affair of `deadline`.
+Locked legs wait for `referral_unlock`; money that the channel gives free before its release is the affair of
+`deadline`. Receipts, also those that nobody confirmed: `serving.orders.receipts`.
 
 Source: common rules, release; L11.
 """
@@ -25,8 +25,6 @@ from serving.settlement.beside.points import settle_points
 from serving.settlement.books.legs import Move, StoredLeg, legs_of_sub_orders, summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.control.blocks import SubOrder, read_blocks
-from serving.settlement.plans.store import plan_version
-from serving.settlement.plans.windows import STANDARD, windows_of
 
 
 class Position(NamedTuple):
@@ -187,81 +185,6 @@ def mark_released(conn: psycopg.Connection, tenant_id: str, now: datetime, leg_i
         " xact_id = pg_current_xact_id() where tenant_id = %s and leg_id = any(%s)",
         (now, tenant_id, list(leg_ids)),
     )
-
-
-def confirm_receipts_due(
-    transactions: ConnectionFactory,
-    tenant_id: str,
-    now: datetime,
-    batch: int = 500,
-) -> int:
-    """Confirm the receipt of what was shipped long enough ago; sub-orders that it confirmed.
-
-    How long is what the plan says that an order was paid under. The receipt counts from the day it was due,
-    however late the job comes. An order of which everything was received (or cancelled) becomes received.
-    """
-    confirmed = 0
-    for plan in in_transaction(transactions, lambda conn: _plans_of_parcels(conn, tenant_id, now)):
-        done = batch
-        while done == batch:
-            work = partial(_confirm_receipts, tenant_id=tenant_id, now=now, plan=plan, batch=batch)
-            done = in_transaction(transactions, work)
-            confirmed += done
-    return confirmed
-
-
-def _plans_of_parcels(
-    conn: psycopg.Connection, tenant_id: str, now: datetime
-) -> list[tuple[str | None, int | None]]:
-    """Plan versions of orders of which something is on its way."""
-    return conn.execute(
-        "select distinct o.plan_id, o.plan_version from orders.sub_order s"
-        " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
-        " where s.tenant_id = %s and s.status = 'shipped' and s.shipped_at <= %s order by 1, 2",
-        (tenant_id, now),
-    ).fetchall()
-
-
-def _confirm_receipts(
-    conn: psycopg.Connection,
-    tenant_id: str,
-    now: datetime,
-    plan: tuple[str | None, int | None],
-    batch: int,
-) -> int:
-    plan_id, version = plan
-    windows = STANDARD
-    if plan_id is not None and version is not None:
-        windows = windows_of(plan_version(conn, tenant_id, plan_id, version))
-    rows = conn.execute(
-        "select s.order_id, s.supplier_id from orders.sub_order s"
-        " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
-        " where s.tenant_id = %s and s.status = 'shipped' and s.shipped_at <= %s"
-        " and (o.plan_id, o.plan_version) is not distinct from (%s, %s::integer)"
-        " order by s.shipped_at limit %s" + locks.CLAIMED_ORDERS,
-        (tenant_id, now - windows.auto_receipt, plan_id, version, batch),
-    ).fetchall()
-    conn.execute(
-        "update orders.sub_order s set status = 'received', received_at = s.shipped_at + %s,"
-        " release_due_at = s.shipped_at + %s"
-        " from unnest(%s::text[], %s::text[]) as d (order_id, supplier_id)"
-        " where s.tenant_id = %s and s.order_id = d.order_id and s.supplier_id = d.supplier_id",
-        (
-            windows.auto_receipt,
-            windows.auto_receipt + windows.wait,
-            [order_id for order_id, _ in rows],
-            [supplier_id for _, supplier_id in rows],
-            tenant_id,
-        ),
-    )
-    conn.execute(
-        "update orders.customer_order o set status = 'received', xact_id = pg_current_xact_id()"
-        " where o.tenant_id = %s and o.order_id = any(%s) and o.status = 'shipped' and not exists"
-        " (select 1 from orders.sub_order s where s.tenant_id = o.tenant_id and s.order_id = o.order_id"
-        "  and s.status not in ('received', 'released', 'cancelled', 'rejected'))",
-        (tenant_id, sorted({order_id for order_id, _ in rows})),
-    )
-    return len(rows)
 
 
 def _claim(

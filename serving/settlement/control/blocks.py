@@ -88,7 +88,9 @@ def read_blocks(
     verified = locks.parties_stay(conn, tenant_id, payees)
     cases = conn.execute(
         "select distinct a.order_id, a.supplier_id from orders.after_sale a"
-        " where a.tenant_id = %s and a.order_id = any(%s) and a.status = 'open'",
+        " where a.tenant_id = %s and a.order_id = any(%s) and (a.status = 'open'"
+        # Written before partly refunded cases stayed open.
+        " or a.status = 'refunded' and a.refund_cents < a.requested_cents)",
         (tenant_id, sorted({order_id for order_id, _ in sub_orders})),
     ).fetchall()
     targets = {

@@ -15,6 +15,7 @@ BY_NAME = {operation.name: operation for operation in OPERATIONS}
 HARD = [
     ("refund", "reject"),
     ("reject", "reject"),
+    ("cancel_units", "reject"),
     ("release", "refund_part"),
     ("deadline", "release"),
     ("pay_out", "hold_party"),

@@ -8,7 +8,8 @@ from small_market import NOW, TENANT
 from serving.ledger.invariants import check
 from serving.orders import after_sales, fulfilment
 from serving.orders.errors import InvalidRequestError
-from serving.settlement.books.release import confirm_receipts_due, release_due
+from serving.orders.receipts import confirm_receipts_due
+from serving.settlement.books.release import release_due
 
 DAY = timedelta(days=1)
 

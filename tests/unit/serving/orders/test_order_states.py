@@ -14,7 +14,7 @@ MOVES = {
     SUB_ORDER: """pending accept accepted; pending reject rejected; pending cancel cancelled;
         pending extend pending; accepted ship shipped; accepted reject rejected; accepted cancel cancelled;
         accepted extend pending; shipped ship shipped; shipped receive received; received release released""",
-    CASE: """open refund refunded; open reject rejected; open close closed; refunded refund refunded;
+    CASE: """open refund open; open refund_all refunded; open reject rejected; open close closed;
         refunded close closed""",
 }
 STATES = {ORDER: OrderStatus, SUB_ORDER: SubOrderStatus, CASE: CaseStatus}
@@ -25,6 +25,7 @@ EVENTS = [
     "receive",
     "complete",
     "refund",
+    "refund_all",
     "accept",
     "reject",
     "extend",
