@@ -19,6 +19,7 @@ from serving.api.approval_batches import APPROVAL_BATCH_ROUTES
 from serving.api.approvals import APPROVAL_ROUTES
 from serving.api.audit import list_audit_log
 from serving.api.catalogue import CATALOGUE_ROUTES
+from serving.api.channels import CHANNEL_ROUTES, notices_router
 from serving.api.competitor_prices import post_competitor_prices
 from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.consumers import get_rebuy_reminders
@@ -57,6 +58,7 @@ from serving.observability import Metrics, RequestContext, configure_logging
 from serving.orders.clock import BusinessClock
 from serving.privacy.data_keys import Vault
 from serving.problems import exception_handlers
+from serving.rate_limit import RateLimiter
 from serving.scores.profile_cache import ProfileCaches
 from serving.scores.standing import StandingReader
 from serving.security import Authenticator, require_scope
@@ -102,6 +104,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         operations.open()
         app.state.operations = operations
         app.state.vault = Vault.of(settings)
+        app.state.notice_limiter = RateLimiter()
         app.state.clock = BusinessClock(settings)
         app.state.standing = StandingReader(
             replica or pool,
@@ -157,6 +160,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *POINTS_ROUTES,
             *COUPON_ROUTES,
             *PAYMENT_ROUTES,
+            *CHANNEL_ROUTES,
             *FULFILMENT_ROUTES,
             *STOCK_ROUTES,
             *AFTER_SALE_ROUTES,
@@ -166,7 +170,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         security=[{"apiKey": []}, {"bearer": []}],
     )
     app = Litestar(
-        route_handlers=[scored, openapi_document, live, ready, metrics],
+        route_handlers=[scored, notices_router(), openapi_document, live, ready, metrics],
         exception_handlers=exception_handlers(),
         lifespan=[lifespan],
         openapi_config=_openapi_config(),
@@ -210,6 +214,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Events"),
             Tag(name="Orders"),
             Tag(name="Coupons"),
+            Tag(name="Channels"),
             Tag(name="Fulfilment"),
             Tag(name="After-sale"),
             Tag(name="Webhooks"),

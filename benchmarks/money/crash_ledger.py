@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.money.crash_load import Storefront
+from benchmarks.money.crash_load import Storefront, till_at
 from benchmarks.money.crash_verdict import Verdict, judge
 from benchmarks.servers import free_port
 from serving.db import migrate
@@ -116,7 +116,8 @@ def run(cycles: int, say: Callable[[str], None]) -> Outcome:
         programs.start_api()
         programs.start_worker()
         promised_at = (NOW + timedelta(days=3)).isoformat()
-        storefronts = [Storefront(n, programs.port, key, skus, promised_at) for n in range(STOREFRONTS)]
+        till = till_at(programs.port, key)
+        storefronts = [Storefront(n, programs.port, key, till, skus, promised_at) for n in range(STOREFRONTS)]
         for storefront in storefronts:
             storefront.start()
         for cycle in range(cycles):

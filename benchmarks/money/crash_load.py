@@ -10,9 +10,13 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+from serving.channels.simulated.messages import encoded
+from serving.channels.simulated.till import Till
 
 _ANSWER_WITHIN_S = 10.0
 _BETWEEN_TRIES_S = 0.1
@@ -39,18 +43,36 @@ class Acknowledged:
     refused: list[str] = field(default_factory=list)
 
 
+def till_at(port: int, key: str) -> Till:
+    """An account at the simulated channel, registered with the API on loopback; it keeps 0.60%."""
+
+    def post(path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_WITHIN_S)
+        try:
+            connection.request("POST", path, body, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    return Till.register(post, key, merchant_number="crash", fee_bps=60)
+
+
 class Storefront(threading.Thread):
     """Sends orders until told to stop.
 
     Args:
         number: Makes keys and choices its own.
         port: Of the API on loopback.
-        key: API key with the scopes of a storefront, a supplier and the payment channel.
+        key: API key with the scopes of a storefront and a supplier.
+        till: Pays as the simulated payment channel reports it.
         skus: What the merchant lists.
         promised_at: By when every parcel is promised, ISO 8601.
     """
 
-    def __init__(self, number: int, port: int, key: str, skus: list[str], promised_at: str) -> None:
+    def __init__(
+        self, number: int, port: int, key: str, till: Till, skus: list[str], promised_at: str
+    ) -> None:
         super().__init__(daemon=True)
         self.done = Acknowledged()
         self.last_write = 0.0
@@ -58,6 +80,7 @@ class Storefront(threading.Thread):
         self._number = number
         self._port = port
         self._key = key
+        self._till = till
         self._skus = skus
         self._promised_at = promised_at
 
@@ -79,16 +102,15 @@ class Storefront(threading.Thread):
             return
         order_id = placed["order_id"]
         self.done.orders[key] = order_id
-        paid = self._send(
-            "/v1/payments/notices",
-            {
-                "payment_id": f"pay-{key}",
-                "order_id": order_id,
-                "adapter": "simulated",
-                "captured_cents": placed["payable_cents"],
-                "fee_cents": placed["payable_cents"] * 60 // 10_000,
-            },
-            f"pay-{key}",
+        notice = self._till.bank.pay(
+            order_id,
+            placed["payable_cents"],
+            payment_id=f"pay-{key}",
+            paid_at=datetime.fromisoformat(placed["placed_at"]),
+        )
+        body = encoded(notice)
+        paid = self._until_answered(
+            f"/v1/channels/{self._till.channel_id}/notices", body, lambda: self._till.headers(body)
         )
         if paid is None:
             return
@@ -124,13 +146,17 @@ class Storefront(threading.Thread):
 
     def _send(self, path: str, body: Mapping[str, object], key: str) -> dict[str, Any] | None:
         """The answer to a write; None when it was refused, which is noted as a finding."""
-        payload = json.dumps(body)
         headers = {"X-API-Key": self._key, "Content-Type": "application/json", "Idempotency-Key": key}
+        return self._until_answered(path, json.dumps(body).encode(), lambda: headers)
+
+    def _until_answered(
+        self, path: str, payload: bytes, headers_of: Callable[[], Mapping[str, str]]
+    ) -> dict[str, Any] | None:
         while True:
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_WITHIN_S)
                 try:
-                    connection.request("POST", path, payload, headers)
+                    connection.request("POST", path, payload, dict(headers_of()))
                     answer = connection.getresponse()
                     text = answer.read()
                 finally:

@@ -68,9 +68,19 @@ def order_transaction(
     Raises:
         ApiError: For everything that orders, agents, settlement and ledger refuse.
     """
+    with order_problems(), tenant_transaction(request) as conn:
+        yield conn, now_of(request, conn)
+
+
+@contextmanager
+def order_problems() -> Iterator[None]:
+    """Around a transaction: a refusal rolls it back and becomes a problem document.
+
+    Raises:
+        ApiError: For everything that orders, agents, settlement and ledger refuse; 503 after a deadlock.
+    """
     try:
-        with tenant_transaction(request) as conn:
-            yield conn, now_of(request, conn)
+        yield
     except OrdersError as error:
         raise _refused(error) from error
     except ConsumerErasedError as error:

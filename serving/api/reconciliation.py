@@ -14,10 +14,11 @@ from serving.api.cursor import Position, read_cursor, write_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.channels.facts import BillLine
 from serving.orders.contracts import Id, Moment
 from serving.problems import ApiError
 from serving.security import Role, Scope
-from serving.settlement.channel.bill import Bill, BillLine, as_csv, load_bill
+from serving.settlement.channel.bill import Bill, as_csv, load_bill
 from serving.settlement.channel.reconciliation import (
     Break,
     Reconciliation,

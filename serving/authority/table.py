@@ -129,10 +129,17 @@ AUTHORITIES: tuple[Authority, ...] = (
     ),
     Authority(
         "payment",
-        "what a buyer paid",
-        _SHOP,
-        "the amount is the order's",
-        routes=("POST /v1/payments/notices",),
+        "what a buyer paid, what the channel kept of it, that a refund or a pay-out is done",
+        _ALL,
+        "the channel's signature; an operator may only ask the channel, which signs its answer",
+        routes=("POST /v1/payments/{payment_id}/query",),
+    ),
+    Authority(
+        "channel_account",
+        "an account at a payment channel: its keys, and what the contract says it keeps",
+        _ALL,
+        "contract with the channel, and the channel's public keys",
+        routes=("POST /v1/channels", "PUT /v1/channels/{channel_id}"),
     ),
     Authority(
         "sub_order",

@@ -4,10 +4,11 @@ The order; a transaction takes locks from the top down, and skips what it does n
 
 0. a batch of approvals, the subject of an approval, requests for approval by id: what is approved happens
    in the transaction of the decision;
-1. gates: erasures, the months of tiers, regions, plans, an idempotency key (its row), skus of a supplier;
+1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
+   idempotency key (its row), skus of a supplier;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel;
 5. stock, by supplier and sku; the loss budget of a merchant and day;
-6. the name of a fee, fees and pay-outs, by id;
+6. the name of a fee, fees, pay-outs, requests to channels and misfits, by id;
 7. agents, by id; 8. parties, by type and id; 9. the consumer;
 10. holds, by id;
 11. accounts that are opened, by kind and party; 12. balances of money, by id; 13. of points, by id;
@@ -245,6 +246,22 @@ def payout(conn: Connection, tenant_id: str, payout_id: str) -> None:
     conn.execute(
         "select from settlement.payout where tenant_id = %s and payout_id = %s for update",
         (tenant_id, payout_id),
+    )
+
+
+def misfit(conn: Connection, tenant_id: str, misfit_id: int) -> None:
+    """Lock money that fits nothing."""
+    conn.execute(
+        "select from channels.misfit where tenant_id = %s and misfit_id = %s for update",
+        (tenant_id, misfit_id),
+    )
+
+
+def channel_request(conn: Connection, tenant_id: str, reference: str) -> None:
+    """Lock a request to a payment channel."""
+    conn.execute(
+        "select from channels.request where tenant_id = %s and reference = %s for update",
+        (tenant_id, reference),
     )
 
 

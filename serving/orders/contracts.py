@@ -66,17 +66,6 @@ class PlaceOrder(_Request, frozen=True, kw_only=True):
     recipient: RecipientRequest | None = None
 
 
-class PaymentNotice(_Request, frozen=True, kw_only=True):
-    """What the payment channel reports."""
-
-    payment_id: Id
-    order_id: Id
-    adapter: Annotated[str, Meta(min_length=1, max_length=32, pattern=_TEXT)]
-    captured_cents: Cents
-    fee_cents: Cents
-    paid_at: Moment | None = None
-
-
 class ShortLine(_Request, frozen=True, kw_only=True):
     """A line of which the supplier has fewer units than were ordered."""
 
@@ -310,17 +299,6 @@ class OrderPage(Struct, frozen=True, kw_only=True):
 
     orders: list[OrderSummary]
     next_cursor: str | None
-
-
-class PaymentView(Struct, frozen=True, kw_only=True):
-    """A payment that was taken in."""
-
-    payment_id: str
-    order_id: str
-    order_status: str
-    captured_cents: int
-    plan_id: str
-    plan_version: int
 
 
 class RefundView(Struct, frozen=True, kw_only=True):

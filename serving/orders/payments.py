@@ -41,6 +41,7 @@ class Payment:
         captured_cents: What the buyer paid, fen.
         fee_cents: What the channel keeps for it, fen.
         paid_at: When (UTC).
+        channel_id: The registered account that said so; None for history that was imported.
     """
 
     payment_id: str
@@ -49,6 +50,7 @@ class Payment:
     captured_cents: int
     fee_cents: int
     paid_at: datetime
+    channel_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: dateti
     snapshot = frozen_order(conn, tenant_id, order, payment, plan)
     inserted = conn.execute(
         "insert into orders.payment (tenant_id, payment_id, order_id, adapter, captured_cents, fee_cents,"
-        " paid_at) values (%(tenant)s, %(payment)s, %(order)s, %(adapter)s, %(captured)s, %(fee)s,"
-        " %(paid_at)s)"
+        " paid_at, channel_id) values (%(tenant)s, %(payment)s, %(order)s, %(adapter)s, %(captured)s,"
+        " %(fee)s, %(paid_at)s, %(channel)s)"
         " on conflict (tenant_id, payment_id) do nothing",
         {
             "tenant": tenant_id,
@@ -105,6 +107,7 @@ def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: dateti
             "captured": payment.captured_cents,
             "fee": payment.fee_cents,
             "paid_at": payment.paid_at,
+            "channel": payment.channel_id,
         },
     )
     if inserted.rowcount == 0:

@@ -40,8 +40,9 @@ class PersonalTable:
 
 RECIPIENT = PersonalTable("orders", "recipient", "order_id", ("name_enc", "phone_enc", "address_enc"))
 WEBHOOK_SECRET = PersonalTable("orders", "webhook_endpoint", "endpoint_id", ("secret_enc",))
-PERSONAL_TABLES = (RECIPIENT, WEBHOOK_SECRET)
-"""Every table with sealed columns; secrets of endpoints are kept the same way."""
+CHANNEL_SECRETS = PersonalTable("channels", "account", "channel_id", ("secrets_enc",))
+PERSONAL_TABLES = (RECIPIENT, WEBHOOK_SECRET, CHANNEL_SECRETS)
+"""Every table with sealed columns; secrets of endpoints and of channel accounts are kept the same way."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,6 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.PUBLICATIONS,
             Scope.ORDERS_READ,
             Scope.ORDERS_WRITE,
-            Scope.PAYMENTS_WRITE,
             Scope.FULFILMENT_READ,
             Scope.AFTER_SALES_WRITE,
             Scope.SETTLEMENT_READ,

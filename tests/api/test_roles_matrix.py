@@ -16,7 +16,13 @@ from serving.db.urls import libpq_url
 from serving.security import ROLE_SCOPES, Role, Scope, hash_key, issue_key
 
 OWN = {role: f"own-{role}" for role in PARTY_ROLES}
-WITHOUT_A_KEY = {"GET /health/live", "GET /health/ready", "GET /metrics"}
+WITHOUT_A_KEY = {
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /metrics",
+    # The signature of the payment channel is the proof.
+    "POST /v1/channels/{channel_id}/notices",
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +83,7 @@ def failures(cells):
     return [f"{name}: {found}" for name, found, expected in cells if found != expected]
 
 
-def test_only_the_machinery_of_the_service_needs_no_key(matrix):
+def test_only_the_machinery_of_the_service_and_payment_channels_need_no_key(matrix):
     assert matrix.open_to_all == WITHOUT_A_KEY
     assert len(matrix.endpoints) >= 10
 

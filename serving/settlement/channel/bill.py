@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
 
 import psycopg
 
+from serving.channels.facts import BillLine
 from serving.settlement.errors import SettlementError
 
 HEADER = ("kind", "reference", "amount_cents", "fee_cents", "occurred_at")
@@ -32,16 +32,6 @@ class BillRefusedError(SettlementError):
 
 class BillConflictError(SettlementError):
     """A bill of that id was loaded before with other content."""
-
-
-class BillLine(NamedTuple):
-    """One line of a bill; amounts in fen, time in UTC."""
-
-    kind: str
-    reference: str
-    amount_cents: int
-    fee_cents: int
-    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

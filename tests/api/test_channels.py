@@ -1,0 +1,267 @@
+"""Notices of a payment channel through the public route: what proves them, what they book, once."""
+
+import json
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from simulated_till import till_of
+from small_market import TENANT, Shop
+
+from serving.channels.simulated.messages import encoded, new_keys, signed_headers
+from serving.db.operations import Operations
+from serving.security import ROLE_SCOPES, Role, Scope, issue_key
+
+PRICE = 1000
+
+
+@pytest.fixture(scope="module")
+def shop(scores_url):
+    with Operations(scores_url, size=4) as operations:
+        made = Shop(scores_url, operations)
+        made.plan()
+        made.list("sku", PRICE)
+        made.supply("S1", "sku", 10_000, price=600)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def till(client, scores_url):
+    return till_of(client, scores_url, fee_bps=60)
+
+
+@pytest.fixture(scope="module")
+def call(client, scores_url):
+    keys = {
+        who: issue_key(
+            scores_url, name=who, role=role, party_id=party, scopes=sorted(ROLE_SCOPES[role])
+        ).secret
+        for who, role, party in (
+            ("op", Role.OPERATOR, None),
+            ("audit", Role.AUDITOR, None),
+            ("m1", Role.MERCHANT, "m1"),
+        )
+    }
+
+    def send(who, method, path, body=None, idempotency=None, **query):
+        headers = {"X-API-Key": keys[who]} | ({"Idempotency-Key": idempotency} if idempotency else {})
+        return client.request(method, f"/v1{path}", params=query, json=body, headers=headers)
+
+    return send
+
+
+@pytest.fixture
+def placed(call, shop):
+    def make(key, qty=1):
+        body = {"merchant_id": "m1", "consumer_id": "c1", "lines": [{"sku_id": "sku", "qty": qty}]}
+        answer = call("m1", "POST", "/orders", body, idempotency=key)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return make
+
+
+def at(order):
+    return datetime.fromisoformat(order["placed_at"])
+
+
+def status_of(call, order):
+    return call("m1", "GET", f"/orders/{order['order_id']}").json()["status"]
+
+
+def refused(answer, doubt):
+    status, text = answer if isinstance(answer, tuple) else (answer.status_code, answer.content)
+    assert (status, json.loads(text)["type"]) == (401, f"urn:muyun:problem:notice-{doubt}")
+
+
+def notice_to(client, till, body, headers, channel_id=None):
+    path = f"/v1/channels/{channel_id or till.channel_id}/notices"
+    return client.post(path, content=body, headers=headers)
+
+
+def test_a_signed_notice_pays_the_order_at_the_contracts_fee(call, till, placed, shop):
+    order = placed("fits")
+    before = shop.balances()
+    status, text = till.pay(order["order_id"], PRICE, payment_id="pay-fits", paid_at=at(order))
+    assert (status, text) == (200, b'{"code":"SUCCESS"}')
+    assert status_of(call, order) == "paid"
+    # 0.60% of 10.00 is 6 fen, whatever a shop would like it to be.
+    moved = shop.moved(before)
+    assert (moved["channel_frozen", ""], moved["channel_fee", ""]) == (-1000, 6)
+    assert shop.sql("select channel_id, fee_cents from orders.payment where payment_id = 'pay-fits'") == [
+        (till.channel_id, 6)
+    ]
+
+
+def test_no_key_can_say_that_money_came(call, placed):
+    order = placed("asserted")
+    notice = {
+        "payment_id": "mine",
+        "order_id": order["order_id"],
+        "adapter": "wechat",
+        "captured_cents": PRICE,
+        "fee_cents": PRICE,
+    }
+    for who in ("m1", "op"):
+        assert call(who, "POST", "/payments/notices", notice).status_code in (404, 405)
+    asked = call("m1", "POST", "/payments/mine/query", {"channel_id": "ch-1"})
+    assert (asked.status_code, asked.json()["type"]) == (403, "urn:muyun:problem:scope-missing")
+    assert status_of(call, order) == "placed"
+
+
+def test_what_is_not_proven_books_nothing(client, call, till, placed, shop):
+    order = placed("unproven")
+    before = shop.balances()
+    body = encoded(till.bank.pay(order["order_id"], PRICE, paid_at=at(order)))
+    good = till.headers(body)
+    stranger = new_keys().private
+
+    refused(notice_to(client, till, body + b" ", good), "signature")
+    refused(notice_to(client, till, body, good | {"muyun-signature": "AAAA"}), "signature")
+    refused(notice_to(client, till, body, {**good, "muyun-nonce": "another-nonce"}), "signature")
+    refused(notice_to(client, till, body, good | {"muyun-serial": "other"}), "serial")
+    refused(notice_to(client, till, body, {}), "serial")
+    forged = signed_headers(stranger, "simulated-1", body, datetime.now(UTC))
+    refused(notice_to(client, till, body, forged), "signature")
+    refused(notice_to(client, till, body, good, channel_id="ch-nobody"), "channel")
+    nonsense = b'{"kind":"payment"}'
+    refused(notice_to(client, till, nonsense, till.headers(nonsense)), "content")
+    for minutes in (-6, 6):
+        off = till.headers(body, datetime.now(UTC) + timedelta(minutes=minutes))
+        refused(notice_to(client, till, body, off), "timestamp")
+
+    assert status_of(call, order) == "placed"
+    assert shop.moved(before) == {}
+    assert notice_to(client, till, body, good).status_code == 200
+    assert status_of(call, order) == "paid"
+
+
+def test_a_recording_is_refused_and_a_repetition_is_acknowledged(client, call, till, placed, shop):
+    order = placed("recorded")
+    body = encoded(till.bank.pay(order["order_id"], PRICE, paid_at=at(order)))
+    headers = till.headers(body)
+    assert notice_to(client, till, body, headers).status_code == 200
+    before = shop.balances()
+    refused(notice_to(client, till, body, headers), "nonce")
+    # The channel itself signs anew when it sends again.
+    assert notice_to(client, till, body, till.headers(body)).status_code == 200
+    assert shop.moved(before) == {}
+
+
+def test_the_channel_cannot_say_two_things_about_one_payment(till, placed, shop):
+    order = placed("contradicted")
+    assert till.pay(order["order_id"], PRICE, payment_id="pay-two", paid_at=at(order))[0] == 200
+    other = till.bank.payment("pay-two")
+    before = shop.balances()
+    changed = type(other)(
+        notice_id="n",
+        kind="payment",
+        id="pay-two",
+        reference=other.reference,
+        amount_cents=999,
+        occurred_at=other.occurred_at,
+    )
+    refused(till.send(changed), "content")
+    assert shop.moved(before) == {}
+
+
+def test_the_same_notice_16_times_at_once_is_booked_once(client, till, placed, shop):
+    order = placed("raced")
+    message = till.bank.pay(order["order_id"], PRICE, payment_id="pay-raced", paid_at=at(order))
+    body = encoded(message)
+    recorded = till.headers(body)
+    before = shop.balances()
+    gate, answers = threading.Barrier(16), []
+
+    def one(number):
+        headers = recorded if number % 2 else till.headers(body)
+        gate.wait()
+        answers.append((number % 2, notice_to(client, till, body, headers).status_code))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Eight signed anew: acknowledged. Eight copies of one recording: one, or none that came in time.
+    assert Counter(answers) == {(0, 200): 8, (1, 200): 1, (1, 401): 7}
+    moved = shop.moved(before)
+    assert (moved["channel_frozen", ""], moved["channel_fee", ""]) == (-1000, 6)
+    assert shop.sql("select count(*) from orders.payment where payment_id = 'pay-raced'") == [(1,)]
+
+
+def test_money_that_fits_no_order_waits_in_suspense(call, till, placed, shop):
+    order, over, cancelled = placed("short"), placed("over"), placed("ended")
+    assert call("m1", "POST", f"/orders/{cancelled['order_id']}/cancel").status_code == 200
+    before = shop.balances()
+    moment = at(order)
+    # 9.99 for 10.00; nothing is paid.
+    assert till.pay(order["order_id"], 999, payment_id="mf-small", paid_at=moment)[0] == 200
+    # 10.50 for 10.00: the order is paid, 0.50 wait.
+    assert till.pay(over["order_id"], 1050, payment_id="mf-large", paid_at=at(over))[0] == 200
+    assert till.pay(over["order_id"], 1000, payment_id="mf-second", paid_at=at(over))[0] == 200
+    assert till.pay(cancelled["order_id"], 1000, payment_id="mf-late", paid_at=moment)[0] == 200
+    assert till.pay("nobody's", 777, payment_id="mf-unknown", paid_at=moment)[0] == 200
+    assert till.pay(order["order_id"], 300, payment_id="mf-usd", currency="USD", paid_at=moment)[0] == 200
+    assert (status_of(call, order), status_of(call, over)) == ("placed", "paid")
+    moved = shop.moved(before)
+    # 9.99 + 0.50 + 10.00 + 10.00 + 7.77; foreign money is no fen.
+    assert moved["reconciliation_suspense", ""] == 999 + 50 + 1000 + 1000 + 777
+    assert moved["channel_available", ""] == -(999 + 50 + 1000 + 1000 + 777)
+    assert moved["channel_frozen", ""] == -1000
+    kinds = dict(shop.sql("select reference, kind from channels.misfit where reference like 'mf-%%'"))
+    assert kinds == {
+        "mf-small": "smaller_payment",
+        "mf-large": "larger_payment",
+        "mf-second": "second_payment",
+        "mf-late": "payment_after_end",
+        "mf-unknown": "unknown_order",
+        "mf-usd": "foreign_currency",
+    }
+
+
+def test_a_charge_back_is_held_against_suspense(till, placed, shop):
+    order = placed("charged-back")
+    till.pay(order["order_id"], PRICE, payment_id="pay-cb", paid_at=at(order))
+    before = shop.balances()
+    assert till.send(till.bank.charge_back("pay-cb", 400))[0] == 200
+    assert shop.moved(before) == {
+        ("channel_available", ""): 400,
+        ("reconciliation_suspense", ""): -400,
+    }
+
+
+def test_accounts_are_registered_changed_and_ended_by_operators(client, call, till, scores_url, placed):
+    order = placed("ended-account")
+    own = till_of(client, scores_url)
+    shown = call("audit", "GET", "/channels").json()["channels"]
+    mine = next(one for one in shown if one["channel_id"] == own.channel_id)
+    assert (mine["serials"], mine["fee_bps"], "secrets" in mine) == (["simulated-1"], 0, False)
+    bad_key = {
+        "adapter": "simulated",
+        "merchant_number": "m",
+        "api_url": "http://127.0.0.1:9",
+        "fee_bps": 0,
+        "public_keys": {"s": "no key"},
+        "secrets": {"private_key": new_keys().private},
+    }
+    assert call("op", "POST", "/channels", bad_key).json()["type"] == "urn:muyun:problem:channel-key-refused"
+    assert call("m1", "POST", "/channels", bad_key).status_code == 403
+    unknown = bad_key | {"adapter": "barter", "public_keys": {"s": new_keys().public}}
+    answer = call("op", "POST", "/channels", unknown)
+    assert answer.json()["type"] == "urn:muyun:problem:channel-account-refused"
+    change = {"fee_bps": 10, "public_keys": {"s": new_keys().public}, "is_active": False}
+    assert call("op", "PUT", f"/channels/{own.channel_id}", change).json()["is_active"] is False
+    refused(own.pay(order["order_id"], PRICE, paid_at=at(order)), "channel")
+
+
+def test_secrets_lie_sealed(till, shop):
+    rows = shop.sql("select secrets_enc from channels.account where tenant_id = %(t)s", t=TENANT)
+    assert rows
+    assert all(b"PRIVATE" not in bytes(row[0]) for row in rows)
+
+
+def test_another_tenants_operator_sees_no_account(client, scores_url, till):
+    key = issue_key(scores_url, name="other", tenant_id="elsewhere", scopes=[Scope.LEDGER_READ]).secret
+    assert client.get("/v1/channels", headers={"X-API-Key": key}).json() == {"channels": []}
