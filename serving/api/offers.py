@@ -64,7 +64,7 @@ def put_offers(request: Request[Any, Any, Any], supplier_id: Identifier, data: O
                 for line in data.offers
             ],
             offers.Corridor.of(request.app.state.settings),
-            principal.key_id,
+            principal,
             now,
         )
         details = {

@@ -18,7 +18,7 @@ from serving.agents.errors import AgentsError
 from serving.api.answers import erased_problem
 from serving.api.clock import now_of
 from serving.api.cursor import Position
-from serving.api.refusals import as_problem
+from serving.api.refusals import as_problem, order_problem
 from serving.api.transactions import tenant_transaction
 from serving.audit import Detail, Outcome
 from serving.consumers.errors import ConsumerErasedError
@@ -26,7 +26,7 @@ from serving.ledger.errors import LedgerError
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.orders.idempotency import once
 from serving.orders.losses import LossRules
-from serving.problems import ApiError, FieldError, invalid_parameter
+from serving.problems import ApiError, invalid_parameter
 from serving.settings import Settings
 from serving.settlement.errors import SettlementError
 
@@ -82,7 +82,7 @@ def order_problems() -> Iterator[None]:
     try:
         yield
     except OrdersError as error:
-        raise _refused(error) from error
+        raise order_problem(error) from error
     except ConsumerErasedError as error:
         raise erased_problem(error) from error
     except AgentsError as error:
@@ -167,9 +167,3 @@ def moment_and_id(position: Position | None) -> tuple[datetime, str] | None:
     if moment.tzinfo is None or not _FIRST <= moment <= _LAST:
         raise invalid_parameter("cursor", "not a cursor that this API gave out")
     return moment, str(position.key[1])
-
-
-def _refused(error: OrdersError) -> ApiError:
-    message = error.message if isinstance(error, InvalidRequestError) else str(error)
-    faulty = None if error.parameter is None else [FieldError(error.parameter, message)]
-    return ApiError(error.status, error.slug, error.title, str(error), remedy=error.remedy, errors=faulty)

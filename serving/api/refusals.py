@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from serving.approvals import errors as approvals
 from serving.ledger import errors as ledger
+from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
 from serving.settlement import errors
 from serving.settlement.channel import bill as channel_bill
@@ -59,12 +60,21 @@ def typed_problems() -> Iterator[None]:
     """Around the transaction of a handler: a refusal rolls it back and becomes a problem document.
 
     Raises:
-        ApiError: For every `ApprovalError`, `LedgerError` and `SettlementError`.
+        ApiError: For every `ApprovalError`, `LedgerError`, `SettlementError` and `OrdersError`.
     """
     try:
         yield
     except (approvals.ApprovalError, ledger.LedgerError, errors.SettlementError) as error:
         raise as_problem(error) from error
+    except OrdersError as error:
+        raise order_problem(error) from error
+
+
+def order_problem(error: OrdersError) -> ApiError:
+    """The problem of what an order refuses."""
+    message = error.message if isinstance(error, InvalidRequestError) else str(error)
+    faulty = None if error.parameter is None else [FieldError(error.parameter, message)]
+    return ApiError(error.status, error.slug, error.title, str(error), remedy=error.remedy, errors=faulty)
 
 
 def as_problem(error: Exception) -> ApiError:

@@ -25,6 +25,8 @@ from serving.approvals.records import Approval
 from serving.ledger.accounts import Party
 from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
+from serving.orders.offer_requests import OFFER
+from serving.orders.offers import accept_proposal
 from serving.settings import Settings
 from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
 from serving.settlement.payouts import amounts_of, prepare_payouts
@@ -104,5 +106,6 @@ EFFECTS = Effects(
         Wired(PAYOUT_BATCH, _send_payouts),
         Wired(PENALTY, _penalise),
         Wired(REGION_COMPENSATION, _compensate),
+        Wired(OFFER, accept_proposal),
     ]
 )

@@ -338,10 +338,10 @@ class OffersTaken(Struct, frozen=True, kw_only=True):
 
 
 class OfferView(Struct, frozen=True, kw_only=True):
-    """Terms of one sku: in force, ended, or waiting for a decision."""
+    """Terms of one sku: in force, ended, waiting for a decision, or not taken over by it."""
 
     sku_id: str
-    state: Literal["in_force", "ended", "waiting"]
+    state: Literal["in_force", "ended", "waiting", "rejected", "expired", "withdrawn"]
     supply_price_cents: int
     freight_cents: int
     lead_time_days: int

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import psycopg
 
+from serving.approvals.effects import Done
+from serving.approvals.records import Approval
 from serving.db import locks
 from serving.orders.catalogue import Offer, Reference, put_offers
 from serving.orders.errors import (
@@ -23,6 +25,8 @@ from serving.orders.errors import (
     NotFoundError,
     SkuNotApprovedError,
 )
+from serving.orders.offer_requests import ask, close, done, lock_requests, stated_at
+from serving.security import Principal
 from serving.settings import Settings
 from serving.settlement.sharing.rounding import FULL_BPS
 
@@ -79,7 +83,11 @@ class Stated:
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of a supplier and sku as they stand; `state` is `in_force`, `ended` or `waiting`."""
+    """Terms of a supplier and sku as they stand.
+
+    `state` is `in_force`, `ended`, or of terms that are not taken over: `waiting`, `rejected`, `expired` or
+    `withdrawn`.
+    """
 
     sku_id: str
     state: str
@@ -143,7 +151,7 @@ def state_offers(
     supplier_id: str,
     offers: Sequence[Offer],
     corridor: Corridor,
-    stated_by: str,
+    stated_by: Principal | str,
     now: datetime,
 ) -> Stated:
     """Take over what a supplier states, or let it wait.
@@ -157,14 +165,16 @@ def state_offers(
         supplier_id: Who states.
         offers: Of this supplier, at most one a sku.
         corridor: What needs no decision.
-        stated_by: Key that states it.
+        stated_by: Who states it; a job says its name.
         now: Business time.
 
     Raises:
         SkuNotApprovedError: The supplier may not offer one of the skus.
         FreeOfferError: A price of 0 that the operator did not allow.
     """
-    known = _known(conn, tenant_id, supplier_id, [offer.sku_id for offer in offers])
+    skus = [offer.sku_id for offer in offers]
+    lock_requests(conn, tenant_id, supplier_id, skus)
+    known = _known(conn, tenant_id, supplier_id, skus)
     unapproved = sorted(offer.sku_id for offer in offers if offer.sku_id not in known)
     if unapproved:
         raise SkuNotApprovedError(supplier_id, unapproved)
@@ -190,14 +200,19 @@ def state_offers(
             else:
                 outside.append((offer, judgement))
     newer = [offer.sku_id for offer in [*ended, *inside, *(offer for offer, _ in outside)]]
-    _supersede(conn, tenant_id, supplier_id, newer, stated_by, now)
+    key = stated_by.key_id if isinstance(stated_by, Principal) else f"job:{stated_by}"
+    _supersede(conn, tenant_id, supplier_id, newer, key, now)
+    close(conn, tenant_id, supplier_id, [offer.sku_id for offer in [*ended, *inside]], stated_by, now)
     references = {
         (supplier_id, offer.sku_id): _next_reference(offer, known[offer.sku_id], corridor, now)
         for offer in inside
     }
     put_offers(conn, tenant_id, inside, references)
     _end(conn, tenant_id, ended)
-    _propose(conn, tenant_id, outside, stated_by, now)
+    _propose(conn, tenant_id, outside, key, now)
+    for offer, judgement in outside:
+        terms = _terms_for_decision(offer, judgement, known[offer.sku_id])
+        ask(conn, tenant_id, supplier_id, offer.sku_id, terms, stated_by, now)
     return Stated(
         accepted=tuple(sorted(offer.sku_id for offer in [*ended, *inside])),
         outdated=tuple(outdated),
@@ -208,14 +223,19 @@ def state_offers(
 def terms_of(
     conn: Connection, tenant_id: str, supplier_id: str, *, after: tuple[str, str], limit: int
 ) -> list[Terms]:
-    """Terms of a supplier that are in force, ended or waiting, by sku and state, beginning after a pair."""
+    """Terms of a supplier that are in force, ended or not taken over, by sku and state, after a pair."""
     rows = conn.execute(
         "select * from (select sku_id, case when is_active then 'in_force' else 'ended' end as state,"
         " supply_price_cents, freight_cents, lead_time_days, min_order_qty, ship_from_region, source_at"
         " from orders.offer where tenant_id = %(tenant)s and supplier_id = %(supplier)s"
-        " union all select sku_id, state, supply_price_cents, freight_cents, lead_time_days, min_order_qty,"
-        " ship_from_region, source_at from orders.offer_proposal where tenant_id = %(tenant)s"
-        " and supplier_id = %(supplier)s and state = 'waiting') t"
+        " union all select p.sku_id, coalesce((select case r.state when 'rejected' then 'rejected'"
+        "  when 'expired' then 'expired' when 'withdrawn' then 'withdrawn' end from approvals.request r"
+        "  where r.tenant_id = p.tenant_id and r.kind = 'offer' and r.subject_type = 'offer'"
+        "  and r.subject_id = length(p.supplier_id) || ':' || p.supplier_id || '/' || p.sku_id"
+        "  order by r.approval_id desc limit 1), p.state),"
+        " p.supply_price_cents, p.freight_cents, p.lead_time_days, p.min_order_qty, p.ship_from_region,"
+        " p.source_at from orders.offer_proposal p where p.tenant_id = %(tenant)s"
+        " and p.supplier_id = %(supplier)s and p.state = 'waiting') t"
         " where (sku_id, state) > (%(sku)s, %(state)s) order by sku_id, state limit %(limit)s",
         {
             "tenant": tenant_id,
@@ -228,46 +248,43 @@ def terms_of(
     return [Terms(*row) for row in rows]
 
 
-def accept_proposal(
-    conn: Connection,
-    tenant_id: str,
-    supplier_id: str,
-    sku_id: str,
-    source_at: datetime,
-    decided_by: str,
-    now: datetime,
-) -> None:
-    """Take over terms that waited; the next statements are measured against them.
+def accept_proposal(conn: Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    """Take over terms that were approved; the next statements are measured against them.
+
+    Args:
+        conn: Inside the transaction of the approval.
+        tenant_id: The tenant.
+        approval: The request of the kind `offer`.
+        now: Business time.
 
     Raises:
         NotFoundError: Nothing was stated for the sku at that moment.
         ImpossibleMoveError: It does not wait any more.
         SkuNotApprovedError: The supplier may not offer the sku any more.
     """
-    price, freight, days, smallest, region = _decide(
-        conn, tenant_id, supplier_id, sku_id, source_at, "accepted", decided_by, now
+    wanted = approval.wanted
+    supplier_id, sku_id, source_at = wanted["supplier_id"], wanted["sku_id"], stated_at(approval)
+    price, freight, days, smallest, region = _accepted(
+        conn, tenant_id, supplier_id, sku_id, source_at, f"approval:{approval.approval_id}", now
     )
     offer = Offer(supplier_id, sku_id, price, freight, days, source_at, smallest, region)
     put_offers(conn, tenant_id, [offer], {(supplier_id, sku_id): Reference(price, freight, now)})
+    return done(approval)
 
 
-def reject_proposal(
-    conn: Connection,
-    tenant_id: str,
-    supplier_id: str,
-    sku_id: str,
-    source_at: datetime,
-    decided_by: str,
-    now: datetime,
-) -> None:
-    """Refuse terms that waited; those in force stay.
-
-    Raises:
-        NotFoundError: Nothing was stated for the sku at that moment.
-        ImpossibleMoveError: It does not wait any more.
-        SkuNotApprovedError: The supplier may not offer the sku any more.
-    """
-    _decide(conn, tenant_id, supplier_id, sku_id, source_at, "rejected", decided_by, now)
+def _terms_for_decision(offer: Offer, judgement: Judgement, before: _Known) -> dict[str, Any]:
+    in_force = before.in_force or (None, None)
+    return {
+        "source_at": offer.source_at.isoformat(),
+        "supply_price_cents": offer.supply_price_cents,
+        "freight_cents": offer.freight_cents,
+        "reason_code": judgement.reason,
+        "low_cents": judgement.low_cents,
+        "high_cents": judgement.high_cents,
+        "in_force_cents": in_force[0],
+        "in_force_freight_cents": in_force[1],
+        "others_cents": None if before.others is None else before.others[0],
+    }
 
 
 def _judged(offer: Offer, before: _Known, corridor: Corridor) -> Judgement | None:
@@ -293,12 +310,11 @@ def _next_reference(offer: Offer, before: _Known, corridor: Corridor, now: datet
 def _known(
     conn: Connection, tenant_id: str, supplier_id: str, sku_ids: Sequence[str]
 ) -> Mapping[str, _Known]:
-    """By sku, only those that the supplier may offer; the rows of the relation stay locked."""
+    """By sku, only those that the supplier may offer; they stay locked."""
     locks.supplier_skus(conn, tenant_id, supplier_id, sku_ids)
     rows = conn.execute(
-        "select sku_id, may_be_free from orders.supplier_sku"
-        " where tenant_id = %(tenant)s and supplier_id = %(supplier)s and sku_id = any(%(skus)s)"
-        " and is_approved order by sku_id",
+        "select sku_id, may_be_free from orders.supplier_sku where tenant_id = %(tenant)s"
+        " and supplier_id = %(supplier)s and sku_id = any(%(skus)s) and is_approved",
         {"tenant": tenant_id, "supplier": supplier_id, "skus": list(sku_ids)},
     ).fetchall()
     allowed: dict[str, bool] = dict(rows)
@@ -407,13 +423,12 @@ def _propose(
         )
 
 
-def _decide(
+def _accepted(
     conn: Connection,
     tenant_id: str,
     supplier_id: str,
     sku_id: str,
     source_at: datetime,
-    state: Literal["accepted", "rejected"],
     decided_by: str,
     now: datetime,
 ) -> tuple[int, int, int, int, str | None]:
@@ -431,11 +446,11 @@ def _decide(
     if row is None:
         raise NotFoundError("offer", name)
     if row[0] != "waiting":
-        raise ImpossibleMoveError("offer", name, row[0], state, [])
+        raise ImpossibleMoveError("offer", name, row[0], "accept", [])
     conn.execute(
-        "update orders.offer_proposal set state = %(state)s, decided_at = %(now)s, decided_by = %(by)s"
+        "update orders.offer_proposal set state = 'accepted', decided_at = %(now)s, decided_by = %(by)s"
         " where tenant_id = %(tenant)s and supplier_id = %(supplier)s and sku_id = %(sku)s"
         " and source_at = %(at)s",
-        {**ids, "state": state, "now": now, "by": decided_by},
+        {**ids, "now": now, "by": decided_by},
     )
     return row[1], row[2], row[3], row[4], row[5]

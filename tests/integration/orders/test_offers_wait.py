@@ -5,14 +5,13 @@ from datetime import timedelta
 import pytest
 from small_market import NOW, TENANT
 
+from serving.approvals import decisions
+from serving.approvals.errors import ImpossibleMoveError, NotAllowedError
+from serving.approvals.records import newest_of_subject
+from serving.jobs.effects import EFFECTS
 from serving.orders import catalogue, offers
-from serving.orders.errors import (
-    FreeOfferError,
-    ImpossibleMoveError,
-    NotFoundError,
-    OutOfStockError,
-    SkuNotApprovedError,
-)
+from serving.orders.errors import FreeOfferError, OutOfStockError, SkuNotApprovedError
+from serving.security import Principal, Role, Scope
 
 CORRIDOR = offers.Corridor(own_bps=2_000, others_bps=5_000, days=7)
 
@@ -34,6 +33,20 @@ def in_force(shop, supplier, sku):
     return rows[0] if rows else None
 
 
+OPERATOR = Principal("op", TENANT, Role.OPERATOR, None, frozenset(Scope))
+
+
+def decide(shop, supplier, sku, rejected=None, *, by=OPERATOR, now=NOW + timedelta(hours=2)):
+    """Approve or reject what was last asked about an offer."""
+    with shop.transaction() as conn:
+        asked = newest_of_subject(conn, TENANT, "offer", ("offer", f"{len(supplier)}:{supplier}/{sku}"))
+        seen = decisions.Seen(approval_id=asked.approval_id, version=asked.version, digest=asked.digest)
+        decider = decisions.Decider(principal=by, now=now)
+        if rejected:
+            return decisions.reject(conn, EFFECTS, seen, decider, rejected)
+        return decisions.approve(conn, EFFECTS, seen, decider)
+
+
 def states(shop, supplier, sku):
     rows = shop.sql(
         "select state from orders.offer_proposal where supplier_id = %(s)s and sku_id = %(k)s"
@@ -52,7 +65,7 @@ def test_a_supplier_offers_only_what_it_was_approved_for(shop):
     assert state(shop, "SA", "o-approve", 7_000).reason == "no_reference"
     shop.act(catalogue.approve_skus, "SA", [catalogue.SupplierSku("o-approve", is_approved=False)])
     with pytest.raises(SkuNotApprovedError):
-        shop.act(offers.accept_proposal, "SA", "o-approve", NOW + timedelta(hours=1), "key", NOW)
+        decide(shop, "SA", "o-approve")
     assert in_force(shop, "SA", "o-approve") is None
 
 
@@ -73,11 +86,12 @@ def test_outside_the_corridor_the_old_price_stays_until_somebody_accepts_the_new
     shop.place("o-wait-1", ("o-wait", 1))
     assert shop.read("o-wait-1")[1][0].supply_price_cents == 7_000
     assert state(shop, "SA", "o-wait", 8_401, after=1) == "outdated"
-    at = NOW + timedelta(hours=1)
-    shop.act(offers.accept_proposal, "SA", "o-wait", at, "op", NOW + timedelta(hours=2))
+    with pytest.raises(NotAllowedError):
+        decide(shop, "SA", "o-wait", by=Principal("s", TENANT, Role.SUPPLIER, "SA", frozenset(Scope)))
+    assert decide(shop, "SA", "o-wait").effect == {"sku_id": "o-wait", "supply_price_cents": 8_401}
     assert in_force(shop, "SA", "o-wait") == (8_401, True)
     with pytest.raises(ImpossibleMoveError):
-        shop.act(offers.reject_proposal, "SA", "o-wait", at, "op", NOW)
+        decide(shop, "SA", "o-wait", "too_high")
     # What was accepted is what the next prices are measured against: 8401 x 1.2 = 10081.2.
     assert state(shop, "SA", "o-wait", 10_081, after=3) == "accepted"
     assert states(shop, "SA", "o-wait") == ["accepted"]
@@ -86,10 +100,13 @@ def test_outside_the_corridor_the_old_price_stays_until_somebody_accepts_the_new
 def test_a_rejected_price_is_not_taken_over(shop):
     shop.supply("SA", "o-no", 9, price=7_000)
     state(shop, "SA", "o-no", 100_000, after=1)
-    shop.act(offers.reject_proposal, "SA", "o-no", NOW + timedelta(hours=1), "op", NOW)
-    assert (in_force(shop, "SA", "o-no"), states(shop, "SA", "o-no")) == ((7_000, True), ["rejected"])
-    with pytest.raises(NotFoundError):
-        shop.act(offers.accept_proposal, "SA", "o-no", NOW, "op", NOW)
+    decide(shop, "SA", "o-no", "too_high")
+    assert in_force(shop, "SA", "o-no") == (7_000, True)
+    found = shop.act(offers.terms_of, "SA", after=("o-no", ""), limit=2)
+    assert [(terms.supply_price_cents, terms.state) for terms in found] == [
+        (7_000, "in_force"),
+        (100_000, "rejected"),
+    ]
 
 
 def test_a_newer_statement_supersedes_one_that_waits(shop):
@@ -100,7 +117,10 @@ def test_a_newer_statement_supersedes_one_that_waits(shop):
     assert state(shop, "SA", "o-newer", 7_100, after=3) == "accepted"
     assert states(shop, "SA", "o-newer") == ["superseded", "superseded"]
     with pytest.raises(ImpossibleMoveError):
-        shop.act(offers.accept_proposal, "SA", "o-newer", NOW + timedelta(hours=2), "op", NOW)
+        decide(shop, "SA", "o-newer")
+    subject = ("offer", "2:SA/o-newer")
+    rows = shop.sql("select state from approvals.request where subject_id = %(s)s order by 1", s=subject[1])
+    assert rows == [("superseded",), ("superseded",)]
 
 
 def test_small_steps_lead_no_further_than_one_within_the_days_of_the_reference(shop):
