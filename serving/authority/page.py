@@ -36,7 +36,7 @@ def _row(one: Authority) -> str:
     cells = (
         f"`{one.fact}`",
         one.says,
-        ", ".join(sorted(one.roles)) or "nobody",
+        ", ".join(sorted(one.roles)) or one.by,
         one.proof,
         one.agrees or "nobody",
         ", ".join(f"`{limit}`" for limit in one.limits) or "none",

@@ -29,9 +29,10 @@ class Authority:
         says: What it is.
         roles: Roles whose keys may state it; the key of a party only about its own party.
         proof: What proves it.
+        by: Who states it without a key, where that is so.
         agrees: Who must agree before it counts; empty: nobody.
         limits: Settings within which nobody needs to agree, or nothing moves at all.
-        routes: `METHOD /path` of the routes that state it; none when nobody states it by a key.
+        routes: `METHOD /path` of the routes that state it.
         moves_money: Whether it moves money, or only what somebody knows.
     """
 
@@ -39,6 +40,7 @@ class Authority:
     says: str
     roles: frozenset[str]
     proof: str
+    by: str = ""
     agrees: str = ""
     limits: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
@@ -122,23 +124,34 @@ AUTHORITIES: tuple[Authority, ...] = (
     ),
     Authority(
         "order_cancel",
-        "an unpaid order ends",
+        "an unpaid order ends, or units of a line that nobody has shipped",
         _SHOP,
-        "key of the shop; the order is not paid",
-        routes=("POST /v1/orders/{order_id}/cancel",),
+        "key of the shop; nothing of it was shipped",
+        routes=(
+            "POST /v1/orders/{order_id}/cancel",
+            "POST /v1/orders/{order_id}/lines/{line_no}/cancel",
+        ),
     ),
     Authority(
         "payment",
-        "what a buyer paid, what the channel kept of it, that a refund or a pay-out is done",
+        "what a buyer paid, what a refund or a pay-out came to, and the channel's fee",
+        _NOBODY,
+        "the channel's signature over time, nonce and body, inside the replay window",
+        by="the payment channel",
+        routes=("POST /v1/channels/{channel_id}/notices",),
+    ),
+    Authority(
+        "payment_query",
+        "the channel shall be asked about a payment; what it answers is the fact",
         _ALL,
-        "the channel's signature; an operator may only ask the channel, which signs its answer",
+        "the channel's signed answer",
         routes=("POST /v1/payments/{payment_id}/query",),
     ),
     Authority(
-        "channel_account",
-        "an account at a payment channel: its keys, and what the contract says it keeps",
+        "channel",
+        "an account at a payment channel, its certificates and its fee by contract",
         _ALL,
-        "contract with the channel, and the channel's public keys",
+        "the contract with the channel",
         routes=("POST /v1/channels", "PUT /v1/channels/{channel_id}"),
     ),
     Authority(
@@ -240,19 +253,22 @@ AUTHORITIES: tuple[Authority, ...] = (
         "tier",
         "the tier of an agent",
         _NOBODY,
-        "reckoned at the close of the month from settled sales",
+        "settled sales of the month",
+        by="the close of the month",
     ),
     Authority(
         "verification",
         "a party is who it says, and has a contract",
         _NOBODY,
-        "loaded with the parties by the installation's own files",
+        "the documents that the operator keeps",
+        by="the installation's own files of parties",
     ),
     Authority(
         "deposit",
         "what an agent keeps with the platform",
         _NOBODY,
-        "reckoned from settled sales and points by the plan",
+        "settled sales and points",
+        by="the rules of the plan",
     ),
     Authority(
         "legal_review",

@@ -25,8 +25,9 @@ def test_an_auditor_states_nothing_and_every_fact_is_named_once_and_proved():
     assert [one.fact for one in AUTHORITIES if not (one.says and one.proof)] == []
 
 
-def test_what_nobody_states_has_no_route_and_what_somebody_states_has_one():
-    assert [one.fact for one in AUTHORITIES if bool(one.roles) != bool(one.routes)] == []
+def test_a_fact_comes_by_a_key_or_by_something_else_that_is_named():
+    assert [one.fact for one in AUTHORITIES if bool(one.roles) == bool(one.by)] == []
+    assert [one.fact for one in AUTHORITIES if one.roles and not one.routes] == []
 
 
 def test_an_authority_is_found_by_its_route_with_typed_parameters_or_without():
