@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from serving.db import idempotency
 from serving.db.operations import Operations
 from serving.db.tenants import tenants_of
 from serving.db.urls import libpq_url
@@ -46,6 +47,7 @@ class SettlementDay:
         effects: Approved requests that took effect, since their time came.
         rolled_accounts: Platform accounts whose sum moved.
         sealed_block: Newest block of the hash chain.
+        forgotten_keys: Idempotency keys that were old enough.
         violations: Invariants that do not hold, the first few; empty in sound books.
     """
 
@@ -67,6 +69,7 @@ class SettlementDay:
     effects: int
     rolled_accounts: int
     sealed_block: int
+    forgotten_keys: int
     violations: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -74,13 +77,14 @@ class SettlementDay:
         return {**asdict(self), "violations": list(self.violations)}
 
 
-def settle_day(url: str, now: datetime, *, anchors: Path) -> SettlementDay:
+def settle_day(url: str, now: datetime, *, anchors: Path, idempotency_days: int = 30) -> SettlementDay:
     """Do what is due.
 
     Args:
         url: Address of the migrated operational database.
         now: Business time (UTC).
         anchors: The run folder, below which the head of the hash chain is anchored.
+        idempotency_days: Days for which an idempotency key stands for its first answer.
     """
     done: dict[str, DayDone] = {}
     with Operations(url, size=2) as operations:
@@ -88,6 +92,7 @@ def settle_day(url: str, now: datetime, *, anchors: Path) -> SettlementDay:
             done[tenant_id] = work_day(partial(operations.transaction, tenant_id), tenant_id, now)
     rolled = _as_owner(url, roller.roll)
     head = _as_owner(url, chain.seal)
+    forgotten = _as_owner(url, lambda connection: idempotency.purge(connection, idempotency_days))
     if head.block_no:
         chain.anchor(head, chain.anchors_of(anchors))
     sums = {
@@ -100,6 +105,7 @@ def settle_day(url: str, now: datetime, *, anchors: Path) -> SettlementDay:
         tenants=len(done),
         rolled_accounts=rolled,
         sealed_block=head.block_no,
+        forgotten_keys=forgotten,
         violations=tuple(violations[:_SHOWN]),
         **sums,
     )

@@ -39,6 +39,10 @@ class BaseVersionGoneError(UnknownVersionError):
     """The version that a delta refines is not in the database any more; begin again from a newer one."""
 
 
+class KeyConflictError(ServingError):
+    """An idempotency key stands for another body."""
+
+
 class ApiKeyError(ServingError):
     """An API key cannot be created, listed or revoked as asked."""
 

@@ -18,7 +18,7 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from serving.db.retries import reason_of
-from serving.errors import DatabaseUnavailableError
+from serving.errors import DatabaseUnavailableError, KeyConflictError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:muyun:problem:"
@@ -127,6 +127,7 @@ def exception_handlers() -> ExceptionHandlersMap:
         psycopg.errors.DeadlockDetected: _lost_transaction,
         psycopg.errors.SerializationFailure: _lost_transaction,
         DatabaseUnavailableError: _database_unavailable,
+        KeyConflictError: _key_conflict,
         ValidationException: _validation,
         HTTPException: _http_exception,
         Exception: _unexpected,
@@ -186,6 +187,19 @@ def _lost_transaction(request: Request[Any, Any, Any], error: psycopg.Operationa
             "Other requests held what this one needed, time after time; nothing was changed.",
             remedy="Send the same request again.",
             headers={"Retry-After": "1"},
+        ),
+    )
+
+
+def _key_conflict(request: Request[Any, Any, Any], error: KeyConflictError) -> Response[bytes]:
+    return _respond(
+        request,
+        ApiError(
+            409,
+            "idempotency-conflict",
+            "The key stands for another body",
+            str(error),
+            remedy="Send the first body again, or another body under a new key.",
         ),
     )
 

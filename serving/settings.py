@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         db_timeout_s: Seconds a request waits for a connection or an answer before it gets 503.
         rate_limit_per_s: Requests a second an API key may make, unless the key has its own limit.
         rate_limit_burst: Requests an idle key may make at once.
+        idempotency_days: Days for which an idempotency key stands for its first answer.
         key_cache_s: Seconds a looked-up API key is trusted; a revoked key ends within this time.
         profile_cache_mb: Most memory for remembered profile answers; 0 remembers none.
         unpaid_minutes: Minutes that an order waits for its payment before it is cancelled.
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     db_timeout_s: float = Field(default=2.0, gt=0)
     rate_limit_per_s: float = Field(default=100.0, gt=0)
     rate_limit_burst: int = Field(default=200, ge=1)
+    idempotency_days: int = Field(default=30, ge=1, le=3650)
     key_cache_s: float = Field(default=5.0, ge=0)
     profile_cache_mb: int = Field(default=64, ge=0, le=65536)
     unpaid_minutes: int = Field(default=30, ge=1, le=525_600)

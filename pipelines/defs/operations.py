@@ -218,8 +218,10 @@ def _replay(settings: Settings, as_of: datetime, lake: Lake, url: str, boundarie
 
 def _settle(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
     from pipelines.settlement_day import settle_day
+    from serving.settings import Settings as ServingSettings
 
-    done = settle_day(url, as_of, anchors=settings.home)
+    days = ServingSettings().idempotency_days
+    done = settle_day(url, as_of, anchors=settings.home, idempotency_days=days)
     lake.write_report("operations/settlement_day", done.to_json())
     return Outcome(
         rows=done.released_legs,

@@ -12,10 +12,10 @@ from serving.api.order_work import IdempotencyKey, OptionalIdempotencyKey, made_
 from serving.api.parameters import Identifier
 from serving.api.transactions import note
 from serving.audit import Detail, Outcome
+from serving.db.idempotency import once
 from serving.orders import after_sales
 from serving.orders.contracts import CaseView, OpenCase, RefundCase, RefundView
 from serving.orders.errors import NotFoundError
-from serving.orders.idempotency import once
 from serving.orders.views import case_view, reachable_order, supplier_of
 from serving.security import Principal, Role, Scope
 
@@ -57,7 +57,7 @@ def open_after_sale(
             )
             return 201, case_view(case)
 
-        answer = once(conn, principal.tenant_id, f"case.open {order_id}", idempotency_key, data, work)
+        answer = once(conn, principal, f"case.open {order_id}", idempotency_key, data, work)
         view = msgspec.convert(answer.document, CaseView)
         outcome: Outcome = "repeated" if answer.is_repeated else "done"
         note(request, conn, "after_sale.open", "after_sale", view.case_id, outcome=outcome)
@@ -94,7 +94,7 @@ def refund_after_sale(
             )
             return 200, view
 
-        answer = once(conn, principal.tenant_id, f"case.refund {case_id}", idempotency_key, data, work)
+        answer = once(conn, principal, f"case.refund {case_id}", idempotency_key, data, work)
         outcome: Outcome = "repeated" if answer.is_repeated else "done"
         details = {"refund_cents": data.refund_cents}
         note(request, conn, "after_sale.refund", "after_sale", case_id, outcome=outcome, details=details)
@@ -143,7 +143,7 @@ def _end(request: Request[Any, Any, Any], case_id: str, event: str, key: str | N
             return {}
 
         operation = f"case.{event} {case_id}"
-        outcome, _ = made_once(conn, principal.tenant_id, operation, key, None, move)
+        outcome, _ = made_once(conn, principal, operation, key, None, move)
         note(request, conn, f"after_sale.{event}", "after_sale", case_id, outcome=outcome)
         return case_view(after_sales.find_case(conn, principal.tenant_id, case_id))
 

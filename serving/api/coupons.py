@@ -15,6 +15,7 @@ from serving.api.order_work import IdempotencyKey, in_range, order_transaction
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note
 from serving.audit import Detail, Outcome
+from serving.db.idempotency import once
 from serving.orders.coupons import issuing, store
 from serving.orders.coupons.contracts import (
     ConsentRequest,
@@ -28,7 +29,6 @@ from serving.orders.coupons.contracts import (
 )
 from serving.orders.coupons.programme import Programme, Share, Terms
 from serving.orders.errors import NotFoundError
-from serving.orders.idempotency import once
 from serving.security import Principal, Role, Scope
 
 _ISSUERS = frozenset({Role.OPERATOR, Role.MERCHANT})
@@ -64,7 +64,7 @@ def open_programme(
             return 201, _views(conn, principal, [made])[0]
 
         operation = f"coupon_programme.open {'/'.join(issuer)}"
-        answer = once(conn, principal.tenant_id, operation, idempotency_key, data, work)
+        answer = once(conn, principal, operation, idempotency_key, data, work)
         view = msgspec.convert(answer.document, ProgrammeView)
         outcome: Outcome = "repeated" if answer.is_repeated else "done"
         details: dict[str, Detail] = {"budget_cents": view.budget_cents, "terms_digest": view.terms_digest}
@@ -220,7 +220,7 @@ def issue_coupons(
             return 201, CouponPage(coupons=[_coupon(coupon, now) for coupon in made], next_cursor=None)
 
         operation = f"coupon.issue {programme_id}"
-        answer = once(conn, principal.tenant_id, operation, idempotency_key, data, work)
+        answer = once(conn, principal, operation, idempotency_key, data, work)
         outcome: Outcome = "repeated" if answer.is_repeated else "done"
         note(
             request,

@@ -74,7 +74,7 @@ def accept_sub_order(
             return _details(done, supplier_id)
 
         operation = f"sub_order.accept {order_id} {supplier_id}"
-        outcome, details = made_once(conn, principal.tenant_id, operation, idempotency_key, data, move)
+        outcome, details = made_once(conn, principal, operation, idempotency_key, data, move)
         note(request, conn, "sub_order.accept", "order", order_id, outcome=outcome, details=details)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 
@@ -106,7 +106,7 @@ def reject_sub_order(
             return _details(done, supplier_id)
 
         operation = f"sub_order.reject {order_id} {supplier_id}"
-        outcome, details = made_once(conn, principal.tenant_id, operation, idempotency_key, data, move)
+        outcome, details = made_once(conn, principal, operation, idempotency_key, data, move)
         note(request, conn, "sub_order.reject", "order", order_id, outcome=outcome, details=details)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 

@@ -22,9 +22,9 @@ from serving.api.refusals import as_problem, order_problem
 from serving.api.transactions import tenant_transaction
 from serving.audit import Detail, Outcome
 from serving.consumers.errors import ConsumerErasedError
+from serving.db.idempotency import Caller, once
 from serving.ledger.errors import LedgerError
 from serving.orders.errors import InvalidRequestError, OrdersError
-from serving.orders.idempotency import once
 from serving.orders.losses import LossRules
 from serving.problems import ApiError, invalid_parameter
 from serving.settings import Settings
@@ -93,7 +93,7 @@ def order_problems() -> Iterator[None]:
 
 def made_once(
     conn: psycopg.Connection[Any],
-    tenant_id: str,
+    caller: Caller,
     operation: str,
     key: str | None,
     body: object,
@@ -102,8 +102,8 @@ def made_once(
     """Make a move, but not again when its key made it before.
 
     Args:
-        conn: Inside a transaction of the tenant.
-        tenant_id: The tenant.
+        conn: Inside a transaction of the caller's tenant.
+        caller: Whose key it is.
         operation: What is asked, with the id of what it is asked of.
         key: The caller's key, or None to have a second call refused by the state it finds.
         body: What the key stands for.
@@ -113,11 +113,11 @@ def made_once(
         `done` or `repeated`, and the details.
 
     Raises:
-        DuplicateKeyError: The key stands for another body.
+        KeyConflictError: The key stands for another body.
     """
     if key is None:
         return "done", move()
-    answer = once(conn, tenant_id, operation, key, body, lambda: (200, dict(move())))
+    answer = once(conn, caller, operation, key, body, lambda: (200, dict(move())))
     return ("repeated" if answer.is_repeated else "done"), answer.document
 
 

@@ -21,6 +21,7 @@ from serving.api.order_work import (
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.transactions import note, vault_of
 from serving.audit import Detail, Outcome
+from serving.db.idempotency import once
 from serving.orders import cancelling, placing, receipts
 from serving.orders.contracts import (
     CancelUnits,
@@ -31,7 +32,6 @@ from serving.orders.contracts import (
     UnitsCancelledView,
 )
 from serving.orders.errors import InvalidRequestError
-from serving.orders.idempotency import once
 from serving.orders.states import OrderStatus
 from serving.orders.views import list_orders, reachable_order, view_order
 from serving.privacy.masking import Visibility
@@ -81,7 +81,7 @@ def place_order(
             return 201, msgspec.structs.replace(view, recipient=None)
 
         operation = f"order.place {data.merchant_id}"
-        answer = once(conn, principal.tenant_id, operation, idempotency_key, data, work)
+        answer = once(conn, principal, operation, idempotency_key, data, work)
         view = msgspec.convert(answer.document, OrderView)
         outcome: Outcome = "repeated" if answer.is_repeated else "done"
         note(request, conn, "order.place", "order", view.order_id, outcome=outcome)
@@ -164,7 +164,7 @@ def cancel_order(
             return {}
 
         operation = f"order.cancel {order_id}"
-        outcome, _ = made_once(conn, principal.tenant_id, operation, idempotency_key, None, move)
+        outcome, _ = made_once(conn, principal, operation, idempotency_key, None, move)
         note(request, conn, "order.cancel", "order", order_id, outcome=outcome)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 
@@ -203,7 +203,7 @@ def cancel_units(
             return 200, view
 
         operation = f"order_line.cancel {order_id}/{line_no}"
-        answer = once(conn, principal.tenant_id, operation, idempotency_key, data, work)
+        answer = once(conn, principal, operation, idempotency_key, data, work)
         outcome: Outcome = "repeated" if answer.is_repeated else "done"
         details = {"line_no": line_no, "qty": data.qty}
         note(request, conn, "order_line.cancel", "order", order_id, outcome=outcome, details=details)
@@ -235,7 +235,7 @@ def confirm_receipt(
             return {"supplier_id": data.supplier_id}
 
         operation = f"order.receive {order_id}"
-        outcome, details = made_once(conn, principal.tenant_id, operation, idempotency_key, data, move)
+        outcome, details = made_once(conn, principal, operation, idempotency_key, data, move)
         note(request, conn, "order.receive", "order", order_id, outcome=outcome, details=details)
         return view_order(conn, vault_of(request), principal, order_id)[0]
 

@@ -7,9 +7,10 @@ from typing import Any
 from litestar import Request, delete, get, post, put
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.order_work import order_transaction
+from serving.api.order_work import OptionalIdempotencyKey, made_once, order_transaction
 from serving.api.parameters import Identifier
 from serving.api.transactions import note, vault_of
+from serving.audit import Detail
 from serving.orders import webhooks
 from serving.orders.contracts import EndpointChange, EndpointPage, EndpointRequest, EndpointView
 from serving.orders.errors import InvalidRequestError, NotFoundError
@@ -30,17 +31,31 @@ _OPT = {
     responses=problem_responses(),
     sync_to_thread=True,
 )
-def add_webhook(request: Request[Any, Any, Any], data: EndpointRequest) -> EndpointView:
-    """The secret that signs the messages is in this answer only. An operator names the party."""
+def add_webhook(
+    request: Request[Any, Any, Any],
+    data: EndpointRequest,
+    idempotency_key: OptionalIdempotencyKey = None,
+) -> EndpointView:
+    """The secret that signs the messages is in this answer only. An operator names the party.
+
+    A repetition under an `Idempotency-Key` names the same address, without the secret.
+    """
     principal = principal_of(request)
     with order_transaction(request) as (conn, _):
         party_type, party_id = _party(principal, data)
-        endpoint, secret = webhooks.add_endpoint(
-            conn, vault_of(request), principal.tenant_id, party_type, party_id, data.url
-        )
-        details = {"party_type": party_type, "party_id": party_id}
-        note(request, conn, "webhook.add", "webhook", endpoint.endpoint_id, details=details)
-    return _view(endpoint, secret)
+        made: list[EndpointView] = []
+
+        def add() -> dict[str, Detail]:
+            endpoint, secret = webhooks.add_endpoint(
+                conn, vault_of(request), principal.tenant_id, party_type, party_id, data.url
+            )
+            made.append(_view(endpoint, secret))
+            return {"endpoint_id": endpoint.endpoint_id, "party_type": party_type, "party_id": party_id}
+
+        outcome, details = made_once(conn, principal, "webhook.add", idempotency_key, data, add)
+        endpoint_id = str(details["endpoint_id"])
+        note(request, conn, "webhook.add", "webhook", endpoint_id, outcome=outcome, details=details)
+        return made[0] if made else _view(webhooks.find_endpoint(conn, principal.tenant_id, endpoint_id))
 
 
 @get(

@@ -148,6 +148,22 @@ audit_log = sa.Table(
     comment="Privileged reads and all writes through the API; append-only. One row per act.",
 )
 
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("tenant_id", sa.Text, primary_key=True),
+    sa.Column("caller", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, primary_key=True),
+    sa.Column("idempotency_key", sa.Text, primary_key=True),
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("status_code", sa.Integer, nullable=True),
+    sa.Column("response", pg.JSONB, nullable=True),
+    _instant("created_at", server_default=sa.func.clock_timestamp()),
+    sa.Index("idempotency_by_age", "created_at"),
+    schema="ops",
+    comment="Answers given under idempotency keys. One row per tenant, caller, operation and key.",
+)
+
 
 def _score_table(table: PublishedTable) -> sa.Table:
     columns: list[sa.Column[object]] = [

@@ -23,6 +23,7 @@ from serving.agents.region_records import review_diversions
 from serving.approvals.asking import ask_or_act
 from serving.approvals.expiry import run_clock
 from serving.approvals.records import Approval
+from serving.db import idempotency
 from serving.db.operations import Operations
 from serving.db.urls import first_line, libpq_url
 from serving.errors import DatabaseUnavailableError
@@ -202,6 +203,12 @@ def _roll(job: Job) -> Iterator[str]:
         yield f"{roller.roll(conn)} sums of platform accounts moved"
 
 
+def _forget_keys(job: Job) -> Iterator[str]:
+    days = job.settings.idempotency_days
+    with psycopg.connect(libpq_url(job.url)) as conn:
+        yield f"{idempotency.purge(conn, days)} idempotency keys older than {days} days forgotten"
+
+
 def _seal(job: Job) -> Iterator[str]:
     with psycopg.connect(libpq_url(job.url)) as conn:
         head = chain.seal(conn)
@@ -344,6 +351,7 @@ JOBS: Mapping[str, Command] = {
     "day": Command("everything that is due in a day, in its order", _day),
     "roll": Command("roll the sums of platform accounts forward", _roll, turns="once"),
     "seal": Command("seal the hash chain and anchor its head outside the database", _seal, turns="once"),
+    "forget-keys": Command("forget idempotency keys that are old enough", _forget_keys, turns="once"),
     "close-period": Command("close a month", _close_period, {"--period": {"required": True}}),
     "load-bill": Command(
         "load a channel's bill from CSV",

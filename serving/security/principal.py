@@ -31,6 +31,11 @@ class Principal:
     burst: int | None = None
 
     @property
+    def speaks_for(self) -> str:
+        """Role and party as one word: the same for every key of a party, and for every operator's."""
+        return f"{self.role}:{self.party_id or ''}"
+
+    @property
     def merchant_id(self) -> str | None:
         """The only merchant a merchant's key may see; None for the keys of other roles."""
         return self.party_id if self.role is Role.MERCHANT else None

@@ -223,8 +223,9 @@ def fill(url, consumer_id):
             "insert into orders.recipient values ('default', 'o1', 'sealed', 'sealed', 'sealed', null)"
         )
         connection.execute(
-            "insert into orders.idempotency (tenant_id, operation, idempotency_key, request_hash, response)"
-            " values ('default', 'order.place', 'k1', 'h', jsonb_build_object('consumer_id', %s::text))",
+            "insert into ops.idempotency (tenant_id, caller, operation, idempotency_key, request_hash,"
+            " response) values ('default', 'merchant:m1', 'order.place', 'k1', 'h',"
+            " jsonb_build_object('consumer_id', %s::text))",
             (consumer_id,),
         )
         connection.execute(
