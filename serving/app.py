@@ -32,6 +32,7 @@ from serving.api.fulfilment import FULFILMENT_ROUTES
 from serving.api.guarantees import GUARANTEE_ROUTES
 from serving.api.health import live, metrics, ready
 from serving.api.identity import IDENTITY_ROUTES
+from serving.api.invitations import INVITATION_ROUTES
 from serving.api.ledger import LEDGER_ROUTES
 from serving.api.loss_budgets import LOSS_BUDGET_ROUTES
 from serving.api.offers import OFFER_ROUTES
@@ -153,6 +154,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *PLAN_ROUTES,
             post_events,
             *AGENT_ROUTES,
+            *INVITATION_ROUTES,
             *CATALOGUE_ROUTES,
             *LOSS_BUDGET_ROUTES,
             *OFFER_ROUTES,

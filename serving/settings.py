@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         time_zone: IANA zone of the shops: whose midnight ends a day of a loss budget.
         channel_fee_bps: What the payment channel keeps by contract, basis points; the loss of a line is
             reckoned with it before the channel has told its fee.
+        invitation_days: Longest time in which an invitation may be bound.
+        referral_window_days: How long the relation that a consumer's act makes with an agent counts.
         offer_own_bps: How far a supplier's price may be from its own reference without a decision.
         offer_others_bps: How far it may be from the median of the other suppliers' prices in force.
         offer_reference_days: How long a supplier's own reference stands while its price moves.
@@ -83,6 +85,8 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = None
     time_zone: str = "Asia/Shanghai"
     channel_fee_bps: int = Field(default=60, ge=0, le=10_000)
+    invitation_days: int = Field(default=30, ge=1, le=366)
+    referral_window_days: int = Field(default=365, ge=1, le=3_660)
     offer_own_bps: int = Field(default=2_000, ge=0, le=10_000)
     offer_others_bps: int = Field(default=5_000, ge=0, le=10_000)
     offer_reference_days: int = Field(default=7, ge=0, le=366)

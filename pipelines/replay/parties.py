@@ -28,20 +28,24 @@ class Agents:
         by_id: Every active agent as the settlement sees it.
         inviters: Inviter of each agent; None at the top.
         stores: Agents that run an agent store.
-        referrers: Agent who brought a consumer.
+        referrers: Agent whom a consumer follows, in the shop of that agent only.
+        merchants: Shop of each agent.
     """
 
     by_id: dict[str, Party]
     inviters: dict[str, str | None]
     stores: frozenset[str]
     referrers: dict[str, str]
+    merchants: dict[str, str]
 
     def parties(self, order: dict[str, object]) -> Parties:
         """Who may be paid from an order, as `serving.agents.order_parties` finds it order by order."""
         agent_id = order["agent_id"]
         selling = self.by_id.get(str(agent_id)) if agent_id is not None else None
         seller = selling or merchant_party(str(order["merchant_id"]))
-        referrer = self.referrers.get(str(order["consumer_id"])) or (selling.party_id if selling else None)
+        referrer = self.referrers.get(str(order["consumer_id"]))
+        if referrer is None or self.merchants.get(referrer) != order["merchant_id"]:
+            referrer = selling.party_id if selling else None
         chain: list[Party] = []
         while referrer is not None and referrer in self.by_id and len(chain) < _DEEPEST:
             chain.append(self.by_id[referrer])
@@ -142,6 +146,7 @@ def load_agents(connection: psycopg.Connection, lake: Lake, *, refers: bool) -> 
         inviters=dict(kept.select("agent_id", "inviter_agent_id").iter_rows()),
         stores=stores,
         referrers=_referrers(lake, active) if refers else {},
+        merchants=dict(kept.select("agent_id", "merchant_id").iter_rows()),
     )
     registered = dict(lake.read("consumers", ("consumer_id", "registered_at")).iter_rows())
     insert(
@@ -152,6 +157,7 @@ def load_agents(connection: psycopg.Connection, lake: Lake, *, refers: bool) -> 
                 {
                     "consumer_id": consumer,
                     "agent_id": agent,
+                    "merchant_id": found.merchants[agent],
                     "referred_at": registered[consumer],
                 }
                 for consumer, agent in sorted(found.referrers.items())

@@ -21,6 +21,10 @@ class JoinRefusedError(AgentsError):
     """The inviter or manager cannot be one: unknown, ended, or of another merchant."""
 
 
+class InvitationRefusedError(AgentsError):
+    """An invitation is over, was bound before, or is none of this tenant."""
+
+
 class RelationDepthError(AgentsError):
     """The relation would go deeper than three levels, counting the top (P12)."""
 

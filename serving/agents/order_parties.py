@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
 
 from serving.agents.errors import JoinRefusedError
+from serving.agents.invitations import referrer_of
 from serving.agents.relations import Agent, find, get, upline
 from serving.settlement.sharing.snapshot import Parties, Party
 
@@ -27,6 +28,7 @@ def parties_of_order(
     agent_id: str | None,
     consumer_id: str,
     *,
+    placed_at: datetime,
     order_id: str | None = None,
     region_code: str | None = None,
     on: date | None = None,
@@ -35,8 +37,8 @@ def parties_of_order(
     """Everybody who may be paid from an order, as things stand.
 
     The seller is the order's agent while that one is active, else the merchant. The chain above the buyer
-    begins with the agent who referred the buyer, or with the selling agent when nobody did; it ends at the
-    first agent who is not active, so that nobody moves up into a nearer level.
+    begins with the agent whom the buyer follows in this shop, or with the selling agent when there is none;
+    it ends at the first agent who is not active, so that nobody moves up into a nearer level.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -44,6 +46,7 @@ def parties_of_order(
         merchant_id: The shop.
         agent_id: The order's agent.
         consumer_id: The buyer.
+        placed_at: When the order was placed; relations count as of then.
         order_id: The order itself, which does not count as an earlier purchase.
         region_code: Where the goods go; with `on`, whose protected region it is.
         on: Day of the payment.
@@ -61,7 +64,9 @@ def parties_of_order(
             f"agent {agent.agent_id} sells for merchant {agent.merchant_id}, not {merchant_id}"
         )
     selling = agent if agent is not None and agent.is_active else None
-    referrer_id = _referrer(conn, tenant_id, consumer_id) or (selling.agent_id if selling else None)
+    referrer_id = referrer_of(conn, tenant_id, consumer_id, merchant_id, placed_at)
+    if referrer_id is None and selling is not None:
+        referrer_id = selling.agent_id
     return Parties(
         seller=_party(selling) if selling else _merchant(conn, tenant_id, merchant_id),
         upline=_chain(conn, referrer_id),
@@ -96,14 +101,6 @@ def _merchant(conn: psycopg.Connection[Any], tenant_id: str, merchant_id: str) -
     if row is None:
         return party
     return replace(party, is_natural_person=row[0], has_contract=row[1], is_verified=row[2])
-
-
-def _referrer(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str) -> str | None:
-    row = conn.execute(
-        "select agent_id from agents.referral where tenant_id = %s and consumer_id = %s",
-        (tenant_id, consumer_id),
-    ).fetchone()
-    return str(row[0]) if row else None
 
 
 def _chain(conn: psycopg.Connection[Any], agent_id: str | None) -> tuple[Party, ...]:

@@ -1,4 +1,4 @@
-"""Agents and who invited them: joining, the tree around an agent, and referrals of consumers.
+"""Agents and who invited them: joining, and the tree around an agent. Consumers follow by `invitations`.
 
 Who is paid from an order is decided in `order_parties`; what a level earns is plan data. The inviter is
 fixed when an agent joins and has to exist before, so that no cycle can be made; the database checks depth
@@ -10,7 +10,7 @@ Source: P1 (no cycle), P12 (depth at most three, counting the top payee).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
 import psycopg
@@ -229,41 +229,6 @@ def downline(conn: psycopg.Connection[Any], agent_id: str) -> list[Relative]:
         {"agent": agent_id, "depth": MAX_DEPTH},
     )
     return [Relative(*row) for row in rows]
-
-
-def refer(
-    conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, agent_id: str, referred_at: datetime
-) -> bool:
-    """Note which agent brought a consumer; the first agent counts.
-
-    Returns:
-        Whether it is new; the same referral again changes nothing.
-
-    Raises:
-        UnknownAgentError: There is no such agent.
-        JoinRefusedError: The consumer is the agent himself.
-        AgentConflictError: Another agent brought the consumer before.
-        ConsumerErasedError: The consumer was erased.
-    """
-    require_not_erased(conn, tenant_id, consumer_id, "nobody can be referred under this id any more")
-    agent = get(conn, agent_id)
-    if consumer_id == agent.own_consumer_id:
-        raise JoinRefusedError(
-            f"agent {agent_id} cannot refer {consumer_id}, the agent's own consumer account"
-        )
-    added = conn.execute(
-        "insert into agents.referral (tenant_id, consumer_id, agent_id, referred_at)"
-        " values (%s, %s, %s, %s) on conflict do nothing",
-        (tenant_id, consumer_id, agent_id, referred_at),
-    ).rowcount
-    stored = conn.execute(
-        "select agent_id from agents.referral where consumer_id = %s", (consumer_id,)
-    ).fetchone()
-    if stored is None or stored[0] != agent_id:
-        raise AgentConflictError(
-            f"consumer {consumer_id} was referred before by another agent; the first counts"
-        )
-    return added == 1
 
 
 def _check_relative(joining: Joining, role: str, other_id: str, other: Agent | None) -> None:

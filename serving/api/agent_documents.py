@@ -40,12 +40,6 @@ class JoiningBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     is_verified: bool = False
 
 
-class ReferralBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """A consumer whom an agent brought."""
-
-    consumer_id: Id
-
-
 class ViolationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A violation that an operator found."""
 
@@ -195,14 +189,6 @@ class ViolationOutcome(Struct, frozen=True, kw_only=True):
     points: Annotated[int, Meta(description="Points that stand now.")]
     consequences: list[Consequence]
     is_new: Annotated[bool, Meta(description="False for a repetition, which changed nothing.")]
-
-
-class ReferralAnswer(Struct, frozen=True):
-    """A referral as stored."""
-
-    consumer_id: str
-    agent_id: str
-    is_new: bool
 
 
 def agent_line(agent: Agent) -> AgentLine:

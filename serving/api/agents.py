@@ -21,7 +21,7 @@ from serving.agents.region_records import (
     regions_of,
     review_diversion,
 )
-from serving.agents.relations import Agent, Joining, downline, find, join, page, refer, upline
+from serving.agents.relations import Agent, Joining, downline, find, join, page, upline
 from serving.agents.rules import rule_for
 from serving.agents.violation_records import (
     Report,
@@ -39,8 +39,6 @@ from serving.api.agent_documents import (
     DiversionBody,
     JoiningBody,
     ProtectionBody,
-    ReferralAnswer,
-    ReferralBody,
     RegionLine,
     TerminationBody,
     ViolationBody,
@@ -75,6 +73,7 @@ _PROBLEMS: tuple[tuple[type[errors.AgentsError], int, str, str], ...] = (
     (errors.RegionTakenError, 409, "region-taken", "The region is protected already"),
     (errors.RelationDepthError, 409, "relation-too-deep", "The relation would be too deep"),
     (errors.JoinRefusedError, 409, "relation-refused", "The relation is refused"),
+    (errors.InvitationRefusedError, 409, "invitation-refused", "The invitation is refused"),
 )
 ViolationId = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="Number of the violation.")]
 
@@ -106,7 +105,7 @@ def post_agent(request: Request[Any, Any, Any], data: JoiningBody) -> AgentLine:
                 "has_contract, is_verified, is_natural_person", "only an operator states them; leave them out"
             )
     values = {name: getattr(data, name) for name in JoiningBody.__struct_fields__}
-    with _problems(), tenant_transaction(request) as conn:
+    with agent_problems(), tenant_transaction(request) as conn:
         agent, is_new = join(conn, principal.tenant_id, Joining(**{**values, "merchant_id": merchant_id}))
         _note(request, conn, "agent.join", agent.agent_id, is_new)
     return agent_line(agent)
@@ -157,7 +156,7 @@ def list_agents(
 def get_agent(request: Request[Any, Any, Any], agent_id: Identifier) -> AgentDetail:
     """Everything that stands for and against an agent, each hold with its reason."""
     tenant_id = principal_of(request).tenant_id
-    with _problems(), tenant_transaction(request) as conn:
+    with agent_problems(), tenant_transaction(request) as conn:
         agent = _reachable(request, conn, agent_id)
         now = now_of(request, conn)
         deposits = rule_for(conn, tenant_id, agent, DepositRule, now)
@@ -178,26 +177,6 @@ def get_agent(request: Request[Any, Any, Any], agent_id: Identifier) -> AgentDet
 
 
 @post(
-    "/agents/{agent_id:str}/referrals",
-    opt=_access(Scope.AGENTS_WRITE, _WRITERS),
-    tags=["Agents"],
-    summary="Note which agent brought a consumer",
-    responses=problem_responses(404, 409, 410),
-    sync_to_thread=True,
-)
-def post_referral(
-    request: Request[Any, Any, Any], agent_id: Identifier, data: ReferralBody
-) -> ReferralAnswer:
-    """The first agent counts; the same referral again changes nothing."""
-    tenant_id = principal_of(request).tenant_id
-    with _problems(), tenant_transaction(request) as conn:
-        _reachable(request, conn, agent_id)
-        is_new = refer(conn, tenant_id, data.consumer_id, agent_id, now_of(request, conn))
-        _note(request, conn, "agent.refer", agent_id, is_new)
-    return ReferralAnswer(data.consumer_id, agent_id, is_new)
-
-
-@post(
     "/agents/{agent_id:str}/violations",
     opt=_access(Scope.AGENTS_WRITE, _OPERATORS),
     tags=["Agents"],
@@ -210,7 +189,7 @@ def post_violation(
 ) -> ViolationOutcome:
     """Points by severity, and what follows from their sum: warning, hold, lower tier, review."""
     tenant_id = principal_of(request).tenant_id
-    with _problems(), tenant_transaction(request) as conn:
+    with agent_problems(), tenant_transaction(request) as conn:
         agent = _reachable(request, conn, agent_id)
         now = now_of(request, conn)
         if data.occurred_at > now:
@@ -235,7 +214,7 @@ def post_withdrawal(
 ) -> ViolationOutcome:
     """An appeal was granted: the points end, and so do holds that have no cause any more."""
     principal = principal_of(request)
-    with _problems(), tenant_transaction(request) as conn:
+    with agent_problems(), tenant_transaction(request) as conn:
         agent = _reachable(request, conn, agent_id)
         rule = _violation_rule(request, conn, agent)
         outcome = withdraw_violation(
@@ -265,7 +244,7 @@ def post_termination(
 ) -> AgentLine:
     """Ends the review that twelve points open; what was earned until then stays owed either way."""
     principal = principal_of(request)
-    with _problems(), tenant_transaction(request) as conn:
+    with agent_problems(), tenant_transaction(request) as conn:
         decide_termination(
             conn,
             principal.tenant_id,
@@ -303,7 +282,7 @@ def post_diversion_review(
     A score at the plan's limit holds what waits of the agent's orders into others' protected regions.
     """
     tenant_id = principal_of(request).tenant_id
-    with _problems(), tenant_transaction(request) as conn:
+    with agent_problems(), tenant_transaction(request) as conn:
         agent = _reachable(request, conn, agent_id)
         now = now_of(request, conn)
         rule = rule_for(conn, tenant_id, agent, RegionRule, now)
@@ -334,7 +313,7 @@ def put_protected_region(
     if data.protected_to <= data.protected_from:
         raise invalid_parameter("protected_to", "it must lie after protected_from")
     region = ProtectedRegion(region_code, agent_id, data.protected_from, data.protected_to)
-    with _problems(), tenant_transaction(request) as conn:
+    with agent_problems(), tenant_transaction(request) as conn:
         is_new = protect(conn, principal_of(request).tenant_id, region)
         _note(request, conn, "region.protect", agent_id, is_new, region=region_code)
     return RegionLine(region_code, data.protected_from, data.protected_to)
@@ -397,7 +376,7 @@ def _note(
 
 
 @contextmanager
-def _problems() -> Iterator[None]:
+def agent_problems() -> Iterator[None]:
     """Around the transaction of a handler: a refusal rolls it back and becomes a problem document."""
     try:
         with typed_problems():
@@ -413,7 +392,6 @@ AGENT_ROUTES = [
     post_agent,
     list_agents,
     get_agent,
-    post_referral,
     post_violation,
     post_withdrawal,
     post_termination,

@@ -32,6 +32,7 @@ def parties_at_payment(conn: Connection, tenant_id: str, order: Order, at: datet
         order.merchant_id,
         order.agent_id,
         order.consumer_id,
+        placed_at=order.placed_at,
         order_id=order.order_id,
         region_code=order.region_code,
         on=at.date(),

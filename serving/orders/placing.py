@@ -206,7 +206,14 @@ def _require_borne(
     categories = categories_of(conn, tenant_id, [line.sku_id for line in lines])
     shop, buyer = order.merchant_id, order.consumer_id
     parties = parties_of_order(
-        conn, tenant_id, shop, order.agent_id, buyer, region_code=order.region_code, on=rules.day_of(now)
+        conn,
+        tenant_id,
+        shop,
+        order.agent_id,
+        buyer,
+        placed_at=now,
+        region_code=order.region_code,
+        on=rules.day_of(now),
     )
     cart = [_cart_line(line, redemption, categories[line.sku_id]) for line in lines]
     bearing.require_borne(redemption, plan, shop, buyer, cart, parties, rules.channel_fee_bps, now)

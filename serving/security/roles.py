@@ -41,6 +41,7 @@ class Scope(StrEnum):
     RECONCILIATION_RUN = "reconciliation:run"
     AGENTS_READ = "agents:read"
     AGENTS_WRITE = "agents:write"
+    INVITATIONS_WRITE = "invitations:write"
     EVENTS_WRITE = "events:write"
     PLANS_WRITE = "plans:write"
     COUPONS_READ = "coupons:read"
@@ -112,6 +113,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.AGENTS_WRITE,
             Scope.COUPONS_READ,
             Scope.COUPONS_WRITE,
+            Scope.INVITATIONS_WRITE,
             Scope.EVENTS_WRITE,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
@@ -126,6 +128,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.AGENTS_READ,
             Scope.EVENTS_WRITE,
             Scope.APPROVALS_READ,
+            Scope.INVITATIONS_WRITE,
         }
     ),
 }

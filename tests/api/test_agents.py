@@ -180,20 +180,9 @@ def test_protected_regions(call, tree, problem):
     assert problem(call("PUT", "/agents/top/protected-regions/1", time, "m1")) == (403, "role-not-allowed")
 
 
-def test_referrals(call, tree, problem):
-    assert call("POST", "/agents/top/referrals", {"consumer_id": "c9"}, "m1").json()["is_new"] is True
-    assert call("POST", "/agents/top/referrals", {"consumer_id": "c9"}).json()["is_new"] is False
-    assert problem(call("POST", "/agents/middle/referrals", {"consumer_id": "c9"})) == (409, "agent-conflict")
-    assert problem(call("POST", "/agents/top/referrals", {"consumer_id": "c8"}, "m2")) == (
-        404,
-        "agent-not-found",
-    )
-
-
 def test_every_act_is_in_the_audit_log(call, tree):
     zone = {"protected_from": "2017-01-01", "protected_to": "2018-01-01"}
     assert call("PUT", "/agents/middle/protected-regions/audited", zone).status_code < 300
     assert call("GET", "/agents").status_code == call("GET", "/agents/top").status_code == 200
-    assert call("POST", "/agents/middle/referrals", {"consumer_id": "audited"}).status_code < 300
     actions = {entry["action"] for entry in call("GET", "/audit-log", limit=500).json()["entries"]}
-    assert {"agent.join", "agent.list", "agent.read", "agent.refer", "region.protect"} <= actions
+    assert {"agent.join", "agent.list", "agent.read", "region.protect"} <= actions

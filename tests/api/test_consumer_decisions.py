@@ -43,8 +43,8 @@ class Shop:
     def get(self, path, **query):
         return self.client.get(path, params=query, headers=self.headers)
 
-    def post(self, path, body=None):
-        return self.client.post(path, json=body, headers=self.headers)
+    def post(self, path, body=None, **headers):
+        return self.client.post(path, json=body, headers={**self.headers, **headers})
 
     def states(self, consumer_id, purpose, granted, hour=0, source="app"):
         at = (AS_OF + timedelta(hours=hour)).isoformat()
@@ -234,8 +234,8 @@ def fill(url, consumer_id):
             (consumer_id,),
         )
         connection.execute(
-            "insert into agents.referral (tenant_id, consumer_id, agent_id, referred_at)"
-            " values ('default', %s, 'a1', '2017-12-01T00:00:00Z')",
+            "insert into agents.referral (tenant_id, merchant_id, consumer_id, agent_id, referred_at)"
+            " values ('default', 'm1', %s, 'a1', '2017-12-01T00:00:00Z')",
             (consumer_id,),
         )
         connection.execute(
@@ -357,8 +357,8 @@ def test_nothing_new_is_written_about_an_erased_person(shop, database_url, tmp_p
         assert (answer.status_code, answer.json()["type"]) == (410, "urn:muyun:problem:consumer-erased"), path
         assert "another consumer_id" in answer.json()["remedy"]
     assert shop.post("/v1/agents", joining).status_code == 201
-    referral = shop.post("/v1/agents/late/referrals", {"consumer_id": LOUD})
-    assert referral.status_code == 410
+    made = shop.post("/v1/invitations", {"agent_id": "late"}, **{"Idempotency-Key": "late"}).json()
+    assert shop.post(f"/v1/invitations/{made['token']}/bind", {"consumer_id": LOUD}).status_code == 410
     assert LOUD.encode() not in text_dump(database_url, tmp_path)
 
 

@@ -15,7 +15,7 @@ from serving.agents.errors import (
 )
 from serving.agents.order_parties import parties_of_order
 from serving.agents.region_records import ProtectedRegion, protect, protected_zone_sales, regions_of
-from serving.agents.relations import Joining, downline, find, join, refer, upline
+from serving.agents.relations import Joining, downline, find, join, upline
 from serving.settlement.plans.profiles import load_shipped
 from serving.settlement.sharing.snapshot import LineSnapshot, OrderSnapshot
 from serving.settlement.sharing.waterfall import accrue
@@ -30,7 +30,7 @@ def chain(books):
 
 
 def parties(books, agent_id, consumer_id="buyer", merchant_id="m1", **more):
-    return books.do(parties_of_order, merchant_id, agent_id, consumer_id, **more)
+    return books.do(parties_of_order, merchant_id, agent_id, consumer_id, **{"placed_at": NOW, **more})
 
 
 def ids(party_list):
@@ -164,17 +164,6 @@ def test_parties_of_a_shops_own_order(chain):
     )
     assert found.upline == ()
     assert parties(chain, None, merchant_id="unheard").seller.is_verified is False
-
-
-def test_the_referrer_of_the_buyer_begins_the_chain(chain):
-    assert chain.do(refer, "buyer", "middle", NOW) is True
-    assert chain.do(refer, "buyer", "middle", NOW) is False
-    with pytest.raises(AgentConflictError, match="first counts"):
-        chain.do(refer, "buyer", "top", NOW)
-    with pytest.raises(JoinRefusedError, match="own consumer account"):
-        chain.do(refer, "c-top", "top", NOW)
-    assert ids(parties(chain, None).upline) == ["middle", "top"]
-    assert ids(parties(chain, "bottom").upline) == ["middle", "top"]
 
 
 def test_manager_store_and_region(chain):

@@ -1,0 +1,70 @@
+"""Invitation links over HTTP: who makes one for whom, who binds it; nothing else makes a relation."""
+
+import pytest
+
+from serving.security import ROLE_SCOPES, Role, issue_key
+
+PARTIES = {
+    "op": (Role.OPERATOR, None),
+    "m1": (Role.MERCHANT, "m1"),
+    "m2": (Role.MERCHANT, "m2"),
+    "a1": (Role.AGENT, "a1"),
+    "a2": (Role.AGENT, "a2"),
+    "free": (Role.AGENT, "free"),
+}
+
+
+@pytest.fixture(scope="module")
+def call(client, scores_url):
+    keys = {
+        who: issue_key(
+            scores_url, name=who, role=role, party_id=party, scopes=sorted(ROLE_SCOPES[role])
+        ).secret
+        for who, (role, party) in PARTIES.items()
+    }
+
+    def send(who, path, body, expected, key=None):
+        headers = {"X-API-Key": keys[who]} | ({"Idempotency-Key": key} if key else {})
+        answer = client.post(f"/v1{path}", json=body, headers=headers)
+        found = answer.status_code, answer.json().get("type", "").rsplit(":", 1)[-1]
+        assert found == (expected if isinstance(expected, tuple) else (expected, "")), answer.text
+        return answer.json()
+
+    for agent_id, merchant in (("a1", "m1"), ("a2", "m2"), ("free", None)):
+        joining = {"agent_id": agent_id, "joined_on": "2017-06-01", "merchant_id": merchant}
+        send("op", "/agents", joining, 201)
+    return send
+
+
+def test_from_the_link_to_the_relation(call):
+    made = call("a1", "/invitations", {}, 201, "k1")
+    assert (made["agent_id"], made["merchant_id"]) == ("a1", "m1")
+    assert call("a1", "/invitations", {}, 201, "k1") == made
+    bind = f"/invitations/{made['token']}/bind"
+    buyer = {"consumer_id": "c1"}
+    call("m2", bind, buyer, (403, "merchant-out-of-scope"))
+    call("a1", bind, buyer, (403, "role-not-allowed"))
+    bound = call("m1", bind, buyer, 200)
+    assert (bound["agent_id"], bound["merchant_id"], bound["is_new"]) == ("a1", "m1", True)
+    assert call("m1", bind, buyer, 200)["is_new"] is False
+    call("m1", bind, {"consumer_id": "c2"}, (409, "invitation-refused"))
+    rival = call("m1", "/invitations", {"agent_id": "free"}, 201, "k2")
+    call("m1", f"/invitations/{rival['token']}/bind", buyer, (409, "agent-conflict"))
+
+
+def test_nobody_makes_links_for_others(call):
+    call("a1", "/invitations", {"agent_id": "a2"}, (403, "agent-out-of-scope"), "o1")
+    call("a1", "/invitations", {"merchant_id": "m2"}, (409, "relation-refused"), "o2")
+    call("m1", "/invitations", {"agent_id": "a1", "merchant_id": "m2"}, (403, "merchant-out-of-scope"), "o3")
+    call("m1", "/invitations", {"agent_id": "a2"}, (409, "relation-refused"), "o4")
+    call("m1", "/invitations", {"agent_id": "nobody"}, (404, "agent-not-found"), "o5")
+    call("free", "/invitations", {}, (422, "invalid-parameter"), "o6")
+    assert call("free", "/invitations", {"merchant_id": "m2"}, 201, "o7")["merchant_id"] == "m2"
+    late = {"expires_at": "2099-01-01T00:00:00Z"}
+    call("a1", "/invitations", late, (422, "invalid-parameter"), "o8")
+    call("a1", "/invitations", {"expires_at": "2001-01-01T00:00:00Z"}, (409, "invitation-refused"), "o9")
+
+
+def test_a_forged_link_and_a_plain_statement_make_no_relation(call):
+    call("m2", "/invitations/WyJpdiJd.AAAA/bind", {"consumer_id": "c9"}, (409, "invitation-refused"))
+    call("m2", "/agents/a2/referrals", {"consumer_id": "c9"}, (404, "route-not-found"))
