@@ -329,12 +329,19 @@ def balances_of_orders(
 ) -> None:
     """Lock every balance that a refund or a re-routing of orders can move, and open what it may need.
 
+    The compensations that hang on the orders' legs come first.
+
     Args:
         conn: Inside a transaction of the tenant that holds the orders' rows (and their stock).
         tenant_id: The tenant.
         order_ids: The orders.
         suppliers: Who may become a supplier of them.
     """
+    conn.execute(
+        "select from settlement.service_fee where tenant_id = %s and leg_id in (select leg_id"
+        " from settlement.leg where tenant_id = %s and order_id = any(%s)) order by fee_id for update",
+        (tenant_id, tenant_id, list(order_ids)),
+    )
     rows = conn.execute(
         """
         with payee as (
@@ -343,6 +350,9 @@ def balances_of_orders(
             union select 'supplier', supplier_id from unnest(%(suppliers)s::text[]) as s (supplier_id)
             union select party_type, party_id from settlement.discount_debt
             where tenant_id = %(tenant)s and order_id = any(%(orders)s)
+            union select f.beneficiary_type, f.beneficiary_id from settlement.service_fee f
+            join settlement.leg l using (tenant_id, leg_id)
+            where f.tenant_id = %(tenant)s and l.order_id = any(%(orders)s)
         ), wanted as (
             select k.kind, p.party_type, p.party_id, k.kind not like '%%\\_locked' as is_opened
             from payee p cross join lateral (values ('clawback_receivable'),

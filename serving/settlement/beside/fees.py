@@ -187,7 +187,48 @@ def compensate_region(
         )
     fee = Fee(fee_id, "compensation", Party(row[0], row[1]), protected, cents, cents, 0, "pending", 0)
     text = f"floor({money(row[2])} x {share_bps} bps) = {money(cents)}{_of_leg(leg_id)}"
-    return _book(conn, tenant_id, fee, text, now, plan)
+    booked = _book(conn, tenant_id, fee, text, now, plan)
+    conn.execute(
+        "update settlement.service_fee set leg_id = %s where tenant_id = %s and fee_id = %s",
+        (leg_id, tenant_id, fee_id),
+    )
+    return booked
+
+
+def end_compensations(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    refund_id: str,
+    order_id: str,
+    line_no: int,
+    now: datetime,
+) -> None:
+    """Give compensations back as far as a refund took the shares that they are based on, pro rata.
+
+    What is left of a compensation is floor(compensation x what is left of the share / what it was based on).
+
+    Args:
+        conn: Inside a transaction of the tenant that holds `locks.balances_of_orders`.
+        tenant_id: The tenant.
+        refund_id: The refund, whose reversals are written.
+        order_id: The order.
+        line_no: The line.
+        now: Time of booking.
+    """
+    rows = conn.execute(
+        "select f.fee_id, f.amount_cents, f.reversed_cents, l.amount_cents - l.reversed_cents,"
+        " l.amount_cents - coalesce(sum(r.reversed_cents)"
+        "  filter (where r.transaction_id < f.transaction_id), 0)::bigint"
+        " from settlement.service_fee f join settlement.leg l using (tenant_id, leg_id)"
+        " left join settlement.leg_reversal r using (tenant_id, leg_id)"
+        " where f.tenant_id = %s and l.order_id = %s and l.line_no = %s and f.reversed_cents < f.amount_cents"
+        " group by f.tenant_id, f.fee_id, l.tenant_id, l.leg_id order by f.fee_id",
+        (tenant_id, order_id, line_no),
+    ).fetchall()
+    for fee_id, cents, reversed_cents, left, base in rows:
+        back = cents - reversed_cents - cents * left // base
+        if back > 0:
+            reverse_fee(conn, tenant_id, f"{refund_id}:{fee_id}", fee_id, back, now)
 
 
 def plan_of_leg(conn: psycopg.Connection, tenant_id: str, leg_id: int) -> PlanVersion:

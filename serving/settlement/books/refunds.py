@@ -17,6 +17,7 @@ import psycopg
 from serving.db import locks
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
+from serving.settlement.beside.fees import end_compensations
 from serving.settlement.beside.points import settle_points
 from serving.settlement.books.accrual import lock_orders
 from serving.settlement.books.discount_debts import debts_of_line, mark_reversed, move, reversals
@@ -120,6 +121,7 @@ def refund_line(
     )  # fmt: skip
     _write_reversals(conn, tenant_id, refund_id, transaction_id, entries)
     _count(conn, tenant_id, order_id, line_no, supplier_id, refund_cents)
+    end_compensations(conn, tenant_id, refund_id, order_id, line_no, now)
     settle_points(conn, tenant_id, [(order_id, supplier_id)], now)
     return Refunded(refund_id, transaction_id, refund_cents, rounding, True)
 
