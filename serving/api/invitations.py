@@ -18,8 +18,8 @@ from serving.api.answers import principal_of, problem_responses
 from serving.api.order_work import IdempotencyKey, in_range, order_transaction
 from serving.api.transactions import note, vault_of
 from serving.audit import Outcome
+from serving.db.idempotency import once
 from serving.orders.errors import InvalidRequestError
-from serving.orders.idempotency import once
 from serving.security import Principal, Role, Scope
 from serving.settings import Settings
 
@@ -101,8 +101,7 @@ def post_invitation(
             names = InvitationAnswer.__struct_fields__
             return 201, InvitationAnswer(**{name: getattr(made, name) for name in names})
 
-        operation = f"invitation.make {principal.role} {principal.party_id or ''}"
-        answer = once(conn, principal.tenant_id, operation, idempotency_key, data, work)
+        answer = once(conn, principal, "invitation.make", idempotency_key, data, work)
         link = msgspec.convert(answer.document, InvitationAnswer)
         outcome: Outcome = "repeated" if answer.is_repeated else "done"
         note(
