@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         idempotency_days: Days for which an idempotency key stands for its first answer.
         key_cache_s: Seconds a looked-up API key is trusted; a revoked key ends within this time.
         profile_cache_mb: Most memory for remembered profile answers; 0 remembers none.
+        webhook_http: Messages may go to http addresses, too; recipients never do.
+        webhook_private: Messages may go to addresses inside the own network, for tests and closed networks.
+        webhook_deadline_s: Seconds for sending one message, from looking its host up to the answer.
         unpaid_minutes: Minutes that an order waits for its payment before it is cancelled.
         log_level: Least severe level that is logged.
         master_key: Master key of the personal fields in base64, or several by comma, the current one first;
@@ -80,6 +83,9 @@ class Settings(BaseSettings):
     idempotency_days: int = Field(default=30, ge=1, le=3650)
     key_cache_s: float = Field(default=5.0, ge=0)
     profile_cache_mb: int = Field(default=64, ge=0, le=65536)
+    webhook_http: bool = False
+    webhook_private: bool = False
+    webhook_deadline_s: float = Field(default=10.0, gt=0, le=60)
     unpaid_minutes: int = Field(default=30, ge=1, le=525_600)
     log_level: str = "INFO"
     master_key: SecretStr | None = None

@@ -74,6 +74,7 @@ def services(settings: Settings, api_port: int) -> list[Service]:
         Service("API", [sys.executable, "-m", "serving.server"], api_port, "/v1/docs", "MUYUN_API_PORT"),
         Service("live worker", [sys.executable, "-m", "pipelines.cli", "refresh", "--follow"], None),
         Service("settlement worker", [sys.executable, "-m", "serving.jobs", "work"], None),
+        Service("webhook worker", [sys.executable, "-m", "serving.jobs", "deliver"], None),
         Service(
             "docs and report",
             [

@@ -14,6 +14,7 @@ from serving.audit import Detail
 from serving.orders import webhooks
 from serving.orders.contracts import EndpointChange, EndpointPage, EndpointRequest, EndpointView
 from serving.orders.errors import InvalidRequestError, NotFoundError
+from serving.orders.webhook_addresses import AddressRefusedError, address_rules, parse, resolve
 from serving.security import PARTY_ROLES, Principal, Role, Scope
 
 _OPT = {
@@ -39,6 +40,8 @@ def add_webhook(
     """The secret that signs the messages is in this answer only. An operator names the party.
 
     A repetition under an `Idempotency-Key` names the same address, without the secret.
+
+    The address is https, outside of the own network, and its host is looked up now; it is kept in one form.
     """
     principal = principal_of(request)
     with order_transaction(request) as (conn, _):
@@ -46,8 +49,9 @@ def add_webhook(
         made: list[EndpointView] = []
 
         def add() -> dict[str, Detail]:
+            url = _looked_up(request, data.url)
             endpoint, secret = webhooks.add_endpoint(
-                conn, vault_of(request), principal.tenant_id, party_type, party_id, data.url
+                conn, vault_of(request), principal.tenant_id, party_type, party_id, url
             )
             made.append(_view(endpoint, secret))
             return {"endpoint_id": endpoint.endpoint_id, "party_type": party_type, "party_id": party_id}
@@ -103,8 +107,11 @@ def change_webhook(
     """The secret stays. Ended ones (`is_active` false) are sent nothing; what waited for them is given up."""
     principal = principal_of(request)
     with order_transaction(request) as (conn, _):
-        _reachable(conn, principal, endpoint_id)
-        webhooks.change_endpoint(conn, principal.tenant_id, endpoint_id, data.url, data.is_active)
+        known = _reachable(conn, principal, endpoint_id)
+        # An address that leads nowhere any more can still be ended.
+        is_kept = data.url == known.url and not data.is_active
+        url = known.url if is_kept else _looked_up(request, data.url)
+        webhooks.change_endpoint(conn, principal.tenant_id, endpoint_id, url, data.is_active)
         note(request, conn, "webhook.change", "webhook", endpoint_id)
         return _view(webhooks.find_endpoint(conn, principal.tenant_id, endpoint_id))
 
@@ -124,6 +131,21 @@ def end_webhook(request: Request[Any, Any, Any], endpoint_id: Identifier) -> Non
         endpoint = _reachable(conn, principal, endpoint_id)
         webhooks.change_endpoint(conn, principal.tenant_id, endpoint_id, endpoint.url, False)
         note(request, conn, "webhook.end", "webhook", endpoint_id)
+
+
+def _looked_up(request: Request[Any, Any, Any], url: str) -> str:
+    """The address in its one form.
+
+    Raises:
+        InvalidRequestError: Nothing may be sent there.
+    """
+    rules = address_rules(request.app.state.settings)
+    try:
+        address = parse(url, rules)
+        resolve(address, rules)
+    except AddressRefusedError as error:
+        raise InvalidRequestError("url", str(error)) from error
+    return str(address)
 
 
 def _party(principal: Principal, data: EndpointRequest) -> tuple[str, str]:

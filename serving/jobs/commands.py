@@ -37,6 +37,7 @@ from serving.orders.delivery import HttpSender, deliver_due
 from serving.orders.points_payment import give_back_due
 from serving.orders.receipts import confirm_receipts_due
 from serving.orders.routing_review import review_routing
+from serving.orders.webhook_addresses import address_rules
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
 from serving.settlement import payouts
@@ -265,14 +266,15 @@ def _lines_of(run: Reconciliation) -> Iterator[str]:
 def _deliver(job: Job) -> Iterator[str]:
     # The wire runs by the wall clock: receivers refuse old signatures, and delays are real minutes.
     now = datetime.now(UTC)
-    yield str(deliver_due(job.operations, Vault.of(job.settings), job.tenant_id, now, HttpSender()))
+    sender = HttpSender(job.settings.webhook_deadline_s, address_rules(job.settings))
+    yield str(deliver_due(job.operations, Vault.of(job.settings), job.tenant_id, now, sender))
 
 
-def _work(job: Job) -> Iterator[str]:
+def _rounds(names: tuple[str, ...], job: Job) -> Iterator[str]:
     """Round after round; says what differs from the round before. A database that is away is waited for."""
     said: dict[str, str] = {}
     for number in itertools.count(1):
-        for name in _EVERY_ROUND:
+        for name in names:
             try:
                 text = "; ".join(_told(name, job))
             except (DatabaseUnavailableError, psycopg.OperationalError) as error:
@@ -320,7 +322,12 @@ _BILL: dict[str, dict[str, Any]] = {
 }
 
 # A sealed head is at most this round and the time of a seal behind; see the hash chain in docs/settlement.md.
-_EVERY_ROUND = ("roll", "seal", "expire-unpaid", "deliver-webhooks")
+# What receivers of messages do must not delay it: they have a process of their own.
+_EVERY_ROUND = ("roll", "seal", "expire-unpaid")
+_FOLLOWED: dict[str, dict[str, Any]] = {
+    "--every-s": {"type": float, "default": 5.0},
+    "--rounds": {"type": int},
+}
 
 JOBS: Mapping[str, Command] = {
     "expire-unpaid": Command("cancel orders that nobody paid in time and free their stock", _expire),
@@ -370,9 +377,15 @@ JOBS: Mapping[str, Command] = {
     ),
     "deliver-webhooks": Command("send the messages that are due", _deliver),
     "work": Command(
-        "roll, seal, cancel unpaid orders and deliver webhooks every few seconds, until it is ended",
-        _work,
-        {"--every-s": {"type": float, "default": 5.0}, "--rounds": {"type": int}},
+        "roll, seal and cancel unpaid orders every few seconds, until it is ended",
+        partial(_rounds, _EVERY_ROUND),
+        _FOLLOWED,
+        turns="once",
+    ),
+    "deliver": Command(
+        "send the messages that are due every few seconds, until it is ended",
+        partial(_rounds, ("deliver-webhooks",)),
+        _FOLLOWED,
         turns="once",
     ),
     "check": Command("check the invariants of the books", _check),

@@ -421,20 +421,20 @@ def test_what_costs_more_than_it_brings_needs_a_budget_of_the_operator(call, sho
 
 
 def test_addresses_for_messages(call):
-    made = call("S1", "POST", "/webhooks", {"url": "https://hooks.example.com/a"}, 201).json()
+    made = call("S1", "POST", "/webhooks", {"url": "https://93.184.216.34/a"}, 201).json()
     assert len(made["secret"]) >= 32
     path = f"/webhooks/{made['endpoint_id']}"
     assert call("S1", "GET", path, None, 200).json()["secret"] is None
     problem(call("S2", "GET", path), 404, "webhook-endpoint-not-found")
-    problem(call("m1", "PUT", path, {"url": "https://x.example.com/"}), 404, "webhook-endpoint-not-found")
+    problem(call("m1", "PUT", path, {"url": "https://93.184.216.34/x"}), 404, "webhook-endpoint-not-found")
     problem(call("S1", "POST", "/webhooks", {"url": "ftp://hooks.example.com/a"}), 422, "invalid-parameter")
-    foreign = {"url": "https://a.example.com/", "party_type": "supplier", "party_id": "S2"}
+    foreign = {"url": "https://93.184.216.34/a", "party_type": "supplier", "party_id": "S2"}
     problem(call("S1", "POST", "/webhooks", foreign), 403, "supplier-out-of-scope")
-    problem(call("op", "POST", "/webhooks", {"url": "https://a.example.com/"}), 422, "invalid-parameter")
+    problem(call("op", "POST", "/webhooks", {"url": "https://93.184.216.34/a"}), 422, "invalid-parameter")
     call("op", "POST", "/webhooks", foreign, 201)
     assert (
-        call("S1", "PUT", path, {"url": "https://b.example.com/"}, 200).json()["url"]
-        == "https://b.example.com/"
+        call("S1", "PUT", path, {"url": "https://93.184.216.34/b"}, 200).json()["url"]
+        == "https://93.184.216.34/b"
     )
     call("S1", "DELETE", path, None, 204)
     assert call("S1", "GET", path, None, 200).json()["is_active"] is False

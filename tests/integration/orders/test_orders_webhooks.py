@@ -1,8 +1,12 @@
 """Messages against a real HTTP server; the signature is verified by other means than it was made."""
 
+import contextlib
 import json
+import socket
+import ssl
 import subprocess
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -11,12 +15,14 @@ from small_market import NOW, TENANT
 
 from serving.orders import fulfilment, webhooks
 from serving.orders.delivery import MOST_ATTEMPTS, HttpSender, Message, deliver_due
+from serving.orders.webhook_addresses import AddressRules
 from serving.privacy.data_keys import Vault
 from serving.privacy.envelope import new_master_key
 from serving.privacy.master_key import Keyring
 from serving.privacy.personal_fields import Recipient, put_recipient
 
-SENDER = HttpSender(5, allows_private=True)
+LOOSE = AddressRules(http=True, private=True)
+SENDER = HttpSender(5, LOOSE)
 RECIPIENT = Recipient("王小明", "13812345678", "杭州市文三路 1 号", "330100")
 
 
@@ -53,6 +59,7 @@ def receiver():
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
+    Receiver.server = server
     Receiver.url = f"http://127.0.0.1:{server.server_port}/hook?x=1"
     yield Receiver
     server.shutdown()
@@ -116,8 +123,56 @@ def test_a_message_fails_first_and_arrives_signed_later(shop, vault, receiver):
     assert digest != openssl_hmac(secret + "x", stamp.encode() + b"." + body)
     document = json.loads(body)
     assert document["event_type"] == headers["Muyun-Event"] == "shipping_instruction.created"
-    assert document["data"]["recipient"]["phone"] == "13812345678"
+    # Over http, which an operator allowed, no recipient leaves.
+    assert document["data"]["recipient"] is None
+    assert sent_recipients(shop, "hook-1") == []
     assert [(line["sku_id"], line["qty"]) for line in document["data"]["lines"]] == [("hook-1", 2)]
+
+
+def sent_recipients(shop, order_id):
+    return shop.sql(
+        "select key_id, details from ops.audit_log where action = 'recipient.send' and object_id = %(order)s",
+        order=order_id,
+    )
+
+
+def test_a_recipient_leaves_over_https_only_and_it_is_noted(shop, vault, receiver, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(
+        [*make, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+    )
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(certificate, key)
+    receiver.server.socket = served.wrap_socket(receiver.server.socket, server_side=True)
+    url = f"https://localhost:{receiver.server.server_port}/safe"
+    endpoint, _ = add(shop, vault, "supplier", "H7", url)
+    paid_order(shop, vault, "hook-7", "H7")
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    # A certificate of nobody we know is no https.
+    assert deliver_due(shop.operations, vault, TENANT, now, HttpSender(5, LOOSE)).delivered == 0
+    assert "CERTIFICATE_VERIFY_FAILED" in states(shop, endpoint)[0][3]
+    assert receiver.got == []
+    trusted = HttpSender(5, LOOSE, ssl.create_default_context(cafile=str(certificate)))
+    later = now + timedelta(minutes=6)
+    assert deliver_due(shop.operations, vault, TENANT, later, trusted).delivered == 1
+    (_, _, body) = receiver.got[0]
+    assert json.loads(body)["data"]["recipient"]["phone"] == "13812345678"
+    noted = sent_recipients(shop, "hook-7")
+    assert [key_id for key_id, _ in noted] == ["webhook-worker"] * 2
+    assert noted[0][1]["endpoint_id"] == endpoint.endpoint_id
 
 
 def test_a_message_is_given_up_after_the_last_attempt(shop, vault, receiver):
@@ -188,10 +243,128 @@ def test_a_worker_that_dies_leaves_its_message_to_the_next(shop, vault, receiver
 )
 def test_addresses_inside_the_own_network_are_not_asked(url):
     with pytest.raises(OSError, match="inside the own network"):
-        HttpSender(1).send(Message(1, url, {}, b"{}"))
+        HttpSender(1, AddressRules(http=True)).send(Message(1, url, {}, b"{}"))
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/", "http:///x"])
 def test_only_http_is_spoken(url):
     with pytest.raises(OSError, match="only http and https"):
         SENDER.send(Message(1, url, {}, b"{}"))
+
+
+@pytest.fixture
+def talker():
+    """A server of bare sockets; `say(connection)` is what it does with each."""
+    server = socket.create_server(("127.0.0.1", 0))
+    opened = []
+
+    class Talker:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        say = staticmethod(lambda connection: None)
+
+    def serve():
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            opened.append(connection)
+            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+    def talk(connection):
+        with contextlib.suppress(OSError):
+            Talker.say(connection)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield Talker
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    for connection in opened:
+        connection.close()
+
+
+def silent(connection):
+    time.sleep(30)
+
+
+def drips(connection):
+    for letter in b"HTTP/1.1 200 OK\r\n" * 100:
+        connection.sendall(bytes([letter]))
+        time.sleep(0.05)
+
+
+def endless_headers(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    for number in range(10_000):
+        connection.sendall(b"x-%d: y\r\n" % number)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("habit", [silent, drips])
+def test_a_receiver_cannot_hold_the_sender_beyond_the_deadline(talker, habit):
+    talker.say = staticmethod(habit)
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        HttpSender(0.4, LOOSE).send(Message(1, talker.url, {}, b"{}"))
+    assert time.monotonic() - begun < 5
+
+
+def test_endless_headers_after_a_status_end_with_the_deadline(talker):
+    talker.say = staticmethod(endless_headers)
+    begun = time.monotonic()
+    # The receiver said that it has the message.
+    assert HttpSender(0.4, LOOSE).send(Message(1, talker.url, {}, b"{}")) == 200
+    assert time.monotonic() - begun < 5
+
+
+def test_an_endless_body_is_not_read(talker):
+    def endless_body(connection):
+        connection.sendall(b"HTTP/1.1 204 No\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+    talker.say = staticmethod(endless_body)
+    assert HttpSender(2, LOOSE).send(Message(1, talker.url, {}, b"{}")) == 204
+
+
+def test_a_slow_receiver_delays_no_other_and_is_asked_once_a_round(shop, vault, receiver, talker):
+    talker.say = staticmethod(silent)
+    slow, _ = add(shop, vault, "merchant", "m-slow", talker.url)
+    fast, _ = add(shop, vault, "merchant", "m-fast", receiver.url)
+    shop.sql("update orders.webhook_delivery set state = 'given_up' where state = 'waiting'")
+    for number in range(4):
+        for merchant in ("m-slow", "m-fast"):
+            with shop.transaction() as conn:
+                webhooks.tell_merchant(conn, TENANT, merchant, "order.paid", f"slow-{number}")
+    at = datetime.now(UTC) + timedelta(seconds=1)
+    done = deliver_due(shop.operations, vault, TENANT, at, HttpSender(0.5, LOOSE))
+    assert (done.delivered, done.failed, done.given_up) == (4, 1, 0)
+    assert [state for _, state, _, _ in states(shop, fast)] == ["delivered"] * 4
+    assert [attempts for _, _, attempts, _ in states(shop, slow)] == [1, 0, 0, 0]
+
+
+def test_a_broken_message_is_given_up_with_its_reason_and_holds_up_no_other(shop, vault, receiver):
+    broken, _ = add(shop, vault, "merchant", "m-broken", receiver.url)
+    add(shop, vault, "merchant", "m-sound", receiver.url)
+    shop.sql("update orders.webhook_delivery set state = 'given_up' where state = 'waiting'")
+    # A secret that was changed on disk opens no more, and an address of an earlier release is none.
+    shop.sql(
+        "update orders.webhook_endpoint set secret_enc = %(bad)s where endpoint_id = %(e)s",
+        bad=b"nonsense",
+        e=broken.endpoint_id,
+    )
+    old, _ = add(shop, vault, "merchant", "m-old", "http://[::1")
+    for merchant in ("m-broken", "m-old", "m-sound"):
+        with shop.transaction() as conn:
+            webhooks.tell_merchant(conn, TENANT, merchant, "order.paid", "broken-1")
+    at = datetime.now(UTC) + timedelta(seconds=1)
+    done = deliver_due(shop.operations, vault, TENANT, at, SENDER)
+    assert (done.delivered, done.failed, done.given_up) == (1, 2, 0)
+    for _ in range(MOST_ATTEMPTS):
+        at += timedelta(days=1)
+        deliver_due(shop.operations, vault, TENANT, at, SENDER)
+    for endpoint in (broken, old):
+        ((_, state, attempts, reason),) = states(shop, endpoint)
+        assert (state, attempts) == ("given_up", MOST_ATTEMPTS)
+        assert reason
+    assert "no address" in states(shop, old)[0][3]

@@ -125,7 +125,11 @@ def test_the_worker_seals_again_and_again_and_says_what_changed(shop, tmp_path):
     status, said = run("work", "--every-s", "0.01", "--rounds", "3")
     assert status == 0, said.err
     assert said.out.count("seal: block ") == 1
-    assert said.out.count("deliver-webhooks: Delivered(delivered=0, failed=0, given_up=0)") == 1
+    assert said.out.count("expire-unpaid: 0 unpaid orders cancelled") == 1
+    assert "deliver-webhooks" not in said.out
+    status, delivered = run("deliver", "--every-s", "0.01", "--rounds", "2")
+    assert status == 0, delivered.err
+    assert delivered.out.count("deliver-webhooks: Delivered(delivered=0, failed=0, given_up=0)") == 1
     assert "waits" not in said.out
     (anchor,) = (tmp_path / "anchors" / "ledger-chain.jsonl").read_text().splitlines()
     assert anchor
