@@ -47,6 +47,7 @@ from serving.api.recommendations import get_recommendations
 from serving.api.reconciliation import RECONCILIATION_ROUTES
 from serving.api.reorder import get_reorder_suggestions
 from serving.api.retries import RetryLost
+from serving.api.scenes import SCENE_ROUTES
 from serving.api.segments import SEGMENT_ROUTES
 from serving.api.settlements import SETTLEMENT_ROUTES
 from serving.api.statements import STATEMENT_ROUTES
@@ -155,6 +156,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             post_events,
             *AGENT_ROUTES,
             *INVITATION_ROUTES,
+            *SCENE_ROUTES,
             *CATALOGUE_ROUTES,
             *LOSS_BUDGET_ROUTES,
             *OFFER_ROUTES,

@@ -25,6 +25,14 @@ class InvitationRefusedError(AgentsError):
     """An invitation is over, was bound before, or is none of this tenant."""
 
 
+class UnknownSceneError(AgentsError):
+    """There is no such scene for the one who asks."""
+
+
+class SceneRefusedError(AgentsError):
+    """A scene cannot be opened, agreed to or named: time, shop, holder or agreement do not fit."""
+
+
 class RelationDepthError(AgentsError):
     """The relation would go deeper than three levels, counting the top (P12)."""
 

@@ -73,6 +73,8 @@ _PROBLEMS: tuple[tuple[type[errors.AgentsError], int, str, str], ...] = (
     (errors.RegionTakenError, 409, "region-taken", "The region is protected already"),
     (errors.RelationDepthError, 409, "relation-too-deep", "The relation would be too deep"),
     (errors.JoinRefusedError, 409, "relation-refused", "The relation is refused"),
+    (errors.UnknownSceneError, 404, "scene-not-found", "Scene not found"),
+    (errors.SceneRefusedError, 409, "scene-refused", "The scene is refused"),
     (errors.InvitationRefusedError, 409, "invitation-refused", "The invitation is refused"),
 )
 ViolationId = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="Number of the violation.")]

@@ -31,14 +31,12 @@ from serving.orders.contracts import (
     ReceiptNotice,
     UnitsCancelledView,
 )
-from serving.orders.errors import InvalidRequestError
 from serving.orders.states import OrderStatus
 from serving.orders.views import list_orders, reachable_order, view_order
 from serving.privacy.masking import Visibility
 from serving.privacy.personal_fields import Recipient, put_recipient
 from serving.security import Role, Scope
 from serving.settlement.plans.store import plan_in_force
-from serving.settlement.sharing.snapshot import Party
 
 _EVERYBODY = frozenset(Role)
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})
@@ -241,8 +239,6 @@ def confirm_receipt(
 
 
 def _new_order(data: PlaceOrder) -> placing.NewOrder:
-    if len({role.role for role in data.roles}) != len(data.roles):
-        raise InvalidRequestError("roles", "a role has one holder; it stands twice")
     return placing.NewOrder(
         order_id=placing.new_order_id(),
         merchant_id=data.merchant_id,
@@ -252,7 +248,7 @@ def _new_order(data: PlaceOrder) -> placing.NewOrder:
         channel=data.channel,
         region_code=data.region_code,
         coupon_codes=data.coupon_codes,
-        roles={role.role: Party(role.party_type, role.party_id) for role in data.roles},
+        scene_ids=data.scene_ids,
     )
 
 

@@ -212,6 +212,28 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/agents",),
     ),
     Authority(
+        "scene",
+        "where sales happen beside their shop, and who holds the role that is paid for it",
+        _SHOP,
+        "opened beforehand by the shop; an order names it and takes its role as of then",
+        agrees="the holder, where it does not belong to the shop",
+        routes=("POST /v1/scenes",),
+    ),
+    Authority(
+        "scene_agreement",
+        "a party agrees to hold a scene",
+        frozenset({"merchant", "agent"}),
+        _OWN_KEY,
+        routes=("POST /v1/scenes/{scene_id}/agreement",),
+    ),
+    Authority(
+        "scene_end",
+        "a scene closes",
+        frozenset({"operator", "merchant", "agent"}),
+        "key of the shop or of the holder",
+        routes=("POST /v1/scenes/{scene_id}/close",),
+    ),
+    Authority(
         "invitation",
         "an agent invites a consumer into a shop",
         frozenset({"operator", "merchant", "agent"}),

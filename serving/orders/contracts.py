@@ -22,7 +22,6 @@ Moment = Annotated[datetime, Meta(tz=True)]
 CouponCode = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9A-Z]+$")]
 """A code as it was issued."""
 Channel = Literal["mini_program", "wecom", "live", "store", "other"]
-SceneRole = Literal["distributor", "group_leader", "live_anchor", "store_guide"]
 
 
 class _Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,14 +33,6 @@ class LineRequest(_Request, frozen=True, kw_only=True):
 
     sku_id: Id
     qty: Qty
-
-
-class RoleRequest(_Request, frozen=True, kw_only=True):
-    """Who brought the order about, beside its seller."""
-
-    role: SceneRole
-    party_type: Literal["merchant", "agent"]
-    party_id: Id
 
 
 class RecipientRequest(_Request, frozen=True, kw_only=True):
@@ -62,7 +53,7 @@ class PlaceOrder(_Request, frozen=True, kw_only=True):
     channel: Channel = "mini_program"
     region_code: Region | None = None
     coupon_codes: Annotated[list[CouponCode], Meta(max_length=4)] = []
-    roles: Annotated[list[RoleRequest], Meta(max_length=4)] = []
+    scene_ids: Annotated[list[Id], Meta(max_length=4)] = []
     recipient: RecipientRequest | None = None
 
 

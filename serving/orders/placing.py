@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal
 
 import psycopg
 
+from serving.agents.errors import SceneRefusedError
 from serving.agents.order_parties import parties_of_order
 from serving.agents.relations import find as find_agent
+from serving.agents.scenes import roles_at
 from serving.consumers.erased import require_not_erased
 from serving.db import locks
 from serving.orders import losses, stock
@@ -53,7 +55,7 @@ class NewOrder:
         channel: Where it was placed.
         region_code: Where it goes.
         coupon_codes: Coupons that the consumer brings.
-        roles: Scene role to its holder.
+        scene_ids: Where the sale happens beside the shop; who holds a role in it follows from them.
         source: `replay` for orders of the past.
     """
 
@@ -65,7 +67,7 @@ class NewOrder:
     channel: str = "mini_program"
     region_code: str | None = None
     coupon_codes: Sequence[str] = ()
-    roles: dict[str, Party] = field(default_factory=dict)
+    scene_ids: Sequence[str] = ()
     source: Literal["api", "replay"] = "api"
 
 
@@ -112,7 +114,7 @@ def place_order(
         rules: How a loss is reckoned, and when its day ends.
 
     Raises:
-        InvalidRequestError: An agent or a party of a role is unknown or not active.
+        InvalidRequestError: The agent is unknown or not active, or a scene does not hold for this order.
         NotListedError: The merchant does not sell a sku.
         DiscountRefusedError: A coupon does not hold for this order, or a funder's share does not carry it.
         OutOfStockError: Nobody has the units; nothing is reserved.
@@ -120,7 +122,8 @@ def place_order(
         ConsumerErasedError: The buyer was erased.
     """
     require_not_erased(conn, tenant_id, order.consumer_id, "nobody can order under this id any more")
-    _require_parties(conn, tenant_id, order)
+    _require_agent(conn, order)
+    roles = _roles(conn, tenant_id, order, now)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)
     day = rules.day_of(now)
@@ -134,7 +137,7 @@ def place_order(
     if bearing.is_agreed(redemption):
         _require_borne(conn, tenant_id, order, lines, redemption, plan, rules, now)
     payable = sum(line.list_price_cents - line.discount_cents for line in lines) + sum(freights.values())
-    _write(conn, tenant_id, order, lines, freights, payable, now, day)
+    _write(conn, tenant_id, order, lines, freights, payable, roles, now, day)
     reserved: Counter[stock.StockKey] = Counter()
     for line in lines:
         reserved[line.supplier_id, line.sku_id] += line.qty
@@ -232,27 +235,21 @@ def _cart_line(line: _Line, redemption: redeeming.Redemption, category_ids: tupl
     )
 
 
-def _require_parties(conn: Connection, tenant_id: str, order: NewOrder) -> None:
-    agents = [] if order.agent_id is None else [("agent_id", order.agent_id)]
-    agents += [("roles", party.party_id) for party in order.roles.values() if party.party_type == "agent"]
-    for parameter, agent_id in agents:
-        agent = find_agent(conn, agent_id)
-        if agent is None or not agent.is_active or agent.merchant_id not in (None, order.merchant_id):
-            raise InvalidRequestError(
-                parameter, f"merchant {order.merchant_id!r} has no active agent {agent_id!r}"
-            )
-    for party in order.roles.values():
-        if party.party_type == "merchant" and not _is_active_merchant(conn, tenant_id, party.party_id):
-            raise InvalidRequestError("roles", f"there is no active merchant {party.party_id!r}")
+def _require_agent(conn: Connection, order: NewOrder) -> None:
+    if order.agent_id is None:
+        return
+    agent = find_agent(conn, order.agent_id)
+    if agent is None or not agent.is_active or agent.merchant_id not in (None, order.merchant_id):
+        raise InvalidRequestError(
+            "agent_id", f"merchant {order.merchant_id!r} has no active agent {order.agent_id!r}"
+        )
 
 
-def _is_active_merchant(conn: Connection, tenant_id: str, merchant_id: str) -> bool:
-    row = conn.execute(
-        "select from parties.party where tenant_id = %(tenant)s and party_type = 'merchant'"
-        " and party_id = %(merchant)s and is_active",
-        {"tenant": tenant_id, "merchant": merchant_id},
-    ).fetchone()
-    return row is not None
+def _roles(conn: Connection, tenant_id: str, order: NewOrder, now: datetime) -> dict[str, tuple[str, Party]]:
+    try:
+        return roles_at(conn, tenant_id, order.merchant_id, order.scene_ids, now)
+    except SceneRefusedError as error:
+        raise InvalidRequestError("scene_ids", str(error)) from error
 
 
 def _routed(
@@ -355,6 +352,7 @@ def _write(
     lines: Sequence[_Line],
     freights: dict[str, int],
     payable_cents: int,
+    roles: Mapping[str, tuple[str, Party]],
     now: datetime,
     day: date,
 ) -> None:
@@ -406,9 +404,9 @@ def _write(
         " from unnest(%(suppliers)s::text[], %(freights)s::bigint[]) as s (supplier, freight)",
         {**ids, "suppliers": list(freights), "freights": list(freights.values())},
     )
-    for role, party in order.roles.items():
+    for role, (scene_id, party) in roles.items():
         conn.execute(
-            "insert into orders.order_role (tenant_id, order_id, role, party_type, party_id)"
-            " values (%(tenant)s, %(order)s, %(role)s, %(type)s, %(party)s)",
-            {**ids, "role": role, "type": party.party_type, "party": party.party_id},
+            "insert into orders.order_role (tenant_id, order_id, role, party_type, party_id, scene_id)"
+            " values (%(tenant)s, %(order)s, %(role)s, %(type)s, %(party)s, %(scene)s)",
+            {**ids, "role": role, "type": party.party_type, "party": party.party_id, "scene": scene_id},
         )

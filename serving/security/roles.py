@@ -41,6 +41,8 @@ class Scope(StrEnum):
     RECONCILIATION_RUN = "reconciliation:run"
     AGENTS_READ = "agents:read"
     AGENTS_WRITE = "agents:write"
+    SCENES_READ = "scenes:read"
+    SCENES_WRITE = "scenes:write"
     INVITATIONS_WRITE = "invitations:write"
     EVENTS_WRITE = "events:write"
     PLANS_WRITE = "plans:write"
@@ -75,6 +77,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.LEDGER_READ,
             Scope.AGENTS_READ,
             Scope.COUPONS_READ,
+            Scope.SCENES_READ,
             Scope.AUDIT_READ,
             Scope.APPROVALS_READ,
         }
@@ -114,6 +117,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.COUPONS_READ,
             Scope.COUPONS_WRITE,
             Scope.INVITATIONS_WRITE,
+            Scope.SCENES_READ,
+            Scope.SCENES_WRITE,
             Scope.EVENTS_WRITE,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
@@ -129,6 +134,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.EVENTS_WRITE,
             Scope.APPROVALS_READ,
             Scope.INVITATIONS_WRITE,
+            Scope.SCENES_READ,
+            Scope.SCENES_WRITE,
         }
     ),
 }

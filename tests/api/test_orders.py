@@ -322,6 +322,7 @@ def test_what_belongs_to_another_merchant_is_out_of_reach(call, goods, pay):
         ({"recipient": {**RECIPIENT, "phone": "call me"}}, "phone"),
         ({"agent_id": "stranger"}, "agent_id"),
         ({"roles": [{"role": "live_anchor", "party_type": "agent", "party_id": "stranger"}]}, "roles"),
+        ({"scene_ids": ["sc-nowhere"]}, "scene_ids"),
     ],
 )
 def test_faulty_orders_are_told_why(call, goods, change, parameter):
