@@ -18,8 +18,11 @@ from serving.db import idempotency
 from serving.db.operations import Operations
 from serving.db.tenants import tenants_of
 from serving.db.urls import libpq_url
+from serving.errors import DatabaseUnavailableError, ServingError
 from serving.jobs.day import DayDone, work_day
 from serving.ledger import chain, roller
+from serving.settings import DEFAULT_TENANT
+from serving.settlement.plans.assignments import is_settled, put_into_force
 
 _SHOWN = 20
 
@@ -49,6 +52,7 @@ class SettlementDay:
         sealed_block: Newest block of the hash chain.
         forgotten_keys: Idempotency keys that were old enough.
         violations: Invariants that do not hold, the first few; empty in sound books.
+        stopped: What could not be done although it was due, the first few; everything else was done.
     """
 
     tenants: int
@@ -71,25 +75,46 @@ class SettlementDay:
     sealed_block: int
     forgotten_keys: int
     violations: tuple[str, ...]
+    stopped: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The figures, with lists instead of tuples."""
-        return {**asdict(self), "violations": list(self.violations)}
+        return {**asdict(self), "violations": list(self.violations), "stopped": list(self.stopped)}
 
 
-def settle_day(url: str, now: datetime, *, anchors: Path, idempotency_days: int = 30) -> SettlementDay:
-    """Do what is due.
+def settle_day(
+    url: str,
+    now: datetime,
+    *,
+    anchors: Path,
+    tenant: str = DEFAULT_TENANT,
+    idempotency_days: int = 30,
+) -> SettlementDay:
+    """Do what is due; a home without a plan gets the one that ships, so that it can take orders.
+
+    A tenant whose day fails keeps no other from its own.
 
     Args:
         url: Address of the migrated operational database.
         now: Business time (UTC).
         anchors: The run folder, below which the head of the hash chain is anchored.
+        tenant: Whose home it is.
         idempotency_days: Days for which an idempotency key stands for its first answer.
     """
     done: dict[str, DayDone] = {}
+    stopped: list[str] = []
     with Operations(url, size=2) as operations:
+        with operations.transaction(tenant) as connection:
+            if not is_settled(connection, tenant):
+                put_into_force(connection, tenant, now)
         for tenant_id in tenants_of(url):
-            done[tenant_id] = work_day(partial(operations.transaction, tenant_id), tenant_id, now)
+            transactions = partial(operations.transaction, tenant_id)
+            try:
+                done[tenant_id] = work_day(transactions, tenant_id, now)
+            except DatabaseUnavailableError:
+                raise
+            except ServingError as error:
+                stopped.append(f"{tenant_id}: the day is stopped: {error}")
     rolled = _as_owner(url, roller.roll)
     head = _as_owner(url, chain.seal)
     forgotten = _as_owner(url, lambda connection: idempotency.purge(connection, idempotency_days))
@@ -98,15 +123,17 @@ def settle_day(url: str, now: datetime, *, anchors: Path, idempotency_days: int 
     sums = {
         name: sum(getattr(day, name) for day in done.values())
         for name in DayDone.__dataclass_fields__
-        if name != "violations"
+        if name not in ("violations", "stopped")
     }
     violations = [f"{tenant_id}: {found}" for tenant_id, day in done.items() for found in day.violations]
+    stopped += [f"{tenant_id}: {told}" for tenant_id, day in done.items() for told in day.stopped]
     return SettlementDay(
         tenants=len(done),
         rolled_accounts=rolled,
         sealed_block=head.block_no,
         forgotten_keys=forgotten,
         violations=tuple(violations[:_SHOWN]),
+        stopped=tuple(stopped[:_SHOWN]),
         **sums,
     )
 

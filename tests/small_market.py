@@ -6,7 +6,7 @@ from serving.orders import catalogue, losses, payments, placing, records, stock
 from serving.orders.coupons import issuing, store
 from serving.orders.coupons.programme import Share, Terms
 from serving.settlement.plans.profiles import load_shipped, shipped_text
-from serving.settlement.plans.store import publish_plan, set_plan
+from serving.settlement.plans.store import publish_plan
 
 TENANT = "default"
 STRICT = load_shipped("cn_strict")
@@ -67,7 +67,11 @@ class Shop:
         """Settle a merchant by a plan that ships; without a merchant, all that have none of their own."""
         with self.transaction() as conn:
             plan = publish_plan(conn, TENANT, shipped_text(name), NOW)
-            set_plan(conn, TENANT, merchant, plan.plan_id)
+            conn.execute(
+                "insert into settlement.merchant_plan (tenant_id, merchant_id, plan_id, effective_at)"
+                " values (%s, %s, %s, %s) on conflict do nothing",
+                (TENANT, merchant, plan.plan_id, plan.effective_at),
+            )
         return plan
 
     def programme(self, *, issuer=("platform", ""), agree=True, name="sale", **terms):

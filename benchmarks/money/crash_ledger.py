@@ -30,8 +30,7 @@ from serving.db.operations import Operations
 from serving.orders import catalogue, stock
 from serving.security import Scope, issue_key
 from serving.settings import Settings
-from serving.settlement.plans import profiles
-from serving.settlement.plans import store as plans_store
+from serving.settlement.plans.assignments import put_into_force
 
 TENANT = "default"
 CYCLES = 200
@@ -166,8 +165,7 @@ def _fill(url: str) -> list[str]:
     skus = [f"sku-{number}" for number in range(SKUS)]
     early = NOW - timedelta(days=60)
     with Operations(url, size=1) as operations, operations.transaction(TENANT) as conn:
-        plan = plans_store.publish_plan(conn, TENANT, profiles.shipped_text("cn_strict"), early)
-        plans_store.set_plan(conn, TENANT, "", plan.plan_id)
+        put_into_force(conn, TENANT, early)
         conn.execute(
             "insert into parties.party (tenant_id, party_type, party_id, is_verified, has_contract)"
             " select %s, kind, id, true, true from (values ('merchant', 'm1'), ('supplier', 's1'),"

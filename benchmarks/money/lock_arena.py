@@ -35,9 +35,9 @@ from serving.settlement.books.referral_unlock import unlock_due
 from serving.settlement.books.release import release_due
 from serving.settlement.control import holds
 from serving.settlement.errors import SettlementError
-from serving.settlement.plans.profiles import load_shipped, shipped_text
+from serving.settlement.plans.assignments import put_into_force
+from serving.settlement.plans.profiles import load_shipped
 from serving.settlement.plans.rules import ViolationRule
-from serving.settlement.plans.store import publish_plan, set_plan
 
 TENANT = "default"
 NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
@@ -88,8 +88,7 @@ class Arena:
         self._limits = CouponLimits.of(load_shipped("cn_strict"))
         self.rule = load_shipped("cn_strict").only(ViolationRule)
         with self.transactions() as conn:
-            plan = publish_plan(conn, TENANT, shipped_text("cn_strict"), NOW)
-            set_plan(conn, TENANT, "", plan.plan_id)
+            put_into_force(conn, TENANT, NOW)
             for party_type, party_id in [("supplier", s) for s in _SUPPLIERS] + [
                 ("merchant", "m1"),
                 ("agent", "a1"),

@@ -29,6 +29,7 @@ _READ_BY_REPLAY = (
     "offers", "listings", "inventory_movements", "shipments", "after_sales",
 )  # fmt: skip
 _SOUND = "ledger_invariants_hold"
+_DONE = "nothing_due_is_stopped"
 
 
 def definitions() -> dg.Definitions:
@@ -122,7 +123,12 @@ def replayed_orders(
             asset=["operations", "settlement_day"],
             blocking=True,
             description="No account, transaction, leg or statement breaks an invariant of the ledger.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            _DONE,
+            asset=["operations", "settlement_day"],
+            description="Nothing that was due is stopped, such as an order whose plan cannot be read.",
+        ),
     ],
 )
 def settlement_day(
@@ -221,11 +227,14 @@ def _settle(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcom
     from serving.settings import Settings as ServingSettings
 
     days = ServingSettings().idempotency_days
-    done = settle_day(url, as_of, anchors=settings.home, idempotency_days=days)
+    done = settle_day(url, as_of, anchors=settings.home, tenant=settings.tenant, idempotency_days=days)
     lake.write_report("operations/settlement_day", done.to_json())
     return Outcome(
         rows=done.released_legs,
         metadata=done.to_json(),
-        checks=[CheckRecord(_SOUND, not done.violations, {"violations": list(done.violations)})],
+        checks=[
+            CheckRecord(_SOUND, not done.violations, {"violations": list(done.violations)}),
+            CheckRecord(_DONE, not done.stopped, {"stopped": list(done.stopped)}),
+        ],
         version=fingerprint(done.to_json()),
     )

@@ -18,9 +18,10 @@ from pipelines.replay.parties import load_agents, load_parties
 from pipelines.replay.selection import Selection, select
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
+from serving.settlement.plans.assignments import is_settled, put_into_force
 from serving.settlement.plans.plan import PlanVersion
 from serving.settlement.plans.profiles import DEFAULT_PLAN, shipped_text
-from serving.settlement.plans.store import ALL_OTHERS, publish_plan, set_plan
+from serving.settlement.plans.store import publish_plan
 from serving.settlement.plans.windows import windows_of
 
 _FILLED = (
@@ -105,13 +106,10 @@ def _analyze(url: str) -> None:
 
 def _plan(connection: Any, as_of: datetime) -> PlanVersion:
     """The default plan, published and set for every merchant without a plan of its own."""
-    plan = publish_plan(connection, tenant_of(connection), shipped_text(DEFAULT_PLAN), as_of)
-    row = connection.execute(
-        "select 1 from settlement.merchant_plan where merchant_id = %s", (ALL_OTHERS,)
-    ).fetchone()
-    if row is None:
-        set_plan(connection, tenant_of(connection), ALL_OTHERS, plan.plan_id)
-    return plan
+    tenant_id = tenant_of(connection)
+    if not is_settled(connection, tenant_id):
+        put_into_force(connection, tenant_id, as_of)
+    return publish_plan(connection, tenant_id, shipped_text(DEFAULT_PLAN), as_of)
 
 
 def _report(

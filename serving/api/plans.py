@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,21 +17,33 @@ from serving.api.parameters import Identifier
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
 from serving.approvals.asking import Ask
-from serving.approvals.catalogue import PLAN_VERSION
+from serving.approvals.catalogue import PLAN_ASSIGNMENT, PLAN_VERSION
 from serving.approvals.documents import FIELD, keep_document
-from serving.audit import Outcome
+from serving.audit import Detail, Outcome
 from serving.orders.contracts import Id, Moment, Text
 from serving.problems import ApiError
 from serving.security import Role, Scope
-from serving.settlement.plans.loader import load_plan, plan_document
+from serving.settlement.plans.assignments import (
+    Assignment,
+    LegalReview,
+    assign_plan,
+    assignments_of,
+    is_settled,
+    put_into_force,
+)
+from serving.settlement.plans.loader import load_plan
 from serving.settlement.plans.plan import PlanVersion
-from serving.settlement.plans.store import plan_versions, publish_plan, put_legal_review
+from serving.settlement.plans.profiles import DEFAULT_PLAN, shipped_text
+from serving.settlement.plans.store import ALL_OTHERS, plan_heads, publish_plan, published, put_legal_review
 
 _READ = {
     "scope": Scope.SETTLEMENT_READ,
     "roles": frozenset({Role.OPERATOR, Role.AUDITOR, Role.MERCHANT, Role.AGENT}),
     "owner": None,
 }
+
+
+_WRITE = {"scope": Scope.PLANS_WRITE, "roles": frozenset({Role.OPERATOR}), "owner": None}
 
 
 class PlanRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +59,47 @@ class LegalReviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
     signed_by: Text
     signed_at: Moment
     reference: Annotated[Text, Meta(description="Where the signed paper is.")]
+
+
+class InForceRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a plan needs to be in force; everything has a default."""
+
+    document: Annotated[
+        str | None,
+        Meta(
+            min_length=1,
+            max_length=200_000,
+            description="The plan as YAML text; the strict plan that ships without.",
+        ),
+    ] = None
+    legal_review: LegalReviewRequest | None = None
+    merchant_id: Annotated[Id | None, Meta(description="Without: every merchant without its own plan.")] = (
+        None
+    )
+    effective_at: Annotated[Moment | None, Meta(description="Without: as soon as may be.")] = None
+
+
+class AssignmentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose orders a published plan settles, and from when."""
+
+    merchant_id: Annotated[Id | None, Meta(description="Without: every merchant without its own plan.")] = (
+        None
+    )
+    effective_at: Annotated[Moment | None, Meta(description="Without: as soon as may be.")] = None
+
+
+class AssignmentView(Struct, frozen=True, kw_only=True):
+    """A merchant (null: every merchant without its own) is settled by a plan from a moment on."""
+
+    plan_id: str
+    merchant_id: str | None
+    effective_at: datetime
+
+
+class AssignmentList(Struct, frozen=True, kw_only=True):
+    """Every assignment, by merchant and time."""
+
+    assignments: list[AssignmentView]
 
 
 class LegalReviewView(Struct, frozen=True, kw_only=True):
@@ -82,7 +136,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
 @post(
     "/plans",
-    opt={"scope": Scope.PLANS_WRITE, "roles": frozenset({Role.OPERATOR}), "owner": None},
+    opt={**_WRITE},
     tags=["Settlement"],
     summary="Publish a plan version",
     status_code=201,
@@ -98,14 +152,10 @@ def post_plan(request: Request[Any, Any, Any], data: PlanRequest) -> Response[Pl
     with typed_problems(), tenant_transaction(request) as conn:
         now = now_of(request, conn)
         plan = load_plan(data.document)
-        known = [
-            one
-            for one in plan_versions(conn, tenant_id, plan.plan_id)
-            if (one.version, one.content_hash) == (plan.version, plan.content_hash)
-        ]
-        if known:
+        known = published(conn, tenant_id, plan)
+        if known is not None:
             note(request, conn, "plan.publish", "plan", plan.plan_id, outcome="repeated")
-            return answer(_head(known[0]))
+            return answer(_head(known))
         ask = Ask(
             kind=PLAN_VERSION,
             subject=("plan_version", f"{plan.plan_id}/{plan.version}"),
@@ -154,17 +204,17 @@ def list_plans(request: Request[Any, Any, Any]) -> PlanList:
     sync_to_thread=True,
 )
 def get_plan(request: Request[Any, Any, Any], plan_id: Identifier) -> PlanView:
-    """Every version with its rules."""
+    """Every version as it was published."""
     with typed_problems(), tenant_transaction(request) as conn:
-        found = plan_versions(conn, principal_of(request).tenant_id, plan_id)
+        found = plan_heads(conn, principal_of(request).tenant_id, plan_id)
     if not found:
         raise ApiError(404, "plan-not-found", "No such plan", f"There is no plan {plan_id!r}.")
-    return PlanView(plan_id=plan_id, versions=[plan_document(plan) for plan in found])
+    return PlanView(plan_id=plan_id, versions=[json.loads(head.document) for head in found])
 
 
 @post(
     "/plans/{plan_id:str}/legal-reviews",
-    opt={"scope": Scope.PLANS_WRITE, "roles": frozenset({Role.OPERATOR}), "owner": None},
+    opt={**_WRITE},
     tags=["Settlement"],
     summary="Put a signed legal review on file",
     status_code=201,
@@ -190,7 +240,142 @@ def post_legal_review(
     return LegalReviewView(plan_id=plan_id, review_id=data.review_id, is_new=is_new)
 
 
-PLAN_ROUTES = [post_legal_review, post_plan, list_plans, get_plan]
+@post(
+    "/plans/in-force",
+    opt={**_WRITE},
+    tags=["Settlement"],
+    summary="Put a plan into force",
+    status_code=201,
+    responses=two_people_responses(404, 409),
+    sync_to_thread=True,
+)
+def post_plan_in_force(
+    request: Request[Any, Any, Any], data: InForceRequest
+) -> Response[AssignmentView | Waiting]:
+    """Legal review, version and assignment in one act: 201, or 202 while another person must approve it.
+
+    A tenant without any plan needs nobody else. Merchants who sell already are given seven days, counted from
+    the approval; nothing takes effect in the past.
+    """
+    tenant_id = principal_of(request).tenant_id
+    with order_transaction(request) as (conn, now):
+        document = data.document or shipped_text(DEFAULT_PLAN)
+        merchant_id = data.merchant_id or ALL_OTHERS
+        effective_at = _moment(data.effective_at)
+        review = None
+        if data.legal_review is not None:
+            signed = data.legal_review
+            signed_at = in_range("signed_at", signed.signed_at, latest=now)
+            review = LegalReview(signed.review_id, signed.signed_by, signed_at, signed.reference)
+
+        def act() -> AssignmentView:
+            made = put_into_force(
+                conn,
+                tenant_id,
+                now,
+                document=document,
+                review=review,
+                merchant_id=merchant_id,
+                effective_at=effective_at,
+            )
+            note(request, conn, "plan.put_into_force", "plan", made.plan_id, details=_told(made))
+            return _assignment(made)
+
+        if not is_settled(conn, tenant_id):
+            return answer(act())
+        suggestion: dict[str, Any] = {
+            "merchant_id": merchant_id,
+            FIELD: keep_document(conn, tenant_id, document),
+        }
+        if review is not None:
+            suggestion |= review._asdict() | {"signed_at": review.signed_at.isoformat()}
+        if effective_at is not None:
+            suggestion["effective_at"] = effective_at.isoformat()
+        ask = Ask(
+            kind=PLAN_ASSIGNMENT,
+            subject=("plan_assignment", data.merchant_id or "*"),
+            suggestion=suggestion,
+            value_cents=0,
+        )
+        return answer(two_people(request, conn, ask, now, act))
+
+
+@post(
+    "/plans/{plan_id:str}/assignments",
+    opt={**_WRITE},
+    tags=["Settlement"],
+    summary="Settle a merchant by a published plan",
+    status_code=201,
+    responses=two_people_responses(404, 409),
+    sync_to_thread=True,
+)
+def post_assignment(
+    request: Request[Any, Any, Any], plan_id: Identifier, data: AssignmentRequest
+) -> Response[AssignmentView | Waiting]:
+    """From a moment on: 202 while another person must approve it.
+
+    Merchants who sell already are given seven days, counted from the approval.
+    """
+    tenant_id = principal_of(request).tenant_id
+    with order_transaction(request) as (conn, now):
+        merchant_id = data.merchant_id or ALL_OTHERS
+        effective_at = _moment(data.effective_at)
+
+        def act() -> AssignmentView:
+            made = assign_plan(conn, tenant_id, merchant_id, plan_id, effective_at, now)
+            note(request, conn, "plan.assign", "plan", plan_id, details=_told(made))
+            return _assignment(made)
+
+        suggestion = {"merchant_id": merchant_id, "plan_id": plan_id}
+        if effective_at is not None:
+            suggestion["effective_at"] = effective_at.isoformat()
+        ask = Ask(
+            kind=PLAN_ASSIGNMENT,
+            subject=("plan_assignment", data.merchant_id or "*"),
+            suggestion=suggestion,
+            value_cents=0,
+        )
+        return answer(two_people(request, conn, ask, now, act))
+
+
+@get(
+    "/plan-assignments",
+    opt={"scope": Scope.SETTLEMENT_READ, "roles": frozenset({Role.OPERATOR, Role.AUDITOR}), "owner": None},
+    tags=["Settlement"],
+    summary="Which plan settles whom, from when",
+    responses=problem_responses(),
+    sync_to_thread=True,
+)
+def list_assignments(request: Request[Any, Any, Any]) -> AssignmentList:
+    """By merchant and time; a merchant's own assignment goes before that of all others."""
+    with tenant_transaction(request) as conn:
+        found = assignments_of(conn, principal_of(request).tenant_id)
+    return AssignmentList(assignments=[_assignment(one) for one in found])
+
+
+def _moment(given: datetime | None) -> datetime | None:
+    return None if given is None else in_range("effective_at", given)
+
+
+def _told(made: Assignment) -> dict[str, Detail]:
+    return {"merchant": made.merchant_id, "effective_at": made.effective_at.isoformat()}
+
+
+def _assignment(made: Assignment) -> AssignmentView:
+    return AssignmentView(
+        plan_id=made.plan_id, merchant_id=made.merchant_id or None, effective_at=made.effective_at
+    )
+
+
+PLAN_ROUTES = [
+    post_plan_in_force,
+    post_assignment,
+    list_assignments,
+    post_legal_review,
+    post_plan,
+    list_plans,
+    get_plan,
+]
 
 
 def _head(plan: PlanVersion) -> PlanHead:

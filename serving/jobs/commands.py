@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,7 +27,7 @@ from serving.db import idempotency
 from serving.db.operations import Operations
 from serving.db.urls import first_line, libpq_url
 from serving.errors import DatabaseUnavailableError
-from serving.jobs.day import close_tiers, month_before, work_day
+from serving.jobs.day import Alarms, close_tiers, month_before, work_day
 from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
 from serving.ledger import chain, invariants, roller
@@ -47,6 +47,8 @@ from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import simulator as channel_simulator
 from serving.settlement.channel.reconciliation import Reconciliation, reconcile
 from serving.settlement.control.holds import expire_holds
+from serving.settlement.plans.assignments import LegalReview, put_into_force
+from serving.settlement.plans.store import ALL_OTHERS
 from serving.settlement.reports.statements import Period, close_period
 
 
@@ -97,24 +99,38 @@ def _unpaid(job: Job) -> timedelta:
 
 
 def _receipts(job: Job) -> Iterator[str]:
-    yield f"{confirm_receipts_due(job.transactions, job.tenant_id, job.now)} receipts confirmed"
+    alarms = Alarms()
+    done = confirm_receipts_due(job.transactions, job.tenant_id, job.now, alarm=alarms.take)
+    yield f"{done} receipts confirmed"
+    yield from _stopped(alarms.told())
 
 
 def _release(job: Job) -> Iterator[str]:
     with job.transactions() as conn:
         expired = expire_holds(conn, job.tenant_id, job.now)
-    done = release.release_due(job.transactions, job.tenant_id, job.now)
-    unlocked = referral_unlock.unlock_due(job.transactions, job.tenant_id, job.now)
+    alarms = Alarms()
+    done = release.release_due(job.transactions, job.tenant_id, job.now, alarm=alarms.take)
+    unlocked = referral_unlock.unlock_due(job.transactions, job.tenant_id, job.now, alarms.take)
     yield f"{expired} holds expired"
     yield f"{done.sub_orders} sub-orders, {done.legs} legs released, {done.paid_cents} fen to parties"
     yield f"three-for-one: {unlocked}"
+    yield from _stopped(alarms.told())
 
 
 def _deadline(job: Job) -> Iterator[str]:
-    waiting = deadline.unfreeze_due(job.transactions, job.tenant_id, job.now)
+    alarms = Alarms()
+    waiting = deadline.unfreeze_due(job.transactions, job.tenant_id, job.now, alarm=alarms.take)
     for share in waiting:
         yield str(share)
     yield f"{len(waiting)} shares left the channel's freeze and wait with the platform"
+    yield from _stopped(alarms.told())
+
+
+def _stopped(told: Sequence[str]) -> Iterator[str]:
+    """Alarms fail a job once everything else is done."""
+    yield from told
+    if told:
+        raise JobFailedError(f"{len(told)} things are stopped; everything else was done")
 
 
 def _payouts(job: Job) -> Iterator[str]:
@@ -172,6 +188,27 @@ def _diversion(job: Job) -> Iterator[str]:
     yield f"{review_diversions(job.transactions, job.tenant_id, job.now)} orders held for diversion"
 
 
+def _setup(job: Job) -> Iterator[str]:
+    options = job.options
+    review = None
+    if options.review_id is not None:
+        review = LegalReview(
+            options.review_id, options.signed_by, options.signed_at or job.now, options.reference
+        )
+    with job.transactions() as conn:
+        made = put_into_force(
+            conn,
+            job.tenant_id,
+            job.now,
+            document=None if options.document is None else Path(options.document).read_text(encoding="utf-8"),
+            review=review,
+            merchant_id=options.merchant,
+            effective_at=options.effective_at,
+        )
+    whom = f"merchant {made.merchant_id}" if made.merchant_id else "every merchant without a plan of its own"
+    yield f"plan {made.plan_id} settles {whom} of tenant {job.tenant_id} from {made.effective_at.isoformat()}"
+
+
 def _fees(job: Job) -> Iterator[str]:
     yield f"{release_fees_due(job.transactions, job.tenant_id, job.now)} shares of fees released"
 
@@ -192,11 +229,12 @@ def _routing(job: Job) -> Iterator[str]:
 def _day(job: Job) -> Iterator[str]:
     done = work_day(job.transactions, job.tenant_id, job.now, _unpaid(job))
     for part in fields(done):
-        if part.name != "violations":
+        if part.name not in ("violations", "stopped"):
             yield f"{part.name}: {getattr(done, part.name)}"
     yield from done.violations
     if done.violations:
         raise JobFailedError(f"{len(done.violations)} violations of the invariants")
+    yield from _stopped(done.stopped)
 
 
 def _roll(job: Job) -> Iterator[str]:
@@ -344,6 +382,23 @@ JOBS: Mapping[str, Command] = {
         },
     ),
     "approvals": Command("requests expire, snoozes end, what was approved for now takes effect", _approvals),
+    "setup": Command(
+        "put a plan into force: by default the strict one that ships, for everybody, as soon as may be",
+        _setup,
+        {
+            "--document": {"help": "YAML file of the plan; default: the strict plan that ships"},
+            "--merchant": {
+                "default": ALL_OTHERS,
+                "help": "default: every merchant without a plan of its own",
+            },
+            "--effective-at": {"type": _utc, "help": "default: as soon as notice allows"},
+            "--review-id": {"help": "legal review that the plan names"},
+            "--signed-by": {"default": "", "help": "who signed it"},
+            "--signed-at": {"type": _utc, "help": "when; default: now"},
+            "--reference": {"default": "", "help": "where the signed paper is"},
+        },
+        turns="one",
+    ),
     "tiers": Command("close the tiers of agents for the month before", _tiers),
     "composition": Command("review what agents lived on in the month before", _composition),
     "diversion": Command("score sales into protected regions and hold what passes the limit", _diversion),

@@ -14,6 +14,7 @@ from serving.agents.errors import MonthCloseError
 from serving.agents.region_records import review_diversions
 from serving.agents.tier_close import close_month_by_plans
 from serving.approvals.expiry import run_clock
+from serving.db.isolation import log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.jobs.effects import EFFECTS
 from serving.ledger import invariants
@@ -49,6 +50,7 @@ class DayDone:
         expired_approvals: Requests for approval that nobody decided in time.
         effects: Approved requests that took effect, since their time came.
         violations: Invariants that do not hold, and approved requests that could not take effect.
+        stopped: What could not be done although it was due, and why; everything else was done.
     """
 
     expired_orders: int
@@ -68,6 +70,23 @@ class DayDone:
     expired_approvals: int
     effects: int
     violations: tuple[str, ...]
+    stopped: tuple[str, ...]
+
+
+class Alarms:
+    """Gathers what is stopped, each once."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, None] = {}
+
+    def take(self, subject: str, error: Exception) -> None:
+        """Note an alarm, and write it to the log."""
+        log_alarm(subject, error)
+        self._told[f"{subject} is stopped: {error}"] = None
+
+    def told(self) -> tuple[str, ...]:
+        """Every alarm, in order."""
+        return tuple(self._told)
 
 
 def work_day(
@@ -81,18 +100,19 @@ def work_day(
         now: Business time (UTC).
         unpaid: How long orders wait for their payment.
     """
+    alarms = Alarms()
     expired_orders = expire_unpaid(transactions, tenant_id, now, unpaid)
-    receipts = confirm_receipts_due(transactions, tenant_id, now)
+    receipts = confirm_receipts_due(transactions, tenant_id, now, alarm=alarms.take)
     expired = in_transaction(transactions, lambda conn: expire_holds(conn, tenant_id, now))
     # Before the release, or what a review would hold is gone.
     held_orders = review_diversions(transactions, tenant_id, now)
     reviewed = review_month(transactions, tenant_id, month_before(now), now)
-    released = release_due(transactions, tenant_id, now)
-    unlocked = unlock_due(transactions, tenant_id, now)
+    released = release_due(transactions, tenant_id, now, alarm=alarms.take)
+    unlocked = unlock_due(transactions, tenant_id, now, alarms.take)
     fees = release_fees_due(transactions, tenant_id, now)
     points = give_back_due(transactions, tenant_id, now)
     deposits = top_up_due(transactions, tenant_id, now)
-    waiting = unfreeze_due(transactions, tenant_id, now)
+    waiting = unfreeze_due(transactions, tenant_id, now, alarm=alarms.take)
     closed = close_tiers(transactions, tenant_id, now)
     clock = run_clock(transactions, EFFECTS, tenant_id, now)
     found = in_transaction(transactions, lambda conn: invariants.check(conn, tenant_id))
@@ -114,6 +134,7 @@ def work_day(
         expired_approvals=clock.expired,
         effects=clock.in_effect,
         violations=(*(f"{one.invariant} {one.rule}: {one.subject}" for one in found), *clock.refused),
+        stopped=alarms.told(),
     )
 
 

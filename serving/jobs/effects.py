@@ -19,7 +19,7 @@ from serving.approvals.catalogue import (
     PLAN_VERSION,
     REGION_COMPENSATION,
 )
-from serving.approvals.documents import document_of
+from serving.approvals.documents import FIELD, document_of
 from serving.approvals.effects import Done, Effects, Wired
 from serving.approvals.records import Approval
 from serving.ledger.accounts import Party
@@ -30,7 +30,8 @@ from serving.orders.offers import accept_proposal
 from serving.settings import Settings
 from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
 from serving.settlement.payouts import amounts_of, prepare_payouts
-from serving.settlement.plans.store import publish_plan, set_plan
+from serving.settlement.plans.assignments import LegalReview, assign_plan, put_into_force
+from serving.settlement.plans.store import publish_plan
 
 
 def alone_cents(settings: Settings, ask: Ask) -> int | None:
@@ -56,8 +57,30 @@ def _publish_plan(conn: psycopg.Connection, tenant_id: str, approval: Approval, 
 
 
 def _assign_plan(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
-    set_plan(conn, tenant_id, approval.wanted["merchant_id"], approval.wanted["plan_id"])
-    return {"plan_id": approval.wanted["plan_id"]}
+    wanted = approval.wanted
+    merchant_id = wanted["merchant_id"]
+    effective_at = wanted.get("effective_at")
+    at = None if effective_at is None else datetime.fromisoformat(effective_at)
+    if FIELD in wanted:
+        review = wanted.get("review_id") and LegalReview(
+            wanted["review_id"],
+            wanted["signed_by"],
+            datetime.fromisoformat(wanted["signed_at"]),
+            wanted["reference"],
+        )
+        document = document_of(conn, tenant_id, approval)
+        made = put_into_force(
+            conn,
+            tenant_id,
+            now,
+            document=document,
+            review=review or None,
+            merchant_id=merchant_id,
+            effective_at=at,
+        )
+    else:
+        made = assign_plan(conn, tenant_id, merchant_id, wanted["plan_id"], at, now)
+    return {"plan_id": made.plan_id, "effective_at": made.effective_at.isoformat()}
 
 
 def _send_payouts(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from serving.db import locks
+from serving.db.isolation import Alarm, isolated, log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.orders import webhooks
 from serving.orders.errors import ImpossibleMoveError, NotFoundError
@@ -72,18 +73,24 @@ def confirm_receipt(
 
 
 def confirm_receipts_due(
-    transactions: ConnectionFactory, tenant_id: str, now: datetime, batch: int = 200
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    now: datetime,
+    batch: int = 200,
+    alarm: Alarm = log_alarm,
 ) -> int:
     """Receive what was shipped long enough ago, exactly as if the buyer's shop had told it.
 
     How long is what the plan says that an order was paid under. The receipt counts from the day it was due,
-    however late the job comes. Any number of runs may work at once.
+    however late the job comes. Any number of runs may work at once. Orders of a plan
+    that fails, such as one that cannot be read, wait with an alarm; those of other plans do not.
 
     Args:
         transactions: Opens a transaction of the tenant.
         tenant_id: The tenant.
         now: Business time (UTC).
         batch: Sub-orders in a transaction.
+        alarm: Is told of what is stopped.
 
     Returns:
         Sub-orders that were received.
@@ -93,7 +100,8 @@ def confirm_receipts_due(
         done = batch
         while done == batch:
             work = partial(_receive_batch, tenant_id=tenant_id, now=now, plan=plan, batch=batch)
-            done = in_transaction(transactions, work)
+            subject = f"the receipts under plan {plan[0]} {plan[1]}"
+            done = isolated(transactions, subject, work, alarm) or 0
             received += done
     return received
 

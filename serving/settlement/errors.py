@@ -57,6 +57,10 @@ class PlanRefusedError(SettlementError):
         return frozenset(reason.code for reason in self.reasons)
 
 
+class PlanUnreadableError(SettlementError):
+    """A stored plan was altered, or this release cannot read it; only its own orders wait."""
+
+
 class PlanConflictError(SettlementError):
     """A review or an assignment of a plan exists and says something else."""
 

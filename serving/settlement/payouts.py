@@ -22,7 +22,6 @@ from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.control.blocks import read_blocks
 from serving.settlement.errors import PayoutConflictError, PayoutResolvedError, UnknownPayoutError
 from serving.settlement.plans.refusals import check_payment_adapter
-from serving.settlement.plans.store import plan_versions
 
 PAYEES = ("supplier", "merchant", "agent")
 
@@ -216,16 +215,15 @@ def _payout_id(batch_id: str, party: Party) -> str:
 def _check_adapter(conn: psycopg.Connection, tenant_id: str, adapter: str) -> None:
     """No plan that only demonstrates may move real money, whichever merchant it settles."""
     rows = conn.execute(
-        "select distinct p.plan_id from settlement.plan_version p"
+        "select p.plan_id, p.version, p.profile from settlement.plan_version p"
         " where p.tenant_id = %s and p.profile = 'whitepaper_demo'"
         " and (p.plan_id in (select plan_id from settlement.merchant_plan where tenant_id = %s)"
         "      or exists (select 1 from settlement.leg l where l.tenant_id = %s"
         "                 and l.plan_id = p.plan_id and l.plan_version = p.version))",
         (tenant_id, tenant_id, tenant_id),
     ).fetchall()
-    for (plan_id,) in rows:
-        for plan in plan_versions(conn, tenant_id, plan_id):
-            check_payment_adapter(plan, adapter)
+    for plan_id, version, profile in rows:
+        check_payment_adapter(f"{plan_id} version {version}", profile, adapter)
 
 
 def _open_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str, adapter: str, now: datetime) -> bool:

@@ -7,21 +7,25 @@ Source: common rules, release (a channel unfreezes after 30 days, the job acts a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
 import psycopg
 
-from serving.db import locks
+from serving.db.isolation import Alarm, isolated, log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import Party
 from serving.ledger.posting import Posting
 from serving.ledger.posting_bulk import post_many
+from serving.settlement.books.accrual import lock_orders
 from serving.settlement.books.legs import StoredLeg, order_legs, summed
 from serving.settlement.books.release import release_due, unfreeze
 from serving.settlement.control.blocks import Blocks, SubOrder, read_blocks
-from serving.settlement.plans.windows import STANDARD, Windows
+from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.plans.store import plan_version
+from serving.settlement.plans.windows import windows_of
 
 
 class NotReleased(NamedTuple):
@@ -53,75 +57,112 @@ def unfreeze_due(
     transactions: ConnectionFactory,
     tenant_id: str,
     now: datetime,
-    windows: Windows = STANDARD,
     batch: int = 200,
+    alarm: Alarm = log_alarm,
 ) -> list[NotReleased]:
     """Release what can be, and take the rest of what was paid long enough ago out of the channel's freeze.
+
+    How long is what the plan says that an order was paid under. A batch that fails is done again one order at
+    a time, and only those that cannot be done wait, each with an alarm.
 
     Args:
         transactions: Opens a transaction of the tenant.
         tenant_id: The tenant.
         now: Time of booking.
-        windows: Waiting times.
         batch: Orders in a transaction.
+        alarm: Is told of every order, and of every plan, that is stopped.
 
     Returns:
         Every share that this run took out and that nobody could be paid, with the reasons.
     """
-    release_due(transactions, tenant_id, now)
+    release_due(transactions, tenant_id, now, alarm=alarm)
+    waiting: list[NotReleased] = []
+    for plan_id, version in in_transaction(transactions, partial(_frozen_plans, tenant_id=tenant_id)):
+        read = partial(plan_version, tenant_id=tenant_id, plan_id=plan_id, version=version)
+        plan = isolated(transactions, f"the deadline under plan {plan_id} {version}", read, alarm)
+        if plan is not None:
+            waiting += _unfreeze_plan(transactions, tenant_id, now, plan, batch, alarm)
+    return waiting
+
+
+def _unfreeze_plan(
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    now: datetime,
+    plan: PlanVersion,
+    batch: int,
+    alarm: Alarm,
+) -> list[NotReleased]:
     waiting: list[NotReleased] = []
     position: _Position | None = None
     while True:
-        work = partial(
-            _unfreeze_batch,
-            tenant_id=tenant_id,
-            now=now,
-            due=now - windows.deadline,
-            batch=batch,
-            after=position,
-        )
-        found, position = in_transaction(transactions, work)
-        waiting += found
-        if position is None:
+        claim = partial(_frozen_orders, tenant_id=tenant_id, now=now, plan=plan, batch=batch, after=position)
+        positions = in_transaction(transactions, claim)
+        if not positions:
             return waiting
+        position = positions[-1]
+        order_ids = [one.order_id for one in positions]
+        work = partial(_unfreeze_orders, tenant_id=tenant_id, now=now, plan=plan, order_ids=order_ids)
+        found = isolated(transactions, "a batch of the deadline", work, _nobody)
+        if found is None:
+            found = []
+            for order_id in order_ids:
+                work = partial(
+                    _unfreeze_orders, tenant_id=tenant_id, now=now, plan=plan, order_ids=[order_id]
+                )
+                found += isolated(transactions, f"the deadline of order {order_id}", work, alarm) or []
+        waiting += found
 
 
-def _unfreeze_batch(
+def _nobody(subject: str, error: Exception) -> None:
+    """A batch that fails is done again one by one: that tells what is wrong."""
+
+
+def _frozen_plans(conn: psycopg.Connection, tenant_id: str) -> list[tuple[str, int]]:
+    """Plan versions with money in the channel's freeze."""
+    return conn.execute(
+        "select distinct plan_id, plan_version from settlement.leg"
+        " where tenant_id = %s and not is_unfrozen and state <> 'voided' order by 1, 2",
+        (tenant_id,),
+    ).fetchall()
+
+
+def _frozen_orders(
     conn: psycopg.Connection,
     tenant_id: str,
     now: datetime,
-    due: datetime,
+    plan: PlanVersion,
     batch: int,
     after: _Position | None,
-) -> tuple[list[NotReleased], _Position | None]:
-    positions = [
-        _Position(*row)
-        for row in conn.execute(
-            """
-            select d.accrued_at, d.order_id
-            from (select distinct accrued_at, order_id from settlement.leg
-                  where tenant_id = %(tenant)s and not is_unfrozen and state <> 'voided'
-                      and accrued_at <= %(due)s
-                      and (%(after)s::timestamptz is null
-                           or (accrued_at, order_id) > (%(after)s, %(order)s))
-                  order by accrued_at, order_id limit %(limit)s) d
-            join orders.customer_order o on o.tenant_id = %(tenant)s and o.order_id = d.order_id
-            order by d.accrued_at, d.order_id
-            """,
-            {
-                "tenant": tenant_id,
-                "due": due,
-                "after": after.accrued_at if after else None,
-                "order": after.order_id if after else "",
-                "limit": batch,
-            },
-        )
-    ]
-    if not positions:
-        return [], None
-    locks.orders(conn, tenant_id, [position.order_id for position in positions])
-    frozen: dict[str, list[StoredLeg]] = {position.order_id: [] for position in positions}
-    for leg in order_legs(conn, tenant_id, list(frozen)):
+) -> list[_Position]:
+    rows = conn.execute(
+        """
+        select distinct accrued_at, order_id from settlement.leg
+        where tenant_id = %(tenant)s and not is_unfrozen and state <> 'voided' and accrued_at <= %(due)s
+            and plan_id = %(plan)s and plan_version = %(version)s
+            and (%(after)s::timestamptz is null or (accrued_at, order_id) > (%(after)s, %(order)s))
+        order by accrued_at, order_id limit %(limit)s
+        """,
+        {
+            "tenant": tenant_id,
+            "due": now - windows_of(plan).deadline,
+            "plan": plan.plan_id,
+            "version": plan.version,
+            "after": after.accrued_at if after else None,
+            "order": after.order_id if after else "",
+            "limit": batch,
+        },
+    )
+    return [_Position(*row) for row in rows]
+
+
+def _unfreeze_orders(
+    conn: psycopg.Connection, tenant_id: str, now: datetime, plan: PlanVersion, order_ids: list[str]
+) -> list[NotReleased]:
+    """Take what is left of orders out of the freeze; shares that wait on, with the reasons."""
+    lock_orders(conn, tenant_id, order_ids)
+    frozen: dict[str, list[StoredLeg]] = defaultdict(list)
+    for leg in order_legs(conn, tenant_id, order_ids):
         if not leg.is_unfrozen and leg.state != "voided":
             frozen[leg.order_id].append(leg)
     postings = []
@@ -141,7 +182,7 @@ def _unfreeze_batch(
     sub_orders = sorted({(leg.order_id, leg.supplier_id) for leg in waiting})
     blocks = read_blocks(conn, tenant_id, now, sub_orders, waiting)
     windows = _window_reasons(conn, tenant_id, now, sub_orders)
-    found = [
+    return [
         NotReleased(
             leg.order_id,
             leg.supplier_id,
@@ -152,7 +193,6 @@ def _unfreeze_batch(
         )
         for leg in waiting
     ]
-    return found, positions[-1]
 
 
 def _reasons(leg: StoredLeg, blocks: Blocks, windows: dict[SubOrder, list[str]]) -> tuple[str, ...]:

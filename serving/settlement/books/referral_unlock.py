@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from serving.db.isolation import Alarm, isolated, log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party, locked
 from serving.ledger.posting import Posting
@@ -25,6 +26,8 @@ from serving.settlement.books.legs import Move, StoredLeg, order_legs, summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.books.release import mark_released, unfreeze
 from serving.settlement.control.blocks import read_blocks
+from serving.settlement.errors import PlanUnreadableError
+from serving.settlement.plans.rules import ThreeForOneRule
 from serving.settlement.plans.store import plan_version
 from serving.settlement.sharing.three_for_one import LockedInvite, UnlockedBatch, unlock
 
@@ -49,53 +52,52 @@ class Unlocked(NamedTuple):
         return Unlocked(*(a + b for a, b in zip(self, other, strict=True)))
 
 
-class _Inviter(NamedTuple):
-    party: Party
-    plan_id: str
-    plan_version: int
+def unlock_due(
+    transactions: ConnectionFactory, tenant_id: str, now: datetime, alarm: Alarm = log_alarm
+) -> Unlocked:
+    """Unlock every full batch and expire what is too old; a transaction per inviter.
 
-
-def unlock_due(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> Unlocked:
-    """Unlock every full batch and expire what is too old; a transaction per inviter and plan version.
+    Invites count together whichever plan versions their orders were frozen with.
 
     Args:
         transactions: Opens a transaction of the tenant.
         tenant_id: The tenant.
         now: Time of booking.
+        alarm: Is told of inviters that are stopped, and of orders whose plan cannot be read.
     """
     total = Unlocked()
-    for inviter in in_transaction(transactions, lambda conn: _inviters(conn, tenant_id)):
-        work = partial(_unlock_inviter, tenant_id=tenant_id, inviter=inviter, now=now)
-        total = total.plus(in_transaction(transactions, work))
+    for inviter in in_transaction(transactions, partial(_inviters, tenant_id=tenant_id)):
+        work = partial(_unlock_inviter, tenant_id=tenant_id, inviter=inviter, now=now, alarm=alarm)
+        subject = f"three-for-one of {inviter.party_type} {inviter.party_id}"
+        total = total.plus(isolated(transactions, subject, work, alarm) or Unlocked())
     return total
 
 
-def _inviters(conn: psycopg.Connection, tenant_id: str) -> list[_Inviter]:
+def _inviters(conn: psycopg.Connection, tenant_id: str) -> list[Party]:
     rows = conn.execute(
-        "select distinct payee_type, payee_id, plan_id, plan_version from settlement.leg"
-        " where tenant_id = %s and state = 'locked' order by 1, 2, 3, 4",
+        "select distinct payee_type, payee_id from settlement.leg"
+        " where tenant_id = %s and state = 'locked' order by 1, 2",
         (tenant_id,),
     )
-    return [
-        _Inviter(Party(party_type, party_id), plan, version) for party_type, party_id, plan, version in rows
-    ]
+    return [Party(party_type, party_id) for party_type, party_id in rows]
 
 
-def _unlock_inviter(conn: psycopg.Connection, tenant_id: str, inviter: _Inviter, now: datetime) -> Unlocked:
-    rule = plan_version(conn, tenant_id, inviter.plan_id, inviter.plan_version).three_for_one
-    if rule is None:
-        return Unlocked()
+def _unlock_inviter(
+    conn: psycopg.Connection, tenant_id: str, inviter: Party, now: datetime, alarm: Alarm
+) -> Unlocked:
     legs = _locked_legs(conn, tenant_id, inviter)
-    invites = _invites(conn, tenant_id, inviter, legs, now)
+    rules = _rules(conn, tenant_id, list(legs), alarm)
+    legs = {order_id: of_order for order_id, of_order in legs.items() if order_id in rules}
+    invites = _invites(conn, tenant_id, inviter, legs, rules, now)
     # An invitee counts once; a second locked order of his waits behind the first.
     first: dict[str, LockedInvite] = {}
     for invite in invites:
         first.setdefault(invite.invitee_id, invite)
-    outcome = unlock(first.values(), rule, now)
+    outcome = unlock(first.values(), now)
     by_id = {leg.leg_id: leg for of_order in legs.values() for leg in of_order}
     done = Unlocked()
     if outcome.unlocked:
-        done = _pay(conn, tenant_id, inviter.party, outcome.unlocked, by_id, now)
+        done = _pay(conn, tenant_id, inviter, outcome.unlocked, by_id, now)
     for invite in outcome.expired:
         expired = forfeit(
             conn,
@@ -103,28 +105,51 @@ def _unlock_inviter(conn: psycopg.Connection, tenant_id: str, inviter: _Inviter,
             invite.order_id,
             legs[invite.order_id],
             now,
-            key=f"lock_expired:{invite.order_id}:{inviter.party.party_type}:{inviter.party.party_id}",
+            key=f"lock_expired:{invite.order_id}:{inviter.party_type}:{inviter.party_id}",
             kind="forfeiture",
-            reason=f"expired after {rule.expires_days} days without a full batch",
+            reason=f"expired after {invite.rule.expires_days} days without a full batch",
         )
         done = done.plus(Unlocked(expired_cents=expired))
     return done
 
 
-def _locked_legs(conn: psycopg.Connection, tenant_id: str, inviter: _Inviter) -> dict[str, list[StoredLeg]]:
+def _rules(
+    conn: psycopg.Connection, tenant_id: str, order_ids: Sequence[str], alarm: Alarm
+) -> dict[str, ThreeForOneRule]:
+    """P2 of the version that each order was frozen with; orders of an unreadable plan are left out."""
+    rules: dict[str, ThreeForOneRule] = {}
+    unreadable: set[tuple[str, int]] = set()
+    for order_id, plan_id, version in conn.execute(
+        "select distinct on (order_id) order_id, plan_id, plan_version from settlement.leg"
+        " where tenant_id = %s and order_id = any(%s) and state = 'locked' order by order_id, leg_id",
+        (tenant_id, list(order_ids)),
+    ).fetchall():
+        try:
+            rule = plan_version(conn, tenant_id, plan_id, version).three_for_one
+        except PlanUnreadableError as error:
+            if (plan_id, version) not in unreadable:
+                alarm(f"three-for-one under plan {plan_id} {version}", error)
+            unreadable.add((plan_id, version))
+            continue
+        if rule is not None:
+            rules[order_id] = rule
+    return rules
+
+
+def _locked_legs(conn: psycopg.Connection, tenant_id: str, inviter: Party) -> dict[str, list[StoredLeg]]:
     """Locked legs of an inviter by order; the orders stay locked until commit."""
     order_ids = [
         order_id
         for (order_id,) in conn.execute(
             "select distinct order_id from settlement.leg where tenant_id = %s and payee_type = %s"
-            " and payee_id = %s and plan_id = %s and plan_version = %s and state = 'locked'",
-            (tenant_id, *inviter.party, inviter.plan_id, inviter.plan_version),
+            " and payee_id = %s and state = 'locked'",
+            (tenant_id, *inviter),
         )
     ]
     lock_orders(conn, tenant_id, order_ids)
     legs: dict[str, list[StoredLeg]] = defaultdict(list)
     for leg in order_legs(conn, tenant_id, order_ids):
-        if leg.state == "locked" and leg.payee == inviter.party:
+        if leg.state == "locked" and leg.payee == inviter:
             legs[leg.order_id].append(leg)
     return legs
 
@@ -132,8 +157,9 @@ def _locked_legs(conn: psycopg.Connection, tenant_id: str, inviter: _Inviter) ->
 def _invites(
     conn: psycopg.Connection,
     tenant_id: str,
-    inviter: _Inviter,
+    inviter: Party,
     legs: dict[str, list[StoredLeg]],
+    rules: dict[str, ThreeForOneRule],
     now: datetime,
 ) -> list[LockedInvite]:
     """Invites, oldest first; released: its sub-orders all passed their window, and nothing is in the way."""
@@ -166,12 +192,13 @@ def _invites(
         LockedInvite(
             order_id=order_id,
             invitee_id=consumer_id,
-            inviter_id=inviter.party.party_id,
+            inviter_id=inviter.party_id,
             leg_ids=tuple(str(leg.leg_id) for leg in legs[order_id]),
             leg_cents=tuple(leg.due_cents for leg in legs[order_id]),
             net_paid_cents=net,
             locked_at=locked_at,
             released_at=None if order_id in blocked else released_at,
+            rule=rules[order_id],
         )
         for order_id, consumer_id, net, locked_at, released_at in rows
     ]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import psycopg
 
 from serving.db import locks
+from serving.db.isolation import Alarm, isolated, log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import AccountBook, AccountKind, Party, pending
 from serving.ledger.posting import Line, Posting
@@ -55,26 +56,75 @@ class Released(NamedTuple):
         return Released(*(a + b for a, b in zip(self, other, strict=True)))
 
 
-def release_due(transactions: ConnectionFactory, tenant_id: str, now: datetime, batch: int = 500) -> Released:
+def release_due(
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    now: datetime,
+    batch: int = 500,
+    alarm: Alarm = log_alarm,
+) -> Released:
     """Release everything that is due.
 
     Each batch is a transaction of its own: a run that is cut off is taken up by the next, and any number of
-    runs may work at once, since each takes what nobody else holds.
+    runs may work at once, since each takes what nobody else holds. A batch that fails is done again one
+    sub-order at a time, and only those that cannot be released wait, each with an alarm.
 
     Args:
         transactions: Opens a transaction of the tenant.
         tenant_id: The tenant.
         now: What is due by then.
         batch: Legs in a transaction, about; a sub-order is never split.
+        alarm: Is told of every sub-order that is stopped.
     """
     total = Released()
     position: Position | None = None
     while True:
         work = partial(release_batch, tenant_id=tenant_id, now=now, batch=batch, after=position)
-        done, position = in_transaction(transactions, work)
+        outcome = isolated(transactions, "a batch of releases", work, _nobody)
+        if outcome is None:
+            outcome = _release_singly(transactions, tenant_id, now, batch, position, alarm)
+        done, position = outcome
         total = total.plus(done)
         if position is None:
             return total
+
+
+def _nobody(subject: str, error: Exception) -> None:
+    """A batch that fails is done again one by one: that tells what is wrong."""
+
+
+def _release_singly(
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    now: datetime,
+    batch: int,
+    after: Position | None,
+    alarm: Alarm,
+) -> tuple[Released, Position | None]:
+    claim = partial(_claim, tenant_id=tenant_id, now=now, batch=batch, after=after)
+    positions = in_transaction(transactions, claim)
+    total = Released()
+    for position in positions:
+        subject = f"the release of order {position.order_id}, supplier {position.supplier_id}"
+        work = partial(_release_one, tenant_id=tenant_id, now=now, position=position)
+        total = total.plus(isolated(transactions, subject, work, alarm) or Released())
+    return total, positions[-1] if positions else None
+
+
+def _release_one(conn: psycopg.Connection, tenant_id: str, now: datetime, position: Position) -> Released:
+    """Release one sub-order, unless somebody else has it or did it."""
+    held = conn.execute(
+        "select 1 from orders.sub_order s"
+        " join orders.customer_order o on o.tenant_id = s.tenant_id and o.order_id = s.order_id"
+        " where s.tenant_id = %s and s.order_id = %s and s.supplier_id = %s and s.status = 'received'"
+        f" and s.release_due_at <= %s{locks.CLAIMED_ORDERS}".encode(),
+        (tenant_id, position.order_id, position.supplier_id, now),
+    ).fetchone()
+    if held is None:
+        return Released()
+    sub_order = (position.order_id, position.supplier_id)
+    legs = [leg for leg in legs_of_sub_orders(conn, tenant_id, [sub_order]) if leg.state == "pending"]
+    return release_sub_orders(conn, tenant_id, now, {sub_order: legs})._replace(batches=1)
 
 
 def release_batch(

@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from serving.settlement.errors import PlanRefusedError, Refusal
-from serving.settlement.plans.plan import PlanVersion
+from serving.settlement.errors import PlanRefusedError, PlanUnreadableError, Refusal
+from serving.settlement.plans.plan import PlanHead, PlanVersion
 from serving.settlement.plans.refusals import refusals_of_plan, refusals_of_rules
 from serving.settlement.plans.rules import Rule, RuleCore
 
@@ -86,12 +86,36 @@ def load_plan(document: str | Mapping[str, Any]) -> PlanVersion:
     reasons += refusals_of_rules(rules, head)
     if head is None or reasons:
         raise PlanRefusedError(name, tuple(reasons))
-    plan = head.model_copy(update={"rules": tuple(rules)})
-    plan = plan.model_copy(update={"content_hash": content_hash(plan)})
-    if given_hash is not None and given_hash != plan.content_hash:
-        message = f"its content hashes to {plan.content_hash}, not to the stored {given_hash}; it was altered"
+    if given_hash is not None and given_hash != (found := document_hash({**raw, "rules": raw_rules})):
+        message = f"its content hashes to {found}, not to the given {given_hash}; it was altered"
         raise PlanRefusedError(name, (Refusal("altered", None, message),))
-    return plan
+    plan = head.model_copy(update={"rules": tuple(rules)})
+    return plan.model_copy(update={"content_hash": content_hash(plan)})
+
+
+def read_stored(text: str, stored_hash: str) -> PlanVersion:
+    """A plan as it was published, whatever release published it.
+
+    The hash is of the stored document, so that fields which later releases added change nothing; they take
+    their defaults. What a plan may contain was judged when it was published and is not judged again.
+
+    Args:
+        text: The stored document (JSON).
+        stored_hash: The hash that was stored with it.
+
+    Raises:
+        PlanUnreadableError: It was altered, or this release cannot read it.
+    """
+    try:
+        document = json.loads(text)
+        found = document_hash(document)
+        if found != stored_hash:
+            raise PlanUnreadableError(f"its content hashes to {found}, not to the stored {stored_hash}")
+        rules = tuple(_RULE.validate_json(_json(rule)) for rule in document["rules"])
+        head = PlanVersion.model_validate_json(_json({**document, "rules": [], "content_hash": stored_hash}))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PlanUnreadableError(f"this release cannot read it: {error}") from error
+    return head.model_copy(update={"rules": rules})
 
 
 def plan_document(plan: PlanVersion) -> dict[str, Any]:
@@ -100,13 +124,18 @@ def plan_document(plan: PlanVersion) -> dict[str, Any]:
 
 
 def content_hash(plan: PlanVersion) -> str:
-    """SHA-256 over the canonical document without the hash itself, hex."""
-    document = plan.model_dump(mode="json", exclude={"content_hash"})
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """The hash of the document that this release writes of a plan."""
+    return document_hash(plan.model_dump(mode="json"))
+
+
+def document_hash(document: Mapping[str, Any]) -> str:
+    """SHA-256 over a plan document in canonical JSON without the hash itself, hex."""
+    rest = {key: value for key, value in document.items() if key != "content_hash"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_no_overlap(existing: Sequence[PlanVersion], new: PlanVersion) -> None:
+def check_no_overlap(existing: Sequence[PlanHead], new: PlanHead) -> None:
     """Refuse a version that would be live at the same time as another one of its plan.
 
     A version without `ends_at` ends when the next takes effect, so versions only move forward: the new one

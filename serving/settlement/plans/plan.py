@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AwareDatetime, Field
 
@@ -132,7 +132,30 @@ class PlanVersion(PlanPart):
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 
 
-def version_in_force(versions: Sequence[PlanVersion], at: datetime) -> PlanVersion:
+class PlanHead(Protocol):
+    """What decides which version of a plan is in force; a plan version, or what is stored beside one."""
+
+    @property
+    def plan_id(self) -> str:
+        """The plan."""
+
+    @property
+    def version(self) -> int:
+        """1 and up."""
+
+    @property
+    def effective_at(self) -> datetime:
+        """From when."""
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """Until when (exclusive), or None: until the next version takes effect."""
+
+
+HeadT = TypeVar("HeadT", bound=PlanHead)
+
+
+def version_in_force(versions: Sequence[HeadT], at: datetime) -> HeadT:
     """The version of one plan that settles an order paid at `at`.
 
     A version is in force from its `effective_at` until its `ends_at` or the next version's `effective_at`.

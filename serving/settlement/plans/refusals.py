@@ -93,21 +93,24 @@ def refusals_of_rules(rules: Sequence[RuleCore], plan: PlanVersion | None) -> li
     return reasons
 
 
-def check_payment_adapter(plan: PlanVersion, adapter: str) -> None:
+def check_payment_adapter(name: str, profile: str, adapter: str) -> None:
     """Refuse to move real money by a demonstration plan.
+
+    Args:
+        name: Plan and version, for the refusal.
+        profile: Its profile.
+        adapter: What would carry the money.
 
     Raises:
         PlanRefusedError: for `whitepaper_demo` with any adapter but a simulated one.
 
     Source: profiles.
     """
-    if plan.profile == "whitepaper_demo" and adapter not in SIMULATED_ADAPTERS:
+    if profile == "whitepaper_demo" and adapter not in SIMULATED_ADAPTERS:
         message = (
             f"profile whitepaper_demo never pays through {adapter!r}; use cn_strict, or a simulated adapter"
         )
-        raise PlanRefusedError(
-            f"{plan.plan_id} version {plan.version}", (Refusal("real_payment_adapter", None, message),)
-        )
+        raise PlanRefusedError(name, (Refusal("real_payment_adapter", None, message),))
 
 
 def _of_any(rule: RuleCore) -> Iterator[Refusal]:

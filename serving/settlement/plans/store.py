@@ -1,6 +1,8 @@
 """Plan versions in the database: publishing, which one is in force, and which plan a merchant is settled by.
 
-Reading and refusing a document lives in `loader`; which version applies lives in `plan`.
+Reading and refusing a document lives in `loader`; which version applies lives in `plan`; from when a merchant
+is settled by a plan in `assignments`. Which version applies is known without reading any: a version that
+cannot be read keeps nothing from working but what needs it.
 
 Source: common rules, notice and profiles; L12.
 """
@@ -10,19 +12,43 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 import psycopg
 
 from serving.db import locks
-from serving.settlement.errors import PlanConflictError, PlanNotInForceError, PlanRefusedError, Refusal
-from serving.settlement.plans.loader import check_no_overlap, load_plan, plan_document
+from serving.settlement.errors import (
+    PlanConflictError,
+    PlanNotInForceError,
+    PlanRefusedError,
+    PlanUnreadableError,
+    Refusal,
+)
+from serving.settlement.plans.loader import (
+    check_no_overlap,
+    content_hash,
+    load_plan,
+    plan_document,
+    read_stored,
+)
 from serving.settlement.plans.plan import PlanVersion, version_in_force
+from serving.settlement.plans.profiles import SHIPPED_PLANS, load_shipped
 from serving.settlement.plans.refusals import NOTICE
 
 ALL_OTHERS = ""
 """Stands for every merchant without a plan of its own."""
+
+
+class StoredHead(NamedTuple):
+    """What is known of a stored version without reading its rules."""
+
+    plan_id: str
+    version: int
+    effective_at: datetime
+    ends_at: datetime | None
+    content_hash: str
+    document: str
 
 
 def publish_plan(
@@ -30,9 +56,9 @@ def publish_plan(
 ) -> PlanVersion:
     """Store a plan version; it is immutable from then on.
 
-    The first version of a plan may take effect in the past (nobody was settled by it); every later one is
-    announced now and takes effect 7 days from now or later. The same version with the same content is stored
-    once.
+    A version takes effect now or later, one that follows another 7 days from now or later. Only a plan that
+    ships with the product, as it ships, has been in effect before. The same version with the same content is
+    stored once.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -48,10 +74,10 @@ def publish_plan(
     plan = load_plan(document)
     # Publications of one plan come one after another, so that none overlooks another.
     locks.plans(conn, tenant_id)
-    existing = plan_versions(conn, tenant_id, plan.plan_id)
-    for version in existing:
-        if version.version == plan.version and version.content_hash == plan.content_hash:
-            return version
+    known = published(conn, tenant_id, plan)
+    if known is not None:
+        return known
+    existing = plan_heads(conn, tenant_id, plan.plan_id)
     check_no_overlap(existing, plan)
     reasons = _refusals(conn, tenant_id, plan, bool(existing), now)
     if reasons:
@@ -74,17 +100,25 @@ def publish_plan(
     return plan
 
 
-def plan_versions(conn: psycopg.Connection, tenant_id: str, plan_id: str) -> list[PlanVersion]:
-    """Every version of a plan, oldest first.
+def published(conn: psycopg.Connection, tenant_id: str, plan: PlanVersion) -> PlanVersion | None:
+    """The stored version that says the same as a plan, whatever release wrote it; None for one that is new."""
+    for head in plan_heads(conn, tenant_id, plan.plan_id):
+        if head.version == plan.version and _is_same(head, plan):
+            return _read(head)
+    return None
 
-    Raises:
-        PlanRefusedError: A stored document was altered.
-    """
+
+def plan_heads(conn: psycopg.Connection, tenant_id: str, plan_id: str) -> list[StoredHead]:
+    """Every version of a plan, oldest first, none of them read."""
     rows = conn.execute(
-        "select document from settlement.plan_version where tenant_id = %s and plan_id = %s order by version",
+        "select plan_id, version, effective_at, document, content_hash from settlement.plan_version"
+        " where tenant_id = %s and plan_id = %s order by version",
         (tenant_id, plan_id),
     )
-    return [_parsed(document) for (document,) in rows]
+    return [
+        StoredHead(name, version, effective_at, _end_of(document), stored, document)
+        for name, version, effective_at, document, stored in rows
+    ]
 
 
 def plan_version(conn: psycopg.Connection, tenant_id: str, plan_id: str, version: int) -> PlanVersion:
@@ -92,14 +126,16 @@ def plan_version(conn: psycopg.Connection, tenant_id: str, plan_id: str, version
 
     Raises:
         PlanNotInForceError: There is no such version.
+        PlanUnreadableError: It was altered, or this release cannot read it.
     """
     row = conn.execute(
-        "select document from settlement.plan_version where tenant_id = %s and plan_id = %s and version = %s",
+        "select document, content_hash from settlement.plan_version"
+        " where tenant_id = %s and plan_id = %s and version = %s",
         (tenant_id, plan_id, version),
     ).fetchone()
     if row is None:
         raise PlanNotInForceError(f"plan {plan_id} has no version {version}; publish it first")
-    return _parsed(row[0])
+    return _named(plan_id, version, *row)
 
 
 def plan_in_force(conn: psycopg.Connection, tenant_id: str, merchant_id: str, at: datetime) -> PlanVersion:
@@ -108,32 +144,19 @@ def plan_in_force(conn: psycopg.Connection, tenant_id: str, merchant_id: str, at
     Raises:
         PlanNotInForceError: Neither the merchant nor the tenant has a plan, or none of its versions is in
             force.
+        PlanUnreadableError: The version was altered, or this release cannot read it.
     """
     row = conn.execute(
         "select plan_id from settlement.merchant_plan where tenant_id = %s and merchant_id = any(%s)"
-        " order by merchant_id desc limit 1",
-        (tenant_id, [merchant_id, ALL_OTHERS]),
+        " and effective_at <= %s order by merchant_id desc, effective_at desc limit 1",
+        (tenant_id, [merchant_id, ALL_OTHERS], at),
     ).fetchone()
     if row is None:
         raise PlanNotInForceError(
-            f"merchant {merchant_id} has no plan and the tenant has none for all; set one with set_plan"
+            f"merchant {merchant_id} has no plan at {at.isoformat()} and the tenant has none for all; put one"
+            " in force with POST /v1/plans/in-force or python -m serving.jobs setup"
         )
-    return version_in_force(plan_versions(conn, tenant_id, row[0]), at)
-
-
-def set_plan(conn: psycopg.Connection, tenant_id: str, merchant_id: str, plan_id: str) -> None:
-    """Settle the future orders of a merchant by a plan (`ALL_OTHERS`: of every merchant without its own).
-
-    Raises:
-        PlanNotInForceError: The plan has no version.
-    """
-    if not plan_versions(conn, tenant_id, plan_id):
-        raise PlanNotInForceError(f"plan {plan_id} has no version; publish one first")
-    conn.execute(
-        "insert into settlement.merchant_plan (tenant_id, merchant_id, plan_id) values (%s, %s, %s)"
-        " on conflict (tenant_id, merchant_id) do update set plan_id = excluded.plan_id",
-        (tenant_id, merchant_id, plan_id),
-    )
+    return _read(version_in_force(plan_heads(conn, tenant_id, row[0]), at))
 
 
 def put_legal_review(
@@ -182,6 +205,12 @@ def _refusals(
             f"{now.isoformat()}; move effective_at"
         )
         reasons.append(Refusal("short_notice", None, message))
+    elif plan.effective_at < now and plan.content_hash not in _shipped_hashes():
+        message = (
+            f"it takes effect at {plan.effective_at.isoformat()}, before now, {now.isoformat()}; "
+            "move effective_at"
+        )
+        reasons.append(Refusal("in_the_past", None, message))
     if plan.legal_review is not None:
         found = conn.execute(
             "select 1 from settlement.legal_review"
@@ -194,7 +223,47 @@ def _refusals(
     return reasons
 
 
+def _is_same(head: StoredHead, plan: PlanVersion) -> bool:
+    """Whether a stored version says the same, whatever release wrote it."""
+    try:
+        return content_hash(_read(head)) == plan.content_hash
+    except PlanUnreadableError:
+        return False
+
+
+def _end_of(document: str) -> datetime | None:
+    """Until when a stored version lasts; a document that cannot be read lasts until the next one."""
+    try:
+        found = json.loads(document)["ends_at"]
+        return None if found is None else datetime.fromisoformat(found)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(head: StoredHead) -> PlanVersion:
+    return _named(head.plan_id, head.version, head.document, head.content_hash)
+
+
+def _named(plan_id: str, version: int, document: str, stored_hash: str) -> PlanVersion:
+    try:
+        return _parsed(document, stored_hash)
+    except PlanUnreadableError as error:
+        raise PlanUnreadableError(f"plan {plan_id} version {version}: {error}") from error
+
+
 @lru_cache(maxsize=256)
-def _parsed(document: str) -> PlanVersion:
+def _parsed(document: str, stored_hash: str) -> PlanVersion:
     """Plan versions are immutable, so a text is read once."""
-    return load_plan(json.loads(document))
+    return read_stored(document, stored_hash)
+
+
+@cache
+def _shipped_hashes() -> frozenset[str]:
+    """The plans that ship, as they ship; one that needs a legal review ships without."""
+    found = set()
+    for name in SHIPPED_PLANS:
+        try:
+            found.add(load_shipped(name).content_hash)
+        except PlanRefusedError:
+            continue
+    return frozenset(found)

@@ -27,6 +27,7 @@ class LockedInvite:
         net_paid_cents: What is left of the order's net_paid after refunds, fen.
         locked_at: When the legs were accrued, UTC.
         released_at: When the order passed its release conditions, or None.
+        rule: The P2 of the version that the order was frozen with.
     """
 
     order_id: str
@@ -37,6 +38,12 @@ class LockedInvite:
     net_paid_cents: int
     locked_at: datetime
     released_at: datetime | None
+    rule: ThreeForOneRule
+
+    @property
+    def expires_at(self) -> datetime:
+        """From when the lock counts for nothing."""
+        return self.locked_at + timedelta(days=self.rule.expires_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +76,16 @@ class ThreeForOneOutcome:
     waiting: tuple[LockedInvite, ...]
 
 
-def unlock(invites: Iterable[LockedInvite], rule: ThreeForOneRule, as_of: datetime) -> ThreeForOneOutcome:
-    """Full batches of one inviter, as of a moment.
+def unlock(invites: Iterable[LockedInvite], as_of: datetime) -> ThreeForOneOutcome:
+    """Full batches of one inviter, as of a moment, whichever plan versions the orders were frozen with.
 
-    Invites are taken in order of release (then order id). An invite released within `expires_days` of its
-    lock counts, once per distinct invitee; one that is not in a full batch by its expiry is expired. Invites
-    with nothing left after refunds count for nobody.
+    Invites are taken in order of release (then order id). An invite released within the `expires_days` of its
+    own version counts, once per distinct invitee; one that is not in a full batch by its expiry is expired. A
+    batch is as large as the version of its first member says: that was promised first. Invites with nothing
+    left after refunds count for nobody.
 
     Args:
         invites: All invites of one inviter that are still locked.
-        rule: The plan's P2.
         as_of: tz-aware moment; later releases are not seen.
 
     Raises:
@@ -91,28 +98,27 @@ def unlock(invites: Iterable[LockedInvite], rule: ThreeForOneRule, as_of: dateti
         raise SettlementError("three-for-one takes the invites of one inviter at a time")
     if len({invite.invitee_id for invite in pending}) < len(pending):
         raise SettlementError("an invitee counts once: lock only the legs of first orders")
-    lifetime = timedelta(days=rule.expires_days)
     # A batch is complete when its last member is released, so members must still be alive at that moment.
     queue: list[LockedInvite] = []
     unlocked: list[UnlockedBatch] = []
     taken: set[str] = set()
     for invite in sorted(pending, key=_release_order):
         released = invite.released_at
-        if released is None or released > as_of or released >= invite.locked_at + lifetime:
+        if released is None or released > as_of or released >= invite.expires_at:
             continue
         if sum(invite.leg_cents) == 0:
             continue
-        queue = [member for member in queue if released < member.locked_at + lifetime]
+        queue = [member for member in queue if released < member.expires_at]
         queue.append(invite)
-        if len(queue) == rule.batch_size:
+        if len(queue) >= queue[0].rule.batch_size:
             unlocked.append(_batch(queue))
             taken.update(member.order_id for member in queue)
             queue = []
     rest = [invite for invite in pending if invite.order_id not in taken]
     return ThreeForOneOutcome(
         unlocked=tuple(unlocked),
-        expired=tuple(invite for invite in rest if as_of >= invite.locked_at + lifetime),
-        waiting=tuple(invite for invite in rest if as_of < invite.locked_at + lifetime),
+        expired=tuple(invite for invite in rest if as_of >= invite.expires_at),
+        waiting=tuple(invite for invite in rest if as_of < invite.expires_at),
     )
 
 

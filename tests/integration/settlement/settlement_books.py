@@ -13,11 +13,12 @@ from serving.settlement.books.accrual import accrue_order
 from serving.settlement.books.release import release_due
 from serving.settlement.plans.loader import plan_document
 from serving.settlement.plans.profiles import load_shipped
-from serving.settlement.plans.store import publish_plan, put_legal_review
+from serving.settlement.plans.store import ALL_OTHERS, publish_plan, put_legal_review
 
 PAID = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
-LONG_AGO = PAID - 900 * DAY
+# The plans that ship were published before and took effect after.
+LONG_AGO = dt.datetime(2016, 12, 10, tzinfo=dt.UTC)
 RECEIVED = PAID + 3 * DAY
 DUE = RECEIVED + 7 * DAY
 PLAN_NAMES = ("cn_strict", "cn_two_level", "worked_20_8_25", "worked_25_10_25")
@@ -95,6 +96,15 @@ class Books:
                     received_at if is_received else None, release_due_at if is_received else None,
                 ),
             )  # fmt: skip
+
+    def settled_by(self, plan_id, merchant_id=ALL_OTHERS, effective_at=LONG_AGO):
+        """Orders of a merchant are settled by a plan, since long."""
+        with self.transactions() as conn:
+            conn.execute(
+                "insert into settlement.merchant_plan (tenant_id, merchant_id, plan_id, effective_at)"
+                " values (%s, %s, %s, %s)",
+                (self.tenant, merchant_id, plan_id, effective_at),
+            )
 
     def accrue(self, order, plan_version=None, now=PAID):
         with self.transactions() as conn:

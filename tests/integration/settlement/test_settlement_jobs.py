@@ -13,7 +13,6 @@ from serving.jobs.__main__ import main
 from serving.jobs.commands import JOBS
 from serving.jobs.effects import EFFECTS
 from serving.security import ROLE_SCOPES, Principal, Role
-from serving.settlement.plans.store import ALL_OTHERS, set_plan
 
 PARTIES = (("supplier", "S1"), ("supplier", "S2"), ("agent", "a1"), ("agent", "a2"))
 
@@ -34,7 +33,7 @@ def shop(module_database_url, monkeypatch, tmp_path, capsys):
                 " fee_cents, paid_at) values (%s, 'p1', 'o1', 'simulated', 23660, 142, %s)",
                 (books.tenant, PAID),
             )
-            set_plan(conn, books.tenant, ALL_OTHERS, plan("cn_strict").plan_id)
+        books.settled_by("cn_strict")
 
         def run(job, *arguments, at=DUE):
             status = main([job, *arguments, "--tenant", books.tenant, "--as-of", at.isoformat()])

@@ -202,10 +202,10 @@ def test_what_is_allowed_loads(text):
 def test_only_a_demonstration_plan_refuses_real_money():
     demo = load_shipped("whitepaper_demo")
     with pytest.raises(PlanRefusedError, match="wechat") as refused:
-        check_payment_adapter(demo, "wechat")
+        check_payment_adapter("demo version 1", demo.profile, "wechat")
     assert refused.value.codes == {"real_payment_adapter"}
-    assert check_payment_adapter(demo, "simulated") is None
-    assert check_payment_adapter(load_shipped(), "wechat") is None
+    assert check_payment_adapter("demo version 1", demo.profile, "simulated") is None
+    assert check_payment_adapter("cn_strict version 1", "cn_strict", "wechat") is None
 
 
 # versions
