@@ -318,6 +318,14 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/plans",),
     ),
     Authority(
+        "plan_assignment",
+        "a merchant, or everybody else, is settled by a plan from a moment on",
+        _ALL,
+        "the published version; seven days' notice to who sells already, never in the past",
+        agrees="a second operator, unless the tenant has no plan at all",
+        routes=("POST /v1/plans/in-force", "POST /v1/plans/{plan_id}/assignments"),
+    ),
+    Authority(
         "fee",
         "a service or a slot is paid for, or given back",
         _ALL,

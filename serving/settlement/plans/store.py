@@ -101,7 +101,7 @@ def publish_plan(
 
 
 def published(conn: psycopg.Connection, tenant_id: str, plan: PlanVersion) -> PlanVersion | None:
-    """The stored version that says the same as a plan, whatever release wrote it; None for one that is new."""
+    """The stored version that says the same as a plan, whatever release wrote it; None for a new one."""
     for head in plan_heads(conn, tenant_id, plan.plan_id):
         if head.version == plan.version and _is_same(head, plan):
             return _read(head)
