@@ -16,6 +16,7 @@ ROOMS = {
     "reconciliation": "money",
     "crash_ledger": "money",
     "lock_pairs": "money",
+    "money_authority": "money",
     "own_data": "runs",
     "first_run": "runs",
     "rerun_cost": "runs",
