@@ -16,6 +16,7 @@ import psycopg
 
 from serving.ledger.accounts import Party
 from serving.settlement.errors import UnknownOrderError
+from serving.settlement.sharing.leg import money
 
 _CHANNEL = ("channel_frozen", "channel_available")
 
@@ -113,6 +114,29 @@ class ExplainedTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedDiscount:
+    """A discount on a line that a merchant or supplier agreed to bear.
+
+    Attributes:
+        line_no: The line.
+        party_type: `merchant` or `supplier`.
+        party_id: Who bears it.
+        discount_cents: What it bears, fen.
+        owed_cents: What its own share of the line does not carry, fen.
+        reversed_cents: What refunds took back of the debt, fen.
+        formula: The arithmetic in one line.
+    """
+
+    line_no: int
+    party_type: str
+    party_id: str
+    discount_cents: int
+    owed_cents: int
+    reversed_cents: int
+    formula: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """Two sums that must agree, fen."""
 
@@ -134,6 +158,7 @@ class Explanation:
         reversed_cents: What refunds took back of them, fen.
         left_cents: What is left of them to their payees, fen.
         legs: All legs; for a party its own.
+        discounts: Discounts that merchants and suppliers bear; for a party its own.
         transactions: The ledger's transactions of the order.
         proofs: Sums that agree; none for a party, which does not see the other side.
     """
@@ -145,6 +170,7 @@ class Explanation:
     reversed_cents: int
     left_cents: int
     legs: list[ExplainedLeg]
+    discounts: list[ExplainedDiscount]
     transactions: list[ExplainedTransaction]
     proofs: list[Proof]
 
@@ -182,6 +208,7 @@ def explain(
         sum(leg.reversed_cents for leg in standing),
         sum(leg.left_cents for leg in standing),
         legs,
+        _discounts(conn, tenant_id, order_id, viewer),
         transactions,
         []
         if captured is None or refunded is None or not legs
@@ -238,6 +265,36 @@ def _legs(
         known = {*row[-1], *(reversal.transaction_id for reversal in taken_back)}
         legs.append(ExplainedLeg(**values, transaction_ids=sorted(known)))
     return legs
+
+
+def _discounts(
+    conn: psycopg.Connection, tenant_id: str, order_id: str, viewer: Party | None
+) -> list[ExplainedDiscount]:
+    rows = conn.execute(
+        "select line_no, party_type, party_id, discount_cents, owed_cents, reversed_cents"
+        " from settlement.discount_debt where tenant_id = %(tenant)s and order_id = %(order)s"
+        " and (%(type)s::text is null or (party_type = %(type)s and party_id = %(party)s))"
+        " order by line_no, party_type, party_id",
+        {
+            "tenant": tenant_id,
+            "order": order_id,
+            "type": viewer.party_type if viewer else None,
+            "party": viewer.party_id if viewer else None,
+        },
+    )
+    return [
+        ExplainedDiscount(
+            line_no,
+            party_type,
+            party_id,
+            discount,
+            owed,
+            taken_back,
+            f"discount {money(discount)} - {money(discount - owed)} out of its share of the line"
+            f" = {money(owed)} owed",
+        )
+        for line_no, party_type, party_id, discount, owed, taken_back in rows
+    ]
 
 
 def _transactions(

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from small_market import NOW, STRICT, TENANT
 
+from serving.ledger.accounts import Party
 from serving.ledger.invariants import check
 from serving.orders import after_sales, fulfilment, placing
 from serving.orders.coupons import issuing, store
@@ -18,6 +19,7 @@ from serving.orders.errors import (
     InvalidRequestError,
     ProgrammeStateError,
 )
+from serving.settlement.reports.explain import explain
 
 DAY = timedelta(days=1)
 M1 = {"issuer": ("merchant", "m1")}
@@ -76,6 +78,11 @@ def test_what_the_share_does_not_carry_is_the_funders_receivable(shop):
         ("clawback_receivable", "m1"): -5_000,
     }
     assert sound(shop) == []
+    for viewer in (None, Party("merchant", "m1")):
+        (told,) = shop.act(explain, "owing-1", viewer).discounts
+        assert (told.discount_cents, told.owed_cents, told.party_id) == (5_000, 5_000, "m1")
+        assert told.formula == "discount 50.00 - 0.00 out of its share of the line = 50.00 owed"
+    assert shop.act(explain, "owing-1", Party("supplier", "S1")).discounts == []
     # A third of it is returned, then the rest: the debt goes in step, and nothing is left.
     case = shop.act(after_sales.open_case, "owing-1", 1, None, "return", "broken", 5_000, NOW + DAY)
     shop.act(after_sales.refund_case, case.case_id, 1_667, NOW + DAY)
@@ -308,6 +315,32 @@ def test_a_line_of_a_supplier_that_funds_it_is_refunded_rather_than_given_to_ano
     shop.pay("stay-1")
     shop.act(fulfilment.reject, "stay-1", "S1", "none left", NOW + DAY)
     assert shop.read("stay-1")[0].status == "refunded"
+    assert sound(shop) == []
+
+
+def test_a_debt_follows_its_line_to_another_supplier(shop):
+    """100.00 less 10.00: at supply 79.00 the merchant's share of 11.00 carries it, at 85.00 it is 5.00.
+
+    Sold again with the dearer supplier the merchant owes 5.00, and takes them back when the buyer returns it.
+    """
+    goods(shop, "moves", supply=7_900)
+    shop.supply("S2", "moves", 5, price=8_500)
+    ten = {"kind": "threshold", "off_cents": 1_000, "min_goods_cents": 1_000, "beyond_share": "receivable"}
+    code = shop.code(shop.programme(**ten, **M1))
+    before = shop.balances()
+    shop.place("moves-1", ("moves", 1), coupon_codes=[code])
+    shop.pay("moves-1")
+    assert shop.moved(before)["merchant_pending", "m1"] == 100
+    assert ("clawback_receivable", "m1") not in shop.moved(before)
+    outcome = shop.act(fulfilment.reject, "moves-1", "S1", "none left", NOW + DAY)
+    assert outcome.moved == {1: "S2"}
+    moved = shop.moved(before)
+    assert moved["clawback_receivable", "m1"] == -500
+    assert ("merchant_pending", "m1") not in moved
+    assert sound(shop) == []
+    case = shop.act(after_sales.open_case, "moves-1", 1, None, "refund", "x", 9_000, NOW + DAY)
+    shop.act(after_sales.refund_case, case.case_id, 9_000, NOW + DAY)
+    assert shop.moved(before) == {}
     assert sound(shop) == []
 
 
