@@ -64,14 +64,17 @@ class LegalReviewRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
 class InForceRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a plan needs to be in force; everything has a default."""
 
-    document: Annotated[
-        str | None,
-        Meta(
-            min_length=1,
-            max_length=200_000,
-            description="The plan as YAML text; the strict plan that ships without.",
-        ),
-    ] = None
+    document: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=200_000,
+                description="The plan as YAML text; the strict plan that ships without.",
+            ),
+        ]
+        | None
+    ) = None
     legal_review: LegalReviewRequest | None = None
     merchant_id: Annotated[Id | None, Meta(description="Without: every merchant without its own plan.")] = (
         None
