@@ -186,11 +186,37 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/orders/{order_id}/after-sales",),
     ),
     Authority(
+        "after_sale_answer",
+        "a supplier agrees with a case or does not, counts what came back and what is stock again",
+        _SUPPLY,
+        "key of the supplier whose line it is",
+        routes=(
+            "POST /v1/after-sales/{case_id}/answer",
+            "POST /v1/after-sales/{case_id}/return-receipt",
+        ),
+    ),
+    Authority(
+        "return_parcel",
+        "goods of a case are on their way back",
+        _SHOP,
+        "key of the shop; carrier and tracking number",
+        routes=("POST /v1/after-sales/{case_id}/parcel",),
+        moves_money=False,
+    ),
+    Authority(
+        "arbitration",
+        "who is right where shop and supplier disagree about a case",
+        _ALL,
+        _KEY,
+        routes=("POST /v1/after-sales/{case_id}/arbitration",),
+    ),
+    Authority(
         "refund",
         "money goes back to the buyer, or a case ends without",
         _SHOP,
         "key of the shop; an open case of the order",
-        agrees="never more than the case asked for and the line has left",
+        agrees="the supplier, or an operator where it disagrees; never more than the case asked for, the line"
+        " has left and the units are worth that came back",
         routes=(
             "POST /v1/after-sales/{case_id}/refund",
             "POST /v1/after-sales/{case_id}/reject",

@@ -30,7 +30,34 @@ FREIGHT = 0
 
 @dataclass(frozen=True)
 class Case:
-    """A row of `orders.after_sale`."""
+    """A row of `orders.after_sale`.
+
+    Attributes:
+        case_id: Names the case.
+        order_id: The order.
+        line_no: The line; 0 for a freight.
+        supplier_id: Who shipped it.
+        kind: `refund`, `return` or `complaint`.
+        reason_code: Why the buyer asks.
+        status: See `states.CASE`.
+        requested_cents: What is asked back, fen.
+        refund_cents: What was given back, fen.
+        opened_at: When it was opened.
+        resolved_at: When money was given back or it ended.
+        qty: Units that it is about; None for money only.
+        supplier_answer: `agreed` or `disagreed`; None while the supplier is silent.
+        answer_code: Why it disagrees.
+        answered_at: When it answered.
+        return_carrier: Who carries the goods back.
+        return_tracking_no: Number of that parcel.
+        sent_back_at: When it left.
+        received_qty: Units that came back, by the supplier's count.
+        restocked_qty: Units of them that are stock again.
+        received_back_at: When they came.
+        decision: `refund` or `reject`, by an operator where shop and supplier disagree.
+        decision_code: Why.
+        decided_at: When.
+    """
 
     case_id: str
     order_id: str
@@ -43,6 +70,19 @@ class Case:
     refund_cents: int
     opened_at: datetime
     resolved_at: datetime | None
+    qty: int | None = None
+    supplier_answer: str | None = None
+    answer_code: str | None = None
+    answered_at: datetime | None = None
+    return_carrier: str | None = None
+    return_tracking_no: str | None = None
+    sent_back_at: datetime | None = None
+    received_qty: int | None = None
+    restocked_qty: int | None = None
+    received_back_at: datetime | None = None
+    decision: str | None = None
+    decision_code: str | None = None
+    decided_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +108,7 @@ def open_case(
     reason_code: str,
     requested_cents: int,
     now: datetime,
+    qty: int | None = None,
 ) -> Case:
     """Open a case.
 
@@ -81,9 +122,11 @@ def open_case(
         reason_code: Why.
         requested_cents: What is asked back, fen; refunds of the case never exceed it.
         now: Business time.
+        qty: Units that it is about; bounds what is asked, and for a return what is given back.
 
     Raises:
         NotFoundError: There is no such order, line or part.
+        InvalidRequestError: More units than the line has, or units of a freight.
         ImpossibleMoveError: The order was never paid.
         RefundRefusedError: More is asked than was paid and not yet refunded.
     """
@@ -97,6 +140,8 @@ def open_case(
         raise RefundRefusedError(
             f"{requested_cents} fen are asked back; {open_cents} were paid and not refunded."
         )
+    if qty is not None:
+        _check_units(conn, tenant_id, order_id, line_no, qty, requested_cents)
     case = Case(
         case_id=f"as-{secrets.token_hex(8)}",
         order_id=order_id,
@@ -109,11 +154,12 @@ def open_case(
         refund_cents=0,
         opened_at=now,
         resolved_at=None,
+        qty=qty,
     )
     conn.execute(
         "insert into orders.after_sale (tenant_id, case_id, order_id, line_no, supplier_id, kind,"
-        " reason_code, status, requested_cents, opened_at) values (%(tenant)s, %(case)s, %(order)s,"
-        " %(line)s, %(supplier)s, %(kind)s, %(reason)s, 'open', %(cents)s, %(now)s)",
+        " reason_code, status, requested_cents, opened_at, qty) values (%(tenant)s, %(case)s, %(order)s,"
+        " %(line)s, %(supplier)s, %(kind)s, %(reason)s, 'open', %(cents)s, %(now)s, %(qty)s)",
         {
             "tenant": tenant_id,
             "case": case.case_id,
@@ -124,10 +170,12 @@ def open_case(
             "reason": reason_code,
             "cents": requested_cents,
             "now": now,
+            "qty": qty,
         },
     )
     touch(conn, tenant_id, order_id)
     webhooks.tell_merchant(conn, tenant_id, order.merchant_id, "after_sale.opened", order_id, case.case_id)
+    webhooks.tell_supplier_of_case(conn, tenant_id, order_id, supplier, "after_sale.opened", case.case_id)
     return case
 
 
@@ -149,7 +197,8 @@ def refund_case(
     Raises:
         NotFoundError: There is no such case.
         ImpossibleMoveError: The case is rejected or closed.
-        RefundRefusedError: More than the case asked for, or than is left of the line.
+        RefundRefusedError: More than the case asked for, than is left of the line, or than what came back is
+            worth; or the supplier disagrees and no operator decided for the buyer.
     """
     case, order = _locked(conn, tenant_id, case_id)
     has_ended = case.status in (CaseStatus.REJECTED, CaseStatus.CLOSED)
@@ -165,6 +214,7 @@ def refund_case(
         raise RefundRefusedError(
             f"Only {open_cents} fen were paid and not refunded; {refund_cents} are asked."
         )
+    _require_agreement(conn, tenant_id, case, refund_cents)
     number = conn.execute(
         "select count(*) from settlement.refund where tenant_id = %(tenant)s and order_id = %(order)s"
         " and case_id = %(case)s",
@@ -199,7 +249,18 @@ def end_case(conn: Connection, tenant_id: str, case_id: str, event: str, now: da
         NotFoundError: There is no such case.
         ImpossibleMoveError: The case has ended already, or money was given back on a case to be rejected.
     """
-    case, order = _locked(conn, tenant_id, case_id)
+    case, _ = _locked(conn, tenant_id, case_id)
+    return move_case(conn, tenant_id, case, event, now)
+
+
+def move_case(conn: Connection, tenant_id: str, case: Case, event: str, now: datetime) -> Case:
+    """The same for a case whose order is locked.
+
+    Raises:
+        ImpossibleMoveError: As above.
+    """
+    case_id = case.case_id
+    order = find_order(conn, tenant_id, case.order_id)
     if event == "reject" and case.refund_cents:
         raise ImpossibleMoveError("after-sale case", case_id, "partly refunded", event, ["refund", "close"])
     status = CASE.move(case_id, case.status, event)
@@ -234,6 +295,37 @@ def cases_of(conn: Connection, tenant_id: str, order_id: str, supplier_id: str |
     with conn.cursor(row_factory=class_row(Case)) as cursor:
         values = {"tenant": tenant_id, "order": order_id, "supplier": supplier_id}
         return cursor.execute(query.encode(), values).fetchall()
+
+
+def _check_units(
+    conn: Connection, tenant_id: str, order_id: str, line_no: int, qty: int, requested_cents: int
+) -> None:
+    if line_no == FREIGHT:
+        raise InvalidRequestError("qty", "a freight has no units")
+    line = _line(conn, tenant_id, order_id, line_no)
+    if qty > line.qty:
+        raise InvalidRequestError("qty", f"the line has {line.qty} units")
+    worth = line.net_paid_cents * qty // line.qty
+    if requested_cents > worth:
+        raise RefundRefusedError(f"{requested_cents} fen are asked back for units that cost {worth}.")
+
+
+def _require_agreement(conn: Connection, tenant_id: str, case: Case, refund_cents: int) -> None:
+    """Refuse what the supplier disputes, and money for units that did not come back."""
+    if case.supplier_answer == "disagreed" and case.decision != "refund":
+        raise RefundRefusedError(
+            f"The supplier disagrees with case {case.case_id!r}: an operator decides before money goes back."
+        )
+    if case.kind != "return" or case.qty is None:
+        return
+    line = _line(conn, tenant_id, case.order_id, case.line_no)
+    received = case.received_qty or 0
+    worth = line.net_paid_cents * received // line.qty
+    if case.refund_cents + refund_cents > worth:
+        raise RefundRefusedError(
+            f"Case {case.case_id!r} is about {case.qty} units, {received} came back, worth {worth} fen;"
+            f" {case.refund_cents} are refunded: {refund_cents} more are too many."
+        )
 
 
 def _locked(conn: Connection, tenant_id: str, case_id: str) -> tuple[Case, Order]:

@@ -100,6 +100,36 @@ class OpenCase(_Request, frozen=True, kw_only=True):
     reason_code: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
     requested_cents: Cents
     supplier_id: Id | None = None
+    qty: Annotated[int, Meta(ge=1, le=10**6, description="Units; needed for a return.")] | None = None
+
+
+class AnswerCase(_Request, frozen=True, kw_only=True):
+    """What a supplier says to a case; where goods come back, also where to."""
+
+    agrees: bool
+    reason_code: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)] | None = None
+    return_address: RecipientRequest | None = None
+
+
+class ReturnParcel(_Request, frozen=True, kw_only=True):
+    """A parcel that brings goods back."""
+
+    carrier: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
+    tracking_no: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
+
+
+class ReturnReceipt(_Request, frozen=True, kw_only=True):
+    """What came back, and what of it can be sold again."""
+
+    received_qty: Annotated[int, Meta(ge=0, le=10**6)]
+    restocked_qty: Annotated[int, Meta(ge=0, le=10**6)]
+
+
+class Arbitration(_Request, frozen=True, kw_only=True):
+    """What an operator decides where shop and supplier disagree."""
+
+    decision: Literal["refund", "reject"]
+    reason_code: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
 
 
 class RefundCase(_Request, frozen=True, kw_only=True):
@@ -247,6 +277,19 @@ class CaseView(Struct, frozen=True, kw_only=True):
     refund_cents: int
     opened_at: datetime
     resolved_at: datetime | None
+    qty: int | None = None
+    supplier_answer: str | None = None
+    answer_code: str | None = None
+    answered_at: datetime | None = None
+    return_carrier: str | None = None
+    return_tracking_no: str | None = None
+    sent_back_at: datetime | None = None
+    received_qty: int | None = None
+    restocked_qty: int | None = None
+    received_back_at: datetime | None = None
+    decision: str | None = None
+    decision_code: str | None = None
+    decided_at: datetime | None = None
 
 
 class OrderView(Struct, frozen=True, kw_only=True):

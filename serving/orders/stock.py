@@ -59,8 +59,8 @@ def report_stock(
 ) -> list[str]:
     """Take over what a supplier counted; an older count than the known one changes nothing.
 
-    Units that left the shelf after the count, by shipment notices, are taken off again: the count cannot
-    know them.
+    Units that left the shelf after the count by shipment notices, or came back onto it, are reckoned in: the
+    count cannot know them.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -86,7 +86,7 @@ def report_stock(
         " locked as materialized (select s.sku_id, s.on_hand_qty as before_qty, r.buffer_qty, r.source_at,"
         " greatest(0, r.on_hand_qty + coalesce((select sum(m.qty_delta) from orders.stock_movement m"
         " where m.tenant_id = s.tenant_id and m.supplier_id = s.supplier_id and m.sku_id = s.sku_id"
-        " and m.reason = 'sale' and m.occurred_at > r.source_at), 0)::bigint) as after_qty"
+        " and m.reason in ('sale', 'return') and m.occurred_at > r.source_at), 0)::bigint) as after_qty"
         " from orders.stock s join report r using (sku_id)"
         " where s.tenant_id = %(tenant)s and s.supplier_id = %(supplier)s and s.source_at < r.source_at"
         " order by s.sku_id),"
@@ -219,6 +219,24 @@ def ship(
         " from unnest(%(suppliers)s::text[], %(skus)s::text[], %(quantities)s::bigint[])"
         " as n (supplier_id, sku_id, qty)",
         {"tenant": tenant_id, "order": order_id, "now": now, **_columns(gone)},
+    )
+
+
+def take_back(
+    conn: Connection, tenant_id: str, order_id: str, key: StockKey, qty: int, now: datetime
+) -> None:
+    """Put units that came back on the shelf, with a movement; the stock is locked."""
+    supplier_id, sku_id = key
+    values = {"tenant": tenant_id, "supplier": supplier_id, "sku": sku_id, "qty": qty}
+    conn.execute(
+        "update orders.stock set on_hand_qty = on_hand_qty + %(qty)s where tenant_id = %(tenant)s"
+        " and supplier_id = %(supplier)s and sku_id = %(sku)s",
+        values,
+    )
+    conn.execute(
+        "insert into orders.stock_movement (tenant_id, supplier_id, sku_id, qty_delta, reason, order_id,"
+        " occurred_at) values (%(tenant)s, %(supplier)s, %(sku)s, %(qty)s, 'return', %(order)s, %(now)s)",
+        {**values, "order": order_id, "now": now},
     )
 
 

@@ -133,6 +133,14 @@ def tell_supplier_ended(
     _tell(conn, tenant_id, "supplier", supplier_id, "sub_order.cancelled", object_id, payload)
 
 
+def tell_supplier_of_case(
+    conn: Connection, tenant_id: str, order_id: str, supplier_id: str, event_type: str, case_id: str
+) -> None:
+    """Tell a supplier about an after-sale case on what it shipped."""
+    payload = {"order_id": order_id, "supplier_id": supplier_id, "case_id": case_id}
+    _tell(conn, tenant_id, "supplier", supplier_id, event_type, f"{order_id}:{case_id}", payload)
+
+
 def tell_merchant(
     conn: Connection,
     tenant_id: str,

@@ -39,9 +39,10 @@ class PersonalTable:
 
 
 RECIPIENT = PersonalTable("orders", "recipient", "order_id", ("name_enc", "phone_enc", "address_enc"))
+RETURN_ADDRESS = PersonalTable("orders", "return_address", "case_id", RECIPIENT.columns)
 WEBHOOK_SECRET = PersonalTable("orders", "webhook_endpoint", "endpoint_id", ("secret_enc",))
 CHANNEL_SECRETS = PersonalTable("channels", "account", "channel_id", ("secrets_enc",))
-PERSONAL_TABLES = (RECIPIENT, WEBHOOK_SECRET, CHANNEL_SECRETS)
+PERSONAL_TABLES = (RECIPIENT, RETURN_ADDRESS, WEBHOOK_SECRET, CHANNEL_SECRETS)
 """Every table with sealed columns; secrets of endpoints and of channel accounts are kept the same way."""
 
 

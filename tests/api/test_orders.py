@@ -124,7 +124,7 @@ def test_the_life_of_an_order(call, goods, shop, pay):
     assert call("S1", "POST", f"{part}/shipments", notice, 200).json()["status"] == "shipped"
     received = call("m1", "POST", f"{path}/receipt", {}, 200).json()
     assert (received["status"], received["sub_orders"][0]["status"]) == ("received", "received")
-    case = {"line_no": 1, "kind": "return", "reason_code": "broken", "requested_cents": 2000}
+    case = {"line_no": 1, "kind": "refund", "reason_code": "broken", "requested_cents": 2000}
     opened = call("m1", "POST", f"{path}/after-sales", case, 201, "case-1").json()
     refund = f"/after-sales/{opened['case_id']}/refund"
     one = call("m1", "POST", refund, {"refund_cents": 500}, 200, "r1").json()

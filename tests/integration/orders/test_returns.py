@@ -1,0 +1,146 @@
+"""After-sale cases with quantities: what came back bounds what is given back, and who decides a dispute."""
+
+from datetime import timedelta
+
+import pytest
+from small_market import NOW, TENANT
+
+from serving.orders import after_sales, fulfilment, receipts, returns, stock
+from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
+from serving.privacy.data_keys import Vault
+from serving.privacy.envelope import new_master_key
+from serving.privacy.master_key import Keyring
+from serving.privacy.personal_fields import Recipient
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def market(shop):
+    shop.plan()
+
+
+def sold(shop, name, qty=3, price=1000):
+    """A received order of one line at S1."""
+    shop.list(name, price)
+    shop.supply("S1", name, 20, price=600)
+    shop.place(name, (name, qty))
+    shop.pay(name)
+    shop.act(fulfilment.accept, name, "S1", {}, NOW)
+    parcel = fulfilment.Parcel(f"sh-{name}", NOW + 3 * DAY, NOW)
+    shop.act(fulfilment.ship, name, "S1", parcel)
+    shop.act(receipts.confirm_receipt, name, None, NOW)
+
+
+def back(shop, name, qty, cents, kind="return"):
+    return shop.act(after_sales.open_case, name, 1, None, kind, "broken", cents, NOW, qty)
+
+
+def test_a_refund_of_3_units_when_2_came_back_is_refused(shop):
+    """3 x 10.00; 2 of 3 come back, 1 can be sold again: at most 20.00, and one unit is stock again."""
+    sold(shop, "three")
+    case = back(shop, "three", 3, 3000)
+    with pytest.raises(RefundRefusedError, match="0 came back"):
+        shop.act(after_sales.refund_case, case.case_id, 1, NOW)
+    shop.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=NOW)
+    sent = shop.act(returns.send_back, case.case_id, "SF", "SF-1", NOW + DAY)
+    assert (sent.return_carrier, sent.return_tracking_no, sent.sent_back_at) == ("SF", "SF-1", NOW + DAY)
+    assert shop.stock_of("S1", "three") == (17, 0, 17)
+    came = shop.act(returns.receive_back, case.case_id, 2, 1, NOW + 2 * DAY)
+    assert (came.received_qty, came.restocked_qty) == (2, 1)
+    assert shop.stock_of("S1", "three") == (18, 0, 18)
+    assert shop.sql(
+        "select qty_delta, reason from orders.stock_movement where order_id = 'three' order by movement_id"
+    ) == [(-3, "sale"), (1, "return")]
+    with pytest.raises(RefundRefusedError, match="2 came back, worth 2000 fen"):
+        shop.act(after_sales.refund_case, case.case_id, 3000, NOW)
+    done = shop.act(after_sales.refund_case, case.case_id, 2000, NOW)
+    assert (done.case.status, done.case.refund_cents) == ("open", 2000)
+    with pytest.raises(RefundRefusedError):
+        shop.act(after_sales.refund_case, case.case_id, 1, NOW)
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(returns.receive_back, case.case_id, 3, 3, NOW)
+    assert shop.act(after_sales.end_case, case.case_id, "close", NOW).status == "closed"
+
+
+def test_a_count_from_before_the_return_does_not_lose_it(shop):
+    sold(shop, "count")
+    case = back(shop, "count", 1, 1000)
+    shop.act(returns.receive_back, case.case_id, 1, 1, NOW + 2 * DAY)
+    report = stock.StockReport("count", 15, 0, NOW + DAY)
+    shop.act(stock.report_stock, "S1", [report], NOW + 3 * DAY)
+    assert shop.stock_of("S1", "count") == (16, 0, 16)
+
+
+def test_where_they_disagree_an_operator_decides(shop):
+    sold(shop, "dispute")
+    case = back(shop, "dispute", 2, 2000, kind="complaint")
+    with pytest.raises(InvalidRequestError):
+        shop.act(returns.answer_case, case.case_id, agrees=False, reason_code=None, now=NOW)
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(returns.arbitrate, case.case_id, "refund", "too_early", NOW)
+    shop.act(returns.answer_case, case.case_id, agrees=False, reason_code="was_whole", now=NOW)
+    with pytest.raises(RefundRefusedError, match="an operator decides"):
+        shop.act(after_sales.refund_case, case.case_id, 500, NOW)
+    decided = shop.act(returns.arbitrate, case.case_id, "refund", "photo", NOW + DAY)
+    assert (decided.status, decided.decision, decided.decision_code) == ("open", "refund", "photo")
+    assert shop.act(after_sales.refund_case, case.case_id, 2000, NOW).case.status == "refunded"
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(returns.arbitrate, case.case_id, "reject", "again", NOW)
+
+
+def test_a_decision_against_the_buyer_ends_the_case(shop):
+    sold(shop, "against")
+    case = back(shop, "against", 1, 1000, kind="complaint")
+    shop.act(returns.answer_case, case.case_id, agrees=False, reason_code="was_whole", now=NOW)
+    decided = shop.act(returns.arbitrate, case.case_id, "reject", "no_proof", NOW)
+    assert (decided.status, decided.decision) == ("rejected", "reject")
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(after_sales.refund_case, case.case_id, 1, NOW)
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=NOW)
+
+
+def test_a_supplier_may_think_again_until_money_went_back(shop):
+    sold(shop, "again")
+    case = back(shop, "again", 1, 1000, kind="complaint")
+    shop.act(returns.answer_case, case.case_id, agrees=False, reason_code="was_whole", now=NOW)
+    shop.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=NOW)
+    shop.act(after_sales.refund_case, case.case_id, 400, NOW)
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(returns.answer_case, case.case_id, agrees=False, reason_code="late", now=NOW)
+
+
+def test_quantities_that_make_no_sense(shop):
+    sold(shop, "sense", qty=2)
+    with pytest.raises(InvalidRequestError):
+        back(shop, "sense", 3, 1000)
+    with pytest.raises(RefundRefusedError, match="cost 1000"):
+        back(shop, "sense", 1, 1001)
+    with pytest.raises(InvalidRequestError):
+        shop.act(after_sales.open_case, "sense", 0, "S1", "return", "why", 0, NOW, 1)
+    case = back(shop, "sense", 1, 1000)
+    with pytest.raises(InvalidRequestError):
+        shop.act(returns.receive_back, case.case_id, 2, 0, NOW)
+    with pytest.raises(InvalidRequestError):
+        shop.act(returns.receive_back, case.case_id, 1, 2, NOW)
+    complaint = back(shop, "sense", 1, 1000, kind="complaint")
+    with pytest.raises(ImpossibleMoveError):
+        shop.act(returns.receive_back, complaint.case_id, 1, 1, NOW)
+    with pytest.raises(NotFoundError):
+        shop.act(returns.send_back, "as-none", "SF", "1", NOW)
+    assert shop.stock_of("S1", "sense") == (18, 0, 18)
+
+
+def test_a_return_address_is_sealed(shop):
+    keyring = Keyring((new_master_key(),))
+    vault = Vault(lambda: keyring)
+    sold(shop, "sealed")
+    case = back(shop, "sealed", 1, 1000)
+    address = Recipient("李仓库", "13900001111", "宁波市北仑区 8 号")
+    with shop.transaction() as conn:
+        returns.put_return_address(conn, vault, TENANT, case.case_id, address)
+    with shop.transaction() as conn:
+        assert returns.get_return_address(conn, vault, TENANT, case.case_id) == address
+        assert returns.get_return_address(conn, vault, TENANT, "as-none") is None
+    assert "13900001111" not in str(shop.sql("select t::text from orders.return_address t"))
