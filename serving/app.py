@@ -102,7 +102,13 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         profiles = ProfileCaches(pool, most_bytes=settings.profile_cache_mb * 2**20)
         app.state.profile_caches = profiles
         app.state.authenticator = Authenticator(pool, settings)
-        operations = Operations(url, size=settings.pool_size, timeout_s=settings.db_timeout_s)
+        operations = Operations(
+            url,
+            size=settings.pool_size,
+            timeout_s=settings.db_timeout_s,
+            statement_timeout_s=settings.statement_timeout_s,
+            lock_timeout_s=settings.lock_timeout_s,
+        )
         operations.open()
         app.state.operations = operations
         app.state.vault = Vault.of(settings)

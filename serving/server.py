@@ -1,14 +1,17 @@
 """`python -m serving.server`: makes the database ready and serves the API until TERM or INT.
 
-Granian runs one worker process. The database is started here when it is the embedded one and does not run,
-and stopped here when nobody else uses it.
+Granian runs `MUYUN_API_WORKERS` processes, which share a port and the rate limits. The database is started
+here when it is the embedded one and does not run, and stopped here when nobody else uses it.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from granian import Granian
@@ -60,7 +63,8 @@ def main() -> int:
         ready_database(settings)
         sys.stdout.write(f"Muyun API on http://{settings.api_host}:{port} (documentation: /v1/docs)\n")
         sys.stdout.flush()
-        _serve(settings.api_host, port)
+        with _shared_limits(settings, port):
+            _serve(settings.api_host, port, settings.api_workers)
     except PortTakenError as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_PORT_TAKEN
@@ -93,14 +97,30 @@ def claim_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _serve(host: str, port: int) -> None:
+@contextmanager
+def _shared_limits(settings: Settings, port: int) -> Iterator[None]:
+    """Give several processes one file of limits, which begins empty and goes with the server."""
+    if settings.api_workers == 1:
+        yield
+        return
+    settings.home.mkdir(parents=True, exist_ok=True)
+    file = settings.home / f"api-{port}.limits"
+    file.unlink(missing_ok=True)
+    os.environ["MUYUN_LIMITS_FILE"] = str(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _serve(host: str, port: int, workers: int) -> None:
     Granian(
         "serving.server:application",
         address=host,
         port=port,
         interface=Interfaces.ASGI,
         factory=True,
-        workers=1,
+        workers=workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
         websockets=False,

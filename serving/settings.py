@@ -35,9 +35,13 @@ class Settings(BaseSettings):
         postgres_port: Port of the embedded PostgreSQL; None takes a free one and keeps it.
         api_host: Address the API binds to.
         api_port: Port the API binds to; 0 takes a free one.
+        api_workers: Processes of the API; each has its own connections and its own memory, limits are shared.
+        limits_file: Where they share them; the server sets it for its processes.
         keep_versions: Publications kept in PostgreSQL, the current one included.
         pool_size: Most database connections of the API process.
         db_timeout_s: Seconds a request waits for a connection or an answer before it gets 503.
+        statement_timeout_s: Seconds that a statement of a request about orders or money may take.
+        lock_timeout_s: Seconds that such a statement waits for a lock of another one.
         rate_limit_per_s: Requests a second an API key may make, unless the key has its own limit.
         rate_limit_burst: Requests an idle key may make at once.
         idempotency_days: Days for which an idempotency key stands for its first answer.
@@ -75,9 +79,13 @@ class Settings(BaseSettings):
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
+    api_workers: int = Field(default=1, ge=1, le=64)
+    limits_file: Path | None = None
     keep_versions: int = Field(default=5, ge=1)
     pool_size: int = Field(default=8, ge=1, le=100)
     db_timeout_s: float = Field(default=2.0, gt=0)
+    statement_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    lock_timeout_s: float = Field(default=10.0, gt=0, le=3600)
     rate_limit_per_s: float = Field(default=100.0, gt=0)
     rate_limit_burst: int = Field(default=200, ge=1)
     idempotency_days: int = Field(default=30, ge=1, le=3650)

@@ -23,7 +23,7 @@ import psycopg
 from benchmarks.harness import OURS, Row, report
 from benchmarks.money.ledger_books import PGBENCH_SCRIPT, add_history, open_accounts
 from benchmarks.servers import free_port, server
-from serving.db import migrate
+from serving.db import migrate, users
 from serving.db.connect import DATABASE
 from serving.db.embedded import EmbeddedPostgres
 from serving.db.programs import binary
@@ -37,9 +37,12 @@ SECONDS = int(os.environ.get("MUYUN_BENCH_SECONDS", "6"))
 HISTORY = int(os.environ.get("MUYUN_BENCH_HISTORY", "50000"))
 CLIENTS = 8
 TPCB_SCALE = 20
+WORKERS = 2
+"""Processes of the API."""
 PROTOCOL = (
     f"{CLIENTS} clients; TPC-B (pgbench, scale {TPCB_SCALE}), the posting through SQL "
-    "(pgbench with a script) and through HTTP (the real server, keep-alive connections) in turns, "
+    "(pgbench with a script) and through HTTP "
+    f"(the real server with {WORKERS} processes, keep-alive connections) in turns, "
     f"{SECONDS} s each, {ROUNDS} rounds; prepared statements; fsync and synchronous_commit on. "
     "Ratios are taken within a round; value: their median; interval: smallest and largest. "
     "ratio_at_10x_history: the median SQL ratio with ten times the postings there, over the one before."
@@ -61,6 +64,7 @@ def main() -> int:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muyun-bench-")))
         cluster = stack.enter_context(EmbeddedPostgres(home / "postgres"))
+        users.join(cluster)  # the API must not stop it when it ends
         url = cluster.connect_info().url(DATABASE)
         migrate.upgrade(url)
         tpcb_url = libpq_url(cluster.ensure_database("tpcb"))
@@ -76,6 +80,7 @@ def main() -> int:
         environment = {**os.environ, "MUYUN_HOME": str(home), "MUYUN_API_PORT": str(port)}
         # A posting in one request: what is measured is the booking, not the second person.
         environment["MUYUN_ALONE_POSTING_CENTS"] = str(10**15)
+        environment["MUYUN_API_WORKERS"] = str(WORKERS)
         environment.pop("MUYUN_DATABASE_URL", None)
         # One turn of each to warm up, then the rounds that count.
         rounds, grown, refused = [], [], 0

@@ -50,8 +50,10 @@ _REFUSED_PER_S = 5.0
 _REFUSED_BURST = 50
 
 _Url = Annotated[str, Meta(max_length=500, pattern=r"^[\x21-\x7e]*$")]
+_Serial = Annotated[str, Meta(min_length=1, max_length=128)]
+_Pem = Annotated[str, Meta(min_length=1, max_length=20_000)]
 _Keys = Annotated[
-    dict[str, str],
+    dict[_Serial, _Pem],
     Meta(
         min_length=1,
         max_length=20,
@@ -73,7 +75,7 @@ class ChannelRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     )
     fee_bps: _FeeBps
     public_keys: _Keys
-    secrets: Annotated[dict[str, str], Meta(max_length=5, description="Sealed; never shown again.")]
+    secrets: Annotated[dict[_Serial, _Pem], Meta(max_length=5, description="Sealed; never shown again.")]
 
 
 class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -30,6 +30,7 @@ Kind = Literal[
     "fees",
     "debts",
     "approvals",
+    "accounts",
 ]
 
 
@@ -67,6 +68,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "fees": (str,),
     "debts": (str, str),
     "approvals": (int,),
+    "accounts": (str, str, str),
 }
 
 

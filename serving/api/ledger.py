@@ -11,7 +11,9 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
+from serving.api.cursor import Position, read_cursor, write_cursor
 from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
+from serving.api.parameters import CursorText, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
 from serving.approvals.asking import Ask
@@ -88,6 +90,7 @@ class AccountList(Struct, frozen=True, kw_only=True):
     """Accounts with their balances; over all accounts they sum to zero per unit."""
 
     accounts: list[AccountView]
+    next_cursor: str | None
 
 
 class EntryView(Struct, frozen=True, kw_only=True):
@@ -169,12 +172,25 @@ def post_transaction(
 def list_accounts(
     request: Request[Any, Any, Any],
     kind: Annotated[AccountKind | None, Parameter(description="Only accounts of this kind.")] = None,
+    limit: PageSize = 500,
+    cursor: CursorText = None,
 ) -> AccountList:
-    """Every account of the tenant, by kind and party."""
+    """The accounts of the tenant, by kind and party."""
+    position = read_cursor(cursor, "accounts")
+    after = ("", "", "") if position is None else tuple(map(str, position.key))
     with tenant_transaction(request) as conn:
-        found = trial_balance(conn, [kind] if kind is not None else [])
+        rows = trial_balance(
+            conn, [kind] if kind is not None else [], after=(after[0], after[1], after[2]), limit=limit + 1
+        )
         note(request, conn, "ledger.read_accounts", "account", kind or "*")
+    found = rows[:limit]
+    following = None
+    if len(rows) > limit:
+        last = found[-1]
+        key: list[str | int] = [last.kind, last.party.party_type, last.party.party_id]
+        following = write_cursor(Position("accounts", "", key))
     return AccountList(
+        next_cursor=following,
         accounts=[
             AccountView(
                 account=row.kind,
@@ -184,7 +200,7 @@ def list_accounts(
                 balance_cents=row.amount,
             )
             for row in found
-        ]
+        ],
     )
 
 

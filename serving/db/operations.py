@@ -26,9 +26,19 @@ class Operations:
         url: Address of the migrated database.
         size: Most connections.
         timeout_s: Seconds to wait for a free connection.
+        statement_timeout_s: Seconds that a statement may take; 0 lets it take what it needs, as jobs do.
+        lock_timeout_s: Seconds that a statement waits for a lock; 0 waits as long as it needs to.
     """
 
-    def __init__(self, url: str, *, size: int = 8, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 8,
+        timeout_s: float = 10.0,
+        statement_timeout_s: float = 0.0,
+        lock_timeout_s: float = 0.0,
+    ) -> None:
         self._timeout_s = timeout_s
         self._size = size
         self._pool = ConnectionPool(
@@ -36,6 +46,10 @@ class Operations:
             min_size=0,
             max_size=size,
             timeout=timeout_s,
+            kwargs={
+                "options": f"-c statement_timeout={round(statement_timeout_s * 1000)}"
+                f" -c lock_timeout={round(lock_timeout_s * 1000)}"
+            },
             configure=_become_the_application,
             open=False,
             name="operations",

@@ -48,11 +48,31 @@ def lock_balances(conn: psycopg.Connection, tenant_id: str, account_ids: Iterabl
     return locks.balances(conn, tenant_id, account_ids)
 
 
-def trial_balance(conn: psycopg.Connection, kinds: Sequence[AccountKind] = ()) -> list[AccountBalance]:
-    """Every account of the session's tenant (of the given kinds); sums to zero per unit over all kinds."""
+def trial_balance(
+    conn: psycopg.Connection,
+    kinds: Sequence[AccountKind] = (),
+    *,
+    after: tuple[str, str, str] = ("", "", ""),
+    limit: int | None = None,
+) -> list[AccountBalance]:
+    """Accounts of the session's tenant in their order; all of them sum to zero per unit.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        kinds: Only these; none means all.
+        after: Kind, party type and party id behind which the accounts begin.
+        limit: At most so many; None means all.
+    """
     rows = conn.execute(
         "select kind, party_type, party_id, unit, amount from ledger.account_balance"
-        " where %(all)s or kind = any(%(kinds)s) order by kind, party_type, party_id",
-        {"all": not kinds, "kinds": list(kinds)},
+        " where (%(all)s or kind = any(%(kinds)s))"
+        " and (kind, party_type, party_id) > (%(kind)s, %(type)s, %(id)s)"
+        " order by kind, party_type, party_id limit %(limit)s",
+        {
+            "all": not kinds,
+            "kinds": list(kinds),
+            **dict(zip(("kind", "type", "id"), after, strict=True)),
+            "limit": limit,
+        },
     )
     return [AccountBalance(kind, Party(kt, pid), unit, int(amount)) for kind, kt, pid, unit, amount in rows]

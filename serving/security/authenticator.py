@@ -20,12 +20,15 @@ _UNKNOWN_KEYS_BURST = 50
 
 
 class Authenticator:
-    """Looks up keys, remembers the answers for a moment, and applies the rate limits."""
+    """Looks up keys, remembers the answers for a moment, and applies the rate limits.
+
+    All processes of a server share the limits by `Settings.limits_file`.
+    """
 
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool = pool
         self._settings = settings
-        self._limiter = RateLimiter()
+        self._limiter = RateLimiter(settings.limits_file)
         self._cache: OrderedDict[bytes, tuple[float, Principal | None]] = OrderedDict()
 
     async def principal(self, key: str, client: str) -> Principal:
@@ -41,6 +44,9 @@ class Authenticator:
         digest = hash_key(key)
         now = time.monotonic()
         expires, found = self._cache.get(digest, (0.0, None))
+        is_strange = found is None
+        if is_strange:  # counted before the database is asked, and given back when the key is known
+            self._count_strange(client)
         if expires <= now:
             found = await self._look_up(digest)
             self._cache[digest] = (now + self._settings.key_cache_s, found)
@@ -48,13 +54,19 @@ class Authenticator:
             while len(self._cache) > _MOST_CACHED_KEYS:
                 self._cache.popitem(last=False)
         if found is None:
-            wait = self._limiter.take(
-                f"unknown:{client}", rate_per_s=_UNKNOWN_KEYS_PER_S, burst=_UNKNOWN_KEYS_BURST
-            )
-            if wait > 0:
-                raise _too_many(wait)
+            if not is_strange:  # it worked until a moment ago
+                self._count_strange(client)
             raise unauthorized("The key is unknown or was revoked.")
+        if is_strange:
+            self._limiter.give_back(_strangers(client))
         return found
+
+    def _count_strange(self, client: str) -> None:
+        wait = self._limiter.take(
+            _strangers(client), rate_per_s=_UNKNOWN_KEYS_PER_S, burst=_UNKNOWN_KEYS_BURST
+        )
+        if wait > 0:
+            raise _too_many(wait)
 
     def limit(self, principal: Principal) -> None:
         """Count a request.
@@ -79,6 +91,10 @@ class Authenticator:
             return None
         key_id, tenant_id, role, party_id, scopes, rate_per_s, burst = rows[0]
         return Principal(key_id, tenant_id, Role(role), party_id, frozenset(scopes), rate_per_s, burst)
+
+
+def _strangers(client: str) -> str:
+    return f"unknown:{client}"
 
 
 def unauthorized(detail: str) -> ApiError:

@@ -10,7 +10,7 @@ from serving import keys
 from serving.app import create_app
 from serving.db.urls import libpq_url
 from serving.errors import ApiKeyError
-from serving.security import ROLE_SCOPES, Role, Scope, issue_key, revoke_key
+from serving.security import ROLE_SCOPES, Authenticator, Role, Scope, issue_key, revoke_key
 
 NEEDS = {
     "/v1/recommendations?merchant_id=m1&consumer_id=c1": Scope.RECOMMENDATIONS,
@@ -143,6 +143,35 @@ def test_trying_many_wrong_keys_is_slowed_down(scores_url, settings):
         ]
     assert statuses[:40] == [401] * 40
     assert 429 in statuses
+
+
+def test_wrong_keys_are_refused_before_the_database_in_all_processes_together(
+    scores_url, settings, tmp_path, monkeypatch
+):
+    """Two applications share the file that a server gives its processes; 50 look-ups are all there is."""
+    asked = []
+
+    async def look_up(self, digest):
+        asked.append(digest)
+        return await known(self, digest)
+
+    known = Authenticator._look_up
+    monkeypatch.setattr(Authenticator, "_look_up", look_up)
+    shared = settings.model_copy(update={"limits_file": tmp_path / "limits", "key_cache_s": 60.0})
+    key = issue_key(scores_url, name="operator", scopes=[Scope.PUBLICATIONS]).secret
+    apps = [create_app(shared, scores_url, ProfileReader(SCHEMA)) for _ in range(2)]
+
+    def send(client, key):
+        return client.get("/v1/publications", headers={"X-API-Key": key}).status_code
+
+    with TestClient(apps[0]) as one, TestClient(apps[1]) as other:
+        assert send(one, key) == 200
+        answers = [send((one, other)[number % 2], f"wrong-{number}") for number in range(120)]
+        assert answers[:50] == [401] * 50
+        assert set(answers[50:]) <= {401, 429}
+        assert answers[-1] == 429
+        assert answers.count(401) == len(asked) - 1 <= 80, "a refused key does not reach the database"
+        assert send(one, key) == 200, "a known key from the same address still works"
 
 
 def test_a_revoked_key_ends(client, scores_url):

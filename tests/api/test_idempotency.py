@@ -13,7 +13,6 @@ from serving.security import ROLE_SCOPES, Role, issue_key
 NATURAL = {
     "/v1/channels": {"adapter", "merchant_number", "app_id"},
     "/v1/agents": {"agent_id"},
-    "/v1/agents/{agent_id}/referrals": {"consumer_id"},
     "/v1/agents/{agent_id}/violations": {"reference"},
     "/v1/channel-bills": {"bill_id"},
     "/v1/consumers/{consumer_id}/consents": {"purpose", "stated_at"},
@@ -38,6 +37,7 @@ NATURAL = {
 OF_ROWS = {"/v1/competitor-prices": "sku, competitor and moment", "/v1/events": "event_id"}
 """Routes that take many rows, and what names a row."""
 MOVES = {
+    "/v1/invitations/{token}/bind": "an invitation is bound once, to one consumer",
     "/v1/approval-batches": "a batch is a list of what to decide; another of the same decides nothing twice",
     "/v1/approval-batches/{batch_id}/decide": "the digest of the selection, decided once",
     "/v1/approvals/{approval_id}/adjust": "the version that was seen",
@@ -59,6 +59,10 @@ MOVES = {
     "/v1/payouts/{payout_id}/confirm": "resolved once",
     "/v1/payouts/{payout_id}/fail": "resolved once",
     "/v1/periods/{month}/close": "closed once",
+    "/v1/plans/in-force": "the same plan by the same review for the same shop stands already",
+    "/v1/plans/{plan_id}/assignments": "the same plan for the same shop from the same day stands already",
+    "/v1/scenes/{scene_id}/agreement": "agreed once",
+    "/v1/scenes/{scene_id}/close": "closed once",
 }
 """Routes that make nothing: the thing of the path is in a state, and a repetition finds it there."""
 

@@ -133,6 +133,22 @@ def test_a_guarded_account_does_not_pass_zero(api):
     assert sum(row["balance_cents"] for row in everything if row["unit"] == "CNY") == 0
 
 
+def test_accounts_are_read_page_by_page(api):
+    whole = api.ask("GET", "/ledger/accounts").json()
+    assert whole["next_cursor"] is None
+    rows, cursor = [], None
+    while True:
+        asked = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = api.ask("GET", "/ledger/accounts", **asked).json()
+        assert len(page["accounts"]) <= 1
+        rows += page["accounts"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert rows == whole["accounts"]
+    assert len(rows) > 1
+
+
 def test_the_key_of_a_posting_is_needed_and_short(api):
     body = {"kind": "x", "booked_at": JANUARY, "reason_code": "r", "entries": []}
     assert problem(api.ask("POST", "/ledger/transactions", body))[0] == 422

@@ -109,3 +109,16 @@ def test_a_server_that_is_away_is_told():
         operations.transaction("one"),
     ):
         pass
+
+
+def test_a_statement_and_a_wait_for_a_lock_end_in_time(database_url):
+    limits = {"statement_timeout_s": 0.4, "lock_timeout_s": 0.1}
+    with Operations(database_url, size=2, **limits) as operations:
+        late = pytest.raises(DatabaseUnavailableError, match="statement timeout")
+        with late, operations.transaction("t") as conn:
+            conn.execute("select pg_sleep(5)")
+        with operations.transaction("t") as holder:
+            holder.execute("select pg_advisory_xact_lock(77)")
+            late = pytest.raises(DatabaseUnavailableError, match="lock timeout")
+            with late, operations.transaction("t") as waiter:
+                waiter.execute("select pg_advisory_xact_lock(77)")

@@ -1,7 +1,10 @@
+import subprocess
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.rate_limit import RateLimiter
+from serving.rate_limit import WAYS, RateLimiter
 
 
 class Clock:
@@ -31,12 +34,48 @@ def test_a_long_rest_fills_no_more_than_the_burst():
     assert [limiter.take("k", rate_per_s=1.0, burst=2) > 0 for _ in range(3)] == [False, False, True]
 
 
-def test_the_oldest_names_are_forgotten():
-    limiter = RateLimiter(most_names=2, clock=Clock())
-    for name in ("a", "b", "c"):
-        assert limiter.take(name, rate_per_s=1.0, burst=1) == 0.0
-    assert limiter.take("c", rate_per_s=1.0, burst=1) > 0
-    assert limiter.take("a", rate_per_s=1.0, burst=1) == 0.0
+def test_the_least_recently_used_names_are_forgotten():
+    clock = Clock()
+    limiter = RateLimiter(most_names=WAYS, clock=clock)
+    for number in range(WAYS + 1):
+        clock.now += 0.01
+        assert limiter.take(f"n{number}", rate_per_s=0.001, burst=1) == 0.0
+    assert limiter.take(f"n{WAYS}", rate_per_s=0.001, burst=1) > 0
+    assert limiter.take("n1", rate_per_s=0.001, burst=1) > 0
+    assert limiter.take("n0", rate_per_s=0.001, burst=1) == 0.0
+
+
+def test_what_is_given_back_may_be_taken_again():
+    limiter = RateLimiter(clock=Clock())
+    for _ in range(3):
+        assert limiter.take("k", rate_per_s=1.0, burst=1) == 0.0
+        limiter.give_back("k")
+    limiter.give_back("nobody")
+    assert limiter.take("k", rate_per_s=1.0, burst=1) == 0.0
+    assert limiter.take("k", rate_per_s=1.0, burst=1) > 0
+
+
+def test_processes_share_a_file(tmp_path):
+    """Four processes take as fast as they can; together they get the burst and not one more."""
+    script = (
+        "import sys; from pathlib import Path; from serving.rate_limit import RateLimiter;"
+        "one = RateLimiter(Path(sys.argv[1]));"
+        "print(sum(one.take('k', rate_per_s=1e-6, burst=500) == 0.0 for _ in range(400)))"
+    )
+    takers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "limits")], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    assert sum(int(taker.communicate()[0]) for taker in takers) == 500
+
+
+def test_a_file_of_before_the_machine_started_begins_full(tmp_path):
+    late, early = Clock(), Clock()
+    late.now = 1e6
+    RateLimiter(tmp_path / "limits", clock=late).take("k", rate_per_s=1.0, burst=1)
+    assert RateLimiter(tmp_path / "limits", clock=early).take("k", rate_per_s=1.0, burst=1) == 0.0
 
 
 @given(
