@@ -5,23 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.party_names import Amount, PartyName, PartyType
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.approvals.asking import Ask
+from serving.approvals.catalogue import WRITE_OFF
+from serving.audit import Detail
 from serving.ledger.accounts import Party
 from serving.ledger.balances import party_balances
 from serving.orders.contracts import Id
 from serving.security import Role, Scope
 from serving.settlement.beside.on_file import on_file
 from serving.settlement.books.ageing import ageing
-from serving.settlement.books.receivables import outstanding, repay
+from serving.settlement.books.receivables import outstanding, repay, write_off
 
 
 class DebtView(Struct, frozen=True, kw_only=True):
@@ -51,8 +55,17 @@ class RepaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cents: Amount
 
 
+class WriteOffRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is given up of a debt."""
+
+    write_off_id: Annotated[Id, Meta(description="The same id books once.")]
+    party: PartyName
+    cents: Amount
+    reason_code: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["insolvent"])]
+
+
 class RepaymentView(Struct, frozen=True, kw_only=True):
-    """A booked repayment."""
+    """A booked repayment or write-off."""
 
     transaction_id: int
     is_new: Annotated[bool, Meta(description="False when the id had booked it before.")]
@@ -141,6 +154,51 @@ def post_repayment(request: Request[Any, Any, Any], data: RepaymentRequest) -> R
     return RepaymentView(transaction_id=posted.transaction_id, is_new=posted.is_new)
 
 
+@post(
+    "/debts/write-offs",
+    opt={"scope": Scope.SETTLEMENT_APPROVE, "roles": frozenset({Role.OPERATOR}), "owner": None},
+    tags=["Fees"],
+    summary="Give up a debt",
+    status_code=201,
+    responses=two_people_responses(404, 409),
+    sync_to_thread=True,
+)
+def post_write_off(
+    request: Request[Any, Any, Any], data: WriteOffRequest
+) -> Response[RepaymentView | Waiting]:
+    """Up to what the party owes; the platform bears it.
+
+    202: another person must approve it first. 201: it lies within `MUYUN_ALONE_FEE_CENTS`.
+    """
+    tenant = principal_of(request).tenant_id
+    party = data.party.party
+    ask = Ask(
+        kind=WRITE_OFF,
+        subject=("write_off", data.write_off_id),
+        party=party,
+        suggestion={
+            "party_type": party.party_type,
+            "party_id": party.party_id,
+            "amount_cents": data.cents,
+            "most_cents": data.cents,
+            "reason_code": data.reason_code,
+        },
+        value_cents=data.cents,
+    )
+    with typed_problems(), tenant_transaction(request) as conn:
+        on_file(conn, tenant, party)
+        now = now_of(request, conn)
+
+        def act() -> RepaymentView:
+            posted = write_off(conn, tenant, data.write_off_id, party, data.cents, now)
+            details: dict[str, Detail] = {"party": party.party_id, "cents": data.cents}
+            note(request, conn, "debt.write_off", "write_off", data.write_off_id, details=details)
+            return RepaymentView(transaction_id=posted.transaction_id, is_new=posted.is_new)
+
+        found = two_people(request, conn, ask, now, act)
+    return answer(found)
+
+
 @get(
     "/balances/{party_type:str}/{party_id:str}",
     opt={"scope": Scope.SETTLEMENT_READ, "roles": frozenset(Role), "owner": None},
@@ -166,4 +224,4 @@ def get_balances(request: Request[Any, Any, Any], party_type: PartyType, party_i
     )
 
 
-DEBT_ROUTES = [list_debts, post_repayment, get_balances]
+DEBT_ROUTES = [list_debts, post_repayment, post_write_off, get_balances]

@@ -83,3 +83,15 @@ REGION_COMPENSATION = Kind(
     is_unique=True,
 )
 """Part of a seller's share goes to the agent of a protected region; the subject is the id of the fee."""
+
+WRITE_OFF = Kind(
+    name="write_off",
+    roles=_OPERATORS,
+    scope=Scope.SETTLEMENT_APPROVE,
+    reasons=_REASONS,
+    validity=_WEEK,
+    rails={"amount_cents": Rail(1, "most_cents")},
+    second_above_cents=0,
+    is_unique=True,
+)
+"""A debt of a party, or a part of it, is given up; the subject is the id of the write-off."""

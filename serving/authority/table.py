@@ -395,6 +395,15 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/debts/repayments",),
     ),
     Authority(
+        "write_off",
+        "a debt of a party is given up",
+        _ALL,
+        "reason code",
+        agrees="a second operator",
+        limits=("alone_fee_cents",),
+        routes=("POST /v1/debts/write-offs",),
+    ),
+    Authority(
         "hold",
         "money is not released for now, or is after all",
         _ALL,

@@ -18,6 +18,7 @@ from serving.approvals.catalogue import (
     PLAN_ASSIGNMENT,
     PLAN_VERSION,
     REGION_COMPENSATION,
+    WRITE_OFF,
 )
 from serving.approvals.documents import FIELD, document_of
 from serving.approvals.effects import Done, Effects, Wired
@@ -29,6 +30,7 @@ from serving.orders.offer_requests import OFFER
 from serving.orders.offers import accept_proposal
 from serving.settings import Settings
 from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
+from serving.settlement.books.receivables import write_off
 from serving.settlement.payouts import amounts_of, prepare_payouts
 from serving.settlement.plans.assignments import LegalReview, assign_plan, put_into_force
 from serving.settlement.plans.store import publish_plan
@@ -43,6 +45,7 @@ def alone_cents(settings: Settings, ask: Ask) -> int | None:
         PAYOUT_BATCH.name: settings.alone_payout_batch_cents,
         PENALTY.name: settings.alone_fee_cents,
         REGION_COMPENSATION.name: settings.alone_fee_cents,
+        WRITE_OFF.name: settings.alone_fee_cents,
     }.get(ask.kind.name)
 
 
@@ -121,6 +124,13 @@ def _compensate(conn: psycopg.Connection, tenant_id: str, approval: Approval, no
     return {"fee_id": fee.fee_id, "amount_cents": fee.amount_cents}
 
 
+def _write_off(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    wanted = approval.wanted
+    party = Party(wanted["party_type"], wanted["party_id"])
+    posted = write_off(conn, tenant_id, approval.subject_id, party, wanted["amount_cents"], now)
+    return {"transaction_id": posted.transaction_id, "amount_cents": wanted["amount_cents"]}
+
+
 EFFECTS = Effects(
     [
         Wired(MANUAL_POSTING, _post_by_hand),
@@ -129,6 +139,7 @@ EFFECTS = Effects(
         Wired(PAYOUT_BATCH, _send_payouts),
         Wired(PENALTY, _penalise),
         Wired(REGION_COMPENSATION, _compensate),
+        Wired(WRITE_OFF, _write_off),
         Wired(OFFER, accept_proposal),
     ]
 )

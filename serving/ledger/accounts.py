@@ -30,6 +30,7 @@ class AccountKind(StrEnum):
     PLATFORM_ROUNDING = "platform_rounding"
     PENALTY = "penalty"
     SUBSIDY = "subsidy"
+    BAD_DEBT = "bad_debt"
     CHANNEL_FEE = "channel_fee"
     TAX_WITHHELD = "tax_withheld"
     PAYOUT_IN_TRANSIT = "payout_in_transit"

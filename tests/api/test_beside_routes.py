@@ -44,7 +44,7 @@ class Api:
         shop.plan()
         shop.supply("s1", "k1", 100, price=6_000)
         shop.agent("a1")
-        for kind, name in (("supplier", "s1"), ("merchant", "m1"), ("merchant", "m2")):
+        for kind, name in (("supplier", "s1"), ("merchant", "m1"), ("merchant", "m2"), ("merchant", "m9")):
             shop.sql(
                 "insert into parties.party (tenant_id, party_type, party_id, is_verified, has_contract,"
                 " is_natural_person) values ('default', %(kind)s, %(name)s, true, true, false)",
@@ -230,6 +230,23 @@ def test_a_legal_review_is_put_on_file_once(api):
     assert problem(api.ask("POST", "/plans/other/legal-reviews", body)) == (409, "plan-conflict")
     late = {**body, "review_id": "lr2", "signed_at": "2026-12-01T00:00:00Z"}
     assert problem(api.ask("POST", "/plans/two/legal-reviews", late))[0] == 422
+
+
+def test_a_debt_is_given_up_by_two_people_and_the_platform_bears_it(api):
+    payer = {"party_type": "merchant", "party_id": "m9"}
+    penalty = {"fee_id": "p-off", "payer": payer, "cents": 2_000, "reason_code": "late_delivery"}
+    api.approved(api.ask("POST", "/fees/penalties", penalty))
+    body = {"write_off_id": "w1", "party": payer, "cents": 1_500, "reason_code": "insolvent"}
+    assert problem(api.ask("POST", "/debts/write-offs", {**body, "cents": 2_001}))[0] == 422
+    made = api.ask("POST", "/debts/write-offs", body)
+    assert (made.status_code, api.balances(payer)["clawback_receivable"]) == (202, -2_000)
+    assert api.approved(made)["amount_cents"] == 1_500
+    assert api.balances(payer)["clawback_receivable"] == -500
+    accounts = api.ask("GET", "/ledger/accounts", kind="bad_debt").json()["accounts"]
+    assert [row["balance_cents"] for row in accounts] == [-1_500]
+    # The id is an idempotency key: asking again shows what it made, and gives up nothing more.
+    assert api.ask("POST", "/debts/write-offs", body).json()["state"] == "in_effect"
+    assert api.balances(payer)["clawback_receivable"] == -500
 
 
 def test_every_act_left_a_line_in_the_audit_log(api, module_database_url):

@@ -119,9 +119,36 @@ def repay(
         FeeError: It is not positive, or more than the party owes.
         IdempotencyConflictError: The id was used with another body.
     """
-    key = f"repayment:{repayment_id}"
+    return _settle(
+        conn, tenant_id, ("repayment", repayment_id), party, cents, AccountKind.CHANNEL_AVAILABLE, now
+    )
+
+
+def write_off(
+    conn: psycopg.Connection, tenant_id: str, write_off_id: str, party: Party, cents: int, now: datetime
+) -> Posted:
+    """A debt, or a part of it, is given up; the platform bears it. Two people decide that: see the caller.
+
+    Raises:
+        FeeError: It is not positive, or more than the party owes.
+        IdempotencyConflictError: The id was used with another body.
+    """
+    return _settle(conn, tenant_id, ("write_off", write_off_id), party, cents, AccountKind.BAD_DEBT, now)
+
+
+def _settle(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    name: tuple[str, str],
+    party: Party,
+    cents: int,
+    from_kind: AccountKind,
+    now: datetime,
+) -> Posted:
+    """A party owes less, once per kind and id of the posting; the money is the given account's."""
+    kind, key = name[0], ":".join(name)
     book = AccountBook(conn, tenant_id)
-    lines = [Line(_OWED, cents, party), Line(AccountKind.CHANNEL_AVAILABLE, -cents)]
+    lines = [Line(_OWED, cents, party), Line(from_kind, -cents)]
     known = conn.execute(
         "select booked_at from ledger.transaction where tenant_id = %s and idempotency_key = %s",
         (tenant_id, key),
@@ -129,9 +156,11 @@ def repay(
     if known is None:
         owed = PartyFunds.lock(conn, tenant_id, book, [party]).owed_cents(party)
         if not 0 < cents <= owed:
-            raise FeeError(f"{party.party_type} {party.party_id} owes {owed} fen; it cannot repay {cents}")
+            raise FeeError(
+                f"{party.party_type} {party.party_id} owes {owed} fen; {kind} of {cents} is refused"
+            )
     booked_at = known[0] if known else now
-    return post(conn, tenant_id, Posting(key, "repayment", booked_at, lines), book)
+    return post(conn, tenant_id, Posting(key, kind, booked_at, lines), book)
 
 
 def _lines(party: Party, to_available: int, to_owed: int) -> list[Line]:
