@@ -15,8 +15,7 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.orders import catalogue, stock
 from serving.security import Scope, hash_key
-from serving.settlement.plans import profiles
-from serving.settlement.plans import store as plans_store
+from serving.settlement.plans.assignments import put_into_force
 
 TENANT, OTHER = "default", "other"
 PRICE, LISTED = 7_000, 10_000
@@ -77,7 +76,7 @@ def fill(url: str) -> dict[str, str]:
 
 
 def open_for_business(client: httpx.Client, keys: dict[str, str]) -> Market:
-    """Orders, a case, requests for approval, an endpoint and a programme of the victims, over HTTP.
+    """Orders, a case, a hold and a request for approval of the victims, over HTTP.
 
     Raises:
         RuntimeError: The server refuses one of them.
@@ -111,7 +110,6 @@ def open_for_business(client: httpx.Client, keys: dict[str, str]) -> Market:
     case_order = orders["case"]["order_id"]
     case = {"line_no": 1, "kind": "refund", "reason_code": "damaged", "requested_cents": 1_000}
     opened = ask("m1", "POST", f"/orders/{case_order}/after-sales", case, "case-1")
-    endpoint = ask("s1", "POST", "/webhooks", {"url": "https://hooks.example.com/s1"})
     hold = {"target_type": "party", "party_type": "supplier", "party_id": "s1", "reason_code": "review"}
     held = ask("operator", "POST", "/holds", hold, "hold-1")
     entries = [
@@ -138,7 +136,6 @@ def open_for_business(client: httpx.Client, keys: dict[str, str]) -> Market:
         "protected_agent_id": "a1",
         "order_id": orders["paid"]["order_id"],
         "case_id": opened["case_id"],
-        "endpoint_id": endpoint["endpoint_id"],
         "hold_id": held["hold_id"],
         "approval_id": waiting["approval_id"],
         "version": waiting["version"],
@@ -153,8 +150,7 @@ def open_for_business(client: httpx.Client, keys: dict[str, str]) -> Market:
 
 
 def _fill_tenant(conn: psycopg.Connection[Any], tenant: str) -> None:
-    plan = plans_store.publish_plan(conn, tenant, profiles.shipped_text("cn_strict"), _EARLY)
-    plans_store.set_plan(conn, tenant, "", plan.plan_id)
+    put_into_force(conn, tenant, _EARLY)
     for kind, party in (*_PARTIES, *(("agent", agent) for agent, _ in _AGENTS)):
         conn.execute(
             "insert into parties.party (tenant_id, party_type, party_id, is_verified, has_contract)"

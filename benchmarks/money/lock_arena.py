@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
-from serving.orders.discounts import CouponLimits
 
 from serving.agents.errors import AgentsError
 from serving.agents.violation_records import Report, record_violation
@@ -26,6 +25,8 @@ from serving.ledger.accounts import Party
 from serving.ledger.errors import LedgerError
 from serving.orders import after_sales, catalogue, fulfilment, payments, placing, receipts, records, stock
 from serving.orders.cancelling import cancel_units, expire_unpaid
+from serving.orders.coupons import issuing, store
+from serving.orders.coupons.programme import Share, Terms
 from serving.orders.errors import OrdersError
 from serving.orders.receipts import confirm_receipts_due
 from serving.settlement import payouts
@@ -85,8 +86,8 @@ class Arena:
         self.operations = operations
         self.lost: Counter[str] = Counter()
         self._numbers = itertools.count(1)
-        self._limits = CouponLimits.of(load_shipped("cn_strict"))
-        self.rule = load_shipped("cn_strict").only(ViolationRule)
+        self._plan = load_shipped("cn_strict")
+        self.rule = self._plan.only(ViolationRule)
         with self.transactions() as conn:
             put_into_force(conn, TENANT, NOW)
             for party_type, party_id in [("supplier", s) for s in _SUPPLIERS] + [
@@ -115,6 +116,7 @@ class Arena:
                 for (supplier, sku), price in terms.items()
             ]
             catalogue.put_offers(conn, TENANT, offers)
+            self._codes = [_open_code(conn, "platform", ""), _open_code(conn, "merchant", "m1")]
         self.count_stock(NOW)
 
     @contextmanager
@@ -143,11 +145,15 @@ class Arena:
         return f"{prefix}{next(self._numbers)}"
 
     def place(self) -> str:
-        """An order of both skus, in an order by chance."""
+        """An order of both skus with two coupons, everything in an order by chance.
+
+        The merchant has no share of the sale, so it owes for its coupon from the payment on.
+        """
         order_id = self.new_id("o")
         lines = [placing.WantedLine(sku, _QTY) for sku in random.sample(_SKUS, len(_SKUS))]
         order = placing.NewOrder(order_id, "m1", "c1", lines, agent_id="a1")
-        self.do(placing.place_order, order, self._limits, NOW)
+        order = replace(order, coupon_codes=random.sample(self._codes, len(self._codes)))
+        self.do(placing.place_order, order, self._plan, NOW)
         return order_id
 
     def pay(self, order_id: str) -> None:
@@ -183,6 +189,26 @@ class Arena:
         if state == "received":
             self.do(receipts.confirm_receipt, order_id, None, NOW)
         return order_id
+
+
+def _open_code(conn: psycopg.Connection, party_type: Literal["platform", "merchant"], party_id: str) -> str:
+    """A code for whoever brings it, at the cost of its issuer; everybody waits for its two rows."""
+    terms = Terms(
+        kind="percentage" if party_type == "platform" else "threshold",
+        off_bps=500 if party_type == "platform" else None,
+        off_cents=None if party_type == "platform" else 1_000,
+        min_goods_cents=1_000,
+        funders=(Share(party_type=party_type, party_id=party_id, share_bps=10_000),),
+        budget_cents=10**12,
+        budget_count=10**9,
+        per_consumer_count=10**9,
+        valid_from=NOW,
+        valid_to=NOW + timedelta(days=90),
+        beyond_share="receivable",
+        merchant_ids=("m1",) if party_id else (),
+    )
+    made = store.open_programme(conn, TENANT, party_type, party_id, "sale", terms, "arena", NOW)
+    return issuing.issue(conn, TENANT, made.programme_id, NOW, max_uses=10**6)[0].code
 
 
 def _reject(arena: Arena, order_id: str) -> None:
