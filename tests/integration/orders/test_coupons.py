@@ -10,6 +10,7 @@ from small_market import NOW, STRICT, TENANT
 from serving.ledger.accounts import Party
 from serving.ledger.invariants import check
 from serving.orders import after_sales, fulfilment, placing
+from serving.orders.cancelling import expire_unpaid
 from serving.orders.coupons import issuing, store
 from serving.orders.errors import (
     ConsentRefusedError,
@@ -245,6 +246,16 @@ def test_what_ends_with_its_order_goes_back_as_the_rule_says(shop):
     # The consumer's own limit counts what was forfeited, not what was given back.
     with pytest.raises(CouponExhaustedError, match="A consumer"):
         shop.place("ends-3", ("ends", 1), coupon_codes=[shop.code(programme)])
+
+
+def test_an_unpaid_order_that_expires_gives_its_coupon_back(shop):
+    goods(shop, "forgotten", supply=1_000)
+    programme = shop.programme(kind="percentage", off_bps=1_000, per_consumer_count=1)
+    code = shop.code(programme)
+    shop.place("forgotten-1", ("forgotten", 1), coupon_codes=[code])
+    expire_unpaid(shop.transaction, TENANT, NOW + DAY)
+    assert (shop.read("forgotten-1")[0].status, spent(shop, programme)) == ("cancelled", (0, 0))
+    shop.place("forgotten-2", ("forgotten", 1), coupon_codes=[code])
 
 
 def race(buyers, order):
