@@ -19,6 +19,7 @@ from serving.api.approval_batches import APPROVAL_BATCH_ROUTES
 from serving.api.approvals import APPROVAL_ROUTES
 from serving.api.audit import list_audit_log
 from serving.api.catalogue import CATALOGUE_ROUTES
+from serving.api.channel_requests import CHANNEL_REQUEST_ROUTES
 from serving.api.channels import CHANNEL_ROUTES, notices_router
 from serving.api.competitor_prices import post_competitor_prices
 from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
@@ -35,6 +36,7 @@ from serving.api.identity import IDENTITY_ROUTES
 from serving.api.invitations import INVITATION_ROUTES
 from serving.api.ledger import LEDGER_ROUTES
 from serving.api.loss_budgets import LOSS_BUDGET_ROUTES
+from serving.api.misfits import MISFIT_ROUTES
 from serving.api.offers import OFFER_ROUTES
 from serving.api.orders import ORDER_ROUTES
 from serving.api.payments import PAYMENT_ROUTES
@@ -171,6 +173,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *COUPON_ROUTES,
             *PAYMENT_ROUTES,
             *CHANNEL_ROUTES,
+            *CHANNEL_REQUEST_ROUTES,
+            *MISFIT_ROUTES,
             *FULFILMENT_ROUTES,
             *STOCK_ROUTES,
             *AFTER_SALE_ROUTES,

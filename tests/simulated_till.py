@@ -1,7 +1,11 @@
 """Paying orders in tests of the API: the one helper that signs as the simulated channel."""
 
 import secrets
+from contextlib import contextmanager
 
+from serving.channels.simulated.bank import Bank
+from serving.channels.simulated.messages import new_keys
+from serving.channels.simulated.server import SimulatedChannel
 from serving.channels.simulated.till import Till
 from serving.security import Scope, issue_key
 
@@ -16,8 +20,18 @@ def posting(client):
     return post
 
 
-def till_of(client, url, *, fee_bps=0, api_url="http://127.0.0.1:9"):
+def till_of(client, url, *, fee_bps=0, **more):
     """An account of the simulated channel, registered by an operator with the application under test."""
     key = issue_key(url, name="till", scopes=[Scope.PAYMENTS_WRITE]).secret
     number = f"till-{secrets.token_hex(4)}"
-    return Till.register(posting(client), key, merchant_number=number, fee_bps=fee_bps, api_url=api_url)
+    return Till.register(posting(client), key, merchant_number=number, fee_bps=fee_bps, **more)
+
+
+@contextmanager
+def till_with_server(client, url, *, fee_bps=0):
+    """A till whose channel also answers requests, as a real HTTP server."""
+    keys, bank = new_keys(), Bank(fee_bps)
+    with SimulatedChannel(keys.private, {}, bank) as channel:
+        till = till_of(client, url, fee_bps=fee_bps, api_url=channel.url, keys=keys, bank=bank)
+        channel.shop_keys[till.merchant_number] = till.shop_key
+        yield till

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from serving.api.answers import principal_of, problem_responses
 from serving.api.order_work import order_problems, order_transaction
 from serving.api.parameters import Identifier
+from serving.api.party_names import PartyType
 from serving.api.transactions import note, vault_of
 from serving.channels.accounts import (
     NewAccount,
@@ -30,9 +31,12 @@ from serving.channels.errors import (
     ChannelUnavailableError,
     Doubt,
     NoticeRefusedError,
+    RequestStateError,
     UnknownChannelError,
+    UnknownRequestError,
 )
 from serving.channels.heard import spend_nonce
+from serving.channels.payees import put_payee
 from serving.channels.protocol import Account
 from serving.channels.registry import ADAPTERS, adapter_of
 from serving.channels.signatures import LONGEST_MESSAGE
@@ -84,6 +88,14 @@ class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fee_bps: _FeeBps
     public_keys: _Keys
     is_active: bool = True
+
+
+class PayeeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A party's account at a channel."""
+
+    party_type: PartyType
+    party_id: Id
+    account: Id
 
 
 class ChannelView(Struct, frozen=True, kw_only=True):
@@ -235,7 +247,26 @@ def post_notice(
     return Response(answer.body, media_type=answer.media_type)
 
 
-CHANNEL_ROUTES = (post_channel, list_channels, put_channel)
+@put(
+    "/channels/{channel_id:str}/payees",
+    opt=_WRITE,
+    tags=["Channels"],
+    summary="Where a channel pays a party to",
+    status_code=204,
+    responses=problem_responses(404),
+    sync_to_thread=True,
+)
+def put_payee_account(request: Request[Any, Any, Any], channel_id: Identifier, data: PayeeRequest) -> None:
+    """The party's account at the channel, such as its openid; sealed, and never shown again."""
+    tenant = principal_of(request).tenant_id
+    party = (data.party_type, data.party_id)
+    with channel_problems(), order_transaction(request) as (conn, _):
+        find_account(conn, vault_of(request), tenant, channel_id)
+        put_payee(conn, vault_of(request), tenant, channel_id, party, data.account)
+        note(request, conn, "payee.put", "channel", channel_id, details={"party": ":".join(party)[:200]})
+
+
+CHANNEL_ROUTES = (post_channel, list_channels, put_channel, put_payee_account)
 """Handlers of this resource that ask for a key, for the application."""
 
 
@@ -286,6 +317,10 @@ def _as_problem(error: ChannelError) -> ApiError:
             return ApiError(401, f"notice-{error.doubt}", "The notice is not believed", str(error))
         case UnknownChannelError():
             return ApiError(404, "channel-not-found", "No such channel account", str(error))
+        case UnknownRequestError():
+            return ApiError(404, "channel-request-not-found", "No such request", str(error))
+        case RequestStateError():
+            return ApiError(409, "channel-request-ended", "The request is ended", str(error))
         case ChannelAccountError():
             return ApiError(409, "channel-account-refused", "Not an account", str(error))
         case ChannelKeyError():

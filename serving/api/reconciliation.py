@@ -19,6 +19,7 @@ from serving.orders.contracts import Id, Moment
 from serving.problems import ApiError
 from serving.security import Role, Scope
 from serving.settlement.channel.bill import Bill, as_csv, load_bill
+from serving.settlement.channel.bill_breaks import hold_breaks
 from serving.settlement.channel.reconciliation import (
     Break,
     Reconciliation,
@@ -34,7 +35,7 @@ _Cents = Annotated[int, Meta(ge=-(10**15), le=10**15, description="Fen.")]
 class BillLineRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of a bill; amounts are above 0 whatever the direction, a returned fee is below 0."""
 
-    kind: Literal["payment", "refund", "payout"]
+    kind: Literal["payment", "refund", "payout", "chargeback", "payout_return"]
     reference: Annotated[Id, Meta(description="Id of the payment, refund or pay-out.")]
     amount_cents: Annotated[int, Meta(ge=1, le=10**15, description="Fen.")]
     fee_cents: _Cents = 0
@@ -152,6 +153,7 @@ def post_reconciliation(request: Request[Any, Any, Any], data: ReconciliationReq
             run_id=data.run_id,
             as_of=now_of(request, conn),
         )
+        held = hold_breaks(conn, principal_of(request).tenant_id, data.run_id, now_of(request, conn))
         note(
             request,
             conn,
@@ -159,7 +161,7 @@ def post_reconciliation(request: Request[Any, Any, Any], data: ReconciliationReq
             "reconciliation",
             data.run_id,
             outcome="done" if done.is_new else "repeated",
-            details={"bill_id": data.bill_id, "differences": sum(done.breaks.values())},
+            details={"bill_id": data.bill_id, "differences": sum(done.breaks.values()), "held": held},
         )
     return _run(done)
 

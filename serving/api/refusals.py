@@ -11,7 +11,7 @@ from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
 from serving.settlement import errors
 from serving.settlement.channel import bill as channel_bill
-from serving.settlement.channel import reconciliation
+from serving.settlement.channel import reconciliation, suspense
 from serving.settlement.reports import statements
 
 # Error, status, last part of the problem type, title; the first that fits counts.
@@ -51,6 +51,8 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (channel_bill.BillRefusedError, 422, "bill-refused", "Not a bill"),
     (reconciliation.UnknownBillError, 404, "bill-not-found", "No such bill"),
     (reconciliation.ReconciliationConflictError, 409, "run-conflict", "The run id was used for another bill"),
+    (suspense.UnknownMisfitError, 404, "misfit-not-found", "No such misfit"),
+    (suspense.MisfitClosedError, 409, "misfit-refused", "The act does not fit"),
     (errors.SettlementError, 422, "settlement-refused", "Settlement refuses"),
 )
 

@@ -10,11 +10,13 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
+from serving.api.channels import channel_problems
 from serving.api.clock import now_of
 from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
 from serving.api.parameters import Identifier
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
+from serving.channels.requests import require_by_hand
 from serving.jobs.pay_outs import Transfers
 from serving.ledger.accounts import Party
 from serving.orders.contracts import Id, Moment
@@ -232,7 +234,8 @@ def post_payout_batch(
 )
 def post_payout_confirm(request: Request[Any, Any, Any], payout_id: Identifier) -> PayoutView:
     """Once; repeating it changes nothing."""
-    with typed_problems(), tenant_transaction(request) as conn:
+    with channel_problems(), typed_problems(), tenant_transaction(request) as conn:
+        require_by_hand(conn, principal_of(request).tenant_id, payout_id)
         payout = confirm_payout(conn, principal_of(request).tenant_id, payout_id, now_of(request, conn))
         note(request, conn, "payout.confirm", "payout", payout_id)
     return _payout(payout)
@@ -251,8 +254,9 @@ def post_payout_fail(
     request: Request[Any, Any, Any], payout_id: Identifier, data: FailureRequest
 ) -> PayoutView:
     """The party has the money again; once."""
-    with typed_problems(), tenant_transaction(request) as conn:
+    with channel_problems(), typed_problems(), tenant_transaction(request) as conn:
         tenant = principal_of(request).tenant_id
+        require_by_hand(conn, tenant, payout_id)
         payout = fail_payout(conn, tenant, payout_id, now_of(request, conn), data.failure)
         note(request, conn, "payout.fail", "payout", payout_id)
     return _payout(payout)

@@ -72,6 +72,17 @@ PENALTY = Kind(
 )
 """A penalty of a party; the subject is the id of the fee. A decider may lower it."""
 
+MISFIT_ACT = Kind(
+    name="misfit_act",
+    roles=_OPERATORS,
+    scope=Scope.SETTLEMENT_APPROVE,
+    reasons=_REASONS,
+    validity=_WEEK,
+    rails={},
+    second_above_cents=0,
+)
+"""Money leaves suspense to or from a party or the platform; the subject is the misfit."""
+
 REGION_COMPENSATION = Kind(
     name="region_compensation",
     roles=_OPERATORS,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -23,6 +25,11 @@ from serving.agents.region_records import review_diversions
 from serving.approvals.asking import ask_or_act
 from serving.approvals.expiry import run_clock
 from serving.approvals.records import Approval
+from serving.channels.accounts import NewAccount, add_account, change_account
+from serving.channels.simulated.adapter import ADAPTER as SIMULATED
+from serving.channels.simulated.bank import Bank
+from serving.channels.simulated.messages import SERIAL, new_keys
+from serving.channels.simulated.server import SimulatedChannel
 from serving.db import idempotency
 from serving.db.operations import Operations
 from serving.db.urls import first_line, libpq_url
@@ -34,6 +41,7 @@ from serving.ledger import chain, invariants, roller
 from serving.orders.cancelling import expire_unpaid
 from serving.orders.clock import BusinessClock
 from serving.orders.delivery import HttpSender, deliver_due
+from serving.orders.misfits import sort_misfits
 from serving.orders.points_payment import give_back_due
 from serving.orders.receipts import confirm_receipts_due
 from serving.orders.routing_review import review_routing
@@ -45,7 +53,9 @@ from serving.settlement.beside.fees import release_fees_due
 from serving.settlement.books import deadline, referral_unlock, release
 from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import simulator as channel_simulator
+from serving.settlement.channel.bill_breaks import hold_breaks
 from serving.settlement.channel.reconciliation import Reconciliation, reconcile
+from serving.settlement.channel.requests import send_due
 from serving.settlement.control.holds import expire_holds
 from serving.settlement.plans.assignments import LegalReview, put_into_force
 from serving.settlement.plans.store import ALL_OTHERS
@@ -268,6 +278,8 @@ def _reconcile(job: Job) -> Iterator[str]:
         run = reconcile(
             conn, job.tenant_id, bill_id=bill_id, run_id=job.options.run_id or bill_id, as_of=job.now
         )
+        held = hold_breaks(conn, job.tenant_id, run.run_id, job.now)
+    yield f"{held} differences wait in suspense"
     yield from _lines_of(run)
 
 
@@ -299,6 +311,58 @@ def _lines_of(run: Reconciliation) -> Iterator[str]:
         raise JobFailedError(
             f"run {run.run_id} of bill {run.bill_id} found {sum(run.breaks.values())} differences"
         )
+
+
+def _channel_requests(job: Job) -> Iterator[str]:
+    """Asks channels by the wall clock, books by business time: a worker goes round for days."""
+    with job.transactions() as conn:
+        now = job.options.as_of or BusinessClock(job.settings).now(conn, job.tenant_id)
+    yield str(send_due(job.operations, Vault.of(job.settings), job.tenant_id, now, datetime.now(UTC)))
+
+
+def _misfits(job: Job) -> Iterator[str]:
+    yield str(sort_misfits(job.transactions, job.tenant_id, job.now))
+
+
+def _simulated_channel(job: Job) -> Iterator[str]:
+    """Serves until it is ended; the account and its keys last as long as the process."""
+    keys, ours = new_keys(), new_keys()
+    clock = BusinessClock(job.settings)
+
+    def business_time() -> datetime:
+        with job.transactions() as conn:
+            return clock.now(conn, job.tenant_id)
+
+    number = f"simulated-{secrets.token_hex(4)}"
+    bank = Bank(job.options.fee_bps, business_time)
+    with SimulatedChannel(keys.private, {number: ours.public}, bank, port=job.options.port) as channel:
+        wanted = NewAccount(
+            SIMULATED,
+            number,
+            "",
+            channel.url,
+            "",
+            job.options.fee_bps,
+            {SERIAL: keys.public},
+            {"private_key": ours.private},
+        )
+        with job.transactions() as conn:
+            channel_id = add_account(conn, Vault.of(job.settings), job.tenant_id, wanted)
+        channel.notify_url = f"{job.options.api_url.rstrip('/')}/v1/channels/{channel_id}/notices"
+        yield f"SIMULATED channel {channel_id} on {channel.url}: it moves no money"
+        yield f"a buyer pays by: POST {channel.url}/buyer/payments with order_ref and amount_cents, JSON"
+        try:
+            threading.Event().wait(job.options.for_s)
+        finally:
+            with job.transactions() as conn:
+                change_account(
+                    conn,
+                    job.tenant_id,
+                    channel_id,
+                    public_keys=wanted.public_keys,
+                    fee_bps=wanted.fee_bps,
+                    is_active=False,
+                )
 
 
 def _deliver(job: Job) -> Iterator[str]:
@@ -428,6 +492,19 @@ JOBS: Mapping[str, Command] = {
         "compare a loaded bill with the books",
         _reconcile,
         {"--bill-id": {"required": True}, "--run-id": {}},
+        turns="one",
+    ),
+    "channel-requests": Command("ask payment channels for what is due", _channel_requests),
+    "misfits": Command("match money in suspense that fits by now, send back what never will", _misfits),
+    "simulated-channel": Command(
+        "serve a SIMULATED payment channel on loopback, registered with the tenant, until it is ended",
+        _simulated_channel,
+        {
+            "--port": {"type": int, "default": 0},
+            "--fee-bps": {"type": int, "default": 60},
+            "--api-url": {"default": "http://127.0.0.1:8080", "help": "where the API answers"},
+            "--for-s": {"type": float, "help": "end by itself after so many seconds"},
+        },
         turns="one",
     ),
     "deliver-webhooks": Command("send the messages that are due", _deliver),

@@ -19,6 +19,7 @@ from serving.db.retries import ConnectionFactory, in_transaction
 from serving.jobs.effects import EFFECTS
 from serving.ledger import invariants
 from serving.orders.cancelling import PATIENCE, expire_unpaid
+from serving.orders.misfits import sort_misfits
 from serving.orders.points_payment import give_back_due
 from serving.orders.receipts import confirm_receipts_due
 from serving.settlement.beside.fees import release_fees_due
@@ -113,6 +114,7 @@ def work_day(
     points = give_back_due(transactions, tenant_id, now)
     deposits = top_up_due(transactions, tenant_id, now)
     waiting = unfreeze_due(transactions, tenant_id, now, alarm=alarms.take)
+    sort_misfits(transactions, tenant_id, now)
     closed = close_tiers(transactions, tenant_id, now)
     clock = run_clock(transactions, EFFECTS, tenant_id, now)
     found = in_transaction(transactions, lambda conn: invariants.check(conn, tenant_id))

@@ -13,6 +13,7 @@ import psycopg
 from serving.approvals.asking import Ask
 from serving.approvals.catalogue import (
     MANUAL_POSTING,
+    MISFIT_ACT,
     PAYOUT_BATCH,
     PENALTY,
     PLAN_ASSIGNMENT,
@@ -31,6 +32,7 @@ from serving.orders.offers import accept_proposal
 from serving.settings import Settings
 from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
 from serving.settlement.books.receivables import write_off
+from serving.settlement.channel.misfit_acts import Act, Resolution, resolve_misfit
 from serving.settlement.payouts import amounts_of, prepare_payouts
 from serving.settlement.plans.assignments import LegalReview, assign_plan, put_into_force
 from serving.settlement.plans.store import publish_plan
@@ -43,6 +45,7 @@ def alone_cents(settings: Settings, ask: Ask) -> int | None:
     return {
         MANUAL_POSTING.name: settings.alone_posting_cents,
         PAYOUT_BATCH.name: settings.alone_payout_batch_cents,
+        MISFIT_ACT.name: settings.alone_posting_cents,
         PENALTY.name: settings.alone_fee_cents,
         REGION_COMPENSATION.name: settings.alone_fee_cents,
         WRITE_OFF.name: settings.alone_fee_cents,
@@ -100,6 +103,14 @@ def _send_payouts(conn: psycopg.Connection, tenant_id: str, approval: Approval, 
     return {"payouts": len(sent), "sum_cents": sum(payout.amount_cents for payout in sent)}
 
 
+def _act_on_misfit(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    wanted = approval.wanted
+    party = Party(wanted["party_type"], wanted["party_id"]) if wanted["party_type"] != "none" else None
+    act = Resolution(Act(wanted["act"]), wanted["reason_code"], f"approval:{approval.approval_id}", party)
+    misfit = resolve_misfit(conn, tenant_id, int(approval.subject_id), act, now)
+    return {"misfit_id": misfit.misfit_id, "amount_cents": misfit.booked_cents}
+
+
 def _penalise(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
     wanted = approval.wanted
     payer = Party(wanted["party_type"], wanted["party_id"])
@@ -137,6 +148,7 @@ EFFECTS = Effects(
         Wired(PLAN_VERSION, _publish_plan),
         Wired(PLAN_ASSIGNMENT, _assign_plan),
         Wired(PAYOUT_BATCH, _send_payouts),
+        Wired(MISFIT_ACT, _act_on_misfit),
         Wired(PENALTY, _penalise),
         Wired(REGION_COMPENSATION, _compensate),
         Wired(WRITE_OFF, _write_off),

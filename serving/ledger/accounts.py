@@ -34,6 +34,7 @@ class AccountKind(StrEnum):
     CHANNEL_FEE = "channel_fee"
     TAX_WITHHELD = "tax_withheld"
     PAYOUT_IN_TRANSIT = "payout_in_transit"
+    REFUND_IN_TRANSIT = "refund_in_transit"
     RECONCILIATION_SUSPENSE = "reconciliation_suspense"
     CONSUMER_POINTS = "consumer_points"
     POINTS_LIABILITY = "points_liability"

@@ -373,7 +373,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "L14",
-        "what the channel holds of an order is what was captured less what was refunded",
+        "what the channel holds of an order, less what is on its way back, is captured less refunded",
         """
         select 'order ' || o.order_id || ': channel ' || coalesce(c.cents, 0) || ', captured '
             || o.captured_cents || ', refunded ' || o.refunded_cents
@@ -382,7 +382,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             select t.order_id, -sum(e.amount) as cents
             from ledger.transaction t join ledger.entry e using (transaction_id)
             join ledger.account a on a.account_id = e.account_id
-                and a.kind in ('channel_frozen', 'channel_available')
+                and a.kind in ('channel_frozen', 'channel_available', 'refund_in_transit')
             where t.tenant_id = %(tenant)s and t.order_id is not null group by t.order_id
         ) c on c.order_id = o.order_id
         where o.tenant_id = %(tenant)s and coalesce(c.cents, 0) <> o.captured_cents - o.refunded_cents
@@ -397,6 +397,43 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
               where tenant_id = %(tenant)s and state = 'in_transit') p
         left join ledger.account_balance b on b.tenant_id = %(tenant)s and b.kind = 'payout_in_transit'
         where coalesce(b.amount, 0) <> p.sent
+        """,
+    ),
+    (
+        "L14",
+        "what is on its way to buyers is what channels are asked for",
+        """
+        select 'in transit ' || coalesce(b.amount, 0) || ', asked ' || r.asked
+        from (select coalesce(sum(amount_cents), 0) as asked from channels.request
+              where tenant_id = %(tenant)s and kind = 'refund' and state <> 'done') r
+        left join ledger.account_balance b on b.tenant_id = %(tenant)s and b.kind = 'refund_in_transit'
+        where coalesce(b.amount, 0) <> r.asked
+        """,
+    ),
+    (
+        "L14",
+        "suspense holds what open misfits say, but for postings by hand",
+        """
+        select 'suspense ' || s.booked || ', misfits ' || m.held
+        from (select coalesce(sum(e.amount), 0) as booked from ledger.transaction t
+              join ledger.entry e using (transaction_id) join ledger.account a on a.account_id = e.account_id
+              where t.tenant_id = %(tenant)s and a.kind = 'reconciliation_suspense'
+                and t.kind in ('misfit_held', 'misfit_closed')) s
+        cross join (select coalesce(sum(booked_cents), 0) as held from channels.misfit
+              where tenant_id = %(tenant)s and state = 'open') m
+        where s.booked <> m.held
+        """,
+    ),
+    (
+        "L14",
+        "a channel gave out no more than it took in",
+        """
+        select 'channel ' || f.channel_id || ' by ' || -sum(f.cents)
+        from (select channel_id, case
+                when kind = 'payment' or progress = 'returned' then amount_cents
+                when kind = 'chargeback' or progress = 'done' then -amount_cents else 0 end as cents
+              from channels.fact where tenant_id = %(tenant)s and currency = 'CNY') f
+        group by f.channel_id having sum(f.cents) < 0
         """,
     ),
     (

@@ -12,7 +12,15 @@ from typing import Any
 import psycopg
 
 from serving.agents.errors import AgentsError
-from serving.channels.facts import CURRENCY, ChargebackFact, Fact, PaymentFact, PayoutFact, RefundFact
+from serving.channels.facts import (
+    CURRENCY,
+    ChargebackFact,
+    Fact,
+    PaymentFact,
+    PayoutFact,
+    Progress,
+    RefundFact,
+)
 from serving.channels.fees import contract_fee
 from serving.channels.heard import note_fact
 from serving.channels.protocol import Account
@@ -22,6 +30,7 @@ from serving.orders.errors import NotFoundError, OrdersError
 from serving.orders.payments import Payment, take_payment
 from serving.orders.records import Order, find_order
 from serving.orders.states import OrderStatus
+from serving.settlement.channel.requests import take_progress
 from serving.settlement.channel.suspense import Misfit, MisfitKind, hold_misfit
 from serving.settlement.errors import SettlementError
 
@@ -73,6 +82,8 @@ def take_fact(
         return _chargeback(conn, tenant_id, account, fact, now)
     if not is_new:
         return Taken("repeated", fact.reference)
+    if take_progress(conn, tenant_id, account.channel_id, fact, now):
+        return Taken("booked", fact.reference)
     return _unasked(conn, tenant_id, account, fact, now)
 
 
@@ -146,6 +157,8 @@ def _unasked(
     conn: Connection, tenant_id: str, account: Account, fact: RefundFact | PayoutFact, now: datetime
 ) -> Taken:
     """A refund or pay-out that nobody asked for: what it moved is held."""
+    if fact.progress in (Progress.ACCEPTED, Progress.FAILED):
+        return Taken("booked", fact.reference)
     kind = MisfitKind.UNKNOWN_REFUND if isinstance(fact, RefundFact) else MisfitKind.UNKNOWN_PAYOUT
     misfit = Misfit(
         kind,
@@ -156,7 +169,7 @@ def _unasked(
         account.channel_id,
         None,
         f"the channel says: {fact.progress}",
-        leaves=True,
+        leaves=fact.progress is Progress.DONE,
     )
     return _hold(conn, tenant_id, misfit, now)
 

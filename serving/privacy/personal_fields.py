@@ -42,7 +42,8 @@ RECIPIENT = PersonalTable("orders", "recipient", "order_id", ("name_enc", "phone
 RETURN_ADDRESS = PersonalTable("orders", "return_address", "case_id", RECIPIENT.columns)
 WEBHOOK_SECRET = PersonalTable("orders", "webhook_endpoint", "endpoint_id", ("secret_enc",))
 CHANNEL_SECRETS = PersonalTable("channels", "account", "channel_id", ("secrets_enc",))
-PERSONAL_TABLES = (RECIPIENT, RETURN_ADDRESS, WEBHOOK_SECRET, CHANNEL_SECRETS)
+CHANNEL_PAYEE = PersonalTable("channels", "payee", "payee_id", ("account_enc",))
+PERSONAL_TABLES = (RECIPIENT, RETURN_ADDRESS, WEBHOOK_SECRET, CHANNEL_SECRETS, CHANNEL_PAYEE)
 """Every table with sealed columns; secrets of endpoints and of channel accounts are kept the same way."""
 
 

@@ -24,13 +24,19 @@ class Till:
     Args:
         post: How the shop is reached.
         channel_id: The account; see `register`.
+        merchant_number: What the channel calls it.
         keys: The channel's keys.
         bank: What the channel remembers.
+        shop_key: Public key under which the shop's requests to the channel are signed.
     """
 
-    def __init__(self, post: Post, channel_id: str, keys: Keys, bank: Bank) -> None:
+    def __init__(
+        self, post: Post, channel_id: str, merchant_number: str, keys: Keys, bank: Bank, shop_key: str
+    ) -> None:
         self.channel_id = channel_id
+        self.merchant_number = merchant_number
         self.bank = bank
+        self.shop_key = shop_key
         self._post = post
         self._keys = keys
 
@@ -43,6 +49,8 @@ class Till:
         merchant_number: str,
         fee_bps: int = 0,
         api_url: str = "http://127.0.0.1:9",
+        keys: Keys | None = None,
+        bank: Bank | None = None,
     ) -> Till:
         """Register an account with a shop's API.
 
@@ -52,11 +60,13 @@ class Till:
             merchant_number: What the channel calls the account.
             fee_bps: Of the contract.
             api_url: Where the channel's server answers, for refunds, pay-outs and queries.
+            keys: The channel's keys; fresh ones by default.
+            bank: What the channel remembers; nothing by default.
 
         Raises:
             RuntimeError: The shop did not take it.
         """
-        keys, ours = new_keys(), new_keys()
+        keys, ours = keys or new_keys(), new_keys()
         document = {
             "adapter": "simulated",
             "merchant_number": merchant_number,
@@ -70,7 +80,7 @@ class Till:
         if status != 201:
             raise RuntimeError(f"the shop did not register the channel: {status} {body[:300]!r}")
         channel_id = msgspec.json.decode(body)["channel_id"]
-        return cls(post, channel_id, keys, Bank(fee_bps))
+        return cls(post, channel_id, merchant_number, keys, bank or Bank(fee_bps), ours.public)
 
     def pay(
         self,

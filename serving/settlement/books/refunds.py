@@ -23,6 +23,7 @@ from serving.settlement.books.accrual import lock_orders
 from serving.settlement.books.discount_debts import debts_of_line, mark_reversed, move, reversals
 from serving.settlement.books.legs import Move, StoredLeg, account_of, line_legs, summed
 from serving.settlement.books.receivables import PartyFunds
+from serving.settlement.books.refund_requests import ask_refund
 from serving.settlement.errors import RefundConflictError, RefundError, UnknownOrderError
 from serving.settlement.sharing.reversal import reverse_free_line, reverse_line
 
@@ -122,6 +123,7 @@ def refund_line(
     _write_reversals(conn, tenant_id, refund_id, transaction_id, entries)
     _count(conn, tenant_id, order_id, line_no, supplier_id, refund_cents)
     end_compensations(conn, tenant_id, refund_id, order_id, line_no, now)
+    ask_refund(conn, tenant_id, refund_id, order_id, lines, now, book)
     settle_points(conn, tenant_id, [(order_id, supplier_id)], now)
     return Refunded(refund_id, transaction_id, refund_cents, rounding, True)
 

@@ -1,8 +1,8 @@
 """Bills of a payment channel: what they hold and how they are loaded. Comparing them: `reconciliation`.
 
-A line says what the channel did: `payment` (captured), `refund` (paid back) or `payout` (sent to a
-party). Amounts are above 0 whatever the direction; the fee of a payment is above 0, a returned fee (of a
-refund) below 0.
+A line says what the channel did: `payment` (captured), `refund` (paid back), `payout` (sent to a party),
+`chargeback` (taken back by the buyer's bank) or `payout_return` (came back from a party). Amounts are above 0
+whatever the direction; the fee of a payment is above 0, a returned fee (of a refund) below 0.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from serving.settlement.errors import SettlementError
 HEADER = ("kind", "reference", "amount_cents", "fee_cents", "occurred_at")
 # How far the clocks of channel and shop may differ at the end of a bill before a line counts as missing.
 CUT_OFF = timedelta(minutes=10)
+KINDS = ("payment", "refund", "payout", "chargeback", "payout_return")
 _LINES_A_BLOCK = 10_000
 
 
@@ -123,14 +124,13 @@ def load_bill(conn: psycopg.Connection, tenant_id: str, bill: Bill, blocks: Iter
 def _refuse_bad_lines(conn: psycopg.Connection, bill: Bill) -> None:
     bad = conn.execute(
         "select line_no, kind, reference, amount_cents from loaded_bill_line"
-        " where kind not in ('payment', 'refund', 'payout') or reference = '' or amount_cents <= 0"
-        " order by line_no limit 1"
+        " where not kind = any(%s) or reference = '' or amount_cents <= 0 order by line_no limit 1",
+        (list(KINDS),),
     ).fetchone()
     if bad is not None:
         raise BillRefusedError(
             f"bill {bill.bill_id}, line {bad[0]}: kind {bad[1]!r}, reference {bad[2]!r}, {bad[3]} fen; the"
-            f" kind is"
-            " payment, refund or payout, the reference is not empty and the amount is above 0"
+            f" kind is {', '.join(KINDS)}, the reference is not empty and the amount is above 0"
         )
 
 

@@ -93,17 +93,28 @@ _PAYMENTS = """
     from orders.payment p where p.tenant_id = %(tenant)s and p.captured_cents > 0
 """
 _REFUNDS = """
-    select 'refund', r.refund_id, r.refund_cents, null::bigint, r.refunded_at, true, null,
-    r.transaction_id, p.adapter
+    select 'refund', coalesce(q.reference, r.refund_id), r.refund_cents,
+           case when q.reference is not null then coalesce((
+               select -sum(v.reversed_cents)::bigint from settlement.leg_reversal v join settlement.leg g
+               using (leg_id) where v.tenant_id = r.tenant_id and v.refund_id = r.refund_id
+               and g.kind = 'channel_fee'), 0) end,
+           coalesce(q.resolved_at, r.refunded_at), coalesce(q.state = 'done', true),
+           'channel-request:' || q.reference || ':done',
+           case when q.reference is null then r.transaction_id end, p.adapter
     from settlement.refund r join orders.payment p on p.tenant_id = r.tenant_id and p.order_id = r.order_id
+    left join channels.request q on q.tenant_id = r.tenant_id and q.kind = 'refund'
+        and q.subject = r.refund_id
     where r.tenant_id = %(tenant)s and r.refund_cents > 0
 """
 _PAYOUTS = """
-    select 'payout', o.payout_id, o.amount_cents, 0::bigint, coalesce(o.resolved_at, o.sent_at), o.state =
+    select 'payout', coalesce(q.reference, o.payout_id), o.amount_cents, 0::bigint,
+           coalesce(o.resolved_at, o.sent_at), o.state =
     'paid',
            'payout:' || o.payout_id || ':confirmed', null::bigint, b.adapter
     from settlement.payout o join settlement.payout_batch b on b.tenant_id = o.tenant_id and b.batch_id =
     o.batch_id
+    left join channels.request q on q.tenant_id = o.tenant_id and q.kind = 'payout'
+        and q.subject = o.payout_id
     where o.tenant_id = %(tenant)s
 """
 
@@ -111,7 +122,8 @@ _RECORDS_IN_TIME = f"""
     create temp table reconciled_record on commit drop as
     select r.* from (
         {_PAYMENTS} and p.paid_at >= %(early)s and p.paid_at < %(late)s
-        union all {_REFUNDS} and r.refunded_at >= %(early)s and r.refunded_at < %(late)s
+        union all {_REFUNDS} and coalesce(q.resolved_at, r.refunded_at) >= %(early)s
+                            and coalesce(q.resolved_at, r.refunded_at) < %(late)s
         union all {_PAYOUTS} and coalesce(o.resolved_at, o.sent_at) >= %(early)s
                              and coalesce(o.resolved_at, o.sent_at) < %(late)s
     ) r where r.adapter = %(adapter)s
@@ -121,8 +133,10 @@ _RECORDS_FROM_AFAR = f"""
     insert into reconciled_record
     select r.* from (
         {_PAYMENTS} and p.payment_id in (select u.reference from unmatched u where u.kind = 'payment')
-        union all {_REFUNDS} and r.refund_id in (select u.reference from unmatched u where u.kind = 'refund')
-        union all {_PAYOUTS} and o.payout_id in (select u.reference from unmatched u where u.kind = 'payout')
+        union all {_REFUNDS} and coalesce(q.reference, r.refund_id) in
+            (select u.reference from unmatched u where u.kind = 'refund')
+        union all {_PAYOUTS} and coalesce(q.reference, o.payout_id) in
+            (select u.reference from unmatched u where u.kind = 'payout')
     ) r where r.adapter = %(adapter)s
 """
 _BILLED = """
@@ -132,6 +146,25 @@ _BILLED = """
            occurred_at
     from settlement.channel_bill_line l
     where l.tenant_id = %(tenant)s and l.bill_id = %(bill)s group by l.kind, l.reference
+"""
+# What waits in suspense, and what was given back out of it, is known: it is no difference of the bill.
+_HELD_PART = """
+    update billed b set amount_cents = b.amount_cents - m.amount_cents,
+           total_cents = b.total_cents - m.amount_cents
+    from channels.misfit m where m.tenant_id = %(tenant)s and m.kind = 'larger_payment'
+      and b.kind = 'payment' and b.reference = m.reference and b.amount_cents > m.amount_cents
+"""
+_HELD_WHOLE = """
+    delete from billed b using (
+        select case m.kind when 'chargeback' then 'chargeback' when 'payout_returned' then 'payout_return'
+                   when 'unknown_refund' then 'refund' when 'unknown_payout' then 'payout'
+                   else 'payment' end as kind, m.reference, m.amount_cents
+        from channels.misfit m where m.tenant_id = %(tenant)s
+          and m.kind <> 'larger_payment' and m.channel_id is not null
+        union all
+        select q.kind, q.reference, q.amount_cents from channels.request q
+        where q.tenant_id = %(tenant)s and q.subject like 'misfit:%%' and q.state = 'done'
+    ) m where b.kind = m.kind and b.reference = m.reference and b.total_cents = m.amount_cents
 """
 _UNMATCHED = """
     create temp table unmatched on commit drop as
@@ -165,6 +198,7 @@ _ORPHANS = """
     join ledger.entry e on e.transaction_id = t.transaction_id
     join ledger.account a on a.account_id = e.account_id and a.kind in ('channel_frozen', 'channel_available')
     where t.tenant_id = %(tenant)s and t.booked_at >= %(from)s and t.booked_at < %(to)s
+      and t.kind not in ('misfit_held', 'misfit_closed', 'refund_requested', 'refund_done')
       and not exists (select 1 from booked b where b.transaction_id = t.transaction_id)
       and not exists (select 1 from orders.payment p
                       where p.tenant_id = t.tenant_id and t.idempotency_key = 'accrue:' || p.order_id
@@ -384,6 +418,8 @@ def _compare_in_scratch_tables(conn: psycopg.Connection, values: dict[str, objec
     for made, statement in (
         ("reconciled_record", _RECORDS_IN_TIME),
         ("billed", _BILLED),
+        ("billed", _HELD_PART),
+        ("billed", _HELD_WHOLE),
         ("unmatched", _UNMATCHED),
         ("reconciled_record", _RECORDS_FROM_AFAR),
         ("booked", _BOOKED),

@@ -64,21 +64,25 @@ _RECORDS = """
         where tenant_id = %(tenant)s and adapter = %(adapter)s and captured_cents > 0
           and paid_at >= %(from)s and paid_at < %(late)s
         union all
-        select 'refund', f.refund_id, f.refund_cents,
+        select 'refund', coalesce(q.reference, f.refund_id), f.refund_cents,
                coalesce((select -sum(v.reversed_cents)::bigint from settlement.leg_reversal v
                          join settlement.leg g using (leg_id)
                          where v.tenant_id = f.tenant_id and v.refund_id = f.refund_id and g.kind =
                          'channel_fee'), 0),
-               f.refunded_at, true
-        from settlement.refund f
+               coalesce(q.resolved_at, f.refunded_at), coalesce(q.state = 'done', true)
+        from settlement.refund f left join channels.request q on q.tenant_id = f.tenant_id
+            and q.kind = 'refund' and q.subject = f.refund_id
         where f.tenant_id = %(tenant)s and f.refund_cents > 0
-          and f.refunded_at >= %(from)s and f.refunded_at < %(late)s
+          and coalesce(q.resolved_at, f.refunded_at) >= %(from)s
+          and coalesce(q.resolved_at, f.refunded_at) < %(late)s
           and exists (select 1 from orders.payment p where p.tenant_id = f.tenant_id and p.order_id =
           f.order_id
                         and p.adapter = %(adapter)s)
         union all
-        select 'payout', o.payout_id, o.amount_cents, 0, coalesce(o.resolved_at, o.sent_at), o.state = 'paid'
-        from settlement.payout o
+        select 'payout', coalesce(q.reference, o.payout_id), o.amount_cents, 0,
+               coalesce(o.resolved_at, o.sent_at), o.state = 'paid'
+        from settlement.payout o left join channels.request q on q.tenant_id = o.tenant_id
+            and q.kind = 'payout' and q.subject = o.payout_id
         where o.tenant_id = %(tenant)s and o.state <> 'in_transit'
           and o.resolved_at >= %(from)s and o.resolved_at < %(late)s
           and exists (select 1 from settlement.payout_batch b where b.tenant_id = o.tenant_id

@@ -38,6 +38,12 @@ class MisfitKind(StrEnum):
     PAYOUT_RETURNED = "payout_returned"
     UNKNOWN_REFUND = "unknown_refund"
     UNKNOWN_PAYOUT = "unknown_payout"
+    BILL_MISSING_IN_LEDGER = "bill_missing_in_ledger"
+    BILL_MISSING_IN_BILL = "bill_missing_in_bill"
+    BILL_AMOUNT_DIFFERS = "bill_amount_differs"
+    BILL_FEE_DIFFERS = "bill_fee_differs"
+    BILL_DUPLICATE = "bill_duplicate_in_bill"
+    BILL_STATUS_DIFFERS = "bill_status_differs"
 
 
 class UnknownMisfitError(SettlementError):
@@ -159,6 +165,15 @@ def lock_misfit(conn: psycopg.Connection, tenant_id: str, misfit_id: int) -> Sto
         UnknownMisfitError: There is none.
     """
     locks.misfit(conn, tenant_id, misfit_id)
+    return find_misfit(conn, tenant_id, misfit_id)
+
+
+def find_misfit(conn: psycopg.Connection, tenant_id: str, misfit_id: int) -> StoredMisfit:
+    """One misfit.
+
+    Raises:
+        UnknownMisfitError: There is none.
+    """
     row = conn.execute(
         f"select {_COLUMNS} from channels.misfit where tenant_id = %s and misfit_id = %s".encode(),
         (tenant_id, misfit_id),

@@ -1,0 +1,274 @@
+"""Asking channels for refunds and pay-outs, and what their answers do to the books.
+
+No transaction is open while a channel is asked. A request is leased before, so that a worker that dies leaves
+it to the next one; it is repeated under the same reference, so that the channel does it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from serving.channels.accounts import find_account
+from serving.channels.errors import (
+    ChannelError,
+    ChannelRefusedError,
+    ChannelUnavailableError,
+    NoticeRefusedError,
+    UnknownChannelError,
+)
+from serving.channels.facts import PayoutFact, PayoutWanted, Progress, RefundFact, RefundWanted
+from serving.channels.heard import forget_nonces, note_fact
+from serving.channels.payees import payee_of
+from serving.channels.protocol import Account, Adapter
+from serving.channels.registry import adapter_of
+from serving.channels.requests import (
+    OPEN,
+    NewRequest,
+    Request,
+    end_request,
+    lock_request,
+    money_at,
+    note_answer,
+    open_request,
+    take_due,
+)
+from serving.db.operations import Operations
+from serving.privacy.data_keys import Vault
+from serving.settlement.books.refund_requests import book_refund_done
+from serving.settlement.channel.suspense import Misfit, MisfitKind, hold_misfit
+from serving.settlement.payouts import confirm_payout, fail_payout
+
+
+@dataclass
+class Sent:
+    """What became of the requests that were due.
+
+    Attributes:
+        done: The channel did it.
+        accepted: The channel is at it.
+        failed: The channel will not do it.
+        waiting: No answer that settles it; asked again later.
+    """
+
+    done: int = 0
+    accepted: int = 0
+    failed: int = 0
+    waiting: int = 0
+
+
+def open_payout_requests(conn: psycopg.Connection, tenant_id: str, now: datetime) -> int:
+    """Ask the channel for every transfer of a batch whose adapter has a registered account; how many.
+
+    Batches of adapters without an account are confirmed by hand.
+    """
+    rows = conn.execute(
+        "select o.payout_id, o.party_type, o.party_id, o.amount_cents, a.channel_id"
+        " from settlement.payout o join settlement.payout_batch b using (tenant_id, batch_id)"
+        " join lateral (select channel_id from channels.account a where a.tenant_id = o.tenant_id"
+        "   and a.adapter = b.adapter and a.is_active order by a.created_at, a.channel_id limit 1) a on true"
+        " where o.tenant_id = %(tenant)s and o.state = 'in_transit' and not exists"
+        " (select from channels.request r where r.tenant_id = o.tenant_id and r.kind = 'payout'"
+        "  and r.subject = o.payout_id) order by o.payout_id",
+        {"tenant": tenant_id},
+    ).fetchall()
+    for payout_id, party_type, party_id, cents, channel_id in rows:
+        wanted = NewRequest(
+            "payout", payout_id, channel_id, cents, "settlement", party=(party_type, party_id)
+        )
+        open_request(conn, tenant_id, wanted, now)
+    return len(rows)
+
+
+def send_due(
+    operations: Operations,
+    vault: Vault,
+    tenant_id: str,
+    now: datetime,
+    wall: datetime,
+    *,
+    adapters: Callable[[Account], Adapter] = adapter_of,
+    limit: int = 200,
+) -> Sent:
+    """Ask for what is due, and ask how far what was accepted is; several workers may do so at once.
+
+    Args:
+        operations: Transactions.
+        vault: Opens secrets.
+        tenant_id: The tenant.
+        now: Business time of bookings.
+        wall: Wall clock (UTC) of attempts.
+        adapters: Makes the adapter of an account.
+        limit: Most requests of this call.
+    """
+    with operations.transaction(tenant_id) as conn:
+        forget_nonces(conn, tenant_id, wall)
+        open_payout_requests(conn, tenant_id, now)
+    sent = Sent()
+    for _ in range(limit):
+        with operations.transaction(tenant_id) as conn:
+            request = take_due(conn, tenant_id, wall)
+            if request is None:
+                break
+            ready = _ready(conn, vault, tenant_id, request)
+        answer: RefundFact | PayoutFact | ChannelError
+        try:
+            answer = _asked(adapters, request, ready)
+        except (ChannelUnavailableError, ChannelRefusedError) as error:
+            answer = error
+        with operations.transaction(tenant_id) as conn:
+            state = _take_answer(conn, tenant_id, request, answer, now, wall)
+        setattr(sent, state, getattr(sent, state) + 1)
+    return sent
+
+
+def take_progress(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    channel_id: str,
+    fact: RefundFact | PayoutFact,
+    now: datetime,
+) -> bool:
+    """Book how far a request is, once; whether the channel was asked for it.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        channel_id: Who says so.
+        fact: What it says.
+        now: Time of booking.
+    """
+    request = lock_request(conn, tenant_id, fact.reference)
+    kind = "refund" if isinstance(fact, RefundFact) else "payout"
+    if request is None or (request.kind, request.channel_id) != (kind, channel_id):
+        return False
+    if fact.amount_cents != request.amount_cents:
+        return False
+    if fact.progress is Progress.RETURNED:
+        if request.state in OPEN:
+            _done(conn, tenant_id, request, fact.occurred_at, now)
+        _hold_returned(conn, tenant_id, request, fact, now)
+    elif request.state in OPEN and fact.progress is Progress.DONE:
+        _done(conn, tenant_id, request, fact.occurred_at, now)
+    elif request.state in OPEN and fact.progress is Progress.FAILED:
+        failure = (fact.failure or "the channel does not say why")[:300]
+        if request.kind == "payout":
+            fail_payout(conn, tenant_id, request.subject, now, failure)
+        end_request(conn, tenant_id, request.reference, "failed", fact.occurred_at, failure)
+    elif request.state == "requested":
+        conn.execute(
+            "update channels.request set state = 'accepted' where tenant_id = %s and reference = %s",
+            (tenant_id, request.reference),
+        )
+    return True
+
+
+def _ready(
+    conn: psycopg.Connection, vault: Vault, tenant_id: str, request: Request
+) -> tuple[Account, RefundWanted | PayoutWanted] | str:
+    """What to ask of whom; or why it cannot be asked now."""
+    try:
+        account = find_account(conn, vault, tenant_id, request.channel_id)
+    except UnknownChannelError as error:
+        return str(error)
+    if request.kind == "refund":
+        wanted = RefundWanted(
+            request.reference,
+            request.payment_id or "",
+            request.amount_cents,
+            request.total_cents,
+            request.reason,
+        )
+        return account, wanted
+    party = (request.party_type or "", request.party_id or "")
+    payee = payee_of(conn, vault, tenant_id, account, party)
+    if payee is None:
+        return f"{party[0]} {party[1]} has no account at {request.channel_id}: register it"
+    held = money_at(conn, tenant_id, request.channel_id)
+    if request.state == "requested" and request.amount_cents > held:
+        return f"the channel holds {held} fen: too little to pay {request.amount_cents}"
+    return account, PayoutWanted(request.reference, payee, request.amount_cents, request.reason)
+
+
+def _asked(
+    adapters: Callable[[Account], Adapter],
+    request: Request,
+    ready: tuple[Account, RefundWanted | PayoutWanted] | str,
+) -> RefundFact | PayoutFact:
+    if isinstance(ready, str):
+        raise ChannelUnavailableError(ready)
+    account, wanted = ready
+    adapter = adapters(account)
+    found: RefundFact | PayoutFact | None = None
+    if isinstance(wanted, RefundWanted):
+        if request.state == "accepted":
+            found = adapter.query_refund(wanted)
+        return found or adapter.request_refund(wanted)
+    if request.state == "accepted":
+        found = adapter.query_payout(wanted)
+    return found or adapter.request_payout(wanted)
+
+
+def _take_answer(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    request: Request,
+    answer: RefundFact | PayoutFact | ChannelError,
+    now: datetime,
+    wall: datetime,
+) -> str:
+    """Name of the counter of `Sent` that the answer belongs to."""
+    if isinstance(answer, ChannelRefusedError):
+        kind = RefundFact if request.kind == "refund" else PayoutFact
+        refusal = kind(request.reference, request.amount_cents, Progress.FAILED, now, str(answer))
+        take_progress(conn, tenant_id, request.channel_id, refusal, now)
+        return "failed"
+    if isinstance(answer, ChannelError):
+        note_answer(conn, tenant_id, request, wall, str(answer))
+        return "waiting"
+    try:
+        note_fact(conn, tenant_id, request.channel_id, "answer", answer)
+        is_ours = take_progress(conn, tenant_id, request.channel_id, answer, now)
+    except NoticeRefusedError as error:
+        is_ours, told = False, str(error)
+    else:
+        told = f"the channel speaks of {answer.reference} over {answer.amount_cents} fen"
+    if not is_ours:
+        note_answer(conn, tenant_id, request, wall, told)
+        return "waiting"
+    if answer.progress is Progress.ACCEPTED:
+        note_answer(conn, tenant_id, request, wall, "accepted", "accepted")
+    return "done" if answer.progress is Progress.RETURNED else str(answer.progress)
+
+
+def _done(
+    conn: psycopg.Connection, tenant_id: str, request: Request, occurred_at: datetime, now: datetime
+) -> None:
+    if request.kind == "payout":
+        confirm_payout(conn, tenant_id, request.subject, now)
+    else:
+        book_refund_done(conn, tenant_id, request, now)
+    end_request(conn, tenant_id, request.reference, "done", occurred_at, None)
+
+
+def _hold_returned(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    request: Request,
+    fact: RefundFact | PayoutFact,
+    now: datetime,
+) -> None:
+    misfit = Misfit(
+        MisfitKind.PAYOUT_RETURNED,
+        request.reference,
+        request.amount_cents,
+        "CNY",
+        fact.occurred_at,
+        request.channel_id,
+        None,
+        f"pay-out {request.subject}: {fact.failure or 'returned'}"[:300],
+    )
+    hold_misfit(conn, tenant_id, misfit, now)
