@@ -3,10 +3,10 @@
 import secrets
 from contextlib import contextmanager
 
+from benchmarks.money.till import Till
 from serving.channels.simulated.bank import Bank
 from serving.channels.simulated.messages import new_keys
 from serving.channels.simulated.server import SimulatedChannel
-from serving.channels.simulated.till import Till
 from serving.security import Scope, issue_key
 
 

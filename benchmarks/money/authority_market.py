@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from serving.channels.simulated.till import Till
+from benchmarks.money.till import Till
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.orders import catalogue, stock

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from benchmarks.money.till import Till
 from serving.channels.simulated.messages import encoded
-from serving.channels.simulated.till import Till
 
 _ANSWER_WITHIN_S = 10.0
 _BETWEEN_TRIES_S = 0.1

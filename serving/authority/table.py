@@ -152,7 +152,27 @@ AUTHORITIES: tuple[Authority, ...] = (
         "an account at a payment channel, its certificates and its fee by contract",
         _ALL,
         "the contract with the channel",
-        routes=("POST /v1/channels", "PUT /v1/channels/{channel_id}"),
+        routes=(
+            "POST /v1/channels",
+            "PUT /v1/channels/{channel_id}",
+            "PUT /v1/channels/{channel_id}/payees",
+        ),
+    ),
+    Authority(
+        "misfit",
+        "what becomes of money that fits no order, refund or pay-out",
+        _ALL,
+        "reason code; an order that costs exactly as much, or the channel gives it back",
+        agrees="a second operator, where a party or the platform gets or bears it",
+        limits=("alone_posting_cents",),
+        routes=("POST /v1/misfits/{misfit_id}/resolutions",),
+    ),
+    Authority(
+        "channel_request",
+        "a channel is asked once more for a refund or a pay-out, under the same reference",
+        _ALL,
+        "the request; the channel does a reference once",
+        routes=("POST /v1/channel-requests/{reference}/retry",),
     ),
     Authority(
         "sub_order",

@@ -139,7 +139,12 @@ def test_the_life_of_an_order(call, goods, shop, pay):
     call("m1", "POST", f"/after-sales/{opened['case_id']}/close", None, 200)
     problem(call("m1", "POST", refund, {"refund_cents": 1}, None, "r4"), 409, "impossible-move")
     assert call("m1", "GET", path, None, 200).json()["refunded_cents"] == 2000
-    assert shop.moved(before) == {("channel_frozen", ""): -200, ("supplier_pending", "S1"): 200}
+    # The channel was asked for 20.00 and has yet to say that it gave them back.
+    assert shop.moved(before) == {
+        ("channel_frozen", ""): -2200,
+        ("refund_in_transit", ""): 2000,
+        ("supplier_pending", "S1"): 200,
+    }
 
 
 def test_who_sees_what_of_an_order(call, goods, shop, pay):
