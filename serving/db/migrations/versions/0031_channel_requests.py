@@ -1,12 +1,12 @@
 """What payment channels are asked to do, whom they pay, and refunds on their way.
 
-Revision: 0030, after 0029.
+Revision: 0031, after 0030.
 """
 
 from alembic import op
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
