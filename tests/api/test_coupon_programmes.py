@@ -1,5 +1,7 @@
 """Coupon programmes over HTTP: who opens, agrees, issues and sees what, and a code in an order."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from small_market import Shop
 
@@ -102,6 +104,21 @@ def test_a_merchants_own_discount_from_the_programme_to_the_order(call):
     assert (seen["spent_cents"], seen["spent_count"]) == (1_000, 1)
     assert call("m1", "POST", f"{path}/close", None, 200)["status"] == "closed"
     call("m1", "POST", "/orders", order(issued[1]["code"]), (422, "discount-refused"), "o3")
+
+
+def test_of_sixteen_orders_at_once_for_the_last_of_a_budget_one_is_placed(call):
+    body = programme(OWN, budget_count=1, per_consumer_count=100)
+    opened = call("m1", "POST", "/coupon-programmes", body, 201, "last")
+    path = f"/coupon-programmes/{opened['programme_id']}/coupons"
+    coupons = call("m1", "POST", path, {"count": 16}, 201, "sixteen")["coupons"]
+
+    def place(number):
+        return call("m1", "POST", "/orders", order(coupons[number]["code"]), None, f"race-{number}")
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(place, range(16)))
+    refused = [answer["type"] for answer in answers if "type" in answer]
+    assert refused == ["urn:muyun:problem:coupon-exhausted"] * 15
 
 
 def test_nobody_puts_a_discount_on_anybody_who_did_not_agree(call):

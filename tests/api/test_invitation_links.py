@@ -1,7 +1,9 @@
 """Invitation links over HTTP: who makes one for whom, who binds it; nothing else makes a relation."""
 
 import pytest
+from small_market import Shop
 
+from serving.db.operations import Operations
 from serving.security import ROLE_SCOPES, Role, issue_key
 
 PARTIES = {
@@ -50,6 +52,28 @@ def test_from_the_link_to_the_relation(call):
     call("m1", bind, {"consumer_id": "c2"}, (409, "invitation-refused"))
     rival = call("m1", "/invitations", {"agent_id": "free"}, 201, "k2")
     call("m1", f"/invitations/{rival['token']}/bind", buyer, (409, "agent-conflict"))
+
+
+def test_an_agent_earns_where_the_consumer_followed_and_nowhere_else(call, scores_url):
+    """a2 of m2 gets 10.00 of the 100.00 that its consumer buys at m2, and nothing of the sale at m1."""
+    made = call("a2", "/invitations", {}, 201, "earn")
+    call("m2", f"/invitations/{made['token']}/bind", {"consumer_id": "fan"}, 200)
+    with Operations(scores_url, size=2) as operations:
+        shop = Shop(scores_url, operations)
+        shop.plan()
+        shop.sql("update parties.party set is_verified = true where party_id = 'a2'")
+        shop.supply("S1", "sku", 9, price=4_000)
+        for merchant in ("m1", "m2"):
+            shop.list("sku", 10_000, merchant=merchant)
+            order = {"merchant_id": merchant, "consumer_id": "fan", "lines": [{"sku_id": "sku", "qty": 1}]}
+            order_id = call(merchant, "/orders", order, 201, "fan")["order_id"]
+            placed_at = shop.read(order_id)[0].placed_at
+            shop.pay(order_id, at=placed_at)
+        earned = shop.sql(
+            "select o.merchant_id, l.payee_id, l.amount_cents from settlement.leg l"
+            " join orders.customer_order o using (tenant_id, order_id) where l.kind = 'upline'"
+        )
+    assert earned == [("m2", "a2", 1_000)]
 
 
 def test_nobody_makes_links_for_others(call):
