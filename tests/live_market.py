@@ -153,7 +153,7 @@ class History:
             happen = self._rng.choice(
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
-                 self._case_ends, self._consent, self._rival, self._edge, self._edge_cut)
+                 self._case_ends, self._consent, self._rival, self._price, self._edge, self._edge_cut)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -273,6 +273,13 @@ class History:
         return {"competitor_prices": [{
             "sku_id": self._sku(), "competitor": "rival", "observed_at": self.now,
             "price_cents": self._rng.randint(50, 150), "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _price(self) -> dict[str, list[Row]]:
+        at = self.now - dt.timedelta(hours=self._rng.choice((0, 0, 5)))
+        return {"price_changes": [{
+            "merchant_id": self._rng.choice(["m-1", "m-2"]), "sku_id": self._sku(), "changed_at": at,
+            "price_cents": self._rng.randint(70, 130), "received_at": at,
         }]}  # fmt: skip
 
     def _stock(self) -> dict[str, list[Row]]:

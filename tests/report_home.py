@@ -241,11 +241,21 @@ def _models():
     }
 
 
+_NUMBERS = {
+    "anchor": {"rule": "cost_plus", "markup": 0.35},
+    "step": {"most_bps": 500},
+    "floor": {"min_margin_bps": 500},
+    "change_budget": {"most_bps": 2000},
+}
+"""What steps of a price say beside the prices before and after them."""
+
+
 def _price(sku, number, current, price, action, mode, steps):
     explanation = [
-        {"step": name, "before_cents": before, "after_cents": after, "reason": f"why {name}"}
+        {"step": name, "before_cents": before, "after_cents": after, **_NUMBERS.get(name, {})}
         for name, before, after in steps
     ]
+    explanation[0] |= {"current_cents": current}
     return (
         *("m1", f"{sku}{number or ''}", 80, current, price, 84, round(current * 1.2), 110, -3, -2.0),
         *(mode, action, json.dumps(explanation)),

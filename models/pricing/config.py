@@ -99,6 +99,7 @@ class PolicyConfig:
         turnover_days: Window of the turnover warning in days.
         turnover_warning: Sell-through below which a sku is warned about.
         markdown_cuts_bps: The ladder of cuts shown with a warning.
+        cost_jump_bps: A rise of the cost since the last change of the price beyond which the cost is doubted.
     """
 
     learning: Literal["greedy", "thompson"] = "thompson"
@@ -114,6 +115,7 @@ class PolicyConfig:
     turnover_days: int = 30
     turnover_warning: float = 0.15
     markdown_cuts_bps: tuple[int, ...] = (500, 1000, 2000, 3000)
+    cost_jump_bps: int = 3000
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,34 @@
-"""The explanation of a price: a JSON list of steps, built for all rows at once."""
+"""The explanation of a price: a JSON list of steps, each a code with numbers, built for all rows at once.
+
+Whoever shows a price makes the sentences: the codes are those of `STEPS`, the numbers are named after what
+they are, with their unit. Nothing here is for one language.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from models.pricing.guards import BoolArray, IntArray
+
+STEPS = (
+    "anchor",
+    "policy",
+    "fixed",
+    "law",
+    "floor",
+    "ceiling",
+    "step",
+    "week_step",
+    "dwell",
+    "rounding",
+    "change_budget",
+    "asks",
+    "turnover",
+)
+"""Codes of the steps in their order; `docs/api.md` says what each means and which numbers it has."""
 
 
 @dataclass(frozen=True)
@@ -15,53 +36,45 @@ class Step:
     """One step of every row.
 
     Attributes:
-        name: Name of the step.
-        reason: The same sentence for all rows, or one a row.
+        name: Its code, of `STEPS`.
         before_cents: int64 (n,).
         after_cents: int64 (n,).
         shown: bool (n,), rows whose explanation has this step.
+        numbers: What else it says, by name: one value for all rows, or one a row.
     """
 
     name: str
-    reason: str | pl.Series
     before_cents: IntArray
     after_cents: IntArray
     shown: BoolArray
+    numbers: Mapping[str, int | float | str | bool | pl.Series] = field(default_factory=dict)
 
 
 def explain(steps: list[Step], n_rows: int) -> pl.Series:
     """Write the steps of each row as JSON.
 
     Args:
-        steps: In order; reasons given a row must not need JSON escapes (they are numbers and plain words).
+        steps: In order; a series has a value a row, and what is no number there is null.
         n_rows: Number of rows.
 
     Returns:
-        String series `explanation`: `[{"step", "before_cents", "after_cents", "reason"}, ...]`.
+        String series `explanation`: `[{"step", "before_cents", "after_cents", ...numbers}, ...]`.
     """
-    texts = [_step_text(step) for step in steps]
-    frame = pl.DataFrame([text.alias(str(index)) for index, text in enumerate(texts)])
-    if not texts:
+    if not steps:
         return pl.Series("explanation", ["[]"] * n_rows, dtype=pl.String)
-    joined = pl.concat_str(pl.all(), separator=", ", ignore_nulls=True)
+    frame = pl.DataFrame([_step_text(step).alias(str(index)) for index, step in enumerate(steps)])
+    joined = pl.concat_str(pl.all(), separator=",", ignore_nulls=True)
     return frame.select(pl.concat_str(pl.lit("["), joined, pl.lit("]")).alias("explanation")).to_series()
 
 
 def _step_text(step: Step) -> pl.Series:
     """One step as a JSON object a row, null where it is not shown."""
-    frame = pl.DataFrame({"before": step.before_cents, "after": step.after_cents, "shown": step.shown})
-    if isinstance(step.reason, str):
-        reason = pl.lit(json.dumps(step.reason))
-    else:
-        frame = frame.with_columns(reason=step.reason)
-        reason = pl.concat_str(pl.lit('"'), pl.col("reason"), pl.lit('"'))
-    text = pl.concat_str(
-        pl.lit(f'{{"step": {json.dumps(step.name)}, "before_cents": '),
-        pl.col("before"),
-        pl.lit(', "after_cents": '),
-        pl.col("after"),
-        pl.lit(', "reason": '),
-        reason,
-        pl.lit("}"),
+    given = {name: value for name, value in step.numbers.items() if isinstance(value, pl.Series)}
+    frame = pl.DataFrame(
+        {"before_cents": step.before_cents, "after_cents": step.after_cents, "_shown": step.shown, **given}
     )
-    return frame.select(pl.when("shown").then(text)).to_series()
+    numbers = (
+        pl.col(name) if name in given else pl.lit(value).alias(name) for name, value in step.numbers.items()
+    )
+    document = pl.struct(pl.lit(step.name).alias("step"), "before_cents", "after_cents", *numbers)
+    return frame.select(pl.when("_shown").then(document.struct.json_encode())).to_series()

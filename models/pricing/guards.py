@@ -61,7 +61,6 @@ class GuardStep:
     """One rail over all rows: `before_cents` and `after_cents` are int64 (n,), equal where it did nothing."""
 
     name: str
-    reason: str
     before_cents: IntArray
     after_cents: IntArray
 
@@ -104,22 +103,22 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
     price = np.where(inputs.is_fixed, inputs.current_cents, inputs.target_cents)
     steps: list[GuardStep] = []
 
-    def take(name: str, reason: str, after: IntArray) -> None:
+    def take(name: str, after: IntArray) -> None:
         nonlocal price
-        steps.append(GuardStep(name, reason, price, after))
+        steps.append(GuardStep(name, price, after))
         price = after
 
     low = np.minimum(np.maximum(inputs.law_min_cents, 1), inputs.law_max_cents)
-    take("law", "legal maximum or minimum advertised price", np.clip(price, low, inputs.law_max_cents))
+    take("law", np.clip(price, low, inputs.law_max_cents))
 
     floor = _ceil_rate(inputs.cost_cents, _WHOLE + config.min_margin_bps)
     low = np.minimum(np.maximum(low, floor), inputs.law_max_cents)
-    take("floor", f"cost plus the least margin of {config.min_margin_bps} bps", np.maximum(price, low))
+    take("floor", np.maximum(price, low))
 
     ceiling = inputs.list_price_cents * (_WHOLE + config.ceiling_bps) // _WHOLE
     high = np.maximum(np.minimum(inputs.law_max_cents, ceiling), low)
     is_lifted = ceiling < low
-    take("ceiling", f"list price plus {config.ceiling_bps} bps", np.minimum(price, high))
+    take("ceiling", np.minimum(price, high))
     hard_low, hard_high = low, high
 
     low, high = _narrow(
@@ -128,7 +127,7 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
         _ceil_rate(inputs.current_cents, _WHOLE - config.step_bps),
         inputs.current_cents * (_WHOLE + config.step_bps) // _WHOLE,
     )
-    take("step", f"at most {config.step_bps} bps a change", np.clip(price, low, high))
+    take("step", np.clip(price, low, high))
 
     week_low = _ceil_rate(inputs.week_high_cents, _WHOLE - config.week_step_bps)
     week_high = inputs.week_low_cents * (_WHOLE + config.week_step_bps) // _WHOLE
@@ -140,28 +139,24 @@ def apply_guards(inputs: GuardInputs, config: GuardConfig) -> GuardResult:
         np.where(stuck, inputs.current_cents, week_low),
         np.where(stuck, inputs.current_cents, week_high),
     )
-    take("week_step", f"at most {config.week_step_bps} bps in 7 days", np.clip(price, low, high))
+    take("week_step", np.clip(price, low, high))
 
     held = np.clip(inputs.current_cents, hard_low, hard_high)
     dwells = inputs.days_since_change < config.dwell_days
     low, high = np.where(dwells, held, low), np.where(dwells, held, high)
-    take("dwell", f"a price stands at least {config.dwell_days} days", np.where(dwells, held, price))
+    take("dwell", np.where(dwells, held, price))
 
     # Rounding may not turn a rise into a cut, so it stops at the current price.
     nearest_low = np.where(price > inputs.current_cents, np.maximum(low, inputs.current_cents), low)
     nearest_high = np.where(price < inputs.current_cents, np.minimum(high, inputs.current_cents), high)
     rounded = round_to_endings(price, nearest_low, nearest_high, config)
-    take("rounding", "price ending", np.where(price == inputs.current_cents, price, rounded))
+    take("rounding", np.where(price == inputs.current_cents, price, rounded))
 
     forced = held != inputs.current_cents
     allowed = _within_budget(
         price != inputs.current_cents, forced, inputs.gain_cents, inputs.budget_group, config
     )
-    take(
-        "change_budget",
-        f"at most {config.change_budget_bps} bps of a category's listings change in one run",
-        np.where(allowed, price, inputs.current_cents),
-    )
+    take("change_budget", np.where(allowed, price, inputs.current_cents))
     return GuardResult(price, hard_low, hard_high, forced, is_lifted, steps)
 
 

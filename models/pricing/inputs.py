@@ -17,6 +17,7 @@ _LISTING_OPTIONS: dict[str, pl.DataType] = {
     "map_cents": pl.Int64(),
     "legal_max_cents": pl.Int64(),
     "valid_from": pl.Datetime("us", "UTC"),
+    "cost_at_change_cents": pl.Int64(),
 }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from models.pricing.bundle import PricingBundle
-from models.pricing.config import PolicyConfig, PricingConfig
+from models.pricing.config import PricingConfig
 from models.pricing.formula import implied_elasticity
 from models.pricing.inputs import sku_elasticities, sku_supply, units_sold
 
@@ -40,7 +40,8 @@ def markdown_warnings(
     """Warn about skus with a 30-day turnover below 15%, and show what cuts would do.
 
     Args:
-        listings: merchant_id, sku_id, list_price_cents; the median over merchants is the price.
+        listings: merchant_id, sku_id, list_price_cents and, where known, current_price_cents; the median
+            over merchants of the price in force is the price.
         supply: As for `scoring.price`.
         sold: As for `scoring.price`.
         as_of: Business moment, aware UTC.
@@ -58,10 +59,13 @@ def markdown_warnings(
         .group_by("sku_id")
         .agg(sold_qty=pl.col("qty_milli").sum() / 1000.0)
     )
+    in_force = pl.coalesce(
+        *(name for name in ("current_price_cents", "list_price_cents") if name in listings.columns)
+    )
     prices = (
         listings.filter(pl.col("list_price_cents").fill_null(0) > 0)
         .group_by("sku_id")
-        .agg(price_cents=pl.col("list_price_cents").median().round().cast(pl.Int64))
+        .agg(price_cents=in_force.median().round().cast(pl.Int64))
     )
     slow = (
         sku_supply(supply)
@@ -98,44 +102,31 @@ def markdown_warnings(
     )
 
 
-def turnover_sentences(warnings: pl.DataFrame, policy: PolicyConfig) -> pl.DataFrame:
-    """Each warned sku in a sentence.
+def turnover_ladders(warnings: pl.DataFrame) -> pl.DataFrame:
+    """Each warned sku in one row.
 
     Args:
         warnings: As `markdown_warnings` gives them.
-        policy: The settings that they were made with.
 
     Returns:
-        sku_id and turnover_warning, one row a sku, sorted by sku_id. Plain words and numbers without quotes.
+        sku_id, turnover_rate, turnover_on_hand_qty, days_to_clear_now (null where nothing sold) and cuts: a
+        list of cut_bps, price_cents, days_to_clear (null where nothing sold), margin_cost_cents and
+        is_below_floor, by rising cut; one row a sku, sorted by sku_id.
     """
-    cut = pl.format(
-        "{}% off clears in {} days and gives up {} cents{}",
-        (pl.col("cut_bps") / 100).round(1),
-        pl.col("days_to_clear").round().cast(pl.Int64),
+    cut = pl.struct(
+        "cut_bps",
+        pl.col("cut_price_cents").alias("price_cents"),
+        pl.col("days_to_clear").round(1),
         "margin_cost_cents",
-        pl.when("is_below_floor").then(pl.lit(" (below the floor)")).otherwise(pl.lit("")),
+        "is_below_floor",
     )
     return (
         warnings.group_by("sku_id", maintain_order=True)
         .agg(
-            pl.first("turnover_rate", "on_hand_qty", "days_to_clear_now"),
-            cuts=cut.str.join("; ", ignore_nulls=True),
-        )
-        .select(
-            "sku_id",
-            turnover_warning=pl.format(
-                f"turnover {{}}% in {policy.turnover_days} days is below {policy.turnover_warning:.0%}, "
-                "{} units in stock",
-                (pl.col("turnover_rate") * 100).round(1),
-                "on_hand_qty",
-            )
-            + pl.when(pl.col("days_to_clear_now").is_null())
-            .then(pl.lit("; nothing was sold"))
-            .otherwise(
-                pl.format(
-                    "; they clear in {} days; {}", pl.col("days_to_clear_now").round().cast(pl.Int64), "cuts"
-                )
-            ),
+            pl.first("turnover_rate").round(4),
+            pl.first("on_hand_qty").alias("turnover_on_hand_qty"),
+            pl.first("days_to_clear_now").round(1),
+            cuts=cut,
         )
         .sort("sku_id")
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
 from models.pricing.bundle import PricingBundle, load_bundle
-from models.pricing.config import PolicyConfig, PricingConfig
+from models.pricing.config import GuardConfig, PolicyConfig, PricingConfig
 from models.pricing.explanation import Step, explain
 from models.pricing.formula import (
     FloatArray,
@@ -26,7 +27,7 @@ from models.pricing.formula import (
 )
 from models.pricing.guards import NO_LAW_MAX, BoolArray, GuardInputs, GuardResult, IntArray, apply_guards
 from models.pricing.inputs import listing_inputs
-from models.pricing.markdown import markdown_warnings, turnover_sentences
+from models.pricing.markdown import markdown_warnings, turnover_ladders
 from models.pricing.policy import Beliefs, Choice, choose, uniform_of
 
 _PRICE_TYPES = {"text": pl.String(), "json": pl.String(), "int": pl.Int64(), "float": pl.Float64()}
@@ -63,7 +64,8 @@ def price(
         listings: Current listings, one row a merchant and sku: merchant_id, sku_id, list_price_cents,
             pricing_mode (null means `approve`). Optional columns: current_price_cents (else the list price),
             week_low_price_cents and week_high_price_cents (lowest and highest of the last seven days, else
-            the current price), map_cents, legal_max_cents, valid_from (last change of the price, for dwell).
+            the current price), map_cents, legal_max_cents, valid_from (last change of the price, for dwell),
+            cost_at_change_cents (the cost at that change, to tell whether it jumped since).
         supply: Offers in force with what their supplier has at hand: supplier_id, sku_id, category_l3_id
             (nullable), supply_price_cents, on_hand_qty. The cheapest offer in stock is the cost; the cheapest
             of all where none is in stock.
@@ -92,9 +94,7 @@ def price(
     rows = listing_inputs(listings, supply, competitor_prices, sold, as_of, elasticities, config.policy)
     if rows.is_empty():
         return pl.DataFrame(schema=PRICE_SCHEMA)
-    slow = turnover_sentences(
-        markdown_warnings(listings, supply, sold, as_of, elasticities, config), config.policy
-    )
+    slow = turnover_ladders(markdown_warnings(listings, supply, sold, as_of, elasticities, config))
     rows = rows.join(slow, on="sku_id", how="left", maintain_order="left")
     anchors = _anchors(rows, elasticities, config.policy)
     choice = _choice(rows, anchors, as_of, config.policy)
@@ -124,9 +124,7 @@ def price(
         elasticity=pl.Series(anchors.beliefs.elasticity),
         pricing_mode=pl.col("pricing_mode"),
         action=action,
-        explanation=_explanation(
-            anchors, anchor_cents, inputs, guarded, rows.get_column("turnover_warning"), config
-        ),
+        explanation=_explanation(rows, anchors, anchor_cents, inputs, guarded, config),
     ).cast(PRICE_SCHEMA)
 
 
@@ -200,36 +198,6 @@ def _guard_inputs(rows: pl.DataFrame, choice: Choice) -> GuardInputs:
     )
 
 
-def _ceiling_reason(reason: str, guarded: GuardResult) -> pl.Series:
-    """Where the floor lies above the ceiling, the floor is what holds."""
-    lifted = pl.lit(f"the floor lies above {reason} and is the ceiling, too")
-    return pl.select(pl.when(pl.Series(guarded.is_ceiling_lifted)).then(lifted).otherwise(pl.lit(reason)))[
-        :, 0
-    ]
-
-
-def _forced_reason(inputs: GuardInputs, guarded: GuardResult) -> pl.Series:
-    """Which limit the price in force breaks, and by how far a price inside it differs."""
-    frame = pl.DataFrame(
-        {
-            "now": inputs.current_cents,
-            "price": guarded.price_cents,
-            "floor": guarded.floor_cents,
-            "ceiling": guarded.ceiling_cents,
-        }
-    )
-    below = pl.col("now") < pl.col("floor")
-    return frame.select(
-        pl.format(
-            "the price in force, {}, lies {} {}; the next price inside is a move of {}%",
-            "now",
-            pl.when(below).then(pl.lit("below the floor of")).otherwise(pl.lit("above the ceiling of")),
-            pl.when(below).then("floor").otherwise("ceiling"),
-            ((pl.col("price") / pl.col("now") - 1) * 100).round(1),
-        )
-    ).to_series()
-
-
 def _cents(values: FloatArray) -> IntArray:
     """Float cents to int64, at least 1 cent."""
     return np.clip(np.rint(values), 1.0, float(NO_LAW_MAX)).astype(np.int64)
@@ -243,56 +211,111 @@ def _nullable_cents(values: FloatArray) -> pl.Series:
 
 
 def _explanation(
+    rows: pl.DataFrame,
     anchors: _Anchors,
     anchor_cents: IntArray,
     inputs: GuardInputs,
     guarded: GuardResult,
-    turnover: pl.Series,
     config: PricingConfig,
 ) -> pl.Series:
     """All steps from cost to price; a rail appears where it moved the price, a turnover warning where due."""
     everyone: BoolArray = np.ones(len(anchor_cents), dtype=np.bool_)
     policy = config.policy
-    reason: str | pl.Series
+    current = pl.Series(inputs.current_cents)
+    how: dict[str, Any] = {"rule": "cost_plus", "markup": policy.cost_plus_markup}
     if anchors.has_model:
-        reason = (
-            pl.DataFrame(
-                {
-                    "m": anchors.markup,
-                    "s": anchors.scarce,
-                    "c": anchors.relative,
-                    "e": anchors.beliefs.elasticity,
-                }
-            )
-            .select(
-                pl.format(
-                    "index: markup {}, scarcity {}, competitor against market {}, elasticity {}",
-                    *(pl.col(name).round(2) for name in "msce"),
-                )
-            )
-            .to_series()
-        )
-        chosen = f"best expected profit on the ladder, {policy.learning}"
-    else:
-        reason = f"no promoted elasticity model: cost plus {policy.cost_plus_markup:.0%}"
-        chosen = "cost plus is the target"
+        how = {
+            "rule": "index",
+            "markup": pl.Series(anchors.markup).round(4),
+            "scarcity": pl.Series(anchors.scarce).round(4),
+            "competitor_ratio": pl.Series(anchors.relative).round(4),
+            "elasticity": pl.Series(anchors.beliefs.elasticity).round(4),
+        }
+    chosen = policy.learning if anchors.has_model else "anchor"
     steps = [
-        Step("anchor", reason, inputs.cost_cents, anchor_cents, everyone),
-        Step("policy", chosen, anchor_cents, inputs.target_cents, ~inputs.is_fixed),
-        Step("fixed", "the merchant fixed the price", anchor_cents, inputs.current_cents, inputs.is_fixed),
+        Step("anchor", inputs.cost_cents, anchor_cents, everyone, {**how, "current_cents": current}),
+        Step("policy", anchor_cents, inputs.target_cents, ~inputs.is_fixed, {"rule": chosen}),
+        Step("fixed", anchor_cents, inputs.current_cents, inputs.is_fixed),
     ]
+    numbers = _rail_numbers(rows, inputs, guarded, config.guards)
     steps += [
         Step(
             step.name,
-            _ceiling_reason(step.reason, guarded) if step.name == "ceiling" else step.reason,
             step.before_cents,
             step.after_cents,
             step.before_cents != step.after_cents,
+            numbers.get(step.name, {}),
         )
         for step in guarded.steps
     ]
     final = guarded.price_cents
     asks = guarded.is_forced & (final != inputs.current_cents)
-    steps.append(Step("asks", _forced_reason(inputs, guarded), final, final, asks))
-    steps.append(Step("turnover", turnover, final, final, turnover.is_not_null().to_numpy()))
+    steps.append(Step("asks", final, final, asks, _causes(rows, inputs, guarded, policy)))
+    slow: dict[str, Any] = {
+        "turnover_rate": rows.get_column("turnover_rate"),
+        "window_days": policy.turnover_days,
+        "on_hand_qty": rows.get_column("turnover_on_hand_qty"),
+        "days_to_clear_now": rows.get_column("days_to_clear_now"),
+        "cuts": rows.get_column("cuts"),
+    }
+    steps.append(Step("turnover", final, final, slow["turnover_rate"].is_not_null().to_numpy(), slow))
     return explain(steps, len(anchor_cents))
+
+
+def _rail_numbers(
+    rows: pl.DataFrame, inputs: GuardInputs, guarded: GuardResult, rails: GuardConfig
+) -> dict[str, dict[str, Any]]:
+    """What each rail was made with, by the rail."""
+    return {
+        "law": {"map_cents": rows.get_column("map_cents"), "max_cents": rows.get_column("legal_max_cents")},
+        "floor": {"min_margin_bps": rails.min_margin_bps},
+        "ceiling": {
+            "ceiling_bps": rails.ceiling_bps,
+            "list_price_cents": pl.Series(inputs.list_price_cents),
+            # Where the floor lies above the ceiling, the floor is what holds.
+            "is_lifted_to_floor": pl.Series(guarded.is_ceiling_lifted),
+        },
+        "step": {"most_bps": rails.step_bps},
+        "week_step": {
+            "most_bps": rails.week_step_bps,
+            "week_low_cents": pl.Series(inputs.week_low_cents),
+            "week_high_cents": pl.Series(inputs.week_high_cents),
+        },
+        "dwell": {
+            "days": rails.dwell_days,
+            "days_since_change": rows.get_column("days_since_change").round(2),
+        },
+        "change_budget": {"most_bps": rails.change_budget_bps},
+    }
+
+
+def _causes(
+    rows: pl.DataFrame, inputs: GuardInputs, guarded: GuardResult, policy: PolicyConfig
+) -> dict[str, pl.Series]:
+    """Why a price must be decided by a person: the limit that it breaks, how far the next price is, the cost.
+
+    The cause is `cost_jumped` where the floor rose above the price because the cost rose by more than
+    `cost_jump_bps` since the price last changed: then it is the cost that is to be doubted first.
+    """
+    frame = rows.select("cost_cents", "cost_at_change_cents").with_columns(
+        now=inputs.current_cents,
+        price=guarded.price_cents,
+        floor=guarded.floor_cents,
+        ceiling=guarded.ceiling_cents,
+    )
+    below = pl.col("now") < pl.col("floor")
+    before = pl.col("cost_at_change_cents")
+    jumped = (pl.col("cost_cents") * 10_000 > before * (10_000 + policy.cost_jump_bps)).fill_null(False)
+    found = frame.select(
+        cause=pl.when(below & jumped)
+        .then(pl.lit("cost_jumped"))
+        .when(below)
+        .then(pl.lit("below_floor"))
+        .otherwise(pl.lit("above_ceiling")),
+        current_cents="now",
+        limit_cents=pl.when(below).then("floor").otherwise("ceiling"),
+        move_bps=((pl.col("price") - pl.col("now")) * 10_000 / pl.col("now")).round().cast(pl.Int64),
+        cost_cents="cost_cents",
+        cost_at_change_cents=before,
+    )
+    return {name: found.get_column(name) for name in found.columns}

@@ -29,7 +29,7 @@ from pipelines.steps.memo import Steps
 from pipelines.steps.state import CheckRecord, Outcome, content_version
 from pipelines.stores.sources import Sources
 
-FED = frozenset({*(stream.table for stream in RECORDED["feeds"]), DERIVED})
+FED = frozenset({*(stream.table for name in ("feeds", "prices") for stream in RECORDED[name]), DERIVED})
 """Tables that rows of the operational database come into."""
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
@@ -136,6 +136,8 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
     """The extraction that brings rows of this table from the operational database, if any does."""
     if table.is_book:
         return {dg.AssetKey(["operations", "recorded_books"])}
+    if table.is_own_output:
+        return {dg.AssetKey(["operations", "recorded_prices"])}
     return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in FED else set()
 
 
@@ -155,6 +157,7 @@ def _load(
     report = sources.feeds.load(table.name, as_of, window)
     is_early = any(IN_THE_FUTURE in reason for reason in report.reasons)
     until = nobody_waits_before(lake.read_quarantine(table.name)) if is_early else None
+    due = min(filter(None, (until, sources.feeds.recorded_next_at(table.name, as_of))), default=None)
     current, history = _held(lake, table, window)
     is_held = current == report.current and history == report.history + report.kept
     return Outcome(
@@ -190,13 +193,15 @@ def _load(
         ],
         version=content_version([*lake.accepted_files(table.name), *lake.history_files(table.name)]),
         clock="instant" if is_early and until is None else None,
-        until=until,
+        until=due,
     )
 
 
 def _reached(sources: Sources, table: ContractTable) -> dict[str, int]:
     """How far the operational database was read into a table that it feeds."""
-    manifest = sources.recorded_feeds.manifest() if table.name in FED else None
+    if table.name not in FED:
+        return {}
+    manifest = (sources.recorded_prices if table.is_own_output else sources.recorded_feeds).manifest()
     return {RECORDED_CURSOR: manifest.cursor} if manifest else {}
 
 

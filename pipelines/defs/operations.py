@@ -39,6 +39,7 @@ def definitions() -> dg.Definitions:
         selection=dg.AssetSelection.assets(
             ["operations", "erasures"],
             ["operations", "recorded_feeds"],
+            ["operations", "recorded_prices"],
             ["operations", "settlement_day"],
             ["operations", "recorded_books"],
             *(["raw", name] for name in fed_tables()),
@@ -46,7 +47,7 @@ def definitions() -> dg.Definitions:
         description="What the API recorded comes in; what is due in settlement is done; its books come in.",
     )
     return dg.Definitions(
-        assets=[recorded_feeds, replayed_orders, settlement_day, recorded_books],
+        assets=[recorded_feeds, recorded_prices, replayed_orders, settlement_day, recorded_books],
         jobs=[daily],
         schedules=[running_schedule(daily, "0 1 * * *")],
     )
@@ -77,6 +78,27 @@ def recorded_feeds(
     Once and only once, by transaction number. Read by the raw tables. One row per version of a recorded row.
     """
     return _extracted(context, steps, sources.recorded_feeds, database.url())
+
+
+@dg.asset(
+    key=["operations", "recorded_prices"],
+    group_name=Group.OPERATIONS,
+    owners=[Owner.DATA_ENGINEERING],
+    kinds={"postgres", "parquet"},
+    pool="lake",
+)
+def recorded_prices(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    sources: dg.ResourceParam[Sources],
+    database: dg.ResourceParam[Database],
+) -> dg.MaterializeResult:
+    """The prices that publications and ticks brought into force since the last extraction.
+
+    They are the platform's own output: a run that reads them is not made new by them. Read by the raw table
+    of price changes. One row per version of a recorded change.
+    """
+    return _extracted(context, steps, sources.recorded_prices, database.url())
 
 
 @dg.asset(

@@ -10,7 +10,7 @@ from pipelines.defs.training import Family, Workshop, train
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
-from pipelines.steps.state import Outcome
+from pipelines.steps.state import CheckRecord, Outcome
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
@@ -19,6 +19,7 @@ from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
 
 MODELS = ("pricing_elasticity",)
+_COSTS = "costs_did_not_jump"
 FAMILY = Family("pricing", MODELS, pricing_training.pricing)
 
 
@@ -52,6 +53,14 @@ def elasticities(
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "parquet"},
     deps=[dg.AssetKey(["models", "pricing", "elasticities"]), dg.AssetKey(["warehouse", "published"])],
+    check_specs=[
+        dg.AssetCheckSpec(
+            _COSTS,
+            asset=["published", "prices"],
+            description="No listing waits for approval because its cost rose by over 30% since its price "
+            "last changed: then the cost is to be looked at before the price.",
+        )
+    ],
 )
 def prices(
     context: dg.AssetExecutionContext,
@@ -75,6 +84,8 @@ def prices(
 
 
 def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores) -> Outcome:
+    import polars as pl
+
     from models.pricing.config import PricingConfig
     from pipelines.scoring.prices import read_market, score_market
 
@@ -84,13 +95,26 @@ def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Sc
     frame = score_market(market, as_of, bundle)
     scores.save("prices", frame)
     scores.save_model_versions("pricing", {MODELS[0]: version})
+    jumped = frame.filter(pl.col("explanation").str.contains('"cause":"cost_jumped"', literal=True))
     return Outcome(
         rows=frame.height,
         metadata={
             "listings": market.listings.height,
             "unpriced": market.unpriced(),
-            "slow_listings": frame["explanation"].str.contains('"step": "turnover"', literal=True).sum(),
+            "slow_listings": frame["explanation"].str.contains('"step":"turnover"', literal=True).sum(),
             "actions": dict(frame["action"].value_counts().sort("action").iter_rows()),
             "version": version,
         },
+        checks=[
+            CheckRecord(
+                _COSTS,
+                not jumped.height,
+                {
+                    "listings": jumped.height,
+                    "skus": jumped["sku_id"].n_unique(),
+                    "first_skus": jumped["sku_id"].unique(maintain_order=True).head(20).to_list(),
+                },
+                is_error=False,
+            )
+        ],
     )

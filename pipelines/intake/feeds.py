@@ -105,6 +105,15 @@ class Feeds:
             known=self._known,
         )
 
+    def recorded_next_at(self, table: str, as_of: datetime) -> datetime | None:
+        """When the first recorded row of a table counts that waits for its time; None without any.
+
+        Args:
+            table: Contract table.
+            as_of: Business time of the run (UTC).
+        """
+        return self._recorded.next_at(table, as_of)
+
     def _observed_tables(self, as_of: datetime) -> ObservedTables:
         """The source's own rows of the observed tables, read once for all overlay tables of a run.
 

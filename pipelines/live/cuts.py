@@ -75,6 +75,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "order_lines": Held(TAIL),
         "offers": Held("core.dim_offers"),
         "listings": Held("core.dim_listings"),
+        "price_changes": Held("core.fct_price_changes"),
         "inventory_movements": Held("core.fct_inventory_movements"),
         "shipments": Held("core.fct_shipments"),
         "after_sales": Held("core.fct_after_sales"),
@@ -151,6 +152,7 @@ _AS_THEY_ARE = {
 }
 
 _ONE_TO_ONE = {
+    "price_changes": "fct_price_changes",
     "inventory_movements": "fct_inventory_movements",
     "competitor_prices": "fct_competitor_prices",
     "messages": "fct_messages",
@@ -375,6 +377,17 @@ CUTS: tuple[Cut, ...] = (
             "core.fct_order_lines": _semi("core.fct_order_lines", "key_listings", _LISTED),
         },
         (Replaced("dim_listings", "key_listings", _LISTED),),
+    ),
+    Cut(
+        "by_price",
+        {"key_prices": "select distinct merchant_id, sku_id from temp.changed_fct_price_changes"},
+        {
+            "raw.listings": held(
+                "listings", "(merchant_id, sku_id) in (select (merchant_id, sku_id) from temp.key_prices)"
+            ),
+            "core.fct_price_changes": _semi("core.fct_price_changes", "key_prices", _LISTED),
+        },
+        (Replaced("fct_prices_in_force", "key_prices", _LISTED),),
     ),
     # The calendar ends a year after today and begins with the first order; a day begins at a quarter hour.
     Cut(

@@ -30,7 +30,7 @@ from pipelines.live.seed import Seed, read_seed
 from pipelines.live.store import LiveStore, begin, standing_of
 from pipelines.settings import Settings
 from pipelines.sources.files.folder import Files
-from pipelines.sources.recorded.extraction import database_identity, recorded_feeds
+from pipelines.sources.recorded.extraction import database_identity, recorded_feeds, recorded_prices
 from pipelines.warehouse.compiled import Compiled, compiled_beside
 from serving.errors import ServingError
 from serving.scores import loader
@@ -119,7 +119,8 @@ def begin_anew(
         lacks = files.begin(connection, folder, origin.seed.source) if folder is not None else ""
         begin(connection, origin.seed, origin.base.version, origin.database, since, seen, lacks)
         tables.make(connection)
-        waiting.begin(connection, recorded_feeds(settings.lake_dir, settings.tenant), since)
+        for extraction in (recorded_feeds, recorded_prices):
+            waiting.begin(connection, extraction(settings.lake_dir, settings.tenant), since)
         prices.begin(connection, origin.prices)
         for refresh_class in CLASSES:
             build(

@@ -24,7 +24,7 @@ from pipelines.sources.contract import INGEST_ORDER, contract_table, empty
 from pipelines.sources.loading.ingest import KnownKeys, ingest
 from pipelines.sources.loading.validation import key_texts
 from pipelines.sources.protocol import Chunk, TableReading
-from pipelines.sources.recorded.rows import DERIVED, RecordedRows, consumers_of
+from pipelines.sources.recorded.rows import DERIVED, RecordedRows, consumers_of, happened_at
 from pipelines.sources.recorded.streams import Stream
 
 DERIVED_KEY = "consumer_id"
@@ -250,10 +250,9 @@ def _refused(
 ) -> pl.DataFrame:
     """Rows that were tried and are not let in, as they wait."""
     contract = contract_table(table)
-    times = [pl.col(name).cast(_INSTANT) for name in contract.past_columns]
     judged = slice_.recorded.rows(table, as_of)
     late = tried.join(judged, on=contract.key, how="anti", maintain_order="left")
-    newest = pl.max_horizontal(pl.lit(as_of).cast(_INSTANT), *times)
+    newest = pl.max_horizontal(pl.lit(as_of).cast(_INSTANT), happened_at(table, contract.columns))
     until = late.with_columns(newest.alias("until"))["until"]
     # Else it waits for its order.
     until = until.set(until <= as_of, None)

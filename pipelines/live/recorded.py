@@ -53,7 +53,7 @@ def read(url: str, cursor: int, *, tenant_id: str) -> Recorded:
         end = horizon(connection)
         frames = {
             stream.table: versions_since(connection, stream, cursor, replayed_origin="overlay")
-            for stream in RECORDED["feeds"]
+            for stream in (*RECORDED["feeds"], *RECORDED["prices"])
         }
         return Recorded(
             {table: frame.drop(VERSION_COLUMN) for table, frame in frames.items() if frame.height},

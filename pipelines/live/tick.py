@@ -26,6 +26,7 @@ from pipelines.live.prices import is_hour_begun
 from pipelines.live.recorded import Recorded, read
 from pipelines.live.store import LiveStore, LiveStoreError, Standing, mark_told, move_on, standing_of
 from pipelines.settings import Settings
+from pipelines.sources.contract import contract_table
 from pipelines.sources.files.folder import Files
 from pipelines.sources.recorded.extraction import newest_time
 from pipelines.steps.state import measured
@@ -223,7 +224,9 @@ def _moment(loop: Loop, recorded: Recorded, at_least: datetime) -> datetime:
     """Business time of a tick: never before the last; where it stands still, what was recorded moves it."""
     moments = [loop.clock.now(), at_least]
     if loop.settings.as_of is None and loop.settings.embedded:
-        times = (newest_time(frame) for frame in recorded.rows.values())
+        # What ticks published themselves is no news of the shop's day.
+        news = (rows for table, rows in recorded.rows.items() if not contract_table(table).is_own_output)
+        times = (newest_time(frame) for frame in news)
         moments += [time for time in times if time is not None]
     return max(moments)
 

@@ -47,7 +47,7 @@ def read_market(
     sold_days = timedelta(days=max(policy.demand_days, policy.turnover_days))
     rival_days = timedelta(days=policy.competitor_days)
     return Market(
-        reading.current_listings(connection, skus=skus),
+        reading.listings_in_force(connection, as_of=as_of, skus=skus),
         reading.current_offers(connection, skus=skus),
         reading.competitor_prices(connection, since=as_of - rival_days, until=as_of, skus=skus),
         reading.units_sold(connection, since=as_of - sold_days, until=as_of, skus=skus),

@@ -52,6 +52,9 @@ class ContractTable:
         is_weekly: Partitioned by the week in which the row starts instead of by day.
         is_required: A source without this table is an error.
         is_book: Kept whole by the platform's own ledger: always loaded whole, never by a window of days.
+        is_own_output: Rows that the platform recorded of it are what its own runs and ticks published, as of
+            their business time: they hold right after it, so that a run of that very moment does not read
+            back what it published itself.
         completed_by: Table without whose rows a row of this one is refused, such as the lines of an order.
         foreign_keys: What must exist elsewhere.
     """
@@ -64,6 +67,7 @@ class ContractTable:
     is_weekly: bool = False
     is_required: bool = False
     is_book: bool = False
+    is_own_output: bool = False
     completed_by: str | None = None
     foreign_keys: tuple[ForeignKey, ...] = ()
 
@@ -215,6 +219,14 @@ _ALL = (
     ),
     ContractTable(
         "listings", schemas.Listings, ("merchant_id", "sku_id", "valid_from"), foreign_keys=(_MERCHANT, _SKU)
+    ),
+    ContractTable(
+        "price_changes",
+        schemas.PriceChanges,
+        ("merchant_id", "sku_id", "changed_at"),
+        time_column="changed_at",
+        is_own_output=True,
+        foreign_keys=(_MERCHANT, _SKU),
     ),
     ContractTable(
         "inventory_movements",

@@ -12,7 +12,12 @@ from pipelines.intake.feeds import Feeds
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.sources.protocol import Source
-from pipelines.sources.recorded.extraction import Extraction, recorded_books, recorded_feeds
+from pipelines.sources.recorded.extraction import (
+    Extraction,
+    recorded_books,
+    recorded_feeds,
+    recorded_prices,
+)
 from pipelines.sources.recorded.rows import RecordedRows
 
 
@@ -58,7 +63,7 @@ class Sources:
             with_overlay=self._settings.embedded,
             seed=self._settings.seed,
             utc_offset_hours=self._settings.offset_hours,
-            recorded=RecordedRows(self.recorded_feeds, self.recorded_books),
+            recorded=RecordedRows(self.recorded_feeds, self.recorded_prices, self.recorded_books),
             erased=ErasureFilter(kept_tombstones(self._lake.root)),
         )
 
@@ -66,6 +71,11 @@ class Sources:
     def recorded_feeds(self) -> Extraction:
         """What the operational database recorded of orders, stock, parcels, cases and events."""
         return recorded_feeds(self._lake.root, self._settings.tenant)
+
+    @cached_property
+    def recorded_prices(self) -> Extraction:
+        """The prices that publications and ticks brought into force."""
+        return recorded_prices(self._lake.root, self._settings.tenant)
 
     @cached_property
     def recorded_books(self) -> Extraction:

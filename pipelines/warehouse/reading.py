@@ -206,6 +206,56 @@ def current_listings(
     ).pl()
 
 
+def listings_in_force(
+    connection: duckdb.DuckDBPyConnection, *, as_of: datetime, skus: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Each listing on sale with its price in force, the week's prices and the last change, merchandise only.
+
+    `current_price_cents` is the newest of published prices and changes of the list price;
+    `week_low_price_cents` and `week_high_price_cents` bound what was in force within the seven days up to
+    `as_of`; `valid_from` is the last change of the price, `cost_at_change_cents` the cheapest offer in force
+    at that moment (null where there was none).
+
+    Args:
+        connection: The published warehouse.
+        as_of: Business moment, aware UTC.
+        skus: Only these; None means all.
+    """
+    condition, parameters = _only(skus)
+    return connection.execute(
+        f"""
+        with prices as (
+            select merchant_id, sku_id,
+                max_by(price_cents, valid_from) as current_price_cents,
+                min(price_cents) filter (where is_of_week) as week_low_price_cents,
+                max(price_cents) filter (where is_of_week) as week_high_price_cents,
+                max(valid_from) as valid_from
+            from (
+                select *, coalesce(valid_to > $as_of - interval 7 day, true) as is_of_week
+                from core.fct_prices_in_force where valid_from <= $as_of{condition}
+            )
+            group by merchant_id, sku_id
+        ),
+        costs as (
+            select merchant_id, sku_id, min(supply_price_cents) as cost_at_change_cents
+            from prices join core.dim_offers as o using (sku_id)
+            where o.valid_from <= prices.valid_from
+                and coalesce(o.valid_to > prices.valid_from, true)
+                and o.supply_price_cents > 0
+            group by merchant_id, sku_id
+        )
+        select l.merchant_id, l.sku_id, l.list_price_cents, l.pricing_mode, c.cost_at_change_cents,
+            p.current_price_cents, p.week_low_price_cents, p.week_high_price_cents, p.valid_from
+        from core.dim_listings as l
+        left join prices as p using (merchant_id, sku_id)
+        left join costs as c using (merchant_id, sku_id)
+        where l.is_current and l.is_listed and {_MERCHANDISE}{condition}
+        order by l.merchant_id, l.sku_id
+        """,
+        parameters | {"as_of": as_of},
+    ).pl()
+
+
 def units_sold(
     connection: duckdb.DuckDBPyConnection,
     *,

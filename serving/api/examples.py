@@ -18,9 +18,20 @@ _PRICE = {
     "anchor_cents": 117,
     "printed_formula_cents": None,
     "elasticity": -1.62,
-    "pricing_mode": "anchor_index",
+    "pricing_mode": "auto",
     "action": "publish",
-    "explanation": {"summary": "Anchor 1.17, moved 2 cents towards the list price."},
+    "explanation": [
+        {
+            "step": "anchor",
+            "before_cents": 86,
+            "after_cents": 117,
+            "rule": "cost_plus",
+            "markup": 0.35,
+            "current_cents": 125,
+        },
+        {"step": "policy", "before_cents": 117, "after_cents": 117, "rule": "anchor"},
+        {"step": "step", "before_cents": 117, "after_cents": 119, "most_bps": 500},
+    ],
 }
 
 _PROFILE = {

@@ -26,6 +26,7 @@ from serving.db import locks
 from serving.errors import BaseVersionGoneError, PublicationRejectedError
 from serving.scores.connection import connection_to
 from serving.scores.erased import ErasureFilter, tombstones
+from serving.scores.in_force import record_delta
 from serving.scores.rows import Row, database_rows
 from serving.settings import DEFAULT_TENANT
 
@@ -126,7 +127,7 @@ def publish_delta(
         hold_erasures(connection)
         snapshots = _base(connection, tenant_id, delta.base_version)
         profiles = _refine_profiles(connection, tenant_id, snapshots["profiles"], delta)
-        prices = _refine_prices(connection, snapshots["prices"], delta)
+        prices = _refine_prices(connection, tenant_id, snapshots["prices"], delta)
     changed, removed = profiles or (0, 0)
     return LiveResult(
         base_version=delta.base_version,
@@ -228,7 +229,9 @@ def _refine_profiles(
     return _write_profiles(connection, tenant_id, snapshot_id, delta)
 
 
-def _refine_prices(connection: psycopg.Connection[Any], snapshot_id: int, delta: Delta) -> int | None:
+def _refine_prices(
+    connection: psycopg.Connection[Any], tenant_id: str, snapshot_id: int, delta: Delta
+) -> int | None:
     """How many prices were written; None when the pointer stays where it is."""
     rows = iter(database_rows(_PRICES, delta.prices))
     first = list(islice(rows, 1))
@@ -244,7 +247,9 @@ def _refine_prices(connection: psycopg.Connection[Any], snapshot_id: int, delta:
     if delta.replaces:
         connection.execute("delete from scores.live_price where snapshot_id = %s", (snapshot_id,))
     _point(connection, snapshot_id, delta.revision, {PRICES_AS_OF: as_of}, None)
-    return _write_prices(connection, snapshot_id, delta.revision, chain(first, rows))
+    written = _write_prices(connection, snapshot_id, delta.revision, chain(first, rows))
+    record_delta(connection, tenant_id, snapshot_id, delta.base_version, delta.revision, as_of)
+    return written
 
 
 def _point_profiles(connection: psycopg.Connection[Any], snapshot_id: int, delta: Delta) -> None:

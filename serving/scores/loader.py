@@ -24,6 +24,7 @@ from serving.scores.connection import connection_to, publisher
 from serving.scores.contracts import PublicationManifest
 from serving.scores.erased import ErasureFilter, drop_erased_since, tombstones
 from serving.scores.folding import FOLDED
+from serving.scores.in_force import record_publication
 from serving.scores.rows import RowSource, database_columns, database_rows
 from serving.settings import DEFAULT_TENANT
 
@@ -410,6 +411,7 @@ def _switch(connection: psycopg.Connection[Any], tenant_id: str, version: str) -
         " on conflict (tenant_id) do update set version = excluded.version, switched_at = clock_timestamp()",
         which,
     )
+    record_publication(connection, tenant_id, version)
 
 
 def _switch_unless_pinned(connection: psycopg.Connection[Any], tenant_id: str, version: str) -> str:

@@ -315,6 +315,39 @@ def test_versions_end_where_the_next_starts(warehouse: duckdb.DuckDBPyConnection
     assert (listing["list_price_cents"], listing["last_sold_on"]) == (125, max(sold))
 
 
+def test_the_price_in_force_is_the_newer_of_list_and_published_price(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    at = tiny_lake.at
+    spans = [
+        ("m-1", "milk-1", at(1, 1), at(1, 20), 120, "list"),
+        ("m-1", "milk-1", at(1, 20), at(2, 1), 114, "published"),
+        ("m-1", "milk-1", at(2, 1), at(3, 1), 125, "list"),  # the merchant's own change beats the older one
+        ("m-1", "milk-1", at(3, 1), at(3, 20), 131, "published"),
+        ("m-1", "milk-1", at(3, 20), None, 125, "published"),
+        ("m-2", "bread-1", at(1, 1), None, 82, "published"),  # of one moment, the published price
+    ]
+    assert (
+        warehouse.sql(
+            "select merchant_id, sku_id, valid_from, valid_to, price_cents, source"
+            " from core.fct_prices_in_force order by merchant_id, sku_id, valid_from"
+        ).fetchall()
+        == spans
+    )
+
+    def read(as_of: dt.datetime) -> tuple[Any, ...]:
+        (row,) = (
+            reading.listings_in_force(warehouse, as_of=as_of, skus=["milk-1"])
+            .select("current_price_cents", "week_low_price_cents", "week_high_price_cents", "valid_from")
+            .rows()
+        )
+        return row
+
+    assert read(at(3, 1)) == (131, 125, 131, at(3, 1))
+    assert read(at(3, 27) - dt.timedelta(microseconds=1)) == (125, 125, 131, at(3, 20))
+    assert read(at(3, 27)) == (125, 125, 125, at(3, 20))  # what ended seven days ago is not of the week
+
+
 def test_funnel_follows_visits_to_orders(warehouse: duckdb.DuckDBPyConnection) -> None:
     rows = fetch(warehouse, "select * from analyst.mart_channel_funnel where sessions > 0 order by date_on")
     anonymous, known = rows

@@ -89,6 +89,12 @@ def tables() -> dict[str, list[dict[str, Any]]]:
             _listing("m-1", "milk-1", at(2, 1), 125),
             _listing("m-2", "bread-1", at(1, 1), 80),
         ],
+        "price_changes": [
+            _price_change("m-1", "milk-1", at(1, 20), 114),
+            _price_change("m-1", "milk-1", at(3, 1), 131),
+            _price_change("m-1", "milk-1", at(3, 20), 125),
+            _price_change("m-2", "bread-1", at(1, 1), 82),
+        ],
         "inventory_movements": [
             _movement("v-1", "milk-1", 50, "inbound", at(2, 28)),
             _movement("v-2", "milk-1", 10, "inbound", at(3, 1, 0)),
@@ -306,6 +312,10 @@ def _listing(merchant: str, sku: str, start: dt.datetime, price: int) -> dict[st
         "pricing_mode": "auto",
         "is_listed": True,
     }
+
+
+def _price_change(merchant: str, sku: str, when: dt.datetime, price: int) -> dict[str, Any]:
+    return {"merchant_id": merchant, "sku_id": sku, "changed_at": when, "price_cents": price}
 
 
 def _movement(movement: str, sku: str, delta: int, reason: str, when: dt.datetime) -> dict[str, Any]:

@@ -544,3 +544,58 @@ def test_anonymous_events_join_who_logged_in_and_leave_when_the_link_is_cut(live
     as_application(lambda c: unlink(c, "default", "dev-9", "c-09", begin))
     tick()
     assert carted() == before
+
+
+def in_force(url):
+    """Every price change that was recorded: listing to moment and price, oldest first."""
+    found = {}
+    with psycopg.connect(libpq_url(url)) as connection:
+        for *listing, at, cents in connection.execute(
+            "select merchant_id, sku_id, changed_at, price_cents from market.price_change order by changed_at"
+        ):
+            found.setdefault(tuple(listing), []).append((at, cents))
+    return found
+
+
+def shown_prices(url):
+    """What readers see of every listing: price and action."""
+
+    async def main():
+        pool = Pool(url, size=1, timeout_s=20)
+        try:
+            reader = ScoreReader(pool)
+            return {
+                (merchant, row.sku_id): (row.price_cents, row.action)
+                for merchant in ("m-1", "m-2", "m-3")
+                for row in (await reader.prices(merchant, version=None, after="", limit=1000)).rows
+            }
+        finally:
+            await pool.close()
+
+    return asyncio.run(main())
+
+
+def test_a_price_that_was_published_stands_for_its_days_however_often_the_shop_ticks(live, monkeypatch):
+    """And what waits for approval is not in force: the next price does not start from it."""
+    url = live["database"]
+    begin = tick().as_of
+    published, suggested = in_force(url), shown_prices(url)
+    moved = {listing: moves[-1][1] for listing, moves in published.items()}
+    assert moved
+    assert {listing: suggested[listing] for listing in moved} == {
+        listing: (cents, "publish") for listing, cents in moved.items()
+    }
+    waiting = {listing for listing, (_, action) in suggested.items() if action == "await_approval"}
+    assert waiting
+    assert not waiting & published.keys()
+    for hours in (1, 2, 25, 7 * 24 - 1):
+        monkeypatch.setenv("MUYUN_AS_OF", (begin + dt.timedelta(hours=hours)).isoformat())
+        tick()
+        shown = shown_prices(url)
+        assert {listing: shown[listing] for listing in moved} == {
+            listing: (cents, "keep") for listing, cents in moved.items()
+        }
+        later = in_force(url)
+        assert {listing: later[listing] for listing in moved} == published
+    assert not {listing for listing in waiting if shown[listing][1] == "await_approval"} & later.keys()
+    assert tick().prices == 0

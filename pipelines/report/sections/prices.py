@@ -15,6 +15,7 @@ from pipelines.report.evidence import Evidence
 from pipelines.report.formats import amount, count, decimal, percent, plain_name, signed_percent
 from pipelines.report.origins import Origin
 from pipelines.report.scales import bin_counts
+from pipelines.report.sections.price_steps import sentence
 
 NEVER_PUBLISHED = "never published"
 
@@ -48,8 +49,12 @@ class _Story:
     fits: pl.Expr
 
 
-_CHANGE = pl.col("price_cents") / pl.col("list_price_cents") - 1
 _STEP = pl.col("explanation").str
+_CURRENT = pl.coalesce(
+    _STEP.extract(r'"current_cents": ?(\d+)').cast(pl.Int64), pl.col("list_price_cents")
+).alias("current_cents")
+"""The price in force, from which the move starts."""
+_CHANGE = pl.col("price_cents") / _CURRENT - 1
 _STORIES = (
     _Story("A rise that is published", (pl.col("action") == "publish") & (_CHANGE > 0)),
     _Story("A cut that is published", (pl.col("action") == "publish") & (_CHANGE < 0)),
@@ -59,11 +64,11 @@ _STORIES = (
     ),
     _Story(
         "Lifted by the floor",
-        (pl.col("action") != "keep") & _STEP.contains('"step": "floor"', literal=True),
+        (pl.col("action") != "keep") & _STEP.contains(r'"step": ?"floor"'),
     ),
     _Story(
         "Held back by a rail",
-        (pl.col("action") == "keep") & _STEP.contains(r'"step": "(?:dwell|change_budget)"'),
+        (pl.col("action") == "keep") & _STEP.contains(r'"step": ?"(?:dwell|change_budget)"'),
     ),
     _Story("Fixed by the merchant", (pl.col("action") == "keep") & (pl.col("pricing_mode") == "fixed")),
 )
@@ -114,7 +119,7 @@ def _histogram(scores: pl.LazyFrame, origin: Origin) -> Figure:
         for name in actions
     }
     beyond = moved.filter(pl.col("change").abs() > limit / 100).height
-    title = "Listings by change of the list price in force, in steps of one percent"
+    title = "Listings by change of the price in force, in steps of one percent"
     return Figure(
         svg.histogram(
             edges,
@@ -187,7 +192,7 @@ def _examples(evidence: Evidence, scores: pl.LazyFrame, origin: Origin) -> list[
                 "sku_id",
                 descending=[True, True, True, False, False],
             )
-            .select(_MOVES)
+            .select(*_MOVES, _CURRENT)
             .head(len(_STORIES))
             .collect()
         )
@@ -209,7 +214,7 @@ def _examples(evidence: Evidence, scores: pl.LazyFrame, origin: Origin) -> list[
                 ("raise", "step up"),
                 ("cut", "step down"),
                 ("model", "suggested price"),
-                ("limit", "floor, list price in force, ceiling"),
+                ("limit", "floor, list price, ceiling"),
             ],
             a_row=3,
         ),
@@ -217,10 +222,10 @@ def _examples(evidence: Evidence, scores: pl.LazyFrame, origin: Origin) -> list[
 
 
 def _example(heading: str, row: dict[str, Any], title: str, currency: str, origin: Origin) -> Figure:
-    steps = _steps(row["explanation"])
+    steps = json.loads(row["explanation"])
     moves = [svg.Move(plain_name(s["step"]), s["before_cents"], s["after_cents"]) for s in steps]
     name = f"{heading}: {title}, merchant {row['merchant_id']}, sku {row['sku_id']}"
-    change = row["price_cents"] / row["list_price_cents"] - 1
+    change = row["price_cents"] / row["current_cents"] - 1
     return Figure(
         svg.waterfall(
             ("cost", row["cost_cents"]),
@@ -232,17 +237,12 @@ def _example(heading: str, row: dict[str, Any], title: str, currency: str, origi
         ),
         name,
         origin,
-        f"{amount(row['list_price_cents'], currency)} → {amount(row['price_cents'], currency)} "
+        f"{amount(row['current_cents'], currency)} → {amount(row['price_cents'], currency)} "
         f"({signed_percent(change)}): {_ACTIONS.get(row['action'], row['action'])}. "
         f"Elasticity {decimal(row['elasticity'], 2)}. "
         f"Printed formula {amount(row['printed_formula_cents'], currency)}: {NEVER_PUBLISHED}.",
-        reasons=[f"{plain_name(step['step'])}: {step['reason']}" for step in steps],
+        reasons=[sentence(step, currency) for step in steps],
     )
-
-
-def _steps(explanation: str) -> list[dict[str, Any]]:
-    """The steps of an explanation, the printed formula's left out: it is shown as a value of its own."""
-    return [step for step in json.loads(explanation) if step["step"] != "formula_printed"]
 
 
 def _formula(scores: pl.LazyFrame, currency: str, origin: Origin) -> list[Block]:

@@ -296,6 +296,11 @@ def recorded_feeds(lake_root: Path, tenant_id: str = DEFAULT_TENANT) -> Extracti
     return Extraction(lake_root / "operational" / "feeds", RECORDED["feeds"], tenant_id=tenant_id)
 
 
+def recorded_prices(lake_root: Path, tenant_id: str = DEFAULT_TENANT) -> Extraction:
+    """The extraction of the prices that publications and ticks brought into force."""
+    return Extraction(lake_root / "operational" / "prices", RECORDED["prices"], tenant_id=tenant_id)
+
+
 def recorded_books(
     lake_root: Path, tenant_id: str = DEFAULT_TENANT, *, replayed_origin: str = "overlay"
 ) -> Extraction:

@@ -23,6 +23,9 @@ DERIVED = "consumers"
 """The one table that recorded orders extend: whoever ordered first through the API is in no feed yet."""
 
 _FILE = "the operational database"
+_INSTANT = pl.Datetime("us", "UTC")
+_RIGHT_AFTER = dt.timedelta(microseconds=1)
+"""The smallest step of business time."""
 
 
 class Recordings(Protocol):
@@ -76,6 +79,20 @@ class RecordedRows:
             rows = rows.join(waiting, on="order_id", how="anti", maintain_order="left")
         return rows
 
+    def next_at(self, table: str, as_of: dt.datetime) -> dt.datetime | None:
+        """The business time at which the first of the waiting rows of a table counts; None without any.
+
+        Args:
+            table: Contract table.
+            as_of: Business time of the run (UTC).
+        """
+        if table not in self._by_table:
+            return None
+        rows = self._by_table[table].read(table)
+        times = rows.select(happened_at(table, rows.columns).alias("at"))["at"]
+        first = times.filter(times > as_of).min()
+        return first if isinstance(first, dt.datetime) else None
+
     def chunks(self, table: str, as_of: dt.datetime) -> list[Chunk]:
         """The same, one chunk an origin."""
         parts = self.rows(table, as_of).partition_by("origin", as_dict=True, maintain_order=True)
@@ -114,10 +131,22 @@ def consumers_of(orders: pl.DataFrame) -> Chunk:
     return Chunk(frame, file=_FILE, origin="observed")
 
 
+def happened_at(table: str, columns: Sequence[str]) -> pl.Expr:
+    """The business time from which a row of a table counts; null where none of its times is history.
+
+    Args:
+        table: Contract table.
+        columns: Columns that the rows have.
+    """
+    contract = contract_table(table)
+    times = [pl.col(name).cast(_INSTANT) for name in contract.past_columns if name in columns]
+    newest = pl.max_horizontal(pl.lit(None, _INSTANT), *times)
+    return newest + _RIGHT_AFTER if contract.is_own_output else newest
+
+
 def _has_happened(table: str, columns: list[str], as_of: dt.datetime) -> pl.Expr:
-    """Whether every time of a row that is history lies before a run's business time."""
-    times = [name for name in contract_table(table).past_columns if name in columns]
-    return pl.all_horizontal(pl.lit(True), *(pl.col(name).fill_null(as_of) <= as_of for name in times))
+    """Whether every time of a row that is history has come by a run's business time."""
+    return (happened_at(table, columns) <= as_of).fill_null(True)
 
 
 class WithRecorded:

@@ -166,6 +166,18 @@ _COMPETITOR_PRICES = Stream(
     """,
 )
 
+_PRICE_CHANGES = Stream(
+    "price_changes",
+    ("merchant_id", "sku_id", "changed_at"),
+    f"""
+    select p.merchant_id, p.sku_id, {_us("p.changed_at")}, p.price_cents, {_us("p.changed_at")},
+           'observed', p.xact_id::text as xact_id
+    from market.price_change p
+    where p.xact_id >= %(since)s::xid8
+    order by p.changed_at, p.merchant_id, p.sku_id
+    """,
+)
+
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -216,6 +228,7 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _EDGES,
             _COMPETITOR_PRICES,
         ),
+        "prices": (_PRICE_CHANGES,),
         "books": (_LEGS, _ENTRIES),
     }
 )

@@ -24,6 +24,7 @@ from pipelines.sources.schemas.goods import (
     InventoryMovements,
     Listings,
     Offers,
+    PriceChanges,
     Products,
     Suppliers,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "OrderLines",
     "Orders",
     "PointsLedger",
+    "PriceChanges",
     "Products",
     "Promotions",
     "SettlementLegs",

@@ -91,6 +91,15 @@ class InventoryMovements(Accepted):
     occurred_at = at("when it changed")
 
 
+class PriceChanges(Accepted):
+    """One row per change of a listing's price in force."""
+
+    merchant_id = identifier("the merchant", "m-1")
+    sku_id = identifier("the sku listed", "milk-1l")
+    changed_at = at("when the price came into force")
+    price_cents = cents("price a unit from then on")
+
+
 class Listings(Accepted):
     """One row per version of one merchant's sku."""
 

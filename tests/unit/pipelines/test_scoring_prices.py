@@ -24,8 +24,11 @@ create schema intermediate;
 create table core.dim_products (sku_id varchar, category_l3_id varchar, is_merchandise boolean);
 create table core.dim_listings (merchant_id varchar, sku_id varchar, list_price_cents bigint,
   pricing_mode varchar, is_listed boolean, is_current boolean, valid_from timestamptz);
+create view core.fct_prices_in_force as select merchant_id, sku_id, valid_from,
+  list_price_cents as price_cents, cast(null as timestamptz) as valid_to from core.dim_listings;
 create table core.dim_offers (supplier_id varchar, sku_id varchar, is_current boolean,
-  supply_price_cents bigint, stock_qty bigint);
+  supply_price_cents bigint, stock_qty bigint, valid_from timestamptz default '2017-01-01',
+  valid_to timestamptz);
 create table intermediate.int_stock_levelled (supplier_id varchar, sku_id varchar, on_hand_qty bigint);
 create table core.fct_competitor_prices (sku_id varchar, competitor varchar, observed_at timestamptz,
   price_cents bigint);
@@ -66,7 +69,11 @@ def product(shop, sku: str, category: str, list_price: int, *merchants: str) -> 
 
 
 def offer(shop, supplier: str, sku: str, price: int, stated: int, on_hand: int) -> None:
-    shop.execute("insert into core.dim_offers values (?, ?, true, ?, ?)", [supplier, sku, price, stated])
+    shop.execute(
+        "insert into core.dim_offers (supplier_id, sku_id, is_current, supply_price_cents, stock_qty)"
+        " values (?, ?, true, ?, ?)",
+        [supplier, sku, price, stated],
+    )
     shop.execute("insert into intermediate.int_stock_levelled values (?, ?, ?)", [supplier, sku, on_hand])
 
 

@@ -191,7 +191,7 @@ def test_price_examples_tell_their_steps(full):
     ):
         assert heading in text
     assert "1.00 → 1.05 (+5.0%): published at once" in text
-    assert "<li>change budget: why change_budget</li>" in body
+    assert "<li>change budget: at most 20% of a category&#39;s listings change in one run</li>" in body
 
 
 def test_money_is_shown_in_the_configured_currency(tmp_path):

@@ -12,7 +12,7 @@ def test_tables_are_those_of_the_page():
         "suppliers", "categories", "products", "offers", "inventory_movements", "merchants", "listings",
         "agents", "consumers", "orders", "order_lines", "shipments", "after_sales", "events", "promotions",
         "coupons", "coupon_redemptions", "competitor_prices", "messages", "touches", "points_ledger",
-        "settlement_legs", "ledger_entries", "consents", "identity_edges",
+        "settlement_legs", "ledger_entries", "consents", "identity_edges", "price_changes",
     }  # fmt: skip
     assert [name for name, table in TABLES.items() if table.is_required] == [
         "products",

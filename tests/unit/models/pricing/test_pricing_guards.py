@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -268,9 +269,16 @@ def test_prices_keep_their_promises(rows: list[dict], config: GuardConfig) -> No
 def test_explanation_lists_shown_steps_as_json() -> None:
     shown = np.array([True, False])
     cents = np.array([1, 2])
-    text = explain([Step("a", 'say "so"', cents, cents + 1, shown), Step("b", "x", cents, cents, ~shown)], 2)
+    numbers = {
+        "cause": 'say "so"',
+        "most_bps": 500,
+        "days": pl.Series([1.5, None]),
+        "ids": pl.Series([["a"], []]),
+    }
+    text = explain([Step("a", cents, cents + 1, shown, numbers), Step("b", cents, cents, ~shown)], 2)
     assert [json.loads(row) for row in text] == [
-        [{"step": "a", "before_cents": 1, "after_cents": 2, "reason": 'say "so"'}],
-        [{"step": "b", "before_cents": 2, "after_cents": 2, "reason": "x"}],
-    ]
+        [{"step": "a", "before_cents": 1, "after_cents": 2, "cause": 'say "so"', "most_bps": 500, "days": 1.5,
+          "ids": ["a"]}],
+        [{"step": "b", "before_cents": 2, "after_cents": 2}],
+    ]  # fmt: skip
     assert explain([], 2).to_list() == ["[]", "[]"]

@@ -118,7 +118,10 @@ def test_cost_plus_without_a_model() -> None:
     assert row["floor_cents"] == 798
     assert row["ceiling_cents"] == 1200
     assert row["elasticity"] == pytest.approx(-1 - 1 / 0.35)
-    assert "no promoted elasticity model" in steps(got)["anchor"]["reason"]
+    assert steps(got)["anchor"] == {
+        "step": "anchor", "before_cents": 760, "after_cents": 1026, "rule": "cost_plus", "markup": 0.35,
+        "current_cents": 1000,
+    }  # fmt: skip
 
 
 def test_index_with_a_model_by_hand(bundle: Path) -> None:
@@ -191,9 +194,10 @@ def test_fixed_price_below_the_floor_asks_for_approval() -> None:
     got = run(listings(("m", "p1", 500, "fixed")), offers(("p1", "s", 500, 5)))
     assert got.select("price_cents", "floor_cents", "action").row(0) == (525, 525, "await_approval")
     assert list(steps(got)) == ["anchor", "fixed", "floor", "asks", "turnover"]
-    assert steps(got)["asks"]["reason"] == (
-        "the price in force, 500, lies below the floor of 525; the next price inside is a move of 5.0%"
-    )
+    assert steps(got)["asks"] == {
+        "step": "asks", "before_cents": 525, "after_cents": 525, "cause": "below_floor", "current_cents": 500,
+        "limit_cents": 525, "move_bps": 500, "cost_cents": 500, "cost_at_change_cents": None,
+    }  # fmt: skip
 
 
 def test_a_move_that_a_hard_rail_forces_asks_in_every_mode() -> None:
@@ -202,22 +206,45 @@ def test_a_move_that_a_hard_rail_forces_asks_in_every_mode() -> None:
     # The cost jumped thirtyfold: cost plus 5% is the only price inside, and a person says whether it is one.
     assert set(below["price_cents"]) == {31_500}
     assert set(below["action"]) == {"await_approval"}
-    assert (
-        "below the floor of 31500; the next price inside is a move of 3050.0%"
-        in (steps(below)["asks"]["reason"])
-    )
-    assert steps(below)["ceiling"]["reason"] == (
-        "the floor lies above list price plus 2000 bps and is the ceiling, too"
-    )
+    asks, ceiling = steps(below)["asks"], steps(below)["ceiling"]
+    assert (asks["cause"], asks["limit_cents"], asks["move_bps"]) == ("below_floor", 31_500, 305_000)
+    assert (ceiling["ceiling_bps"], ceiling["list_price_cents"], ceiling["is_lifted_to_floor"]) == (
+        2000, 1000, True,
+    )  # fmt: skip
     above = run(
         listings(("m", "p1", 1000, "auto")).with_columns(current_price_cents=pl.lit(1300)),
         offers(("p1", "s", 760, 5)),
     )
     assert above.select("price_cents", "action").row(0) == (1200, "await_approval")
-    assert (
-        "above the ceiling of 1200; the next price inside is a move of -7.7%"
-        in (steps(above)["asks"]["reason"])
+    asks = steps(above)["asks"]
+    assert (asks["cause"], asks["limit_cents"], asks["move_bps"]) == ("above_ceiling", 1200, -769)
+
+
+def test_a_cost_that_jumped_since_the_last_change_is_the_cause() -> None:
+    """1.3 times the cost of then is no jump, a cent more is one; without a cost of then nobody knows."""
+    lists = pl.concat(
+        listings((merchant, "p1", 1000, "auto")).with_columns(
+            cost_at_change_cents=pl.lit(before, dtype=pl.Int64)
+        )
+        for merchant, before in (("jumped", 999), ("never_known", None), ("rose", 1000))
     )
+    got = run(lists, offers(("p1", "s", 1300, 5)))
+    assert [steps(got, row)["asks"]["cause"] for row in range(3)] == [
+        "cost_jumped", "below_floor", "below_floor",
+    ]  # fmt: skip
+    assert steps(got)["asks"]["cost_at_change_cents"] == 999
+    assert set(got["action"]) == {"await_approval"}
+
+
+def test_whatever_waits_in_spite_of_its_mode_says_why() -> None:
+    lists, supply, sold = many()
+    for mode in ("fixed", "auto"):
+        got = run(lists.with_columns(pricing_mode=pl.lit(mode)), supply, sold=sold)
+        asked = got.filter(action="await_approval")
+        assert asked.height
+        for row in asked.iter_rows(named=True):
+            (asks,) = [step for step in json.loads(row["explanation"]) if step["step"] == "asks"]
+            assert asks["cause"] in ("below_floor", "above_ceiling")
 
 
 def test_a_price_on_its_floor_still_moves_by_itself() -> None:
@@ -396,18 +423,22 @@ def test_slow_turnover_is_the_last_step_of_the_explanation(bundle: Path) -> None
         step = said[merchant, "p1"]
         assert step["step"] == "turnover"
         # 15 of 115 are 13%; 100 / (15 / 30) = 200 days; at -20%, 0.64 of them; the floor is 840.
-        assert step["reason"] == (
-            "turnover 13.0% in 30 days is below 15%, 100 units in stock; they clear in 200 days; "
-            "5.0% off clears in 180 days and gives up 5000 cents; "
-            "10.0% off clears in 162 days and gives up 10000 cents; "
-            "20.0% off clears in 128 days and gives up 20000 cents (below the floor); "
-            "30.0% off clears in 98 days and gives up 30000 cents (below the floor)"
-        )
+        assert (step["turnover_rate"], step["window_days"], step["on_hand_qty"]) == (0.1304, 30, 100)
+        assert step["days_to_clear_now"] == 200
+        assert [tuple(cut.values()) for cut in step["cuts"]] == [
+            (500, 950, 180.5, 5000, False),
+            (1000, 900, 162.0, 10_000, False),
+            (2000, 800, 128.0, 20_000, True),
+            (3000, 700, 98.0, 30_000, True),
+        ]
+        assert list(step["cuts"][0]) == [
+            "cut_bps", "price_cents", "days_to_clear", "margin_cost_cents", "is_below_floor",
+        ]  # fmt: skip
         assert step["before_cents"] == step["after_cents"]
         assert said[merchant, "p2"]["step"] != "turnover"
-        assert said[merchant, "p3"]["reason"] == (
-            "turnover 0.0% in 30 days is below 15%, 4 units in stock; nothing was sold"
-        )
+        unsold = said[merchant, "p3"]
+        assert (unsold["turnover_rate"], unsold["on_hand_qty"], unsold["days_to_clear_now"]) == (0, 4, None)
+        assert {cut["days_to_clear"] for cut in unsold["cuts"]} == {None}
 
 
 def test_a_price_holds_within_the_week_without_news(bundle: Path) -> None:

@@ -1,0 +1,149 @@
+"""The record of prices in force: what readers are shown as published, from which business time on.
+
+Written in the transaction that shows the prices, so that the record and what readers see never part. What
+waits for approval is not in force and is not recorded; neither is a price that stands as it stood. A listing
+has at most one price of one moment: what is published again for the same business time replaces it. The rows
+flow back into the warehouse like everything that the platform records; this module reads nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+
+_SHOWN: LiteralString = """
+    select merchant_id, sku_id, price_cents, list_price_cents, action, revision
+    from scores.live_price where snapshot_id = %(snapshot)s
+    union all
+    select b.merchant_id, b.sku_id, b.price_cents, b.list_price_cents, b.action, 0
+    from scores.prices b
+    where b.snapshot_id = %(snapshot)s and not exists (
+        select from scores.live_price l where l.snapshot_id = b.snapshot_id
+            and l.merchant_id = b.merchant_id and l.sku_id = b.sku_id
+    )
+"""
+"""Every price of a snapshot as readers see it."""
+
+_CHANGED: LiteralString = """
+    select merchant_id, sku_id, price_cents, list_price_cents, action, revision
+    from scores.live_price where snapshot_id = %(snapshot)s and revision = %(revision)s
+"""
+"""The prices of one delta."""
+
+# The last price up to the moment. A list price that moved since means that the merchant changed the price:
+# then the published price is a change even where it is the one published before.
+_RECORD: LiteralString = """
+    insert into market.price_change as c (tenant_id, merchant_id, sku_id, changed_at, price_cents,
+        list_price_cents, version, revision)
+    select %(tenant)s, s.merchant_id, s.sku_id, %(at)s, s.price_cents, s.list_price_cents, %(version)s,
+        s.revision
+    from ({shown}) s
+    left join lateral (
+        select p.price_cents, p.list_price_cents from market.price_change p
+        where p.tenant_id = %(tenant)s and p.merchant_id = s.merchant_id and p.sku_id = s.sku_id
+            and p.changed_at <= %(at)s
+        order by p.changed_at desc limit 1
+    ) last on true
+    where s.action = 'publish'
+        and (last.price_cents, last.list_price_cents) is distinct from (s.price_cents, s.list_price_cents)
+    on conflict (tenant_id, merchant_id, sku_id, changed_at) do update
+        set price_cents = excluded.price_cents, list_price_cents = excluded.list_price_cents,
+            version = excluded.version, revision = excluded.revision, xact_id = pg_current_xact_id()
+"""
+
+# Another publication of the same moment had published a price that this one does not.
+_TAKE_BACK: LiteralString = """
+    update market.price_change c
+    set price_cents = coalesce(
+            (select p.price_cents from market.price_change p
+             where p.tenant_id = c.tenant_id and p.merchant_id = c.merchant_id and p.sku_id = c.sku_id
+                and p.changed_at < c.changed_at and p.list_price_cents = s.list_price_cents
+             order by p.changed_at desc limit 1),
+            s.list_price_cents),
+        list_price_cents = s.list_price_cents, version = %(version)s, revision = s.revision,
+        xact_id = pg_current_xact_id()
+    from ({shown}) s
+    where c.tenant_id = %(tenant)s and c.merchant_id = s.merchant_id and c.sku_id = s.sku_id
+        and c.changed_at = %(at)s and s.action <> 'publish'
+        and (c.version, c.revision) <> (%(version)s, s.revision)
+"""
+
+
+def record_publication(connection: psycopg.Connection[Any], tenant_id: str, version: str) -> int:
+    """Record what a version that readers have just been switched to puts into force.
+
+    Prices carried from an older version came into force with that one.
+
+    Args:
+        connection: In the transaction of the switch.
+        tenant_id: Whose prices.
+        version: The version that its readers see.
+
+    Returns:
+        Changes recorded.
+    """
+    found = connection.execute(
+        "select t.snapshot_id, coalesce((l.as_of ->> 'prices')::timestamptz,"
+        " (select min(p.as_of) from scores.publication_table o"
+        "  join scores.publication p using (tenant_id, version) where o.snapshot_id = t.snapshot_id))"
+        " from scores.publication_table t left join scores.live_pointer l using (snapshot_id)"
+        " where t.tenant_id = %s and t.version = %s and t.table_name = 'prices'",
+        (tenant_id, version),
+    ).fetchone()
+    if found is None:
+        return 0
+    return _record(connection, _SHOWN, found[0], version, 0, found[1], tenant_id)
+
+
+def record_delta(
+    connection: psycopg.Connection[Any],
+    tenant_id: str,
+    snapshot_id: int,
+    version: str,
+    revision: int,
+    at: datetime,
+) -> int:
+    """Record what a delta puts into force; nothing while readers are held on prices of another snapshot.
+
+    Args:
+        connection: In the transaction of the delta, after its prices were written.
+        tenant_id: Whose prices.
+        snapshot_id: Snapshot of the prices that the delta refines.
+        version: Its base version.
+        revision: Number of the delta.
+        at: Business time of its prices.
+
+    Returns:
+        Changes recorded.
+    """
+    is_shown = connection.execute(
+        "select 1 from scores.publication_table"
+        " join scores.current_publication using (tenant_id, version)"
+        " where tenant_id = %s and snapshot_id = %s",
+        (tenant_id, snapshot_id),
+    ).fetchone()
+    if is_shown is None:
+        return 0
+    return _record(connection, _CHANGED, snapshot_id, version, revision, at, tenant_id)
+
+
+def _record(
+    connection: psycopg.Connection[Any],
+    shown: LiteralString,
+    snapshot_id: int,
+    version: str,
+    revision: int,
+    at: datetime,
+    tenant_id: str,
+) -> int:
+    values = {
+        "snapshot": snapshot_id,
+        "revision": revision,
+        "version": version,
+        "at": at,
+        "tenant": tenant_id,
+    }
+    connection.execute(_TAKE_BACK.replace("{shown}", shown), values)
+    return connection.execute(_RECORD.replace("{shown}", shown), values).rowcount
