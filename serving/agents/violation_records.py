@@ -152,6 +152,8 @@ def record_violation(
         )
     if Consequence.TIER_DOWN in found and tier != "none":
         _lower_tier(conn, tenant_id, report.agent_id, tier, stored, now)
+    if Consequence.TERMINATED in found:
+        _terminate(conn, tenant_id, report.agent_id)
     if Consequence.TERMINATION_REVIEW in found:
         hold_agent(conn, tenant_id, report.agent_id, "violation", TERMINATION_REVIEW, now, None)
     return Outcome(stored, after, found, True)
@@ -220,12 +222,17 @@ def decide_termination(
     if not lift_holds(conn, tenant_id, agent_id, "violation", [TERMINATION_REVIEW], now, by):
         raise ReviewError(f"no termination of agent {agent_id} is under review; nothing was decided")
     if terminate:
-        conn.execute(
-            "insert into parties.party (tenant_id, party_type, party_id, is_natural_person, is_active)"
-            " values (%s, 'agent', %s, true, false)"
-            " on conflict (tenant_id, party_type, party_id) do update set is_active = false",
-            (tenant_id, agent_id),
-        )
+        _terminate(conn, tenant_id, agent_id)
+
+
+def _terminate(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str) -> None:
+    """The agent sells nothing from now on; what was earned stays owed."""
+    conn.execute(
+        "insert into parties.party (tenant_id, party_type, party_id, is_natural_person, is_active)"
+        " values (%s, 'agent', %s, true, false)"
+        " on conflict (tenant_id, party_type, party_id) do update set is_active = false",
+        (tenant_id, agent_id),
+    )
 
 
 def _locked_tier(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str) -> str:

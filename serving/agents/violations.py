@@ -28,6 +28,7 @@ class Consequence(StrEnum):
     WITHDRAWALS_HELD = "withdrawals_held"
     TIER_DOWN = "tier_down"
     TERMINATION_REVIEW = "termination_review"
+    TERMINATED = "terminated"
 
 
 def points_of(severity: Severity, rule: ViolationRule) -> int:
@@ -61,5 +62,7 @@ def consequences(before: int, after: int, rule: ViolationRule) -> tuple[Conseque
     if before < rule.demote_from <= after:
         found.append(Consequence.TIER_DOWN)
     if before < rule.terminate_from <= after:
-        found.append(Consequence.TERMINATION_REVIEW)
+        # A plan whose profile allows it ends the agent without a person's decision.
+        reviewed = rule.terminate_needs_review
+        found.append(Consequence.TERMINATION_REVIEW if reviewed else Consequence.TERMINATED)
     return tuple(found)

@@ -19,6 +19,7 @@ from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party, a
 from serving.ledger.posting import Line, Posting, post
 from serving.ledger.posting_bulk import post_many
 from serving.settlement.books.receivables import PartyFunds
+from serving.settlement.books.supplier_terms import not_payable_yet
 from serving.settlement.control.blocks import read_blocks
 from serving.settlement.errors import PayoutConflictError, PayoutResolvedError, UnknownPayoutError
 from serving.settlement.plans.refusals import check_payment_adapter
@@ -49,7 +50,9 @@ def prepare_payouts(
 ) -> list[Payout]:
     """Send every party what it has available; once per batch id.
 
-    Left out are parties below the threshold, not verified, with a hold on them, or in debt.
+    Left out are parties below the threshold, not verified, or with a hold on them. Whoever owes something has
+    available only what the plan's netting left. What a supplier has from orders whose plan pays later
+    (`supplier_terms`) waits for its day.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -85,20 +88,20 @@ def prepare_payouts(
         free = [party for party in free if party in most]
     book = AccountBook(conn, tenant_id)
     funds = PartyFunds.lock(conn, tenant_id, book, free)
+    suppliers = [party for party in free if party.party_type == "supplier"]
+    waiting = not_payable_yet(conn, tenant_id, suppliers, now)
+    # Looked at again now that nobody else can move it.
+    payable = {party: funds.available_cents(party) - waiting.get(party, 0) for party in free}
     payouts = [
         Payout(
             _payout_id(batch_id, party),
             batch_id,
             party,
-            min(
-                funds.available_cents(party),
-                most[party] if most is not None else funds.available_cents(party),
-            ),
+            min(payable[party], most[party] if most is not None else payable[party]),
             "in_transit",
         )
         for party in free
-        # Looked at again now that nobody else can move it.
-        if funds.available_cents(party) >= max(1, threshold_cents) and not funds.owed_cents(party)
+        if payable[party] >= max(1, threshold_cents)
     ]
     postings = [
         Posting(

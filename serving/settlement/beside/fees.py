@@ -22,10 +22,16 @@ from serving.ledger.posting_bulk import post_many
 from serving.settlement.books.legs import summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.control.blocks import read_blocks
-from serving.settlement.errors import FeeConflictError, FeeError, UnknownFeeError
+from serving.settlement.errors import (
+    FeeConflictError,
+    FeeError,
+    PlanNotInForceError,
+    PlanUnreadableError,
+    UnknownFeeError,
+)
 from serving.settlement.plans.plan import PlanVersion
-from serving.settlement.plans.rules import RegionRule
-from serving.settlement.plans.store import plan_version
+from serving.settlement.plans.rules import RegionRule, SupplierRule
+from serving.settlement.plans.store import ALL_OTHERS, plan_in_force, plan_version
 from serving.settlement.plans.windows import STANDARD
 from serving.settlement.sharing import snapshot
 from serving.settlement.sharing.fees import service_fee_legs, slot_fee_legs
@@ -129,11 +135,31 @@ def charge_penalty(
 ) -> Fee:
     """P15: a penalty comes off what a supplier (or another party) gets; what is missing carries over.
 
+    Where the tenant's plan lets suppliers carry nothing over (`negative_carries: false`) a supplier's penalty
+    is cut to what he has available.
+
     Raises:
         FeeError: The id was used with another body, or the penalty is not above 0.
     """
+    if payer.party_type == "supplier" and not _negative_carries(conn, tenant_id, now):
+        locks.fee_name(conn, tenant_id, fee_id)
+        known = _read(conn, tenant_id, fee_id)
+        book = AccountBook(conn, tenant_id)
+        there = PartyFunds.lock(conn, tenant_id, book, [payer]).available_cents(payer)
+        left = known.amount_cents if known else there
+        if left < cents:
+            reason = f"{reason}; cut from {money(cents)} to what was available"
+            cents = left
     fee = Fee(fee_id, "penalty", payer, None, cents, 0, 0, "released", 0)
     return _book(conn, tenant_id, fee, f"penalty {money(cents)}: {reason}", now, None)
+
+
+def _negative_carries(conn: psycopg.Connection, tenant_id: str, now: datetime) -> bool:
+    try:
+        rule = plan_in_force(conn, tenant_id, ALL_OTHERS, now).only(SupplierRule)
+    except (PlanNotInForceError, PlanUnreadableError):
+        return True
+    return rule is None or rule.negative_carries
 
 
 def compensate_region(

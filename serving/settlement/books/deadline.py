@@ -37,7 +37,8 @@ class NotReleased(NamedTuple):
         leg_id: The leg.
         payee: Who waits.
         due_cents: For how much, fen.
-        reasons: Why: `not_received`, `window`, `after_sale_open`, `hold:<code>`, `not_verified`, `locked`.
+        reasons: Why: `not_received`, `window`, `after_sale_open`, `hold:<code>`, `not_verified`, `locked`;
+            `channel_came_first` where the channel had given the money free before this job came.
     """
 
     order_id: str
@@ -101,14 +102,16 @@ def _unfreeze_plan(
         if not positions:
             return waiting
         position = positions[-1]
+        free_since = now - windows_of(plan).channel
+        late = {one.order_id for one in positions if one.accrued_at <= free_since}
         order_ids = [one.order_id for one in positions]
-        work = partial(_unfreeze_orders, tenant_id=tenant_id, now=now, plan=plan, order_ids=order_ids)
+        work = partial(_unfreeze_orders, tenant_id=tenant_id, now=now, order_ids=order_ids, late=late)
         found = isolated(transactions, "a batch of the deadline", work, _nobody)
         if found is None:
             found = []
             for order_id in order_ids:
                 work = partial(
-                    _unfreeze_orders, tenant_id=tenant_id, now=now, plan=plan, order_ids=[order_id]
+                    _unfreeze_orders, tenant_id=tenant_id, now=now, order_ids=[order_id], late=late
                 )
                 found += isolated(transactions, f"the deadline of order {order_id}", work, alarm) or []
         waiting += found
@@ -157,7 +160,7 @@ def _frozen_orders(
 
 
 def _unfreeze_orders(
-    conn: psycopg.Connection, tenant_id: str, now: datetime, plan: PlanVersion, order_ids: list[str]
+    conn: psycopg.Connection, tenant_id: str, now: datetime, order_ids: list[str], late: set[str]
 ) -> list[NotReleased]:
     """Take what is left of orders out of the freeze; shares that wait on, with the reasons."""
     lock_orders(conn, tenant_id, order_ids)
@@ -189,7 +192,7 @@ def _unfreeze_orders(
             leg.leg_id,
             leg.payee,
             leg.due_cents,
-            _reasons(leg, blocks, windows),
+            _reasons(leg, blocks, windows) + (("channel_came_first",) if leg.order_id in late else ()),
         )
         for leg in waiting
     ]

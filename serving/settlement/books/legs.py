@@ -26,7 +26,7 @@ _PLATFORM_ACCOUNTS = {
 _LOCKABLE = ("merchant", "agent")
 _COLUMNS = (
     "leg_id, order_id, line_no, supplier_id, kind, payee_type, payee_id, amount_cents, reversed_cents,"
-    " forfeited_cents, rounding_cents, state, is_unfrozen"
+    " forfeited_cents, rounding_cents, state, is_unfrozen, plan_id, plan_version"
 )
 
 
@@ -50,6 +50,8 @@ class StoredLeg(NamedTuple):
     rounding_cents: int
     state: str
     is_unfrozen: bool
+    plan_id: str
+    plan_version: int
 
     @property
     def is_platform_side(self) -> bool:

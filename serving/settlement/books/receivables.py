@@ -75,9 +75,9 @@ class PartyFunds:
         """What the party owes, fen."""
         return self._owed[party]
 
-    def credit(self, party: Party, cents: int) -> list[Line]:
-        """Entries that give a party `cents` >= 0: its debt first."""
-        repaid = min(cents, self._owed[party])
+    def credit(self, party: Party, cents: int, most_to_debt_bps: int = 10_000) -> list[Line]:
+        """Entries that give a party `cents` >= 0: its debt first, by at most so large a share of it."""
+        repaid = min(cents * most_to_debt_bps // 10_000, self._owed[party])
         self._owed[party] -= repaid
         self._available[party] += cents - repaid
         return _lines(party, cents - repaid, repaid)

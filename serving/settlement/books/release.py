@@ -26,6 +26,9 @@ from serving.settlement.beside.points import settle_points
 from serving.settlement.books.legs import Move, StoredLeg, legs_of_sub_orders, summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.control.blocks import SubOrder, read_blocks
+from serving.settlement.plans.rules import ReleaseRule
+from serving.settlement.plans.store import plan_version
+from serving.settlement.sharing.rounding import FULL_BPS
 
 
 class Position(NamedTuple):
@@ -187,7 +190,8 @@ def release_sub_orders(
     postings = []
     paid = 0
     for (order_id, supplier_id), of_one in free.items():
-        lines = release_lines(of_one, funds)
+        most = _netting(conn, tenant_id, of_one, funds)
+        lines = release_lines(of_one, funds, most)
         paid += sum(leg.due_cents for leg in of_one if not leg.is_platform_side)
         if lines:
             # A leg is released once, so the first leg of a release names it.
@@ -202,7 +206,17 @@ def release_sub_orders(
     return Released(len(released), sum(map(len, released)), paid)
 
 
-def release_lines(legs: Iterable[StoredLeg], funds: PartyFunds) -> list[Line]:
+def _netting(conn: psycopg.Connection, tenant_id: str, legs: Sequence[StoredLeg], funds: PartyFunds) -> int:
+    """Largest share of a sub-order's release that may settle debts, bps; asked only where somebody owes."""
+    if not any(funds.owed_cents(leg.payee) for leg in legs if not leg.is_platform_side):
+        return FULL_BPS
+    rule = plan_version(conn, tenant_id, legs[0].plan_id, legs[0].plan_version).only(ReleaseRule)
+    return FULL_BPS if rule is None else rule.netting_max_bps
+
+
+def release_lines(
+    legs: Iterable[StoredLeg], funds: PartyFunds, netting_max_bps: int = FULL_BPS
+) -> list[Line]:
     """Entries that release pending legs: to their payees, and at the channel unless they left it before."""
     due: dict[Party, int] = {}
     moves: list[Move] = []
@@ -213,7 +227,7 @@ def release_lines(legs: Iterable[StoredLeg], funds: PartyFunds) -> list[Line]:
         moves += unfreeze(leg)
     lines = summed(moves)
     for party, cents in sorted(due.items()):
-        lines += funds.credit(party, cents)
+        lines += funds.credit(party, cents, netting_max_bps)
     return lines
 
 

@@ -15,11 +15,13 @@ from serving.settlement.plans.rules import (
     IncomeRule,
     LevelCapRule,
     RegionRule,
+    ReleaseRule,
     RuleCore,
     ServiceFeeRule,
     ShareRule,
     ThreeForOneRule,
     TierRule,
+    ViolationRule,
 )
 from serving.settlement.sharing.rounding import FULL_BPS
 
@@ -165,6 +167,12 @@ def _of_parameters(rule: RuleCore) -> Iterator[Refusal]:
     if isinstance(rule, TierRule) and rule.counts == "recruits":
         message = "it counts recruits; count distinct end customers who hold no selling right"
         yield Refusal("counts_recruits", rule.id, message)
+    if isinstance(rule, ReleaseRule) and rule.deadline_days >= rule.channel_unfreeze_days:
+        message = (
+            f"deadline_days is {rule.deadline_days}, but the channel gives the money free on day "
+            f"{rule.channel_unfreeze_days}; the deadline must come before"
+        )
+        yield Refusal("deadline_too_late", rule.id, message)
     if isinstance(rule, DepositRule) and rule.min_cents > rule.max_cents:
         yield Refusal("deposit_range", rule.id, "min_cents is above max_cents")
 
@@ -188,6 +196,9 @@ def _of_strict(rule: RuleCore) -> Iterator[Refusal]:
         yield Refusal("strict_own_purchase", rule.id, "three-for-one may not ask for an own purchase")
     if isinstance(rule, IncomeRule) and rule.downline_max_bps:
         yield Refusal("strict_downline", rule.id, "downline_max_bps must be 0 under cn_strict")
+    if isinstance(rule, ViolationRule) and not rule.terminate_needs_review:
+        message = "under cn_strict a person decides on a termination; set terminate_needs_review: true"
+        yield Refusal("strict_termination", rule.id, message)
     if isinstance(rule, DepositRule) and rule.natural_person_pays:
         yield Refusal("strict_deposit", rule.id, "natural persons pay no deposit under cn_strict")
 

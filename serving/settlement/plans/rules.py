@@ -267,13 +267,22 @@ class CouponRule(RuleCore):
 
 
 class ReleaseRule(RuleCore):
-    """When a pending leg may be released, and the deadlines behind it."""
+    """When a pending leg may be released, the deadlines behind it, and how much of it may go to a debt.
+
+    Attributes:
+        auto_receipt_days: From shipping to the receipt that nobody confirmed.
+        wait_days_after_receipt: From receipt to release.
+        deadline_days: From payment to the deadline job.
+        channel_unfreeze_days: From payment to the day on which the channel gives the money free by itself.
+        netting_max_bps: At most this share of a release settles what its payee owes; the rest is paid.
+    """
 
     stage: Literal["release"]
     auto_receipt_days: Days
     wait_days_after_receipt: Days
     deadline_days: Days
     channel_unfreeze_days: Days
+    netting_max_bps: Bps = 10_000
 
 
 Rule = Annotated[

@@ -17,6 +17,7 @@ class Windows:
         auto_receipt: From shipping to the receipt that nobody confirmed.
         wait: From receipt to release.
         deadline: From payment to the deadline job.
+        channel: From payment to the day on which the channel gives the money free by itself.
 
     Source: common rules, release.
     """
@@ -24,6 +25,7 @@ class Windows:
     auto_receipt: timedelta = timedelta(days=10)
     wait: timedelta = timedelta(days=7)
     deadline: timedelta = timedelta(days=25)
+    channel: timedelta = timedelta(days=30)
 
 
 STANDARD = Windows()
@@ -38,4 +40,5 @@ def windows_of(plan: PlanVersion) -> Windows:
         timedelta(days=rule.auto_receipt_days),
         timedelta(days=rule.wait_days_after_receipt),
         timedelta(days=rule.deadline_days),
+        timedelta(days=rule.channel_unfreeze_days),
     )

@@ -21,6 +21,8 @@ DAY = dt.timedelta(days=1)
 LONG_AGO = dt.datetime(2016, 12, 10, tzinfo=dt.UTC)
 RECEIVED = PAID + 3 * DAY
 DUE = RECEIVED + 7 * DAY
+# Suppliers are paid weekly: from the Monday after their window.
+PAYDAY = dt.datetime(2026, 3, 16, 12, tzinfo=dt.UTC)
 PLAN_NAMES = ("cn_strict", "cn_two_level", "worked_20_8_25", "worked_25_10_25")
 
 

@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from settlement_books import DAY, DUE, PAID, Books, plan
+from settlement_books import DAY, DUE, PAID, PAYDAY, Books, plan
 from settlement_sales import sale, worked_example
 
 from serving.db.operations import Operations
@@ -33,7 +33,7 @@ def sound(module_database_url):
         books.sell(sale("refunded"))
         books.do(refund_line, "r2", "refunded", 1, "S1", 3_333, DUE)
         books.do(lift_hold, hold.hold_id, "operator", DUE)
-        books.do(prepare_payouts, "b1", "simulated", DUE, 1, ("supplier",))
+        books.do(prepare_payouts, "b1", "simulated", PAYDAY, 1, ("supplier",))
         for month in MONTHS:
             books.do(close_period, month, AFTER)
         with psycopg.connect(libpq_url(module_database_url)) as conn:

@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from settlement_books import DUE, PAID
+from settlement_books import PAID, PAYDAY
 from settlement_sales import sale
 
 from serving.db.urls import libpq_url
@@ -23,7 +23,7 @@ def tampered(books, module_database_url):
     books.sell(sale("o3"), status="paid")
     books.do(refund_line, "r1", "o1", 1, "S1", 1_000, PAID)
     books.release()
-    books.do(prepare_payouts, "b1", "simulated", DUE)
+    books.do(prepare_payouts, "b1", "simulated", PAYDAY)
     books.do(place_hold, on_order("o3"), "risk", "score", PAID)
     assert books.violations() == []
 

@@ -1,7 +1,7 @@
 """The worked example in the books: accrued, released, refunded, to the fen."""
 
 import pytest
-from settlement_books import DUE, PAID, plan
+from settlement_books import DUE, PAID, PAYDAY, plan
 from settlement_sales import worked_example
 
 from serving.ledger.errors import IdempotencyConflictError
@@ -132,7 +132,7 @@ def test_rounding_leaves_the_channel_with_its_line(sold):
 
 def test_a_refund_after_the_money_left_becomes_a_debt_that_the_next_sale_pays(sold):
     sold.release()
-    assert len(sold.do(prepare_payouts, "b1", "simulated", DUE)) == 4
+    assert len(sold.do(prepare_payouts, "b1", "simulated", PAYDAY)) == 4
     sold.do(refund_line, "r1", "o1", 1, "S1", 10_585, DUE)
     assert sold.balance("clawback_receivable", ("supplier", "S1")) == -7_000
     assert sold.balance("clawback_receivable", ("agent", "a1")) == -2_117

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from settlement_books import DUE, PAID, RECEIVED, Books, plan
+from settlement_books import DUE, PAID, PAYDAY, RECEIVED, Books, plan
 from settlement_sales import sale
 
 from serving.db.operations import Operations
@@ -117,7 +117,7 @@ def test_refunds_pay_outs_and_releases_at_once_lose_nothing(busy):
         calls.append(lambda n=n: busy.do(refund_line, f"a{n}", f"o{n}", 1, "S1", 10_000, DUE))
         if n % 4 == 0:
             calls.append(lambda: busy.release(DUE, 10))
-            calls.append(lambda n=n: busy.do(prepare_payouts, f"b{n}", "simulated", DUE))
+            calls.append(lambda n=n: busy.do(prepare_payouts, f"b{n}", "simulated", PAYDAY))
     random.Random(7).shuffle(calls)
     results = []
     for start in range(0, len(calls), 16):
@@ -141,7 +141,7 @@ def test_refunds_pay_outs_and_releases_at_once_lose_nothing(busy):
 def test_a_pay_out_is_resolved_once(busy):
     sell(busy, 1)
     busy.release()
-    for payout in busy.do(prepare_payouts, "b1", "simulated", DUE):
+    for payout in busy.do(prepare_payouts, "b1", "simulated", PAYDAY):
         results = at_once(
             [lambda p=payout: busy.do(confirm_payout, p.payout_id, DUE) for _ in range(4)]
             + [lambda p=payout: busy.do(fail_payout, p.payout_id, DUE, "closed") for _ in range(4)]
@@ -157,7 +157,7 @@ def test_one_batch_id_pays_once_and_batches_never_share_money(busy):
     sell(busy, 1)
     busy.release()
     results = at_once(
-        [lambda n=n: busy.do(prepare_payouts, f"b{n // 4}", "simulated", DUE) for n in range(8)]
+        [lambda n=n: busy.do(prepare_payouts, f"b{n // 4}", "simulated", PAYDAY) for n in range(8)]
     )
     assert faults(results) == []
     assert busy.rows("select party_id, amount_cents from settlement.payout order by 1") == [
@@ -257,7 +257,7 @@ def test_very_many_races(busy):
                 lambda o=order.order_id: busy.do(refund_line, f"r-{o}", o, 1, "S1", 5_001, DUE),
                 lambda: busy.release(),
                 lambda: busy.release(),
-                lambda k=n: busy.do(prepare_payouts, f"b{k}", "simulated", DUE),
+                lambda k=n: busy.do(prepare_payouts, f"b{k}", "simulated", PAYDAY),
             ]
         )
         assert faults(results) == []

@@ -4,7 +4,7 @@ What an order must look like afterwards is computed here by hand or by a formula
 """
 
 import pytest
-from settlement_books import DUE, PAID, plan
+from settlement_books import DUE, PAID, PAYDAY, plan
 from settlement_sales import scenarios
 
 from serving.ledger.accounts import Party
@@ -64,7 +64,7 @@ def rest_of(books, order):
 
 
 def pay_out(books, batch="b1"):
-    for payout in books.do(prepare_payouts, batch, "simulated", DUE):
+    for payout in books.do(prepare_payouts, batch, "simulated", PAYDAY):
         books.do(confirm_payout, payout.payout_id, DUE)
 
 
@@ -236,12 +236,12 @@ def test_a_failed_pay_out_comes_back_and_can_be_sent_again(books):
     books.sell(make("o1"), plan(name))
     register_payees(books)
     books.release()
-    first = books.do(prepare_payouts, "b1", "simulated", DUE)
-    assert books.do(prepare_payouts, "b1", "simulated", DUE) == first
-    assert books.do(prepare_payouts, "b2", "simulated", DUE) == []
+    first = books.do(prepare_payouts, "b1", "simulated", PAYDAY)
+    assert books.do(prepare_payouts, "b1", "simulated", PAYDAY) == first
+    assert books.do(prepare_payouts, "b2", "simulated", PAYDAY) == []
     for payout in first:
         books.do(fail_payout, payout.payout_id, DUE, "account closed")
         books.do(fail_payout, payout.payout_id, DUE, "account closed")
-    second = books.do(prepare_payouts, "b3", "simulated", DUE)
+    second = books.do(prepare_payouts, "b3", "simulated", PAYDAY)
     assert [p.amount_cents for p in second] == [p.amount_cents for p in first]
     assert books.violations() == []

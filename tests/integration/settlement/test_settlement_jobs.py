@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from settlement_books import DUE, PAID, Books, plan
+from settlement_books import DUE, PAID, PAYDAY, Books, plan
 from settlement_sales import worked_example
 
 from serving.approvals.decisions import Decider, Seen, approve
@@ -61,13 +61,13 @@ def test_an_order_lives_by_the_command_line_alone(shop):
     assert "2 sub-orders" in said.out
     assert run("deadline", at=PAID + dt.timedelta(days=26))[0] == 0
     paid = 7_000 + 8_570 + 4_571 + 1_827
-    status, said = run("payouts", "--batch-id", "b1")
+    status, said = run("payouts", "--batch-id", "b1", at=PAYDAY)
     assert status == 0
     assert said.out.startswith(f"4 pay-outs, {paid} fen: approval ")
     assert said.out.endswith(" is pending and needs 2 persons\n")
     effect = approved_by(books, "first", "second")
     assert effect == {"payouts": 4, "sum_cents": paid}
-    status, said = run("payouts", "--batch-id", "b1")
+    status, said = run("payouts", "--batch-id", "b1", at=PAYDAY)
     assert (status, said.out) == (0, f"4 pay-outs, {paid} fen\n")
     assert run("roll")[0] == 0
     assert run("seal")[1].out.startswith("block ")

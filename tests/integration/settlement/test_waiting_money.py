@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from settlement_books import DAY, DUE, PAID, RECEIVED, plan
+from settlement_books import DAY, DUE, PAID, PAYDAY, RECEIVED, plan
 from settlement_sales import sale, worked_example
 
 from serving.ledger.accounts import Party
@@ -148,7 +148,7 @@ def test_a_confirmed_hold_on_a_party_stays_in_force_for_releases_and_pay_outs(so
     sold.do(confirm_hold, hold.hold_id, "operator-1", DUE)
     sold.release()
     assert sold.balance("merchant_pending", MERCHANT) == 2_000
-    paid = {payout.party for payout in sold.do(prepare_payouts, "b1", "simulated", DUE)}
+    paid = {payout.party for payout in sold.do(prepare_payouts, "b1", "simulated", PAYDAY)}
     assert paid == {SUPPLIER}
 
 

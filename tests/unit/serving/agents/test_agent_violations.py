@@ -16,7 +16,7 @@ from serving.settlement.plans.rules import ViolationRule
 
 RULE = load_shipped().only(ViolationRule)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-WARN, HOLD, DOWN, REVIEW = Consequence
+WARN, HOLD, DOWN, REVIEW, ENDED = Consequence
 
 
 def test_points_by_severity():
