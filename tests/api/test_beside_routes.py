@@ -121,24 +121,6 @@ def test_a_penalty_is_charged_once_becomes_a_debt_and_is_repaid(api):
     assert api.balances(SUPPLIER) == {"clawback_receivable": 0, "supplier_available": 3_000}
 
 
-def test_a_debt_is_given_up_by_two_people_up_to_what_is_owed(api):
-    party = {"party_type": "merchant", "party_id": "m3"}
-    api.shop.sql(
-        "insert into parties.party (tenant_id, party_type, party_id, is_verified)"
-        " values ('default', 'merchant', 'm3', true)"
-    )
-    penalty = {"fee_id": "w0", "payer": party, "cents": 900, "reason_code": "late_delivery"}
-    api.approved(api.ask("POST", "/fees/penalties", penalty))
-    body = {"write_off_id": "w1", "party": party, "cents": 600, "reason_code": "insolvent"}
-    too_much = {**body, "write_off_id": "w2", "cents": 901}
-    assert problem(api.ask("POST", "/debts/write-offs", too_much)) == (422, "settlement-refused")
-    asked = api.ask("POST", "/debts/write-offs", body)
-    assert asked.status_code == 202
-    assert api.balances(party)["clawback_receivable"] == -900
-    assert api.approved(asked)["amount_cents"] == 600
-    assert api.balances(party)["clawback_receivable"] == -300
-
-
 def test_a_plan_is_chosen_by_two_people_and_never_in_the_past(api):
     past = {"merchant_id": "m7", "effective_at": (NOW - dt.timedelta(seconds=1)).isoformat()}
     assert problem(api.ask("POST", "/plans/in-force", past)) == (422, "plan-refused")
