@@ -111,12 +111,11 @@ def invite(
             f"agent {agent_id} sells for merchant {agent.merchant_id} and invites nobody into the shop "
             f"{merchant_id}"
         )
-    if expires_at <= now:
-        raise InvitationRefusedError("an invitation must expire later than now")
-    content = _Content(
-        f"iv-{secrets.token_hex(8)}", agent_id, merchant_id, int(expires_at.astimezone(UTC).timestamp())
-    )
-    ends = datetime.fromtimestamp(content.expires_at, UTC)
+    # A link tells whole seconds.
+    ends = expires_at.astimezone(UTC).replace(microsecond=0)
+    if ends <= now:
+        raise InvitationRefusedError("an invitation must expire later than now, by a second at least")
+    content = _Content(f"iv-{secrets.token_hex(8)}", agent_id, merchant_id, int(ends.timestamp()))
     conn.execute(
         "insert into agents.invitation (tenant_id, invitation_id, agent_id, merchant_id, made_at, made_by,"
         " expires_at) values (%s, %s, %s, %s, %s, %s, %s)",

@@ -114,8 +114,9 @@ def test_who_may_be_invited_by_whom_and_until_when(shop, vault):
         link(shop, vault, "a2", "m1")
     with pytest.raises(UnknownAgentError):
         link(shop, vault, "nobody", "m1")
-    with pytest.raises(InvitationRefusedError, match="later than now"):
-        link(shop, vault, "a1", "m1", ends=NOW)
+    for ends in (NOW, NOW + timedelta(milliseconds=999)):
+        with pytest.raises(InvitationRefusedError, match="later than now"):
+            link(shop, vault, "a1", "m1", ends=ends)
     made = link(shop, vault, "a1", "m1")
     with pytest.raises(InvitationRefusedError, match="ended at"):
         follow(shop, made, at=NOW + DAY)
