@@ -17,7 +17,7 @@ from serving.agents.composition import Breach, Composition, breaches
 from serving.agents.party_holds import hold_agent
 from serving.agents.relations import get
 from serving.agents.rules import rule_for
-from serving.agents.tiers import month_end
+from serving.db.calendar import day_start, month_end, zone_of
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.settlement.plans.rules import IncomeRule
 
@@ -55,7 +55,7 @@ def review_month(transactions: ConnectionFactory, tenant_id: str, month_on: date
 
     Source: P13.
     """
-    if now < month_end(month_on):
+    if now < in_transaction(transactions, lambda conn: month_end(month_on, zone_of(conn, tenant_id))):
         return Reviewed()
     done = Reviewed()
     for agent_id in in_transaction(transactions, lambda conn: _unreviewed(conn, tenant_id, month_on)):
@@ -158,7 +158,8 @@ def review_composition(
 
 def _unreviewed(conn: psycopg.Connection[Any], tenant_id: str, month_on: date) -> list[str]:
     """Active agents with a share accrued in the month whom nobody has reviewed for it."""
-    end = month_end(month_on)
+    zone = zone_of(conn, tenant_id)
+    end = month_end(month_on, zone)
     rows = conn.execute(
         "select a.agent_id from agents.agent a where a.tenant_id = %(tenant)s"
         " and not exists (select 1 from parties.party p where p.tenant_id = a.tenant_id"
@@ -168,7 +169,7 @@ def _unreviewed(conn: psycopg.Connection[Any], tenant_id: str, month_on: date) -
         " and exists (select 1 from settlement.leg g where g.tenant_id = a.tenant_id"
         " and g.payee_type = 'agent' and g.payee_id = a.agent_id"
         " and g.accrued_at >= %(start)s and g.accrued_at < %(end)s) order by a.agent_id",
-        {"tenant": tenant_id, "month": month_on, "start": _start(month_on), "end": end},
+        {"tenant": tenant_id, "month": month_on, "start": day_start(month_on, zone), "end": end},
     )
     return [agent_id for (agent_id,) in rows]
 
@@ -177,7 +178,8 @@ def _review(
     conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, month_on: date, now: datetime
 ) -> bool:
     """Review one agent's month unless it was; whether payment is held."""
-    end = month_end(month_on)
+    zone = zone_of(conn, tenant_id)
+    end = month_end(month_on, zone)
     rule = rule_for(conn, tenant_id, get(conn, agent_id), IncomeRule, end - timedelta(microseconds=1))
     new = conn.execute(
         "insert into agents.composition_review (tenant_id, agent_id, month_on, own_retail_cents,"
@@ -187,7 +189,9 @@ def _review(
     ).rowcount
     if not new or rule is None:
         return False
-    composition, found = review_composition(conn, tenant_id, agent_id, _start(month_on), end, rule, now)
+    composition, found = review_composition(
+        conn, tenant_id, agent_id, day_start(month_on, zone), end, rule, now
+    )
     conn.execute(
         "update agents.composition_review set own_retail_cents = %s, self_purchase_cents = %s,"
         " downline_cents = %s, breaches = %s where tenant_id = %s and agent_id = %s and month_on = %s",
@@ -202,7 +206,3 @@ def _review(
         ),
     )
     return bool(found)
-
-
-def _start(month_on: date) -> datetime:
-    return month_end((month_on - timedelta(days=1)).replace(day=1))

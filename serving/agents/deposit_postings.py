@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from serving.agents.deposits import FULL_BPS, average_sales_cents, required_depo
 from serving.agents.relations import find, get
 from serving.agents.rules import rule_for
 from serving.agents.violation_records import standing_points
+from serving.db.calendar import day_start, local_day, zone_of
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import AccountBook, AccountKind, Party
 from serving.ledger.balances import balance, lock_balances
@@ -47,15 +48,16 @@ def top_up_due(transactions: ConnectionFactory, tenant_id: str, now: datetime) -
 def settled_sales_by_day(
     conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, as_of: datetime, days: int
 ) -> list[int]:
-    """Net sales of an agent by the UTC day on which the line was settled, oldest first, fen.
+    """Net sales of an agent by the tenant's day on which the line was settled, oldest first, fen.
 
     The last element is the day before `as_of`; days without sales are 0.
     """
-    last = as_of.astimezone(UTC).date() - timedelta(days=1)
+    zone = zone_of(conn, tenant_id)
+    last = local_day(as_of, zone) - timedelta(days=1)
     first = last - timedelta(days=days - 1)
     rows = conn.execute(
         "select settled_on, sum(net)::bigint from ("
-        " select (min(g.released_at) at time zone 'UTC')::date as settled_on,"
+        " select (min(g.released_at) at time zone %(zone)s)::date as settled_on,"
         " l.net_paid_cents - l.refunded_cents as net"
         " from orders.customer_order o"
         " join orders.order_line l on l.tenant_id = o.tenant_id and l.order_id = o.order_id"
@@ -67,8 +69,9 @@ def settled_sales_by_day(
         {
             "tenant": tenant_id,
             "agent": agent_id,
-            "start": datetime.combine(first, time(), UTC),
-            "end": datetime.combine(last + timedelta(days=1), time(), UTC),
+            "zone": zone.key,
+            "start": day_start(first, zone),
+            "end": day_start(last + timedelta(days=1), zone),
         },
     )
     by_day = {day: int(cents) for day, cents in rows}

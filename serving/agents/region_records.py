@@ -26,8 +26,8 @@ from serving.settlement.plans.rules import RegionRule
 _DIVERTED = (
     "exists (select 1 from agents.protected_region r where r.tenant_id = o.tenant_id"
     " and r.region_code = o.region_code and r.agent_id <> o.agent_id"
-    " and (o.paid_at at time zone 'UTC')::date >= r.protected_from"
-    " and (o.paid_at at time zone 'UTC')::date < r.protected_to)"
+    " and (o.paid_at at time zone ops.local_zone())::date >= r.protected_from"
+    " and (o.paid_at at time zone ops.local_zone())::date < r.protected_to)"
 )
 REVIEWED = timedelta(days=30)
 """How far back a review of diversion looks."""

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import psycopg
 
 from serving.agents.errors import MonthCloseError
-from serving.agents.tiers import Performance, month_end, tier_after_close
+from serving.agents.tiers import Performance, tier_after_close
 from serving.agents.violation_records import standing_points_of_all
 from serving.db import locks
+from serving.db.calendar import days_before, local_day, month_end, zone_of
 from serving.settlement.errors import PlanNotInForceError
 from serving.settlement.plans.rules import TierRule, ViolationRule
 from serving.settlement.plans.store import ALL_OTHERS, plan_in_force
@@ -87,7 +88,8 @@ def close_month(
 
     Source: P8, P11.
     """
-    end = month_end(month_on)
+    zone = zone_of(conn, tenant_id)
+    end = month_end(month_on, zone)
     if as_of < end:
         raise MonthCloseError(f"{month_on:%Y-%m} ends at {end.isoformat()}; close it then")
     # One close at a time: an agent must not be moved down twice by two that overlap.
@@ -110,13 +112,13 @@ def close_month(
         " order by a.agent_id",
         {
             "tenant": tenant_id,
-            "end": end.date(),
+            "end": local_day(end, zone),
             "month": month_on,
             "reason": MONTH_CLOSE,
             "agents": None if agent_ids is None else list(agent_ids),
         },
     ).fetchall()
-    performance = performance_of_agents(conn, tenant_id, end - timedelta(days=rule.window_days), end)
+    performance = performance_of_agents(conn, tenant_id, days_before(end, rule.window_days, zone), end)
     points = standing_points_of_all(conn, tenant_id, end) if violations is not None else {}
     changes = []
     for agent_id, before in agents:
@@ -143,7 +145,7 @@ def close_month_by_plans(
         "select agent_id, merchant_id from agents.agent where tenant_id = %s order by agent_id", (tenant_id,)
     ):
         by_merchant[merchant_id or ALL_OTHERS].append(agent_id)
-    last = month_end(month_on) - timedelta(microseconds=1)
+    last = month_end(month_on, zone_of(conn, tenant_id)) - timedelta(microseconds=1)
     changes: list[TierChange] = []
     for merchant_id, agent_ids in sorted(by_merchant.items()):
         try:

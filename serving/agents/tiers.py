@@ -6,7 +6,6 @@ Source: P8: customers, not recruits; promote at month close, demote one step a m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 
 from serving.settlement.plans.rules import TierRule
 
@@ -58,15 +57,3 @@ def tier_after_close(before: str, performance: Performance, rule: TierRule, *, m
 def one_tier_down(tier: str) -> str:
     """The next lower tier; `none` stays."""
     return TIERS[max(0, TIERS.index(tier) - 1)]
-
-
-def month_end(month_on: date) -> datetime:
-    """The first moment after a month, UTC.
-
-    Raises:
-        ValueError: `month_on` is not the first day of a month.
-    """
-    if month_on.day != 1:
-        raise ValueError(f"{month_on} is not the first day of a month; name a month by its first day")
-    following = (month_on + timedelta(days=32)).replace(day=1)
-    return datetime(following.year, following.month, 1, tzinfo=UTC)

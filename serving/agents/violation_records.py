@@ -20,6 +20,7 @@ from serving.agents.party_holds import hold_agent, lift_holds, standing_holds
 from serving.agents.tiers import one_tier_down
 from serving.agents.violations import Consequence, Severity, consequences, expiry, points_of
 from serving.db import locks
+from serving.db.calendar import local_day, zone_of
 from serving.settlement.plans.rules import ViolationRule
 
 WITHDRAWALS_HELD = "violation_points"
@@ -264,7 +265,7 @@ def _lower_tier(
         "end_customers,"
         " net_sales_cents, reason) values (%s, %s, %s, %s, %s, 0, 0, %s)",
         (
-            *(tenant_id, agent_id, now.date().replace(day=1), tier, lower),
+            *(tenant_id, agent_id, local_day(now, zone_of(conn, tenant_id)).replace(day=1), tier, lower),
             f"violation:{violation.violation_id}",
         ),
     )

@@ -30,11 +30,11 @@ from serving.channels.simulated.adapter import ADAPTER as SIMULATED
 from serving.channels.simulated.bank import Bank
 from serving.channels.simulated.messages import SERIAL, new_keys
 from serving.channels.simulated.server import SimulatedChannel
-from serving.db import idempotency
+from serving.db import calendar, idempotency
 from serving.db.operations import Operations
 from serving.db.urls import first_line, libpq_url
 from serving.errors import DatabaseUnavailableError
-from serving.jobs.day import Alarms, close_tiers, month_before, work_day
+from serving.jobs.day import Alarms, close_tiers, last_month, work_day
 from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
 from serving.ledger import chain, invariants, roller
@@ -185,11 +185,11 @@ def _approvals(job: Job) -> Iterator[str]:
 
 def _tiers(job: Job) -> Iterator[str]:
     closed = close_tiers(job.transactions, job.tenant_id, job.now)
-    yield f"{closed} agents closed for {Period.of(month_before(job.now))}"
+    yield f"{closed} agents closed for {Period.of(last_month(job.transactions, job.tenant_id, job.now))}"
 
 
 def _composition(job: Job) -> Iterator[str]:
-    month = month_before(job.now)
+    month = last_month(job.transactions, job.tenant_id, job.now)
     done = review_month(job.transactions, job.tenant_id, month, job.now)
     yield f"{done.agents} agents reviewed for {Period.of(month)}, payment of {done.held} held"
 
@@ -206,6 +206,10 @@ def _setup(job: Job) -> Iterator[str]:
             options.review_id, options.signed_by, options.signed_at or job.now, options.reference
         )
     with job.transactions() as conn:
+        if options.time_zone is not None:
+            calendar.set_zone(conn, job.tenant_id, options.time_zone)
+        elif not calendar.is_settled(conn, job.tenant_id):
+            calendar.set_zone(conn, job.tenant_id, job.settings.time_zone)
         made = put_into_force(
             conn,
             job.tenant_id,
@@ -459,6 +463,7 @@ JOBS: Mapping[str, Command] = {
             "--review-id": {"help": "legal review that the plan names"},
             "--signed-by": {"default": "", "help": "who signed it"},
             "--signed-at": {"type": _utc, "help": "when; default: now"},
+            "--time-zone": {"help": "whose months and days count; default: MUYUN_TIME_ZONE"},
             "--reference": {"default": "", "help": "where the signed paper is"},
         },
         turns="one",

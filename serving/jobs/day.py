@@ -14,6 +14,7 @@ from serving.agents.errors import MonthCloseError
 from serving.agents.region_records import review_diversions
 from serving.agents.tier_close import close_month_by_plans
 from serving.approvals.expiry import run_clock
+from serving.db.calendar import month_before, zone_of
 from serving.db.isolation import log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.jobs.effects import EFFECTS
@@ -107,7 +108,7 @@ def work_day(
     expired = in_transaction(transactions, lambda conn: expire_holds(conn, tenant_id, now))
     # Before the release, or what a review would hold is gone.
     held_orders = review_diversions(transactions, tenant_id, now)
-    reviewed = review_month(transactions, tenant_id, month_before(now), now)
+    reviewed = review_month(transactions, tenant_id, last_month(transactions, tenant_id, now), now)
     released = release_due(transactions, tenant_id, now, alarm=alarms.take)
     unlocked = unlock_due(transactions, tenant_id, now, alarms.take)
     fees = release_fees_due(transactions, tenant_id, now)
@@ -142,7 +143,7 @@ def work_day(
 
 def close_tiers(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> int:
     """Close the tiers of the month before; agents that it was closed for by this call."""
-    month = month_before(now)
+    month = last_month(transactions, tenant_id, now)
     try:
         return len(
             in_transaction(transactions, lambda conn: close_month_by_plans(conn, tenant_id, month, now))
@@ -152,6 +153,6 @@ def close_tiers(transactions: ConnectionFactory, tenant_id: str, now: datetime) 
         return 0
 
 
-def month_before(now: datetime) -> date:
-    """First day of the last month that is over."""
-    return (now.date().replace(day=1) - timedelta(days=1)).replace(day=1)
+def last_month(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> date:
+    """First day of the tenant's last month that is over."""
+    return in_transaction(transactions, lambda conn: month_before(now, zone_of(conn, tenant_id)))

@@ -341,7 +341,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         """
         with moved as materialized (
             select a.party_type, a.party_id,
-                date_trunc('month', t.booked_at at time zone 'UTC')::date as month_on,
+                date_trunc('month', t.booked_at at time zone coalesce((select c.time_zone
+                    from ops.tenant_calendar c where c.tenant_id = %(tenant)s), 'UTC'))::date as month_on,
                 sum(e.amount)::bigint as cents
             from ledger.account a join ledger.entry e using (account_id)
             join ledger.transaction t using (transaction_id)

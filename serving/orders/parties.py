@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from serving.agents.order_parties import parties_of_order
+from serving.db.calendar import local_day, zone_of
 from serving.orders.records import Order
 from serving.settlement.sharing.snapshot import Parties, Party
 
@@ -35,7 +36,7 @@ def parties_at_payment(conn: Connection, tenant_id: str, order: Order, at: datet
         placed_at=order.placed_at,
         order_id=order.order_id,
         region_code=order.region_code,
-        on=at.date(),
+        on=local_day(at, zone_of(conn, tenant_id)),
         roles=_roles(conn, tenant_id, order.order_id),
     )
 

@@ -1,4 +1,4 @@
-"""Statements of suppliers, merchants and agents by calendar month (UTC), and closing a month.
+"""Statements of suppliers, merchants and agents by calendar month of the tenant, and closing a month.
 
 A closed month is stored and immutable; an open one is computed from the ledger. Showing them:
 `statement_page`.
@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 import psycopg
 from msgspec import Struct
 from psycopg.types.json import Jsonb
 
+from serving.db.calendar import day_start, zone_of
 from serving.ledger.accounts import Party
 from serving.ledger.errors import typed_refusals
 from serving.settlement.errors import SettlementError
@@ -35,10 +37,11 @@ class UnknownPartyError(SettlementError):
 
 
 class Period(NamedTuple):
-    """A calendar month in UTC."""
+    """A calendar month of a time zone: that of the tenant, once a function here has looked it up."""
 
     year: int
     month: int
+    zone: str = "UTC"
 
     @classmethod
     def parse(cls, text: str) -> Period:
@@ -59,14 +62,24 @@ class Period(NamedTuple):
         return cls(day.year, day.month)
 
     @property
+    def first_day(self) -> date:
+        """First day."""
+        return date(self.year, self.month, 1)
+
+    @property
+    def next_first_day(self) -> date:
+        """First day of the next month."""
+        return date(self.year + self.month // 12, self.month % 12 + 1, 1)
+
+    @property
     def start(self) -> datetime:
-        """First moment."""
-        return datetime(self.year, self.month, 1, tzinfo=UTC)
+        """First moment, UTC."""
+        return day_start(self.first_day, ZoneInfo(self.zone))
 
     @property
     def end(self) -> datetime:
-        """First moment of the next month."""
-        return datetime(self.year + self.month // 12, self.month % 12 + 1, 1, tzinfo=UTC)
+        """First moment of the next month, UTC."""
+        return day_start(self.next_first_day, ZoneInfo(self.zone))
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}"
@@ -144,8 +157,8 @@ _BEGINNING = Base(None, datetime(1, 1, 1, tzinfo=UTC), 0)
 _SUMS = """
     select a.party_type, a.party_id, a.kind, t.booked_at < %(start)s as is_before,
            case when t.booked_at < %(start)s then null else t.kind end as moved_by,
-           case when t.booked_at < %(start)s then null else (t.booked_at at time zone 'UTC')::date end as
-           moved_on,
+           case when t.booked_at < %(start)s then null else (t.booked_at at time zone %(zone)s)::date
+           end as moved_on,
            sum(e.amount)::bigint, count(*)
     from ledger.account a
     join ledger.entry e on e.account_id = a.account_id and e.transaction_id >= %(next)s
@@ -163,10 +176,11 @@ def statement(conn: psycopg.Connection, tenant_id: str, party: Party, period: Pe
     Raises:
         UnknownPartyError: The party has no money account.
     """
+    period = _of_tenant(conn, tenant_id, period)
     stored = conn.execute(
         "select movements, closed_at from settlement.statement where tenant_id = %s and party_type = %s"
         " and party_id = %s and period_start = %s",
-        (tenant_id, *party, period.start.date()),
+        (tenant_id, *party, period.first_day),
     ).fetchone()
     if stored is not None:
         return _from_document(party, period, stored[0], stored[1])
@@ -198,6 +212,7 @@ def close_period(conn: psycopg.Connection, tenant_id: str, period: Period, now: 
     Raises:
         StatementError: The month is not over, a later one is closed, or one in between is still open.
     """
+    period = _of_tenant(conn, tenant_id, period)
     if period.end > now:
         raise StatementError(f"{period} is not over at {now.isoformat()}: close it after its end")
     with typed_refusals():
@@ -205,12 +220,12 @@ def close_period(conn: psycopg.Connection, tenant_id: str, period: Period, now: 
     last, count = conn.execute(
         "select max(period_start), count(*) filter (where period_start = %s)"
         " from settlement.statement where tenant_id = %s",
-        (period.start.date(), tenant_id),
+        (period.first_day, tenant_id),
     ).fetchone() or (None, 0)
     if count:
         return ClosedPeriod(period, int(count), False)
     if last is not None:
-        due = Period.of(Period.of(last).end.date())
+        due = Period.of(Period.of(last).next_first_day)._replace(zone=period.zone)
         if due != period:
             raise StatementError(f"{period} cannot be closed now: {due} is the month to close next")
     figures = _figures(conn, tenant_id, period, None)
@@ -233,8 +248,8 @@ def close_period(conn: psycopg.Connection, tenant_id: str, period: Period, now: 
         " opening_cents bigint, closing_cents bigint, movements jsonb)",
         {
             "tenant": tenant_id,
-            "start": period.start.date(),
-            "end": period.end.date(),
+            "start": period.first_day,
+            "end": period.next_first_day,
             "now": now,
             "rows": Jsonb(rows),
         },
@@ -251,6 +266,10 @@ def closed_periods(conn: psycopg.Connection, tenant_id: str) -> Sequence[ClosedP
     return [ClosedPeriod(Period.of(start), count, False) for start, count in rows]
 
 
+def _of_tenant(conn: psycopg.Connection, tenant_id: str, period: Period) -> Period:
+    return period._replace(zone=zone_of(conn, tenant_id).key)
+
+
 def _figures(
     conn: psycopg.Connection, tenant_id: str, period: Period, party: Party | None
 ) -> dict[Party, Statement]:
@@ -262,7 +281,7 @@ def _figures(
             "select party_type, party_id, movements from settlement.statement where tenant_id = %(tenant)s"
             " and period_start = %(start)s and party_type = any(%(types)s)"
             " and (%(party)s::text is null or party_id = %(party)s)",
-            {**_wanted(tenant_id, party), "start": base.period.start.date()},
+            {**_wanted(tenant_id, party), "start": base.period.first_day},
         ):
             for account in document["accounts"]:
                 opening[Party(party_type, party_id)][account["kind"]] = account["closing_cents"]
@@ -274,6 +293,7 @@ def _figures(
         "until": base.until,
         "start": period.start,
         "end": period.end,
+        "zone": period.zone,
     }
     for party_type, party_id, kind, is_before, moved_by, moved_on, cents, entries in conn.execute(
         _SUMS, values
@@ -321,11 +341,11 @@ def base_of(conn: psycopg.Connection, tenant_id: str, period: Period) -> Base:
     row = conn.execute(
         "select period_start, movements -> 'next_transaction' from settlement.statement"
         " where tenant_id = %s and period_end <= %s order by period_start desc limit 1",
-        (tenant_id, period.start.date()),
+        (tenant_id, period.first_day),
     ).fetchone()
     if row is None:
         return _BEGINNING
-    stored = Period.of(row[0])
+    stored = Period.of(row[0])._replace(zone=period.zone)
     return Base(stored, stored.end, int(row[1]))
 
 

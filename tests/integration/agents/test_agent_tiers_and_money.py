@@ -14,6 +14,7 @@ from serving.agents.deposit_postings import (
 from serving.agents.errors import MonthCloseError
 from serving.agents.tier_close import close_month, performance_of_agents
 from serving.agents.tiers import Performance
+from serving.db.calendar import set_zone
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.balances import balance
 from serving.ledger.posting import Line, Posting, post
@@ -173,3 +174,22 @@ def test_composition_from_the_books_holds_payment(books):
     books.do(review_composition, "a1", NOW, NOW + timedelta(days=31), INCOME, NOW + timedelta(days=31))
     assert books.rows("select count(*) from settlement.hold") == [(1,)]
     assert books.do(review_composition, "a2", NOW, NOW + timedelta(days=31), INCOME, NOW)[1] == ()
+
+
+def test_the_month_of_tiers_is_the_tenants(books):
+    """A sale that is settled at 00:30 on 1 May in Shanghai counts for May, one an hour before for April."""
+    books.do(set_zone, "Asia/Shanghai")
+    books.join("a1")
+    edge = datetime(2026, 4, 30, 16, tzinfo=UTC)
+    sell_many(books, "a1", 4, at=edge - timedelta(minutes=30))
+    books.sold("o-late", "a1", "c9", net=100_000, released_at=edge + timedelta(minutes=30))
+    with pytest.raises(MonthCloseError):
+        close(books, now=edge - timedelta(microseconds=1))
+    assert close(books, now=edge) == {"a1": ("none", "none")}
+    assert close(books, date(2026, 5, 1), datetime(2026, 6, 1, tzinfo=UTC)) == {"a1": ("none", "bronze")}
+    assert settled_by_day(books, datetime(2026, 5, 1, 2, tzinfo=UTC)) == [0, 400_000]
+    assert settled_by_day(books, datetime(2026, 5, 2, 2, tzinfo=UTC)) == [400_000, 100_000]
+
+
+def settled_by_day(books, as_of):
+    return books.do(settled_sales_by_day, "a1", as_of, 2)

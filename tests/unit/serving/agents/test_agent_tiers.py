@@ -1,10 +1,8 @@
-from datetime import UTC, date, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.agents.tiers import TIERS, Performance, month_end, one_tier_down, reached_tier, tier_after_close
+from serving.agents.tiers import TIERS, Performance, one_tier_down, reached_tier, tier_after_close
 from serving.settlement.plans.profiles import load_shipped
 from serving.settlement.plans.rules import TierRule
 
@@ -71,10 +69,3 @@ def test_more_sales_never_reach_less(performance, customers, sales):
 
 def test_one_tier_down_ends_at_none():
     assert [one_tier_down(tier) for tier in TIERS] == ["none", "none", "bronze", "silver", "gold"]
-
-
-def test_months_end_with_their_last_day():
-    assert month_end(date(2024, 2, 1)) == datetime(2024, 3, 1, tzinfo=UTC)
-    assert month_end(date(2023, 12, 1)) == datetime(2024, 1, 1, tzinfo=UTC)
-    with pytest.raises(ValueError, match="first day"):
-        month_end(date(2024, 2, 2))
