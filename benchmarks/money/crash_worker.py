@@ -17,8 +17,8 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, roller
 from serving.orders.receipts import confirm_receipts_due
+from serving.orders.settling import release_due
 from serving.settings import Settings
-from serving.settlement.books.release import release_due
 
 TENANT = "default"
 _PAUSE_S = 0.05

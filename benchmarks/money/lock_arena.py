@@ -29,11 +29,10 @@ from serving.orders.coupons import issuing, store
 from serving.orders.coupons.programme import Share, Terms
 from serving.orders.errors import OrdersError
 from serving.orders.receipts import confirm_receipts_due
+from serving.orders.settling import release_due, unfreeze_due
 from serving.settlement import payouts
 from serving.settlement.beside.fees import charge_penalty, release_fees_due, reverse_fee
-from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.release import release_due
 from serving.settlement.control import holds
 from serving.settlement.errors import SettlementError
 from serving.settlement.plans.assignments import put_into_force

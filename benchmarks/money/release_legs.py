@@ -24,9 +24,10 @@ from serving.db.embedded import EmbeddedPostgres
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import invariants
+from serving.orders.settling import release_due
 from serving.settings import Settings
 from serving.settlement.books.accrual import accrue_orders
-from serving.settlement.books.release import Released, release_due
+from serving.settlement.books.release import Released
 from serving.settlement.plans.loader import plan_document
 from serving.settlement.plans.profiles import load_shipped
 from serving.settlement.plans.store import publish_plan

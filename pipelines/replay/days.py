@@ -19,8 +19,7 @@ from pipelines.replay.orders import ADAPTER, AT_ONCE, closed_until
 from pipelines.replay.selection import Selection
 from serving.agents.tier_close import close_month
 from serving.db.retries import ConnectionFactory
-from serving.settlement.books.refunds import refund_line
-from serving.settlement.books.release import release_due
+from serving.orders.settling import refund_line, release_due
 from serving.settlement.payouts import confirm_payout, payouts_of_batch, prepare_payouts
 from serving.settlement.plans.plan import PlanVersion
 from serving.settlement.plans.rules import TierRule, ViolationRule

@@ -38,6 +38,7 @@ from serving.jobs.day import Alarms, close_tiers, last_month, work_day
 from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
 from serving.ledger import chain, invariants, roller
+from serving.orders import settling
 from serving.orders.cancelling import expire_unpaid
 from serving.orders.clock import BusinessClock
 from serving.orders.delivery import HttpSender, deliver_due
@@ -50,7 +51,7 @@ from serving.privacy.data_keys import Vault
 from serving.settings import Settings
 from serving.settlement import payouts
 from serving.settlement.beside.fees import release_fees_due
-from serving.settlement.books import deadline, referral_unlock, release
+from serving.settlement.books import referral_unlock
 from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import simulator as channel_simulator
 from serving.settlement.channel.bill_breaks import hold_breaks
@@ -119,7 +120,7 @@ def _release(job: Job) -> Iterator[str]:
     with job.transactions() as conn:
         expired = expire_holds(conn, job.tenant_id, job.now)
     alarms = Alarms()
-    done = release.release_due(job.transactions, job.tenant_id, job.now, alarm=alarms.take)
+    done = settling.release_due(job.transactions, job.tenant_id, job.now, alarm=alarms.take)
     unlocked = referral_unlock.unlock_due(job.transactions, job.tenant_id, job.now, alarms.take)
     yield f"{expired} holds expired"
     yield f"{done.sub_orders} sub-orders, {done.legs} legs released, {done.paid_cents} fen to parties"
@@ -129,7 +130,7 @@ def _release(job: Job) -> Iterator[str]:
 
 def _deadline(job: Job) -> Iterator[str]:
     alarms = Alarms()
-    waiting = deadline.unfreeze_due(job.transactions, job.tenant_id, job.now, alarm=alarms.take)
+    waiting = settling.unfreeze_due(job.transactions, job.tenant_id, job.now, alarm=alarms.take)
     for share in waiting:
         yield str(share)
     yield f"{len(waiting)} shares left the channel's freeze and wait with the platform"

@@ -23,10 +23,9 @@ from serving.orders.cancelling import PATIENCE, expire_unpaid
 from serving.orders.misfits import sort_misfits
 from serving.orders.points_payment import give_back_due
 from serving.orders.receipts import confirm_receipts_due
+from serving.orders.settling import release_due, unfreeze_due
 from serving.settlement.beside.fees import release_fees_due
-from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.release import release_due
 from serving.settlement.control.holds import expire_holds
 
 

@@ -19,8 +19,8 @@ from serving.orders import webhooks
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
 from serving.orders.records import Order, OrderLine, find_order, find_sub_order, lines_of, touch
 from serving.orders.refunding import Give, end_empty_part, give_back, settle_status
+from serving.orders.settling import refund_line
 from serving.orders.states import CASE, ORDER, CaseStatus
-from serving.settlement.books.refunds import refund_line
 
 Connection = psycopg.Connection[Any]
 

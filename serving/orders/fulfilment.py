@@ -30,8 +30,8 @@ from serving.orders.records import (
 )
 from serving.orders.refunding import give_back, part_of, settle_status
 from serving.orders.rerouting import freight_shares, move_line, open_freight_shares
+from serving.orders.settling import refund_line
 from serving.orders.states import SUB_ORDER, OrderStatus, SubOrderStatus
-from serving.settlement.books.refunds import refund_line
 
 Connection = psycopg.Connection[Any]
 

@@ -21,8 +21,9 @@ from serving.orders.records import (
     set_sub_order,
     sub_orders_of,
 )
+from serving.orders.settling import refund_line
 from serving.orders.states import ENDED, SUB_ORDER, UNSHIPPED, OrderStatus
-from serving.settlement.books.refunds import is_owed_for, refund_line
+from serving.settlement.books.refunds import is_owed_for
 
 Connection = psycopg.Connection[Any]
 

@@ -23,6 +23,7 @@ from serving.settlement.books.accrual import lock_orders
 from serving.settlement.books.legs import StoredLeg, order_legs, summed
 from serving.settlement.books.release import release_due, unfreeze
 from serving.settlement.control.blocks import Blocks, SubOrder, read_blocks
+from serving.settlement.order_book import OrderBook
 from serving.settlement.plans.plan import PlanVersion
 from serving.settlement.plans.store import plan_version
 from serving.settlement.plans.windows import windows_of
@@ -60,6 +61,8 @@ def unfreeze_due(
     now: datetime,
     batch: int = 200,
     alarm: Alarm = log_alarm,
+    *,
+    orders: OrderBook,
 ) -> list[NotReleased]:
     """Release what can be, and take the rest of what was paid long enough ago out of the channel's freeze.
 
@@ -72,11 +75,12 @@ def unfreeze_due(
         now: Time of booking.
         batch: Orders in a transaction.
         alarm: Is told of every order, and of every plan, that is stopped.
+        orders: Is told what was released.
 
     Returns:
         Every share that this run took out and that nobody could be paid, with the reasons.
     """
-    release_due(transactions, tenant_id, now, alarm=alarm)
+    release_due(transactions, tenant_id, now, alarm=alarm, orders=orders)
     waiting: list[NotReleased] = []
     for plan_id, version in in_transaction(transactions, partial(_frozen_plans, tenant_id=tenant_id)):
         read = partial(plan_version, tenant_id=tenant_id, plan_id=plan_id, version=version)

@@ -25,6 +25,7 @@ from serving.settlement.books.legs import Move, StoredLeg, account_of, line_legs
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.books.refund_requests import ask_refund
 from serving.settlement.errors import RefundConflictError, RefundError, UnknownOrderError
+from serving.settlement.order_book import OrderBook
 from serving.settlement.sharing.reversal import reverse_free_line, reverse_line
 
 # The leg that carries what no leg gives back: one of those that leave the channel first.
@@ -60,6 +61,8 @@ def refund_line(
     refund_cents: int,
     now: datetime,
     case_id: str | None = None,
+    *,
+    orders: OrderBook,
 ) -> Refunded:
     """Give back part or all of a line; once per refund id.
 
@@ -73,6 +76,7 @@ def refund_line(
         refund_cents: Fen; 0 only for the return of a line that cost nothing.
         now: Time of booking.
         case_id: The after-sale case behind it.
+        orders: Is told what was given back.
 
     Raises:
         UnknownOrderError: The order or the line has no legs.
@@ -121,7 +125,7 @@ def refund_line(
         ),
     )  # fmt: skip
     _write_reversals(conn, tenant_id, refund_id, transaction_id, entries)
-    _count(conn, tenant_id, order_id, line_no, supplier_id, refund_cents)
+    orders.count_refund(conn, tenant_id, order_id, line_no, supplier_id, refund_cents)
     end_compensations(conn, tenant_id, refund_id, order_id, line_no, now)
     ask_refund(conn, tenant_id, refund_id, order_id, lines, now, book)
     settle_points(conn, tenant_id, [(order_id, supplier_id)], now)
@@ -242,33 +246,4 @@ def _write_reversals(
             "platform": [change[2] for change in entries.changes],
             "carried": [change[3] for change in entries.changes],
         },
-    )
-
-
-def _count(
-    conn: psycopg.Connection,
-    tenant_id: str,
-    order_id: str,
-    line_no: int,
-    supplier_id: str,
-    refund_cents: int,
-) -> None:
-    """Keep what orders say about their refunds in step."""
-    if line_no:
-        conn.execute(
-            "update orders.order_line set refunded_cents = refunded_cents + %s"
-            " where tenant_id = %s and order_id = %s and line_no = %s",
-            (refund_cents, tenant_id, order_id, line_no),
-        )
-    else:
-        conn.execute(
-            "update orders.sub_order set refunded_freight_cents = refunded_freight_cents + %s"
-            " where tenant_id = %s and order_id = %s and supplier_id = %s",
-            (refund_cents, tenant_id, order_id, supplier_id),
-        )
-    conn.execute(
-        "update orders.customer_order set"
-        " refunded_cents = refunded_cents + %s, xact_id = pg_current_xact_id()"
-        " where tenant_id = %s and order_id = %s",
-        (refund_cents, tenant_id, order_id),
     )

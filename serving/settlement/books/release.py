@@ -26,6 +26,7 @@ from serving.settlement.beside.points import settle_points
 from serving.settlement.books.legs import Move, StoredLeg, legs_of_sub_orders, summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.control.blocks import SubOrder, read_blocks
+from serving.settlement.order_book import OrderBook
 from serving.settlement.plans.rules import ReleaseRule
 from serving.settlement.plans.store import plan_version
 from serving.settlement.sharing.rounding import FULL_BPS
@@ -65,6 +66,8 @@ def release_due(
     now: datetime,
     batch: int = 500,
     alarm: Alarm = log_alarm,
+    *,
+    orders: OrderBook,
 ) -> Released:
     """Release everything that is due.
 
@@ -78,14 +81,17 @@ def release_due(
         now: What is due by then.
         batch: Legs in a transaction, about; a sub-order is never split.
         alarm: Is told of every sub-order that is stopped.
+        orders: Is told what was released.
     """
     total = Released()
     position: Position | None = None
     while True:
-        work = partial(release_batch, tenant_id=tenant_id, now=now, batch=batch, after=position)
+        work = partial(
+            release_batch, tenant_id=tenant_id, now=now, batch=batch, orders=orders, after=position
+        )
         outcome = isolated(transactions, "a batch of releases", work, _nobody)
         if outcome is None:
-            outcome = _release_singly(transactions, tenant_id, now, batch, position, alarm)
+            outcome = _release_singly(transactions, tenant_id, now, batch, position, alarm, orders)
         done, position = outcome
         total = total.plus(done)
         if position is None:
@@ -103,18 +109,21 @@ def _release_singly(
     batch: int,
     after: Position | None,
     alarm: Alarm,
+    orders: OrderBook,
 ) -> tuple[Released, Position | None]:
     claim = partial(_claim, tenant_id=tenant_id, now=now, batch=batch, after=after)
     positions = in_transaction(transactions, claim)
     total = Released()
     for position in positions:
         subject = f"the release of order {position.order_id}, supplier {position.supplier_id}"
-        work = partial(_release_one, tenant_id=tenant_id, now=now, position=position)
+        work = partial(_release_one, tenant_id=tenant_id, now=now, position=position, orders=orders)
         total = total.plus(isolated(transactions, subject, work, alarm) or Released())
     return total, positions[-1] if positions else None
 
 
-def _release_one(conn: psycopg.Connection, tenant_id: str, now: datetime, position: Position) -> Released:
+def _release_one(
+    conn: psycopg.Connection, tenant_id: str, now: datetime, position: Position, orders: OrderBook
+) -> Released:
     """Release one sub-order, unless somebody else has it or did it."""
     held = conn.execute(
         "select 1 from orders.sub_order s"
@@ -127,11 +136,16 @@ def _release_one(conn: psycopg.Connection, tenant_id: str, now: datetime, positi
         return Released()
     sub_order = (position.order_id, position.supplier_id)
     legs = [leg for leg in legs_of_sub_orders(conn, tenant_id, [sub_order]) if leg.state == "pending"]
-    return release_sub_orders(conn, tenant_id, now, {sub_order: legs})._replace(batches=1)
+    return release_sub_orders(conn, tenant_id, now, {sub_order: legs}, orders)._replace(batches=1)
 
 
 def release_batch(
-    conn: psycopg.Connection, tenant_id: str, now: datetime, batch: int, after: Position | None = None
+    conn: psycopg.Connection,
+    tenant_id: str,
+    now: datetime,
+    batch: int,
+    orders: OrderBook,
+    after: Position | None = None,
 ) -> tuple[Released, Position | None]:
     """Release one batch.
 
@@ -140,6 +154,7 @@ def release_batch(
         tenant_id: The tenant.
         now: What is due by then.
         batch: Legs, about.
+        orders: Is told what was released.
         after: Where the batch before ended.
 
     Returns:
@@ -162,12 +177,16 @@ def release_batch(
         if legs >= batch:
             last = position
             break
-    done = release_sub_orders(conn, tenant_id, now, {key: by_sub_order[key] for key in taken})
+    done = release_sub_orders(conn, tenant_id, now, {key: by_sub_order[key] for key in taken}, orders)
     return done._replace(batches=1), last
 
 
 def release_sub_orders(
-    conn: psycopg.Connection, tenant_id: str, now: datetime, sub_orders: dict[SubOrder, list[StoredLeg]]
+    conn: psycopg.Connection,
+    tenant_id: str,
+    now: datetime,
+    sub_orders: dict[SubOrder, list[StoredLeg]],
+    orders: OrderBook,
 ) -> Released:
     """Release the pending legs of sub-orders whose window has passed, unless something stands in the way.
 
@@ -176,6 +195,7 @@ def release_sub_orders(
         tenant_id: The tenant.
         now: Time of booking.
         sub_orders: Order id and supplier id to the pending legs.
+        orders: Is told what was released.
     """
     legs = [leg for of_one in sub_orders.values() for leg in of_one]
     blocks = read_blocks(conn, tenant_id, now, list(sub_orders), legs)
@@ -200,7 +220,7 @@ def release_sub_orders(
     post_many(conn, tenant_id, postings, book)
     mark_released(conn, tenant_id, now, [leg.leg_id for of_one in free.values() for leg in of_one])
     finished = [key for key, of_one in free.items() if len(of_one) == len(sub_orders[key])]
-    _finish(conn, tenant_id, finished)
+    orders.mark_released(conn, tenant_id, finished)
     settle_points(conn, tenant_id, [sub_order for sub_order, of_one in free.items() if of_one], now)
     released = [of_one for of_one in free.values() if of_one]
     return Released(len(released), sum(map(len, released)), paid)
@@ -281,32 +301,3 @@ def _claim(
         },
     )
     return [Position(*row) for row in rows]
-
-
-def _finish(conn: psycopg.Connection, tenant_id: str, sub_orders: Sequence[SubOrder]) -> None:
-    """Sub-orders without a pending leg become released; orders of which all is released, completed.
-
-    A locked leg does not keep its sub-order open: it may wait for months.
-    """
-    conn.execute(
-        """
-        update orders.sub_order s set status = 'released'
-        where s.tenant_id = %(tenant)s and s.order_id = any(%(orders)s) and s.status = 'received'
-            and (s.order_id, s.supplier_id) in
-                (select * from unnest(%(orders)s::text[], %(suppliers)s::text[]))
-        """,
-        {
-            "tenant": tenant_id,
-            "orders": [order_id for order_id, _ in sub_orders],
-            "suppliers": [supplier_id for _, supplier_id in sub_orders],
-        },
-    )
-    conn.execute(
-        """
-        update orders.customer_order o set status = 'completed', xact_id = pg_current_xact_id()
-        where o.tenant_id = %(tenant)s and o.order_id = any(%(orders)s) and o.status = 'received'
-            and not exists (select 1 from orders.sub_order s where s.tenant_id = o.tenant_id
-                and s.order_id = o.order_id and s.status not in ('released', 'cancelled', 'rejected'))
-        """,
-        {"tenant": tenant_id, "orders": sorted({order_id for order_id, _ in sub_orders})},
-    )

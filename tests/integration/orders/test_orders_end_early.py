@@ -10,9 +10,9 @@ from serving.orders import after_sales, fulfilment, placing, receipts, webhooks
 from serving.orders.cancelling import PATIENCE, cancel_units, expire_unpaid
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError
 from serving.orders.receipts import confirm_receipts_due
+from serving.orders.settling import release_due
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
-from serving.settlement.books.release import release_due
 
 DAY = timedelta(days=1)
 

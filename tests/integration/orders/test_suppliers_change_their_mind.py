@@ -9,7 +9,7 @@ from serving.ledger.invariants import check
 from serving.orders import after_sales, fulfilment
 from serving.orders.errors import InvalidRequestError
 from serving.orders.receipts import confirm_receipts_due
-from serving.settlement.books.release import release_due
+from serving.orders.settling import release_due
 
 DAY = timedelta(days=1)
 

@@ -9,8 +9,8 @@ from serving.db.operations import Operations
 from serving.ledger import invariants
 from serving.ledger.accounts import PLATFORM, AccountKind, Party
 from serving.ledger.balances import balance, trial_balance
+from serving.orders.settling import release_due
 from serving.settlement.books.accrual import accrue_order
-from serving.settlement.books.release import release_due
 from serving.settlement.plans.loader import plan_document
 from serving.settlement.plans.profiles import load_shipped
 from serving.settlement.plans.store import ALL_OTHERS, publish_plan, put_legal_review

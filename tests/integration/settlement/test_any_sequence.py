@@ -11,6 +11,7 @@ from settlement_books import DAY, PAID, Books, plan
 
 from serving.db.operations import Operations
 from serving.ledger.accounts import Party
+from serving.orders.settling import refund_line, unfreeze_due
 from serving.settlement.beside.fees import (
     charge_penalty,
     recognise_service_fee,
@@ -18,10 +19,8 @@ from serving.settlement.beside.fees import (
     reverse_fee,
 )
 from serving.settlement.books.accrual import accrue_orders, reaccrue_line
-from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.receivables import outstanding, repay
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.control.holds import (
     confirm_hold,
     expire_holds,

@@ -7,7 +7,7 @@ from settlement_books import DUE, PAID, plan
 from settlement_sales import worked_example
 
 from serving.ledger.accounts import Party
-from serving.settlement.books.refunds import refund_line
+from serving.orders.settling import refund_line
 from serving.settlement.errors import UnknownOrderError
 from serving.settlement.reports.explain import explain
 

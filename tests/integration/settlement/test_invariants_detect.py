@@ -8,7 +8,7 @@ from settlement_sales import sale, worked_example
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, invariants, roller
-from serving.settlement.books.refunds import refund_line
+from serving.orders.settling import refund_line
 from serving.settlement.control.holds import lift_hold, on_order, place_hold
 from serving.settlement.payouts import prepare_payouts
 from serving.settlement.reports.statements import Period, close_period

@@ -8,7 +8,7 @@ from settlement_sales import sale
 from serving.db.urls import libpq_url
 from serving.ledger import invariants
 from serving.ledger.accounts import Party
-from serving.settlement.books.refunds import refund_line
+from serving.orders.settling import refund_line
 from serving.settlement.control.holds import on_order, place_hold
 from serving.settlement.payouts import prepare_payouts
 

@@ -5,8 +5,8 @@ from settlement_books import DUE, PAID, PAYDAY, plan
 from settlement_sales import worked_example
 
 from serving.ledger.errors import IdempotencyConflictError
+from serving.orders.settling import refund_line
 from serving.settlement.books.accrual import accrue_order, accrue_orders
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.errors import RefundConflictError, RefundError, UnknownOrderError
 from serving.settlement.payouts import prepare_payouts
 

@@ -6,11 +6,11 @@ from settlement_sales import sale
 
 from serving.ledger.accounts import Party
 from serving.ledger.errors import IdempotencyConflictError
+from serving.orders.settling import refund_line
 from serving.settlement.beside.fees import charge_penalty, compensate_region, release_fees_due, reverse_fee
 from serving.settlement.beside.guarantees import COMMON_FUND, meet_claims, pay_into_guarantee
 from serving.settlement.beside.points import burn_points
 from serving.settlement.books.receivables import outstanding, repay
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.errors import FeeError, PointsError
 from serving.settlement.sharing.clearing import GuaranteeClaim
 from serving.settlement.sharing.snapshot import Parties

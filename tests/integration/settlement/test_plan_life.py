@@ -10,9 +10,8 @@ from settlement_sales import sale
 from test_waiting_money import refer, referrer  # noqa: F401
 
 from serving.jobs.__main__ import main
-from serving.settlement.books.deadline import unfreeze_due
+from serving.orders.settling import release_due, unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.release import release_due
 from serving.settlement.errors import (
     PlanConflictError,
     PlanNotInForceError,

@@ -13,9 +13,8 @@ from serving.db.operations import Operations
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.errors import IdempotencyConflictError
 from serving.ledger.posting import Line, Posting, post
+from serving.orders.settling import refund_line, release_due
 from serving.settlement.books.accrual import accrue_orders
-from serving.settlement.books.refunds import refund_line
-from serving.settlement.books.release import release_due
 from serving.settlement.control.holds import confirm_hold, lift_hold, on_order, place_hold
 from serving.settlement.errors import HoldResolvedError, PayoutResolvedError, RefundConflictError, RefundError
 from serving.settlement.payouts import confirm_payout, fail_payout, prepare_payouts

@@ -6,9 +6,8 @@ import pytest
 from settlement_books import DAY, DUE, PAID, plan
 from settlement_sales import sale
 
-from serving.settlement.books.deadline import unfreeze_due
+from serving.orders.settling import refund_line, unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.control.holds import confirm_hold, lift_hold, on_order, place_hold
 from serving.settlement.payouts import confirm_payout, fail_payout, prepare_payouts
 from serving.settlement.sharing.freeze import CartLine

@@ -5,8 +5,8 @@ from settlement_books import DUE, plan
 from settlement_sales import sale
 
 from serving.ledger.accounts import Party
+from serving.orders.settling import refund_line
 from serving.settlement.beside.fees import compensate_region
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.errors import FeeError
 
 REGION = Party("agent", "r1")

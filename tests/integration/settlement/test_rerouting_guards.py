@@ -6,8 +6,8 @@ import pytest
 from settlement_books import DAY, DUE, PAID, plan
 from settlement_sales import sale
 
+from serving.orders.settling import refund_line
 from serving.settlement.books.accrual import reaccrue_line
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.control.holds import lift_hold, on_leg, on_order, on_sub_order, place_hold
 from serving.settlement.errors import AccrualError, UnknownOrderError
 

@@ -8,13 +8,13 @@ from settlement_books import DUE, PAID, PAYDAY, plan
 from settlement_sales import scenarios
 
 from serving.ledger.accounts import Party
+from serving.orders.settling import refund_line
 from serving.settlement.beside.fees import (
     charge_slot_fee,
     recognise_service_fee,
     release_fees_due,
     reverse_fee,
 )
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.payouts import confirm_payout, fail_payout, prepare_payouts
 from serving.settlement.sharing import snapshot
 

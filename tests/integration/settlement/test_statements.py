@@ -13,7 +13,7 @@ from settlement_sales import worked_example
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.errors import PeriodClosedError
 from serving.ledger.posting import Line, Posting, post
-from serving.settlement.books.refunds import refund_line
+from serving.orders.settling import refund_line
 from serving.settlement.payouts import confirm_payout, prepare_payouts
 from serving.settlement.reports.statement_lines import statement_csv, statement_lines
 from serving.settlement.reports.statements import (

@@ -8,10 +8,9 @@ from settlement_sales import sale, worked_example
 
 from serving.ledger.accounts import Party
 from serving.orders.receipts import confirm_receipts_due
+from serving.orders.settling import refund_line, unfreeze_due
 from serving.settlement.books.accrual import accrue_orders, reaccrue_line
-from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.referral_unlock import unlock_due
-from serving.settlement.books.refunds import refund_line
 from serving.settlement.control.holds import (
     confirm_hold,
     expire_holds,
