@@ -1,4 +1,4 @@
-"""No package of serving writes another's tables: settlement tells orders what it booked, orders write it down."""
+"""No package of serving writes another's tables: settlement tells orders what it booked."""
 
 import re
 from collections import defaultdict
