@@ -8,8 +8,8 @@ from settlement_sales import sale
 
 from serving.agents.violations import Consequence, consequences
 from serving.ledger.accounts import Party
+from serving.orders.settling import unfreeze_due
 from serving.settlement.beside.fees import charge_penalty
-from serving.settlement.books.deadline import unfreeze_due
 from serving.settlement.books.receivables import outstanding
 from serving.settlement.errors import FeeError, PlanRefusedError
 from serving.settlement.payouts import prepare_payouts
