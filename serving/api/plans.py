@@ -291,7 +291,9 @@ def post_plan_in_force(
             FIELD: keep_document(conn, tenant_id, document),
         }
         if review is not None:
-            suggestion |= review._asdict() | {"signed_at": review.signed_at.isoformat()}
+            # On file at once, since a request holds no names; what it reviews waits.
+            put_legal_review(conn, tenant_id, review.review_id, load_plan(document).plan_id, *review[1:])
+            suggestion["review_id"] = review.review_id
         if effective_at is not None:
             suggestion["effective_at"] = effective_at.isoformat()
         ask = Ask(

@@ -34,7 +34,7 @@ from serving.settlement.beside.fees import charge_penalty, compensate_region, pl
 from serving.settlement.books.receivables import write_off
 from serving.settlement.channel.misfit_acts import Act, Resolution, resolve_misfit
 from serving.settlement.payouts import amounts_of, prepare_payouts
-from serving.settlement.plans.assignments import LegalReview, assign_plan, put_into_force
+from serving.settlement.plans.assignments import assign_plan, put_into_force
 from serving.settlement.plans.store import publish_plan
 
 
@@ -68,19 +68,12 @@ def _assign_plan(conn: psycopg.Connection, tenant_id: str, approval: Approval, n
     effective_at = wanted.get("effective_at")
     at = None if effective_at is None else datetime.fromisoformat(effective_at)
     if FIELD in wanted:
-        review = wanted.get("review_id") and LegalReview(
-            wanted["review_id"],
-            wanted["signed_by"],
-            datetime.fromisoformat(wanted["signed_at"]),
-            wanted["reference"],
-        )
         document = document_of(conn, tenant_id, approval)
         made = put_into_force(
             conn,
             tenant_id,
             now,
             document=document,
-            review=review or None,
             merchant_id=merchant_id,
             effective_at=at,
         )

@@ -18,6 +18,7 @@ from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
 from serving.orders.points_payment import give_back_due
 from serving.security import ROLE_SCOPES, Role, issue_key
+from serving.settlement.plans.profiles import shipped_text
 
 NOW = dt.datetime(2026, 11, 2, 8, tzinfo=dt.UTC)
 SUPPLIER, MERCHANT = (
@@ -265,6 +266,28 @@ def test_a_debt_is_given_up_by_two_people_and_the_platform_bears_it(api):
     # The id is an idempotency key: asking again shows what it made, and gives up nothing more.
     assert api.ask("POST", "/debts/write-offs", body).json()["state"] == "in_effect"
     assert api.balances(payer)["clawback_receivable"] == -500
+
+
+def test_a_reviewed_plan_waits_without_the_name_of_whoever_signed(api):
+    text = shipped_text("cn_two_level").replace("plan_id: cn_two_level", "plan_id: two_levels")
+    text = text.replace("effective_at: 2016", "effective_at: 2026")
+    review = {
+        "review_id": "lr-7",
+        "signed_by": "a lawyer with a name",
+        "signed_at": "2026-10-01T00:00:00Z",
+        "reference": "file 7 of 26",
+    }
+    body = {
+        "merchant_id": "m8",
+        "document": text.replace("legal_review: null", "legal_review: lr-7"),
+        "legal_review": review,
+    }
+    made = api.ask("POST", "/plans/in-force", body)
+    assert made.status_code == 202, made.text
+    shown = api.ask("GET", f"/approvals/{made.json()['approval_id']}").json()["approval"]
+    assert (shown["kind"], shown["suggestion"]["review_id"]) == ("plan_assignment", "lr-7")
+    assert "lawyer" not in str(shown)
+    assert api.approved(made)["plan_id"] == "two_levels"
 
 
 def test_every_act_left_a_line_in_the_audit_log(api, module_database_url):
