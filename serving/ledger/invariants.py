@@ -4,7 +4,7 @@ They read what was written, by whatever way, and know none of the code that wrot
 spans all tenants and is verified by `chain`; that an anchor outside the database matches is verified there,
 too.
 
-Source: invariants L1-L16 of the settlement rules.
+Source: invariants L1-L16 of the settlement rules; L17: loss budgets, L18: the table of authorities.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Violation(NamedTuple):
     """Something that must not be.
 
     Attributes:
-        invariant: `L1` to `L16`.
+        invariant: `L1` to `L18`.
         rule: What should hold.
         subject: Where it does not, with the figures.
     """
@@ -446,6 +446,56 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         from ledger.account_balance
         where tenant_id = %(tenant)s and kind in ('points_liability', 'consumer_points')
         having sum(amount) <> 0
+        """,
+    ),
+    (
+        "L17",
+        "loss budgets hold what their lines reserved, within their limits",
+        """
+        select 'merchant ' || merchant_id || ' on ' || day || ': lines reserved ' || coalesce(l.cents, 0)
+            || ', the budget says ' || coalesce(b.spent_cents, 0) || ' of ' || coalesce(b.limit_cents, 0)
+        from (select o.merchant_id, n.loss_day as day, sum(n.loss_cents)::bigint as cents
+              from orders.order_line n join orders.customer_order o using (tenant_id, order_id)
+              where n.tenant_id = %(tenant)s and n.loss_cents > 0 group by 1, 2) l
+        full join (select * from orders.loss_budget where tenant_id = %(tenant)s) b using (merchant_id, day)
+        where coalesce(l.cents, 0) <> coalesce(b.spent_cents, 0)
+            or coalesce(b.spent_cents, 0) > coalesce(b.limit_cents, 0)
+        """,
+    ),
+    (
+        "L17",
+        "the platform adds no more to a line than the line reserved of its loss budget",
+        """
+        select 'order ' || l.order_id || ' line ' || l.line_no || ': subsidy ' || -sum(l.amount_cents)
+            || ', reserved ' || n.loss_cents
+        from settlement.leg l join orders.order_line n using (tenant_id, order_id, line_no)
+        join orders.customer_order o using (tenant_id, order_id)
+        where l.tenant_id = %(tenant)s and l.kind = 'subsidy' and not l.is_replaced and o.source = 'api'
+        group by l.order_id, l.line_no, n.loss_cents having -sum(l.amount_cents) > n.loss_cents
+        """,
+    ),
+    (
+        "L18",
+        "what was stated from outside has an authority",
+        """
+        select 'offer of supplier ' || o.supplier_id || ' for sku ' || o.sku_id || ': never approved'
+        from orders.offer o left join orders.supplier_sku m using (tenant_id, supplier_id, sku_id)
+        where o.tenant_id = %(tenant)s and m.sku_id is null
+        union all
+        select 'payment ' || p.payment_id || ' by ' || p.adapter || ': no registered account said so'
+        from orders.payment p join orders.customer_order o using (tenant_id, order_id)
+        where p.tenant_id = %(tenant)s and p.channel_id is null and p.adapter <> 'simulated'
+            and o.source = 'api'
+        union all
+        select 'transaction ' || t.transaction_id || ' by hand: nobody approved or posted it'
+        from ledger.transaction t
+        where t.tenant_id = %(tenant)s and starts_with(t.idempotency_key, 'manual:')
+            and not exists (select from approvals.request r where r.tenant_id = t.tenant_id
+                and r.kind = 'manual_posting' and r.subject_id = substr(t.idempotency_key, 8)
+                and r.state = 'in_effect')
+            and not exists (select from ops.audit_log a where a.tenant_id = t.tenant_id
+                and a.authority = 'manual_posting' and a.object_type = 'transaction'
+                and a.object_id = t.transaction_id::text)
         """,
     ),
     (

@@ -8,6 +8,7 @@ import pytest
 from small_market import NOW, TENANT, Shop
 
 from serving.db.operations import Operations
+from serving.ledger import invariants
 from serving.orders import fulfilment, losses, placing
 from serving.orders.catalogue import approve_skus
 from serving.orders.errors import InvalidRequestError, LossRefusedError
@@ -173,3 +174,22 @@ def test_free_goods_cost_their_supply_price(market):
         market.place("l-g", ("l-gift", 1), merchant="ml10")
     assert refused.value.loss_cents == 500
     assert TENANT == "default"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "update orders.loss_budget set spent_cents = spent_cents - 1 where spent_cents > 0",
+        "update orders.order_line set loss_cents = loss_cents + 1 where order_id = 'l-i1'",
+        "update settlement.leg set amount_cents = -1061 where order_id = 'l-i1' and kind = 'subsidy'",
+    ],
+)
+def test_the_daily_check_finds_a_loss_outside_its_budget(market, broken):
+    def violations(conn):
+        return {found.invariant for found in invariants.check(conn, TENANT)}
+
+    with market.transaction() as conn:
+        assert "L17" not in violations(conn)
+        conn.execute(broken)
+        assert "L17" in violations(conn)
+        conn.rollback()

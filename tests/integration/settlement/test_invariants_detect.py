@@ -163,7 +163,7 @@ ALTERATIONS = {
         f"update settlement.leg set amount_cents = amount_cents - 900 where {leg('released', 'supplier')}",
     ),
     "commissions are paid from a subsidy": (
-        {"L10"},
+        {"L10", "L17"},
         # 14.55 that the platform kept become 5.00 that it adds; the supplier gets the difference.
         f"update settlement.leg set kind = 'subsidy', amount_cents = -500 where {leg('plain', 'platform')}",
         f"update settlement.leg set amount_cents = amount_cents + 1955 where {leg('plain', 'supplier')}",

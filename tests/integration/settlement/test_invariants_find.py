@@ -70,6 +70,14 @@ CASES = [
     ("L14", "update orders.customer_order set captured_cents = captured_cents + 1 where tenant_id = :tenant"),
     ("L14", "update settlement.payout set amount_cents = amount_cents + 1 where tenant_id = :tenant"),
     ("L16", "update " + ENTRY.format("account_id = -1")),
+    ("L17", "insert into orders.loss_budget values (:tenant, 'm1', '2026-01-01', 5, 5)"),
+    ("L18", "insert into orders.offer (tenant_id, supplier_id, sku_id, supply_price_cents, lead_time_days,"
+            " source_at) values (:tenant, 'S1', 'never approved', 1, 1, now())"),
+    ("L18", "insert into orders.payment (tenant_id, payment_id, order_id, adapter, captured_cents, fee_cents,"
+            " paid_at) select tenant_id, 'p', order_id, 'wechat', 1, 0, now() from orders.customer_order"
+            " where tenant_id = :tenant and order_id = 'o1'"),
+    ("L18", "update ledger.transaction set idempotency_key = 'manual:nobody' where transaction_id ="
+            " (select min(transaction_id) from ledger.transaction where tenant_id = :tenant)"),
 ]  # fmt: skip
 
 
