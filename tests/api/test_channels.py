@@ -4,8 +4,11 @@ import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
+from channel_keys import API_V3_KEY, rsa_pair
+from channel_notices import alipay_signed, wechat_envelope, wechat_signed
 from simulated_till import till_of
 from small_market import TENANT, Shop
 
@@ -265,3 +268,97 @@ def test_secrets_lie_sealed(till, shop):
 def test_another_tenants_operator_sees_no_account(client, scores_url, till):
     key = issue_key(scores_url, name="other", tenant_id="elsewhere", scopes=[Scope.LEDGER_READ]).secret
     assert client.get("/v1/channels", headers={"X-API-Key": key}).json() == {"channels": []}
+
+
+def registered(call, adapter, **more):
+    """An account of a real-shaped channel, as the operator registers it; its channel id."""
+    fields = {
+        "adapter": adapter,
+        "api_url": "https://channel.test",
+        "fee_bps": 60,
+        "public_keys": {"PLATFORM": rsa_pair("platform")[2]},
+        "secrets": {"private_key": rsa_pair("shop")[0]},
+    }
+    answer = call("op", "POST", "/channels", fields | more)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["channel_id"]
+
+
+def test_wechat_pays_an_order_through_the_public_route(client, call, placed, shop):
+    secrets = {"private_key": rsa_pair("shop")[0], "serial": "SHOP1", "api_v3_key": API_V3_KEY}
+    merchant = {"merchant_number": "1900009191", "app_id": "wx1", "secrets": secrets}
+    channel_id = registered(call, "wechat", **merchant)
+    order = placed("wechat")
+    paid = {
+        "mchid": "1900009191",
+        "out_trade_no": order["order_id"],
+        "transaction_id": "4200000042",
+        "trade_state": "SUCCESS",
+        "success_time": order["placed_at"],
+        "amount": {"total": PRICE, "currency": "CNY"},
+    }
+    body = wechat_envelope("TRANSACTION.SUCCESS", paid)
+    old = wechat_signed(body, at=datetime.now(UTC) - timedelta(minutes=6))
+    path = f"/v1/channels/{channel_id}/notices"
+    refused(client.post(path, content=body, headers=old), "timestamp")
+    stranger = wechat_signed(body, at=datetime.now(UTC), key="shop")
+    refused(client.post(path, content=body, headers=stranger), "signature")
+    assert status_of(call, order) == "placed"
+    headers = wechat_signed(body, at=datetime.now(UTC))
+    answer = client.post(path, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (200, "SUCCESS")
+    refused(client.post(path, content=body, headers=headers), "nonce")
+    assert status_of(call, order) == "paid"
+    assert shop.sql("select adapter, fee_cents from orders.payment where payment_id = '4200000042'") == [
+        ("wechat", 6)
+    ]
+
+
+def test_alipay_pays_an_order_through_the_public_route(client, call, placed):
+    channel_id = registered(call, "alipay", merchant_number="2088", app_id="2021")
+    order = placed("alipay")
+    in_china = (at(order) + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M:%S")
+    form = alipay_signed(
+        out_trade_no=order["order_id"], trade_no="a-1", total_amount="10.00", gmt_payment=in_china
+    )
+    path = f"/v1/channels/{channel_id}/notices"
+    media = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"}
+    forged = urlencode(form | {"total_amount": "0.01"})
+    refused(client.post(path, content=forged, headers=media), "signature")
+    for _ in range(2):
+        answer = client.post(path, content=urlencode(form), headers=media)
+        assert (answer.status_code, answer.text) == (200, "success")
+    assert status_of(call, order) == "paid"
+
+
+def test_differences_of_a_bill_go_to_suspense_with_their_type_once(call, till, placed, shop):
+    order = placed("billed")
+    till.pay(order["order_id"], PRICE, payment_id="pay-billed", paid_at=at(order))
+    start = at(order).replace(minute=0, second=0, microsecond=0)
+    line = {"kind": "payment", "amount_cents": 500, "fee_cents": 3, "occurred_at": start.isoformat()}
+    bill = {
+        "bill_id": "b-suspense",
+        "adapter": "simulated",
+        "bill_from": (start - timedelta(days=400)).isoformat(),
+        "bill_to": (start - timedelta(days=399)).isoformat(),
+        "lines": [
+            line | {"reference": "never-heard"},
+            line | {"kind": "payout", "reference": "nobody-asked", "fee_cents": 0, "amount_cents": 200},
+        ],
+    }
+    assert call("op", "POST", "/channel-bills", bill).status_code == 201
+    before = shop.balances()
+    for run in ("r-1", "r-2"):
+        found = call("op", "POST", "/reconciliations", {"run_id": run, "bill_id": "b-suspense"})
+        assert found.json()["breaks"] == {"missing_in_ledger": 2}
+    # 5.00 more came in than the books know, 2.00 more went out: 3.00 in suspense, once.
+    assert shop.moved(before) == {
+        ("channel_available", ""): -300,
+        ("reconciliation_suspense", ""): 300,
+    }
+    held = {
+        one["reference"]: one["booked_cents"]
+        for one in call("op", "GET", "/misfits", limit=500).json()["misfits"]
+        if one["kind"] == "bill_missing_in_ledger"
+    }
+    assert held == {"payment:never-heard": 500, "payout:nobody-asked": -200}

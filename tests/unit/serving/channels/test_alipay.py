@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from channel_keys import NOW, FakeWire, account, rsa_pair
+from channel_notices import alipay_signed
 
 from serving.channels.alipay.adapter import AlipayAdapter
-from serving.channels.alipay.signing import notice_message, request_message
+from serving.channels.alipay.signing import request_message
 from serving.channels.errors import (
     ChannelRefusedError,
     ChannelUnavailableError,
@@ -31,31 +32,8 @@ from serving.channels.facts import (
 from serving.channels.signatures import is_signed, sign
 from serving.channels.wire import Answer
 
-FORM = {
-    "notify_time": "2026-11-01 16:00:01",
-    "notify_type": "trade_status_sync",
-    "notify_id": "n-1",
-    "app_id": "2021",
-    "charset": "utf-8",
-    "version": "1.0",
-    "sign_type": "RSA2",
-    "trade_no": "2026110122001",
-    "out_trade_no": "order-1",
-    "seller_id": "2088",
-    "subject": "衣服 & 鞋",
-    "trade_status": "TRADE_SUCCESS",
-    "total_amount": "22.00",
-    "gmt_payment": "2026-11-01 15:59:30",
-    "body": "",
-}
 REFUND = RefundWanted("r1", "2026110122001", 500, 2200, "broken")
 PAYOUT = PayoutWanted("p1", "2088102", 300, "佣金")
-
-
-def signed(key="platform", **change):
-    form = {name: value for name, value in (FORM | change).items() if value is not None}
-    form["sign"] = sign(rsa_pair(key)[0], notice_message(form))
-    return form
 
 
 def node(method, document, key="platform"):
@@ -76,7 +54,7 @@ def read(form):
 
 
 def test_a_payment_notice():
-    notice = read(signed())
+    notice = read(alipay_signed())
     assert notice.fact == PaymentFact(
         "2026110122001", "order-1", 2200, "CNY", datetime(2026, 11, 1, 7, 59, 30, tzinfo=UTC)
     )
@@ -85,23 +63,23 @@ def test_a_payment_notice():
 
 
 def test_notices_that_state_no_payment():
-    assert read(signed(trade_status="WAIT_BUYER_PAY")).fact is None
-    assert read(signed(trade_status="TRADE_CLOSED")).fact is None
-    assert read(signed(refund_fee="5.00", gmt_refund="2026-11-01 16:00:00")).fact is None
+    assert read(alipay_signed(trade_status="WAIT_BUYER_PAY")).fact is None
+    assert read(alipay_signed(trade_status="TRADE_CLOSED")).fact is None
+    assert read(alipay_signed(refund_fee="5.00", gmt_refund="2026-11-01 16:00:00")).fact is None
 
 
 @pytest.mark.parametrize(
     ("form", "doubt"),
     [
-        (signed() | {"total_amount": "22.01"}, Doubt.SIGNATURE),
-        (signed() | {"sign": "AAAA"}, Doubt.SIGNATURE),
-        (signed(key="shop"), Doubt.SIGNATURE),
-        (signed(sign_type="RSA"), Doubt.SIGNATURE),
+        (alipay_signed() | {"total_amount": "22.01"}, Doubt.SIGNATURE),
+        (alipay_signed() | {"sign": "AAAA"}, Doubt.SIGNATURE),
+        (alipay_signed(key="shop"), Doubt.SIGNATURE),
+        (alipay_signed(sign_type="RSA"), Doubt.SIGNATURE),
         ({}, Doubt.SIGNATURE),
-        (signed(app_id="1"), Doubt.MERCHANT),
-        (signed(seller_id="1"), Doubt.MERCHANT),
-        (signed(total_amount="0.00"), Doubt.CONTENT),
-        (signed(gmt_payment="yesterday"), Doubt.CONTENT),
+        (alipay_signed(app_id="1"), Doubt.MERCHANT),
+        (alipay_signed(seller_id="1"), Doubt.MERCHANT),
+        (alipay_signed(total_amount="0.00"), Doubt.CONTENT),
+        (alipay_signed(gmt_payment="yesterday"), Doubt.CONTENT),
     ],
 )
 def test_what_is_not_believed(form, doubt):
@@ -111,7 +89,7 @@ def test_what_is_not_believed(form, doubt):
 
 
 def test_a_parameter_that_comes_twice_is_refused():
-    body = urlencode(signed()).encode() + b"&total_amount=1.00"
+    body = urlencode(alipay_signed()).encode() + b"&total_amount=1.00"
     with pytest.raises(NoticeRefusedError, match="twice"):
         adapter()[0].read_notice({}, body, NOW)
 

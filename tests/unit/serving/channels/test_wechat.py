@@ -1,14 +1,12 @@
 """WeChat Pay v3: signed and encrypted notices, signed requests and answers, bills."""
 
-import base64
 import hashlib
 import json
-import secrets
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from channel_keys import API_V3_KEY, NOW, FakeWire, account, rsa_pair
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from channel_keys import NOW, FakeWire, account, rsa_pair
+from channel_notices import wechat_envelope, wechat_signed
 
 from serving.channels.errors import (
     ChannelRefusedError,
@@ -28,7 +26,7 @@ from serving.channels.facts import (
     SplitWanted,
     UnfreezeWanted,
 )
-from serving.channels.signatures import is_signed, sign, three_lines
+from serving.channels.signatures import is_signed
 from serving.channels.wechat.adapter import WeChatAdapter
 from serving.channels.wire import Answer
 
@@ -46,43 +44,9 @@ REFUND = RefundWanted("r1", "4200000001", 500, 2200, "broken")
 PAYOUT = PayoutWanted("p1", "openid-1", 300, "佣金")
 
 
-def encrypted(document, key=API_V3_KEY, algorithm="AEAD_AES_256_GCM"):
-    nonce, aad = secrets.token_hex(6), "transaction"
-    sealed = AESGCM(key.encode()).encrypt(nonce.encode(), json.dumps(document).encode(), aad.encode())
-    return {
-        "algorithm": algorithm,
-        "ciphertext": base64.b64encode(sealed).decode(),
-        "nonce": nonce,
-        "associated_data": aad,
-        "original_type": "transaction",
-    }
-
-
-def envelope(event_type, document, **more):
-    resource = encrypted(document, **more)
-    return json.dumps(
-        {
-            "id": "n-1",
-            "create_time": "2026-11-01T16:00:00+08:00",
-            "event_type": event_type,
-            "resource": resource,
-        }
-    ).encode()
-
-
-def signed(body, at=NOW, key="platform", **changed):
-    stamp, nonce = str(int(at.timestamp())), secrets.token_hex(8)
-    return {
-        "wechatpay-serial": "PLATFORM",
-        "wechatpay-timestamp": stamp,
-        "wechatpay-nonce": nonce,
-        "wechatpay-signature": sign(rsa_pair(key)[0], three_lines(stamp, nonce, body)),
-    } | changed
-
-
 def answer(document, status=200, key="platform"):
     body = json.dumps(document).encode()
-    return Answer(status, signed(body, key=key), body)
+    return Answer(status, wechat_signed(body, key=key), body)
 
 
 def adapter(*answers, **more):
@@ -91,8 +55,8 @@ def adapter(*answers, **more):
 
 
 def read(event_type, document, **more):
-    body = envelope(event_type, document, **more)
-    return adapter()[0].read_notice(signed(body), body, NOW)
+    body = wechat_envelope(event_type, document, **more)
+    return adapter()[0].read_notice(wechat_signed(body), body, NOW)
 
 
 def test_a_payment_notice():
@@ -163,19 +127,19 @@ def test_other_notices(event, document, fact):
     ],
 )
 def test_headers_that_prove_nothing(change, doubt):
-    body = envelope("TRANSACTION.SUCCESS", TRANSACTION)
+    body = wechat_envelope("TRANSACTION.SUCCESS", TRANSACTION)
     with pytest.raises(NoticeRefusedError) as refused:
-        adapter()[0].read_notice(signed(body, **change), body, NOW)
+        adapter()[0].read_notice(wechat_signed(body, **change), body, NOW)
     assert refused.value.doubt is doubt
 
 
 def test_old_foreign_and_changed_notices_are_refused():
-    body = envelope("TRANSACTION.SUCCESS", TRANSACTION)
+    body = wechat_envelope("TRANSACTION.SUCCESS", TRANSACTION)
     reader = adapter()[0]
     for headers, told, doubt in (
-        (signed(body, at=NOW - timedelta(minutes=6)), body, Doubt.TIMESTAMP),
-        (signed(body, key="shop"), body, Doubt.SIGNATURE),
-        (signed(body), body.replace(b"n-1", b"n-2"), Doubt.SIGNATURE),
+        (wechat_signed(body, at=NOW - timedelta(minutes=6)), body, Doubt.TIMESTAMP),
+        (wechat_signed(body, key="shop"), body, Doubt.SIGNATURE),
+        (wechat_signed(body), body.replace(b"n-1", b"n-2"), Doubt.SIGNATURE),
     ):
         with pytest.raises(NoticeRefusedError) as refused:
             reader.read_notice(headers, told, NOW)
