@@ -292,8 +292,29 @@ class CaseView(Struct, frozen=True, kw_only=True):
     decided_at: datetime | None = None
 
 
+class RedemptionView(Struct, frozen=True, kw_only=True):
+    """A coupon of an order; `state` is `redeemed`, `given_back` or `forfeited`."""
+
+    code: str
+    programme_id: str
+    discount_cents: int
+    state: str
+
+
+class RoleView(Struct, frozen=True, kw_only=True):
+    """Who is paid beside the seller, and the scene that gave the role."""
+
+    role: str
+    party_type: str
+    party_id: str
+    scene_id: str | None
+
+
 class OrderView(Struct, frozen=True, kw_only=True):
-    """An order as the asking key may see it: a supplier sees its own lines and no retail price."""
+    """An order as the asking key may see it: a supplier sees its own lines and no retail price.
+
+    Coupons and roles are shown to the shop, operators and auditors.
+    """
 
     order_id: str
     merchant_id: str
@@ -312,6 +333,8 @@ class OrderView(Struct, frozen=True, kw_only=True):
     lines: list[LineView]
     sub_orders: list[SubOrderView]
     after_sales: list[CaseView]
+    coupons: list[RedemptionView] | None = None
+    roles: list[RoleView] | None = None
     recipient: RecipientView | None = None
 
 

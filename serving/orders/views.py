@@ -12,7 +12,15 @@ from typing import Any
 import psycopg
 
 from serving.orders.after_sales import Case, cases_of
-from serving.orders.contracts import CaseView, LineView, OrderSummary, OrderView, SubOrderView
+from serving.orders.contracts import (
+    CaseView,
+    LineView,
+    OrderSummary,
+    OrderView,
+    RedemptionView,
+    RoleView,
+    SubOrderView,
+)
 from serving.orders.errors import NotFoundError
 from serving.orders.instructions import recipient_view
 from serving.orders.records import Order, OrderLine, SubOrder, find_order, lines_of, sub_orders_of
@@ -65,6 +73,7 @@ def view_order(
     if visibility is not Visibility.NOTHING:
         recipient = recipient_view(get_recipient(conn, vault, tenant_id, order_id), visibility)
     retail = principal.role is not Role.SUPPLIER
+    shop = principal.role not in (Role.SUPPLIER, Role.AGENT)
     view = OrderView(
         order_id=order.order_id,
         merchant_id=order.merchant_id,
@@ -83,9 +92,35 @@ def view_order(
         lines=[_line(line, principal) for line in lines_of(conn, tenant_id, order_id, supplier)],
         sub_orders=[_sub_order(part) for part in parts],
         after_sales=[case_view(case) for case in cases_of(conn, tenant_id, order_id, supplier)],
+        coupons=_coupons(conn, tenant_id, order_id) if shop else None,
+        roles=_roles(conn, tenant_id, order_id) if shop else None,
         recipient=recipient,
     )
     return view, visibility if recipient is not None else Visibility.NOTHING
+
+
+def _coupons(conn: Connection, tenant_id: str, order_id: str) -> list[RedemptionView]:
+    rows = conn.execute(
+        "select code, programme_id, discount_cents, state from coupons.redemption"
+        " where tenant_id = %s and order_id = %s order by code",
+        (tenant_id, order_id),
+    )
+    return [
+        RedemptionView(code=code, programme_id=programme, discount_cents=cents, state=state)
+        for code, programme, cents, state in rows
+    ]
+
+
+def _roles(conn: Connection, tenant_id: str, order_id: str) -> list[RoleView]:
+    rows = conn.execute(
+        "select role, party_type, party_id, scene_id from orders.order_role"
+        " where tenant_id = %s and order_id = %s order by role",
+        (tenant_id, order_id),
+    )
+    return [
+        RoleView(role=role, party_type=party_type, party_id=party_id, scene_id=scene)
+        for role, party_type, party_id, scene in rows
+    ]
 
 
 def list_orders(

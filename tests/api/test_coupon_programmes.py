@@ -91,6 +91,12 @@ def test_a_merchants_own_discount_from_the_programme_to_the_order(call):
     )
     placed = call("m1", "POST", "/orders", order(issued[0]["code"]), 201, "o1")
     assert (placed["coupon_discount_cents"], placed["payable_cents"]) == (1_000, 9_000)
+    used = {"code": issued[0]["code"], "programme_id": opened["programme_id"]}
+    assert placed["coupons"] == [used | {"discount_cents": 1_000, "state": "redeemed"}]
+    shown = call("audit", "GET", f"/orders/{placed['order_id']}", None, 200)
+    assert (shown["coupons"], shown["roles"]) == (placed["coupons"], [])
+    shown = call("S1", "GET", f"/orders/{placed['order_id']}", None, 200)
+    assert (shown["coupons"], shown["roles"]) == (None, None)
     call("m1", "POST", "/orders", order(issued[0]["code"]), (409, "coupon-exhausted"), "o2")
     shown = call("m1", "GET", f"{path}/coupons", None, 200)["coupons"]
     assert {coupon["code"]: coupon["state"] for coupon in shown} == {

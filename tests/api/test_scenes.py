@@ -55,7 +55,9 @@ def test_from_the_scene_to_the_order(call):
     opened = call("m1", "POST", "/scenes", opening("own"), 201, "s1")
     assert (opened["state"], opened["role"], opened["merchant_id"]) == ("open", "group_leader", "m1")
     assert call("m1", "POST", "/scenes", opening("own"), 201, "s1") == opened
-    call("m1", "POST", "/orders", order(opened["scene_id"]), 201, "o1")
+    placed = call("m1", "POST", "/orders", order(opened["scene_id"]), 201, "o1")
+    role = {"role": "group_leader", "party_type": "agent", "party_id": "own", "scene_id": opened["scene_id"]}
+    assert placed["roles"] == [role]
     path = f"/scenes/{opened['scene_id']}"
     assert call("own", "POST", f"{path}/close", None, 200)["state"] == "closed"
     call("m1", "POST", "/orders", order(opened["scene_id"]), (422, "invalid-parameter"), "o2")
