@@ -33,6 +33,7 @@ class SettlementDay:
 
     Attributes:
         tenants: Tenants that had their turn.
+        expired_orders: Orders that nobody paid in time.
         receipts: Sub-orders whose receipt was confirmed by time.
         expired_holds: Holds that ended by time.
         held_orders: Orders that a review of diversion holds.
@@ -56,6 +57,7 @@ class SettlementDay:
     """
 
     tenants: int
+    expired_orders: int
     receipts: int
     expired_holds: int
     held_orders: int
