@@ -125,6 +125,11 @@ class ApprovalFilter:
 
 _COLUMNS = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(Approval))
 _SELECT = sql.SQL("select {} from approvals.request ").format(_COLUMNS)
+_MOVE = sql.SQL(
+    "update approvals.request set adjusted = %s, digest = %s, state = %s, version = version + 1,"
+    " snoozed_until = %s, first_approver = %s, second_approver = %s, superseded_by = %s, effect = %s"
+    " where tenant_id = %s and approval_id = %s and version = %s returning {}"
+).format(_COLUMNS)
 _DECISIONS = sql.SQL(
     "select version, action, from_state, to_state, decided_by, role, decided_at, digest, reason_code,"
     " batch_id, details from approvals.decision where tenant_id = %s and approval_id = %s order by version"
@@ -292,25 +297,24 @@ def write_move(
     Returns:
         The request with its new version.
     """
-    version = conn.execute(
-        "update approvals.request set adjusted = %s, digest = %s, state = %s, version = version + 1,"
-        " snoozed_until = %s, first_approver = %s, second_approver = %s, superseded_by = %s, effect = %s"
-        " where tenant_id = %s and approval_id = %s and version = %s returning version",
-        (
-            None if new.adjusted is None else Jsonb(new.adjusted),
-            new.digest,
-            new.state,
-            new.snoozed_until,
-            new.first_approver,
-            new.second_approver,
-            new.superseded_by,
-            None if new.effect is None else Jsonb(new.effect),
-            tenant_id,
-            old.approval_id,
-            old.version,
-        ),
-    ).fetchone()
-    assert version is not None, "the row is locked, so nobody else moved it"
+    with conn.cursor(row_factory=class_row(Approval)) as cursor:
+        moved = cursor.execute(
+            _MOVE,
+            (
+                None if new.adjusted is None else Jsonb(new.adjusted),
+                new.digest,
+                new.state,
+                new.snoozed_until,
+                new.first_approver,
+                new.second_approver,
+                new.superseded_by,
+                None if new.effect is None else Jsonb(new.effect),
+                tenant_id,
+                old.approval_id,
+                old.version,
+            ),
+        ).fetchone()
+    assert moved is not None, "the row is locked, so nobody else moved it"
     details: dict[str, Any] = {}
     if move is Move.ADJUST and new.adjusted is not None:
         before = old.wanted
@@ -319,8 +323,8 @@ def write_move(
         details = dict(new.effect)
     elif move is Move.SUPERSEDE and new.superseded_by is not None:
         details = {"superseded_by": new.superseded_by}
-    write_decision(conn, tenant_id, new, version[0], move, old.state, by, details)
-    return read_approval(conn, tenant_id, old.approval_id)
+    write_decision(conn, tenant_id, moved, moved.version, move, old.state, by, details)
+    return moved
 
 
 def write_decision(
