@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         log_level: Least severe level that is logged.
         master_key: Master key of the personal fields in base64, or several by comma, the current one first;
             None means `<home>/keys/master.key`.
-        time_zone: IANA zone of the shops: whose midnight ends a day of a loss budget.
+        time_zone: IANA zone in which `setup` lets a tenant's days and months begin.
         channel_fee_bps: What the payment channel keeps by contract, basis points; the loss of a line is
             reckoned with it before the channel has told its fee.
         invitation_days: Longest time in which an invitation may be bound.

@@ -9,10 +9,11 @@ from litestar import Request, get, put
 from litestar.params import Parameter
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.order_work import loss_rules_of, order_transaction
+from serving.api.order_work import order_transaction
 from serving.api.parameters import Identifier, PageSize
 from serving.api.transactions import note
 from serving.audit import Detail
+from serving.db.calendar import local_day, zone_of
 from serving.orders import losses
 from serving.orders.contracts import LossBudgetList, LossBudgetRequest, LossBudgetView
 from serving.security import Role, Scope
@@ -64,8 +65,8 @@ def get_loss_budgets(
 ) -> LossBudgetList:
     """By local day, from `first_on` on; the next page begins after the last day of this one."""
     with order_transaction(request) as (conn, now):
-        first = first_on or loss_rules_of(request).day_of(now)
         tenant = principal_of(request).tenant_id
+        first = first_on or local_day(now, zone_of(conn, tenant))
         return _answer(losses.budgets(conn, tenant, merchant_id, first, limit=limit))
 
 

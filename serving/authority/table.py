@@ -83,7 +83,7 @@ AUTHORITIES: tuple[Authority, ...] = (
         "what lines may lose that bring less than they cost",
         _ALL,
         _KEY,
-        limits=("channel_fee_bps", "time_zone"),
+        limits=("channel_fee_bps",),
         routes=("PUT /v1/merchants/{merchant_id}/loss-budgets",),
     ),
     Authority(

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 
@@ -33,20 +32,14 @@ class LossRules:
 
     Attributes:
         channel_fee_bps: What the channel keeps of a payment by contract, basis points.
-        time_zone: Whose midnight ends a day of the budget.
     """
 
     channel_fee_bps: int = 60
-    time_zone: str = "Asia/Shanghai"
 
     @classmethod
     def of(cls, settings: Settings) -> LossRules:
         """The rules that the operator set."""
-        return cls(settings.channel_fee_bps, settings.time_zone)
-
-    def day_of(self, moment: datetime) -> date:
-        """The local day of a moment."""
-        return moment.astimezone(ZoneInfo(self.time_zone)).date()
+        return cls(settings.channel_fee_bps)
 
 
 DEFAULT_RULES = LossRules()

@@ -17,6 +17,7 @@ from serving.agents.relations import find as find_agent
 from serving.agents.scenes import roles_at
 from serving.consumers.erased import require_not_erased
 from serving.db import locks
+from serving.db.calendar import local_day, zone_of
 from serving.orders import losses, stock
 from serving.orders.catalogue import categories_of, list_prices
 from serving.orders.coupons import bearing, redeeming
@@ -111,7 +112,7 @@ def place_order(
         plan: The shop's plan in force.
         now: Business time (UTC).
         cost: Parameters of the routing cost; None takes the defaults.
-        rules: How a loss is reckoned, and when its day ends.
+        rules: How a loss is reckoned.
 
     Raises:
         InvalidRequestError: The agent is unknown or not active, or a scene does not hold for this order.
@@ -126,7 +127,7 @@ def place_order(
     roles = _roles(conn, tenant_id, order, now)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)
-    day = rules.day_of(now)
+    day = local_day(now, zone_of(conn, tenant_id))
     if order.coupon_codes:
         locks.loss_budget(conn, tenant_id, order.merchant_id, day)
 
@@ -216,7 +217,7 @@ def _require_borne(
         buyer,
         placed_at=now,
         region_code=order.region_code,
-        on=rules.day_of(now),
+        on=local_day(now, zone_of(conn, tenant_id)),
     )
     cart = [_cart_line(line, redemption, categories[line.sku_id]) for line in lines]
     bearing.require_borne(redemption, plan, shop, buyer, cart, parties, rules.channel_fee_bps, now)

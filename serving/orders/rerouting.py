@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from serving.db.calendar import local_day, zone_of
 from serving.orders import stock, webhooks
 from serving.orders.coupons.redeeming import discounts_of
 from serving.orders.errors import LossRefusedError
@@ -93,7 +94,7 @@ def move_line(
         order: The order.
         line: The line, reserved at its present supplier.
         freight_cents: Freight that goes with it.
-        rules: How a loss is reckoned, and when its day ends.
+        rules: How a loss is reckoned.
         now: Business time.
 
     Returns:
@@ -120,7 +121,14 @@ def move_line(
         with conn.transaction():
             _move(conn, tenant_id, order, line, taker, freight_cents, now)
             losses = {line.line_no: loss[taker.supplier_id]}
-            retake(conn, tenant_id, order.order_id, order.merchant_id, losses, rules.day_of(now))
+            retake(
+                conn,
+                tenant_id,
+                order.order_id,
+                order.merchant_id,
+                losses,
+                local_day(now, zone_of(conn, tenant_id)),
+            )
             _settle_moved(conn, tenant_id, order, line, taker, now)
     except (AccrualError, LossRefusedError):
         # Its money moved already (hold, deadline), or it would cost more than it brings: it is refunded.

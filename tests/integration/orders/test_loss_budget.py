@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from small_market import NOW, TENANT, Shop
 
+from serving.db import calendar
 from serving.db.operations import Operations
 from serving.ledger import invariants
 from serving.orders import fulfilment, losses, placing
 from serving.orders.catalogue import approve_skus
 from serving.orders.errors import InvalidRequestError, LossRefusedError
-from serving.orders.losses import LossRules
 from serving.settlement.sharing.freeze import CartLine, OrderCoupon
 
 DAY = NOW.date()
@@ -146,10 +146,16 @@ def test_of_32_orders_for_the_last_fen_of_a_budget_exactly_as_many_route_as_it_c
     assert market.stock_of("SA", "l-race") == (100, 3, 97)
 
 
-def test_a_day_ends_at_local_midnight():
-    rules = LossRules(time_zone="Asia/Shanghai")
-    assert rules.day_of(datetime(2026, 3, 31, 16, 30, tzinfo=UTC)) == date(2026, 4, 1)
-    assert LossRules(time_zone="UTC").day_of(datetime(2026, 3, 31, 16, 30, tzinfo=UTC)) == date(2026, 3, 31)
+def test_a_day_ends_at_the_midnight_of_the_tenant(market):
+    market.list("l-midnight", 10_000, merchant="ml11")
+    market.supply("SA", "l-midnight", 5, price=11_000)
+    for on in (date(2026, 3, 31), date(2026, 4, 1)):
+        market.act(losses.set_budget, "ml11", on, on, 1_060)
+    with market.transaction() as conn:
+        calendar.set_zone(conn, TENANT, "Asia/Shanghai")
+    market.place("l-mid", ("l-midnight", 1), merchant="ml11", at=datetime(2026, 3, 31, 16, 30, tzinfo=UTC))
+    assert spent(market, "ml11", date(2026, 4, 1)) == (1_060, 1_060)
+    assert spent(market, "ml11", date(2026, 3, 31)) == (1_060, 0)
 
 
 def test_a_limit_below_what_is_spent_is_refused_and_days_are_in_order(market):
