@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from serving.db.urls import libpq_url
 from serving.errors import DatabaseUnavailableError, ServingError
 from serving.jobs.day import DayDone, work_day
 from serving.ledger import chain, roller
-from serving.settings import DEFAULT_TENANT
+from serving.privacy.data_keys import Vault
+from serving.settings import DEFAULT_TENANT, Settings
+from serving.settlement.channel.requests import send_due
 from serving.settlement.plans.assignments import is_settled, put_into_force
 
 _SHOWN = 20
@@ -105,6 +107,7 @@ def settle_day(
     """
     done: dict[str, DayDone] = {}
     stopped: list[str] = []
+    vault = Vault.of(Settings(home=anchors))
     with Operations(url, size=2) as operations:
         with operations.transaction(tenant) as connection:
             if not is_settled(connection, tenant):
@@ -113,6 +116,8 @@ def settle_day(
             transactions = partial(operations.transaction, tenant_id)
             try:
                 done[tenant_id] = work_day(transactions, tenant_id, now)
+                # What the day prepared is asked of the channels at once; the wire runs by the wall clock.
+                send_due(operations, vault, tenant_id, now, datetime.now(UTC))
             except DatabaseUnavailableError:
                 raise
             except ServingError as error:

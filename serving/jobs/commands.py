@@ -43,6 +43,7 @@ from serving.orders.cancelling import expire_unpaid
 from serving.orders.clock import BusinessClock
 from serving.orders.delivery import HttpSender, deliver_due
 from serving.orders.misfits import sort_misfits
+from serving.orders.payments import pay_free_orders
 from serving.orders.points_payment import give_back_due
 from serving.orders.receipts import confirm_receipts_due
 from serving.orders.routing_review import review_routing
@@ -102,6 +103,8 @@ def _expire(job: Job) -> Iterator[str]:
     with job.transactions() as conn:
         # A worker begins once and goes round for days: the clock is read each time.
         now = job.options.as_of or BusinessClock(job.settings).now(conn, job.tenant_id)
+    if free := pay_free_orders(job.transactions, job.tenant_id, now):
+        yield f"{free} orders that cost nothing taken for paid"
     yield f"{expire_unpaid(job.transactions, job.tenant_id, now, _unpaid(job))} unpaid orders cancelled"
 
 

@@ -10,10 +10,12 @@ from two_people import approved
 from serving.channels.facts import Progress
 from serving.channels.requests import reference_of
 from serving.db.operations import Operations
+from serving.jobs.__main__ import main
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.invariants import check
 from serving.ledger.posting import Line, Posting, post
 from serving.orders.misfits import sort_misfits
+from serving.orders.payments import pay_free_orders
 from serving.privacy.data_keys import Vault
 from serving.security import ROLE_SCOPES, Role, issue_key
 from serving.settlement.channel.requests import Sent, send_due
@@ -326,3 +328,27 @@ def test_an_operator_matches_acts_and_gives_reasons(call, placed, shop, till, cl
     assert approved(client, keys["op2"], first).status_code == 200
     assert shop.moved(before)["subsidy", ""] == -400
     assert sound(shop) == []
+
+
+def test_an_order_that_costs_nothing_is_paid_by_no_channel(placed, shop, call):
+    shop.list("gift", 0)
+    shop.supply("S1", "gift", 5, price=0)
+    body = {"merchant_id": "m1", "consumer_id": "c1", "lines": [{"sku_id": "gift", "qty": 1}]}
+    order = call("m1", "POST", "/orders", body, idempotency="gift").json()
+    assert order["payable_cents"] == 0, order
+    assert pay_free_orders(shop.transaction, TENANT, business_now(shop)) == 1
+    assert call("m1", "GET", f"/orders/{order['order_id']}").json()["status"] == "paid"
+    assert pay_free_orders(shop.transaction, TENANT, business_now(shop)) == 0
+
+
+def test_the_command_serves_the_simulated_channel_and_asks_channels(
+    scores_url, settings, monkeypatch, capsys
+):
+    monkeypatch.setenv("MUYUN_DATABASE_URL", scores_url)
+    monkeypatch.setenv("MUYUN_HOME", str(settings.home))
+    assert main(["simulated-channel", "--tenant", TENANT, "--for-s", "0.1"]) == 0
+    assert "it moves no money" in capsys.readouterr().out
+    assert main(["channel-requests", "--tenant", TENANT]) == 0
+    assert "Sent(" in capsys.readouterr().out
+    assert main(["misfits", "--tenant", TENANT]) == 0
+    assert "Sorted(" in capsys.readouterr().out
