@@ -56,6 +56,7 @@ from serving.api.statements import STATEMENT_ROUTES
 from serving.api.stock import STOCK_ROUTES
 from serving.api.wakeup import get_wakeup_list
 from serving.api.webhooks import WEBHOOK_ROUTES
+from serving.api.withholdings import list_withholdings
 from serving.db.operations import Operations
 from serving.db.pool import Pool
 from serving.observability import Metrics, RequestContext, configure_logging
@@ -160,6 +161,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *FEE_ROUTES,
             *GUARANTEE_ROUTES,
             *DEBT_ROUTES,
+            list_withholdings,
             *PLAN_ROUTES,
             post_events,
             *AGENT_ROUTES,

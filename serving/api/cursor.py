@@ -31,6 +31,7 @@ Kind = Literal[
     "segment",
     "fees",
     "debts",
+    "withholdings",
     "approvals",
     "accounts",
 ]
@@ -71,6 +72,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "segment": (str,),
     "fees": (str,),
     "debts": (str, str),
+    "withholdings": (str, str),
     "approvals": (int,),
     "accounts": (str, str, str),
 }

@@ -40,7 +40,7 @@ def reads_by_module(root=SERVING):
     own = {
         node.attr
         for node in ast.walk(shapes)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }
     return modules, own
 

@@ -9,9 +9,10 @@ import psycopg
 
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind
 from serving.ledger.posting import Posting, post
-from serving.settlement.books.legs import Move, StoredLeg, account_of, summed
+from serving.settlement.books.legs import Move, StoredLeg, account_of, order_legs, summed
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.books.release import mark_released, unfreeze
+from serving.settlement.sharing.withholding import withheld_for
 
 
 def forfeit(
@@ -46,6 +47,7 @@ def forfeit(
     lost = [leg for leg in legs if leg.due_cents and leg.state in ("pending", "locked")]
     if not lost:
         return 0
+    lost += _withheld(conn, tenant_id, order_id, lost)
     done = _released_suppliers(conn, tenant_id, order_id)
     leaving = [leg for leg in lost if leg.supplier_id in done]
     moves: list[Move] = []
@@ -69,6 +71,21 @@ def forfeit(
     )
     mark_released(conn, tenant_id, now, [leg.leg_id for leg in leaving])
     return sum(leg.due_cents for leg in lost)
+
+
+def _withheld(
+    conn: psycopg.Connection, tenant_id: str, order_id: str, lost: Sequence[StoredLeg]
+) -> list[StoredLeg]:
+    """Tax that was withheld from shares which nobody is paid: none is due on them."""
+    names = {(leg.line_no, withheld_for(leg.payee_type, leg.payee_id)) for leg in lost}
+    return [
+        leg
+        for leg in order_legs(conn, tenant_id, [order_id])
+        if leg.kind == "withholding"
+        and leg.state == "pending"
+        and leg.due_cents
+        and (leg.line_no, leg.payee_id) in names
+    ]
 
 
 def _released_suppliers(conn: psycopg.Connection, tenant_id: str, order_id: str) -> set[str]:

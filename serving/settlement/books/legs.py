@@ -22,6 +22,7 @@ _PLATFORM_ACCOUNTS = {
     "tax": AccountKind.TAX_WITHHELD,
     "fund": AccountKind.SUPPORT_FUND,
     "subsidy": AccountKind.SUBSIDY,
+    "withholding": AccountKind.TAX_WITHHELD,
 }
 _LOCKABLE = ("merchant", "agent")
 _COLUMNS = (

@@ -14,7 +14,15 @@ from typing import Annotated, Literal, Protocol, TypeVar
 from pydantic import AwareDatetime, Field
 
 from serving.settlement.errors import PlanNotInForceError
-from serving.settlement.plans.rules import LevelCapRule, PlanPart, Rule, RuleCore, ShareRule, ThreeForOneRule
+from serving.settlement.plans.rules import (
+    LevelCapRule,
+    PlanPart,
+    Rule,
+    RuleCore,
+    ShareRule,
+    ThreeForOneRule,
+    WithholdingRule,
+)
 from serving.settlement.sharing.snapshot import LineSnapshot
 
 Profile = Literal["cn_strict", "cn_two_level", "whitepaper_demo"]
@@ -121,6 +129,11 @@ class PlanVersion(PlanPart):
     def three_for_one(self) -> ThreeForOneRule | None:
         """The three-for-one rule in force, if any."""
         return self.only(ThreeForOneRule)
+
+    @cached_property
+    def withholding(self) -> WithholdingRule | None:
+        """The rule by which tax is withheld, if any."""
+        return self.only(WithholdingRule)
 
     def only(self, kind: type[RuleT]) -> RuleT | None:
         """The enabled rule of a kind that takes precedence for the whole plan, or None."""

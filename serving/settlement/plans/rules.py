@@ -6,6 +6,7 @@ Rules of the class `ShareRule` move money per order line; the others are paramet
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -285,6 +286,28 @@ class ReleaseRule(RuleCore):
     netting_max_bps: Bps = 10_000
 
 
+class DatedRate(PlanPart):
+    """A rate from a day on."""
+
+    from_on: date
+    rate_bps: Bps
+
+
+class WithholdingRule(RuleCore):
+    """Tax withheld from commissions of natural persons, at the rate of the day of payment.
+
+    No plan that ships has it: a tenant who must withhold puts it into a plan of its own.
+    """
+
+    stage: Literal["withholding"]
+    rates: Annotated[tuple[DatedRate, ...], Field(min_length=1)]
+
+    def rate_on(self, day: date) -> int:
+        """The rate in force on a day, bps; 0 before the first."""
+        started = [rate for rate in self.rates if rate.from_on <= day]
+        return max(started, key=lambda rate: rate.from_on).rate_bps if started else 0
+
+
 Rule = Annotated[
     ShareRule
     | RegionRule
@@ -299,6 +322,7 @@ Rule = Annotated[
     | SupplierRule
     | PointsRule
     | CouponRule
-    | ReleaseRule,
+    | ReleaseRule
+    | WithholdingRule,
     Field(discriminator="stage"),
 ]

@@ -19,6 +19,7 @@ LegKind = Literal[
     "subsidy",
     "service_fee",
     "slot_fee",
+    "withholding",
 ]
 LegBase = Literal[
     "net_paid",
@@ -30,6 +31,7 @@ LegBase = Literal[
     "freight",
     "channel_fee",
     "tax",
+    "commission",
 ]
 # Legs that share the pool; what they sum to never exceeds it (L10).
 COMMISSION_KINDS: frozenset[str] = frozenset({"direct", "upline", "team", "role", "region"})
@@ -110,6 +112,7 @@ _WHY = {
 _FUNDED = {
     "merchant_funded": "discount funded by the merchant",
     "region": "compensation of the protected region",
+    "withheld": "tax withheld",
 }
 
 
@@ -134,6 +137,8 @@ def formula(leg: Leg) -> str:
     if leg.kind == "subsidy":
         costs = money(leg.base_cents - leg.amount_cents)
         return f"net paid {money(leg.base_cents)} - {costs} supplier, fee and tax = {money(leg.amount_cents)}"
+    if leg.kind == "withholding":
+        return f"{_floored(leg)} withheld from the commission"
     if leg.kind == "fund" or leg.base == "service_fee_recognised":
         return _formula_of_fee(leg)
     names = {"freight": "freight passed on", "channel_fee": "share of the channel fee", "tax": "tax borne"}

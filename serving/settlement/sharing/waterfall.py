@@ -16,6 +16,7 @@ from serving.settlement.plans.rules import RegionRule, ShareRule
 from serving.settlement.sharing.funding import line_shortfalls
 from serving.settlement.sharing.leg import Leg, LegBase, LegKind
 from serving.settlement.sharing.snapshot import LineSnapshot, OrderSnapshot, Party
+from serving.settlement.sharing.withholding import withhold
 
 PLATFORM = "platform"
 # One order pays a party once from the pool. Compensation is no pay for selling and stands beside it.
@@ -83,6 +84,8 @@ def accrue(order: OrderSnapshot, plan: PlanVersion) -> tuple[Leg, ...]:
             shop = freight.supplier_id
             cents = freight.cents
             legs.append(_passed(0, shop, "freight", basket, "supplier", shop, "freight", cents, cents))
+    if plan.withholding is not None:
+        return withhold(legs, order, plan.withholding)
     return tuple(legs)
 
 
