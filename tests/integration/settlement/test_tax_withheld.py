@@ -6,7 +6,7 @@ import pytest
 from settlement_books import DAY, DUE, LONG_AGO, PAID, plan
 from settlement_sales import sale
 
-from serving.settlement.books.refunds import refund_line
+from serving.orders.settling import refund_line
 from serving.settlement.control.holds import confirm_hold, on_order, place_hold
 from serving.settlement.errors import PlanRefusedError
 from serving.settlement.plans.loader import load_plan, plan_document
