@@ -72,7 +72,7 @@ def open_after_sale(
                 now,
                 data.qty,
             )
-            return 201, case_view(case)
+            return 201, case_view(case, principal)
 
         answer = once(conn, principal, f"case.open {order_id}", idempotency_key, data, work)
         view = msgspec.convert(answer.document, CaseView)
@@ -105,7 +105,7 @@ def refund_after_sale(
             done = after_sales.refund_case(conn, principal.tenant_id, case_id, data.refund_cents, now)
             view = RefundView(
                 refund_id=done.refund_id,
-                case=case_view(done.case),
+                case=case_view(done.case, principal),
                 refund_cents=done.refund_cents,
                 order_status=done.order_status,
             )
@@ -289,7 +289,7 @@ def _moved(
 
         outcome, _ = made_once(conn, principal, f"case.{verb} {case_id}", key, data, moved)
         note(request, conn, f"after_sale.{verb}", "after_sale", case_id, outcome=outcome)
-        return case_view(after_sales.find_case(conn, principal.tenant_id, case_id))
+        return case_view(after_sales.find_case(conn, principal.tenant_id, case_id), principal)
 
 
 def _end(request: Request[Any, Any, Any], case_id: str, event: str, key: str | None) -> CaseView:
@@ -304,7 +304,7 @@ def _end(request: Request[Any, Any, Any], case_id: str, event: str, key: str | N
         operation = f"case.{event} {case_id}"
         outcome, _ = made_once(conn, principal, operation, key, None, move)
         note(request, conn, f"after_sale.{event}", "after_sale", case_id, outcome=outcome)
-        return case_view(after_sales.find_case(conn, principal.tenant_id, case_id))
+        return case_view(after_sales.find_case(conn, principal.tenant_id, case_id), principal)
 
 
 def _reachable_case(conn: Any, principal: Principal, case_id: str) -> None:

@@ -263,6 +263,9 @@ class UnitsCancelledView(Struct, frozen=True, kw_only=True):
     order_status: str
 
 
+_GOODS = Meta(description="Of a line with goods, null for its supplier: it sees no retail price.")
+
+
 class CaseView(Struct, frozen=True, kw_only=True):
     """An after-sale case."""
 
@@ -273,8 +276,8 @@ class CaseView(Struct, frozen=True, kw_only=True):
     kind: str
     reason_code: str
     status: str
-    requested_cents: int
-    refund_cents: int
+    requested_cents: Annotated[int | None, _GOODS]
+    refund_cents: Annotated[int | None, _GOODS]
     opened_at: datetime
     resolved_at: datetime | None
     qty: int | None = None

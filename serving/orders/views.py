@@ -91,7 +91,7 @@ def view_order(
         refunded_cents=order.refunded_cents if retail else None,
         lines=[_line(line, principal) for line in lines_of(conn, tenant_id, order_id, supplier)],
         sub_orders=[_sub_order(part) for part in parts],
-        after_sales=[case_view(case) for case in cases_of(conn, tenant_id, order_id, supplier)],
+        after_sales=[case_view(case, principal) for case in cases_of(conn, tenant_id, order_id, supplier)],
         coupons=_coupons(conn, tenant_id, order_id) if shop else None,
         roles=_roles(conn, tenant_id, order_id) if shop else None,
         recipient=recipient,
@@ -184,9 +184,12 @@ def list_orders(
     ]
 
 
-def case_view(case: Case) -> CaseView:
-    """A case as the API shows it."""
-    return CaseView(**{name: getattr(case, name) for name in CaseView.__struct_fields__})
+def case_view(case: Case, principal: Principal) -> CaseView:
+    """A case as a key may see it: what a buyer gets back for goods tells a supplier the retail price."""
+    values = {name: getattr(case, name) for name in CaseView.__struct_fields__}
+    if principal.role is Role.SUPPLIER and case.line_no:
+        values |= {"requested_cents": None, "refund_cents": None}
+    return CaseView(**values)
 
 
 def _is_reachable(conn: Connection, principal: Principal, order: Order) -> bool:

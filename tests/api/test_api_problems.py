@@ -164,7 +164,7 @@ def test_missing_tables_are_a_503_with_a_remedy(database_url, settings):
 def test_an_unexpected_failure_is_a_500_without_its_text(scores_url, settings):
     app = create_app(settings, scores_url, ProfileReader(SCHEMA))
     with TestClient(app, raise_server_exceptions=False) as client:
-        app.state.reader = None
+        app.state.score_pool = None
         document = problem(client.get("/health/ready"), 500, "internal-error")
         assert "NoneType" not in json.dumps(document)
 

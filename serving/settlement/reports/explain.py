@@ -7,6 +7,7 @@ Source: L9; the duty to explain automated decisions.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -19,6 +20,8 @@ from serving.settlement.errors import UnknownOrderError
 from serving.settlement.sharing.leg import money
 
 _CHANNEL = ("channel_frozen", "channel_available")
+# What was left for the payees after this one: it tells a party the margin, or what the seller gets.
+_OTHERS = re.compile(r"(pool left|limit by the seller's leg) -?[0-9.]+, not cut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ class Explanation:
         amount_cents: Sum of the shown legs that were not replaced, fen.
         reversed_cents: What refunds took back of them, fen.
         left_cents: What is left of them to their payees, fen.
-        legs: All legs; for a party its own.
+        legs: All legs; for a party its own, without what its formula says of others' shares.
         discounts: Discounts that merchants and suppliers bear; for a party its own.
         transactions: The ledger's transactions of the order.
         proofs: Sums that agree; none for a party, which does not see the other side.
@@ -262,6 +265,8 @@ def _legs(
     for row in rows:
         values: dict[str, Any] = dict(zip(names, row[:-1], strict=False))
         values["reversals"] = taken_back = reversals.get(row[0], [])
+        if viewer is not None:
+            values["formula"] = _OTHERS.sub("not cut", values["formula"])
         known = {*row[-1], *(reversal.transaction_id for reversal in taken_back)}
         legs.append(ExplainedLeg(**values, transaction_ids=sorted(known)))
     return legs
