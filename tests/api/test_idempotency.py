@@ -17,6 +17,7 @@ NATURAL = {
     "/v1/channel-bills": {"bill_id"},
     "/v1/consumers/{consumer_id}/consents": {"purpose", "stated_at"},
     "/v1/debts/repayments": {"repayment_id"},
+    "/v1/debts/write-offs": {"write_off_id"},
     "/v1/fees/compensations": {"fee_id"},
     "/v1/fees/penalties": {"fee_id"},
     "/v1/fees/service": {"fee_id"},
@@ -37,6 +38,8 @@ NATURAL = {
 OF_ROWS = {"/v1/competitor-prices": "sku, competitor and moment", "/v1/events": "event_id"}
 """Routes that take many rows, and what names a row."""
 MOVES = {
+    "/v1/channel-requests/{reference}/retry": "asks the channel again under the same reference",
+    "/v1/misfits/{misfit_id}/resolutions": "resolved once",
     "/v1/invitations/{token}/bind": "an invitation is bound once, to one consumer",
     "/v1/approval-batches": "a batch is a list of what to decide; another of the same decides nothing twice",
     "/v1/approval-batches/{batch_id}/decide": "the digest of the selection, decided once",
