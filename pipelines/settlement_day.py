@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from serving.db import idempotency
+from serving.db import calendar, idempotency
 from serving.db.operations import Operations
 from serving.db.tenants import tenants_of
 from serving.db.urls import libpq_url
 from serving.errors import DatabaseUnavailableError, ServingError
 from serving.jobs.day import DayDone, work_day
 from serving.ledger import chain, roller
+from serving.orders.cancelling import PATIENCE
 from serving.privacy.data_keys import Vault
 from serving.settings import DEFAULT_TENANT, Settings
 from serving.settlement.channel.requests import send_due
@@ -93,6 +94,8 @@ def settle_day(
     anchors: Path,
     tenant: str = DEFAULT_TENANT,
     idempotency_days: int = 30,
+    unpaid: timedelta = PATIENCE,
+    time_zone: str | None = None,
 ) -> SettlementDay:
     """Do what is due; a home without a plan gets the one that ships, so that it can take orders.
 
@@ -104,18 +107,22 @@ def settle_day(
         anchors: The run folder, below which the head of the hash chain is anchored.
         tenant: Whose home it is.
         idempotency_days: Days for which an idempotency key stands for its first answer.
+        unpaid: How long orders wait for their payment.
+        time_zone: Whose months and days count for the home's tenant, unless that is settled; None leaves it.
     """
     done: dict[str, DayDone] = {}
     stopped: list[str] = []
     vault = Vault.of(Settings(home=anchors))
     with Operations(url, size=2) as operations:
         with operations.transaction(tenant) as connection:
+            if time_zone is not None and not calendar.is_settled(connection, tenant):
+                calendar.set_zone(connection, tenant, time_zone)
             if not is_settled(connection, tenant):
                 put_into_force(connection, tenant, now)
         for tenant_id in tenants_of(url):
             transactions = partial(operations.transaction, tenant_id)
             try:
-                done[tenant_id] = work_day(transactions, tenant_id, now)
+                done[tenant_id] = work_day(transactions, tenant_id, now, unpaid)
                 # What the day prepared is asked of the channels at once; the wire runs by the wall clock.
                 send_due(operations, vault, tenant_id, now, datetime.now(UTC))
             except DatabaseUnavailableError:

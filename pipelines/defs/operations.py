@@ -248,8 +248,16 @@ def _settle(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcom
     from pipelines.settlement_day import settle_day
     from serving.settings import Settings as ServingSettings
 
-    days = ServingSettings().idempotency_days
-    done = settle_day(url, as_of, anchors=settings.home, tenant=settings.tenant, idempotency_days=days)
+    serving = ServingSettings()
+    done = settle_day(
+        url,
+        as_of,
+        anchors=settings.home,
+        tenant=settings.tenant,
+        idempotency_days=serving.idempotency_days,
+        unpaid=timedelta(minutes=serving.unpaid_minutes),
+        time_zone=settings.time_zone,
+    )
     lake.write_report("operations/settlement_day", done.to_json())
     return Outcome(
         rows=done.released_legs,

@@ -127,3 +127,12 @@ def test_a_day_of_settlement_is_done_once(lake, database_url, tmp_path):
     assert (tmp_path / "anchors" / "ledger-chain.jsonl").exists()
     again = settle_day(database_url, later, anchors=tmp_path)
     assert (again.receipts, again.released_legs, again.released_cents) == (0, 0, 0)
+    assert (day.expired_orders, again.expired_orders) == (0, 0)
+
+
+def test_a_home_gives_its_tenant_its_time_zone_until_a_month_is_closed(database_url, tmp_path):
+    settle_day(database_url, AS_OF, anchors=tmp_path, time_zone="Asia/Shanghai")
+    settle_day(database_url, AS_OF, anchors=tmp_path, time_zone="Europe/Berlin")
+    with psycopg.connect(libpq_url(database_url)) as connection:
+        zones = connection.execute("select tenant_id, time_zone from ops.tenant_calendar").fetchall()
+    assert zones == [("default", "Asia/Shanghai")]
