@@ -189,17 +189,20 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "L9",
-        "the money that the channel freezes is that of the legs that have not left it",
+        "the money that the channel freezes is that of legs and refunds that have not left it",
         """
-        select 'frozen ' || coalesce(b.amount, 0) || ', legs ' || l.frozen || '; rounding '
+        select 'frozen ' || coalesce(b.amount, 0) || ', legs ' || l.frozen || ', refunds ' || q.frozen
+            || '; rounding '
             || coalesce(r.amount, 0) || ', legs ' || l.rounding
         from (select coalesce(sum(amount_cents - reversed_cents - rounding_cents)
                                   filter (where not is_unfrozen), 0) as frozen,
                      coalesce(sum(rounding_cents), 0) as rounding
               from settlement.leg where tenant_id = %(tenant)s) l
+        cross join (select coalesce(sum(frozen_cents), 0) as frozen from channels.request
+              where tenant_id = %(tenant)s and kind = 'refund' and state <> 'done') q
         left join ledger.account_balance b on b.tenant_id = %(tenant)s and b.kind = 'channel_frozen'
         left join ledger.account_balance r on r.tenant_id = %(tenant)s and r.kind = 'platform_rounding'
-        where coalesce(b.amount, 0) <> -l.frozen or coalesce(r.amount, 0) <> -l.rounding
+        where coalesce(b.amount, 0) <> -(l.frozen + q.frozen) or coalesce(r.amount, 0) <> -l.rounding
         """,
     ),
     (
