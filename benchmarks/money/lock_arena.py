@@ -23,7 +23,17 @@ from serving.db.operations import Operations
 from serving.db.retries import LOST, reason_of
 from serving.ledger.accounts import Party
 from serving.ledger.errors import LedgerError
-from serving.orders import after_sales, catalogue, fulfilment, payments, placing, receipts, records, stock
+from serving.orders import (
+    after_sales,
+    catalogue,
+    fulfilment,
+    payments,
+    placing,
+    receipts,
+    records,
+    returns,
+    stock,
+)
 from serving.orders.cancelling import cancel_units, expire_unpaid
 from serving.orders.coupons import issuing, store
 from serving.orders.coupons.programme import Share, Terms
@@ -255,6 +265,13 @@ def _end_case(event: str, arena: Arena, order_id: str) -> None:
         arena.do(after_sales.end_case, case_id, event, NOW)
 
 
+def _goods_return(arena: Arena, order_id: str) -> None:
+    for line_no in random.sample((1, 2), 2):
+        case = arena.do(after_sales.open_case, order_id, line_no, None, "return", "why", 100, NOW, 1)
+        arena.do(returns.receive_back, case.case_id, 1, 1, NOW)
+        arena.do(after_sales.refund_case, case.case_id, 100, NOW)
+
+
 def _receive(arena: Arena, order_id: str) -> None:
     arena.do(receipts.confirm_receipt, order_id, None, NOW)
 
@@ -318,6 +335,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("case_close", "paid", partial(_end_case, "close")),
     Operation("case_reject", "paid", partial(_end_case, "reject")),
     Operation("receive", "shipped", _receive),
+    Operation("goods_return", "received", _goods_return),
     Operation("stock_put", "placed", _stock),
     Operation("receipts_due", "shipped", partial(_job, confirm_receipts_due)),
     Operation("release", "received", partial(_job, release_due)),
