@@ -28,6 +28,10 @@ def log_alarm(subject: str, error: Exception) -> None:
     _LOG.error("%s is stopped: %s", subject, error)
 
 
+def no_alarm(subject: str, error: Exception) -> None:
+    """Tell nobody: for a batch that is done again one by one, which tells what is wrong."""
+
+
 def isolated(
     transactions: ConnectionFactory,
     subject: str,

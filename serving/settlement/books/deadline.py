@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from serving.db.isolation import Alarm, isolated, log_alarm
+from serving.db.isolation import Alarm, isolated, log_alarm, no_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import Party
 from serving.ledger.posting import Posting
@@ -110,7 +110,7 @@ def _unfreeze_plan(
         late = {one.order_id for one in positions if one.accrued_at <= free_since}
         order_ids = [one.order_id for one in positions]
         work = partial(_unfreeze_orders, tenant_id=tenant_id, now=now, order_ids=order_ids, late=late)
-        found = isolated(transactions, "a batch of the deadline", work, _nobody)
+        found = isolated(transactions, "a batch of the deadline", work, no_alarm)
         if found is None:
             found = []
             for order_id in order_ids:
@@ -119,10 +119,6 @@ def _unfreeze_plan(
                 )
                 found += isolated(transactions, f"the deadline of order {order_id}", work, alarm) or []
         waiting += found
-
-
-def _nobody(subject: str, error: Exception) -> None:
-    """A batch that fails is done again one by one: that tells what is wrong."""
 
 
 def _frozen_plans(conn: psycopg.Connection, tenant_id: str) -> list[tuple[str, int]]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import psycopg
 
 from serving.db import locks
-from serving.db.isolation import Alarm, isolated, log_alarm
+from serving.db.isolation import Alarm, isolated, log_alarm, no_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import AccountBook, AccountKind, Party, pending
 from serving.ledger.posting import Line, Posting
@@ -89,17 +89,13 @@ def release_due(
         work = partial(
             release_batch, tenant_id=tenant_id, now=now, batch=batch, orders=orders, after=position
         )
-        outcome = isolated(transactions, "a batch of releases", work, _nobody)
+        outcome = isolated(transactions, "a batch of releases", work, no_alarm)
         if outcome is None:
             outcome = _release_singly(transactions, tenant_id, now, batch, position, alarm, orders)
         done, position = outcome
         total = total.plus(done)
         if position is None:
             return total
-
-
-def _nobody(subject: str, error: Exception) -> None:
-    """A batch that fails is done again one by one: that tells what is wrong."""
 
 
 def _release_singly(
