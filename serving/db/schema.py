@@ -165,6 +165,16 @@ idempotency = sa.Table(
 )
 
 
+tenant_calendar = sa.Table(
+    "tenant_calendar",
+    metadata,
+    sa.Column("tenant_id", sa.Text, primary_key=True),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    schema="ops",
+    comment="Time zone of months and days; UTC for tenants without a row. One row per tenant that set one.",
+)
+
+
 def _score_table(table: PublishedTable) -> sa.Table:
     columns: list[sa.Column[object]] = [
         sa.Column("snapshot_id", sa.BigInteger, primary_key=True, autoincrement=False)

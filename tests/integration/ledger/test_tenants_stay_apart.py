@@ -10,6 +10,7 @@ from serving.ledger.posting import post
 MINE, OTHER = "t-mine", "t-other"
 DEFINERS = {
     "approvals.erase",
+    "channels.tenant_of",
     "consumers.count_change",
     "consumers.erase",
     "consumers.erase_mentions",
