@@ -469,12 +469,16 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "L17",
         "the platform adds no more to a line than the line reserved of its loss budget",
         """
-        select 'order ' || l.order_id || ' line ' || l.line_no || ': subsidy ' || -sum(l.amount_cents)
-            || ', reserved ' || n.loss_cents
+        -- What the funder of a discount owes the platform only advanced.
+        select 'order ' || l.order_id || ' line ' || l.line_no || ': subsidy '
+            || -sum(l.amount_cents) - coalesce(d.cents, 0) || ', reserved ' || n.loss_cents
         from settlement.leg l join orders.order_line n using (tenant_id, order_id, line_no)
         join orders.customer_order o using (tenant_id, order_id)
+        left join (select order_id, line_no, sum(owed_cents)::bigint as cents from settlement.discount_debt
+                   where tenant_id = %(tenant)s group by 1, 2) d using (order_id, line_no)
         where l.tenant_id = %(tenant)s and l.kind = 'subsidy' and not l.is_replaced and o.source = 'api'
-        group by l.order_id, l.line_no, n.loss_cents having -sum(l.amount_cents) > n.loss_cents
+        group by l.order_id, l.line_no, n.loss_cents, d.cents
+        having -sum(l.amount_cents) - coalesce(d.cents, 0) > n.loss_cents
         """,
     ),
     (

@@ -223,13 +223,14 @@ def _accrue_line(
     fee = line.channel_fee_cents
     tax = line.tax_cents
     by_merchant = by_supplier = 0
-    is_funded = False
+    is_funded = is_agreed = False
     for discount in line.discounts:
         if discount.funder == "merchant" and discount.party_id in (None, selling_merchant):
             by_merchant += discount.cents
         elif discount.funder == "supplier" and discount.party_id in (None, shop):
             by_supplier += discount.cents
         is_funded = is_funded or discount.funder != "platform"
+        is_agreed = is_agreed or discount.party_id is not None
     plain = 8 if is_funded else basket
 
     due = supply - by_supplier if by_supplier < supply else 0
@@ -247,13 +248,13 @@ def _accrue_line(
 
     surplus = net - due - fee - tax
     if surplus < 0:
-        _share_pool(legs, line, claims, 0, 0, by_merchant, plain)
+        _share_pool(legs, line, claims, 0, 0, by_merchant, is_agreed, plain)
         legs.append(_passed(line_no, shop, "subsidy", plain, "platform", PLATFORM, "net_paid", net, surplus))
         return
     pool = net * pool_cap_bps // 10_000
     if surplus < pool:
         pool = surplus
-    retained = surplus - pool + _share_pool(legs, line, claims, surplus, pool, by_merchant, plain)
+    retained = surplus - pool + _share_pool(legs, line, claims, surplus, pool, by_merchant, is_agreed, plain)
     rest = retained
     rule = fund.winner(line) if fund is not None and retained else None
     if rule is not None:
@@ -300,6 +301,7 @@ def _share_pool(
     margin: int,
     pool: int,
     by_merchant: int,
+    is_agreed: bool,
     plain: int,
 ) -> int:
     """Append the legs paid from the pool, in order of payment; what is left of the pool, fen."""
@@ -307,6 +309,7 @@ def _share_pool(
     shop = line.supplier_id
     net = line.net_paid_cents
     left = pool
+    carried = 0
     for claim in claims:
         kind, level, scenario, rule_id, payee_type, payee_id, base, rate_bps, blocked, is_locked, _ = claim
         if base == "net_paid":
@@ -334,7 +337,8 @@ def _share_pool(
             if not scenario or plain == 8:
                 scenario = plain
             if by_merchant and amount:
-                amount = amount - by_merchant if by_merchant < amount else 0
+                carried = min(by_merchant, amount)
+                amount -= carried
                 reason = "merchant_funded" if reason is None else "pool+merchant_funded"
         legs.append(
             Leg(
@@ -343,7 +347,10 @@ def _share_pool(
             )
         )  # fmt: skip
         left -= amount
-    return left
+        if kind == "direct" and is_agreed:
+            # What an agreed discount takes is no pool for others: they get what they would without it.
+            left -= carried
+    return left + carried if is_agreed else left
 
 
 def _compensate(legs: list[Leg], claim: _Claim, base_cents: int, wanted: int, line_no: int) -> None:
