@@ -11,12 +11,11 @@ from msgspec import Meta, Struct
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.cursor import Position, read_cursor, write_cursor
-from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
+from serving.api.four_eyes import Waiting, amount_ask, answer, two_people, two_people_responses
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.party_names import Amount, PartyName, PartyType
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
-from serving.approvals.asking import Ask
 from serving.approvals.catalogue import WRITE_OFF
 from serving.audit import Detail
 from serving.ledger.accounts import Party
@@ -172,19 +171,7 @@ def post_write_off(
     """
     tenant = principal_of(request).tenant_id
     party = data.party.party
-    ask = Ask(
-        kind=WRITE_OFF,
-        subject=("write_off", data.write_off_id),
-        party=party,
-        suggestion={
-            "party_type": party.party_type,
-            "party_id": party.party_id,
-            "amount_cents": data.cents,
-            "most_cents": data.cents,
-            "reason_code": data.reason_code,
-        },
-        value_cents=data.cents,
-    )
+    ask = amount_ask(WRITE_OFF, ("write_off", data.write_off_id), party, data.cents, data.reason_code)
     with typed_problems(), tenant_transaction(request) as conn:
         on_file(conn, tenant, party)
         now = now_of(request, conn)

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.cursor import Position, read_cursor, write_cursor
-from serving.api.four_eyes import Waiting, answer, two_people, two_people_responses
+from serving.api.four_eyes import Waiting, amount_ask, answer, two_people, two_people_responses
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.party_names import Amount, PartyName
 from serving.api.refusals import typed_problems
@@ -182,19 +182,7 @@ def post_penalty(request: Request[Any, Any, Any], data: PenaltyRequest) -> Respo
     """
     tenant = principal_of(request).tenant_id
     payer = data.payer.party
-    ask = Ask(
-        kind=PENALTY,
-        subject=("fee", data.fee_id),
-        party=payer,
-        suggestion={
-            "party_type": payer.party_type,
-            "party_id": payer.party_id,
-            "amount_cents": data.cents,
-            "most_cents": data.cents,
-            "reason_code": data.reason_code,
-        },
-        value_cents=data.cents,
-    )
+    ask = amount_ask(PENALTY, ("fee", data.fee_id), payer, data.cents, data.reason_code)
     with typed_problems(), tenant_transaction(request) as conn:
         on_file(conn, tenant, payer)
         now = now_of(request, conn)

@@ -17,8 +17,10 @@ from msgspec import Meta, Struct
 from serving.api.answers import principal_of, problem_responses
 from serving.api.transactions import note
 from serving.approvals.asking import Ask, ask_or_act
+from serving.approvals.kinds import Kind
 from serving.approvals.records import Approval
 from serving.jobs.effects import alone_cents
+from serving.ledger.accounts import Party
 from serving.settings import Settings
 
 T = TypeVar("T")
@@ -82,6 +84,23 @@ def two_people(
         digest=found.digest,
         expires_at=found.expires_at,
         effect=None if found.effect is None else dict(found.effect),
+    )
+
+
+def amount_ask(kind: Kind, subject: tuple[str, str], party: Party, cents: int, reason_code: str) -> Ask:
+    """An amount that a party loses or owes no more, fen; whoever decides may lower it."""
+    return Ask(
+        kind=kind,
+        subject=subject,
+        party=party,
+        suggestion={
+            "party_type": party.party_type,
+            "party_id": party.party_id,
+            "amount_cents": cents,
+            "most_cents": cents,
+            "reason_code": reason_code,
+        },
+        value_cents=cents,
     )
 
 

@@ -5,6 +5,7 @@ Validities are assumptions of ours.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from serving.approvals.kinds import Kind, Rail
@@ -37,15 +38,7 @@ PLAN_VERSION = Kind(
 )
 """A plan version is published; the subject is plan and version."""
 
-PLAN_ASSIGNMENT = Kind(
-    name="plan_assignment",
-    roles=_OPERATORS,
-    scope=Scope.PLANS_WRITE,
-    reasons=PLAN_VERSION.reasons,
-    validity=_WEEK,
-    rails={},
-    second_above_cents=0,
-)
+PLAN_ASSIGNMENT = replace(PLAN_VERSION, name="plan_assignment")
 """A merchant, or all others, are settled by a plan; the subject is the merchant."""
 
 PAYOUT_BATCH = Kind(
@@ -83,26 +76,8 @@ MISFIT_ACT = Kind(
 )
 """Money leaves suspense to or from a party or the platform; the subject is the misfit."""
 
-REGION_COMPENSATION = Kind(
-    name="region_compensation",
-    roles=_OPERATORS,
-    scope=Scope.SETTLEMENT_APPROVE,
-    reasons=_REASONS,
-    validity=_WEEK,
-    rails={"share_bps": Rail(1, "most_bps")},
-    second_above_cents=0,
-    is_unique=True,
-)
+REGION_COMPENSATION = replace(PENALTY, name="region_compensation", rails={"share_bps": Rail(1, "most_bps")})
 """Part of a seller's share goes to the agent of a protected region; the subject is the id of the fee."""
 
-WRITE_OFF = Kind(
-    name="write_off",
-    roles=_OPERATORS,
-    scope=Scope.SETTLEMENT_APPROVE,
-    reasons=_REASONS,
-    validity=_WEEK,
-    rails={"amount_cents": Rail(1, "most_cents")},
-    second_above_cents=0,
-    is_unique=True,
-)
+WRITE_OFF = replace(PENALTY, name="write_off")
 """A debt of a party, or a part of it, is given up; the subject is the id of the write-off."""
