@@ -149,6 +149,14 @@ def note_answer(
     )
 
 
+def accept_request(conn: Connection, tenant_id: str, reference: str) -> None:
+    """Note that the channel has taken a request in; the request is locked."""
+    conn.execute(
+        "update channels.request set state = 'accepted' where tenant_id = %s and reference = %s",
+        (tenant_id, reference),
+    )
+
+
 def end_request(
     conn: Connection, tenant_id: str, reference: str, state: str, at: datetime, failure: str | None
 ) -> None:

@@ -9,6 +9,7 @@ WRITES = re.compile(r"(?:insert\s+into|update|delete\s+from)\s+([a-z_]+)\.([a-z_
 BY_ITS_SCHEMA = {"coupons": "orders", "parties": "agents"}
 ELSEWHERE = {
     "orders.recipient": "privacy",  # sealed values are written where they are sealed
+    "market.price_change": "scores",  # in the transaction in which a price is published
     "channels.misfit": "settlement",  # money that fits no order is booked, channels only report it
 }
 SHARED = {"ops"}

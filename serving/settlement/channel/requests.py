@@ -29,6 +29,7 @@ from serving.channels.requests import (
     OPEN,
     NewRequest,
     Request,
+    accept_request,
     end_request,
     lock_request,
     money_at,
@@ -159,10 +160,7 @@ def take_progress(
             fail_payout(conn, tenant_id, request.subject, now, failure)
         end_request(conn, tenant_id, request.reference, "failed", fact.occurred_at, failure)
     elif request.state == "requested":
-        conn.execute(
-            "update channels.request set state = 'accepted' where tenant_id = %s and reference = %s",
-            (tenant_id, request.reference),
-        )
+        accept_request(conn, tenant_id, request.reference)
     return True
 
 
