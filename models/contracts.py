@@ -102,7 +102,7 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             _columns(
                 "supplier_id:text sku_id:text on_hand_qty:int? lead_time_days:int? demand_mean_qty:float "
                 "demand_p90_qty:float order_up_to_qty:int reorder_qty:int order_by_on:date? "
-                "is_slow_mover:bool reason_code:text explanation:json"
+                "is_stalled:bool reason_code:text explanation:json"
             ),
             "How much of a sku a supplier should bring in, and by when. One row per supplier and sku.",
         ),

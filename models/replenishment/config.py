@@ -24,7 +24,7 @@ class ReorderConfig:
         pack_qty: Units a pack where the offer has no `pack_qty` column.
         primary_share: Least share of the primary supplier where there are backups.
         backup_share: Largest share of all backups together.
-        slow_days: Days of the slow-mover alarm.
+        slow_days: Days within which goods are found to be stalled.
         slow_share: Share of the safety stock that sales must stay below.
         slow_reading: `each_day`: every single day lies below (as printed); `window_sum`: their sum does.
         utc_offset_hours: Local time minus UTC; decides what "today" is.

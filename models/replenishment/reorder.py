@@ -21,7 +21,7 @@ from models.replenishment.disaggregate import (
     units_per_line_factor,
 )
 from models.replenishment.protection import demand_quantile, protection_demand
-from models.replenishment.slow_movers import slow_movers
+from models.replenishment.stalled import stalled
 from models.replenishment.suppliers import ranked_offers, split_over_suppliers
 
 SUGGESTIONS_SCHEMA = pl.Schema(
@@ -35,7 +35,7 @@ SUGGESTIONS_SCHEMA = pl.Schema(
         "order_up_to_qty": pl.Int64,
         "reorder_qty": pl.Int64,
         "order_by_on": pl.Date,
-        "is_slow_mover": pl.Boolean,
+        "is_stalled": pl.Boolean,
         "reason_code": pl.String,
         "explanation": pl.String,
     }
@@ -57,7 +57,8 @@ class ReorderResult:
     """Both published tables of the reorder rule.
 
     Attributes:
-        reorder_suggestions: As in `PUBLISHED_TABLES`; one row per offer of a sku with expected demand.
+        reorder_suggestions: As in `PUBLISHED_TABLES`; one row per offer of a sku with expected demand or with
+            stock: what lies there and is not expected to sell is found, too.
         reorder_merchant_shares: As in `PUBLISHED_TABLES`; only shares above 0, summing to the suggestion.
     """
 
@@ -79,7 +80,7 @@ def reorder(
         forecasts: Columns of `demand_forecasts`.
         lines: Columns of core.fct_order_lines: split of categories over skus, and the newest days.
         offers_current: supplier_id, sku_id, supply_price_cents, on_hand_qty, capacity_per_day,
-            lead_time_days, min_order_qty, valid_from, and optionally pack_qty.
+            lead_time_days, min_order_qty, valid_from, and optionally pack_qty and first_offered_at.
         listings: Columns of core.dim_listings; may be empty.
         as_of: Business time, with time zone.
         config: Settings.
@@ -100,9 +101,10 @@ def reorder(
     pairs = merchant_sku_weeks(forecasts, shares, units_per_line_factor(lines))
     offers = ranked_offers(offers_current, config)
     levels = _levels(forecasts, pairs, offers, today, config)
-    alarms = slow_movers(lines, levels.select("sku_id", "safety_stock_qty"), today, config)
+    stock = levels.select("sku_id", "safety_stock_qty", "offered_on", on_hand_qty="on_hand_total")
+    alarms = stalled(lines, stock, today, config)
     orders = split_over_suppliers(
-        offers.join(levels.drop("lead_days"), on="sku_id", how="inner").with_columns(
+        offers.join(levels.drop("lead_days", "offered_on"), on="sku_id", how="inner").with_columns(
             need_qty=pl.max_horizontal(pl.col("order_up_to_qty") - pl.col("on_hand_total"), pl.lit(0))
         ),
         config,
@@ -114,7 +116,7 @@ def reorder(
 def _levels(
     forecasts: pl.DataFrame, pairs: pl.DataFrame, offers: pl.DataFrame, today: date, config: ReorderConfig
 ) -> pl.DataFrame:
-    """Order-up-to level, reorder point and safety stock of each sku that has an offer and demand."""
+    """Order-up-to level, reorder point and safety stock of each sku with an offer and demand or stock."""
     horizon = int(forecasts["horizon_weeks"].max())  # type: ignore[arg-type]
     first_week = forecasts["week_start_on"].min()
     elapsed = max(0, (today - first_week).days) if isinstance(first_week, date) else 0
@@ -126,12 +128,18 @@ def _levels(
             # The slowest supplier decides: an order may be split, and the last part must still arrive.
             lead_days=pl.col("lead_time_days").max().fill_null(DEFAULT_LEAD_DAYS).cast(pl.Float64),
             on_hand_total=pl.col("on_hand_qty").fill_null(0).clip(0).sum().cast(pl.Int64),
+            offered_on=(
+                pl.col("first_offered_at").min() + timedelta(hours=config.utc_offset_hours)
+            ).dt.date(),
         )
-        .join(weekly, on="sku_id", how="inner")
+        .join(weekly, on="sku_id", how="left")
+        .filter(pl.col("row").is_not_null() | (pl.col("on_hand_total") > 0))
         .sort("sku_id")
     )
-    rows, lead = chosen["row"].to_numpy(), chosen["lead_days"].to_numpy()
-    mean, variance = mean[rows], variance[rows]
+    # Stock of which nothing is expected to sell: the row behind the last, without demand.
+    rows, lead = chosen["row"].fill_null(len(sku)).to_numpy(), chosen["lead_days"].to_numpy()
+    nothing = np.zeros((1, horizon))
+    mean, variance = np.vstack([mean, nothing])[rows], np.vstack([variance, nothing])[rows]
     total, spread = protection_demand(mean, variance, lead, config.lead_time_cv, config.review_days, elapsed)
     lead_mean, lead_spread = protection_demand(mean, variance, lead, config.lead_time_cv, 0, elapsed)
     level = demand_quantile(total, spread, config.service_quantile)
@@ -139,7 +147,7 @@ def _levels(
     point = demand_quantile(lead_mean, lead_spread, config.service_quantile)
     spare = np.maximum(chosen["on_hand_total"].to_numpy() - point, 0.0)
     days_left = np.floor(np.divide(spare, daily, out=np.full(len(daily), 3650.0), where=daily > 0))
-    return chosen.select("sku_id", "on_hand_total", "lead_days").with_columns(
+    return chosen.select("sku_id", "on_hand_total", "lead_days", "offered_on").with_columns(
         demand_mean_qty=total,
         demand_p90_qty=demand_quantile(total, spread, 0.9),
         order_up_to_qty=level.astype(np.int64),
@@ -158,6 +166,8 @@ def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl
         .then(pl.lit("reorder_capped_by_capacity"))
         .when(ordered)
         .then(pl.lit("below_order_up_to_level"))
+        .when(pl.col("demand_mean_qty") == 0)
+        .then(pl.lit("no_expected_demand"))
         .when(pl.col("need_qty") == 0)
         .then(pl.lit("enough_stock"))
         .when(pl.col("wanted_qty") == 0)

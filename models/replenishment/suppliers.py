@@ -21,15 +21,18 @@ def ranked_offers(offers: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
 
     Returns:
         supplier_id, sku_id, on_hand_qty, lead_time_days, minimum, pack, capacity (null: no limit; whole packs
-        within one review period), place (0 is the primary). One row per supplier and sku, newest version.
+        within one review period), place (0 is the primary), first_offered_at (of any version; of this one
+        where that is not told). One row per supplier and sku, newest version.
     """
     pack = (
         pl.col("pack_qty").fill_null(config.pack_qty).clip(1)
         if "pack_qty" in offers.columns
         else pl.lit(config.pack_qty)
     ).cast(pl.Int64)
+    began = pl.col("first_offered_at" if "first_offered_at" in offers.columns else "valid_from")
     return (
-        offers.sort("valid_from", "supply_price_cents", descending=[True, False])
+        offers.with_columns(first_offered_at=began)
+        .sort("valid_from", "supply_price_cents", descending=[True, False])
         .unique(["supplier_id", "sku_id"], keep="first", maintain_order=True)
         .sort("sku_id", "supply_price_cents", "lead_time_days", "supplier_id", nulls_last=True)
         .with_columns(place=pl.int_range(pl.len()).over("sku_id"), pack=pack)
@@ -40,7 +43,15 @@ def ranked_offers(offers: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
             * pl.col("pack"),
         )
         .select(
-            "supplier_id", "sku_id", "on_hand_qty", "lead_time_days", "minimum", "pack", "capacity", "place"
+            "supplier_id",
+            "sku_id",
+            "on_hand_qty",
+            "lead_time_days",
+            "minimum",
+            "pack",
+            "capacity",
+            "place",
+            "first_offered_at",
         )
     )
 

@@ -63,7 +63,7 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
         metadata={
             "offers": offers.height,
             "to_order": suggestions.filter(suggestions["reorder_qty"] > 0).height,
-            "slow_movers": int(suggestions["is_slow_mover"].sum()),
+            "stalled": int(suggestions["is_stalled"].sum()),
             "merchant_shares": result.reorder_merchant_shares.height,
         },
     )

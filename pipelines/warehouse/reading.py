@@ -165,6 +165,7 @@ def current_offers(
     """The offer in force of each supplier and sku, merchandise only, with what the supplier has at hand.
 
     `on_hand_qty` is what the offer stated less what orders used since; what was stated is not read.
+    `first_offered_at` is when the oldest version began.
 
     Args:
         connection: The published warehouse.
@@ -173,8 +174,11 @@ def current_offers(
     condition, parameters = _only(skus, "o.sku_id")
     return connection.execute(
         f"""
-        select o.* exclude (stock_qty), s.on_hand_qty, p.category_l3_id
+        select o.* exclude (stock_qty), s.on_hand_qty, p.category_l3_id, began.first_offered_at
         from core.dim_offers as o
+        join (
+            select supplier_id, sku_id, min(valid_from) as first_offered_at from core.dim_offers group by all
+        ) as began using (supplier_id, sku_id)
         join intermediate.int_stock_levelled as s using (supplier_id, sku_id)
         left join core.dim_products as p using (sku_id)
         where o.is_current and coalesce(p.is_merchandise, true){condition}

@@ -81,7 +81,7 @@ ANSWERS: Mapping[str, Any] = {
                 "order_up_to_qty": 120,
                 "reorder_qty": 80,
                 "order_by_on": "2018-01-02",
-                "is_slow_mover": False,
+                "is_stalled": False,
                 "reason_code": "below_order_up_to",
                 "explanation": {"review_days": 7},
             }

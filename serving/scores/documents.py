@@ -111,7 +111,7 @@ class ReorderSuggestion(Struct, frozen=True, kw_only=True):
     order_up_to_qty: int
     reorder_qty: int
     order_by_on: date | None
-    is_slow_mover: bool
+    is_stalled: bool
     reason_code: str
     explanation: Annotated[Any, Meta(description="How the quantity came about.")]
 

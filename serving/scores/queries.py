@@ -136,7 +136,7 @@ select v.version, v.as_of,
   case when x.sku_id is null
     then {_has("reorder_suggestions", _PINNED, "k.supplier_id = %(supplier_id)s")} else true end,
   x.sku_id, x.on_hand_qty, x.lead_time_days, x.demand_mean_qty, x.demand_p90_qty, x.order_up_to_qty,
-  x.reorder_qty, x.order_by_on, x.is_slow_mover, x.reason_code, x.explanation::text
+  x.reorder_qty, x.order_by_on, x.is_stalled, x.reason_code, x.explanation::text
 from scores.publication v
 left join lateral (
   select * from scores.reorder_suggestions y

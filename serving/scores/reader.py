@@ -156,7 +156,7 @@ class ScoreReader:
                 order_up_to_qty=row[5],
                 reorder_qty=row[6],
                 order_by_on=row[7],
-                is_slow_mover=row[8],
+                is_stalled=row[8],
                 reason_code=row[9],
                 explanation=_ANY.decode(row[10]),
             )

@@ -277,7 +277,7 @@ def test_stock_position_follows_the_statement_and_the_window(warehouse: duckdb.D
     assert position["cover_days"] == pytest.approx(100 / (sum(window) / 28))
     assert position["stock_value_cents"] == 7000
     flags = warehouse.sql(
-        "select sku_id, is_slow_mover, is_stock_out from analyst.mart_stock_position"
+        "select sku_id, is_low_turnover, is_stock_out from analyst.mart_stock_position"
     ).fetchall()
     assert {sku: rest for sku, *rest in flags} == {
         "milk-1": [position["turnover_30d_rate"] < 0.15, False],

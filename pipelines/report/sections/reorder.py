@@ -38,7 +38,7 @@ def _blocks(evidence: Evidence, origin: Origin) -> list[Block]:
             )
         ]
     ordered = frame.filter(pl.col("reorder_qty") > 0)
-    slow = frame.filter(pl.col("is_slow_mover")).height
+    slow = frame.filter(pl.col("is_stalled")).height
     blocks: list[Block] = [
         Note(
             f"{count(frame.height)} supplier and sku pairs were judged: {count(ordered.height)} are to be "
@@ -131,7 +131,7 @@ def _urgent(evidence: Evidence, ordered: pl.DataFrame, origin: Origin) -> Table:
                 decimal(row["demand_p90_qty"], 1),
                 count(row["order_up_to_qty"]),
                 count(row["reorder_qty"]),
-                plain_name(row["reason_code"]) + (", slow mover" if row["is_slow_mover"] else ""),
+                plain_name(row["reason_code"]) + (", stalled" if row["is_stalled"] else ""),
             ]
             for row in rows.iter_rows(named=True)
         ],

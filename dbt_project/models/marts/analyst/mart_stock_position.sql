@@ -71,7 +71,7 @@ final as (
         {{ ratio('on_hand_qty', 'daily_qty_28d') }} as cover_days,
         {{ ratio('qty_30d', 'qty_30d + on_hand_qty') }} as turnover_30d_rate,
         on_hand_qty > 0
-            and qty_30d < cast(0.15 as double) * (qty_30d + on_hand_qty) as is_slow_mover,
+            and qty_30d < cast(0.15 as double) * (qty_30d + on_hand_qty) as is_low_turnover,
         on_hand_qty = 0 as is_stock_out,
         stock_value_cents,
         origin

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.replenishment.apportion import largest_remainder
 from models.replenishment.config import ReorderConfig
 from models.replenishment.protection import cumulative, demand_quantile, protection_demand
-from models.replenishment.slow_movers import slow_movers
+from models.replenishment.stalled import stalled
 from models.replenishment.suppliers import ranked_offers, rounded_order, split_over_suppliers
 
 TODAY = date(2018, 1, 8)
@@ -196,37 +196,57 @@ def sales(days: list[int], sku: str = "k") -> pl.DataFrame:
     )
 
 
-def is_slow(lines: pl.DataFrame, safety: float, config: ReorderConfig | None = None) -> bool:
-    stock = pl.DataFrame({"sku_id": ["k"], "safety_stock_qty": [safety]})
-    return bool(slow_movers(lines, stock, TODAY, config or ReorderConfig())["is_slow_mover"].item())
+def is_stalled(
+    lines: pl.DataFrame,
+    safety: float,
+    config: ReorderConfig | None = None,
+    *,
+    on_hand: int = 0,
+    offered: date | None = None,
+) -> bool:
+    stock = pl.DataFrame(
+        {"sku_id": ["k"], "safety_stock_qty": [safety], "on_hand_qty": [on_hand], "offered_on": [offered]},
+        schema_overrides={"offered_on": pl.Date},
+    )
+    return bool(stalled(lines, stock, TODAY, config or ReorderConfig())["is_stalled"].item())
 
 
-def test_slow_mover_boundaries() -> None:
+def test_stalled_boundaries() -> None:
     # Safety stock 10: the limit is 2 units a day.
-    assert is_slow(sales([1] * 7), 10)
-    assert is_slow(sales([0] * 7), 10)
-    assert not is_slow(sales([1, 1, 1, 2, 1, 1, 1]), 10)
-    assert not is_slow(sales([2, 1, 1, 1, 1, 1, 1]), 10)
-    assert is_slow(sales([2, 1, 1, 1, 1, 1, 1, 1]), 10)
-    assert not is_slow(sales([0] * 7), 0)
+    assert is_stalled(sales([1] * 7), 10)
+    assert is_stalled(sales([0] * 7), 10)
+    assert not is_stalled(sales([1, 1, 1, 2, 1, 1, 1]), 10)
+    assert not is_stalled(sales([2, 1, 1, 1, 1, 1, 1]), 10)
+    assert is_stalled(sales([2, 1, 1, 1, 1, 1, 1, 1]), 10)
+    assert not is_stalled(sales([0] * 7), 0)
+
+
+def test_stock_of_which_nothing_is_expected_is_stalled_when_nothing_was_sold() -> None:
+    long_ago, week = TODAY - timedelta(days=60), TODAY - timedelta(days=7)
+    nothing = sales([0]).clear()
+    assert is_stalled(nothing, 0, on_hand=5, offered=long_ago)
+    assert not is_stalled(nothing, 0, on_hand=0, offered=long_ago)
+    assert not is_stalled(nothing, 0, on_hand=5, offered=week)  # it came within the seven days
+    assert not is_stalled(nothing, 0, on_hand=5)
+    assert not is_stalled(sales([0, 0, 0, 1, 0, 0, 0, 0]), 0, on_hand=5, offered=long_ago)
 
 
 def test_today_and_other_lines_do_not_count() -> None:
     lines = sales([1] * 7)
     today = lines.head(1).with_columns(placed_on=pl.lit(TODAY), qty=pl.lit(50, dtype=pl.Int64))
     fuel = sales([9] * 7).with_columns(is_merchandise=pl.lit(value=False))
-    assert is_slow(pl.concat([lines, today, fuel]), 10)
+    assert is_stalled(pl.concat([lines, today, fuel]), 10)
 
 
-def test_a_new_sku_is_not_slow() -> None:
-    assert not is_slow(sales([1] * 7).tail(7), 10)
+def test_a_new_sku_is_not_stalled() -> None:
+    assert not is_stalled(sales([1] * 7).tail(7), 10)
 
 
 def test_the_other_reading_sums_the_days() -> None:
     summed = ReorderConfig(slow_reading="window_sum")
-    assert not is_slow(sales([1] * 7), 10, summed)
-    assert is_slow(sales([1, 0, 0, 0, 0, 0, 0]), 10, summed)
-    assert not is_slow(sales([1, 1, 0, 0, 0, 0, 0]), 10, summed)
+    assert not is_stalled(sales([1] * 7), 10, summed)
+    assert is_stalled(sales([1, 0, 0, 0, 0, 0, 0]), 10, summed)
+    assert not is_stalled(sales([1, 1, 0, 0, 0, 0, 0]), 10, summed)
 
 
 def test_settings_are_checked() -> None:

@@ -129,6 +129,26 @@ def test_enough_stock_orders_nothing() -> None:
     assert result.reorder_merchant_shares.height == 0
 
 
+def test_what_lies_in_stock_is_judged_although_nothing_forecasts_it() -> None:
+    """The stock decides who has a row: `old` sells nothing and is not forecast, `gone` has none."""
+    new = datetime(2017, 12, 31, tzinfo=UTC)
+    supply = table(
+        offer("k", on_hand_qty=500),
+        offer("old", on_hand_qty=7),
+        offer("new", on_hand_qty=7, valid_from=new),
+        offer("gone"),
+    )
+    got = run(lines([("m1", "k", 3, 5)]), forecasts({"m1": 7.0}), supply).reorder_suggestions
+    assert {row["sku_id"]: (row["reason_code"], row["is_stalled"]) for row in got.iter_rows(named=True)} == {
+        "k": ("enough_stock", False),
+        "old": ("no_expected_demand", True),
+        "new": ("no_expected_demand", False),
+    }
+    idle = got.filter(sku_id="old").row(0, named=True)
+    numbers = ("demand_mean_qty", "demand_p90_qty", "order_up_to_qty", "reorder_qty", "order_by_on")
+    assert tuple(idle[name] for name in numbers) == (0, 0, 0, 0, None)
+
+
 def test_capacity_caps_and_minimum_excludes() -> None:
     sold, ahead = lines([("m1", "k", 3, 5)]), forecasts({"m1": 70.0})
     capped = one(run(sold, ahead, table(offer("k", capacity_per_day=10))))
