@@ -563,7 +563,7 @@ def shown_prices(url):
     async def main():
         pool = Pool(url, size=1, timeout_s=20)
         try:
-            reader = ScoreReader(pool)
+            reader = ScoreReader(pool, "default")
             return {
                 (merchant, row.sku_id): (row.price_cents, row.action)
                 for merchant in ("m-1", "m-2", "m-3")
