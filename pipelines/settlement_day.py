@@ -21,7 +21,7 @@ from serving.db.urls import libpq_url
 from serving.errors import DatabaseUnavailableError, ServingError
 from serving.jobs.day import DayDone, work_day
 from serving.ledger import chain, roller
-from serving.orders.cancelling import PATIENCE
+from serving.orders.placing.cancelling import PATIENCE
 from serving.privacy.data_keys import Vault
 from serving.settings import DEFAULT_TENANT, Settings
 from serving.settlement.channel.requests import send_due

@@ -13,50 +13,50 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from feature_store.online import ProfileReader, packaged_schema
-from serving.api.after_sales import AFTER_SALE_ROUTES
-from serving.api.agents import AGENT_ROUTES
-from serving.api.approval_batches import APPROVAL_BATCH_ROUTES
-from serving.api.approvals import APPROVAL_ROUTES
+from serving.api.agents.agents import AGENT_ROUTES
+from serving.api.agents.invitations import INVITATION_ROUTES
+from serving.api.agents.scenes import SCENE_ROUTES
+from serving.api.approvals.approval_batches import APPROVAL_BATCH_ROUTES
+from serving.api.approvals.approvals import APPROVAL_ROUTES
 from serving.api.audit import list_audit_log
-from serving.api.catalogue import CATALOGUE_ROUTES
-from serving.api.channel_requests import CHANNEL_REQUEST_ROUTES
-from serving.api.channels import CHANNEL_ROUTES, notices_router
-from serving.api.competitor_prices import post_competitor_prices
-from serving.api.consumer_decisions import CONSUMER_DECISION_ROUTES
-from serving.api.consumers import get_rebuy_reminders
-from serving.api.coupons import COUPON_ROUTES
-from serving.api.debts import DEBT_ROUTES
+from serving.api.channels.channel_requests import CHANNEL_REQUEST_ROUTES
+from serving.api.channels.channels import CHANNEL_ROUTES, notices_router
+from serving.api.channels.misfits import MISFIT_ROUTES
+from serving.api.channels.payments import PAYMENT_ROUTES
+from serving.api.channels.reconciliation import RECONCILIATION_ROUTES
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
-from serving.api.events import post_events
-from serving.api.fees import FEE_ROUTES
-from serving.api.fulfilment import FULFILMENT_ROUTES
-from serving.api.guarantees import GUARANTEE_ROUTES
+from serving.api.feeds.competitor_prices import post_competitor_prices
+from serving.api.feeds.events import post_events
 from serving.api.health import live, metrics, ready
-from serving.api.identity import IDENTITY_ROUTES
-from serving.api.invitations import INVITATION_ROUTES
-from serving.api.ledger import LEDGER_ROUTES
-from serving.api.loss_budgets import LOSS_BUDGET_ROUTES
-from serving.api.misfits import MISFIT_ROUTES
-from serving.api.offers import OFFER_ROUTES
-from serving.api.orders import ORDER_ROUTES
-from serving.api.payments import PAYMENT_ROUTES
-from serving.api.plans import PLAN_ROUTES
-from serving.api.points import POINTS_ROUTES
-from serving.api.prices import get_price, list_prices
-from serving.api.profiles import PROFILE_ROUTES
-from serving.api.publications import get_current_publication, list_publications
-from serving.api.recommendations import get_recommendations
-from serving.api.reconciliation import RECONCILIATION_ROUTES
-from serving.api.reorder import get_reorder_suggestions
+from serving.api.money.debts import DEBT_ROUTES
+from serving.api.money.fees import FEE_ROUTES
+from serving.api.money.guarantees import GUARANTEE_ROUTES
+from serving.api.money.ledger import LEDGER_ROUTES
+from serving.api.money.plans import PLAN_ROUTES
+from serving.api.money.points import POINTS_ROUTES
+from serving.api.money.settlements import SETTLEMENT_ROUTES
+from serving.api.money.statements import STATEMENT_ROUTES
+from serving.api.money.withholdings import list_withholdings
+from serving.api.orders.after_sales import AFTER_SALE_ROUTES
+from serving.api.orders.catalogue import CATALOGUE_ROUTES
+from serving.api.orders.coupons import COUPON_ROUTES
+from serving.api.orders.fulfilment import FULFILMENT_ROUTES
+from serving.api.orders.loss_budgets import LOSS_BUDGET_ROUTES
+from serving.api.orders.offers import OFFER_ROUTES
+from serving.api.orders.orders import ORDER_ROUTES
+from serving.api.orders.stock import STOCK_ROUTES
+from serving.api.orders.webhooks import WEBHOOK_ROUTES
+from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
+from serving.api.people.identity import IDENTITY_ROUTES
 from serving.api.retries import RetryLost
-from serving.api.scenes import SCENE_ROUTES
-from serving.api.segments import SEGMENT_ROUTES
-from serving.api.settlements import SETTLEMENT_ROUTES
-from serving.api.statements import STATEMENT_ROUTES
-from serving.api.stock import STOCK_ROUTES
-from serving.api.wakeup import get_wakeup_list
-from serving.api.webhooks import WEBHOOK_ROUTES
-from serving.api.withholdings import list_withholdings
+from serving.api.scores.consumers import get_rebuy_reminders
+from serving.api.scores.prices import get_price, list_prices
+from serving.api.scores.profiles import PROFILE_ROUTES
+from serving.api.scores.publications import get_current_publication, list_publications
+from serving.api.scores.recommendations import get_recommendations
+from serving.api.scores.reorder import get_reorder_suggestions
+from serving.api.scores.segments import SEGMENT_ROUTES
+from serving.api.scores.wakeup import get_wakeup_list
 from serving.db.operations import Operations
 from serving.db.pool import Pool
 from serving.observability import Metrics, RequestContext, configure_logging

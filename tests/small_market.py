@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from serving.orders import catalogue, losses, payments, placing, records, stock
+from serving.orders import records
+from serving.orders.assortment import catalogue, losses, stock
 from serving.orders.coupons import issuing, store
 from serving.orders.coupons.programme import Share, Terms
+from serving.orders.paying import payments
+from serving.orders.placing import placing
 from serving.settlement.plans.profiles import load_shipped, shipped_text
 from serving.settlement.plans.store import publish_plan
 

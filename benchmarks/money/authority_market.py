@@ -13,7 +13,7 @@ import psycopg
 from benchmarks.money.till import Till
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
-from serving.orders import catalogue, stock
+from serving.orders.assortment import catalogue, stock
 from serving.security import Scope, hash_key
 from serving.settlement.plans.assignments import put_into_force
 

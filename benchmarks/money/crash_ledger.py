@@ -27,7 +27,7 @@ from serving.db import migrate
 from serving.db.connect import DATABASE
 from serving.db.embedded import EmbeddedPostgres
 from serving.db.operations import Operations
-from serving.orders import catalogue, stock
+from serving.orders.assortment import catalogue, stock
 from serving.security import Scope, issue_key
 from serving.settings import Settings
 from serving.settlement.plans.assignments import put_into_force

@@ -16,7 +16,7 @@ from serving.db.connect import database_url
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger import chain, roller
-from serving.orders.receipts import confirm_receipts_due
+from serving.orders.fulfilment.receipts import confirm_receipts_due
 from serving.orders.settling import release_due
 from serving.settings import Settings
 

@@ -23,22 +23,17 @@ from serving.db.operations import Operations
 from serving.db.retries import LOST, reason_of
 from serving.ledger.accounts import Party
 from serving.ledger.errors import LedgerError
-from serving.orders import (
-    after_sales,
-    catalogue,
-    fulfilment,
-    payments,
-    placing,
-    receipts,
-    records,
-    returns,
-    stock,
-)
-from serving.orders.cancelling import cancel_units, expire_unpaid
+from serving.orders import records
+from serving.orders.after_sales import after_sales, returns
+from serving.orders.assortment import catalogue, stock
 from serving.orders.coupons import issuing, store
 from serving.orders.coupons.programme import Share, Terms
 from serving.orders.errors import OrdersError
-from serving.orders.receipts import confirm_receipts_due
+from serving.orders.fulfilment import fulfilment, receipts
+from serving.orders.fulfilment.receipts import confirm_receipts_due
+from serving.orders.paying import payments
+from serving.orders.placing import placing
+from serving.orders.placing.cancelling import cancel_units, expire_unpaid
 from serving.orders.settling import release_due, unfreeze_due
 from serving.settlement import payouts
 from serving.settlement.beside.fees import charge_penalty, release_fees_due, reverse_fee

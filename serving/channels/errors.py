@@ -1,4 +1,4 @@
-"""The typed errors of payment channels. HTTP mapping: `serving.api.channels`. Nothing is raised here."""
+"""The typed errors of payment channels. HTTP mapping: `serving.api.channels.channels`."""
 
 from __future__ import annotations
 

@@ -39,15 +39,15 @@ from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
 from serving.ledger import chain, invariants, roller
 from serving.orders import settling
-from serving.orders.cancelling import expire_unpaid
 from serving.orders.clock import BusinessClock
-from serving.orders.delivery import HttpSender, deliver_due
-from serving.orders.misfits import sort_misfits
-from serving.orders.payments import pay_free_orders
-from serving.orders.points_payment import give_back_due
-from serving.orders.receipts import confirm_receipts_due
-from serving.orders.routing_review import review_routing
-from serving.orders.webhook_addresses import address_rules
+from serving.orders.fulfilment.receipts import confirm_receipts_due
+from serving.orders.fulfilment.routing_review import review_routing
+from serving.orders.paying.misfits import sort_misfits
+from serving.orders.paying.payments import pay_free_orders
+from serving.orders.placing.cancelling import expire_unpaid
+from serving.orders.placing.points_payment import give_back_due
+from serving.orders.webhooks.delivery import HttpSender, deliver_due
+from serving.orders.webhooks.webhook_addresses import address_rules
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
 from serving.settlement import payouts

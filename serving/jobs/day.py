@@ -19,10 +19,10 @@ from serving.db.isolation import log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.jobs.effects import EFFECTS
 from serving.ledger import invariants
-from serving.orders.cancelling import PATIENCE, expire_unpaid
-from serving.orders.misfits import sort_misfits
-from serving.orders.points_payment import give_back_due
-from serving.orders.receipts import confirm_receipts_due
+from serving.orders.fulfilment.receipts import confirm_receipts_due
+from serving.orders.paying.misfits import sort_misfits
+from serving.orders.placing.cancelling import PATIENCE, expire_unpaid
+from serving.orders.placing.points_payment import give_back_due
 from serving.orders.settling import release_due, unfreeze_due
 from serving.settlement.beside.fees import release_fees_due
 from serving.settlement.books.referral_unlock import unlock_due

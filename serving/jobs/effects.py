@@ -1,7 +1,7 @@
 """What approvals do: every kind with its effect, for the API and for the jobs.
 
 To put an act before two people: describe its kind (`serving.approvals.catalogue`), add a `Wired` here, and
-let its route call `serving.api.four_eyes.two_people`. The suggestion holds what the effect reads.
+let its route call `serving.api.approvals.four_eyes.two_people`. The suggestion holds what the effect reads.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from serving.approvals.records import Approval
 from serving.ledger.accounts import Party
 from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
-from serving.orders.offer_requests import OFFER
-from serving.orders.offers import accept_proposal
+from serving.orders.assortment.offer_requests import OFFER
+from serving.orders.assortment.offers import accept_proposal
 from serving.settings import Settings
 from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
 from serving.settlement.books.receivables import write_off

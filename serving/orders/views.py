@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from serving.orders.after_sales import Case, cases_of
+from serving.orders.after_sales.after_sales import Case, cases_of
 from serving.orders.contracts import (
     CaseView,
     LineView,
@@ -22,7 +22,7 @@ from serving.orders.contracts import (
     SubOrderView,
 )
 from serving.orders.errors import NotFoundError
-from serving.orders.instructions import recipient_view
+from serving.orders.fulfilment.instructions import recipient_view
 from serving.orders.records import Order, OrderLine, SubOrder, find_order, lines_of, sub_orders_of
 from serving.orders.states import UNRECEIVED
 from serving.privacy.data_keys import Vault

@@ -16,7 +16,7 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
-from serving.orders.points_payment import give_back_due
+from serving.orders.placing.points_payment import give_back_due
 from serving.security import ROLE_SCOPES, Role, issue_key
 from serving.settlement.plans.profiles import shipped_text
 

@@ -14,8 +14,8 @@ from serving.jobs.__main__ import main
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.invariants import check
 from serving.ledger.posting import Line, Posting, post
-from serving.orders.misfits import sort_misfits
-from serving.orders.payments import pay_free_orders
+from serving.orders.paying.misfits import sort_misfits
+from serving.orders.paying.payments import pay_free_orders
 from serving.privacy.data_keys import Vault
 from serving.security import ROLE_SCOPES, Role, issue_key
 from serving.settlement.channel.requests import Sent, send_due

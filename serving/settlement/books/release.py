@@ -1,7 +1,7 @@
 """Release: what has waited long enough moves from pending to available, sub-order by sub-order.
 
 Locked legs wait for `referral_unlock`; money that the channel gives free before its release is the affair of
-`deadline`. Receipts, also those that nobody confirmed: `serving.orders.receipts`.
+`deadline`. Receipts, also those that nobody confirmed: `serving.orders.fulfilment.receipts`.
 
 Source: common rules, release; L11.
 """

@@ -1,6 +1,6 @@
 """Documented acts by which money leaves suspense: back to its payer, to or from a party, to the platform.
 
-Matching money with an order is an act of orders: `serving.orders.misfits`.
+Matching money with an order is an act of orders: `serving.orders.paying.misfits`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ from small_market import NOW, STRICT, TENANT
 
 from serving.ledger.accounts import Party
 from serving.ledger.invariants import check
-from serving.orders import after_sales, fulfilment, placing
-from serving.orders.cancelling import expire_unpaid
+from serving.orders.after_sales import after_sales
 from serving.orders.coupons import issuing, store
 from serving.orders.errors import (
     ConsentRefusedError,
@@ -20,6 +19,9 @@ from serving.orders.errors import (
     InvalidRequestError,
     ProgrammeStateError,
 )
+from serving.orders.fulfilment import fulfilment
+from serving.orders.placing import placing
+from serving.orders.placing.cancelling import expire_unpaid
 from serving.settlement.reports.explain import explain
 
 DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ import threading
 
 from small_market import NOW, TENANT
 
-from serving.orders import payments
+from serving.orders.paying import payments
 
 
 def first_flags(shop, *order_ids):

@@ -10,9 +10,11 @@ from small_market import NOW, TENANT, Shop
 from serving.db import calendar
 from serving.db.operations import Operations
 from serving.ledger import invariants
-from serving.orders import fulfilment, losses, placing
-from serving.orders.catalogue import approve_skus
+from serving.orders.assortment import losses
+from serving.orders.assortment.catalogue import approve_skus
 from serving.orders.errors import InvalidRequestError, LossRefusedError
+from serving.orders.fulfilment import fulfilment
+from serving.orders.placing import placing
 from serving.settlement.sharing.freeze import CartLine, OrderCoupon
 
 DAY = NOW.date()

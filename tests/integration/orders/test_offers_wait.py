@@ -9,7 +9,7 @@ from serving.approvals import decisions
 from serving.approvals.errors import ImpossibleMoveError, NotAllowedError
 from serving.approvals.records import newest_of_subject
 from serving.jobs.effects import EFFECTS
-from serving.orders import catalogue, offers
+from serving.orders.assortment import catalogue, offers
 from serving.orders.errors import FreeOfferError, OutOfStockError, SkuNotApprovedError
 from serving.security import Principal, Role, Scope
 

@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 from small_market import NOW, TENANT
 
-from serving.orders import after_sales, fulfilment, placing, receipts, webhooks
-from serving.orders.cancelling import PATIENCE, cancel_units, expire_unpaid
+from serving.orders.after_sales import after_sales
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError
-from serving.orders.receipts import confirm_receipts_due
+from serving.orders.fulfilment import fulfilment, receipts
+from serving.orders.fulfilment.receipts import confirm_receipts_due
+from serving.orders.placing import placing
+from serving.orders.placing.cancelling import PATIENCE, cancel_units, expire_unpaid
 from serving.orders.settling import release_due
+from serving.orders.webhooks import webhooks
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
 

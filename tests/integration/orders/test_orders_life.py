@@ -6,7 +6,7 @@ import pytest
 from small_market import NOW, TENANT
 
 from serving.ledger.invariants import check
-from serving.orders import after_sales, fulfilment, placing, receipts
+from serving.orders.after_sales import after_sales
 from serving.orders.errors import (
     DuplicateKeyError,
     ImpossibleMoveError,
@@ -15,6 +15,8 @@ from serving.orders.errors import (
     PaymentRefusedError,
     RefundRefusedError,
 )
+from serving.orders.fulfilment import fulfilment, receipts
+from serving.orders.placing import placing
 from serving.settlement.errors import PlanNotInForceError
 
 DAY = timedelta(days=1)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from small_market import NOW, TENANT
 
-from serving.orders import catalogue, placing, stock
+from serving.orders.assortment import catalogue, stock
 from serving.orders.errors import (
     ImpossibleMoveError,
     InvalidRequestError,
@@ -13,6 +13,7 @@ from serving.orders.errors import (
     NotListedError,
     OutOfStockError,
 )
+from serving.orders.placing import placing
 
 
 def test_the_worked_basket_is_priced_to_the_fen(shop):

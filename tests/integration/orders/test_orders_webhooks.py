@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from small_market import NOW, TENANT
 
-from serving.orders import fulfilment, webhooks
-from serving.orders.delivery import MOST_ATTEMPTS, HttpSender, Message, deliver_due
-from serving.orders.webhook_addresses import AddressRules
+from serving.orders.fulfilment import fulfilment
+from serving.orders.webhooks import webhooks
+from serving.orders.webhooks.delivery import MOST_ATTEMPTS, HttpSender, Message, deliver_due
+from serving.orders.webhooks.webhook_addresses import AddressRules
 from serving.privacy.data_keys import Vault
 from serving.privacy.envelope import new_master_key
 from serving.privacy.master_key import Keyring

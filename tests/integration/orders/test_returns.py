@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from small_market import NOW, TENANT
 
-from serving.orders import after_sales, fulfilment, receipts, returns, stock
+from serving.orders.after_sales import after_sales, returns
+from serving.orders.assortment import stock
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
+from serving.orders.fulfilment import fulfilment, receipts
 from serving.privacy.data_keys import Vault
 from serving.privacy.envelope import new_master_key
 from serving.privacy.master_key import Keyring

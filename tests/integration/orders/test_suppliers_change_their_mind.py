@@ -6,9 +6,10 @@ import pytest
 from small_market import NOW, TENANT
 
 from serving.ledger.invariants import check
-from serving.orders import after_sales, fulfilment
+from serving.orders.after_sales import after_sales
 from serving.orders.errors import InvalidRequestError
-from serving.orders.receipts import confirm_receipts_due
+from serving.orders.fulfilment import fulfilment
+from serving.orders.fulfilment.receipts import confirm_receipts_due
 from serving.orders.settling import release_due
 
 DAY = timedelta(days=1)

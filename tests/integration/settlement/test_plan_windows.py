@@ -3,7 +3,7 @@
 from settlement_books import DAY, LONG_AGO, PAID, plan
 from settlement_sales import sale
 
-from serving.orders.receipts import confirm_receipts_due
+from serving.orders.fulfilment.receipts import confirm_receipts_due
 from serving.settlement.plans.loader import plan_document
 from serving.settlement.plans.store import publish_plan
 

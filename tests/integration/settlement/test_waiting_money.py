@@ -7,7 +7,7 @@ from settlement_books import DAY, DUE, PAID, PAYDAY, RECEIVED, plan
 from settlement_sales import sale, worked_example
 
 from serving.ledger.accounts import Party
-from serving.orders.receipts import confirm_receipts_due
+from serving.orders.fulfilment.receipts import confirm_receipts_due
 from serving.orders.settling import refund_line, unfreeze_due
 from serving.settlement.books.accrual import accrue_orders, reaccrue_line
 from serving.settlement.books.referral_unlock import unlock_due

@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.orders.catalogue import Reference
-from serving.orders.offers import Corridor, Judgement, judge
+from serving.orders.assortment.catalogue import Reference
+from serving.orders.assortment.offers import Corridor, Judgement, judge
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 CORRIDOR = Corridor(own_bps=2_000, others_bps=5_000, days=7)

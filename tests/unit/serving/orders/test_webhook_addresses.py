@@ -2,7 +2,13 @@
 
 import pytest
 
-from serving.orders.webhook_addresses import STRICT, AddressRefusedError, AddressRules, parse, resolve
+from serving.orders.webhooks.webhook_addresses import (
+    STRICT,
+    AddressRefusedError,
+    AddressRules,
+    parse,
+    resolve,
+)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Routes of agents: relations, invitations, scenes, conduct."""

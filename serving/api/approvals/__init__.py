@@ -1,0 +1,1 @@
+"""Routes of decisions that wait for a person."""

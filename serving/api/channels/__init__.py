@@ -1,0 +1,1 @@
+"""Routes of payment channels: notices, requests, misfits, bills."""

@@ -1,0 +1,1 @@
+"""Routes of streams: behaviour events and prices of rivals."""

@@ -1,0 +1,1 @@
+"""Routes of money: plans, settlement, the ledger and what stands beside it."""

@@ -1,0 +1,1 @@
+"""Routes of orders: assortment, placing, fulfilment, after-sale, coupons, webhooks."""

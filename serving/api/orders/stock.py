@@ -1,0 +1,88 @@
+"""`/v1/suppliers/{supplier_id}/stock`: what a supplier has. On which terms: `serving.api.orders.offers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get, put
+
+from serving.api.answers import principal_of, problem_responses
+from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.orders.order_work import CLOCK_AHEAD, in_range, once_each, order_transaction
+from serving.api.parameters import CursorText, Identifier, PageSize
+from serving.api.transactions import note
+from serving.orders.assortment import stock
+from serving.orders.contracts import StockBatch, StockPage, StockView, TakenOver
+from serving.security import Role, Scope
+
+_SUPPLIER = frozenset({Role.OPERATOR, Role.SUPPLIER})
+
+
+@put(
+    "/suppliers/{supplier_id:str}/stock",
+    opt={"scope": Scope.STOCK_WRITE, "roles": _SUPPLIER, "owner": "supplier"},
+    tags=["Fulfilment"],
+    summary="Report stock",
+    responses=problem_responses(),
+    sync_to_thread=True,
+)
+def put_stock(request: Request[Any, Any, Any], supplier_id: Identifier, data: StockBatch) -> TakenOver:
+    """For each sku the count with the latest `source_at` wins, however late or often it arrives.
+
+    Available is on hand less what orders reserve less the buffer.
+    """
+    principal = principal_of(request)
+    with order_transaction(request) as (conn, now):
+        skus = once_each("stock", [line.sku_id for line in data.stock])
+        reports = [
+            stock.StockReport(
+                line.sku_id,
+                line.on_hand_qty,
+                line.buffer_qty,
+                in_range("source_at", line.source_at, latest=now + CLOCK_AHEAD),
+            )
+            for line in data.stock
+        ]
+        accepted = stock.report_stock(conn, principal.tenant_id, supplier_id, reports, now)
+        details = {"skus": len(skus), "accepted": len(accepted)}
+        note(request, conn, "stock.report", "supplier", supplier_id, details=details)
+    return TakenOver(accepted=accepted, outdated=sorted(skus - set(accepted)))
+
+
+@get(
+    "/suppliers/{supplier_id:str}/stock",
+    opt={
+        "scope": Scope.FULFILMENT_READ,
+        "roles": _SUPPLIER | {Role.AUDITOR},
+        "owner": "supplier",
+    },
+    tags=["Fulfilment"],
+    summary="Stock of a supplier",
+    responses=problem_responses(),
+    sync_to_thread=True,
+)
+def get_stock(
+    request: Request[Any, Any, Any], supplier_id: Identifier, limit: PageSize = 100, cursor: CursorText = None
+) -> StockPage:
+    """By sku: on hand, reserved by orders, buffer, and what may be promised."""
+    position = read_cursor(cursor, "stock")
+    with order_transaction(request) as (conn, _):
+        found = stock.levels(
+            conn,
+            principal_of(request).tenant_id,
+            supplier_id,
+            after=str(position.key[0]) if position else "",
+            limit=limit + 1,
+        )
+    rows = [
+        StockView(**{name: getattr(level, name) for name in StockView.__struct_fields__}) for level in found
+    ]
+    following = write_cursor(Position("stock", "", [rows[limit - 1].sku_id])) if len(rows) > limit else None
+    return StockPage(stock=rows[:limit], next_cursor=following)
+
+
+STOCK_ROUTES = (
+    get_stock,
+    put_stock,
+)
+"""Handlers of this resource, for the application."""

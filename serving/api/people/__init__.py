@@ -1,0 +1,1 @@
+"""Routes of what consumers decide: identity, consents, erasure."""

@@ -1,0 +1,1 @@
+"""Routes of what models said: the published scores."""

@@ -1,0 +1,1 @@
+"""Payments as channels report them."""
