@@ -80,12 +80,13 @@ class Books:
         for line in order.lines:
             conn.execute(
                 "insert into orders.order_line (tenant_id, order_id, line_no, sku_id, supplier_id, qty,"
-                " list_price_cents, promo_discount_cents, net_paid_cents, supply_price_cents)"
-                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " list_price_cents, promo_discount_cents, net_paid_cents, supply_price_cents,"
+                " loss_cents, loss_day)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 (
                     tenant, order.order_id, line.line_no, line.sku_id, line.supplier_id, line.qty,
                     line.list_price_cents, line.list_price_cents - line.net_paid_cents, line.net_paid_cents,
-                    line.supply_price_cents,
+                    line.supply_price_cents, *self._agreed_loss(conn, order, line),
                 ),
             )  # fmt: skip
         is_received = status == "received"
@@ -98,6 +99,21 @@ class Books:
                     received_at if is_received else None, release_due_at if is_received else None,
                 ),
             )  # fmt: skip
+
+    def _agreed_loss(self, conn, order, line):
+        """What a line loses, out of a budget that an operator set for it; placing would refuse it else."""
+        loss = line.supply_price_cents + line.channel_fee_cents + line.tax_cents - line.net_paid_cents
+        if loss <= 0:
+            return 0, None
+        day = order.paid_at.date()
+        conn.execute(
+            "insert into orders.loss_budget as b (tenant_id, merchant_id, day, limit_cents, spent_cents)"
+            " values (%(tenant)s, %(merchant)s, %(day)s, %(loss)s, %(loss)s)"
+            " on conflict (tenant_id, merchant_id, day) do update set"
+            " limit_cents = b.limit_cents + %(loss)s, spent_cents = b.spent_cents + %(loss)s",
+            {"tenant": self.tenant, "merchant": order.merchant_id, "day": day, "loss": loss},
+        )
+        return loss, day
 
     def settled_by(self, plan_id, merchant_id=ALL_OTHERS, effective_at=LONG_AGO):
         """Orders of a merchant are settled by a plan, since long."""
