@@ -20,7 +20,7 @@ from pipelines.limits.document import load_limits
 from pipelines.run.code import code_version
 from pipelines.run.whole_run import FILE, IN_DATABASE, read_whole_run, write_whole_run
 from pipelines.settings import Settings
-from pipelines.sources.contract import SourceError
+from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.recorded.extraction import database_identity
 from pipelines.steps.evidence import recorded_still_holds
 from pipelines.steps.state import StateStore, fingerprint
@@ -37,6 +37,8 @@ _PLACES = {
     "celery_broker", "celery_backend", "k8s_image", "k8s_namespace", "k8s_claim", "k8s_config",
 }  # fmt: skip
 """Settings that say where, when and how, not what."""
+_OWN_OUTPUT = frozenset(f"raw/{name}" for name in TABLES if contract_table(name).is_own_output)
+"""What the platform itself published: a run reads it, but is not made new by it."""
 
 
 def remember_whole_run(settings: Settings, summary: Mapping[str, Any], url: str) -> None:
@@ -151,7 +153,7 @@ def _records_stand(settings: Settings, sources: Sources) -> bool:
     records = [store.get(file.stem.replace("__", "/")) for file in _record_files(settings.state_dir)]
     return all(
         record is not None
-        and (record.key.startswith("checks/") or clock.stands(record, now))
+        and (record.key.startswith("checks/") or record.key in _OWN_OUTPUT or clock.stands(record, now))
         and recorded_still_holds(record.evidence, settings.home)
         for record in records
     )

@@ -529,6 +529,12 @@ JOBS: Mapping[str, Command] = {
         _FOLLOWED,
         turns="once",
     ),
+    "ask-channels": Command(
+        "ask payment channels for what is due every few seconds, until it is ended",
+        partial(_rounds, ("channel-requests",)),
+        _FOLLOWED,
+        turns="once",
+    ),
     "check": Command("check the invariants of the books", _check),
 }
 """Jobs by the name on the command line."""

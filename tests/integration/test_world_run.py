@@ -182,7 +182,13 @@ def test_without_its_own_mark_a_run_asks_every_step_and_none_works(second, world
     assert third.returncode == 0, explain(third)
     lines = [line for line in third.stderr.splitlines() if line.startswith("[")]
     said = ("unchanged", " start ...", " api ...")  # the command's own two lines are no steps
-    worked = [line for line in lines if not line.endswith(said) and "still at work" not in line]
+    # The first run's own prices are read, which makes nothing after them new.
+    own = ("operations/recorded_prices", "raw/price_changes")
+    worked = [
+        line
+        for line in lines
+        if not line.endswith(said) and "still at work" not in line and not any(step in line for step in own)
+    ]
     assert len(lines) > 30
     assert worked == []
 

@@ -119,7 +119,7 @@ def test_limits_of_the_user_are_news(look, world):
     ("where", "what"),
     [
         ("pipelines.sources.recorded.extraction.Extraction.has_news", lambda *_: True),
-        ("pipelines.stores.publication.is_published", lambda *_: False),
+        ("pipelines.stores.publication.is_published", lambda *_, **__: False),
         ("pipelines.run.standing.database_identity", lambda url, tenant_id: "another database"),
         ("pipelines.run.standing.project_version", lambda: "other SQL"),
         ("pipelines.run.code.installed", lambda: ["dagster-99.dist-info"]),
