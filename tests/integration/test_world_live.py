@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -417,10 +418,16 @@ def erased(url, consumer_id):
 
 
 def files_with(folder, text):
-    """Files that hold some text: its bytes, or a value of a Parquet file, an array or a DuckDB table."""
+    """Files that hold some text: its bytes, or a value of a Parquet file, an array or a DuckDB table.
+
+    Hexadecimal digits on both sides are those of a random id, such as `9f3c-28b1`, and no text of ours.
+    """
     import duckdb
     import numpy as np
     import polars as pl
+
+    sought = re.escape(text.encode())
+    bare = re.compile(b"(?<![0-9a-f])" + sought + b"|" + sought + b"(?![0-9a-f])")
 
     def values(file):
         if file.suffix == ".parquet":
@@ -441,8 +448,7 @@ def files_with(folder, text):
     return sorted(
         str(file.relative_to(folder))
         for file in folder.rglob("*")
-        if file.is_file()
-        and (text.encode() in file.read_bytes() or any(text in value for value in values(file)))
+        if file.is_file() and (bare.search(file.read_bytes()) or any(text in value for value in values(file)))
     )
 
 
