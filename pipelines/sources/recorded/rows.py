@@ -72,10 +72,11 @@ class RecordedRows:
         if table not in self._by_table:
             return pl.DataFrame(schema=dict(contract.dtypes))
         rows = self._by_table[table].read(table)
-        rows = rows.filter(_has_happened(table, rows.columns, as_of))
+        rows = _happened(table, rows, as_of)
         if "orders" in {key.parent for key in contract.foreign_keys} or table == "after_sales":
             orders = self._by_table["orders"].read("orders")
-            waiting = orders.filter(~_has_happened("orders", orders.columns, as_of))
+            happened = _happened("orders", orders, as_of)
+            waiting = orders.join(happened, on="order_id", how="anti", maintain_order="left")
             rows = rows.join(waiting, on="order_id", how="anti", maintain_order="left")
         return rows
 
@@ -144,9 +145,11 @@ def happened_at(table: str, columns: Sequence[str]) -> pl.Expr:
     return newest + _RIGHT_AFTER if contract.is_own_output else newest
 
 
-def _has_happened(table: str, columns: list[str], as_of: dt.datetime) -> pl.Expr:
-    """Whether every time of a row that is history has come by a run's business time."""
-    return (happened_at(table, columns) <= as_of).fill_null(True)
+def _happened(table: str, rows: pl.DataFrame, as_of: dt.datetime) -> pl.DataFrame:
+    """The rows of which every time that is history has come by a run's business time."""
+    if not set(contract_table(table).past_columns) & set(rows.columns):
+        return rows  # a condition without a column is no mask of a large frame
+    return rows.filter((happened_at(table, rows.columns) <= as_of).fill_null(True))
 
 
 class WithRecorded:
