@@ -70,11 +70,12 @@ from serving.security import Authenticator, require_scope
 from serving.settings import Settings
 
 _DESCRIPTION = """\
-Published prices, reorder suggestions, recommendations, wake-up lists and profiles.
+Published prices, reorder suggestions, recommendations, wake-up lists and profiles; orders, payment channels,
+settlement and what waits for a second person.
 
 * Every scored answer names the published version it comes from, in `publication_version` and in the header
   `muyun-publication`; one answer never mixes versions.
-* Keys go into `X-API-Key` or `Authorization: Bearer`. A key has scopes and may belong to one merchant.
+* Keys go into `X-API-Key` or `Authorization: Bearer`. A key has scopes and may belong to one party.
 * Errors are `application/problem+json` (RFC 9457) with a `request_id`.
 * Lists are read page by page: hand `next_cursor` back as `cursor`.
 * Money is in minor units (`_cents`), times are UTC (`_at`, `as_of`), days are dates (`_on`).
@@ -207,7 +208,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
 
 def _openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
-        title="Muyun scores",
+        title="Muyun",
         version=version("muyun"),
         description=_DESCRIPTION,
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
