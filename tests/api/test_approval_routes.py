@@ -14,6 +14,8 @@ from serving.app import create_app
 from serving.db.urls import libpq_url
 from serving.security import ROLE_SCOPES, Role, Scope, issue_key
 
+pytestmark = pytest.mark.xdist_group("approval_routes")  # one world for all, in order
+
 NOW = dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC)
 LIMITS = {"alone_posting_cents": 99, "alone_payout_cents": 500, "alone_payout_batch_cents": 800}
 

@@ -20,6 +20,8 @@ from serving.orders.placing.points_payment import give_back_due
 from serving.security import ROLE_SCOPES, Role, issue_key
 from serving.settlement.plans.profiles import shipped_text
 
+pytestmark = pytest.mark.xdist_group("beside_routes")  # one world for all, in order
+
 NOW = dt.datetime(2026, 11, 2, 8, tzinfo=dt.UTC)
 SUPPLIER, MERCHANT = (
     {"party_type": "supplier", "party_id": "s1"},

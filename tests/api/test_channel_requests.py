@@ -21,6 +21,8 @@ from serving.security import ROLE_SCOPES, Role, issue_key
 from serving.settlement.channel.requests import Sent, send_due
 from serving.settlement.payouts import prepare_payouts
 
+pytestmark = pytest.mark.xdist_group("channel_requests")  # one world for all, in order
+
 PRICE = 1000
 
 

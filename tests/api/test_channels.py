@@ -16,6 +16,8 @@ from serving.channels.simulated.messages import encoded, new_keys, signed_header
 from serving.db.operations import Operations
 from serving.security import ROLE_SCOPES, Role, Scope, issue_key
 
+pytestmark = pytest.mark.xdist_group("channels")  # one world for all, in order
+
 PRICE = 1000
 
 

@@ -8,6 +8,8 @@ from small_market import Shop
 from serving.db.operations import Operations
 from serving.security import ROLE_SCOPES, Role, issue_key
 
+pytestmark = pytest.mark.xdist_group("coupon_programmes")  # one world for all, in order
+
 PARTIES = {
     "op": (Role.OPERATOR, None),
     "audit": (Role.AUDITOR, None),

@@ -10,6 +10,8 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.security import ROLE_SCOPES, Role, issue_key
 
+pytestmark = pytest.mark.xdist_group("idempotency")  # one world for all, in order
+
 NATURAL = {
     "/v1/channels": {"adapter", "merchant_number", "app_id"},
     "/v1/agents": {"agent_id"},

@@ -6,6 +6,8 @@ from small_market import Shop
 from serving.db.operations import Operations
 from serving.security import ROLE_SCOPES, Role, issue_key
 
+pytestmark = pytest.mark.xdist_group("invitation_links")  # one world for all, in order
+
 PARTIES = {
     "op": (Role.OPERATOR, None),
     "m1": (Role.MERCHANT, "m1"),

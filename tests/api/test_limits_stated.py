@@ -7,6 +7,8 @@ import pytest
 from litestar.routes import HTTPRoute
 from role_matrix import METHODS, resolve
 
+pytestmark = pytest.mark.xdist_group("limits_stated")  # one world for all, in order
+
 WHOLE = {
     "/v1/agents/{agent_id}": "one agent: its direct relations, and points that expire",
     "/v1/approvals/{approval_id}": "what was decided about one request",

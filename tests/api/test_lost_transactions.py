@@ -10,6 +10,8 @@ from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.security import ROLE_SCOPES, Role, issue_key
 
+pytestmark = pytest.mark.xdist_group("lost_transactions")  # one world for all, in order
+
 
 @pytest.fixture(scope="module")
 def shop(scores_url):

@@ -6,6 +6,8 @@ from small_market import TENANT, Shop
 from serving.db.operations import Operations
 from serving.security import ROLE_SCOPES, Role, issue_key
 
+pytestmark = pytest.mark.xdist_group("return_routes")  # one world for all, in order
+
 ADDRESS = {"name": "李仓库", "phone": "13900001111", "address": "宁波市北仑区 8 号"}
 
 

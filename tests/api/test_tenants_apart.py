@@ -21,6 +21,8 @@ from serving.scores.live import Delta, publish_delta
 from serving.scores.loader import current, list_versions, publish, rollback
 from serving.security import ROLE_SCOPES, Role, issue_key
 
+pytestmark = pytest.mark.xdist_group("tenants_apart")  # one world for all, in order
+
 FIRST, OTHER = "default", "other"
 MARK = "zq9"
 """Stands in every id and text of the first tenant, and nowhere else."""

@@ -12,6 +12,8 @@ from serving.app import create_app
 from serving.db.operations import Operations
 from serving.security import ROLE_SCOPES, Role, issue_key
 
+pytestmark = pytest.mark.xdist_group("visible_fields")  # one world for all, in order
+
 NAMED = {"merchant_id": "m1", "supplier_id": "S1", "agent_id": "ag", "order_id": "o1", "consumer_id": "c1"}
 OWN = {"merchant": "m1", "supplier": "S1", "agent": "ag"}
 LIVED = (

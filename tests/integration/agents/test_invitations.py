@@ -24,6 +24,8 @@ from serving.settlement.plans.profiles import load_shipped
 from serving.settlement.sharing.freeze import CartLine, freeze
 from serving.settlement.sharing.waterfall import accrue
 
+pytestmark = pytest.mark.xdist_group("invitations")  # one world for all, in order
+
 DAY = timedelta(days=1)
 WINDOW = 10 * DAY
 

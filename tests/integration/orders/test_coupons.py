@@ -24,6 +24,8 @@ from serving.orders.placing import placing
 from serving.orders.placing.cancelling import expire_unpaid
 from serving.settlement.reports.explain import explain
 
+pytestmark = pytest.mark.xdist_group("coupons")  # one world for all, in order
+
 DAY = timedelta(days=1)
 M1 = {"issuer": ("merchant", "m1")}
 

@@ -17,6 +17,8 @@ from serving.orders.fulfilment import fulfilment
 from serving.orders.placing import placing
 from serving.settlement.sharing.freeze import CartLine, OrderCoupon
 
+pytestmark = pytest.mark.xdist_group("loss_budget")  # one world for all, in order
+
 DAY = NOW.date()
 
 

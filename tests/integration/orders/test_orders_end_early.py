@@ -17,6 +17,8 @@ from serving.orders.webhooks import webhooks
 from serving.privacy.data_keys import Vault
 from serving.settings import Settings
 
+pytestmark = pytest.mark.xdist_group("orders_end_early")  # one world for all, in order
+
 DAY = timedelta(days=1)
 
 

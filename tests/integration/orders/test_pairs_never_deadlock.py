@@ -11,6 +11,8 @@ from benchmarks.money.lock_arena import OPERATIONS, TENANT, Arena, clash
 from serving.db.operations import Operations
 from serving.ledger import invariants
 
+pytestmark = pytest.mark.xdist_group("pairs_never_deadlock")  # one world for all, in order
+
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 HARD = [
     ("refund", "reject"),

@@ -14,6 +14,8 @@ from serving.privacy.envelope import new_master_key
 from serving.privacy.master_key import Keyring
 from serving.privacy.personal_fields import Recipient
 
+pytestmark = pytest.mark.xdist_group("returns")  # one world for all, in order
+
 DAY = timedelta(days=1)
 
 

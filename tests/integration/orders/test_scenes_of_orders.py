@@ -11,6 +11,8 @@ from serving.agents.errors import SceneRefusedError, UnknownSceneError
 from serving.agents.scenes import NewScene
 from serving.orders.errors import InvalidRequestError
 
+pytestmark = pytest.mark.xdist_group("scenes_of_orders")  # one world for all, in order
+
 HOUR = timedelta(hours=1)
 
 
