@@ -55,8 +55,8 @@ class Settings(BaseSettings):
         master_key: Master key of the personal fields in base64, or several by comma, the current one first;
             None means `<home>/keys/master.key`.
         time_zone: IANA zone in which `setup` lets a tenant's days and months begin.
-        channel_fee_bps: What the payment channel keeps by contract, basis points; the loss of a line is
-            reckoned with it before the channel has told its fee.
+        channel_fee_bps: What a payment channel keeps by contract, at least, basis points; the loss of a line
+            is reckoned with it, or with the tenant's dearest contract, before the channel has told its fee.
         invitation_days: Longest time in which an invitation may be bound.
         referral_window_days: How long the relation that a consumer's act makes with an agent counts.
         offer_own_bps: How far a supplier's price may be from its own reference without a decision.

@@ -144,6 +144,15 @@ def accounts_of(conn: Connection, tenant_id: str) -> list[Account]:
     return [_account(row, {}) for row in rows]
 
 
+def dearest_fee_bps(conn: Connection, tenant_id: str) -> int:
+    """The largest share of a payment that an active account's contract keeps, bps; 0 without accounts."""
+    row = conn.execute(
+        "select coalesce(max(fee_bps), 0) from channels.account where tenant_id = %s and is_active",
+        (tenant_id,),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def check_public_keys(keys: Mapping[str, str]) -> None:
     """Refuse keys that prove nothing.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from serving.channels.accounts import dearest_fee_bps
 from serving.orders.errors import InvalidRequestError, LossRefusedError
 from serving.settings import Settings
 from serving.settlement.sharing.freeze import CartLine, OrderCoupon, freeze
@@ -31,7 +32,7 @@ class LossRules:
     """How a loss is reckoned before the channel has told its fee.
 
     Attributes:
-        channel_fee_bps: What the channel keeps of a payment by contract, basis points.
+        channel_fee_bps: What a channel keeps of a payment by contract, at least, basis points.
     """
 
     channel_fee_bps: int = 60
@@ -40,6 +41,10 @@ class LossRules:
     def of(cls, settings: Settings) -> LossRules:
         """The rules that the operator set."""
         return cls(settings.channel_fee_bps)
+
+    def under_contracts(self, conn: Connection, tenant_id: str) -> LossRules:
+        """The rules with the dearest contract of the tenant: by which channel the buyer pays is not known."""
+        return LossRules(max(self.channel_fee_bps, dearest_fee_bps(conn, tenant_id)))
 
 
 DEFAULT_RULES = LossRules()

@@ -236,6 +236,7 @@ def _go_elsewhere(
     Lines that move come first: a freight that was partly refunded does not move any more.
     """
     order_id = order.order_id
+    rules = rules.under_contracts(conn, tenant_id)
     suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
     if order.paid_at is not None:
         locks.balances_of_orders(conn, tenant_id, [order_id], suppliers)

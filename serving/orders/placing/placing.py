@@ -123,6 +123,7 @@ def place_order(
         ConsumerErasedError: The buyer was erased.
     """
     require_not_erased(conn, tenant_id, order.consumer_id, "nobody can order under this id any more")
+    rules = rules.under_contracts(conn, tenant_id)
     _require_agent(conn, order)
     roles = _roles(conn, tenant_id, order, now)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))

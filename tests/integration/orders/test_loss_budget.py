@@ -7,6 +7,9 @@ import psycopg
 import pytest
 from small_market import NOW, TENANT, Shop
 
+from serving.channels.accounts import NewAccount, add_account, change_account
+from serving.channels.simulated.adapter import ADAPTER as SIMULATED
+from serving.channels.simulated.messages import SERIAL, new_keys
 from serving.db import calendar
 from serving.db.operations import Operations
 from serving.ledger import invariants
@@ -15,6 +18,9 @@ from serving.orders.assortment.catalogue import approve_skus
 from serving.orders.errors import InvalidRequestError, LossRefusedError
 from serving.orders.fulfilment import fulfilment
 from serving.orders.placing import placing
+from serving.privacy.data_keys import Vault
+from serving.privacy.envelope import new_master_key
+from serving.privacy.master_key import Keyring
 from serving.settlement.sharing.freeze import CartLine, OrderCoupon
 
 pytestmark = pytest.mark.xdist_group("loss_budget")  # one world for all, in order
@@ -72,6 +78,46 @@ def test_inside_the_budget_the_line_routes_and_the_booked_subsidy_is_what_was_re
     assert market.moved(before)["subsidy", ""] == -1_060
     with pytest.raises(LossRefusedError, match="1060 fen, 0 left"):
         market.place("l-i2", ("l-inside", 1), merchant="ml3")
+
+
+@pytest.fixture
+def dear_channel(market, module_database_url):
+    """An account of a channel that keeps 1% by contract, more than the setting expects; ended afterwards."""
+    keys, ours = new_keys(), new_keys()
+    wanted = NewAccount(
+        SIMULATED,
+        "dear",
+        "",
+        "http://127.0.0.1:1",
+        "",
+        100,
+        {SERIAL: keys.public},
+        {"private_key": ours.private},
+    )
+    keyring = Keyring((new_master_key(),))
+    vault = Vault(lambda: keyring)
+    with market.transaction() as conn:
+        channel_id = add_account(conn, vault, TENANT, wanted)
+    yield channel_id
+    with market.transaction() as conn:
+        change_account(conn, TENANT, channel_id, public_keys=wanted.public_keys, fee_bps=100, is_active=False)
+
+
+def test_the_dearest_contract_of_the_tenant_s_channels_counts(market, dear_channel):
+    """Which channel the buyer will take is not known yet; 99.30 and a fee of 1.00 lose 0.30 of 100.00."""
+    market.list("l-dear", 10_000, merchant="ml-dear")
+    market.supply("SA", "l-dear", 5, price=9_930)
+    with pytest.raises(
+        LossRefusedError, match=r"by 30 fen; the loss budget of merchant 'ml-dear' on .* is 0 fen, 0 left"
+    ):
+        market.place("l-d1", ("l-dear", 1), merchant="ml-dear")
+    market.may_lose(30, merchant="ml-dear", days=1)
+    before = market.balances()
+    market.place("l-d2", ("l-dear", 1), merchant="ml-dear")
+    market.pay("l-d2", fee=100)
+    assert market.moved(before)["subsidy", ""] == -30
+    with market.transaction() as conn:
+        assert [found for found in invariants.check(conn, TENANT) if "l-d2" in found.subject] == []
 
 
 def test_cancelling_gives_the_budget_back(market):
