@@ -31,56 +31,22 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class SettlementDay:
-    """What a day of settlement work did, over all tenants.
+class SettlementDay(DayDone):
+    """What a day of settlement work did: the sums over all tenants, and the ledger's housekeeping.
 
     Attributes:
         tenants: Tenants that had their turn.
-        expired_orders: Orders that nobody paid in time.
-        receipts: Sub-orders whose receipt was confirmed by time.
-        expired_holds: Holds that ended by time.
-        held_orders: Orders that a review of diversion holds.
-        released_legs: Legs that were released.
-        released_cents: What parties got by it, fen.
-        unlocked_batches: Three-for-one batches that were full.
-        released_fees: Shares of fees and compensations that were released.
-        points_back: Points that came back to buyers whose lines were cancelled or refunded.
-        deposit_cents: What went from releases into deposits, fen.
-        deadline_waiting: Shares that the channel set free although they cannot be released yet.
-        closed_agents: Agents whose tier was closed for the month before.
-        reviewed_agents: Agents whose income of the month before was reviewed.
-        held_agents: Those of them whose payment is held.
-        expired_approvals: Requests for approval that nobody decided in time.
-        effects: Approved requests that took effect, since their time came.
         rolled_accounts: Platform accounts whose sum moved.
         sealed_block: Newest block of the hash chain.
         forgotten_keys: Idempotency keys that were old enough.
-        violations: Invariants that do not hold, the first few; empty in sound books.
-        stopped: What could not be done although it was due, the first few; everything else was done.
+        violations: The first few of all tenants; empty in sound books.
+        stopped: The first few of all tenants; everything else was done.
     """
 
     tenants: int
-    expired_orders: int
-    receipts: int
-    expired_holds: int
-    held_orders: int
-    released_legs: int
-    released_cents: int
-    unlocked_batches: int
-    released_fees: int
-    points_back: int
-    deposit_cents: int
-    deadline_waiting: int
-    closed_agents: int
-    reviewed_agents: int
-    held_agents: int
-    expired_approvals: int
-    effects: int
     rolled_accounts: int
     sealed_block: int
     forgotten_keys: int
-    violations: tuple[str, ...]
-    stopped: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The figures, with lists instead of tuples."""
