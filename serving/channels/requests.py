@@ -216,9 +216,12 @@ def requests_page(
 def require_by_hand(conn: Connection, tenant_id: str, payout_id: str) -> None:
     """Refuse an operator's word about a pay-out that a channel is asked for: the channel's word counts.
 
+    The pay-out stays locked, so that no channel is asked for it while the operator's word is booked.
+
     Raises:
         RequestStateError: A channel is asked for it.
     """
+    locks.payout(conn, tenant_id, payout_id)
     row = conn.execute(
         "select channel_id from channels.request where tenant_id = %s and kind = 'payout' and subject = %s",
         (tenant_id, payout_id),

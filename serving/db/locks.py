@@ -38,6 +38,8 @@ CLAIMED = " for update skip locked"
 """Ends a query that takes only the rows that nobody holds."""
 CLAIMED_ORDERS = " for update of o, s skip locked"
 """The same for a query over sub-orders `s` with their orders `o`."""
+CLAIMED_PAYOUTS = " for update of o skip locked"
+"""The same for a query over pay-outs `o` with what belongs to them."""
 TAKE_MIGRATIONS = f"select pg_advisory_xact_lock({0x6D757975})"
 """One process at a time changes the schema; a statement, since migrations have a driver of their own."""
 

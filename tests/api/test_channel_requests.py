@@ -8,7 +8,7 @@ from small_market import TENANT, Shop
 from two_people import approved
 
 from serving.channels.facts import Progress
-from serving.channels.requests import reference_of
+from serving.channels.requests import reference_of, require_by_hand
 from serving.db.operations import Operations
 from serving.jobs.__main__ import main
 from serving.ledger.accounts import AccountKind, Party
@@ -18,8 +18,8 @@ from serving.orders.paying.misfits import sort_misfits
 from serving.orders.paying.payments import pay_free_orders
 from serving.privacy.data_keys import Vault
 from serving.security import ROLE_SCOPES, Role, issue_key
-from serving.settlement.channel.requests import Sent, send_due
-from serving.settlement.payouts import prepare_payouts
+from serving.settlement.channel.requests import Sent, open_payout_requests, send_due
+from serving.settlement.payouts import fail_payout, prepare_payouts
 
 pytestmark = pytest.mark.xdist_group("channel_requests")  # one world for all, in order
 
@@ -355,3 +355,22 @@ def test_the_command_serves_the_simulated_channel_and_asks_channels(
     assert "Sent(" in capsys.readouterr().out
     assert main(["misfits", "--tenant", TENANT]) == 0
     assert "Sorted(" in capsys.readouterr().out
+
+
+def test_no_channel_is_asked_for_a_pay_out_that_an_operator_fails_meanwhile(call, shop, till):
+    party = Party("supplier", f"S-{till.channel_id}")
+    payable(shop, till, 900, party)
+    with shop.transaction() as conn:
+        conn.execute(
+            "update channels.account set is_active = false where channel_id <> %s", (till.channel_id,)
+        )
+        made = prepare_payouts(conn, TENANT, f"b-{till.channel_id}", "simulated", business_now(shop), 900)
+    payout_id = next(one.payout_id for one in made if one.party == party)
+    with shop.transaction() as conn:
+        require_by_hand(conn, TENANT, payout_id)
+        with shop.transaction() as other:
+            open_payout_requests(other, TENANT, business_now(shop))
+        fail_payout(conn, TENANT, payout_id, business_now(shop), "closed")
+    with shop.transaction() as conn:
+        open_payout_requests(conn, TENANT, business_now(shop))
+    assert [one for one in asked(call, till) if one["party_id"] == party.party_id] == []

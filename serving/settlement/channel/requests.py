@@ -37,6 +37,7 @@ from serving.channels.requests import (
     open_request,
     take_due,
 )
+from serving.db import locks
 from serving.db.operations import Operations
 from serving.privacy.data_keys import Vault
 from serving.settlement.books.refund_requests import book_refund_done
@@ -73,7 +74,8 @@ def open_payout_requests(conn: psycopg.Connection, tenant_id: str, now: datetime
         "   and a.adapter = b.adapter and a.is_active order by a.created_at, a.channel_id limit 1) a on true"
         " where o.tenant_id = %(tenant)s and o.state = 'in_transit' and not exists"
         " (select from channels.request r where r.tenant_id = o.tenant_id and r.kind = 'payout'"
-        "  and r.subject = o.payout_id) order by o.payout_id",
+        "  and r.subject = o.payout_id) order by o.payout_id" + locks.CLAIMED_PAYOUTS,
+        # One that an operator decides at this moment is looked at again by the next round.
         {"tenant": tenant_id},
     ).fetchall()
     for payout_id, party_type, party_id, cents, channel_id in rows:
