@@ -147,14 +147,30 @@ def end_empty_part(
 def settle_status(conn: Connection, tenant_id: str, order_id: str) -> str:
     """Let the status of an order follow its refunds and its sub-orders; coupons end with a full refund.
 
+    Where the buyer keeps a line that cost nothing, the coupon bought it at its funder's cost and stays used.
+
     Returns:
         `refunded` once the last fen is back; else what follows from the sub-orders.
     """
     order = find_order(conn, tenant_id, order_id)
-    if order.status in (OrderStatus.PLACED, OrderStatus.CANCELLED, OrderStatus.REFUNDED):
+    if order.status in (OrderStatus.PLACED, OrderStatus.CANCELLED):
+        return order.status
+    if order.status == OrderStatus.REFUNDED:
+        _end_coupons(conn, tenant_id, order_id)
         return order.status
     has_ended = all(part.status in ENDED for part in sub_orders_of(conn, tenant_id, order_id))
     if order.refunded_cents == order.captured_cents and (order.captured_cents or has_ended):
-        give_back_coupons(conn, tenant_id, order_id, "refund")
+        _end_coupons(conn, tenant_id, order_id)
         return move_order(conn, tenant_id, order, "refund")
     return follow_sub_orders(conn, tenant_id, order)
+
+
+def _end_coupons(conn: Connection, tenant_id: str, order_id: str) -> None:
+    keeps_free_line = any(
+        line.net_paid_cents == 0
+        and line.coupon_discount_cents > 0
+        and is_owed_for(conn, tenant_id, order_id, line.line_no, line.supplier_id)
+        for line in lines_of(conn, tenant_id, order_id)
+    )
+    if not keeps_free_line:
+        give_back_coupons(conn, tenant_id, order_id, "refund")

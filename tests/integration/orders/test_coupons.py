@@ -370,3 +370,22 @@ def test_the_daily_check_finds_a_funder_who_lost_less_than_its_discount(shop):
     assert {violation.rule for violation in found} == {"a funder lost exactly its discount"}
     assert any("thin-1" in violation.subject for violation in found)
     shop.sql("update settlement.discount_debt set owed_cents = 5000 where order_id = 'thin-1'")
+
+
+def test_a_line_that_a_coupon_made_free_keeps_the_coupon_used_while_the_buyer_keeps_the_line(shop):
+    """30.00 off 30.00, and 70.00 paid for another line: once those are back the gift still costs."""
+    shop.list("gift", 3000)
+    shop.supply("S2", "gift", 50, price=1000)
+    shop.list("beside", 7000)
+    shop.supply("S3", "beside", 50, price=3000)
+    terms = {"sku_ids": ("gift",), "beyond_share": "receivable", "gives_back": ("cancel", "refund")}
+    code = shop.off(3000, issuer=("merchant", "m1"), budget_cents=3000, **terms)
+    state = "select state from coupons.redemption where code = %(code)s"
+    shop.place("gift", ("gift", 1), ("beside", 1), coupon_codes=[code])
+    shop.pay("gift")
+    shop.act(fulfilment.reject, "gift", "S3", "none", NOW)
+    assert shop.read("gift")[0].status == "refunded"
+    assert shop.sql(state, code=code) == [("redeemed",)]
+    # Nobody ships the gift either: now the coupon bought nothing.
+    shop.act(fulfilment.reject, "gift", "S2", "none", NOW)
+    assert shop.sql(state, code=code) == [("given_back",)]
