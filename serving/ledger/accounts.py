@@ -61,9 +61,11 @@ _OF_PLATFORM = (
     AccountKind.PLATFORM_ROUNDING,
     AccountKind.PENALTY,
     AccountKind.SUBSIDY,
+    AccountKind.BAD_DEBT,
     AccountKind.CHANNEL_FEE,
     AccountKind.TAX_WITHHELD,
     AccountKind.PAYOUT_IN_TRANSIT,
+    AccountKind.REFUND_IN_TRANSIT,
     AccountKind.RECONCILIATION_SUSPENSE,
     AccountKind.POINTS_LIABILITY,
 )
