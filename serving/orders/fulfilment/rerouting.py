@@ -120,7 +120,7 @@ def move_line(
     taker = next(offer for offer in offers if offer.supplier_id == plan.allocations[0].supplier_id)
     try:
         with conn.transaction():
-            _move(conn, tenant_id, order, line, taker, freight_cents, now)
+            _move(conn, tenant_id, order, line, taker, freight_cents)
             losses = {line.line_no: loss[taker.supplier_id]}
             retake(
                 conn,
@@ -207,7 +207,6 @@ def _move(
     line: OrderLine,
     taker: OfferStock,
     freight_cents: int,
-    now: datetime,
 ) -> None:
     new = taker.supplier_id
     stock.release(conn, tenant_id, {(line.supplier_id, line.sku_id): line.reserved_qty})
