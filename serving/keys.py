@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"whose key it is, for the roles {', '.join(sorted(PARTY_ROLES))}: the id of the party",
     )
     create.add_argument("--merchant", help="short for --role merchant --party MERCHANT")
-    create.add_argument("--tenant", default=DEFAULT_TENANT, help="default: %(default)s")
+    create.add_argument("--tenant", help="default: MUYUN_TENANT")
     create.add_argument("--rate", type=float, help="requests per second; default MUYUN_RATE_LIMIT_PER_S")
     create.add_argument("--burst", type=int, help="requests at once; default MUYUN_RATE_LIMIT_BURST")
     commands.add_parser("list", help="keys without their secrets")
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     revoke.add_argument("key_id")
     options = parser.parse_args(arguments)
     try:
-        url = ready_database(Settings())
+        settings = Settings()
+        url = ready_database(settings)
         if options.command == "create":
             scopes = _all_scopes(options) if options.scopes == ["all"] else options.scopes
             key = issue_key(
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 scopes=scopes,
                 role=options.role,
                 party_id=options.party,
-                tenant_id=options.tenant,
+                tenant_id=options.tenant or settings.tenant,
                 merchant_id=options.merchant,
                 rate_per_s=options.rate,
                 burst=options.burst,

@@ -9,6 +9,7 @@ import psycopg
 from serving.db.urls import libpq_url
 from serving.errors import ApiKeyError, DatabaseUnavailableError
 from serving.security import Scope, issue_key, revoke_key
+from serving.settings import DEFAULT_TENANT
 
 NAME = "demo"
 SCOPES = tuple(
@@ -22,10 +23,12 @@ class DemoKey:
 
     Args:
         url: Address of the migrated database.
+        tenant: Whose home it is: the key reads what that tenant published.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tenant: str = DEFAULT_TENANT) -> None:
         self._url = url
+        self._tenant = tenant
 
     def __enter__(self) -> str:
         """End old demo keys and make a new one.
@@ -33,9 +36,9 @@ class DemoKey:
         Returns:
             The key itself.
         """
-        for key_id in _working(self._url):
+        for key_id in _working(self._url, self._tenant):
             revoke_key(self._url, key_id)
-        key = issue_key(self._url, name=NAME, scopes=list(SCOPES))
+        key = issue_key(self._url, name=NAME, scopes=list(SCOPES), tenant_id=self._tenant)
         self._key_id = key.key_id
         return key.secret
 
@@ -45,9 +48,10 @@ class DemoKey:
             revoke_key(self._url, self._key_id)
 
 
-def _working(url: str) -> list[str]:
+def _working(url: str, tenant: str) -> list[str]:
     with psycopg.connect(libpq_url(url), connect_timeout=10) as connection:
         rows = connection.execute(
-            "select key_id from ops.api_key where name = %s and revoked_at is null", (NAME,)
+            "select key_id from ops.api_key where name = %s and tenant_id = %s and revoked_at is null",
+            (NAME, tenant),
         ).fetchall()
     return [key_id for (key_id,) in rows]

@@ -128,7 +128,7 @@ def serve(settings: Settings) -> int:
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda received, _frame: stopped.append(received))
     try:
-        with DemoKey(ready_database(ServingSettings())) as key:
+        with DemoKey(ready_database(ServingSettings()), settings.tenant) as key:
             for service in wanted:
                 if service.port is not None:
                     print(f"{service.name:<18} http://127.0.0.1:{service.port}{service.path}")

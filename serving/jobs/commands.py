@@ -89,8 +89,8 @@ class Job:
 class Command:
     """A job: what it does in a line, its function, its own arguments (as `add_argument` takes them).
 
-    `turns`: `every` tenant has a turn unless one is named; a job with ids runs for `one`, the default tenant
-    unless another is named; what belongs to the whole server runs `once`.
+    `turns`: `every` tenant has a turn unless one is named; a job with ids runs for `one`, that of
+    `MUYUN_TENANT` unless another is named; what belongs to the whole server runs `once`.
     """
 
     help: str

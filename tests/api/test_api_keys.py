@@ -232,3 +232,14 @@ def test_command_line(scores_url, monkeypatch, capsys, client):
     assert keys.main(["revoke", key_id]) == 1
     assert keys.main(["create", "--name", "x", "--scopes", "everything"]) == 1
     assert "choose from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("said", "tenant"), [([], "east"), (["--tenant", "west"], "west")])
+def test_a_key_is_of_the_installations_tenant_unless_another_is_named(scores_url, monkeypatch, said, tenant):
+    monkeypatch.setenv("MUYUN_DATABASE_URL", scores_url)
+    monkeypatch.setenv("MUYUN_TENANT", "east")
+    name = f"key of {tenant}"
+    assert keys.main(["create", "--name", name, "--scopes", "prices:read", *said]) == 0
+    with psycopg.connect(libpq_url(scores_url)) as conn:
+        found = conn.execute("select tenant_id from ops.api_key where name = %s", (name,)).fetchall()
+    assert found == [(tenant,)]

@@ -31,6 +31,18 @@ def test_a_new_start_ends_what_a_killed_one_left(client, scores_url):
     assert working == (0,)
 
 
+def test_it_is_a_key_of_the_tenant_whose_home_it_is(scores_url):
+    def working():
+        with psycopg.connect(libpq_url(scores_url)) as connection:
+            return connection.execute(
+                "select tenant_id from ops.api_key where name = %s and revoked_at is null order by 1", (NAME,)
+            ).fetchall()
+
+    with DemoKey(scores_url, "east"), DemoKey(scores_url):
+        assert working() == [("default",), ("east",)]
+    assert working() == []
+
+
 def test_it_reads_only_and_names_nobody():
     assert {scope.split(":")[1] for scope in SCOPES} == {"read"}
     assert Scope.PERSONAL_READ not in SCOPES
