@@ -26,6 +26,7 @@ ROOMS = {
     "point_in_time": "tags",
     "growth": "tags",
     "spark_equal": "tags",
+    "clv_cdnow": "models",
 }
 """Every benchmark with the package that it lies in, in the order in which `all` runs them."""
 

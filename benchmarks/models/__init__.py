@@ -1,0 +1,1 @@
+"""Models against simple rules, peers and published figures."""

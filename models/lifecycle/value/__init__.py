@@ -1,0 +1,1 @@
+"""Customer lifetime value: purchases and net spend that a consumer brings in the time to come."""
