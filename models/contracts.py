@@ -167,6 +167,27 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One further thing that a gate looked at.
+
+    Attributes:
+        metric: Name.
+        value: The candidate's value.
+        against: The best simple rule, or `bound`.
+        against_value: Its value.
+        holds: Whether the candidate may pass in this.
+        words: The comparison in words.
+    """
+
+    metric: str
+    value: float
+    against: str
+    against_value: float
+    holds: bool
+    words: str
+
+
+@dataclass(frozen=True)
 class GateDecision:
     """Whether a candidate may become champion.
 
@@ -179,6 +200,8 @@ class GateDecision:
         lift: Candidate minus best rule, signed so that above 0 is better.
         champion_lift: The same against the standing champion's procedure, if one was compared.
         reason: One sentence for the asset check.
+        champion_rule_lift: The standing champion's procedure minus the best rule; None without a champion.
+        judged: Further metrics and bounds.
     """
 
     promoted: bool
@@ -189,6 +212,14 @@ class GateDecision:
     lift: Interval
     champion_lift: Interval | None
     reason: str
+    champion_rule_lift: Interval | None = None
+    judged: tuple[Judged, ...] = ()
+
+    @property
+    def demotes(self) -> bool:
+        """Whether the standing champion is behind the best rule and nothing takes its place."""
+        standing = self.champion_rule_lift
+        return not self.promoted and standing is not None and standing.mean < 0
 
 
 @dataclass

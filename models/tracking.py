@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ from models.store_files import DATABASE, champion_version, follow_move
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+GATE = "gate"
+"""Tag of a version with the reason of its gate."""
+REFUSED = "refused"
+"""How the reason of a refusal begins."""
+WAITS = "waits"
+"""How the reason begins of a version that is not judged before there are new data."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,21 @@ class RegisteredVersion:
     run_id: str
     bundle_dir: Path
     config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a version was judged on.
+
+    Attributes:
+        version: Version number as MLflow writes it.
+        input_rows: Rows of the main input table.
+        data_to: Last day of the data.
+    """
+
+    version: str
+    input_rows: int
+    data_to: date
 
 
 class Tracker:
@@ -117,7 +139,7 @@ class Tracker:
             "data_to": candidate.data_to.isoformat(),
             "as_of": as_of,
             "best_rule": decision.baseline,
-            "gate": decision.reason,
+            GATE: decision.reason,
             "input_rows": str(candidate.input_rows),
         }
         client.log_batch(
@@ -137,7 +159,7 @@ class Tracker:
             candidate.name,
             source=f"{run.info.artifact_uri}/bundle",
             run_id=run_id,
-            tags={"gate": decision.reason},
+            tags={GATE: decision.reason},
         )
         client.set_registered_model_alias(candidate.name, CHALLENGER, version.version)
         client.set_terminated(run_id)
@@ -146,6 +168,26 @@ class Tracker:
     def promote(self, version: RegisteredVersion) -> None:
         """Point the champion alias of the model at this version."""
         self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
+
+    def demote(self, name: str) -> None:
+        """Take the champion alias away: the simple rule serves until a version passes the gate."""
+        self._client.delete_registered_model_alias(name, CHAMPION)
+
+    def last_refused(self, name: str) -> Evidence | None:
+        """What the newest judged version was judged on, where the gate refused it; else None.
+
+        Versions that only waited for new data were not judged and are passed over.
+        """
+        found = self._client.search_model_versions(
+            f"name = '{name}'", max_results=100, order_by=["version_number DESC"]
+        )
+        judged = [one for one in found if not str(one.tags.get(GATE, "")).startswith(WAITS)]
+        if not judged or not str(judged[0].tags.get(GATE, "")).startswith(REFUSED):
+            return None
+        tags = self._client.get_run(str(judged[0].run_id)).data.tags
+        return Evidence(
+            str(judged[0].version), int(tags["input_rows"]), datetime.fromisoformat(tags["data_to"]).date()
+        )
 
     def champion(self, name: str) -> RegisteredVersion | None:
         """The version that serves, or None when none has passed the gate yet or its bundle is gone."""

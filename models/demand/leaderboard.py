@@ -124,6 +124,7 @@ def gate(
     panel: Panel,
     *,
     champion: Rolled | None = None,
+    champion_is_same: bool = False,
     seed: int = 0,
 ) -> GateDecision:
     """Decide on one candidate: WAPE at series level, paired over series.
@@ -137,6 +138,7 @@ def gate(
         rules: The simple rules' forecasts.
         panel: The panel; pools are not units.
         champion: The standing champion's procedure on the same origins, if it differs.
+        champion_is_same: A champion stands and its procedure is the candidate's.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -157,6 +159,7 @@ def gate(
         simple,
         higher_is_better=False,
         champion=None if champion is None else _unit_wape(truth, champion.point[:, own]),
+        champion_is_same=champion_is_same,
         seed=seed,
     )
 

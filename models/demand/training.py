@@ -76,7 +76,7 @@ def train(
     as_of: datetime,
     bundle_dir: Path,
     config: DemandConfig | None = None,
-    champion: Mapping[str, Any] | None = None,
+    champions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Candidate]:
     """Backtest all systems, put the learned ones before the gate, refit and save them.
 
@@ -86,8 +86,9 @@ def train(
         as_of: Business time, with time zone.
         bundle_dir: Folder that receives `demand_lstm/`, `demand_lightgbm/` and `fans.parquet`.
         config: Settings.
-        champion: `Candidate.config` of the standing champion. Its procedure joins the backtest when it
-            differs from the candidate's (on today's panel, with its own model settings).
+        champions: `Candidate.config` of the standing champions by model name. Where a champion's settings
+            differ from the candidate's of its name, its procedure joins the backtest (on today's panel, with
+            its own model settings); no model is compared with another model's champion.
 
     Returns:
         Two candidates, the better first: promoted before refused, then by least quantile loss.
@@ -133,14 +134,18 @@ def train(
         for row in leaderboard.scores(truth, rolled, panel, name)
     ]
     rows = leaderboard.with_ratios(rows, config.horizon)
-    standing = _standing(champion, learned, panels, origins, config)
+    champions = champions or {}
+    standing = {
+        name: _standing(name, champions[name], panels, origins, config) for name in _FIT if name in champions
+    }
     decisions = {
         name: leaderboard.gate(
             truth,
             rolled,
             rules,
             panel,
-            champion=None if standing is None or standing[0] == (name, config) else standing[1],
+            champion=standing.get(name),
+            champion_is_same=name in standing and standing[name] is None,
             seed=config.seed,
         )
         for name, rolled in learned.items()
@@ -200,23 +205,17 @@ def _average(learned: Mapping[str, Rolled]) -> Rolled:
 
 
 def _standing(
-    champion: Mapping[str, Any] | None,
-    learned: Mapping[str, Rolled],
-    panels: Vintages,
-    origins: Origins,
-    config: DemandConfig,
-) -> tuple[tuple[str, DemandConfig], Rolled] | None:
-    """The standing champion's procedure on the same origins; reused when this backtest already ran it."""
-    if champion is None:
-        return None
-    name, settings = str(champion["system"]), from_json(champion["settings"])
+    name: str, champion: Mapping[str, Any], panels: Vintages, origins: Origins, config: DemandConfig
+) -> Rolled | None:
+    """A standing champion's procedure on the same origins; None when its settings are the candidate's."""
+    settings = from_json(champion["settings"])
     if settings == config:
-        return (name, settings), learned[name]
+        return None
     with_its_models = DemandConfig(
         **{**config.__dict__, "lstm": settings.lstm, "gbm": settings.gbm, "seed": settings.seed}
     )
     fitted = _FIT[name](panels.known[origins.fit_cut], origins.fit_cut, with_its_models, None)
-    return (name, settings), _roll(fitted, panels, origins, config)
+    return _roll(fitted, panels, origins, config)
 
 
 def _metrics(

@@ -102,7 +102,8 @@ def _train_one(
         champion_fit = LifecycleConfig.from_dict(champion).task(name).fit
         standing = backtest(task, cuts, champion_fit, seed) if champion_fit != fit else None
     bundle = Bundle(name, config, fit_at(task, as_of, fit, seed), tested.calibration)
-    candidate = _judge(task, cuts, tested, standing, bundle, seed, work_dir / name)
+    is_same = champion is not None and standing is None
+    candidate = _judge(task, cuts, tested, standing, is_same, bundle, seed, work_dir / name)
     save(work_dir / name, bundle)
     return candidate
 
@@ -112,6 +113,7 @@ def _judge(
     cuts: list[Cut],
     tested: Backtested,
     standing: Backtested | None,
+    champion_is_same: bool,
     bundle: Bundle,
     seed: int,
     folder: Path,
@@ -131,6 +133,7 @@ def _judge(
         {name: metric for name, metric in metric_of.items() if name != MODEL},
         higher_is_better=True,
         champion=champion,
+        champion_is_same=champion_is_same,
         seed=seed,
     )
     intervals = {name: auc_interval(metric, len(units), seed) for name, metric in metric_of.items()}

@@ -118,11 +118,17 @@ def backtest(
             f"elasticities: {len(moves)} held-out price moves above {config.min_move:.0%}; "
             f"at least {config.min_moves} are needed"
         )
-    return _judge(changes, moves, {name: np.concatenate(parts) for name, parts in logits.items()}, config)
+    together = {name: np.concatenate(parts) for name, parts in logits.items()}
+    return _judge(changes, moves, together, config, champion_is_same=champion == config)
 
 
 def _judge(
-    changes: Changes, moves: IntArray, logits: dict[str, FloatArray], config: ElasticityConfig
+    changes: Changes,
+    moves: IntArray,
+    logits: dict[str, FloatArray],
+    config: ElasticityConfig,
+    *,
+    champion_is_same: bool,
 ) -> Backtest:
     """Turn predictions on the moves into a decision and a leaderboard."""
     before, after = changes.before_qty[moves], changes.after_qty[moves]
@@ -142,6 +148,7 @@ def _judge(
         {NO_RESPONSE: metrics[NO_RESPONSE], POOLED: metrics[POOLED]},
         higher_is_better=False,
         champion=metrics.get(CHAMPION),
+        champion_is_same=champion_is_same,
         seed=config.seed,
     )
     level = f"sku x merchant x week, price moves over {config.min_move:.0%}, {config.origins} origins"

@@ -53,7 +53,7 @@ def train(
     as_of: datetime,
     bundle_dir: Path,
     config: RecommendationConfig | None = None,
-    champion: RecommendationConfig | None = None,
+    champions: Mapping[str, RecommendationConfig] | None = None,
 ) -> list[Candidate]:
     """Train and judge both lanes.
 
@@ -64,8 +64,8 @@ def train(
         bundle_dir: Bundles are written to its folders `recommendation_repeat` and
             `recommendation_discovery`.
         config: Settings; the defaults when None.
-        champion: Settings of the standing champion; its procedure is backtested on the same cuts when they
-            differ from `config`.
+        champions: Settings of the standing champion of each lane that has one; its procedure is backtested
+            on the same cuts when they differ from `config`.
 
     Returns:
         `recommendation_repeat` and `recommendation_discovery`.
@@ -96,13 +96,14 @@ def train(
         for cut in _reference_cuts(config, validation[-1].end, as_of)
     }
     standing: dict[str, list[Measured]] = {}
-    changed = [lane for lane in LANES if champion and champion.procedure(lane) != config.procedure(lane)]
-    if champion is not None and changed:
+    champions = champions or {}
+    for lane, champion in champions.items():
+        if champion.procedure(lane) == config.procedure(lane):
+            continue
         other = Backtest(interactions, champion, earliest)
         other_choices = _servable(other, other.choose(validation), (fitted_at,))
-        measured = [other.evaluate(cut, other_choices, fitted_at) for cut in test]
-        served = {"repeat": other_choices.repeat_kind, "discovery": ALS_TREND}
-        standing = {lane: [one[lane][served[lane]] for one in measured] for lane in changed}
+        served = {"repeat": other_choices.repeat_kind, "discovery": ALS_TREND}[lane]
+        standing[lane] = [other.evaluate(cut, other_choices, fitted_at)[lane][served] for cut in test]
     PROGRESS.info("fit what will serve, 3 / 3")
     _save(backtest, choices, as_of, bundle_dir)
     systems = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
@@ -110,7 +111,7 @@ def train(
     return [
         _candidate(
             lane, systems[lane], rules[lane], config, choices, results, reference, standing.get(lane),
-            interactions, bundle_dir,
+            lane in champions and lane not in standing, interactions, bundle_dir,
         )
         for lane in LANES
     ]  # fmt: skip
@@ -193,6 +194,7 @@ def _candidate(
     results: Results,
     reference: Results,
     standing: list[Measured] | None,
+    champion_is_same: bool,
     interactions: Interactions,
     bundle_dir: Path,
 ) -> Candidate:
@@ -213,6 +215,7 @@ def _candidate(
         {name: ndcg[name] for name in rules},
         higher_is_better=True,
         champion=champion,
+        champion_is_same=champion_is_same,
         seed=config.seed,
     )
     leaderboard, metrics = _leaderboard(lane, results, reference, config.seed)

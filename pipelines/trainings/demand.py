@@ -8,11 +8,11 @@ from pipelines.trainings.task import Task
 
 def demand(task: Task) -> list[Candidate]:
     """The LSTM and the LightGBM forecasters, each origin of the backtest with what was known then."""
-    from models.demand.config import LSTM, DemandConfig
+    from models.demand.config import DemandConfig
     from models.demand.training import train
     from pipelines.warehouse import reading
 
     with reading.connect(task.warehouse) as connection:
         lines, promotions = reading.demand_lines(connection), reading.weekly_promotions(connection)
     config = DemandConfig(seed=task.seed, utc_offset_hours=task.utc_offset_hours)
-    return train(lines, promotions, task.as_of, task.work, config, champion=task.champions.get(LSTM))
+    return train(lines, promotions, task.as_of, task.work, config, champions=task.champions)

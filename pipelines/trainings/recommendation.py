@@ -9,14 +9,15 @@ from pipelines.trainings.task import Task
 def recommendation(task: Task) -> list[Candidate]:
     """The repeat and the discovery lane."""
     from models.recommendation.config import RecommendationConfig
-    from models.recommendation.training import train
+    from models.recommendation.training import LANES, train
     from pipelines.warehouse import reading
 
     with reading.connect(task.warehouse) as connection:
         lines = reading.known_lines(connection)
-    standing = task.champions.get("recommendation_repeat")
-    champion = None
-    if standing is not None:
-        # What validation chose is evidence, not a setting.
-        champion = RecommendationConfig.from_dict({k: v for k, v in standing.items() if k != "chosen"})
-    return train(lines, task.as_of, task.work, RecommendationConfig(seed=task.seed), champion=champion)
+    # What validation chose is evidence, not a setting.
+    champions = {
+        lane: RecommendationConfig.from_dict({k: v for k, v in config.items() if k != "chosen"})
+        for lane in LANES
+        if (config := task.champions.get(f"recommendation_{lane}")) is not None
+    }
+    return train(lines, task.as_of, task.work, RecommendationConfig(seed=task.seed), champions)

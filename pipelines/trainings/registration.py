@@ -11,15 +11,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.contracts import Candidate
+from models.contracts import Candidate, GateDecision
 from models.errors import InsufficientDataError
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.state import CheckRecord, Outcome
+from pipelines.trainings import due
 from pipelines.trainings.task import Task, train
 
 if TYPE_CHECKING:
-    from models.tracking import Tracker
+    from models.tracking import Evidence, Tracker
     from pipelines.stores.models import ModelStore
 
 
@@ -95,8 +96,9 @@ def register(
         as_of: Business time of the training.
 
     Returns:
-        Rows of the input, the leaderboard, and one warning check a model that says whether it may serve. With
-        too little data there is no candidate and the simple rule serves; the checks say so.
+        Rows of the input, the leaderboard, and one warning check a model that says whether it may serve. A
+        champion that is behind the best rule is demoted, and the rule serves. With too little data there is
+        no candidate and the simple rule serves; the checks say so.
     """
     champions = {name: champion for name in names if (champion := tracker.champion(name)) is not None}
     try:
@@ -111,10 +113,12 @@ def register(
         )
     rows, checks = [], []
     for candidate in candidates:
+        candidate.decision = decision = _without_retrying(candidate, tracker.last_refused(candidate.name))
         version = tracker.log(candidate, data_version=data_version, as_of=as_of.isoformat())
-        decision = candidate.decision
         if decision.promoted:
             tracker.promote(version)
+        elif decision.demotes and candidate.name in champions:
+            tracker.demote(candidate.name)
         rows.append(_summary(candidate, version.version))
         facts = {
             "reason": decision.reason,
@@ -123,7 +127,10 @@ def register(
             "lift_low": decision.lift.low,
             "lift_high": decision.lift.high,
             "version": version.version,
+            **{f"also: {one.metric}": one.words for one in decision.judged},
         }
+        if decision.demotes and candidate.name in champions:
+            facts["demoted"] = f"version {champions[candidate.name].version}, which is behind the simple rule"
         checks.append(_check(candidate.name, passed=decision.promoted, facts=facts))
     missing = set(names) - {candidate.name for candidate in candidates}
     checks += [
@@ -135,6 +142,27 @@ def register(
         metadata={"leaderboard_md": _leaderboard(candidates), "gates_md": _gates(candidates)},
         checks=checks,
     )
+
+
+def _without_retrying(candidate: Candidate, refused: Evidence | None) -> GateDecision:
+    """The decision, or that the candidate waits: no model is tried on the same data until one passes.
+
+    New data are what `due.reason` takes for them: a share more order lines, or a week of newer orders.
+    """
+    decision = candidate.decision
+    if not decision.promoted or refused is None:
+        return decision
+    then = due.Data(refused.input_rows, refused.data_to)
+    newest = candidate.data_to
+    now = due.Data(candidate.input_rows, newest.date() if isinstance(newest, datetime) else newest)
+    if due.reason(then, now):
+        return decision
+    newest_on, lines = due.next_due(then)
+    words = (
+        f"waits: version {refused.version} was refused on these data; "
+        f"tried again with orders until {newest_on}, or {lines:,} rows"
+    )
+    return replace(decision, promoted=False, reason=words)
 
 
 def gate_check_name(model: str) -> str:
@@ -164,6 +192,7 @@ def _summary(candidate: Candidate, version: str) -> dict[str, Any]:
         "lift": [decision.lift.low, decision.lift.mean, decision.lift.high],
         "promoted": decision.promoted,
         "reason": decision.reason,
+        "judged": [one.words for one in decision.judged],
         "leaderboard": candidate.leaderboard,
         "metrics": candidate.metrics,
     }

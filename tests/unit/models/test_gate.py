@@ -7,7 +7,7 @@ all differ by the same amount give an interval of width 0 at that amount.
 import numpy as np
 import pytest
 
-from models.gate import UnitMetric, decide
+from models.gate import Bound, Keeps, UnitMetric, decide
 from models.metrics import paired_bootstrap
 
 UNITS = 40
@@ -129,3 +129,83 @@ def _promoted_by_noise(seed: int) -> bool:
 def test_chance_alone_is_promoted_rarely() -> None:
     """Noise around 0: the lower end of a 95% interval lies above 0 about once in forty times."""
     assert sum(_promoted_by_noise(seed) for seed in range(200)) <= 14
+
+
+def keeps(value: float, rule: float, tolerance: float = 0.0, *, higher_is_better: bool = False) -> Keeps:
+    return Keeps(
+        "wape",
+        constant(value),
+        {"last": constant(rule)},
+        higher_is_better=higher_is_better,
+        tolerance=tolerance,
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "promoted"),
+    [
+        (keeps(0.12, 0.12), True),  # as good as the rule is not behind it
+        (keeps(0.1201, 0.12), False),
+        (keeps(0.1201, 0.12, tolerance=0.001), True),
+        (keeps(0.5, 0.4, higher_is_better=True), True),
+        (keeps(0.4, 0.5, higher_is_better=True), False),
+    ],
+)
+def test_a_winner_may_not_fall_behind_in_another_metric(other: Keeps, promoted: bool) -> None:
+    rules = {"popular": constant(0.5)}
+    decision = decide("ndcg", UNITS, constant(0.6), rules, higher_is_better=True, keeps=[other])
+    assert decision.promoted is promoted
+    assert decision.judged[0].holds is promoted
+
+
+def test_a_metric_of_other_units_is_taken_over_those() -> None:
+    """Three categories, of which the last is far off; forty series decide."""
+    errors = np.array([0.1, 0.1, 0.7])
+    other = Keeps(
+        "wape", lambda drawn: float(errors[drawn].mean()), {"last": constant(0.2)}, False, n_units=3
+    )
+    decision = decide(
+        "ndcg", UNITS, constant(0.6), {"r": constant(0.5)}, higher_is_better=True, keeps=[other]
+    )
+    assert decision.judged[0].value == pytest.approx(0.3)
+    assert decision.reason == "refused: wape is 0.3000 where last has 0.2000 (tolerance 0.0000)"
+
+
+@pytest.mark.parametrize(
+    ("bias", "promoted"),
+    [(0.03, True), (-0.03, True), (0.0301, False), (-0.0301, False), (float("nan"), False)],
+)
+def test_a_bias_must_lie_inside_its_bound(bias: float, promoted: bool) -> None:
+    rules = {"popular": constant(0.5)}
+    bound = Bound("bias", bias, 0.03)
+    decision = decide("ndcg", UNITS, constant(0.6), rules, higher_is_better=True, bounds=[bound])
+    assert decision.promoted is promoted
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "demotes"),
+    [
+        (0.4, 0.45, True),  # both behind the rule
+        (0.4, 0.5, False),  # as good as the rule stays
+        (0.4, 0.55, False),
+        (0.6, 0.45, False),  # replaced, not demoted
+    ],
+)
+def test_a_champion_behind_the_rule_is_demoted(candidate: float, champion: float, demotes: bool) -> None:
+    decision = decide(
+        "ndcg",
+        UNITS,
+        constant(candidate),
+        {"popular": constant(0.5)},
+        higher_is_better=True,
+        champion=constant(champion),
+    )
+    assert decision.demotes is demotes
+
+
+@pytest.mark.parametrize(("same", "demotes"), [(True, True), (False, False)])
+def test_a_champion_of_the_same_procedure_shares_its_fate(same: bool, demotes: bool) -> None:
+    decision = decide(
+        "ndcg", UNITS, constant(0.4), {"popular": constant(0.5)}, higher_is_better=True, champion_is_same=same
+    )
+    assert decision.demotes is demotes

@@ -9,19 +9,19 @@ import pytest
 from models.contracts import Candidate, GateDecision, Interval
 from models.errors import TrackingError
 from models.store_files import champion_version, follow_move
-from models.tracking import Tracker
+from models.tracking import Evidence, Tracker
 
 DAY = dt.date(2025, 6, 30)
 
 
-def candidate(folder):
+def candidate(folder, reason="because", data_to=DAY):
     bundle = folder / "work"
     bundle.mkdir(exist_ok=True)
     (bundle / "bundle.json").write_text('{"by": "test"}')
-    decision = GateDecision(True, "auc", 0.8, "rule", 0.7, Interval(0.1, 0.05, 0.15), None, "because")
+    decision = GateDecision(True, "auc", 0.8, "rule", 0.7, Interval(0.1, 0.05, 0.15), None, reason)
     return Candidate(
         name="churn", family="lifecycle", config={"depth": 3}, decision=decision, metrics={"auc": 0.8},
-        leaderboard=[], bundle_dir=bundle, data_from=DAY, data_to=DAY, input_rows=10,
+        leaderboard=[], bundle_dir=bundle, data_from=DAY, data_to=data_to, input_rows=10,
     )  # fmt: skip
 
 
@@ -101,3 +101,23 @@ def test_garbage_is_no_champion_and_opening_it_says_so(tmp_path):
     assert follow_move(tmp_path) is False
     with pytest.raises(TrackingError, match="cannot be opened"):
         Tracker(tmp_path)
+
+
+def test_a_demoted_champion_serves_no_more_and_keeps_its_version(store):
+    tracker = Tracker(store)
+    tracker.demote("churn")
+    assert tracker.champion("churn") is None
+    assert champion_version(store, "churn") is None
+
+
+def test_the_last_refusal_is_remembered_until_a_version_passes(store, tmp_path):
+    """Versions that only waited for new data were not judged; times of day do not matter."""
+    tracker = Tracker(store)
+    assert tracker.last_refused("never trained") is None
+    assert tracker.last_refused("churn") is None
+    evening = dt.datetime(2025, 7, 1, 23, 30, tzinfo=dt.UTC)
+    tracker.log(candidate(tmp_path, "refused: worse", evening), data_version="v2", as_of="2025-07-02")
+    tracker.log(candidate(tmp_path, "waits: version 2", evening), data_version="v3", as_of="2025-07-03")
+    assert tracker.last_refused("churn") == Evidence("2", 10, dt.date(2025, 7, 1))
+    tracker.log(candidate(tmp_path, "promoted: better"), data_version="v4", as_of="2025-07-09")
+    assert tracker.last_refused("churn") is None

@@ -7,6 +7,7 @@ import pytest
 
 from models.contracts import Candidate, GateDecision, Interval
 from models.errors import InsufficientDataError
+from models.tracking import Evidence
 from pipelines.lake.tables import Lake
 from pipelines.trainings import registration
 
@@ -18,7 +19,8 @@ class FakeTracker:
 
     def __init__(self, champions=()):
         self.champions = dict(champions)
-        self.logged, self.promoted = [], []
+        self.logged, self.promoted, self.demoted = [], [], []
+        self.refused = {}
 
     def champion(self, name):
         return self.champions.get(name)
@@ -27,13 +29,21 @@ class FakeTracker:
         self.logged.append((candidate.name, data_version, as_of))
         return SimpleNamespace(name=candidate.name, version=str(len(self.logged)))
 
+    def last_refused(self, name):
+        return self.refused.get(name)
+
+    def demote(self, name):
+        self.demoted.append(name)
+
     def promote(self, version):
         self.promoted.append((version.name, version.version))
 
 
-def candidate(name, *, promoted, tmp_path, rows=10):
+def candidate(name, *, promoted, tmp_path, rows=10, champion_lift=None):
     lift = Interval(0.1, 0.05 if promoted else -0.05, 0.15)
-    decision = GateDecision(promoted, "auc", 0.8, "recency_rule", 0.7, lift, None, "because")
+    decision = GateDecision(
+        promoted, "auc", 0.8, "recency_rule", 0.7, lift, None, "because", champion_rule_lift=champion_lift
+    )
     return Candidate(
         name=name,
         family="lifecycle",
@@ -137,3 +147,45 @@ def test_scoring_loads_the_champion_or_is_told_to_use_the_rule(tmp_path):
     tracker = FakeTracker({"churn": champion})
     assert registration.champion_bundle(tracker, "churn") == (tmp_path, "version 3")
     assert registration.champion_bundle(tracker, "rebuy") == (None, "simple rule")
+
+
+@pytest.mark.parametrize(("lift", "demoted"), [(-0.01, ["churn"]), (0.0, []), (0.01, [])])
+def test_a_champion_behind_the_rule_no_longer_serves(register, tmp_path, lift, demoted):
+    tracker = FakeTracker({"churn": SimpleNamespace(config={}, version="4")})
+    behind = candidate(
+        "churn", promoted=False, tmp_path=tmp_path, champion_lift=Interval(lift, lift - 0.1, lift + 0.1)
+    )
+    outcome, _ = register(tracker, lambda _champions: [behind])
+    assert tracker.demoted == demoted
+    said = {check.name: check.metadata for check in outcome.checks}["churn_may_serve"]
+    assert ("demoted" in said) is bool(demoted)
+
+
+def test_without_a_champion_nothing_is_demoted(register, tmp_path):
+    tracker = FakeTracker()
+    behind = candidate("churn", promoted=False, tmp_path=tmp_path, champion_lift=Interval(-1.0, -1.0, -1.0))
+    register(tracker, lambda _champions: [behind])
+    assert tracker.demoted == []
+
+
+@pytest.mark.parametrize(
+    ("rows_then", "days_before", "promoted"),
+    [
+        (10, 0, False),
+        (10, 6, False),
+        (10, 7, True),  # a week of newer orders
+        (9, 0, True),  # a tenth more
+        (11, 0, False),  # fewer by less than a tenth
+    ],
+)
+def test_after_a_refusal_only_new_data_let_a_model_pass(register, tmp_path, rows_then, days_before, promoted):
+    tracker = FakeTracker()
+    tracker.refused["churn"] = Evidence("3", rows_then, (AS_OF - dt.timedelta(days=days_before)).date())
+    outcome, summary = register(
+        tracker, lambda _champions: [candidate("churn", promoted=True, tmp_path=tmp_path, rows=10)]
+    )
+    assert tracker.promoted == ([("churn", "1")] if promoted else [])
+    assert outcome.checks[0].passed is promoted
+    assert summary["models"][0]["reason"].startswith(
+        "because" if promoted else "waits: version 3 was refused"
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,7 @@ def test_a_broken_bundle_is_named(make_lines: MakeLines, no_promotions: pl.DataF
         forecast(lines, no_promotions, after(20), tmp_path, "x")
 
 
-def test_a_standing_champion_is_compared(
+def test_a_model_is_compared_with_its_own_champion_only(
     trained: tuple[list[Candidate], Path],
     make_lines: MakeLines,
     small_weekly: Weekly,
@@ -209,11 +210,16 @@ def test_a_standing_champion_is_compared(
     small_config: DemandConfig,
     tmp_path: Path,
 ) -> None:
+    """The LSTM's champion has other settings, LightGBM's the same."""
     candidates, _ = trained
-    champion: dict[str, Any] = next(c.config for c in candidates if c.name == LIGHTGBM)
-    again = train(make_lines(small_weekly), no_promotions, after(40), tmp_path, small_config, champion)
-    by_name = {c.name: c for c in again}
-    assert by_name[LIGHTGBM].decision.champion_lift is None
-    assert by_name[LSTM].decision.champion_lift is not None
+    other = replace(small_config, lstm=replace(small_config.lstm, epochs=1))
+    champions: dict[str, Any] = {c.name: c.config for c in candidates}
+    champions[LSTM] = {"system": LSTM, "settings": other.as_json()}
+    again = train(make_lines(small_weekly), no_promotions, after(40), tmp_path, small_config, champions)
+    lightgbm, lstm = ({c.name: c for c in again}[name].decision for name in (LIGHTGBM, LSTM))
+    assert lightgbm.champion_lift is None
+    assert lightgbm.champion_rule_lift == lightgbm.lift
+    assert lstm.champion_lift is not None
+    assert lstm.champion_rule_lift != lstm.lift
     before = {c.name: c.metrics for c in candidates}
     assert {c.name: c.metrics for c in again} == before

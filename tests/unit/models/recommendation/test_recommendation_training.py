@@ -15,7 +15,7 @@ from models.recommendation.bundle import load_discovery, load_repeat
 from models.recommendation.config import AlsParams, RankerParams, RecommendationConfig, TifuParams
 from models.recommendation.evaluation import Backtest
 from models.recommendation.interactions import index_lines
-from models.recommendation.training import train
+from models.recommendation.training import LANES, train
 from models.splits import Cut
 
 AS_OF = at(150)
@@ -175,16 +175,17 @@ def test_what_came_late_or_was_corrected_is_seen_from_then_on_only() -> None:
 
 def test_the_champion_is_compared_only_when_its_settings_differ(tmp_path: Path) -> None:
     panel = simulated(consumers=30)
-    same = train(panel, AS_OF, tmp_path, CONFIG, replace(CONFIG, reference_origins=()))
+    same = train(panel, AS_OF, tmp_path, CONFIG, dict.fromkeys(LANES, replace(CONFIG, reference_origins=())))
+    assert all(one.decision.champion_rule_lift == one.decision.lift for one in same)
     assert all(one.decision.champion_lift is None for one in same)
     other = replace(CONFIG, als_grid=(AlsParams(factors=2, iterations=1, min_buyers=1),))
-    against = train(panel, AS_OF, tmp_path, CONFIG, other)
+    against = train(panel, AS_OF, tmp_path, CONFIG, dict.fromkeys(LANES, other))
     repeat, discovery = (one.decision.champion_lift for one in against)
     # Only the discovery lane's procedure differs: two factors after one round find less than eight.
     assert repeat is None
     assert discovery is not None
     assert discovery.mean > 0
-    weaker = train(panel, AS_OF, tmp_path, other, CONFIG)[1].decision
+    weaker = train(panel, AS_OF, tmp_path, other, {"discovery": CONFIG})[1].decision
     assert weaker.champion_lift is not None
     assert weaker.champion_lift.mean == pytest.approx(-discovery.mean)
     assert not weaker.promoted
