@@ -40,6 +40,47 @@ class Cut:
         return (pl.col(time_column) > self.origin) & (pl.col(time_column) <= self.end)
 
 
+@dataclass(frozen=True)
+class Steps:
+    """One evaluation cut of a panel: steps before `origin` are known, `origin` to `end - 1` are predicted.
+
+    Attributes:
+        origin: First step that is predicted.
+        end: The step after the last one that is predicted.
+    """
+
+    origin: int
+    end: int
+
+
+def rolling_steps(n_steps: int, horizon: int, count: int, *, stride: int | None = None) -> list[Steps]:
+    """Cuts of a panel whose last window ends with its last step, oldest first.
+
+    Args:
+        n_steps: Steps with a target.
+        horizon: Steps a window.
+        count: Number of cuts.
+        stride: Steps between neighbouring origins; the horizon by default, so that windows do not overlap.
+
+    Raises:
+        ValueError: A number is not positive.
+        InsufficientDataError: The oldest origin would have nothing before it.
+
+    >>> rolling_steps(10, 2, 3)
+    [Steps(origin=4, end=6), Steps(origin=6, end=8), Steps(origin=8, end=10)]
+    """
+    stride = horizon if stride is None else stride
+    if count < 1 or horizon < 1 or stride < 1:
+        raise ValueError("rolling_steps: count, horizon and stride must be positive")
+    first = n_steps - horizon - stride * (count - 1)
+    if first < 1:
+        raise InsufficientDataError(
+            f"{n_steps} steps are too few for {count} cuts of {horizon} steps, {stride} apart; "
+            "the simple rule should serve until more has come in"
+        )
+    return [Steps(origin, origin + horizon) for origin in range(first, n_steps - horizon + 1, stride)]
+
+
 def rolling_cuts(
     as_of: datetime,
     horizon: timedelta,
