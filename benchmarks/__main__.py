@@ -27,6 +27,7 @@ ROOMS = {
     "growth": "tags",
     "spark_equal": "tags",
     "clv_cdnow": "models",
+    "pricing_regret": "models",
 }
 """Every benchmark with the package that it lies in, in the order in which `all` runs them."""
 

@@ -84,12 +84,18 @@ class PolicyConfig:
     """Settings of the anchor and of the search around it.
 
     Attributes:
-        learning: `greedy` maximises the expected profit, `thompson` that of one posterior draw.
+        learning: `greedy` maximises the expected profit, `thompson` that of one posterior draw a week.
+        temper: Factor of the posterior's deviation in a draw; below 1 explores less than the posterior does.
+        stakes: The posterior that is drawn from is weighted with |e| to the power of minus this, because more
+            profit is at stake where demand is less elastic, and a price climbs there by small steps only.
+        learning_days: Window of prices in force and their sales that beliefs are learnt from; whole weeks.
+        theta_deviation: Deviation of a sku's cross-price elasticity round `theta` before its sales are seen.
+        season_units: Units of a category and week that count as much as the belief that the week is like any.
         ladder_width: Half width of the ladder, relative to the anchor.
         ladder_rungs: Number of prices on the ladder.
         posterior_nodes: Quantile nodes that stand for the elasticity posterior.
-        theta: Cross-price elasticity of the index. A setting: competitor moves of the embedded panel are
-            generated, so they cannot identify it.
+        theta: Cross-price elasticity of the index, and what a sku's own is believed to be before sales tell.
+            A setting: competitor moves of the embedded panel are generated, so they cannot identify it.
         slack_share: Share of the index's exponents kept while stock is plentiful (theory says 0; a part is
             kept so that overstock still pulls the anchor down).
         min_abs_elasticity: Smallest |e| used for the markup 1/(|e|-1), which has no finite value at 1.
@@ -103,6 +109,11 @@ class PolicyConfig:
     """
 
     learning: Literal["greedy", "thompson"] = "thompson"
+    temper: float = 0.5
+    stakes: float = 2.0
+    learning_days: int = 182
+    theta_deviation: float = 0.3
+    season_units: float = 100.0
     ladder_width: float = 0.15
     ladder_rungs: int = 13
     posterior_nodes: int = 5

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from models.errors import ModelError
 from models.pricing.bundle import OVERALL, PricingBundle
 from models.pricing.config import PolicyConfig
+from models.pricing.learning import learn
+from models.pricing.policy import log_beliefs
 
 _LISTING_OPTIONS: dict[str, pl.DataType] = {
     "current_price_cents": pl.Int64(),
@@ -29,6 +31,7 @@ def listing_inputs(
     as_of: datetime,
     bundle: PricingBundle | None,
     policy: PolicyConfig,
+    periods: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Join everything known about each listing that can be priced.
 
@@ -39,7 +42,8 @@ def listing_inputs(
         sold: As for `scoring.price`.
         as_of: Business moment, aware UTC.
         bundle: Fitted elasticities, if promoted.
-        policy: Windows of demand and of competitor prices.
+        policy: Windows of demand and of competitor prices, and how beliefs are learnt.
+        periods: As for `scoring.price`.
 
     Returns:
         One row a listing with a list price and an offer, sorted by merchant_id and sku_id.
@@ -72,7 +76,7 @@ def listing_inputs(
     )
     skus = skus.with_columns(pl.col("demand_qty").fill_null(0.0))
     if bundle is not None:
-        skus = sku_elasticities(skus, bundle)
+        skus = _beliefs(sku_elasticities(skus, bundle), bundle, as_of, policy, periods)
     both = (pl.col("demand_qty") > 0) & (pl.col("supply_qty") > 0)
     skus = skus.with_columns(
         typical_ratio=(pl.col("demand_qty") / pl.col("supply_qty")).filter(both).median().over("group_id")
@@ -165,6 +169,36 @@ def sku_elasticities(skus: pl.DataFrame, bundle: PricingBundle) -> pl.DataFrame:
             ),
         )
     )
+
+
+def learning_week(as_of: datetime) -> date:
+    """Monday of the week that beliefs and their draw hold for."""
+    return as_of.date() - timedelta(days=as_of.weekday())
+
+
+def _beliefs(
+    skus: pl.DataFrame,
+    bundle: PricingBundle,
+    as_of: datetime,
+    policy: PolicyConfig,
+    periods: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """With log_size and log_deviation: from the fitted elasticities, then from the platform's moves."""
+    fitted = log_beliefs(
+        skus.get_column("elasticity").to_numpy(),
+        skus.get_column("deviation").to_numpy(),
+        bundle.max_elasticity,
+    )
+    skus = skus.with_columns(
+        log_size=pl.Series(fitted.log_size), log_deviation=pl.Series(fitted.log_deviation)
+    )
+    if periods is None or skus.is_empty():
+        return skus
+    week = learning_week(as_of)
+    seen = pl.col("week_start_on").is_between(
+        week - timedelta(days=policy.learning_days), week, closed="left"
+    )
+    return learn(skus, periods.filter(seen), policy)
 
 
 def _units(column: str) -> pl.Expr:

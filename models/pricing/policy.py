@@ -1,8 +1,8 @@
 """The target price: the best expected profit on a ladder of prices round the anchor.
 
-Demand answers price by a constant elasticity with a normal posterior cut at the sign constraint. `greedy`
-takes the mean profit over the posterior, `thompson` the profit under one draw. Guard rails come after, in
-`guards`.
+Demand answers price by a constant elasticity e with a normal posterior on log |e|, so that no draw has the
+wrong sign. `greedy` takes the mean profit over the posterior, `thompson` the profit under one draw of it,
+tempered and tilted to where more profit is at stake. Guard rails come after, in `guards`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from models.pricing.config import PolicyConfig
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+WIDEST = 1.0
+"""Largest deviation of log |e| that beliefs begin with."""
+LARGEST = 20.0
+"""Largest |e| that is ever drawn."""
+
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -29,14 +34,19 @@ class Beliefs:
     """What is believed of each listing's demand.
 
     Attributes:
-        elasticity: float64 (n,), posterior mean.
-        deviation: float64 (n,), posterior standard deviation, not negative.
+        log_size: float64 (n,), posterior mean of log |e|.
+        log_deviation: float64 (n,), posterior standard deviation of log |e|, not negative.
         max_elasticity: The sign constraint.
     """
 
-    elasticity: FloatArray
-    deviation: FloatArray
+    log_size: FloatArray
+    log_deviation: FloatArray
     max_elasticity: float
+
+    @property
+    def elasticity(self) -> FloatArray:
+        """The posterior median of e, float64 (n,), at most `max_elasticity`."""
+        return np.minimum(-np.exp(self.log_size), self.max_elasticity)
 
 
 @dataclass(frozen=True)
@@ -52,23 +62,40 @@ class Choice:
     gain_cents: FloatArray
 
 
-def truncated_normal(beliefs: Beliefs, level: FloatArray) -> FloatArray:
-    """Quantile of the elasticity posterior below the sign constraint.
+def log_beliefs(elasticity: FloatArray, deviation: FloatArray, max_elasticity: float) -> Beliefs:
+    """Beliefs from means and deviations of e itself.
+
+    Args:
+        elasticity: float64 (n,), negative or held at the sign constraint.
+        deviation: float64 (n,), standard deviation of e.
+        max_elasticity: The sign constraint, below 0.
+
+    Returns:
+        Median |e| and, by the delta method, its relative deviation, at most `WIDEST`.
+    """
+    size = np.maximum(-elasticity, -max_elasticity)
+    return Beliefs(np.log(size), np.minimum(deviation / size, WIDEST), max_elasticity)
+
+
+def elasticity_quantile(
+    beliefs: Beliefs, level: FloatArray, *, tilt: float = 0.0, temper: float = 1.0
+) -> FloatArray:
+    """Quantile of the posterior of e, with log |e| tilted and tempered.
 
     Args:
         beliefs: Posterior of each row.
         level: float64 (n,), in (0, 1).
+        tilt: k of a posterior weighted with |e|^-k: the mean of log |e| moves by -k * variance.
+        temper: Factor of the deviation.
 
     Returns:
-        float64 (n,), at most `beliefs.max_elasticity`.
+        float64 (n,), at most `beliefs.max_elasticity`, at least -`LARGEST`.
     """
-    from scipy.special import log_ndtr, ndtri_exp
+    from scipy.special import ndtri
 
-    spread = np.maximum(beliefs.deviation, 1e-9)
-    edge = (beliefs.max_elasticity - beliefs.elasticity) / spread
-    # In logs, because the allowed part can be a far tail of the posterior.
-    drawn = beliefs.elasticity + spread * ndtri_exp(np.log(level) + log_ndtr(edge))
-    return np.minimum(drawn, beliefs.max_elasticity)
+    spread = beliefs.log_deviation
+    drawn = beliefs.log_size - tilt * spread**2 + temper * spread * ndtri(level)
+    return -np.clip(np.exp(drawn), -beliefs.max_elasticity, LARGEST)
 
 
 def uniform_of(week: date, merchant_ids: list[str], sku_ids: list[str]) -> FloatArray:
@@ -144,6 +171,6 @@ def choose(
 def _nodes(beliefs: Beliefs, config: PolicyConfig, draw: FloatArray) -> list[FloatArray]:
     """Elasticities to average profit over."""
     if config.learning == "thompson":
-        return [truncated_normal(beliefs, draw)]
+        return [elasticity_quantile(beliefs, draw, tilt=config.stakes, temper=config.temper)]
     count = config.posterior_nodes
-    return [truncated_normal(beliefs, np.full(len(draw), (k + 0.5) / count)) for k in range(count)]
+    return [elasticity_quantile(beliefs, np.full(len(draw), (k + 0.5) / count)) for k in range(count)]

@@ -6,7 +6,7 @@ Reads frames and a bundle folder; writes nothing. Uses polars, so a serving proc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from models.pricing.formula import (
     scarcity,
 )
 from models.pricing.guards import NO_LAW_MAX, BoolArray, GuardInputs, GuardResult, IntArray, apply_guards
-from models.pricing.inputs import listing_inputs
+from models.pricing.inputs import learning_week, listing_inputs
 from models.pricing.markdown import markdown_warnings, turnover_ladders
-from models.pricing.policy import Beliefs, Choice, choose, uniform_of
+from models.pricing.policy import Beliefs, Choice, choose, log_beliefs, uniform_of
 
 _PRICE_TYPES = {"text": pl.String(), "json": pl.String(), "int": pl.Int64(), "float": pl.Float64()}
 PRICE_SCHEMA = pl.Schema(
@@ -57,6 +57,7 @@ def price(
     as_of: datetime,
     bundle: Path | None,
     config: PricingConfig,
+    periods: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Suggest a price for each listing that somebody supplies.
 
@@ -75,6 +76,8 @@ def price(
         as_of: Business moment, aware UTC.
         bundle: Folder of promoted elasticities; None means cost plus.
         config: Settings.
+        periods: What sold at the prices that the platform put in force, `learning.PERIOD_SCHEMA`; only whole
+            weeks before that of `as_of` are learnt from, so that beliefs change once a week. None: nothing.
 
     Returns:
         The columns of `PUBLISHED_TABLES["prices"]`, sorted by merchant_id and sku_id. Listings without an
@@ -91,7 +94,9 @@ def price(
         everything gives.
     """
     elasticities = None if bundle is None else load_bundle(bundle)
-    rows = listing_inputs(listings, supply, competitor_prices, sold, as_of, elasticities, config.policy)
+    rows = listing_inputs(
+        listings, supply, competitor_prices, sold, as_of, elasticities, config.policy, periods
+    )
     if rows.is_empty():
         return pl.DataFrame(schema=PRICE_SCHEMA)
     slow = turnover_ladders(markdown_warnings(listings, supply, sold, as_of, elasticities, config))
@@ -142,10 +147,10 @@ def _anchors(rows: pl.DataFrame, bundle: PricingBundle | None, policy: PolicyCon
     if bundle is None:
         markup = ones * policy.cost_plus_markup
         implied = implied_elasticity(policy.cost_plus_markup)
-        beliefs = Beliefs(ones * implied, ones * 0.0, implied)
+        beliefs = log_beliefs(ones * implied, ones * 0.0, implied)
         anchor, scarce = cost * (1.0 + markup), ones
     else:
-        beliefs = Beliefs(_floats(rows, "elasticity"), _floats(rows, "deviation"), bundle.max_elasticity)
+        beliefs = Beliefs(_floats(rows, "log_size"), _floats(rows, "log_deviation"), bundle.max_elasticity)
         scarce = scarcity(demand, supply, _floats(rows, "typical_ratio"))
         markup, alpha, beta = index_parameters(
             beliefs.elasticity,
@@ -171,7 +176,7 @@ def _choice(rows: pl.DataFrame, anchors: _Anchors, as_of: datetime, policy: Poli
     draw = np.full(rows.height, 0.5)
     if policy.learning == "thompson":
         # Beliefs are learned weekly. A draw that changed within the week would move a price without news.
-        week = as_of.date() - timedelta(days=as_of.weekday())
+        week = learning_week(as_of)
         draw = uniform_of(week, rows.get_column("merchant_id").to_list(), rows.get_column("sku_id").to_list())
     return choose(anchors.anchor, cost, current, own_qty, anchors.beliefs, policy, draw)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from models.pricing.config import PolicyConfig, PricingConfig
-from models.pricing.inputs import count_unpriced
+from models.pricing.inputs import count_unpriced, learning_week
 from models.pricing.scoring import price
 from pipelines.warehouse import reading
 
@@ -24,6 +24,7 @@ class Market:
     supply: pl.DataFrame
     competitor_prices: pl.DataFrame
     sold: pl.DataFrame
+    periods: pl.DataFrame
 
     def unpriced(self) -> dict[str, int]:
         """Listings that get no price, by reason."""
@@ -46,11 +47,15 @@ def read_market(
     """
     sold_days = timedelta(days=max(policy.demand_days, policy.turnover_days))
     rival_days = timedelta(days=policy.competitor_days)
+    week = datetime.combine(learning_week(as_of), time(), UTC)
     return Market(
         reading.listings_in_force(connection, as_of=as_of, skus=skus),
         reading.current_offers(connection, skus=skus),
         reading.competitor_prices(connection, since=as_of - rival_days, until=as_of, skus=skus),
         reading.units_sold(connection, since=as_of - sold_days, until=as_of, skus=skus),
+        reading.price_periods(
+            connection, since=week - timedelta(days=policy.learning_days), until=week, skus=skus
+        ),
     )
 
 
@@ -64,6 +69,7 @@ def score_market(market: Market, as_of: datetime, bundle: Path | None) -> pl.Dat
         as_of,
         bundle,
         PricingConfig(),
+        market.periods,
     )
 
 

@@ -312,6 +312,86 @@ def competitor_prices(
     ).pl()
 
 
+def price_periods(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    since: datetime,
+    until: datetime,
+    skus: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """What sold in each week at each price, of the listings whose price the platform has moved.
+
+    A listing counts from four weeks before its first published price: earlier moves were the merchant's own,
+    and may have followed demand.
+
+    Args:
+        connection: The published warehouse.
+        since: Begin of a week (UTC); nothing before is read.
+        until: Begin of a later week (UTC); nothing from then on is read.
+        skus: Only these; None means all.
+
+    Returns:
+        merchant_id, sku_id, week_start_on, price_cents, days (at this price), qty_milli and competitor_cents
+        (mean of the prices observed that week, null without one), one row a listing, week and price in force.
+    """
+    condition, parameters = _only(skus)
+    return connection.execute(
+        f"""
+        with moved as (
+            select merchant_id, sku_id,
+                greatest(min(valid_from) - interval 28 day, $since) as began_at
+            from core.fct_prices_in_force
+            where source = 'published' and valid_from < $until{condition}
+            group by merchant_id, sku_id
+        ),
+        spans as (
+            select p.merchant_id, p.sku_id, p.price_cents, w.week,
+                greatest(p.valid_from, m.began_at, w.week) as from_at,
+                least(coalesce(p.valid_to, $until), w.week + interval 7 day, $until) as to_at
+            from core.fct_prices_in_force as p
+            join moved as m using (merchant_id, sku_id)
+            cross join (
+                select unnest(generate_series($since, $until - interval 7 day, interval 7 day)) as week
+            ) as w
+            where p.valid_from < w.week + interval 7 day and coalesce(p.valid_to > w.week, true)
+        ),
+        spent as (
+            select merchant_id, sku_id, week, price_cents,
+                sum(epoch(to_at) - epoch(from_at)) / 86400.0 as days
+            from spans where to_at > from_at
+            group by all
+        ),
+        sold as (
+            select l.merchant_id, l.sku_id, date_trunc('week', l.placed_at) as week, p.price_cents,
+                sum(l.qty_milli)::bigint as qty_milli
+            from (
+                select l.merchant_id, l.sku_id, l.placed_at, l.qty_milli
+                from core.fct_order_lines as l join moved as m using (merchant_id, sku_id)
+                where l.is_sale and l.is_merchandise
+                    and l.placed_at >= m.began_at and l.placed_at < $until
+            ) as l
+            asof join core.fct_prices_in_force as p
+                on l.merchant_id = p.merchant_id and l.sku_id = p.sku_id and l.placed_at >= p.valid_from
+            group by all
+        ),
+        rivals as (
+            select sku_id, date_trunc('week', observed_at) as week, avg(price_cents) as competitor_cents
+            from core.fct_competitor_prices
+            where observed_at >= $since and observed_at < $until and price_cents > 0
+                and sku_id in (select sku_id from moved)
+            group by all
+        )
+        select merchant_id, sku_id, week::date as week_start_on, price_cents, days,
+            coalesce(qty_milli, 0) as qty_milli, competitor_cents
+        from spent
+        left join sold using (merchant_id, sku_id, week, price_cents)
+        left join rivals using (sku_id, week)
+        order by merchant_id, sku_id, week, price_cents
+        """,
+        parameters | {"since": since, "until": until},
+    ).pl()
+
+
 def _only(skus: Sequence[str] | None, column: str = "sku_id") -> tuple[str, dict[str, Any]]:
     """A further condition that keeps some skus, with its parameters; neither for all."""
     if skus is None:

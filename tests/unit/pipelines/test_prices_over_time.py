@@ -47,7 +47,7 @@ class Shop:
                 sku_id varchar, placed_at timestamptz, qty_milli bigint, is_sale boolean,
                 is_merchandise boolean);
             create table core.fct_prices_in_force (merchant_id varchar, sku_id varchar,
-                valid_from timestamptz, valid_to timestamptz, price_cents bigint);
+                valid_from timestamptz, valid_to timestamptz, price_cents bigint, source varchar);
             """
         )
         self.moves: dict[str, list[tuple[datetime, int, str]]] = {sku: [] for sku in SKUS}
@@ -74,7 +74,9 @@ class Shop:
             "update core.fct_prices_in_force set valid_to = ? where sku_id = ? and valid_to is null",
             [at, sku],
         )
-        self._db.execute("insert into core.fct_prices_in_force values ('m', ?, ?, null, ?)", [sku, at, price])
+        self._db.execute(
+            "insert into core.fct_prices_in_force values ('m', ?, ?, null, ?, ?)", [sku, at, price, source]
+        )
 
     def live_for_an_hour(self, now: datetime) -> None:
         rng = self._rng

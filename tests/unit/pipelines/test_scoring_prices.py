@@ -25,7 +25,8 @@ create table core.dim_products (sku_id varchar, category_l3_id varchar, is_merch
 create table core.dim_listings (merchant_id varchar, sku_id varchar, list_price_cents bigint,
   pricing_mode varchar, is_listed boolean, is_current boolean, valid_from timestamptz);
 create view core.fct_prices_in_force as select merchant_id, sku_id, valid_from,
-  list_price_cents as price_cents, cast(null as timestamptz) as valid_to from core.dim_listings;
+  list_price_cents as price_cents, cast(null as timestamptz) as valid_to, 'list' as source
+  from core.dim_listings;
 create table core.dim_offers (supplier_id varchar, sku_id varchar, is_current boolean,
   supply_price_cents bigint, stock_qty bigint, valid_from timestamptz default '2017-01-01',
   valid_to timestamptz);

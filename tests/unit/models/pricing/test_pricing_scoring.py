@@ -158,7 +158,7 @@ def test_new_skus_take_the_category_then_everything(bundle: Path) -> None:
         supply.with_columns(category_l3_id=elsewhere),
         model=bundle,
     )
-    assert got["elasticity"].to_list() == [-2.0, -3.0, -2.5]
+    assert got["elasticity"].to_list() == pytest.approx([-2.0, -3.0, -2.5])
 
 
 def test_cheapest_offer_in_stock_is_the_cost() -> None:
