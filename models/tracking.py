@@ -21,10 +21,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from models.cards import Provenance, card
 from models.contracts import Candidate
 from models.errors import TrackingError
 from models.store_files import DATABASE, champion_version, follow_move
 
+_DESCRIPTION = 5000  # what MLflow keeps of a description
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 GATE = "gate"
@@ -96,15 +98,14 @@ class Tracker:
             ) from error
         self._home = home
 
-    def log(self, candidate: Candidate, *, data_version: str, as_of: str) -> RegisteredVersion:
+    def log(self, candidate: Candidate, provenance: Provenance) -> RegisteredVersion:
         """Log a candidate with its evidence and register its bundle.
 
         The version becomes `challenger`; `promote` makes it champion.
 
         Args:
             candidate: What a family's training returned.
-            data_version: Hash of the input tables.
-            as_of: The business time of the training, ISO.
+            provenance: Data, code and moment of the training.
 
         Returns:
             The registered version; its bundle is a copy inside the store.
@@ -114,14 +115,14 @@ class Tracker:
         """
         try:
             with self._alone:
-                return self._log(candidate, data_version, as_of)
+                return self._log(candidate, provenance)
         except (OSError, MlflowException) as error:
             raise TrackingError(
                 f"{candidate.name}: the MLflow store in {self._home} refused the write ({error}); "
                 "check that the folder is writable and the disk is not full"
             ) from error
 
-    def _log(self, candidate: Candidate, data_version: str, as_of: str) -> RegisteredVersion:
+    def _log(self, candidate: Candidate, provenance: Provenance) -> RegisteredVersion:
         client = self._client
         now = int(time.time() * 1000)
         run = client.create_run(self._experiment(candidate.family), run_name=candidate.name)
@@ -134,10 +135,11 @@ class Tracker:
             "gate_lift": decision.lift.mean,
         }
         tags = {
-            "data_version": data_version,
+            "data_version": provenance.data_version,
+            "code_version": provenance.code_version,
             "data_from": candidate.data_from.isoformat(),
             "data_to": candidate.data_to.isoformat(),
-            "as_of": as_of,
+            "as_of": provenance.as_of,
             "best_rule": decision.baseline,
             GATE: decision.reason,
             "input_rows": str(candidate.input_rows),
@@ -150,6 +152,8 @@ class Tracker:
         )
         client.log_text(run_id, json.dumps(candidate.leaderboard, default=str, indent=1), "leaderboard.json")
         client.log_text(run_id, json.dumps(candidate.config, default=str, indent=1), "config.json")
+        written = card(candidate, provenance)
+        client.log_text(run_id, written, "card.md")
         for name, figure in sorted(candidate.figures.items()):
             client.log_figure(run_id, figure, f"figures/{name}.png")
         client.log_artifacts(run_id, str(candidate.bundle_dir), "bundle")
@@ -159,7 +163,8 @@ class Tracker:
             candidate.name,
             source=f"{run.info.artifact_uri}/bundle",
             run_id=run_id,
-            tags={GATE: decision.reason},
+            tags={GATE: decision.reason, "code_version": provenance.code_version},
+            description=written[:_DESCRIPTION],
         )
         client.set_registered_model_alias(candidate.name, CHALLENGER, version.version)
         client.set_terminated(run_id)

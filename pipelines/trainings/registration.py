@@ -11,10 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.cards import Provenance
 from models.contracts import Candidate, GateDecision
 from models.errors import InsufficientDataError
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
+from pipelines.steps.closure import closure_of
 from pipelines.steps.state import CheckRecord, Outcome
 from pipelines.trainings import due
 from pipelines.trainings.task import Task, train
@@ -68,8 +70,7 @@ def train_and_register(
         candidates,
         tracker=models.tracker,
         lake=lake,
-        data_version=data_version,
-        as_of=as_of,
+        provenance=Provenance(data_version, closure_of(work.__module__).version, as_of.isoformat()),
     )
     return replace(outcome, metadata={**outcome.metadata, **facts})
 
@@ -81,8 +82,7 @@ def register(
     *,
     tracker: Tracker,
     lake: Lake,
-    data_version: str,
-    as_of: datetime,
+    provenance: Provenance,
 ) -> Outcome:
     """Train a family, log every candidate, promote those that pass the gate.
 
@@ -92,8 +92,7 @@ def register(
         train: Takes the standing champions' settings by model name and returns candidates.
         tracker: The MLflow store.
         lake: Where the summary goes.
-        data_version: Hash of the inputs.
-        as_of: Business time of the training.
+        provenance: Data, code and moment of the training.
 
     Returns:
         Rows of the input, the leaderboard, and one warning check a model that says whether it may serve. A
@@ -114,7 +113,7 @@ def register(
     rows, checks = [], []
     for candidate in candidates:
         candidate.decision = decision = _without_retrying(candidate, tracker.last_refused(candidate.name))
-        version = tracker.log(candidate, data_version=data_version, as_of=as_of.isoformat())
+        version = tracker.log(candidate, provenance)
         if decision.promoted:
             tracker.promote(version)
         elif decision.demotes and candidate.name in champions:

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from models.cards import Provenance
 from models.contracts import Candidate, GateDecision, Interval
 from models.errors import TrackingError
 from models.store_files import champion_version, follow_move
@@ -30,7 +31,7 @@ def made(tmp_path_factory):
     """A store with a champion, made once: MLflow takes seconds to make one."""
     folder = tmp_path_factory.mktemp("made")
     tracker = Tracker(folder / "mlflow")
-    tracker.promote(tracker.log(candidate(folder), data_version="v1", as_of="2025-06-30"))
+    tracker.promote(tracker.log(candidate(folder), Provenance("v1", "c1", "2025-06-30")))
     return folder / "mlflow"
 
 
@@ -79,7 +80,7 @@ def test_a_store_that_was_not_moved_is_left_alone(made):
 
 def test_a_new_version_after_the_move_lies_in_the_new_place(store, tmp_path):
     tracker = Tracker(store)
-    version = tracker.log(candidate(tmp_path), data_version="v2", as_of="2025-07-01")
+    version = tracker.log(candidate(tmp_path), Provenance("v2", "c1", "2025-07-01"))
     assert (version.version, version.bundle_dir.is_relative_to(store)) == ("2", True)
 
 
@@ -116,8 +117,18 @@ def test_the_last_refusal_is_remembered_until_a_version_passes(store, tmp_path):
     assert tracker.last_refused("never trained") is None
     assert tracker.last_refused("churn") is None
     evening = dt.datetime(2025, 7, 1, 23, 30, tzinfo=dt.UTC)
-    tracker.log(candidate(tmp_path, "refused: worse", evening), data_version="v2", as_of="2025-07-02")
-    tracker.log(candidate(tmp_path, "waits: version 2", evening), data_version="v3", as_of="2025-07-03")
+    tracker.log(candidate(tmp_path, "refused: worse", evening), Provenance("v2", "c1", "2025-07-02"))
+    tracker.log(candidate(tmp_path, "waits: version 2", evening), Provenance("v3", "c1", "2025-07-03"))
     assert tracker.last_refused("churn") == Evidence("2", 10, dt.date(2025, 7, 1))
-    tracker.log(candidate(tmp_path, "promoted: better"), data_version="v4", as_of="2025-07-09")
+    tracker.log(candidate(tmp_path, "promoted: better"), Provenance("v4", "c1", "2025-07-09"))
     assert tracker.last_refused("churn") is None
+
+
+def test_a_version_carries_its_card_and_the_hashes_of_data_and_code(made):
+    with sqlite3.connect(made / "mlflow.db") as database:
+        (description,) = database.execute("select description from model_versions").fetchone()
+        tags = dict(database.execute("select key, value from tags where key like '%_version'").fetchall())
+    assert description.startswith("# churn\n")
+    assert tags == {"data_version": "v1", "code_version": "c1"}
+    (file,) = made.glob("artifacts/lifecycle/*/artifacts/card.md")
+    assert file.read_text() == description

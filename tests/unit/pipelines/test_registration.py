@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from models.cards import Provenance
 from models.contracts import Candidate, GateDecision, Interval
 from models.errors import InsufficientDataError
 from models.tracking import Evidence
@@ -12,6 +13,7 @@ from pipelines.lake.tables import Lake
 from pipelines.trainings import registration
 
 AS_OF = dt.datetime(2025, 6, 30, tzinfo=dt.UTC)
+PROVENANCE = Provenance("v1", "c1", AS_OF.isoformat())
 
 
 class FakeTracker:
@@ -25,8 +27,8 @@ class FakeTracker:
     def champion(self, name):
         return self.champions.get(name)
 
-    def log(self, candidate, *, data_version, as_of):
-        self.logged.append((candidate.name, data_version, as_of))
+    def log(self, candidate, provenance):
+        self.logged.append((candidate.name, provenance))
         return SimpleNamespace(name=candidate.name, version=str(len(self.logged)))
 
     def last_refused(self, name):
@@ -69,8 +71,7 @@ def register(tmp_path):
             train,
             tracker=tracker,
             lake=lake,
-            data_version="v1",
-            as_of=AS_OF,
+            provenance=PROVENANCE,
         )
         return outcome, lake.read_report("models/lifecycle")
 
@@ -86,7 +87,7 @@ def test_only_what_passes_the_gate_is_promoted_but_all_is_logged(register, tmp_p
             candidate("rebuy", promoted=False, tmp_path=tmp_path, rows=9),
         ],
     )
-    assert tracker.logged == [("churn", "v1", AS_OF.isoformat()), ("rebuy", "v1", AS_OF.isoformat())]
+    assert tracker.logged == [("churn", PROVENANCE), ("rebuy", PROVENANCE)]
     assert tracker.promoted == [("churn", "1")]
     assert {check.name: (check.passed, check.is_error) for check in outcome.checks} == {
         "churn_may_serve": (True, False),
