@@ -28,6 +28,7 @@ ROOMS = {
     "spark_equal": "tags",
     "clv_cdnow": "models",
     "pricing_regret": "models",
+    "forecast_orange_juice": "models",
 }
 """Every benchmark with the package that it lies in, in the order in which `all` runs them."""
 
