@@ -215,7 +215,11 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                 sum((d.value ->> 'cents')::bigint)::bigint as cents
             from orders.customer_order o, jsonb_array_elements(o.snapshot -> 'lines') l,
                 jsonb_array_elements(l.value -> 'discounts') d
-            where o.tenant_id = %(tenant)s and o.coupon_discount_cents > 0 and d.value ? 'party_id'
+            where o.tenant_id = %(tenant)s and d.value ? 'party_id'
+                and (o.coupon_discount_cents > 0
+                     or o.source = 'api' and exists (select from orders.order_line n
+                         where n.tenant_id = o.tenant_id and n.order_id = o.order_id
+                             and n.promo_discount_cents > 0))
             group by 1, 2, 3, 4
         ), borne as materialized (
             -- What the funder's own leg was cut by; a leg that the pool cut first tells no more than a bound.
@@ -287,11 +291,14 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             || sum(l.amount_cents) filter (where l.kind in {_COMMISSIONS}) || ' of ' || sum(l.amount_cents)
         from settlement.leg l where l.tenant_id = %(tenant)s and not l.is_replaced and l.line_no > 0
         group by l.order_id, l.line_no
+        -- What was paid with points counts as if money had come: the leg that advances it is no part of it.
         having coalesce(sum(l.amount_cents) filter (where l.kind in {_COMMISSIONS}), 0)
-                > greatest(sum(l.amount_cents), 0) * {_POOL_CAP_BPS} / 10000
+                > greatest(sum(l.amount_cents) filter (where l.base is distinct from 'points'), 0)
+                    * {_POOL_CAP_BPS} / 10000
             -- What the platform keeps of a line is below 0 only where nobody else shares in it.
             or coalesce(sum(l.amount_cents) filter (where l.kind in {_COMMISSIONS}), 0) > 0
-                and sum(l.amount_cents) filter (where l.kind in ('fund', 'platform', 'subsidy')) < 0
+                and sum(l.amount_cents) filter (where l.kind in ('fund', 'platform', 'subsidy')
+                    and l.base is distinct from 'points') < 0
             or max(l.level) > 2
         """,
     ),

@@ -208,6 +208,7 @@ def test_points_pay_part_of_a_line_and_come_back_when_it_is_cancelled(api):
 
     api.shop.act(earn)
     api.credit({"party_type": "merchant", "party_id": "m2"}, 5_000, "credit-points")
+    before = api.balances({"party_type": "merchant", "party_id": "m2"})["merchant_available"]
     path = f"/orders/{quote('op')}/lines/1/points"
     assert problem(api.ask("POST", path, {"points": 3_001})) == (409, "points-refused")
     assert problem(api.ask("POST", path, {"points": 10}, "merchant", "m2"))[0] == 404
@@ -216,7 +217,9 @@ def test_points_pay_part_of_a_line_and_come_back_when_it_is_cancelled(api):
     assert (paid.json()["net_paid_cents"], paid.json()["payable_cents"]) == (7_000, 7_000)
     assert api.ask("POST", path, {"points": 3_000}).json()["is_new"] is False
     assert problem(api.ask("POST", path, {"points": 2_999})) == (409, "idempotency-conflict")
-    before = api.balances({"party_type": "merchant", "party_id": "m2"})["merchant_available"]
+    # Nobody paid: the points are taken, and no merchant's money moved for them.
+    assert api.shop.balances()["consumer_points", "cp"] == 1_000
+    assert api.balances({"party_type": "merchant", "party_id": "m2"})["merchant_available"] == before
     assert api.ask("POST", "/orders/op/cancel").status_code == 200
 
     def transactions():
@@ -225,7 +228,7 @@ def test_points_pay_part_of_a_line_and_come_back_when_it_is_cancelled(api):
     assert give_back_due(transactions, "default", NOW) == 3_000
     assert give_back_due(transactions, "default", NOW) == 0
     assert api.shop.balances()["consumer_points", "cp"] == 4_000
-    assert api.balances({"party_type": "merchant", "party_id": "m2"})["merchant_available"] == before + 3_000
+    assert api.balances({"party_type": "merchant", "party_id": "m2"})["merchant_available"] == before
 
 
 def test_a_review_of_diversion_says_what_it_is_made_of(api):

@@ -206,10 +206,10 @@ def frozen_order(
                 qty=line.qty,
                 list_price_cents=line.list_price_cents,
                 supply_price_cents=line.supply_price_cents,
-                # Promotions on a line are the merchant's own.
+                # What points pay is a discount that the merchant agreed to by taking them.
                 discounts=(
                     *(
-                        (Discount("merchant", line.promo_discount_cents),)
+                        (Discount("merchant", line.promo_discount_cents, order.merchant_id, is_points=True),)
                         if line.promo_discount_cents
                         else ()
                     ),

@@ -1,6 +1,7 @@
 """Paying part of a line with points, and giving them back when the line is cancelled or refunded.
 
-How points move is the affair of `settlement.beside.points`; here the order's amounts follow them.
+How points move is the affair of `settlement.beside.points`; here the order's amounts follow them. Points are
+taken when the buyer asks; merchants settle with each other for them when the order is paid, and not before.
 
 Source: P16.
 """

@@ -10,7 +10,7 @@ Source: P16; scenario 8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from serving.settlement.control.blocks import SubOrder
 from serving.settlement.errors import PointsError
 from serving.settlement.plans.plan import PlanVersion
 from serving.settlement.plans.store import plan_version
-from serving.settlement.sharing.clearing import PointsClearing, clear_points
+from serving.settlement.sharing.clearing import clear_points
 from serving.settlement.sharing.fees import points_burn_limit, points_earned
 from serving.settlement.sharing.rounding import largest_remainder
 
@@ -117,15 +117,15 @@ def burn_points(
     line_cents: int,
     points: int,
     now: datetime,
-    order_id: str | None = None,
-) -> tuple[PointsClearing, ...]:
-    """Pay part of a line with points; merchants who issued them pay the merchant who took them.
+    order_id: str,
+) -> dict[str, int]:
+    """Take points from a consumer for a part of a line; no money moves before the order is paid.
 
-    The line's discount of the same amount is funded by the burning merchant in the order's snapshot; here he
-    gets it back from the issuers, his own points excepted.
+    The line's discount of the same amount is borne by the burning merchant in the order's snapshot; the
+    accrual of the payment gives it back to him from the issuers, his own points excepted: `clearings_due`.
 
     Args:
-        conn: Inside a transaction of the tenant.
+        conn: Inside a transaction of the tenant that holds the order's row.
         tenant_id: The tenant.
         burn_id: Names the act; the same id books once.
         plan: Carries P16.
@@ -134,10 +134,10 @@ def burn_points(
         line_cents: What the line costs before the points, fen.
         points: How many, 1 PT = 1 fen.
         now: Time of booking.
-        order_id: The order of the line, if there is one.
+        order_id: The order of the line.
 
     Returns:
-        Who paid whom.
+        Points by the merchant who issued them.
 
     Raises:
         PointsError: More than the consumer has or the plan allows, or the id was used before.
@@ -150,33 +150,79 @@ def burn_points(
     consumer = Party("consumer", consumer_id)
     book = AccountBook(conn, tenant_id)
     account = book.ids([(_POINTS, consumer)])[0]
-    merchants = {Party("merchant", issuer) for issuer in _issued(conn, tenant_id, account)}
-    funds = PartyFunds.lock(conn, tenant_id, book, {Party("merchant", merchant_id), *merchants})
     # The consumer's balance is the lock under which issued points are counted.
     held = lock_balances(conn, tenant_id, [account])[account]
     key = f"points_burn:{burn_id}"
-    if conn.execute(
-        "select 1 from ledger.transaction where tenant_id = %s and idempotency_key = %s", (tenant_id, key)
-    ).fetchone():
+    if _is_booked(conn, tenant_id, key):
         raise PointsError(f"burn {burn_id} was booked before; take a new id")
     if points > held:
         raise PointsError(f"consumer {consumer_id} has {held} points, not {points}")
     issued = _issued(conn, tenant_id, account)
-    if not {Party("merchant", issuer) for issuer in issued} <= merchants:
-        raise PointsError(f"the points of consumer {consumer_id} just changed; try again")
-    drawn = _drawn(points, issued)
-    clearing = clear_points(merchant_id, points, issued)
+    issuers = sorted(issued)
+    shares = largest_remainder(points, [issued[issuer] for issuer in issuers])
+    drawn = {issuer: share for issuer, share in zip(issuers, shares, strict=True) if share}
     details = {"merchant_id": merchant_id, "drawn": drawn}
     lines = [Line(_POINTS, -points, consumer), Line(_LIABILITY, points)]
     post(conn, tenant_id, Posting(key, "points_burn", now, lines, order_id, details), book)
-    if clearing:
-        moves = []
-        for one in clearing:
-            moves += funds.debit(Party("merchant", one.issuer_merchant_id), one.points)
-        moves += funds.credit(Party("merchant", merchant_id), sum(one.points for one in clearing))
-        cleared = Posting(f"points_clearing:{burn_id}", "points_clearing", now, moves, order_id)
-        post(conn, tenant_id, cleared, book)
-    return clearing
+    return drawn
+
+
+class DueClearing(NamedTuple):
+    """Points that pay for a part of an order, and what their issuers owe who took them.
+
+    Attributes:
+        order_id: The order.
+        burn_id: The burn.
+        burning: Who took the points.
+        owed: Issuer to fen; the burning merchant's own points are left out.
+    """
+
+    order_id: str
+    burn_id: str
+    burning: Party
+    owed: dict[Party, int]
+
+    def posting(self, funds: PartyFunds, now: datetime) -> Posting:
+        """The issuers pay; what one does not have becomes its debt. Everybody's funds are locked."""
+        moves: list[Line] = []
+        for issuer, cents in self.owed.items():
+            moves += funds.debit(issuer, cents)
+        moves += funds.credit(self.burning, sum(self.owed.values()))
+        return Posting(f"points_clearing:{self.burn_id}", "points_clearing", now, moves, self.order_id)
+
+
+def clearings_due(
+    conn: psycopg.Connection, tenant_id: str, order_ids: Sequence[str]
+) -> dict[str, list[DueClearing]]:
+    """By order: what merchants owe each other for burnt points, as far as that was not booked.
+
+    Args:
+        conn: Inside a transaction of the tenant that holds the orders' rows.
+        tenant_id: The tenant.
+        order_ids: The orders.
+    """
+    rows = conn.execute(
+        "select t.order_id, substr(t.idempotency_key, length(%(burn)s) + 1), t.details"
+        " from ledger.transaction t where t.tenant_id = %(tenant)s and t.order_id = any(%(orders)s)"
+        " and t.kind = 'points_burn' and not exists (select from ledger.transaction c"
+        "   where c.tenant_id = t.tenant_id and c.idempotency_key = %(clearing)s"
+        "   || substr(t.idempotency_key, length(%(burn)s) + 1)) order by t.transaction_id",
+        {
+            "tenant": tenant_id,
+            "orders": list(order_ids),
+            "burn": "points_burn:",
+            "clearing": "points_clearing:",
+        },
+    )
+    due: dict[str, list[DueClearing]] = {}
+    for order_id, burn_id, details in rows:
+        drawn = details["drawn"]
+        clearing = clear_points(details["merchant_id"], sum(drawn.values()), drawn)
+        if clearing:
+            owed = {Party("merchant", one.issuer_merchant_id): one.points for one in clearing}
+            burning = Party("merchant", details["merchant_id"])
+            due.setdefault(order_id, []).append(DueClearing(order_id, burn_id, burning, owed))
+    return due
 
 
 def burnt(conn: psycopg.Connection, tenant_id: str, burn_id: str, order_id: str) -> int:
@@ -229,7 +275,10 @@ def give_back_points(
             returned[issuer] = share
             open_points -= share
     burning, consumer = Party("merchant", row[0]), Party("consumer", consumer_id)
-    foreign = {issuer: share for issuer, share in returned.items() if issuer != burning.party_id}
+    foreign: dict[str, int] = {}
+    # Points of an order that was never paid moved no money between merchants.
+    if _is_booked(conn, tenant_id, f"points_clearing:{burn_id}"):
+        foreign = {issuer: share for issuer, share in returned.items() if issuer != burning.party_id}
     book = AccountBook(conn, tenant_id)
     account = book.ids([(_POINTS, consumer)])[0]
     funds = PartyFunds.lock(conn, tenant_id, book, {burning, *(Party("merchant", name) for name in foreign)})
@@ -264,11 +313,11 @@ def _still_drawn(conn: psycopg.Connection, tenant_id: str, burn_id: str, order_i
     return {issuer: points for issuer, points in rows if points}
 
 
-def _drawn(points: int, issued: Mapping[str, int]) -> dict[str, int]:
-    """Whose points are burnt: in proportion, as `clear_points` counts them."""
-    issuers = sorted(issued)
-    shares = largest_remainder(points, [issued[issuer] for issuer in issuers])
-    return {issuer: share for issuer, share in zip(issuers, shares, strict=True) if share}
+def _is_booked(conn: psycopg.Connection, tenant_id: str, key: str) -> bool:
+    row = conn.execute(
+        "select 1 from ledger.transaction where tenant_id = %s and idempotency_key = %s", (tenant_id, key)
+    ).fetchone()
+    return row is not None
 
 
 def _issued(conn: psycopg.Connection, tenant_id: str, account_id: int) -> dict[str, int]:

@@ -18,6 +18,7 @@ from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind
 from serving.ledger.errors import IdempotencyConflictError
 from serving.ledger.posting import Posting
 from serving.ledger.posting_bulk import post_many
+from serving.settlement.beside.points import clearings_due
 from serving.settlement.books.discount_debts import debts_of_line, funder, move, owed_entries, write_debts
 from serving.settlement.books.legs import Move, NewLeg, StoredLeg, account_of, order_legs, summed, write_legs
 from serving.settlement.books.receivables import PartyFunds
@@ -53,6 +54,8 @@ def accrue_order(
     conn: psycopg.Connection, tenant_id: str, order: OrderSnapshot, plan: PlanVersion, now: datetime
 ) -> Accrued:
     """Write the legs of a paid order and book them; once per order.
+
+    Points that pay for a part of it are cleared between merchants in the same transaction.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -143,8 +146,11 @@ def _accrue_chunk(
                 entries.append((*account, leg.amount_cents, leg_id))
         moves[order.order_id] = entries
     funders = {funder(shortfall) for of_order in agreed.values() for shortfall in of_order}
+    clearings = clearings_due(conn, tenant_id, [order.order_id for order in fresh])
+    for due in (one for of_order in clearings.values() for one in of_order):
+        funders |= {due.burning, *due.owed}
     touched = {(kind, party) for entries in moves.values() for kind, party, _, _ in entries}
-    # Nobody's funds are looked at where nobody agreed to a discount, which is nearly everywhere.
+    # Nobody's funds are looked at where nobody agreed to a discount or took points: nearly everywhere.
     others = [key for key in touched if key[1] != PLATFORM] if funders else []
     funds = PartyFunds.lock(conn, tenant_id, book, funders, others) if funders else PartyFunds({}, {})
     write_debts(conn, tenant_id, list(agreed.items()))
@@ -162,9 +168,14 @@ def _accrue_chunk(
                     details={"plan": f"{plan.plan_id} {plan.version}", "digest": digests[order.order_id]},
                 )
             )
+    for order in fresh:
+        cleared = clearings.get(order.order_id, ())
+        postings += [due.posting(funds, now or order.paid_at) for due in cleared]
     posted = post_many(conn, tenant_id, postings, book)
     transactions = {
-        posting.order_id: answer.transaction_id for posting, answer in zip(postings, posted, strict=True)
+        posting.order_id: answer.transaction_id
+        for posting, answer in zip(postings, posted, strict=True)
+        if posting.kind == "accrual"
     }
     return [
         Accrued(order.order_id, (), known[order.order_id][0], False)

@@ -1,6 +1,7 @@
 """What an agreed discount leaves to its funder after the funder's own leg has carried what it can. Pure.
 
 A funder bears exactly its discount: its leg of the line is cut by it (`waterfall`), and the rest is owed.
+What was paid with points cuts no leg: who took them owes all of it.
 
 Source: P17.
 """
@@ -54,13 +55,17 @@ def shortfalls(order: OrderSnapshot, legs: Sequence[Leg]) -> tuple[Shortfall, ..
 def line_shortfalls(line: LineSnapshot, legs: Sequence[Leg]) -> list[Shortfall]:
     """The same for one line and its legs."""
     agreed: dict[tuple[str, str], int] = {}
+    points: dict[tuple[str, str], int] = {}
     for discount in line.discounts:
         if discount.party_id is not None and discount.funder != "platform":
             key = (discount.funder, discount.party_id)
             agreed[key] = agreed.get(key, 0) + discount.cents
+            points[key] = points.get(key, 0) + discount.cents * discount.is_points
     found = []
     for (party_type, party_id), cents in agreed.items():
-        owed = cents - _carried(legs, party_type, party_id)
+        in_points = points[party_type, party_id]
+        # Without a coupon beside the points, no cut of the leg is this funder's agreed discount.
+        owed = cents if cents == in_points else cents - _carried(legs, party_type, party_id)
         found.append(Shortfall(line.line_no, line.supplier_id, party_type, party_id, cents, owed))
     return found
 

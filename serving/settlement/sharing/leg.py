@@ -32,6 +32,7 @@ LegBase = Literal[
     "channel_fee",
     "tax",
     "commission",
+    "points",
 ]
 # Legs that share the pool; what they sum to never exceeds it (L10).
 COMMISSION_KINDS: frozenset[str] = frozenset({"direct", "upline", "team", "role", "region"})
@@ -134,6 +135,8 @@ def formula(leg: Leg) -> str:
     if leg.kind == "platform" and leg.base == "retained":
         less = leg.base_cents - leg.amount_cents
         return f"retained {money(leg.base_cents)} - {money(less)} support fund = {money(leg.amount_cents)}"
+    if leg.base == "points":
+        return f"{money(leg.base_cents)} paid with points, owed by who took them = {money(leg.amount_cents)}"
     if leg.kind == "subsidy":
         costs = money(leg.base_cents - leg.amount_cents)
         return f"net paid {money(leg.base_cents)} - {costs} supplier, fee and tax = {money(leg.amount_cents)}"

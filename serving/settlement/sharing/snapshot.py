@@ -30,16 +30,21 @@ class Discount:
         party_id: The merchant or supplier that agreed to pay exactly this: what its share of the line does
             not carry it owes. None for the platform, and for price cuts of the past of which nothing is
             agreed: those come off the share that is there, and no further.
+        is_points: The buyer paid it with points. They are a means of payment: every share of the line is
+            reckoned as if money had come, and the funder owes all of it, which their issuers give it back.
     """
 
     funder: Funder
     cents: int
     party_id: str | None = None
+    is_points: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; without `party_id` where there is none, as before there was any."""
+        """A JSON object; without `party_id` and `is_points` where they say nothing."""
         document: dict[str, Any] = {"funder": self.funder, "cents": self.cents}
-        return document if self.party_id is None else {**document, "party_id": self.party_id}
+        if self.party_id is not None:
+            document["party_id"] = self.party_id
+        return {**document, "is_points": True} if self.is_points else document
 
 
 @dataclass(frozen=True, slots=True)

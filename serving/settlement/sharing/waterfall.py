@@ -214,17 +214,22 @@ def _accrue_line(
     """Append the legs of one line.
 
     A discount comes off the leg of its funder as far as that leg goes; what an agreed one leaves is in
-    `funding.shortfalls`.
+    `funding.shortfalls`. What was paid with points counts as if it were money; a leg of the platform advances
+    it until who took the points gives it back.
     """
     line_no = line.line_no
     shop = line.supplier_id
-    net = line.net_paid_cents
+    points = sum(discount.cents for discount in line.discounts if discount.is_points)
+    net = line.net_paid_cents + points
     supply = line.supply_price_cents
     fee = line.channel_fee_cents
     tax = line.tax_cents
     by_merchant = by_supplier = 0
     is_funded = is_agreed = False
     for discount in line.discounts:
+        if discount.is_points:
+            is_funded = True
+            continue
         if discount.funder == "merchant" and discount.party_id in (None, selling_merchant):
             by_merchant += discount.cents
         elif discount.funder == "supplier" and discount.party_id in (None, shop):
@@ -245,16 +250,20 @@ def _accrue_line(
         )
     if tax:
         legs.append(_passed(line_no, shop, "tax", plain, "platform", PLATFORM, "tax", tax, tax))
+    if points:
+        legs.append(_passed(line_no, shop, "subsidy", plain, "platform", PLATFORM, "points", points, -points))
 
     surplus = net - due - fee - tax
     if surplus < 0:
-        _share_pool(legs, line, claims, 0, 0, by_merchant, is_agreed, plain)
+        _share_pool(legs, line, claims, net, 0, 0, by_merchant, is_agreed, plain)
         legs.append(_passed(line_no, shop, "subsidy", plain, "platform", PLATFORM, "net_paid", net, surplus))
         return
     pool = net * pool_cap_bps // 10_000
     if surplus < pool:
         pool = surplus
-    retained = surplus - pool + _share_pool(legs, line, claims, surplus, pool, by_merchant, is_agreed, plain)
+    retained = (
+        surplus - pool + _share_pool(legs, line, claims, net, surplus, pool, by_merchant, is_agreed, plain)
+    )
     rest = retained
     rule = fund.winner(line) if fund is not None and retained else None
     if rule is not None:
@@ -298,6 +307,7 @@ def _share_pool(
     legs: list[Leg],
     line: LineSnapshot,
     claims: list[_Claim],
+    net: int,
     margin: int,
     pool: int,
     by_merchant: int,
@@ -307,7 +317,6 @@ def _share_pool(
     """Append the legs paid from the pool, in order of payment; what is left of the pool, fen."""
     line_no = line.line_no
     shop = line.supplier_id
-    net = line.net_paid_cents
     left = pool
     carried = 0
     for claim in claims:

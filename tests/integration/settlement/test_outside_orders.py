@@ -13,7 +13,8 @@ from serving.settlement.beside.points import burn_points
 from serving.settlement.books.receivables import outstanding, repay
 from serving.settlement.errors import FeeError, PointsError
 from serving.settlement.sharing.clearing import GuaranteeClaim
-from serving.settlement.sharing.snapshot import Parties
+from serving.settlement.sharing.freeze import CartLine
+from serving.settlement.sharing.snapshot import Discount, Parties
 from serving.settlement.sharing.snapshot import Party as OrderParty
 
 MERCHANT, SUPPLIER, CONSUMER = Party("merchant", "m1"), Party("supplier", "S1"), Party("consumer", "c1")
@@ -146,15 +147,32 @@ def second_merchant(books):
     books.release()
 
 
-def test_points_burnt_elsewhere_are_paid_by_who_issued_them(sold):
+def of_the_second(order_id, *discounts):
+    """One line of 10.00 at m2 by S1, supply 6.00, less discounts."""
+    order = sale(
+        order_id,
+        cart=[CartLine(1, "A", (), "S1", 1, 1_000, 600, discounts)],
+        parties=Parties(OrderParty("merchant", "m2")),
+    )
+    return type(order).from_json(order.to_json() | {"merchant_id": "m2"})
+
+
+def test_points_burnt_elsewhere_are_paid_by_who_issued_them_once_the_order_is_paid(sold):
     second_merchant(sold)
     assert sold.balance("consumer_points", CONSUMER) == 200
-    clearing = sold.do(burn_points, "b1", plan(), "c1", "m2", 1_000, 101, DUE)
-    # Half of each merchant's points, the odd one from m1; what m2 issued himself needs no clearing.
-    assert [(c.issuer_merchant_id, c.burning_merchant_id, c.points) for c in clearing] == [("m1", "m2", 51)]
+    drawn = sold.do(burn_points, "b1", plan(), "c1", "m2", 1_000, 101, DUE, "o3")
+    # Half of each merchant's points, the odd one from m1. Nobody has paid anything: no money moves.
+    assert drawn == {"m1": 51, "m2": 50}
+    assert sold.balance("consumer_points", CONSUMER) == 99
+    assert sold.balance("merchant_available", MERCHANT) == 2_000
+    assert sold.balance("merchant_available", ("merchant", "m2")) == 2_000
+    sold.sell(of_the_second("o3", Discount("merchant", 101)))
+    # 8.99 less supply 6.00 and fee 0.05; m2's share of 20% (1.79) carries its discount of 1.01 in full. What
+    # m2 issued itself needs no clearing.
+    query = "select amount_cents from settlement.leg where order_id = 'o3' and kind = 'direct'"
+    assert sold.rows(query) == [(78,)]
     assert sold.balance("merchant_available", MERCHANT) == 2_000 - 51
     assert sold.balance("merchant_available", ("merchant", "m2")) == 2_000 + 51
-    assert sold.balance("consumer_points", CONSUMER) == 99
     # Refunds after that take back what is still there: 49 of m1's 100 points and 50 of m2's are left.
     sold.do(refund_line, "r1", "o1", 1, "S1", 10_000, DUE)
     assert sold.balance("consumer_points", CONSUMER) == 0
@@ -163,14 +181,26 @@ def test_points_burnt_elsewhere_are_paid_by_who_issued_them(sold):
     assert sold.violations() == []
 
 
+def test_two_burns_of_one_order_are_cleared_with_it(sold):
+    """m1 issued all points; m2 takes 30 on each of two lines, and is owed 60 when the order is paid."""
+    for line in (1, 2):
+        sold.do(burn_points, f"o3:{line}", plan(), "c1", "m2", 100, 30, DUE, "o3")
+    sold.party("merchant", "m2")
+    order = of_the_second("o3", Discount("merchant", 60))
+    assert (sold.sell(order).is_new, sold.accrue(order).is_new) == (True, False)
+    assert sold.balance("merchant_available", MERCHANT) == 2_000 - 60
+    assert sold.balance("merchant_available", ("merchant", "m2")) == 60
+    assert sold.violations() == []
+
+
 @pytest.mark.parametrize(("points", "line_cents"), [(101, 10_000), (31, 100), (0, 100), (-1, 100)])
 def test_impossible_burns_are_refused(sold, points, line_cents):
     with pytest.raises(PointsError):
-        sold.do(burn_points, "b1", plan(), "c1", "m1", line_cents, points, DUE)
+        sold.do(burn_points, "b1", plan(), "c1", "m1", line_cents, points, DUE, "o3")
 
 
 def test_a_burn_is_booked_once(sold):
-    sold.do(burn_points, "b1", plan(), "c1", "m1", 100, 30, DUE)
+    sold.do(burn_points, "b1", plan(), "c1", "m1", 100, 30, DUE, "o3")
     with pytest.raises(PointsError, match="before"):
-        sold.do(burn_points, "b1", plan(), "c1", "m1", 100, 30, DUE)
+        sold.do(burn_points, "b1", plan(), "c1", "m1", 100, 30, DUE, "o3")
     assert sold.balance("consumer_points", CONSUMER) == 70
