@@ -54,17 +54,7 @@ def card(candidate: Candidate, provenance: Provenance) -> str:
         PURPOSE.get(candidate.family, ""),
         "## May it serve?",
         decision.reason,
-        _table(
-            ("compared with", "difference (above 0 is better)", "95% interval"),
-            [
-                (f"best simple rule, {decision.baseline}", *_interval(decision.lift)),
-                *(
-                    [("standing champion", *_interval(decision.champion_lift))]
-                    if decision.champion_lift
-                    else []
-                ),
-            ],
-        ),
+        _table(("compared with", "difference (above 0 is better)", "95% interval"), compared),
         f"Deciding metric: {decision.metric}, {_number(decision.value)}; "
         f"{decision.baseline} has {_number(decision.baseline_value)}.",
         "\n".join(f"- {'holds' if one.holds else 'does not hold'}: {one.words}" for one in decision.judged),
