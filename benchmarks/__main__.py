@@ -8,6 +8,7 @@ import sys
 ROOMS = {
     "api_read": "web",
     "profile_read": "web",
+    "score_2m_skus": "web",
     "order_assignment": "supply",
     "event_intake": "web",
     "event_to_profile": "web",

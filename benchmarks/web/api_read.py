@@ -24,7 +24,7 @@ import psycopg
 
 from benchmarks.harness import OURS, Row, report
 from benchmarks.servers import free_port, server
-from benchmarks.web.synthetic_scores import manifest, tables
+from benchmarks.web.synthetic_scores import USUAL, counts, manifest, tables
 from serving.db import migrate
 from serving.db.connect import DATABASE, ready_database
 from serving.db.embedded import EmbeddedPostgres, embedded_postgres
@@ -78,7 +78,7 @@ def main() -> int:
         }
         api = stack.enter_context(server(["-m", "serving.server"], environment, port, "/health/ready"))
         rows, bad = _measure(OURS, Target(port, key.secret), paths)
-        memory_mb = _tree_rss_mb(api)
+        memory_mb = tree_rss_mb(api)
         peer_port = free_port()
         stack.enter_context(
             server(["-m", "benchmarks.web.empty_endpoint", str(peer_port)], environment, peer_port, "/")
@@ -112,7 +112,7 @@ def _publication(settings: Settings) -> Iterator[tuple[Path, str, str]]:
             migrate.upgrade(url)
             print("loading 250 k prices, 8 k lists of 40 and 2.5 k profiles ...", flush=True)
             rows = tables(SEED)
-            loaded = publish(url, manifest(rows, "synthetic"), rows)
+            loaded = publish(url, manifest(counts(USUAL), "synthetic"), rows)
             settle(url)
             print(f"loaded {sum(loaded.loaded.values()):,} rows in {loaded.wall_s:.1f} s", flush=True)
             yield home, url, "synthetic, 250 k prices, 8 k lists of 40, 2.5 k profiles of 60 tags"
@@ -213,7 +213,8 @@ def offer_load(
     return outcome
 
 
-def _tree_rss_mb(process: subprocess.Popen[bytes]) -> float:
+def tree_rss_mb(process: subprocess.Popen[bytes]) -> float:
+    """Memory of a process and all below it, MiB."""
     root = psutil.Process(process.pid)
     return float(sum(part.memory_info().rss for part in (root, *root.children(recursive=True)))) / 2**20
 

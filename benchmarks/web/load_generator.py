@@ -21,9 +21,10 @@ _DRAIN_S = 5.0
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request under way; keeps the body of the last answer."""
 
     def __init__(self) -> None:
+        self.body = b""
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._waiting: asyncio.Future[int] | None = None
@@ -43,6 +44,7 @@ class Connection(asyncio.Protocol):
         stop = head.find(b"\r\n", start)
         length = int(head[start + 15 : stop if stop > 0 else len(head)])
         if len(self._buffer) - end - 4 >= length:
+            self.body = bytes(self._buffer[end + 4 :])
             self._buffer.clear()
             if self._waiting is not None and not self._waiting.done():
                 self._waiting.set_result(int(head[9:12]))

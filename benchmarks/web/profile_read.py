@@ -118,13 +118,13 @@ def _publication(schema: ProfileSchema) -> Iterator[tuple[Path, str, datetime]]:
             migrate.upgrade(url)
             random_ = random.Random(SEED)
             rows = {name: found[:1] for name, found in tables(SEED).items()}
-            as_of = manifest(rows, VERSION).as_of
+            as_of = manifest({}, VERSION).as_of
             rows["recommendations"] = rows["popular_items"] = rows["rebuy_reminders"] = []
             rows["profiles"] = [
                 (f"c{number}", json.dumps(_tags(schema, random_)), schema.fingerprint, as_of)
                 for number in range(CONSUMERS)
             ]
-            publish(url, manifest(rows, VERSION), rows)
+            publish(url, manifest({name: len(found) for name, found in rows.items()}, VERSION), rows)
             settle(url)
             yield home, url, as_of
 

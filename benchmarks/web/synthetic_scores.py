@@ -4,38 +4,76 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.contracts import PUBLISHED_TABLES
 from serving.scores.contracts import PublicationManifest, TableEntry
 
-MERCHANTS = 125
-SKUS_PER_MERCHANT = 2_000
-LISTS = 8_000
-LIST_LENGTH = 40
 CONSUMERS = 2_500
 TAGS = 60
 _AS_OF = datetime(2018, 1, 1, 4, 0, tzinfo=UTC)
 _NO_FILE = "0" * 64
+_POPULAR = 100
+_REMINDERS = 5
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is made.
+
+    Attributes:
+        merchants: Merchants; a sku is sold by one of them and carries its name, `m7-s12`.
+        skus_per_merchant: Listings of each.
+        lists: Consumers with a list; consumer `c<n>` has the one of merchant `n` modulo merchants.
+        list_length: Items a list.
+        profiles: Consumers with a profile and reminders.
+    """
+
+    merchants: int = 125
+    skus_per_merchant: int = 2_000
+    lists: int = 8_000
+    list_length: int = 40
+    profiles: int = CONSUMERS
+
+
+USUAL = Size()
+"""250 k prices, 8 k lists of 40, 2.5 k profiles of 60 tags."""
+
+
+def streams(seed: int, size: Size) -> dict[str, Iterator[tuple[Any, ...]]]:
+    """Rows of the tables that are filled, made while they are read."""
+    return {
+        "prices": _prices(random.Random(seed), size),
+        "recommendations": _recommendations(random.Random(seed + 1), size),
+        "popular_items": _popular(random.Random(seed + 2), size),
+        "profiles": _profiles(random.Random(seed + 3), size),
+        "rebuy_reminders": _reminders(random.Random(seed + 4), size),
+    }
+
+
+def counts(size: Size) -> dict[str, int]:
+    """Number of rows of every published table."""
+    filled = {
+        "prices": size.merchants * size.skus_per_merchant,
+        "recommendations": size.lists * size.list_length,
+        "popular_items": size.merchants * _POPULAR,
+        "profiles": size.profiles,
+        "rebuy_reminders": size.profiles * _REMINDERS,
+    }
+    return {name: filled.get(name, 0) for name in PUBLISHED_TABLES}
 
 
 def tables(seed: int) -> dict[str, list[tuple[Any, ...]]]:
-    """Rows of every published table: 250 k prices, 8 k lists of 40, 2.5 k profiles of 60 tags."""
-    random_ = random.Random(seed)
-    filled: dict[str, Iterator[tuple[Any, ...]]] = {
-        "prices": _prices(random_),
-        "recommendations": _recommendations(random_),
-        "popular_items": _popular(random_),
-        "profiles": _profiles(random_),
-        "rebuy_reminders": _reminders(random_),
-    }
+    """Rows of every published table in the usual size."""
+    filled = streams(seed, USUAL)
     return {name: list(filled.get(name, ())) for name in PUBLISHED_TABLES}
 
 
-def manifest(rows: dict[str, list[tuple[Any, ...]]], version: str) -> PublicationManifest:
-    """The manifest of those rows."""
+def manifest(rows: Mapping[str, int], version: str) -> PublicationManifest:
+    """The manifest of tables with so many rows."""
     return PublicationManifest.build(
         version=version,
         created_at=_AS_OF,
@@ -43,13 +81,13 @@ def manifest(rows: dict[str, list[tuple[Any, ...]]], version: str) -> Publicatio
         data_from=_AS_OF - timedelta(days=365),
         data_to=_AS_OF,
         model_versions={"synthetic": "1"},
-        tables={name: TableEntry(rows=len(found), sha256=_NO_FILE) for name, found in rows.items()},
+        tables={name: TableEntry(rows=count, sha256=_NO_FILE) for name, count in rows.items()},
     )
 
 
-def _prices(random_: random.Random) -> Iterator[tuple[Any, ...]]:
-    for merchant in range(MERCHANTS):
-        for sku in range(SKUS_PER_MERCHANT):
+def _prices(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:
+    for merchant in range(size.merchants):
+        for sku in range(size.skus_per_merchant):
             cost = random_.randrange(50, 900)
             anchor = round(cost * 1.36)
             explanation = {
@@ -59,7 +97,7 @@ def _prices(random_: random.Random) -> Iterator[tuple[Any, ...]]:
             }
             yield (
                 f"m{merchant}",
-                f"s{sku}",
+                f"m{merchant}-s{sku}",
                 cost,
                 round(cost * 1.45),
                 anchor,
@@ -74,17 +112,17 @@ def _prices(random_: random.Random) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def _recommendations(random_: random.Random) -> Iterator[tuple[Any, ...]]:
+def _recommendations(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:
     lanes = (("repeat", "bought_often"), ("discovery", "bought_by_similar"), ("popular", "popular_here"))
-    for number in range(LISTS):
-        skus = random_.sample(range(SKUS_PER_MERCHANT), LIST_LENGTH)
+    for number in range(size.lists):
+        skus = random_.sample(range(size.skus_per_merchant), size.list_length)
         for rank, sku in enumerate(skus, start=1):
             lane, reason = lanes[rank % 3]
             yield (
-                f"m{number % MERCHANTS}",
+                f"m{number % size.merchants}",
                 f"c{number}",
                 rank,
-                f"s{sku}",
+                f"m{number % size.merchants}-s{sku}",
                 1 / rank + random_.random() / 1000,
                 lane,
                 reason,
@@ -92,21 +130,21 @@ def _recommendations(random_: random.Random) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def _popular(random_: random.Random) -> Iterator[tuple[Any, ...]]:
-    for merchant in range(MERCHANTS):
-        for rank, sku in enumerate(random_.sample(range(SKUS_PER_MERCHANT), 100), start=1):
-            yield (f"m{merchant}", rank, f"s{sku}", 1 / rank, "popular_here")
+def _popular(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:
+    for merchant in range(size.merchants):
+        for rank, sku in enumerate(random_.sample(range(size.skus_per_merchant), _POPULAR), start=1):
+            yield (f"m{merchant}", rank, f"m{merchant}-s{sku}", 1 / rank, "popular_here")
 
 
-def _profiles(random_: random.Random) -> Iterator[tuple[Any, ...]]:
-    for consumer in range(CONSUMERS):
+def _profiles(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:
+    for consumer in range(size.profiles):
         tags = {
             f"tag_{tag:03}": random_.choice((None, True, tag, tag / 7, "l2-grocery")) for tag in range(TAGS)
         }
         yield (f"c{consumer}", json.dumps(tags), "synthetic", _AS_OF)
 
 
-def _reminders(random_: random.Random) -> Iterator[tuple[Any, ...]]:
-    for consumer in range(CONSUMERS):
-        for rank in range(1, 6):
+def _reminders(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:
+    for consumer in range(size.profiles):
+        for rank in range(1, _REMINDERS + 1):
             yield (f"c{consumer}", rank, f"l3-category-{rank}", random_.random(), "due_by_own_rhythm")
