@@ -10,7 +10,7 @@ export MUYUN_DATA = $(DATA)
 endif
 NAME ?= all
 
-.PHONY: help run check-data ui refresh test test-heavy check bench browser install extras rollback release versions forget-source adopt-source clean
+.PHONY: help run check-data ui refresh test test-heavy check bench bench-page browser install extras rollback release versions forget-source adopt-source clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: $(STAMP) ## Lint, format, docstrings, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy pipelines models feature_store serving
 	@$(BIN)/lint-imports --no-cache
+
+bench-page: $(STAMP) ## Write the results of the last make bench into docs/benchmarks.md
+	@$(BIN)/python -m benchmarks page
 
 bench: $(STAMP) ## Every benchmark, or NAME=<name>
 	@$(BIN)/python -m benchmarks $(NAME)

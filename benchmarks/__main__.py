@@ -1,9 +1,11 @@
-"""`python -m benchmarks [all | <name>]`: run benchmarks by the name of their module."""
+"""`python -m benchmarks [all | <name> | page]`: run benchmarks by name, or write the page of results."""
 
 from __future__ import annotations
 
 import importlib
 import sys
+
+from benchmarks import page
 
 ROOMS = {
     "api_read": "web",
@@ -37,6 +39,8 @@ ROOMS = {
 def main(arguments: list[str]) -> int:
     """Run the named benchmarks; the highest exit status of any of them is ours."""
     wanted = arguments or ["all"]
+    if wanted == ["page"]:
+        return page.main(tuple(ROOMS))
     names = tuple(ROOMS) if wanted == ["all"] else tuple(wanted)
     unknown = [name for name in names if name not in ROOMS]
     if unknown:
