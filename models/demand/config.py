@@ -80,7 +80,8 @@ class DemandConfig:
         origins: Rolling test origins.
         origin_stride: Weeks between two origins.
         season_min_weeks: Week-of-year inputs and the 52-week season need this much history.
-        category_weight: How far learned forecasts move to their category's smoothed level (0 to 1).
+        category_weight: How far learned forecasts move to their category's level (0 to 1).
+        max_category_bias: Largest bias of the mean at category x horizon with which a model may serve.
         utc_offset_hours: Standard time minus UTC, the same all year so that the settings of a champion do not
             change with the clocks; decides which local weeks are complete at `as_of`.
         week_grace_hours: A week counts as complete when at most this much of it lies after `as_of`.
@@ -103,7 +104,8 @@ class DemandConfig:
     origins: int = 6
     origin_stride: int = 2
     season_min_weeks: int = 104
-    category_weight: float = 0.5
+    category_weight: float = 1.0
+    max_category_bias: float = 0.03
     utc_offset_hours: int = -5
     week_grace_hours: float = 2.0
     holidays: str = "us"

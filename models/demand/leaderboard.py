@@ -16,7 +16,7 @@ from models.demand.config import QUANTILES
 from models.demand.forecasts import count_crossings
 from models.demand.reconcile import category_totals
 from models.demand.series import Panel
-from models.gate import UnitMetric, decide
+from models.gate import Bound, Keeps, UnitMetric, decide
 from models.metrics import FloatArray, IntArray, pinball, wape
 
 SERIES_LEVEL = "merchant x category x week, horizon 1-{h}"
@@ -68,7 +68,7 @@ def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[
     rows = [
         ("wape", wape(truth, point), level),
         ("wape_of_median", wape(truth, quantiles[..., len(QUANTILES) // 2]), level),
-        ("bias_of_mean", float((rolled.mean[:, own] - truth).sum() / max(truth.sum(), 1.0)), level),
+        ("bias_of_mean", _bias(truth, rolled.mean[:, own]), level),
         ("quantile_loss", quantile_loss(truth, quantiles), level),
         ("coverage_80", coverage(truth, quantiles), level),
         ("crossings", float(count_crossings(quantiles)), level),
@@ -81,7 +81,9 @@ def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[
     by_category = np.stack([category_totals(values, panel) for values in actual])
     mean = np.stack([category_totals(values, panel) for values in rolled.mean])
     rows.append(("wape", wape(by_category, mean), CATEGORY_LEVEL.format(h=horizon)))
-    rows.append(("wape", wape(by_category.sum(axis=2), mean.sum(axis=2)), MONTH_LEVEL.format(h=horizon)))
+    month = MONTH_LEVEL.format(h=horizon)
+    rows.append(("wape", wape(by_category.sum(axis=2), mean.sum(axis=2)), month))
+    rows.append(("bias_of_mean", _bias(by_category, mean), month))
     return [
         {"system": name, "metric": metric, "value": value, "level": where} for metric, value, where in rows
     ]
@@ -105,6 +107,11 @@ def with_ratios(rows: list[dict[str, Any]], horizon: int) -> list[dict[str, Any]
     return extended
 
 
+def _bias(actual: FloatArray, mean: FloatArray) -> float:
+    """Forecast minus sold over sold."""
+    return float((mean - actual).sum() / max(actual.sum(), 1.0))
+
+
 def _unit_wape(actual: FloatArray, point: FloatArray) -> UnitMetric:
     """WAPE on drawn series, from each series' summed errors and units."""
     errors = np.abs(actual - point).sum(axis=(0, 2))
@@ -125,12 +132,14 @@ def gate(
     *,
     champion: Rolled | None = None,
     champion_is_same: bool = False,
+    max_bias: float,
     seed: int = 0,
 ) -> GateDecision:
-    """Decide on one candidate: WAPE at series level, paired over series.
+    """Decide on one candidate: WAPE at series level, paired over series, and what orders are made by.
 
-    Each rule stands twice, with its own number and with its calibrated median, so that a model is not
-    promoted merely because a median has a lower WAPE than a mean.
+    At category x horizon, which replenishment pools to, the mean may not be behind the best rule's, and its
+    bias may not be above `max_bias`. At series level each rule stands twice, with its own number and with its
+    calibrated median, so that a model is not promoted merely because a median has a lower WAPE than a mean.
 
     Args:
         actual: float64 (O, n, h).
@@ -139,6 +148,7 @@ def gate(
         panel: The panel; pools are not units.
         champion: The standing champion's procedure on the same origins, if it differs.
         champion_is_same: A champion stands and its procedure is the candidate's.
+        max_bias: Largest bias of the mean at category x horizon, as a share of what was sold.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -152,6 +162,16 @@ def gate(
         name + MEDIAN_SUFFIX: _unit_wape(truth, rolled.quantiles[:, own][..., middle])
         for name, rolled in rules.items()
     }
+    totals = {name: _totals(rolled.mean, panel) for name, rolled in rules.items()}
+    sold, mean = _totals(actual, panel), _totals(candidate.mean, panel)
+    month = MONTH_LEVEL.format(h=actual.shape[2])
+    keeps = Keeps(
+        f"wape of the mean, {month}",
+        _unit_wape(sold, mean),
+        {name: _unit_wape(sold, total) for name, total in totals.items()},
+        higher_is_better=False,
+        n_units=sold.shape[1],
+    )
     return decide(
         "wape",
         int(own.sum()),
@@ -160,8 +180,15 @@ def gate(
         higher_is_better=False,
         champion=None if champion is None else _unit_wape(truth, champion.point[:, own]),
         champion_is_same=champion_is_same,
+        keeps=[keeps],
+        bounds=[Bound(f"bias of the mean, {month}", _bias(sold, mean), max_bias)],
         seed=seed,
     )
+
+
+def _totals(values: FloatArray, panel: Panel) -> FloatArray:
+    """Units of categories over the horizon, float64 (O, categories, 1), from (O, n, h)."""
+    return np.stack([category_totals(one, panel).sum(axis=1, keepdims=True) for one in values])
 
 
 def best_rule(actual: FloatArray, rules: Mapping[str, Rolled], panel: Panel) -> str:

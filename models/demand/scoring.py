@@ -17,6 +17,7 @@ from models.demand.baselines import RULES
 from models.demand.config import DemandConfig
 from models.demand.forecasts import Forecast, repaired
 from models.demand.leaderboard import best_rule
+from models.demand.levels import CategoryLevels
 from models.demand.pooling import FORECAST_SCHEMA, dispersion, publish, with_count_quantiles
 from models.demand.reconcile import towards_category_level
 from models.demand.series import Panel, Weekly, build_panel, weekly_sales
@@ -60,7 +61,8 @@ def forecast(
     panel = build_panel(weekly, promotions_weekly, settings)
     if loaded is not None:
         values = loaded.predict(panel, panel.n_weeks)
-        values = towards_category_level(values, panel, panel.n_weeks, settings.category_weight)
+        level = CategoryLevels(panel, settings.horizon).at(panel.n_weeks)
+        values = towards_category_level(values, panel, level, settings.category_weight)
         raw = repaired(values)
         return publish(panel, conformal.apply(loaded.calibration, raw), model_name)
     values, name = _by_rule(lines, weekly, promotions_weekly, panel, model_name, settings)

@@ -21,6 +21,7 @@ from models.demand import figures, leaderboard
 from models.demand.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
 from models.demand.config import LIGHTGBM, LSTM, DemandConfig, from_json
 from models.demand.forecasts import Forecast
+from models.demand.levels import CategoryLevels
 from models.demand.reconcile import towards_category_level
 from models.demand.series import Panel, build_panel, weekly_sales
 from models.demand.vintages import Vintages, vintages
@@ -29,7 +30,7 @@ from models.progress import PROGRESS
 
 FAMILY = "demand"
 MIN_WEEKS = 16
-HIDDEN_PLAN = " (plan not published)"
+PLAN_KNOWN, PLAN_HIDDEN = " (plan known)", " (plan not published)"
 AVERAGE = "average of both"
 
 
@@ -124,9 +125,14 @@ def train(
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
         fitted[name] = fit(panels.known[origins.fit_cut], origins.fit_cut, config, None)
     PROGRESS.info("backtest")
-    learned = {name: _roll(f, panels, origins, config) for name, f in fitted.items()}
+    final = build_panel(weekly, promotions_weekly, config)
+    # Judged is what is known in use: where no plan of the coming weeks is on file, the backtest hides it too.
+    hide = not bool(final.plan_known[n_weeks:].all())
+    levels = {origin: CategoryLevels(known, config.horizon) for origin, known in panels.known.items()}
+    learned = {name: _roll(f, panels, levels, origins, config, hide=hide) for name, f in fitted.items()}
+    suffix = PLAN_KNOWN if hide else PLAN_HIDDEN
     extra = {
-        name + HIDDEN_PLAN: _roll(f, panels, origins, config, hide=True) for name, f in fitted.items()
+        name + suffix: _roll(f, panels, levels, origins, config, hide=not hide) for name, f in fitted.items()
     } | {AVERAGE: _average(learned)}
     rows = [
         row
@@ -136,7 +142,9 @@ def train(
     rows = leaderboard.with_ratios(rows, config.horizon)
     champions = champions or {}
     standing = {
-        name: _standing(name, champions[name], panels, origins, config) for name in _FIT if name in champions
+        name: _standing(name, champions[name], panels, levels, origins, config, hide=hide)
+        for name in _FIT
+        if name in champions
     }
     decisions = {
         name: leaderboard.gate(
@@ -146,6 +154,7 @@ def train(
             panel,
             champion=standing.get(name),
             champion_is_same=name in standing and standing[name] is None,
+            max_bias=config.max_category_bias,
             seed=config.seed,
         )
         for name, rolled in learned.items()
@@ -154,7 +163,6 @@ def train(
     simple = leaderboard.best_rule(truth, rules, panel)
     fans = figures.fans(panel, origins, learned | {simple: rules[simple]})
     fans.write_parquet(bundle_dir / "fans.parquet")
-    final = build_panel(weekly, promotions_weekly, config)
     candidates = []
     for number, (name, rolled) in enumerate(learned.items(), start=len(_FIT) + 1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
@@ -182,12 +190,19 @@ def train(
 
 
 def _roll(
-    fitted: _Fitted, panels: Vintages, origins: Origins, config: DemandConfig, *, hide: bool = False
+    fitted: _Fitted,
+    panels: Vintages,
+    levels: Mapping[int, CategoryLevels],
+    origins: Origins,
+    config: DemandConfig,
+    *,
+    hide: bool,
 ) -> Rolled:
     def predict(origin: int) -> Forecast:
         panel = panels.known[origin]
         raw = fitted.predict(panel, origin, hide)
-        return towards_category_level(raw, panel, origin, config.category_weight)
+        level = levels[origin].at(origin, hide_plan=hide)
+        return towards_category_level(raw, panel, level, config.category_weight)
 
     return roll(predict, panels, origins, config.horizon, is_rule=False)
 
@@ -205,7 +220,14 @@ def _average(learned: Mapping[str, Rolled]) -> Rolled:
 
 
 def _standing(
-    name: str, champion: Mapping[str, Any], panels: Vintages, origins: Origins, config: DemandConfig
+    name: str,
+    champion: Mapping[str, Any],
+    panels: Vintages,
+    levels: Mapping[int, CategoryLevels],
+    origins: Origins,
+    config: DemandConfig,
+    *,
+    hide: bool,
 ) -> Rolled | None:
     """A standing champion's procedure on the same origins; None when its settings are the candidate's."""
     settings = from_json(champion["settings"])
@@ -215,7 +237,7 @@ def _standing(
         **{**config.__dict__, "lstm": settings.lstm, "gbm": settings.gbm, "seed": settings.seed}
     )
     fitted = _FIT[name](panels.known[origins.fit_cut], origins.fit_cut, with_its_models, None)
-    return _roll(fitted, panels, origins, config)
+    return _roll(fitted, panels, levels, origins, config, hide=hide)
 
 
 def _metrics(

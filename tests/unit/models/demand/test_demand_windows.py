@@ -120,16 +120,20 @@ def test_feature_rows_have_their_names_and_values(small_panel: Panel, small_conf
     assert np.isfinite(rows).all()
 
 
-def test_category_level_pulls_half_way(small_panel: Panel) -> None:
+def test_series_move_to_their_categorys_level(small_panel: Panel) -> None:
     flat = np.full((small_panel.n_series, 4), 6.0)
     forecast = Forecast(flat, np.repeat(flat[:, :, None], 3, axis=2))
-    assert towards_category_level(forecast, small_panel, 30, 0.0) is forecast
-    pulled = towards_category_level(forecast, small_panel, 30, 1.0)
-    half = towards_category_level(forecast, small_panel, 30, 0.5)
+    level = np.array([240.0, 48.0, 96.0])
+    assert towards_category_level(forecast, small_panel, level, 0.0) is forecast
+    pulled = towards_category_level(forecast, small_panel, level, 1.0)
+    half = towards_category_level(forecast, small_panel, level, 0.5)
     np.testing.assert_allclose((half.mean / 6) ** 2, pulled.mean / 6, rtol=1e-9)
-    changed = towards_category_level(forecast, with_other_future(small_panel, 30), 30, 0.5)
-    np.testing.assert_array_equal(changed.mean, half.mean)
     np.testing.assert_allclose(category_totals(flat, small_panel)[:, 0], [30, 24, 24])
+    # 5 units damp the factor; small categories are not thrown about.
+    np.testing.assert_allclose(
+        category_totals(pulled.mean, small_panel).sum(axis=1), [120 * 245 / 125, 96 * 53 / 101, 96.0]
+    )
+    np.testing.assert_allclose(pulled.quantiles[:, :, 0], pulled.mean)
 
 
 def test_row_quantiles_equal_the_slow_ones() -> None:

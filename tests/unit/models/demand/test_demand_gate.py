@@ -1,0 +1,56 @@
+"""The gate judges the mean at the level that orders are made at, not only the median of a series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.contracts import GateDecision
+from models.demand import conformal, leaderboard
+from models.demand.backtest import Rolled
+from models.demand.series import Panel
+
+
+def rolled(point: np.ndarray, mean: np.ndarray) -> Rolled:
+    quantiles = np.stack([point * 0.8, point, point * 1.2], axis=-1)
+    return Rolled(point, mean, quantiles, 0, conformal.unshifted())
+
+
+@pytest.fixture(scope="module")
+def sold(small_panel: Panel) -> np.ndarray:
+    return np.random.default_rng(1).poisson(12, (3, small_panel.n_series, 4)).astype(np.float64)
+
+
+def decided(sold: np.ndarray, panel: Panel, mean: np.ndarray) -> GateDecision:
+    """A candidate whose median is close, beside a rule that is 30% off in each point and right in sum."""
+    wave = np.where(np.arange(4) % 2, 1.3, 0.7)
+    rule = rolled(sold * wave, sold.mean(axis=2, keepdims=True) * np.ones(4) * 1.01)
+    return leaderboard.gate(sold, rolled(sold * 1.05, mean), {"rule": rule}, panel, max_bias=0.03)
+
+
+def test_a_candidate_that_is_right_at_both_levels_may_serve(sold: np.ndarray, small_panel: Panel) -> None:
+    decision = decided(sold, small_panel, sold)
+    assert decision.promoted
+    assert [one.metric for one in decision.judged] == [
+        "wape of the mean, category x 4 weeks, all series summed",
+        "bias of the mean, category x 4 weeks, all series summed",
+    ]
+
+
+def test_a_mean_behind_the_rule_where_orders_are_made_is_refused(
+    sold: np.ndarray, small_panel: Panel
+) -> None:
+    uneven = np.where(np.array(small_panel.category_id) == "l2-0", 1.1, 0.97)
+    decision = decided(sold, small_panel, sold * uneven[None, :, None])
+    assert not decision.promoted
+    assert decision.lift.low > 0
+    assert decision.reason.startswith("refused: wape of the mean, category x 4 weeks")
+
+
+def test_a_biased_mean_is_refused(sold: np.ndarray, small_panel: Panel) -> None:
+    decision = decided(sold, small_panel, sold * 1.04)
+    assert not decision.promoted
+    assert (
+        "bias of the mean, category x 4 weeks, all series summed is 0.0400, its bound 0.0300"
+        in decision.reason
+    )
