@@ -30,6 +30,7 @@ ROOMS = {
     "growth": "tags",
     "spark_equal": "tags",
     "clv_cdnow": "models",
+    "next_basket_tafeng": "models",
     "pricing_regret": "models",
     "forecast_orange_juice": "models",
 }

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from models.recommendation.config import TifuParams
 from models.recommendation.interactions import Floats, Indices, Interactions
+from models.recommendation.neighbours import best_in_blocks
 from models.recommendation.ranking import popularity_order, top_k_dense, top_k_pairs
 
 USERS_A_CHUNK = 256
@@ -119,11 +120,17 @@ def nearest(query: sp.csr_matrix, pool: sp.csr_matrix, same: Indices, k: int) ->
     """
     squared = np.asarray(pool.multiply(pool).sum(axis=1), dtype=np.float32).ravel()
     own = np.asarray(query.multiply(query).sum(axis=1), dtype=np.float32).ravel()
-    closeness = 2 * np.asarray((query @ pool.T).todense()) - squared[None, :] - own[:, None]
-    closeness[:, pool.getnnz(axis=1) == 0] = -np.inf
-    known = np.flatnonzero(same >= 0)
-    closeness[known, same[known]] = -np.inf
-    chosen = top_k_dense(closeness.astype(np.float32), min(k, max(pool.shape[0], 1)))
+    empty = pool.getnnz(axis=1) == 0
+
+    def closeness(start: int, end: int) -> Floats:
+        near = 2 * np.asarray((query @ pool[start:end].T).todense(), dtype=np.float32)
+        near -= squared[None, start:end] + own[:, None]
+        near[:, empty[start:end]] = -np.inf
+        here = np.flatnonzero((same >= start) & (same < end))
+        near[here, same[here] - start] = -np.inf
+        return near
+
+    chosen, _ = best_in_blocks(closeness, pool.shape[0], min(k, max(pool.shape[0], 1)))
     row, place = np.nonzero(chosen >= 0)
     per_row = np.bincount(row, minlength=query.shape[0])
     weight = (1.0 / per_row[row]).astype(np.float32)
@@ -144,8 +151,7 @@ def tifu_scores(
     Returns:
         float32 (n, n_items).
     """
-    neighbours = (pool.T @ np.ascontiguousarray(links.toarray().T, dtype=np.float32)).T
-    scores = np.multiply(neighbours, np.float32(1 - own_weight))
+    scores = (links @ pool).toarray() * np.float32(1 - own_weight)
     row = np.repeat(np.arange(vectors.shape[0]), np.diff(vectors.indptr))
     scores[row, vectors.indices] += np.float32(own_weight) * vectors.data
     return np.asarray(scores, dtype=np.float32)
