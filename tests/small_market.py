@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from serving.orders import records
+from serving.orders.after_sales import after_sales, returns
 from serving.orders.assortment import catalogue, losses, stock
 from serving.orders.coupons import issuing, store
 from serving.orders.coupons.programme import Share, Terms
@@ -126,6 +127,11 @@ class Shop:
         """Call a function of the order flow in a transaction of its own."""
         with self.transaction() as conn:
             return function(conn, TENANT, *arguments, **named)
+
+    def agreed_case(self, *arguments):
+        """Open an after-sale case with which its supplier agrees at once."""
+        case = self.act(after_sales.open_case, *arguments)
+        return self.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=case.opened_at)
 
     def read(self, order_id):
         """The order, its lines and its sub-orders."""

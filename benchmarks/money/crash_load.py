@@ -138,6 +138,7 @@ class Storefront(threading.Thread):
         )
         if case is None:
             return
+        self._send(f"/v1/after-sales/{case['case_id']}/answer", {"agrees": True}, f"answer-{key}")
         given = self._send(
             f"/v1/after-sales/{case['case_id']}/refund", {"refund_cents": cents}, f"refund-{key}"
         )

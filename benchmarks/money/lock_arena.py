@@ -234,6 +234,8 @@ def _case(arena: Arena, order_id: str, share: int = 1) -> list[str]:
     for line in random.sample(lines, len(lines)):
         cents = line.open_cents // share
         case = arena.do(after_sales.open_case, order_id, line.line_no, None, "refund", "why", cents, NOW)
+        with arena.transactions() as conn:
+            returns.answer_case(conn, TENANT, case.case_id, agrees=True, reason_code=None, now=NOW)
         cases.append(case.case_id)
     return cases
 

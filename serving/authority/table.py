@@ -225,7 +225,7 @@ AUTHORITIES: tuple[Authority, ...] = (
     ),
     Authority(
         "arbitration",
-        "who is right where shop and supplier disagree about a case",
+        "who is right about a case with which the supplier does not agree",
         _ALL,
         _KEY,
         routes=("POST /v1/after-sales/{case_id}/arbitration",),
@@ -235,8 +235,8 @@ AUTHORITIES: tuple[Authority, ...] = (
         "money goes back to the buyer, or a case ends without",
         _SHOP,
         "key of the shop; an open case of the order",
-        agrees="the supplier, or an operator where it disagrees; never more than the case asked for, the line"
-        " has left and the units are worth that came back",
+        agrees="of shipped goods the supplier, by its word or by days of silence, or an operator; never more"
+        " than the case asked for, the line has left and the units are worth that came back",
         routes=(
             "POST /v1/after-sales/{case_id}/refund",
             "POST /v1/after-sales/{case_id}/reject",

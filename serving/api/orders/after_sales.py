@@ -31,6 +31,7 @@ from serving.orders.errors import InvalidRequestError, NotFoundError
 from serving.orders.views import case_view, reachable_order, supplier_of
 from serving.privacy.personal_fields import Recipient
 from serving.security import Principal, Role, Scope
+from serving.settings import Settings
 
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})
 _SUPPLY = frozenset({Role.OPERATOR, Role.SUPPLIER})
@@ -50,7 +51,7 @@ def open_after_sale(
 ) -> CaseView:
     """On a line, or on the freight of a supplier (line 0). While it is open, its money is not released.
 
-    A supplier's key may open cases on its own lines, e.g. for a parcel that came back.
+    A supplier's key may open cases on its own lines, e.g. for a parcel that came back: it agrees with them.
     """
     principal = principal_of(request)
     with order_transaction(request) as (conn, now):
@@ -71,6 +72,7 @@ def open_after_sale(
                 data.requested_cents,
                 now,
                 data.qty,
+                is_suppliers=supplier_of(principal) is not None,
             )
             return 201, case_view(case, principal)
 
@@ -96,13 +98,23 @@ def refund_after_sale(
     """Partly or in full, once or repeated, before or after the money was paid out.
 
     Every share of the line is taken back in proportion; what a party was paid already becomes a receivable.
+    Of what was shipped only when the supplier agrees, an operator decided for the buyer, or the supplier did
+    not answer for `MUYUN_SUPPLIER_ANSWER_DAYS`; a disagreement binds later cases of the line.
     """
     principal = principal_of(request)
+    settings: Settings = request.app.state.settings
     with order_transaction(request) as (conn, now):
         _reachable_case(conn, principal, case_id)
 
         def work() -> tuple[int, RefundView]:
-            done = after_sales.refund_case(conn, principal.tenant_id, case_id, data.refund_cents, now)
+            done = after_sales.refund_case(
+                conn,
+                principal.tenant_id,
+                case_id,
+                data.refund_cents,
+                now,
+                answer_days=settings.supplier_answer_days,
+            )
             view = RefundView(
                 refund_id=done.refund_id,
                 case=case_view(done.case, principal),
@@ -252,7 +264,7 @@ def receive_back(
     "/after-sales/{case_id:str}/arbitration",
     opt={"scope": Scope.AFTER_SALES_WRITE, "roles": frozenset({Role.OPERATOR}), "owner": None},
     tags=["After-sale"],
-    summary="Decide a case on which shop and supplier disagree",
+    summary="Decide a case with which the supplier does not agree",
     status_code=200,
     responses=problem_responses(404, 409),
     sync_to_thread=True,
@@ -263,7 +275,7 @@ def arbitrate_after_sale(
     data: Arbitration,
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> CaseView:
-    """Once. `refund` lets the shop give money back, `reject` ends the case."""
+    """Once. `refund` lets the shop give money back, `reject` ends the case and binds later ones of it."""
 
     def move(conn: Any, tenant_id: str, now: datetime) -> None:
         returns.arbitrate(conn, tenant_id, case_id, data.decision, data.reason_code, now)

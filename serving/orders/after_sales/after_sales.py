@@ -2,13 +2,17 @@
 
 An open case stops the release of the money of its sub-order until it is rejected, closed, or all that it asks
 for is given back; a refund is possible at any time, also after the money was paid out.
+
+What was shipped is its supplier's loss as well: money goes back for it when the supplier agrees, when an
+operator decides so, or when the supplier said nothing for some days. A disagreement, or a rejection by an
+operator, binds later cases of the same line: silence about them is no consent.
 """
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -19,11 +23,13 @@ from serving.orders.after_sales.refunding import Give, end_empty_part, give_back
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
 from serving.orders.records import Order, OrderLine, find_order, find_sub_order, lines_of, touch
 from serving.orders.settling import refund_line
-from serving.orders.states import CASE, ORDER, CaseStatus
+from serving.orders.states import CASE, ENDED, ORDER, UNSHIPPED, CaseStatus
 from serving.orders.webhooks import webhooks
 
 Connection = psycopg.Connection[Any]
 
+ANSWER_DAYS = 3
+"""Days that a supplier has for an answer, unless a setting says otherwise."""
 FREIGHT = 0
 """Line number that stands for the freight of a supplier."""
 
@@ -109,6 +115,8 @@ def open_case(
     requested_cents: int,
     now: datetime,
     qty: int | None = None,
+    *,
+    is_suppliers: bool = False,
 ) -> Case:
     """Open a case.
 
@@ -123,6 +131,7 @@ def open_case(
         requested_cents: What is asked back, fen; refunds of the case never exceed it.
         now: Business time.
         qty: Units that it is about; bounds what is asked, and for a return what is given back.
+        is_suppliers: The supplier opens it itself, and so agrees with it.
 
     Raises:
         NotFoundError: There is no such order, line or part.
@@ -155,11 +164,14 @@ def open_case(
         opened_at=now,
         resolved_at=None,
         qty=qty,
+        supplier_answer="agreed" if is_suppliers else None,
+        answered_at=now if is_suppliers else None,
     )
     conn.execute(
         "insert into orders.after_sale (tenant_id, case_id, order_id, line_no, supplier_id, kind,"
-        " reason_code, status, requested_cents, opened_at, qty) values (%(tenant)s, %(case)s, %(order)s,"
-        " %(line)s, %(supplier)s, %(kind)s, %(reason)s, 'open', %(cents)s, %(now)s, %(qty)s)",
+        " reason_code, status, requested_cents, opened_at, qty, supplier_answer, answered_at)"
+        " values (%(tenant)s, %(case)s, %(order)s, %(line)s, %(supplier)s, %(kind)s, %(reason)s, 'open',"
+        " %(cents)s, %(now)s, %(qty)s, %(answer)s, %(answered)s)",
         {
             "tenant": tenant_id,
             "case": case.case_id,
@@ -171,6 +183,8 @@ def open_case(
             "cents": requested_cents,
             "now": now,
             "qty": qty,
+            "answer": case.supplier_answer,
+            "answered": case.answered_at,
         },
     )
     touch(conn, tenant_id, order_id)
@@ -180,7 +194,13 @@ def open_case(
 
 
 def refund_case(
-    conn: Connection, tenant_id: str, case_id: str, refund_cents: int, now: datetime
+    conn: Connection,
+    tenant_id: str,
+    case_id: str,
+    refund_cents: int,
+    now: datetime,
+    *,
+    answer_days: int = ANSWER_DAYS,
 ) -> CaseRefund:
     """Give money back on a case; repeated refunds add up to at most what the case asked for.
 
@@ -193,12 +213,14 @@ def refund_case(
         case_id: The case.
         refund_cents: Fen, 1 or more.
         now: Business time.
+        answer_days: After so many days without an answer the supplier of shipped goods agrees.
 
     Raises:
         NotFoundError: There is no such case.
         ImpossibleMoveError: The case is rejected or closed.
         RefundRefusedError: More than the case asked for, than is left of the line, or than what came back is
-            worth; or the supplier disagrees and no operator decided for the buyer.
+            worth; or the supplier of shipped goods neither agrees nor was silent for so long, and no operator
+            decided for the buyer.
     """
     case, order = _locked(conn, tenant_id, case_id)
     has_ended = case.status in (CaseStatus.REJECTED, CaseStatus.CLOSED)
@@ -214,7 +236,8 @@ def refund_case(
         raise RefundRefusedError(
             f"Only {open_cents} fen were paid and not refunded; {refund_cents} are asked."
         )
-    _require_agreement(conn, tenant_id, case, refund_cents)
+    _require_agreement(conn, tenant_id, case, now, timedelta(days=answer_days))
+    _require_goods_back(conn, tenant_id, case, refund_cents)
     number = conn.execute(
         "select count(*) from settlement.refund where tenant_id = %(tenant)s and order_id = %(order)s"
         " and case_id = %(case)s",
@@ -310,12 +333,37 @@ def _check_units(
         raise RefundRefusedError(f"{requested_cents} fen are asked back for units that cost {worth}.")
 
 
-def _require_agreement(conn: Connection, tenant_id: str, case: Case, refund_cents: int) -> None:
-    """Refuse what the supplier disputes, and money for units that did not come back."""
-    if case.supplier_answer == "disagreed" and case.decision != "refund":
+def _require_agreement(
+    conn: Connection, tenant_id: str, case: Case, now: datetime, time_to_answer: timedelta
+) -> None:
+    """Refuse what the supplier disputes, and what it did not have the time to dispute."""
+    if case.decision == "refund" or case.supplier_answer == "agreed":
+        return
+    if case.supplier_answer == "disagreed":
         raise RefundRefusedError(
             f"The supplier disagrees with case {case.case_id!r}: an operator decides before money goes back."
         )
+    part = find_sub_order(conn, tenant_id, case.order_id, case.supplier_id)
+    # Who counted the goods that came back has taken them.
+    if part.status in UNSHIPPED | ENDED or case.received_qty:
+        return
+    for other in cases_of(conn, tenant_id, case.order_id, case.supplier_id):
+        is_disputed = other.supplier_answer == "disagreed" and other.decision is None
+        if other.line_no == case.line_no and (is_disputed or other.decision == "reject"):
+            raise RefundRefusedError(
+                f"Case {other.case_id!r} of the same line was disputed or rejected: the supplier agrees with"
+                f" case {case.case_id!r}, or an operator decides, before money goes back."
+            )
+    due = case.opened_at + time_to_answer
+    if now < due:
+        raise RefundRefusedError(
+            f"The supplier shipped and has not answered case {case.case_id!r}: it agrees, an operator"
+            f" decides, or it says nothing until {due.isoformat(timespec='minutes')}."
+        )
+
+
+def _require_goods_back(conn: Connection, tenant_id: str, case: Case, refund_cents: int) -> None:
+    """Refuse money for units that did not come back."""
     if case.kind != "return" or case.qty is None:
         return
     line = _line(conn, tenant_id, case.order_id, case.line_no)

@@ -1,7 +1,8 @@
 """How an after-sale case goes on between shop, supplier and operator: answer, parcel, arrival, arbitration.
 
-A supplier answers a case; where it disagrees, nothing is given back before an operator decided. Goods that
-come back are counted by the supplier, and what it puts on its shelf again is stock by its word.
+A supplier answers a case; where it disagrees, nothing is given back before an operator decided, who
+may decide before it answers. Goods that come back are counted by the supplier, and what it puts on its shelf
+again is stock by its word.
 """
 
 from __future__ import annotations
@@ -117,16 +118,17 @@ def receive_back(
 def arbitrate(
     conn: Connection, tenant_id: str, case_id: str, decision: Decision, reason_code: str, now: datetime
 ) -> Case:
-    """An operator decides a case on which shop and supplier disagree; once.
+    """An operator decides a case with which the supplier does not agree; once.
 
-    `refund`: money may be given back although the supplier disagrees. `reject`: the case ends without more.
+    `refund`: money may be given back without the supplier's word. `reject`: the case ends without more, and
+    no later case of the line is refunded on the supplier's silence.
 
     Raises:
         NotFoundError: There is no such case.
-        ImpossibleMoveError: The case has ended, the supplier does not disagree, or it was decided before.
+        ImpossibleMoveError: The case has ended, the supplier agrees, or it was decided before.
     """
     case = _open(conn, tenant_id, case_id, "arbitrate")
-    if case.supplier_answer != "disagreed" or case.decision is not None:
+    if case.supplier_answer == "agreed" or case.decision is not None:
         where = "decided" if case.decision is not None else "undisputed"
         raise ImpossibleMoveError("after-sale case", case_id, where, "arbitrate", CASE.possible(case.status))
     values = {"decision": decision, "code": reason_code, "now": now}

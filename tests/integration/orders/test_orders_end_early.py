@@ -195,7 +195,7 @@ def test_an_open_case_stops_release_whatever_was_refunded_on_it(shop):
     sell(shop, "open", 10)
     shop.pay("open")
     ship(shop, "open")
-    case = shop.act(after_sales.open_case, "open", 1, None, "complaint", "broken", 10_000, NOW)
+    case = shop.agreed_case("open", 1, None, "complaint", "broken", 10_000, NOW)
     shop.act(receipts.confirm_receipt, "open", None, NOW)
     refunded = shop.act(after_sales.refund_case, case.case_id, 1, NOW)
     assert refunded.case.status == "open"
@@ -212,7 +212,7 @@ def test_a_case_that_got_all_it_asked_for_has_ended(shop):
     sell(shop, "all", 10)
     shop.pay("all")
     ship(shop, "all")
-    case = shop.act(after_sales.open_case, "all", 1, None, "complaint", "broken", 100, NOW)
+    case = shop.agreed_case("all", 1, None, "complaint", "broken", 100, NOW)
     shop.act(receipts.confirm_receipt, "all", None, NOW)
     assert shop.act(after_sales.refund_case, case.case_id, 40, NOW).case.status == "open"
     assert shop.act(after_sales.refund_case, case.case_id, 60, NOW).case.status == "refunded"

@@ -89,13 +89,11 @@ def test_the_worked_example_from_basket_to_ledger(shop):
     )
     assert moves == [("A", -1, "sale"), ("B", -1, "sale"), ("C", -3, "sale")]
     for line, cents in zip(lines, (10585, 7377, 4898), strict=True):
-        case = shop.act(
-            after_sales.open_case, "w", line.line_no, None, "return", "broken", cents, NOW + 6 * DAY
-        )
+        case = shop.agreed_case("w", line.line_no, None, "return", "broken", cents, NOW + 6 * DAY)
         shop.act(after_sales.refund_case, case.case_id, cents // 3, NOW + 6 * DAY)
         last = shop.act(after_sales.refund_case, case.case_id, cents - cents // 3, NOW + 6 * DAY)
         assert (last.order_status, last.case.refund_cents) == ("received", cents)
-    case = shop.act(after_sales.open_case, "w", 0, "W2", "refund", "freight", 800, NOW + 6 * DAY)
+    case = shop.agreed_case("w", 0, "W2", "refund", "freight", 800, NOW + 6 * DAY)
     assert shop.act(after_sales.refund_case, case.case_id, 800, NOW + 6 * DAY).order_status == "refunded"
     assert shop.moved(before) == {}
 
@@ -318,8 +316,8 @@ def test_refunds_stay_within_case_and_line(shop):
         shop.act(after_sales.open_case, "within-1", 1, "S2", "refund", "why", 1, NOW)
     with pytest.raises(InvalidRequestError):
         shop.act(after_sales.open_case, "within-1", 0, None, "refund", "why", 1, NOW)
-    one = shop.act(after_sales.open_case, "within-1", 1, "S1", "refund", "why", 1500, NOW)
-    two = shop.act(after_sales.open_case, "within-1", 1, None, "complaint", "why", 1000, NOW)
+    one = shop.agreed_case("within-1", 1, "S1", "refund", "why", 1500, NOW)
+    two = shop.agreed_case("within-1", 1, None, "complaint", "why", 1000, NOW)
     with pytest.raises(RefundRefusedError):
         shop.act(after_sales.refund_case, one.case_id, 1501, NOW)
     shop.act(after_sales.refund_case, one.case_id, 1500, NOW)

@@ -44,9 +44,9 @@ def test_a_refund_of_3_units_when_2_came_back_is_refused(shop):
     """3 x 10.00; 2 of 3 come back, 1 can be sold again: at most 20.00, and one unit is stock again."""
     sold(shop, "three")
     case = back(shop, "three", 3, 3000)
+    shop.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=NOW)
     with pytest.raises(RefundRefusedError, match="0 came back"):
         shop.act(after_sales.refund_case, case.case_id, 1, NOW)
-    shop.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=NOW)
     sent = shop.act(returns.send_back, case.case_id, "SF", "SF-1", NOW + DAY)
     assert (sent.return_carrier, sent.return_tracking_no, sent.sent_back_at) == ("SF", "SF-1", NOW + DAY)
     assert shop.stock_of("S1", "three") == (17, 0, 17)
@@ -81,8 +81,9 @@ def test_where_they_disagree_an_operator_decides(shop):
     case = back(shop, "dispute", 2, 2000, kind="complaint")
     with pytest.raises(InvalidRequestError):
         shop.act(returns.answer_case, case.case_id, agrees=False, reason_code=None, now=NOW)
-    with pytest.raises(ImpossibleMoveError):
-        shop.act(returns.arbitrate, case.case_id, "refund", "too_early", NOW)
+    shop.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=NOW)
+    with pytest.raises(ImpossibleMoveError, match="undisputed"):
+        shop.act(returns.arbitrate, case.case_id, "refund", "needless", NOW)
     shop.act(returns.answer_case, case.case_id, agrees=False, reason_code="was_whole", now=NOW)
     with pytest.raises(RefundRefusedError, match="an operator decides"):
         shop.act(after_sales.refund_case, case.case_id, 500, NOW)
@@ -113,6 +114,78 @@ def test_a_supplier_may_think_again_until_money_went_back(shop):
     shop.act(after_sales.refund_case, case.case_id, 400, NOW)
     with pytest.raises(ImpossibleMoveError):
         shop.act(returns.answer_case, case.case_id, agrees=False, reason_code="late", now=NOW)
+
+
+def test_a_second_case_is_no_way_around_a_dispute(shop):
+    """30.00 of a line that the supplier disputed and an operator rejected: its 18.00 stay where they are."""
+    before = shop.balances()
+    sold(shop, "bypass")
+    sale = shop.moved(before)
+    assert sale["supplier_pending", "S1"] == 1_800
+    first = back(shop, "bypass", 3, 3_000, kind="complaint")
+    shop.act(returns.answer_case, first.case_id, agrees=False, reason_code="was_whole", now=NOW)
+    second = back(shop, "bypass", 3, 3_000, kind="refund")
+    with pytest.raises(RefundRefusedError, match=first.case_id):
+        shop.act(after_sales.refund_case, second.case_id, 3_000, NOW + 90 * DAY)
+    shop.act(returns.arbitrate, first.case_id, "reject", "no_proof", NOW)
+    third = back(shop, "bypass", 1, 1_000, kind="refund")
+    for case in (second, third):
+        with pytest.raises(RefundRefusedError, match="disputed or rejected"):
+            shop.act(after_sales.refund_case, case.case_id, 1_000, NOW + 90 * DAY)
+    assert shop.moved(before) == sale
+    # An operator may think again about another case, and the supplier may give in.
+    shop.act(returns.arbitrate, second.case_id, "refund", "photo", NOW)
+    assert shop.act(after_sales.refund_case, second.case_id, 2_000, NOW).refund_cents == 2_000
+    shop.act(returns.answer_case, third.case_id, agrees=True, reason_code=None, now=NOW)
+    assert shop.act(after_sales.refund_case, third.case_id, 1_000, NOW).order_status == "refunded"
+    assert shop.moved(before) == {}
+
+
+def test_silence_is_consent_after_some_days_and_not_at_once(shop):
+    sold(shop, "silent")
+    case = back(shop, "silent", 3, 3_000, kind="refund")
+    with pytest.raises(RefundRefusedError, match="until 2026-11-04T08:00"):
+        shop.act(after_sales.refund_case, case.case_id, 3_000, NOW)
+    almost = NOW + 3 * DAY - timedelta(seconds=1)
+    with pytest.raises(RefundRefusedError, match="2026-11-04"):
+        shop.act(after_sales.refund_case, case.case_id, 3_000, almost)
+    with pytest.raises(RefundRefusedError, match="2026-11-08"):
+        shop.act(after_sales.refund_case, case.case_id, 3_000, NOW + 3 * DAY, answer_days=7)
+    assert shop.act(after_sales.refund_case, case.case_id, 3_000, NOW + 3 * DAY).refund_cents == 3_000
+
+
+def test_an_operator_may_decide_before_the_supplier_answers(shop):
+    sold(shop, "asked")
+    case = back(shop, "asked", 1, 1_000, kind="refund")
+    shop.act(returns.arbitrate, case.case_id, "refund", "photo", NOW)
+    assert shop.act(after_sales.refund_case, case.case_id, 1_000, NOW).refund_cents == 1_000
+
+
+def test_a_supplier_that_opens_a_case_or_takes_the_goods_back_agrees(shop):
+    sold(shop, "own")
+    own = shop.act(
+        after_sales.open_case, "own", 1, None, "refund", "came_back", 1_000, NOW, 1, is_suppliers=True
+    )
+    assert (own.supplier_answer, own.answered_at) == ("agreed", NOW)
+    assert shop.act(after_sales.refund_case, own.case_id, 1_000, NOW).refund_cents == 1_000
+    case = back(shop, "own", 1, 1_000)
+    shop.act(returns.receive_back, case.case_id, 1, 0, NOW)
+    assert shop.act(after_sales.refund_case, case.case_id, 1_000, NOW).refund_cents == 1_000
+
+
+def test_freight_of_a_parcel_that_left_needs_its_supplier_too(shop):
+    shop.list("freight", 1_000)
+    shop.supply("S1", "freight", 20, price=600, freight=500)
+    shop.place("freight", ("freight", 1))
+    shop.pay("freight")
+    early = shop.act(after_sales.open_case, "freight", 0, "S1", "refund", "late", 100, NOW)
+    # Nothing is shipped: the shop may let the buyer go.
+    assert shop.act(after_sales.refund_case, early.case_id, 100, NOW).refund_cents == 100
+    shop.act(fulfilment.accept, "freight", "S1", {}, NOW)
+    shop.act(fulfilment.ship, "freight", "S1", fulfilment.Parcel("sh-freight", NOW + 3 * DAY, NOW))
+    late = shop.act(after_sales.open_case, "freight", 0, "S1", "refund", "late", 400, NOW)
+    with pytest.raises(RefundRefusedError, match="has not answered"):
+        shop.act(after_sales.refund_case, late.case_id, 400, NOW)
 
 
 def test_quantities_that_make_no_sense(shop):
