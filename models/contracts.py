@@ -114,6 +114,18 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             "One row per merchant, sku and supplier.",
         ),
         PublishedTable(
+            "clearance_warnings",
+            ("supplier_id", "sku_id"),
+            _columns(
+                "supplier_id:text sku_id:text on_hand_qty:int sold_qty:float window_days:int "
+                "turnover_rate:float days_to_clear_now:float? price_cents:int? cost_cents:int? "
+                "elasticity:float cuts:json"
+            ),
+            "Stock whose turnover is low, with what cuts of its price would do. "
+            "One row per supplier and sku.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "wakeup_list",
             ("consumer_id",),
             _columns(

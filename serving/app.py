@@ -49,6 +49,7 @@ from serving.api.orders.webhooks import WEBHOOK_ROUTES
 from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.people.identity import IDENTITY_ROUTES
 from serving.api.retries import RetryLost
+from serving.api.scores.clearance import get_clearance_warnings
 from serving.api.scores.consumers import get_rebuy_reminders
 from serving.api.scores.prices import get_price, list_prices
 from serving.api.scores.profiles import PROFILE_ROUTES
@@ -143,6 +144,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_price,
             list_prices,
             get_reorder_suggestions,
+            get_clearance_warnings,
             get_wakeup_list,
             *PROFILE_ROUTES,
             get_rebuy_reminders,

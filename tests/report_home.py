@@ -262,6 +262,20 @@ def _price(sku, number, current, price, action, mode, steps):
     )
 
 
+def _rung(cut, price, days, cost, is_below_floor):
+    return {
+        "cut_bps": cut,
+        "price_cents": price,
+        "days_to_clear": days,
+        "margin_cost_cents": cost,
+        "is_below_floor": is_below_floor,
+    }
+
+
+_LADDER = [_rung(500, 950, 180.5, 5000, False), _rung(3000, 700, 98.0, 30_000, True)]
+_UNSOLD = [_rung(500, None, None, None, None)]
+
+
 def _scores(sku):
     rise = [("anchor", 80, 110), ("step", 110, 105)]
     cut = [("anchor", 80, 90), ("step", 90, 95)]
@@ -296,6 +310,10 @@ def _scores(sku):
                 "{}",
             ),
             ("s-1", "s9", 90, 7, 31.5, 44.0, 40, 0, None, False, "enough_stock", "{}"),
+        ],
+        "clearance_warnings": [
+            ("s-1", sku, 100, 15.0, 30, 0.1304, 200.0, 1000, 800, -2.0, json.dumps(_LADDER)),
+            ("s-2", "s9", 4, 0.0, 30, 0.0, None, None, None, -2.0, json.dumps(_UNSOLD)),
         ],
         "wakeup_list": [
             *(

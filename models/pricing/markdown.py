@@ -1,4 +1,8 @@
-"""Turnover warnings: skus that sell too slowly for their stock, with a ladder of cuts; changes no price."""
+"""Turnover warnings: stock that sells too slowly, with a ladder of cuts; changes no price.
+
+A price is judged over what all suppliers of its sku hold, because one price sells it all; a supplier is
+warned about what it holds itself (`analyst.mart_stock_position` says `is_low_turnover` of the same stock).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from models.pricing.bundle import PricingBundle
-from models.pricing.config import PricingConfig
+from models.pricing.config import PolicyConfig, PricingConfig
 from models.pricing.formula import implied_elasticity
 from models.pricing.inputs import sku_elasticities, sku_supply, units_sold
 
@@ -59,28 +63,86 @@ def markdown_warnings(
         .group_by("sku_id")
         .agg(sold_qty=pl.col("qty_milli").sum() / 1000.0)
     )
-    in_force = pl.coalesce(
-        *(name for name in ("current_price_cents", "list_price_cents") if name in listings.columns)
+    stock = sku_supply(supply).rename({"supply_qty": "on_hand_qty"})
+    slow = _low_turnover(stock.join(moved, on="sku_id", how="left"), policy)
+    priced = slow.join(_prices(listings), on="sku_id", how="inner")
+    return (
+        _ladder(_elasticities(priced, bundle, policy), config)
+        .select(pl.col(name).cast(dtype) for name, dtype in WARNING_SCHEMA.items())
+        .sort("sku_id", "cut_bps")
     )
-    prices = (
-        listings.filter(pl.col("list_price_cents").fill_null(0) > 0)
-        .group_by("sku_id")
-        .agg(price_cents=in_force.median().round().cast(pl.Int64))
+
+
+def clearance_warnings(
+    stock: pl.DataFrame, listings: pl.DataFrame, bundle: PricingBundle | None, config: PricingConfig
+) -> pl.DataFrame:
+    """Warn each supplier about stock of which less than 15% moved in 30 days, with the ladder of cuts.
+
+    Args:
+        stock: One row a supplier and sku, whether anything of it ever sold or not: supplier_id, sku_id,
+            category_l3_id (nullable), on_hand_qty, cost_cents (nullable), sold_qty (units that this supplier
+            sold within `turnover_days`; null means none).
+        listings: As for `markdown_warnings`; what nobody lists has no price, and is warned about as well.
+        bundle: As for `markdown_warnings`.
+        config: Settings.
+
+    Returns:
+        The columns of `PUBLISHED_TABLES["clearance_warnings"]`, sorted by supplier_id and sku_id. `cuts` is a
+        JSON list by rising cut of cut_bps, price_cents, days_to_clear, margin_cost_cents and is_below_floor;
+        price and margin cost are null where nobody lists the sku, the days where nothing sold, the floor
+        where the cost is unknown.
+    """
+    policy = config.policy
+    key = ["supplier_id", "sku_id"]
+    slow = _low_turnover(stock, policy).join(_prices(listings), on="sku_id", how="left")
+    rungs = _ladder(_elasticities(slow, bundle, policy), config).sort(*key, "cut_bps")
+    return (
+        rungs.with_columns(cut=_CUT.struct.json_encode())
+        .group_by(key, maintain_order=True)
+        .agg(
+            pl.first("on_hand_qty", "sold_qty"),
+            pl.lit(policy.turnover_days, pl.Int64).alias("window_days"),
+            pl.first("turnover_rate").round(4),
+            pl.first("days_to_clear_now").round(1),
+            pl.first("price_cents", "cost_cents", "elasticity"),
+            cuts=pl.format("[{}]", pl.col("cut").str.join(",")),
+        )
+        .sort(key)
     )
-    slow = (
-        sku_supply(supply)
-        .rename({"supply_qty": "on_hand_qty"})
-        .filter(pl.col("on_hand_qty") > 0)
-        .join(prices, on="sku_id", how="inner")
-        .join(moved, on="sku_id", how="left")
+
+
+def _low_turnover(stock: pl.DataFrame, policy: PolicyConfig) -> pl.DataFrame:
+    """What lies in stock and turned over too little, with sold_qty and turnover_rate."""
+    return (
+        stock.filter(pl.col("on_hand_qty") > 0)
         .with_columns(pl.col("sold_qty").fill_null(0.0))
         .with_columns(turnover_rate=pl.col("sold_qty") / (pl.col("sold_qty") + pl.col("on_hand_qty")))
         .filter(pl.col("turnover_rate") < policy.turnover_warning)
     )
+
+
+def _prices(listings: pl.DataFrame) -> pl.DataFrame:
+    """sku_id and price_cents: the median over merchants of the price in force."""
+    in_force = pl.coalesce(
+        *(name for name in ("current_price_cents", "list_price_cents") if name in listings.columns)
+    )
+    return (
+        listings.filter(pl.col("list_price_cents").fill_null(0) > 0)
+        .group_by("sku_id")
+        .agg(price_cents=in_force.median().round().cast(pl.Int64))
+    )
+
+
+def _elasticities(slow: pl.DataFrame, bundle: PricingBundle | None, policy: PolicyConfig) -> pl.DataFrame:
     if bundle is None:
-        slow = slow.with_columns(elasticity=pl.lit(implied_elasticity(policy.cost_plus_markup)))
-    else:
-        slow = sku_elasticities(slow, bundle)
+        return slow.with_columns(elasticity=pl.lit(implied_elasticity(policy.cost_plus_markup)))
+    known = sku_elasticities(slow.select("sku_id", "category_l3_id").unique("sku_id"), bundle)
+    return slow.join(known.select("sku_id", "elasticity"), on="sku_id", how="left")
+
+
+def _ladder(slow: pl.DataFrame, config: PricingConfig) -> pl.DataFrame:
+    """Each row once a cut, with what the cut would do."""
+    policy = config.policy
     floor = -(-pl.col("cost_cents") * (10_000 + config.guards.min_margin_bps) // 10_000)
     daily = pl.col("sold_qty") / policy.turnover_days
     kept = 1.0 - pl.col("cut_bps") / 10_000
@@ -97,9 +159,16 @@ def markdown_warnings(
             margin_cost_cents=(pl.col("price_cents") - pl.col("cut_price_cents")) * pl.col("on_hand_qty"),
             is_below_floor=pl.col("cut_price_cents") < floor,
         )
-        .select(pl.col(name).cast(dtype) for name, dtype in WARNING_SCHEMA.items())
-        .sort("sku_id", "cut_bps")
     )
+
+
+_CUT = pl.struct(
+    "cut_bps",
+    pl.col("cut_price_cents").alias("price_cents"),
+    pl.col("days_to_clear").round(1),
+    "margin_cost_cents",
+    "is_below_floor",
+)
 
 
 def turnover_ladders(warnings: pl.DataFrame) -> pl.DataFrame:
@@ -113,20 +182,13 @@ def turnover_ladders(warnings: pl.DataFrame) -> pl.DataFrame:
         list of cut_bps, price_cents, days_to_clear (null where nothing sold), margin_cost_cents and
         is_below_floor, by rising cut; one row a sku, sorted by sku_id.
     """
-    cut = pl.struct(
-        "cut_bps",
-        pl.col("cut_price_cents").alias("price_cents"),
-        pl.col("days_to_clear").round(1),
-        "margin_cost_cents",
-        "is_below_floor",
-    )
     return (
         warnings.group_by("sku_id", maintain_order=True)
         .agg(
             pl.first("turnover_rate").round(4),
             pl.first("on_hand_qty").alias("turnover_on_hand_qty"),
             pl.first("days_to_clear_now").round(1),
-            cuts=cut,
+            cuts=_CUT,
         )
         .sort("sku_id")
     )

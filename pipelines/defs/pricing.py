@@ -20,6 +20,7 @@ from pipelines.trainings.gates import gate_checks
 
 MODELS = ("pricing_elasticity",)
 _COSTS = "costs_did_not_jump"
+_TURNOVER = "stock_turns_over"
 FAMILY = Family("pricing", MODELS, pricing_training.pricing)
 
 
@@ -59,7 +60,13 @@ def elasticities(
             asset=["published", "prices"],
             description="No listing waits for approval because its cost rose by over 30% since its price "
             "last changed: then the cost is to be looked at before the price.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            _TURNOVER,
+            asset=["published", "prices"],
+            description="No supplier holds stock of which less than 15% moved in 30 days; else the check "
+            "counts the warnings, which `clearance_warnings` has with a ladder of cuts.",
+        ),
     ],
 )
 def prices(
@@ -72,13 +79,14 @@ def prices(
 ) -> dg.MaterializeResult:
     """The suggested unit price of every current listing, with each guard rail that moved it.
 
-    Listings that nobody supplies have no row; their count is shown. One row per merchant and sku.
+    Listings that nobody supplies have no row; their count is shown. Stock that turns over slowly is warned
+    about in `clearance_warnings`, whether it is listed or not. One row per merchant and sku.
     """
     return steps.run(
         context,
         lambda: _price(clock.as_of(context), warehouse, models, scores),
         settings={"champions": models.champions(MODELS)},
-        outputs=[*scores.files("prices"), scores.versions_file("pricing")],
+        outputs=[*scores.files("prices", "clearance_warnings"), scores.versions_file("pricing")],
         clock="day",
     )
 
@@ -87,13 +95,15 @@ def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Sc
     import polars as pl
 
     from models.pricing.config import PricingConfig
-    from pipelines.scoring.prices import read_market, score_market
+    from pipelines.scoring.prices import read_market, score_clearance, score_market
 
     bundle, version = registration.champion_bundle(models.tracker, MODELS[0])
     with warehouse.open() as connection:
         market = read_market(connection, as_of, PricingConfig().policy)
+        slow, stocked = score_clearance(connection, market.listings, as_of, bundle)
     frame = score_market(market, as_of, bundle)
     scores.save("prices", frame)
+    scores.save("clearance_warnings", slow)
     scores.save_model_versions("pricing", {MODELS[0]: version})
     jumped = frame.filter(pl.col("explanation").str.contains('"cause":"cost_jumped"', literal=True))
     return Outcome(
@@ -102,6 +112,7 @@ def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Sc
             "listings": market.listings.height,
             "unpriced": market.unpriced(),
             "slow_listings": frame["explanation"].str.contains('"step":"turnover"', literal=True).sum(),
+            "clearance_warnings": slow.height,
             "actions": dict(frame["action"].value_counts().sort("action").iter_rows()),
             "version": version,
         },
@@ -115,6 +126,17 @@ def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Sc
                     "first_skus": jumped["sku_id"].unique(maintain_order=True).head(20).to_list(),
                 },
                 is_error=False,
-            )
+            ),
+            CheckRecord(
+                _TURNOVER,
+                not slow.height,
+                {
+                    "warnings": slow.height,
+                    "stocked": stocked,
+                    "unsold": slow.filter(pl.col("sold_qty") == 0).height,
+                    "stock_cost_cents": int((slow["on_hand_qty"] * slow["cost_cents"].fill_null(0)).sum()),
+                },
+                is_error=False,
+            ),
         ],
     )

@@ -10,8 +10,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from models.pricing.bundle import load_bundle
 from models.pricing.config import PolicyConfig, PricingConfig
 from models.pricing.inputs import count_unpriced, learning_week
+from models.pricing.markdown import clearance_warnings
 from models.pricing.scoring import price
 from pipelines.warehouse import reading
 
@@ -71,6 +73,31 @@ def score_market(market: Market, as_of: datetime, bundle: Path | None) -> pl.Dat
         PricingConfig(),
         market.periods,
     )
+
+
+def score_clearance(
+    connection: duckdb.DuckDBPyConnection, listings: pl.DataFrame, as_of: datetime, bundle: Path | None
+) -> tuple[pl.DataFrame, int]:
+    """Warnings about stock that turns over slowly; see `models.pricing.markdown.clearance_warnings`.
+
+    Args:
+        connection: The published warehouse.
+        listings: Of `read_market`.
+        as_of: Business moment, aware UTC.
+        bundle: Folder of promoted elasticities; None means those that cost plus implies.
+
+    Returns:
+        The columns of the published table `clearance_warnings`, and how many pairs of a supplier and a sku
+        were judged: all that have stock.
+
+    Raises:
+        BundleError: The bundle cannot be read.
+    """
+    config = PricingConfig()
+    since = as_of - timedelta(days=config.policy.turnover_days)
+    stock = reading.stock_movements(connection, since=since, until=as_of)
+    elasticities = None if bundle is None else load_bundle(bundle)
+    return clearance_warnings(stock, listings, elasticities, config), stock.height
 
 
 def score_prices(

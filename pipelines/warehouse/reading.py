@@ -286,6 +286,38 @@ def units_sold(
     ).pl()
 
 
+def stock_movements(
+    connection: duckdb.DuckDBPyConnection, *, since: datetime, until: datetime
+) -> pl.DataFrame:
+    """Everything in stock and what was sold of it: each supplier and sku with merchandise at hand.
+
+    Columns supplier_id, sku_id, category_l3_id, on_hand_qty, cost_cents (null without an offer), sold_qty
+    (units, 0 where nothing sold). What lies there needs neither an offer nor a sale to be found.
+
+    Args:
+        connection: The published warehouse.
+        since: Only sales after this moment count.
+        until: Only sales up to this moment count.
+    """
+    return connection.execute(
+        """
+        with sold as (
+            select supplier_id, sku_id, sum(qty_milli) as qty_milli from core.fct_order_lines
+            where is_sale and is_merchandise and placed_at > $since and placed_at <= $until
+            group by all
+        )
+        select s.supplier_id, s.sku_id, p.category_l3_id, s.on_hand_qty,
+            s.supply_price_cents as cost_cents, coalesce(sold.qty_milli, 0) / 1000 as sold_qty
+        from intermediate.int_stock_levelled as s
+        left join core.dim_products as p on s.sku_id = p.sku_id
+        left join sold on s.supplier_id = sold.supplier_id and s.sku_id = sold.sku_id
+        where s.on_hand_qty > 0 and coalesce(p.is_merchandise, true)
+        order by s.supplier_id, s.sku_id
+        """,
+        {"since": since, "until": until},
+    ).pl()
+
+
 def competitor_prices(
     connection: duckdb.DuckDBPyConnection,
     *,

@@ -89,6 +89,33 @@ ANSWERS: Mapping[str, Any] = {
         "shares": [],
         "next_cursor": None,
     },
+    "/v1/clearance-warnings": {
+        **_VERSION,
+        "warnings": [
+            {
+                "supplier_id": "s-69",
+                "sku_id": "1095275",
+                "on_hand_qty": 100,
+                "sold_qty": 15.0,
+                "window_days": 30,
+                "turnover_rate": 0.1304,
+                "days_to_clear_now": 200.0,
+                "price_cents": 1000,
+                "cost_cents": 800,
+                "elasticity": -2.0,
+                "cuts": [
+                    {
+                        "cut_bps": 500,
+                        "price_cents": 950,
+                        "days_to_clear": 180.5,
+                        "margin_cost_cents": 5000,
+                        "is_below_floor": False,
+                    }
+                ],
+            }
+        ],
+        "next_cursor": None,
+    },
     "/v1/wakeup-list": {
         **_VERSION,
         "entries": [

@@ -265,6 +265,10 @@ live_price = sa.Table(
 )
 
 sa.Index(
+    "clearance_warnings_sku",
+    *(score_tables["clearance_warnings"].c[name] for name in ("snapshot_id", "sku_id", "supplier_id")),
+)
+sa.Index(
     "wakeup_list_merchant",
     *(score_tables["wakeup_list"].c[name] for name in ("snapshot_id", "merchant_id", "rank", "consumer_id")),
 )

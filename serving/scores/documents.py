@@ -136,6 +136,49 @@ class ReorderPage(Scored, frozen=True, kw_only=True):
     next_cursor: Cursor
 
 
+class MarkdownCut(Struct, frozen=True, kw_only=True):
+    """A rung of the ladder: what a cut of the price would do to the stock at hand."""
+
+    cut_bps: Annotated[int, Meta(description="Basis points off the price.")]
+    price_cents: Annotated[int | None, Meta(description="The cut price; null where nobody lists the sku.")]
+    days_to_clear: Annotated[
+        float | None, Meta(description="Until the stock is gone at that price; null where nothing sold.")
+    ]
+    margin_cost_cents: Annotated[
+        int | None, Meta(description="What the cut gives up on all of the stock; null without a price.")
+    ]
+    is_below_floor: Annotated[
+        bool | None, Meta(description="Whether the guard rails forbid it; null where the cost is unknown.")
+    ]
+
+
+class ClearanceWarning(Struct, frozen=True, kw_only=True):
+    """Stock of a supplier of which less than 15% moved within the window."""
+
+    supplier_id: str
+    sku_id: str
+    on_hand_qty: int
+    sold_qty: Annotated[float, Meta(description="Units of this supplier sold within the window.")]
+    window_days: int
+    turnover_rate: Annotated[float, Meta(description="Sold / (sold + on hand).")]
+    days_to_clear_now: Annotated[
+        float | None, Meta(description="At the pace of the window; null where nothing sold.")
+    ]
+    price_cents: Annotated[
+        int | None, Meta(description="Median over merchants of the price in force; null when unlisted.")
+    ]
+    cost_cents: Annotated[int | None, Meta(description="The supply price; null without an offer.")]
+    elasticity: Annotated[float, Meta(description="Change of units per change of price, both relative.")]
+    cuts: Annotated[list[MarkdownCut], Meta(description="By rising cut.")]
+
+
+class ClearancePage(Scored, frozen=True, kw_only=True):
+    """Warnings about a supplier's stock, or about the stock of what a merchant sells, by sku."""
+
+    warnings: list[ClearanceWarning]
+    next_cursor: Cursor
+
+
 class WakeupEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A dormant consumer worth waking."""
 

@@ -164,6 +164,43 @@ where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.sku_id, x.supplier_id
 """
 
+_CLEARANCE: Final[LiteralString] = """
+  x.sku_id, x.supplier_id, x.on_hand_qty, x.sold_qty, x.window_days, x.turnover_rate, x.days_to_clear_now,
+  x.price_cents, x.cost_cents, x.elasticity, x.cuts::text
+"""
+
+CLEARANCE_BY_SUPPLIER: Final[LiteralString] = f"""
+select v.version, v.as_of,
+  case when x.sku_id is null
+    then {_has("clearance_warnings", _PINNED, "k.supplier_id = %(supplier_id)s")}
+      or {_has("reorder_suggestions", _PINNED, "k.supplier_id = %(supplier_id)s")} else true end,
+  {_CLEARANCE}
+from scores.publication v
+left join lateral (
+  select * from scores.clearance_warnings y
+  where y.snapshot_id = {_snapshot("clearance_warnings", _PINNED)}
+    and y.supplier_id = %(supplier_id)s and y.sku_id > %(after)s
+  order by y.sku_id limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.sku_id
+"""
+
+# What a merchant is told about: the stock of what it has a price for.
+CLEARANCE_BY_MERCHANT: Final[LiteralString] = f"""
+select v.version, v.as_of, case when x.sku_id is null then {_knows_merchant(_PINNED)} else true end,
+  {_CLEARANCE}
+from scores.publication v
+left join lateral (
+  select y.* from scores.clearance_warnings y
+  where y.snapshot_id = {_snapshot("clearance_warnings", _PINNED)}
+    and (y.sku_id, y.supplier_id) > (%(after)s, %(after_supplier)s)
+    and exists (select from scores.prices p where p.snapshot_id = {_snapshot("prices", _PINNED)}
+      and p.merchant_id = %(merchant_id)s and p.sku_id = y.sku_id)
+  order by y.sku_id, y.supplier_id limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.sku_id, x.supplier_id
+"""
+
 _WAKEUP: Final[LiteralString] = """
 select v.version, v.as_of, x.rank, x.consumer_id, x.merchant_id, x.dormant_days, x.churn_probability,
   x.expected_value_cents, x.is_high_value, x.offer_code, x.offer_threshold_cents, x.offer_value_cents,

@@ -14,6 +14,7 @@ from serving.scores import documents, queries
 from serving.scores.live import PRICES_AS_OF, read_instants
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
+_CUTS = msgspec.json.Decoder(list[documents.MarkdownCut])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
 _ANY = msgspec.json.Decoder()
 
@@ -189,6 +190,26 @@ class ScoreReader:
 
         return _page(await self._fetch(queries.REORDER_BY_MERCHANT, values), document)
 
+    async def clearance_by_supplier(
+        self, supplier_id: str, *, version: str | None, after: str, limit: int
+    ) -> Page | None:
+        """Warnings about a supplier's stock after a sku."""
+        values = {"supplier_id": supplier_id, "version": version, "after": after, "rows": limit + 1}
+        return _page(await self._fetch(queries.CLEARANCE_BY_SUPPLIER, values), _clearance)
+
+    async def clearance_by_merchant(
+        self, merchant_id: str, *, version: str | None, after: tuple[str, str], limit: int
+    ) -> Page | None:
+        """Warnings about the stock of what a merchant sells, after a (sku, supplier)."""
+        values = {
+            "merchant_id": merchant_id,
+            "version": version,
+            "after": after[0],
+            "after_supplier": after[1],
+            "rows": limit + 1,
+        }
+        return _page(await self._fetch(queries.CLEARANCE_BY_MERCHANT, values), _clearance)
+
     async def wakeup(
         self,
         merchant_id: str | None,
@@ -325,6 +346,22 @@ def _page(rows: list[tuple[Any, ...]], document: Any) -> Page | None:
         return None
     found = [document(row[3:]) for row in rows if row[3] is not None]
     return Page(Shown(rows[0][0], rows[0][1]), found, bool(rows[0][2]))
+
+
+def _clearance(row: Sequence[Any]) -> documents.ClearanceWarning:
+    return documents.ClearanceWarning(
+        sku_id=row[0],
+        supplier_id=row[1],
+        on_hand_qty=row[2],
+        sold_qty=row[3],
+        window_days=row[4],
+        turnover_rate=row[5],
+        days_to_clear_now=row[6],
+        price_cents=row[7],
+        cost_cents=row[8],
+        elasticity=row[9],
+        cuts=_CUTS.decode(row[10]),
+    )
 
 
 def _price_page(rows: list[tuple[Any, ...]], merchant_id: str) -> Page | None:

@@ -18,6 +18,31 @@ SCHEMA = ProfileSchema(
 TAGS = {"order_count_28d": 3, "last_search": "milk", "favourite_category": None}
 
 
+LADDER = json.dumps(
+    [
+        {
+            "cut_bps": cut,
+            "price_cents": 119 * (10_000 - cut) // 10_000,
+            "days_to_clear": 300.5,
+            "margin_cost_cents": cut,
+            "is_below_floor": cut > 2000,
+        }
+        for cut in (500, 1000, 2000, 3000)
+    ]
+)
+UNLISTED = json.dumps(
+    [
+        {
+            "cut_bps": 500,
+            "price_cents": None,
+            "days_to_clear": None,
+            "margin_cost_cents": None,
+            "is_below_floor": None,
+        }
+    ]
+)
+
+
 def small_tables(version="v1"):
     """Rows of every published table; `version` is planted in texts so that mixtures can be seen."""
     explanation = json.dumps({"summary": f"made by {version}", "steps": ["cost", "anchor"]})
@@ -51,6 +76,12 @@ def small_tables(version="v1"):
             ("m1", "s00", "s-69", 40.5, 50),
             ("m2", "s00", "s-69", 21.0, 30),
             ("m1", "s02", "s-69", 20.0, 20),
+        ],
+        "clearance_warnings": [
+            ("s-69", "s00", 40, 3.0, 30, 0.0698, 400.0, 119, 86, -1.5, LADDER),
+            ("s-69", "s31", 7, 0.0, 30, 0.0, None, None, None, -1.5, UNLISTED),
+            ("s-70", "s00", 90, 1.0, 30, 0.011, 2700.0, 119, 88, -1.5, LADDER),
+            ("s-70", "s02", 50, 5.0, 30, 0.0909, 300.0, 119, 86, -1.5, LADDER),
         ],
         "wakeup_list": [
             ("c1", "m1", 1, 41, 0.7, 5400, True, "wake-10", 3000, 300, '["long_gap"]', False),

@@ -18,6 +18,8 @@ NEEDS = {
     "/v1/prices/m1/s00": Scope.PRICES,
     "/v1/reorder-suggestions?merchant_id=m1": Scope.REORDER,
     "/v1/reorder-suggestions?supplier_id=s-69": Scope.REORDER,
+    "/v1/clearance-warnings?merchant_id=m1": Scope.REORDER,
+    "/v1/clearance-warnings?supplier_id=s-69": Scope.REORDER,
     "/v1/wakeup-list": Scope.WAKEUP,
     "/v1/consumers/c1/profile": Scope.PROFILES,
     "/v1/consumers/c1/rebuy-reminders": Scope.PROFILES,
@@ -93,6 +95,8 @@ def test_both_ways_to_send_a_key(client, secrets):
         "/v1/prices/m2/s00",
         "/v1/reorder-suggestions?merchant_id=m2",
         "/v1/reorder-suggestions?supplier_id=s-69",
+        "/v1/clearance-warnings?merchant_id=m2",
+        "/v1/clearance-warnings?supplier_id=s-69",
         "/v1/wakeup-list?merchant_id=m2",
     ],
 )

@@ -62,6 +62,8 @@ def test_wrong_methods(client, method):
         ("/v1/reorder-suggestions", {"supplier_id": "s", "merchant_id": "m1"}, "supplier_id"),
         ("/v1/reorder-suggestions", {"supplier_id": "s", "min_qty": -1}, "min_qty"),
         ("/v1/reorder-suggestions", {"supplier_id": "s", "min_qty": 10**30}, "min_qty"),
+        ("/v1/clearance-warnings", {}, "supplier_id"),
+        ("/v1/clearance-warnings", {"supplier_id": "s", "merchant_id": "m1"}, "supplier_id"),
         ("/v1/wakeup-list", {"limit": ""}, "limit"),
     ],
 )
@@ -98,6 +100,8 @@ def test_nothing_published_is_a_typed_503(database_url, settings):
             "/v1/prices/m1/s00",
             "/v1/reorder-suggestions?supplier_id=s",
             "/v1/reorder-suggestions?merchant_id=m1",
+            "/v1/clearance-warnings?supplier_id=s",
+            "/v1/clearance-warnings?merchant_id=m1",
             "/v1/wakeup-list",
             "/v1/consumers/c1/profile",
             "/v1/consumers/c1/rebuy-reminders",

@@ -13,6 +13,7 @@ RESOURCES = {
     "/v1/prices/m1/s00": {},
     "/v1/prices/m1": {"limit": 3},
     "/v1/reorder-suggestions": {"supplier_id": "s-69"},
+    "/v1/clearance-warnings": {"supplier_id": "s-69"},
     "/v1/wakeup-list": {},
     "/v1/consumers/c1/profile": {},
     "/v1/profiles/c1": {},
@@ -151,6 +152,7 @@ def test_an_unknown_merchant_is_a_typed_404(ask, merchant_id):
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_meta_characters_change_nothing(ask, scores_url, text):
     assert ask("/v1/reorder-suggestions", supplier_id=text).status_code == 404
+    assert ask("/v1/clearance-warnings", supplier_id=text).status_code == 404
     assert ask(f"/v1/consumers/{quote(text, safe='')}/profile").status_code == 404
     assert ask(f"/v1/prices/m1/{quote(text, safe='')}").json()["type"].endswith("price-not-found")
     assert ask("/v1/prices/m1", cursor=text).status_code == 422
@@ -213,6 +215,38 @@ def test_reorder_shares_of_a_merchant(ask):
     assert [row["sku_id"] for row in rest["shares"]] == ["s02"]
     # A cursor belongs to its list.
     assert ask("/v1/reorder-suggestions", supplier_id="s-69", cursor=first["next_cursor"]).status_code == 422
+
+
+def test_clearance_warnings_of_who_holds_the_stock(ask):
+    first = ask("/v1/clearance-warnings", supplier_id="s-69", limit=1).json()
+    (warning,) = first["warnings"]
+    assert (warning["sku_id"], warning["turnover_rate"], warning["window_days"]) == ("s00", 0.0698, 30)
+    assert [cut["cut_bps"] for cut in warning["cuts"]] == [500, 1000, 2000, 3000]
+    assert [cut["is_below_floor"] for cut in warning["cuts"]] == [False, False, False, True]
+    rest = ask("/v1/clearance-warnings", supplier_id="s-69", limit=1, cursor=first["next_cursor"]).json()
+    (unlisted,) = rest["warnings"]
+    assert (unlisted["sku_id"], unlisted["price_cents"], unlisted["cuts"][0]["price_cents"]) == (
+        "s31", None, None,
+    )  # fmt: skip
+    assert rest["next_cursor"] is None
+
+
+def test_clearance_warnings_of_what_a_merchant_sells(ask):
+    first = ask("/v1/clearance-warnings", merchant_id="m1", limit=2).json()
+    assert [(row["sku_id"], row["supplier_id"]) for row in first["warnings"]] == [
+        ("s00", "s-69"),
+        ("s00", "s-70"),
+    ]
+    rest = ask("/v1/clearance-warnings", merchant_id="m1", limit=2, cursor=first["next_cursor"]).json()
+    # What m1 has no price for (s31) is not its business.
+    assert [(row["sku_id"], row["supplier_id"]) for row in rest["warnings"]] == [("s02", "s-70")]
+    assert rest["next_cursor"] is None
+    assert [row["sku_id"] for row in ask("/v1/clearance-warnings", merchant_id="m2").json()["warnings"]] == [
+        "s00", "s00",
+    ]  # fmt: skip
+    # A cursor belongs to its list.
+    other = ask("/v1/clearance-warnings", supplier_id="s-69", cursor=first["next_cursor"])
+    assert other.status_code == 422
 
 
 def test_wakeup_list_by_rank_with_pages(ask):

@@ -213,12 +213,13 @@ def test_the_role_of_no_party_reaches_every_party(matrix):
     assert failures(cells) == []
 
 
-def test_the_supplier_and_the_merchant_of_a_reorder_list(matrix):
+@pytest.mark.parametrize("resource", ["reorder-suggestions", "clearance-warnings"])
+def test_the_supplier_and_the_merchant_of_a_reorder_list(matrix, resource):
     supplier = matrix.issued("supplier", frozenset({"reorder:read"}))
     merchant = matrix.issued("merchant", frozenset({"reorder:read"}))
 
     def status(key, **query):
-        answer = matrix.client.get("/v1/reorder-suggestions", params=query, headers={"X-API-Key": key})
+        answer = matrix.client.get(f"/v1/{resource}", params=query, headers={"X-API-Key": key})
         return answer.status_code
 
     assert status(supplier, supplier_id="own-supplier") == 404

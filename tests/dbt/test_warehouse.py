@@ -12,7 +12,8 @@ import pytest
 import tiny_lake
 from dbt_runs import Build
 
-from pipelines.scoring.prices import score_prices
+from models.pricing.config import PricingConfig
+from pipelines.scoring.prices import read_market, score_clearance, score_prices
 from pipelines.warehouse import reading
 
 Row = dict[str, Any]
@@ -284,6 +285,18 @@ def test_stock_position_follows_the_statement_and_the_window(warehouse: duckdb.D
         "milk-2": [True, False],
         "bread-1": [False, True],
     }
+
+
+def test_slow_stock_is_warned_about_as_the_mart_says(warehouse: duckdb.DuckDBPyConnection) -> None:
+    market = read_market(warehouse, tiny_lake.AS_OF, PricingConfig().policy)
+    warned, stocked = score_clearance(warehouse, market.listings, tiny_lake.AS_OF, None)
+    said = warehouse.sql(
+        "select supplier_id, sku_id from analyst.mart_stock_position where is_low_turnover order by all"
+    ).fetchall()
+    assert warned.select("supplier_id", "sku_id").rows() == said
+    assert len(said) == 1
+    assert stocked == 2
+    assert warned["days_to_clear_now"].to_list() == [375.0]  # 72 sold in 30 days, 900 at hand
 
 
 def test_prices_are_made_from_what_is_left(warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -9,6 +9,7 @@ from pipelines.report.blocks import Block, Column, Figure, Figures, Note, Sectio
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, count, day, decimal, plain_name, shortened
 from pipelines.report.origins import Origin
+from pipelines.report.sections import clearance
 
 _ROWS = 20
 _SUPPLIERS = 12
@@ -21,9 +22,10 @@ def section(evidence: Evidence) -> Section:
         "reorder",
         "Reorder list",
         "Forecast demand over lead time and review, against the stock of the offers: what is missing is "
-        "ordered in packs, within minimum and capacity.",
+        "ordered in packs, within minimum and capacity. What lies there too long could be cleared by a cut; "
+        "a star marks a cut below the floor.",
         origin,
-        _blocks(evidence, origin),
+        [*_blocks(evidence, origin), *clearance.blocks(evidence, origin)],
     )
 
 

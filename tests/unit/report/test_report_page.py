@@ -164,6 +164,13 @@ def test_one_missing_table_leaves_the_others(tmp_path, missing):
     assert page.count("svg") > 12
 
 
+def test_slow_stock_is_shown_with_its_ladder(full):
+    text = Page(full).texts["reorder"]
+    assert "2 stocks turn over by less than 15% in 30 days, 1 of them sold nothing; at cost they hold" in text
+    assert "−5%: 180 / 50.00; −30%: 98 / 300.00 *" in text
+    assert "13.0%" in text
+
+
 def test_without_a_warehouse_ids_stand_for_titles(tmp_path):
     settings = make_home(tmp_path / "var")
     settings.warehouse_good.unlink()

@@ -17,7 +17,7 @@ from models.errors import BundleError, ModelError
 from models.pricing.bundle import PricingBundle, load_bundle, save_bundle
 from models.pricing.config import GuardConfig, PolicyConfig, PricingConfig
 from models.pricing.inputs import count_unpriced
-from models.pricing.markdown import WARNING_SCHEMA, markdown_warnings
+from models.pricing.markdown import WARNING_SCHEMA, clearance_warnings, markdown_warnings
 from models.pricing.scoring import price
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
@@ -408,6 +408,42 @@ def test_markdown_without_sales_or_stock_or_model() -> None:
     assert markdown_warnings(lists, offers(("p1", "s", 500, -2)), sales(), AS_OF, None, CONFIG).is_empty()
     empty = markdown_warnings(listings(), offers(), sales(), AS_OF, None, CONFIG)
     assert empty.schema == pl.Schema(WARNING_SCHEMA)
+
+
+def test_every_stock_is_judged_for_clearance_by_hand(bundle: Path) -> None:
+    stock = pl.DataFrame(
+        {
+            "supplier_id": ["a", "a", "b", "b", "b"],
+            "sku_id": ["p1", "p9", "p1", "p2", "p3"],
+            "category_l3_id": [None] * 5,
+            "on_hand_qty": [100, 7, 85, 10, 0],
+            "cost_cents": [800, None, 800, 800, 800],
+            "sold_qty": [15.0, None, 15.0, 9.0, 0.0],
+        },
+        schema_overrides={"category_l3_id": pl.String},
+    )
+    lists = listings(("m", "p1", 1000, "auto"), ("n", "p1", 1200, "auto"), ("m", "p2", 1000, "auto"))
+    got = clearance_warnings(stock, lists, load_bundle(bundle), CONFIG)
+    # 15 / 115 is low; 15 / 100 is exactly the limit and not below it; 9 / 19 is not; no stock, no warning.
+    assert got.select("supplier_id", "sku_id").rows() == [("a", "p1"), ("a", "p9")]
+    warned = got.row(0, named=True)
+    assert (warned["on_hand_qty"], warned["sold_qty"], warned["window_days"]) == (100, 15, 30)
+    assert (warned["turnover_rate"], warned["days_to_clear_now"], warned["price_cents"]) == (
+        0.1304,
+        200,
+        1100,
+    )
+    # At -20% and elasticity -2 half a unit a day becomes 0.5 / 0.64: 128 days; the floor is 840.
+    assert [tuple(cut.values()) for cut in json.loads(warned["cuts"])] == [
+        (500, 1045, 180.5, 5500, False),
+        (1000, 990, 162.0, 11_000, False),
+        (2000, 880, 128.0, 22_000, False),
+        (3000, 770, 98.0, 33_000, True),
+    ]
+    unlisted = got.row(1, named=True)
+    assert (unlisted["sold_qty"], unlisted["days_to_clear_now"], unlisted["price_cents"]) == (0, None, None)
+    assert [tuple(cut.values())[1:] for cut in json.loads(unlisted["cuts"])] == [(None,) * 4] * 4
+    assert clearance_warnings(stock.head(0), lists, None, CONFIG).is_empty()
 
 
 def test_slow_turnover_is_the_last_step_of_the_explanation(bundle: Path) -> None:
