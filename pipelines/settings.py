@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.console.language import Language, language_of
+from pipelines.countries import NO_HOLIDAYS, country_of, is_country
 from serving.home_record import with_remembered
 from serving.settings import DEFAULT_TENANT, TENANT_PATTERN
 from serving.settings import Settings as ServingSettings
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
             for a user's own data.
         time_zone: IANA zone of the shops: times without an offset are local there; None means UTC-5 all year
             for the embedded panel and what `muyun.yaml` of the folder says, else Asia/Shanghai, otherwise.
+        holidays: Country whose holidays the shops know beforehand (ISO 3166 code, or `none`); None means US
+            for the embedded panel and the country of the zone otherwise.
         utc_offset_hours: The same as a fixed number of hours, as it was set in earlier releases.
         currency: ISO code of the minor units in every `_cents` column; None means USD for the embedded panel
             and what `muyun.yaml` of the folder says, else CNY, otherwise.
@@ -79,6 +82,7 @@ class Settings(BaseSettings):
     as_of: datetime | None = None
     time_zone: str | None = None
     utc_offset_hours: int | None = Field(default=None, ge=-12, le=14)
+    holidays: str | None = None
     currency: str | None = None
     database_url: str | None = None
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
@@ -111,6 +115,16 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.absolute()
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_country(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        found = NO_HOLIDAYS if value.lower() == NO_HOLIDAYS else value.upper()
+        if found != NO_HOLIDAYS and not is_country(found):
+            raise ValueError(f"there is no country '{value}'; use a code like CN, or {NO_HOLIDAYS}")
+        return found
 
     @field_validator("time_zone")
     @classmethod
@@ -173,6 +187,13 @@ class Settings(BaseSettings):
         from pipelines.sources.mapping.document import load_mapping
 
         return load_mapping(self.data).document.time_zone or OWN_ZONE
+
+    @property
+    def holidays_of(self) -> str:
+        """Country whose holidays count: as set, else that of the zone; `none` where a zone has no country."""
+        if self.holidays is not None:
+            return self.holidays
+        return "US" if self.embedded else country_of(self.zone) or NO_HOLIDAYS
 
     @property
     def offset_hours(self) -> int:

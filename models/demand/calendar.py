@@ -5,50 +5,35 @@ Local weeks start on Monday. Nothing here looks at sales.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
+import holidays
 import numpy as np
 
-from models.demand.config import DemandConfig
+from models.demand.config import NO_HOLIDAYS, DemandConfig
 from models.metrics import FloatArray
 
 CALENDAR_NAMES = ("is_holiday", "is_before_holiday", "month_start_share", "year_sin", "year_cos")
 
 
-def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date:
-    """The nth (1..) given weekday (Monday 0) of a month; nth = -1 is the last one."""
-    if nth > 0:
-        first = date(year, month, 1)
-        return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (nth - 1))
-    last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
-    return last - timedelta(days=(last.weekday() - weekday) % 7)
+SHOPPING_DAYS: Mapping[str, tuple[tuple[int, int], ...]] = {"CN": ((6, 18), (11, 11), (12, 12))}
+"""Month and day of yearly sales that are no public holidays, by country."""
 
 
-def _easter(year: int) -> date:
-    """Gregorian Easter Sunday (anonymous algorithm, Meeus 1991)."""
-    a, b, c = year % 19, year // 100, year % 100
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    m = (a + 11 * h) // 319
-    r = (2 * e + 2 * i - k - h + m + 32) % 7
-    month = (h - m + r + 90) // 25
-    return date(year, month, (h - m + r + month + 19) % 32)
+def holidays_of(country: str, years: Iterable[int]) -> frozenset[date]:
+    """Public holidays and yearly shopping days of a country.
 
-
-def us_holidays(year: int) -> tuple[date, ...]:
-    """US holidays with a mark on grocery sales, in calendar order."""
-    return (
-        date(year, 1, 1),
-        _easter(year),
-        _nth_weekday(year, 5, 0, -1),
-        date(year, 7, 4),
-        _nth_weekday(year, 9, 0, 1),
-        _nth_weekday(year, 11, 3, 4),
-        date(year, 12, 25),
-    )
+    Args:
+        country: ISO 3166 code, or `none`.
+        years: Calendar years; days off that a government has not announced yet are its usual ones.
+    """
+    if country == NO_HOLIDAYS:
+        return frozenset()
+    wanted = sorted(years)
+    public = holidays.country_holidays(country, years=wanted, language="en_US")
+    shopping = (date(year, *day) for year in wanted for day in SHOPPING_DAYS.get(country, ()))
+    return frozenset([*public, *shopping])
 
 
 def week_of(day: date) -> date:
@@ -81,14 +66,12 @@ def calendar_inputs(weeks: Sequence[date], history_weeks: int, config: DemandCon
         float64 (n_weeks, 5), columns as in `CALENDAR_NAMES`, each between -1 and 1.
     """
     years = {day.year + shift for day in weeks for shift in (0, 1)}
-    holidays = set(config.extra_holidays)
-    if config.holidays == "us":
-        holidays.update(day for year in sorted(years) for day in us_holidays(year))
+    marked = holidays_of(config.holidays, years) | set(config.extra_holidays)
     result = np.zeros((len(weeks), len(CALENDAR_NAMES)))
     for row, monday in enumerate(weeks):
         days = [monday + timedelta(days=offset) for offset in range(14)]
-        result[row, 0] = any(day in holidays for day in days[:7])
-        result[row, 1] = any(day in holidays for day in days[7:])
+        result[row, 0] = any(day in marked for day in days[:7])
+        result[row, 1] = any(day in marked for day in days[7:])
         result[row, 2] = sum(day.day <= 7 for day in days[:7]) / 7
         if history_weeks >= config.season_min_weeks:
             angle = 2 * np.pi * (monday.timetuple().tm_yday - 1) / 365.25

@@ -7,11 +7,16 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any
 
+from holidays import list_supported_countries
+
 QUANTILES: tuple[float, ...] = (0.1, 0.5, 0.9)
 """The published quantiles, in this order on the last axis of every quantile array."""
 
 POOLED_MERCHANT = "*"
 """Merchant id of the series that pools a category's small series; never published under this id."""
+
+NO_HOLIDAYS = "none"
+"""In place of a country: no holidays are known."""
 
 LSTM = "demand_lstm"
 LIGHTGBM = "demand_lightgbm"
@@ -85,7 +90,7 @@ class DemandConfig:
         utc_offset_hours: Standard time minus UTC, the same all year so that the settings of a champion do not
             change with the clocks; decides which local weeks are complete at `as_of`.
         week_grace_hours: A week counts as complete when at most this much of it lies after `as_of`.
-        holidays: `us` for the computed US calendar, `none` for none.
+        holidays: Country whose holidays and shopping days are known beforehand (ISO 3166 code), or `none`.
         extra_holidays: Further holiday dates.
         threads: CPU threads of LightGBM and of the LSTM's fit. One: the models are small, and families train
             side by side; results depend on it in the last bits only.
@@ -106,9 +111,9 @@ class DemandConfig:
     season_min_weeks: int = 104
     category_weight: float = 1.0
     max_category_bias: float = 0.03
-    utc_offset_hours: int = -5
+    utc_offset_hours: int = 0
     week_grace_hours: float = 2.0
-    holidays: str = "us"
+    holidays: str = NO_HOLIDAYS
     extra_holidays: tuple[date, ...] = ()
     threads: int = 1
     seed: int = 20180101
@@ -124,8 +129,11 @@ class DemandConfig:
         for name in ("horizon", "window", "min_history", "origins", "origin_stride", "pool_weeks", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"demand config: {name} must be at least 1, got {getattr(self, name)}")
-        if self.holidays not in ("us", "none"):
-            raise ValueError(f"demand config: holidays must be 'us' or 'none', got {self.holidays!r}")
+        if self.holidays != NO_HOLIDAYS and self.holidays not in list_supported_countries():
+            raise ValueError(
+                f"demand config: holidays must be a country such as CN, or {NO_HOLIDAYS!r}, "
+                f"got {self.holidays!r}"
+            )
 
     def as_json(self) -> dict[str, Any]:
         """The settings as JSON-able values; `from_json` reads them back."""
@@ -144,6 +152,8 @@ def from_json(document: Mapping[str, Any]) -> DemandConfig:
     unknown = sorted(set(values) - {f.name for f in fields(DemandConfig)})
     if unknown:
         raise ValueError(f"demand config: unknown settings {unknown}; was it saved by another version?")
+    if values.get("holidays") == "us":  # as earlier releases wrote it
+        values["holidays"] = "US"
     values["lstm"] = LstmConfig(**values.get("lstm", {}))
     values["gbm"] = GbmConfig(**values.get("gbm", {}))
     values["extra_holidays"] = tuple(date.fromisoformat(day) for day in values.get("extra_holidays", ()))

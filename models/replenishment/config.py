@@ -42,7 +42,7 @@ class ReorderConfig:
     slow_days: int = 7
     slow_share: float = 0.2
     slow_reading: SlowMoverReading = "each_day"
-    utc_offset_hours: int = -5
+    utc_offset_hours: int = 0
 
     def __post_init__(self) -> None:
         """Check the settings.

@@ -54,7 +54,7 @@ def forecasters(
         FAMILY,
         context,
         Workshop(steps, settings, clock, warehouse, models, lake),
-        deciding={"time_zone": settings.zone},
+        deciding={"time_zone": settings.zone, "holidays": settings.holidays_of},
     )
 
 
@@ -67,7 +67,9 @@ def read_inputs(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _config(settings: Settings) -> "DemandConfig":
     from models.demand.config import DemandConfig
 
-    return DemandConfig(seed=settings.seed, utc_offset_hours=settings.offset_hours)
+    return DemandConfig(
+        seed=settings.seed, utc_offset_hours=settings.offset_hours, holidays=settings.holidays_of
+    )
 
 
 @dg.asset(

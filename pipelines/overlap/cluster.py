@@ -55,6 +55,7 @@ def _plain(settings: Settings) -> dict[str, str]:
         "MUYUN_DATA": settings.data,
         "MUYUN_AS_OF": settings.as_of.isoformat() if settings.as_of else None,
         "MUYUN_TIME_ZONE": settings.time_zone,
+        "MUYUN_HOLIDAYS": settings.holidays,
         "MUYUN_CURRENCY": settings.currency,
         "MUYUN_SEED": settings.seed,
         "MUYUN_EXECUTOR": settings.executor,

@@ -61,7 +61,16 @@ def train_and_register(
 
     def candidates(champions: Mapping[str, dict[str, Any]]) -> list[Candidate]:
         folder = models.work_dir(family)
-        task = Task(warehouse, as_of, folder, settings.seed, settings.offset_hours, settings.zone, champions)
+        task = Task(
+            warehouse=warehouse,
+            as_of=as_of,
+            work=folder,
+            seed=settings.seed,
+            utc_offset_hours=settings.offset_hours,
+            time_zone=settings.zone,
+            holidays=settings.holidays_of,
+            champions=champions,
+        )
         return train(work, task, apart=models.trains_apart, step=step)
 
     outcome = register(

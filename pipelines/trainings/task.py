@@ -24,6 +24,7 @@ class Task:
         seed: Seed of every draw.
         utc_offset_hours: Local time of the shops.
         time_zone: IANA zone of the shops.
+        holidays: Country whose holidays are known beforehand, or `none`.
         champions: Settings of the standing champions by model name.
     """
 
@@ -33,6 +34,7 @@ class Task:
     seed: int
     utc_offset_hours: int
     time_zone: str
+    holidays: str
     champions: Mapping[str, dict[str, Any]]
 
 

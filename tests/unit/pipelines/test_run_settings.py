@@ -138,3 +138,27 @@ def test_two_homes_on_one_server_have_two_histories_of_runs(database, beside):
     from pipelines.resources import dagster_database
 
     assert dagster_database(f"postgresql://u:p@h:5432/{database}") == beside
+
+
+@pytest.mark.parametrize(
+    ("options", "country"),
+    [
+        ({}, "US"),  # the embedded panel
+        ({"time_zone": "Asia/Shanghai"}, "US"),
+        ({"data": "shop"}, "CN"),  # Asia/Shanghai without a word of the user
+        ({"data": "shop", "time_zone": "Europe/Berlin"}, "DE"),
+        ({"data": "shop", "time_zone": "Etc/UTC"}, "none"),
+        ({"data": "shop", "holidays": "fr"}, "FR"),
+        ({"data": "shop", "holidays": "NONE"}, "none"),
+        ({"holidays": "CN"}, "CN"),
+    ],
+)
+def test_the_holidays_of_a_shop_are_those_of_its_country(tmp_path, options, country):
+    (tmp_path / "shop").mkdir()
+    chosen = {name: tmp_path / value if name == "data" else value for name, value in options.items()}
+    assert Settings(home=tmp_path / "home", **chosen).holidays_of == country
+
+
+def test_a_country_without_a_calendar_is_refused():
+    with pytest.raises(ValueError, match="there is no country 'Atlantis'; use a code like CN, or none"):
+        Settings(holidays="Atlantis")

@@ -24,6 +24,8 @@ def no_promotions() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def small_config() -> DemandConfig:
     return DemandConfig(
+        utc_offset_hours=-5,
+        holidays="US",
         min_weeks_on_sale=12,
         min_weekly_units=1.0,
         min_merchant_lines=1,

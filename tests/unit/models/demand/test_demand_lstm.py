@@ -133,6 +133,7 @@ def planted_panel(config: DemandConfig) -> Panel:
 
 def test_a_planted_promotion_is_learnt(tmp_path: Path) -> None:
     config = DemandConfig(
+        utc_offset_hours=-5,
         window=12,
         lstm=LstmConfig(
             hidden=24, epochs=20, batch_size=64, samples_per_series=5, learning_rate=1e-2, dropout=0.0

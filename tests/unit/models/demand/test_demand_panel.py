@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from demand_samples import FIRST_MONDAY, PROMOTIONS_SCHEMA, MakeLines, after, lines_of
 
-from models.demand.calendar import calendar_inputs, last_complete_week, us_holidays
+from models.demand.calendar import calendar_inputs, holidays_of, last_complete_week
 from models.demand.config import POOLED_MERCHANT, DemandConfig, from_json
 from models.demand.series import build_panel, weekly_sales
 from models.errors import InsufficientDataError
@@ -86,7 +86,7 @@ def test_a_week_without_any_sale_stays_in_the_panel(
     ],
 )
 def test_last_complete_week_with_two_hours_of_grace(as_of: datetime, expected: date) -> None:
-    assert last_complete_week(as_of, DemandConfig()) == expected
+    assert last_complete_week(as_of, DemandConfig(utc_offset_hours=-5)) == expected
 
 
 def test_as_of_needs_a_time_zone() -> None:
@@ -123,29 +123,37 @@ def test_no_lines_give_no_weeks(make_lines: MakeLines, no_promotions: pl.DataFra
         build_panel(sales, no_promotions, DemandConfig())
 
 
-def test_us_holidays_against_the_almanac() -> None:
-    assert us_holidays(2017) == (
-        date(2017, 1, 1),
-        date(2017, 4, 16),
-        date(2017, 5, 29),
-        date(2017, 7, 4),
-        date(2017, 9, 4),
-        date(2017, 11, 23),
-        date(2017, 12, 25),
-    )
-    assert us_holidays(2024)[1] == date(2024, 3, 31)
-    assert us_holidays(2018)[1] == date(2018, 4, 1)
+@pytest.mark.parametrize(
+    ("country", "day", "is_known"),
+    [
+        ("US", date(2017, 7, 4), True),
+        ("US", date(2017, 11, 23), True),
+        ("US", date(2026, 2, 17), False),
+        ("CN", date(2026, 2, 17), True),  # Spring Festival follows the moon
+        ("CN", date(2025, 1, 29), True),
+        ("CN", date(2026, 9, 25), True),  # Mid-Autumn
+        ("CN", date(2026, 10, 1), True),
+        ("CN", date(2026, 11, 11), True),
+        ("CN", date(2026, 6, 18), True),
+        ("CN", date(2026, 7, 4), False),
+        ("DE", date(2026, 4, 6), True),  # Easter Monday
+        ("none", date(2026, 1, 1), False),
+    ],
+)
+def test_holidays_against_the_almanac(country: str, day: date, is_known: bool) -> None:
+    assert (day in holidays_of(country, [day.year])) is is_known
 
 
 def test_calendar_inputs() -> None:
     weeks = [date(2017, 12, 18), date(2017, 12, 25), date(2018, 1, 8)]
-    short = calendar_inputs(weeks, 52, DemandConfig())
+    config = DemandConfig(holidays="US")
+    short = calendar_inputs(weeks, 52, config)
     np.testing.assert_allclose(short[:, 0], [0, 1, 0])
-    np.testing.assert_allclose(short[:, 1], [1, 1, 0])
+    np.testing.assert_allclose(short[:, 1], [1, 1, 1])  # the third for 15 January
     np.testing.assert_allclose(short[:, 2], [0, 0, 0])
-    np.testing.assert_allclose(calendar_inputs([date(2018, 1, 1)], 52, DemandConfig())[0, 2], 1)
+    np.testing.assert_allclose(calendar_inputs([date(2018, 1, 1)], 52, config)[0, 2], 1)
     assert (short[:, 3:] == 0).all()
-    assert (calendar_inputs(weeks, 104, DemandConfig())[:, 3:] != 0).any()
+    assert (calendar_inputs(weeks, 104, config)[:, 3:] != 0).any()
     none = calendar_inputs(weeks, 52, DemandConfig(holidays="none", extra_holidays=(date(2018, 1, 9),)))
     np.testing.assert_allclose(none[:, 0], [0, 0, 1])
 
@@ -156,7 +164,7 @@ def test_config_round_trip_and_checks() -> None:
     with pytest.raises(ValueError, match="horizon"):
         DemandConfig(horizon=0)
     with pytest.raises(ValueError, match="holidays"):
-        DemandConfig(holidays="mars")
+        DemandConfig(holidays="XX")
     with pytest.raises(ValueError, match="surprise"):
         from_json({"surprise": 1})
 
