@@ -24,7 +24,7 @@ import psycopg
 
 from benchmarks.harness import OURS, Row, report
 from benchmarks.servers import free_port, server
-from benchmarks.web.synthetic_scores import USUAL, counts, manifest, tables
+from benchmarks.web.synthetic_scores import USUAL, counts, manifest, stock_shelves, tables
 from serving.db import migrate
 from serving.db.connect import DATABASE, ready_database
 from serving.db.embedded import EmbeddedPostgres, embedded_postgres
@@ -113,9 +113,15 @@ def _publication(settings: Settings) -> Iterator[tuple[Path, str, str]]:
             print("loading 250 k prices, 8 k lists of 40 and 2.5 k profiles ...", flush=True)
             rows = tables(SEED)
             loaded = publish(url, manifest(counts(USUAL), "synthetic"), rows)
+            with psycopg.connect(libpq_url(url)) as connection:
+                stock_shelves(connection, USUAL)
             settle(url)
             print(f"loaded {sum(loaded.loaded.values()):,} rows in {loaded.wall_s:.1f} s", flush=True)
-            yield home, url, "synthetic, 250 k prices, 8 k lists of 40, 2.5 k profiles of 60 tags"
+            yield (
+                home,
+                url,
+                "synthetic, 250 k prices with offers, 8 k lists of 40, 2.5 k profiles of 60 tags",
+            )
 
 
 def settle(url: str) -> None:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
+
 from models.contracts import PUBLISHED_TABLES
 from serving.scores.contracts import PublicationManifest, TableEntry
+from serving.settings import DEFAULT_TENANT
 
 CONSUMERS = 2_500
 TAGS = 60
@@ -83,6 +86,26 @@ def manifest(rows: Mapping[str, int], version: str) -> PublicationManifest:
         model_versions={"synthetic": "1"},
         tables={name: TableEntry(rows=count, sha256=_NO_FILE) for name, count in rows.items()},
     )
+
+
+def stock_shelves(connection: psycopg.Connection[Any], size: Size) -> None:
+    """Listings of all those prices, an offer a sku, for one in seven two, and stock but for one in fifty."""
+    connection.execute(
+        "insert into orders.listing (tenant_id, merchant_id, sku_id, list_price_cents)"
+        " select %s, 'm' || m, 's' || k, 1000 from generate_series(0, %s) m, generate_series(0, %s) k",
+        (DEFAULT_TENANT, size.merchants - 1, size.skus_per_merchant - 1),
+    )
+    for table, columns, values in (
+        ("offer", "supply_price_cents, lead_time_days, source_at", "500, 1, %(at)s::timestamptz"),
+        ("supplier_sku", "is_approved", "true"),
+        ("stock", "on_hand_qty, source_at", "case when k %% 50 = 0 then 0 else 9 end, %(at)s::timestamptz"),
+    ):
+        connection.execute(
+            f"insert into orders.{table} (tenant_id, supplier_id, sku_id, {columns}) select %(tenant)s,"
+            f" 'S' || n, 's' || k, {values} from generate_series(1, 2) n, generate_series(0, %(last)s) k"
+            " where n = 1 or k %% 7 = 0",
+            {"tenant": DEFAULT_TENANT, "last": size.skus_per_merchant - 1, "at": _AS_OF},
+        )
 
 
 def _prices(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:

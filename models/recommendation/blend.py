@@ -1,4 +1,4 @@
-"""From lanes to one list: interleaving, category quotas and the exploration slot.
+"""From lanes to one list: interleaving, category quotas and the slots that explore.
 
 Works on plain lists of one consumer; which items a lane offers, and in what order, is decided elsewhere.
 """
@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
 from typing import NamedTuple
 
 REPEAT, DISCOVERY, POPULAR = "repeat", "discovery", "popular"
@@ -116,47 +115,65 @@ def unit_draws(*words: str) -> tuple[float, float]:
     return int.from_bytes(digest[:8], "big") / 2**64, int.from_bytes(digest[8:], "big") / 2**64
 
 
-def exploration_pool(chosen: Sequence[Offer], new: Iterable[Offer], rules: Rules, size: int) -> list[Offer]:
-    """The next discovery offers outside the list whose category still has room in it.
+def exploration_pools(
+    chosen: Sequence[Offer], new: Iterable[Offer], rules: Rules, ranks: Sequence[int], size: int
+) -> dict[int, list[Offer]]:
+    """Deal the next discovery offers outside the list out to the slots that explore.
+
+    The pools are disjoint, so that slots are drawn independently of each other and no item is shown twice. A
+    category stands in the pools of at most so many slots as the list has room for it, so that no draw breaks
+    the quota.
 
     Args:
         chosen: The blended list, before any draw.
-        new: Discovery offers, best first.
+        new: Offers to try, best first.
         rules: Quotas.
-        size: Largest size of the pool.
+        ranks: The slots, 1-based; those beyond the end of the list get no pool.
+        size: Largest number of offers, over all slots.
 
     Returns:
-        Up to `size` offers; fixed by the list alone, as true propensities need.
+        Slot to its offers; fixed by the list alone, as true propensities need.
     """
     listed = {offer.item for offer in chosen}
     a_category = Counter(offer.category for offer in chosen)
-    free = (
-        offer
-        for offer in new
-        if offer.item not in listed and a_category[offer.category] < rules.max_a_category
-    )
-    return list(islice(free, size))
+    pools: dict[int, list[Offer]] = {rank: [] for rank in ranks if rank <= len(chosen)}
+    holders: dict[str, set[int]] = {}
+    dealt = 0
+    for offer in new:
+        if dealt >= size or not pools:
+            break
+        if offer.item in listed:
+            continue
+        mine = holders.setdefault(offer.category, set())
+        room = rules.max_a_category - a_category[offer.category]
+        open_to = pools if len(mine) < room else mine
+        if not open_to:
+            continue
+        rank = min(open_to, key=lambda one: (len(pools[one]), one))
+        pools[rank].append(offer)
+        mine.add(rank)
+        listed.add(offer.item)
+        dealt += 1
+    return pools
 
 
 def explore(
-    chosen: list[Offer], pool: Sequence[Offer], rank: int, rate: float, draws: tuple[float, float]
-) -> tuple[list[Offer], float]:
+    usual: Offer, pool: Sequence[Offer], rate: float, draws: tuple[float, float]
+) -> tuple[Offer, float]:
     """Randomise one slot: with probability `rate` it shows a uniform draw from the pool.
 
     Args:
-        chosen: The blended list; all other slots stay as they are.
+        usual: What the slot shows otherwise.
         pool: Offers outside the list. It must not depend on the draws, or the propensity would be wrong.
-        rank: The slot, 1-based. Nothing happens where the list is shorter or the pool is empty.
         rate: Probability of showing a draw.
         draws: Two uniform numbers: whether to explore, and which item.
 
     Returns:
-        The list and the logging propensity of the item in the slot: 1 - rate for the usual item,
-        rate / len(pool) for a drawn one, 1 where nothing was randomised.
+        What the slot shows and its logging propensity: 1 - rate for the usual item, rate / len(pool) for a
+        drawn one, 1 where nothing was randomised.
     """
-    if len(chosen) < rank or not pool or rate <= 0:
-        return chosen, 1.0
+    if not pool or rate <= 0:
+        return usual, 1.0
     if draws[0] >= rate:
-        return chosen, 1.0 - rate
-    drawn = pool[int(draws[1] * len(pool))]
-    return [*chosen[: rank - 1], drawn, *chosen[rank:]], rate / len(pool)
+        return usual, 1.0 - rate
+    return pool[int(draws[1] * len(pool))], rate / len(pool)

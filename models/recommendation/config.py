@@ -100,9 +100,12 @@ class RecommendationConfig:
         active_days: Pairs of consumer and merchant active in this window get a list.
         max_category_share: Largest share of a list for one second-level category, while others are left.
         max_discovery_per_type: Largest number of discovery items of one third-level category.
-        exploration_rank: The slot that explores.
-        exploration_rate: Probability that this slot shows a draw from the pool.
-        exploration_pool: Size of the pool that is drawn from uniformly.
+        exploration_ranks: The slots that explore.
+        exploration_rate: Probability that such a slot shows a draw from its pool.
+        exploration_pool: Number of skus that are dealt out to the pools of these slots.
+        diversity: Weight of unlikeness in the order of the discovery lane, 0 (none) to below 1.
+        new_days: A sku with fewer buyers than a discovery candidate needs is new for so many days after its
+            first sale; its score then comes from its content.
     """
 
     horizon_days: int = 14
@@ -133,15 +136,19 @@ class RecommendationConfig:
     active_days: int = 180
     max_category_share: float = 0.25
     max_discovery_per_type: int = 2
-    exploration_rank: int = 10
+    exploration_ranks: tuple[int, ...] = (10, 15, 20)
     exploration_rate: float = 0.1
-    exploration_pool: int = 20
+    exploration_pool: int = 21
+    diversity: float = 0.2
+    new_days: int = 60
 
     def __post_init__(self) -> None:
         if not self.tifu_grid or not self.als_grid or not self.trend_powers or not self.discovery_spacings:
             raise ValueError("RecommendationConfig: a grid is empty; give at least one setting each")
         if not 0 <= self.exploration_rate < 1 or self.exploration_pool < 1:
             raise ValueError("RecommendationConfig: exploration_rate is in [0, 1) and the pool is not empty")
+        if not 0 <= self.diversity < 1 or min(self.exploration_ranks, default=1) < 1:
+            raise ValueError("RecommendationConfig: diversity is in [0, 1), exploration_ranks count from 1")
         if not 0 < self.max_category_share <= 1 or self.list_length < 1:
             raise ValueError("RecommendationConfig: max_category_share is in (0, 1], list_length at least 1")
         if min(self.discovery_spacings) < 2:
@@ -170,6 +177,8 @@ class RecommendationConfig:
             TypeError: A key is unknown.
         """
         values = dict(document)
+        if "exploration_rank" in values:  # one slot, as earlier releases wrote it
+            values["exploration_ranks"] = (values.pop("exploration_rank"),)
         if "reference_origins" in values:
             values["reference_origins"] = tuple(
                 datetime.fromisoformat(text) for text in values["reference_origins"]
@@ -180,7 +189,7 @@ class RecommendationConfig:
             values["als_grid"] = tuple(AlsParams(**one) for one in values["als_grid"])
         if "ranker" in values:
             values["ranker"] = RankerParams(**values["ranker"])
-        for name in ("trend_powers", "discovery_spacings"):
+        for name in ("trend_powers", "discovery_spacings", "exploration_ranks"):
             if name in values:
                 values[name] = tuple(values[name])
         return RecommendationConfig(**values)

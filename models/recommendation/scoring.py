@@ -1,7 +1,8 @@
 """Batch scoring: one blended list per active (consumer, merchant) pair, and each merchant's popular items.
 
-Reads frames and bundles, returns the published frames. A missing bundle means that the simple rule serves
-its lane, and the reason codes say so. Nothing is fitted here.
+Reads frames and bundles, returns the published frames. A list is made from what the consumer bought at
+that merchant (see `tenancy`). A missing bundle means that the simple rule serves its lane, and the reason
+codes say so. Nothing is fitted here.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import scipy.sparse as sp
 
 from models.contracts import PUBLISHED_TABLES
 from models.recommendation.blend import (
@@ -24,34 +25,35 @@ from models.recommendation.blend import (
     Offer,
     Rules,
     blend,
-    exploration_pool,
+    exploration_pools,
     explore,
     unit_draws,
 )
-from models.recommendation.bundle import (
-    RANKER,
-    DiscoveryBundle,
-    RepeatBundle,
-    load_discovery,
-    load_repeat,
-)
+from models.recommendation.bundle import load_discovery, load_repeat
 from models.recommendation.config import RecommendationConfig
-from models.recommendation.discovery import (
-    TREND_DAYS,
-    USERS_A_CHUNK,
-    confidences,
-    discovery_candidates,
-    fold_in,
-    trend_factor,
-)
-from models.recommendation.interactions import Floats, Indices, Interactions, index_lines, merchandise
+from models.recommendation.content import diversified
+from models.recommendation.discovery import USERS_A_CHUNK
+from models.recommendation.interactions import Indices, Interactions, index_lines, merchandise
+from models.recommendation.lanes import Catalogue, Lanes, catalogue_of, score_lanes
 from models.recommendation.popular import assortments, popular_items
-from models.recommendation.ranker import named_pairs, no_pairs, pair_features, score_pairs
-from models.recommendation.ranking import popularity_order, top_k_dense
-from models.recommendation.repeat import tifu_on_history, tifu_vectors, top_frequency
+from models.recommendation.ranker import named_pairs
+from models.recommendation.ranking import top_k_dense
+from models.recommendation.tenancy import by_history, histories
 
 REGULAR_FROM_TIMES = 3
+EXPLORED_SCHEMA: dict[str, pl.DataType] = {
+    "consumer_id": pl.String(),
+    "merchant_id": pl.String(),
+    "rank": pl.Int64(),
+    "sku_id": pl.String(),
+    "propensity": pl.Float64(),
+    "rate": pl.Float64(),
+    "usual_sku_id": pl.String(),
+    "pool": pl.List(pl.String()),
+}
 _DTYPES: dict[str, pl.DataType] = {"text": pl.String(), "int": pl.Int64(), "float": pl.Float64()}
+_Row = tuple[str, str, int, str, float, str, str, float]
+_Draw = tuple[str, str, int, str, float, float, str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -62,38 +64,17 @@ class RecommendationScores:
         recommendations: See `PUBLISHED_TABLES["recommendations"]`; ordered by key. `score` is comparable
             inside a lane of one list only.
         popular_items: See `PUBLISHED_TABLES["popular_items"]`; ordered by key.
-        repeat_vectors: `consumer_id`, `sku_id` and the features that the ranker read, one row a pair that
-            some list shows in the repeat lane; zero rows where no ranker serves.
+        repeat_vectors: `consumer_id`, `merchant_id` (null: of every merchant), `sku_id` and the features that
+            the ranker read, one row a pair that some list shows in the repeat lane; zero rows where no ranker
+            serves.
+        explored: One row a slot that was randomised, `EXPLORED_SCHEMA`: what it shows with which probability,
+            what it shows otherwise (probability 1 - `rate`), and the pool that is drawn from uniformly.
     """
 
     recommendations: pl.DataFrame
     popular_items: pl.DataFrame
     repeat_vectors: pl.DataFrame
-
-
-@dataclass(frozen=True)
-class _Lanes:
-    """Scores of everyone, before any merchant's assortment.
-
-    Attributes:
-        times: CSR (n_users, n_items), baskets with the sku.
-        repeat: CSR (n_users, n_items), repeat scores of known skus.
-        affinity: User and item factors, or None for the rule.
-        multiplier: float32 (n_items,), 0 where a sku is no discovery candidate.
-        order: int64 (n_items,), items by the tie rule.
-        types: Per consumer the third-level categories bought before.
-        repeat_rule: True when the simple rule serves the repeat lane.
-        pairs: What the ranker read; zero rows where none serves.
-    """
-
-    times: sp.csr_matrix
-    repeat: sp.csr_matrix
-    affinity: tuple[Floats, Floats] | None
-    multiplier: Floats
-    order: Indices
-    types: list[set[int]]
-    repeat_rule: bool
-    pairs: pl.DataFrame
+    explored: pl.DataFrame
 
 
 def score(
@@ -105,12 +86,15 @@ def score(
     config: RecommendationConfig | None = None,
     *,
     in_stock: Collection[str] | None = None,
+    products: pl.DataFrame | None = None,
+    platform_wide: Collection[str] = (),
 ) -> RecommendationScores:
     """Score every pair that was active in the last `active_days`.
 
-    The slot `exploration_rank` is randomised: with probability `exploration_rate` it shows a uniform draw
-    from the next `exploration_pool` discovery items outside the list. Its logged propensity is the true
-    probability of what it shows; every other slot is deterministic, propensity 1.
+    The slots `exploration_ranks` are randomised, each for itself: with probability `exploration_rate` a slot
+    shows a uniform draw from its own pool of discovery items outside the list, new skus among them. The
+    logged propensity is the true probability of what it shows; every other slot is deterministic,
+    propensity 1.
 
     Args:
         lines: Merchandise lines of `core.fct_order_lines`; rows after `as_of` are dropped.
@@ -120,9 +104,12 @@ def score(
         discovery_bundle: Folder of the discovery lane; None serves 28-day popularity (`rule_popular_new`).
         config: Settings; the defaults when None.
         in_stock: Skus that may be shown; None shows all listed.
+        products: `sku_id`, `category_l2_id`, `category_l3_id` and whatever `content.content_vectors` reads;
+            without it nothing that was never sold is shown, and lists are not diversified.
+        platform_wide: Consumers who consented to lists made from what they bought at any merchant.
 
     Returns:
-        The two frames. Works on zero rows.
+        The frames. Works on zero rows.
 
     Raises:
         BundleError: A bundle is missing, unfinished or of another format.
@@ -130,130 +117,67 @@ def score(
     """
     config = config or RecommendationConfig()
     sold = merchandise(lines).filter(pl.col("placed_at") <= as_of)
-    data = index_lines(lines, as_of)
+    data = index_lines(by_history(lines, platform_wide), as_of)
+    behind = histories(sold, platform_wide)
     repeat = load_repeat(repeat_bundle) if repeat_bundle is not None else None
     discovery = load_discovery(discovery_bundle) if discovery_bundle is not None else None
     assortment = assortments(sold, listings, as_of, config.active_days, in_stock)
     popular = popular_items(sold, assortment, as_of, config)
-    lanes = _score_lanes(data, repeat, discovery, as_of)
+    catalogue = catalogue_of(data, assortment["sku_id"].unique(), products, as_of, config.new_days)
+    recent = data.between(as_of - timedelta(days=config.active_days), as_of)
+    active = recent.select("merchant", "user").unique().sort("merchant", "user")
+    owner = dict(behind.select("history", "consumer_id").iter_rows())
+    consumers = [owner[name] for name in data.consumers]
+    users = np.unique(active["user"].to_numpy())
+    lanes = score_lanes(data, catalogue, users, consumers, (repeat, discovery), as_of, config)
     spacing = next((one.spacing for one in (repeat, discovery) if one), max(config.discovery_spacings))
-    rows = _lists(data, lanes, assortment, popular, spacing, as_of, config)
-    shown = rows.filter(pl.col("lane") == REPEAT).select("consumer_id", "sku_id").unique()
+    rows, draws = _lists(
+        data, consumers, catalogue, lanes, active, assortment, popular, spacing, as_of, config
+    )
     return RecommendationScores(
-        _publish("recommendations", rows),
+        _publish("recommendations", _with_true_reasons(rows, sold) if platform_wide else rows),
         _publish("popular_items", popular),
-        named_pairs(lanes.pairs, data)
-        .join(shown, on=["consumer_id", "sku_id"], how="semi")
-        .sort("consumer_id", "sku_id"),
+        _shown_vectors(lanes, data, behind, rows),
+        pl.DataFrame(draws, schema=EXPLORED_SCHEMA, orient="row").sort("merchant_id", "consumer_id", "rank"),
     )
 
 
-def _score_lanes(
-    data: Interactions,
-    repeat: RepeatBundle | None,
-    discovery: DiscoveryBundle | None,
-    as_of: datetime,
-) -> _Lanes:
-    rows = data.until(as_of)
-    times = data.counts(rows)
-    popularity = np.asarray(times.sum(axis=0), dtype=np.float32).ravel()
-    buyers = data.buyers(as_of, TREND_DAYS)
-    affinity: tuple[Floats, Floats] | None = None
-    power, least = 1.0, 1
-    if discovery is not None:
-        affinity = _fold_in_bundle(data, rows, discovery, as_of)
-        power, least = discovery.items.trend_power, discovery.items.params.min_buyers
-    multiplier = np.zeros(data.n_items, np.float32)
-    candidates = discovery_candidates(times, buyers, least)
-    multiplier[candidates] = trend_factor(buyers, power)[candidates]
-    if affinity is not None:
-        multiplier[~affinity[1].any(axis=1)] = 0
-    types = [
-        set(data.item_l3[times.indices[times.indptr[user] : times.indptr[user + 1]]].tolist())
-        for user in range(data.n_users)
-    ]
-    pairs = _ranker_pairs(data, repeat, as_of)
-    return _Lanes(
-        times,
-        _repeat_scores(data, rows, times, popularity, repeat, pairs),
-        affinity,
-        multiplier,
-        popularity_order(buyers),
-        types,
-        repeat is None,
-        pairs,
-    )
+def _with_true_reasons(rows: pl.DataFrame, sold: pl.DataFrame) -> pl.DataFrame:
+    """Repeat items that were not bought at the list's merchant say `bought_elsewhere`."""
+    key = ["merchant_id", "consumer_id", "sku_id"]
+    here = sold.select(key).unique().with_columns(is_here=pl.lit(value=True))
+    elsewhere = (pl.col("lane") == REPEAT) & pl.col("is_here").is_null()
+    reason = pl.when(elsewhere).then(pl.lit("bought_elsewhere")).otherwise("reason_code")
+    return rows.join(here, on=key, how="left").with_columns(reason_code=reason)
 
 
-def _ranker_pairs(data: Interactions, bundle: RepeatBundle | None, as_of: datetime) -> pl.DataFrame:
-    """What the ranker of a bundle reads at the moment; zero rows where it holds none."""
-    if bundle is None or bundle.kind != RANKER or bundle.ranker is None or bundle.booster is None:
-        return no_pairs()
-    return pair_features(data, as_of, bundle.ranker)
-
-
-def _repeat_scores(
-    data: Interactions,
-    rows: pl.DataFrame,
-    times: sp.csr_matrix,
-    popularity: Floats,
-    bundle: RepeatBundle | None,
-    pairs: pl.DataFrame,
-) -> sp.csr_matrix:
-    if bundle is None:
-        return top_frequency(times, popularity)
-    if bundle.kind == RANKER and bundle.ranker is not None and bundle.booster is not None:
-        value = score_pairs(bundle.booster, pairs)
-        return data.matrix(pairs["user"].to_numpy(), pairs["item"].to_numpy(), value)
-    if bundle.tifu is None or bundle.pool is None:
-        raise ValueError(f"repeat bundle of kind {bundle.kind} holds neither a ranker nor a TIFU pool")
-    place = {name: row for row, name in enumerate(bundle.consumers)}
-    same = np.array([place.get(name, -1) for name in data.consumers], dtype=np.int64)
-    vectors = tifu_vectors(data, rows, bundle.tifu)
-    pool = _recolumn(bundle.pool, bundle.skus, data.skus)
-    return tifu_on_history(vectors, same, pool, bundle.tifu)
-
-
-def _fold_in_bundle(
-    data: Interactions, rows: pl.DataFrame, bundle: DiscoveryBundle, as_of: datetime
-) -> tuple[Floats, Floats]:
-    """User factors by fold-in over the bundle's skus, and item factors in the order of `data.skus`."""
-    items = bundle.items
-    confidence = confidences(data, rows, as_of, items.params.decay_days)
-    users = fold_in(_recolumn(confidence, tuple(data.skus), list(bundle.skus)), items.factors, items.params)
-    place = {name: row for row, name in enumerate(bundle.skus)}
-    at = np.array([place.get(name, -1) for name in data.skus], dtype=np.int64)
-    factors = np.zeros((data.n_items, items.factors.shape[1]), np.float32)
-    factors[at >= 0] = items.factors[at[at >= 0]]
-    return users, factors
-
-
-def _recolumn(matrix: sp.csr_matrix, have: tuple[str, ...], want: list[str]) -> sp.csr_matrix:
-    """Move columns named `have` to the order `want`; columns that are not wanted fall away."""
-    place = {name: column for column, name in enumerate(want)}
-    target = np.array([place.get(name, -1) for name in have], dtype=np.int64)
-    entries = matrix.tocoo()
-    column = target[entries.col] if len(have) else np.zeros(0, np.int64)
-    keep = column >= 0
-    shape = (matrix.shape[0], len(want))
-    return sp.csr_matrix((entries.data[keep], (entries.row[keep], column[keep])), shape=shape)
+def _shown_vectors(
+    lanes: Lanes, data: Interactions, behind: pl.DataFrame, rows: pl.DataFrame
+) -> pl.DataFrame:
+    """What the ranker read of the pairs that some list shows in the repeat lane."""
+    shown = rows.filter(pl.col("lane") == REPEAT).select("consumer_id", "merchant_id", "sku_id").unique()
+    named = named_pairs(lanes.pairs, data).rename({"consumer_id": "history"}).join(behind, on="history")
+    here = named.join(shown, on=["consumer_id", "merchant_id", "sku_id"], how="semi")
+    wide = named.filter(pl.col("merchant_id").is_null()).join(shown, on=["consumer_id", "sku_id"], how="semi")
+    keys = ["consumer_id", "merchant_id", "sku_id"]
+    return pl.concat([here, wide]).select(*keys, pl.exclude("history", *keys)).sort(keys)
 
 
 def _lists(
     data: Interactions,
-    lanes: _Lanes,
+    consumers: list[str],
+    catalogue: Catalogue,
+    lanes: Lanes,
+    active: pl.DataFrame,
     assortment: pl.DataFrame,
     popular: pl.DataFrame,
     spacing: int,
     as_of: datetime,
     config: RecommendationConfig,
-) -> pl.DataFrame:
-    """Blend one list per active pair, merchant by merchant."""
-    recent = data.between(as_of - timedelta(days=config.active_days), as_of)
-    active = recent.select("merchant", "user").unique().sort("merchant", "user")
-    item_of = {name: item for item, name in enumerate(data.skus)}
+) -> tuple[pl.DataFrame, list[_Draw]]:
+    """Blend one list per active pair, merchant by merchant; and what was drawn in the slots that explore."""
+    item_of = {name: item for item, name in enumerate(catalogue.skus)}
     listed = dict(assortment.group_by("merchant_id").agg("sku_id").iter_rows())
-    kinds: list[int] = data.item_l3.tolist()
     ranked: dict[str, list[tuple[int, float, str]]] = {}
     for merchant_id, sku, value, reason in popular.select(
         "merchant_id", "sku_id", "score", "reason_code"
@@ -266,104 +190,133 @@ def _lists(
         max(1, int(config.list_length * config.max_category_share)),
         config.max_discovery_per_type,
     )
-    place_of = np.empty(data.n_items, np.int64)
-    place_of[lanes.order] = np.arange(data.n_items)
-    rows: list[tuple[str, str, int, str, float, str, str, float]] = []
+    place_of = np.empty(len(catalogue.skus), np.int64)
+    place_of[lanes.order] = np.arange(len(catalogue.skus))
+    rows: list[_Row] = []
+    draws: list[_Draw] = []
     for (merchant,), part in active.group_by("merchant", maintain_order=True):
         name = data.merchants[int(str(merchant))]
         known = np.array([item_of[sku] for sku in listed.get(name, []) if sku in item_of], dtype=np.int64)
         known = known[np.argsort(place_of[known])]
         shown = [
-            Offer(item, value, POPULAR, data.item_l2[item], kinds[item], reason)
+            Offer(item, value, POPULAR, catalogue.l2[item], catalogue.l3[item], reason)
             for item, value, reason in ranked.get(name, [])
         ]
-        users = part["user"].to_numpy()
-        for user, repeat, new in _merchant_offers(data, lanes, kinds, users, known, config):
-            chosen = blend({REPEAT: repeat, DISCOVERY: new, POPULAR: shown}, rules)
-            usual = {offer.item for offer in chosen}
-            pool = exploration_pool(chosen, new, rules, config.exploration_pool)
-            consumer = data.consumers[user]
-            draws = unit_draws(str(config.seed), f"{as_of:%Y-%m-%d}", name, consumer)
-            final, propensity = explore(chosen, pool, config.exploration_rank, config.exploration_rate, draws)
-            for rank, offer in enumerate(final, start=1):
-                explored = rank == config.exploration_rank
-                reason = "exploring" if explored and offer.item not in usual else offer.reason
-                sku = data.skus[offer.item]
-                rows.append(
-                    (
-                        name,
-                        consumer,
-                        rank,
-                        sku,
-                        offer.score,
-                        offer.lane,
-                        reason,
-                        propensity if explored else 1.0,
-                    )
+        places = np.searchsorted(lanes.users, part["user"].to_numpy())
+        for place, own, new, untried in _merchant_offers(catalogue, lanes, places, known, config):
+            consumer = consumers[int(lanes.users[place])]
+            chosen = blend({REPEAT: own, DISCOVERY: new, POPULAR: shown}, rules)
+            tried = _alternately(new, untried)
+            pools = exploration_pools(chosen, tried, rules, config.exploration_ranks, config.exploration_pool)
+            propensity = dict.fromkeys(pools, 1.0)
+            for rank, pool in pools.items():
+                usual = chosen[rank - 1]
+                words = (str(config.seed), f"{as_of:%Y-%m-%d}", name, consumer, str(rank))
+                found, propensity[rank] = explore(usual, pool, config.exploration_rate, unit_draws(*words))
+                if propensity[rank] < 1:
+                    skus = [catalogue.skus[offer.item] for offer in (found, usual, *pool)]
+                    odds = (propensity[rank], config.exploration_rate)
+                    draws.append((consumer, name, rank, skus[0], *odds, skus[1], skus[2:]))
+                if found is not usual:
+                    chosen[rank - 1] = found._replace(reason="exploring")
+            rows += [
+                (
+                    name,
+                    consumer,
+                    rank,
+                    catalogue.skus[offer.item],
+                    offer.score,
+                    offer.lane,
+                    offer.reason,
+                    propensity.get(rank, 1.0),
                 )
-    return pl.DataFrame(rows, schema=_schema("recommendations"), orient="row")
+                for rank, offer in enumerate(chosen, start=1)
+            ]
+    return pl.DataFrame(rows, schema=_schema("recommendations"), orient="row"), draws
+
+
+def _alternately(first: list[Offer], second: list[Offer]) -> Iterator[Offer]:
+    """One of each in turn, then what is left of the longer."""
+    return (offer for offer in chain.from_iterable(zip_longest(first, second)) if offer is not None)
 
 
 def _merchant_offers(
-    data: Interactions,
-    lanes: _Lanes,
-    kinds: list[int],
-    users: Indices,
-    known: Indices,
-    config: RecommendationConfig,
-) -> Iterator[tuple[int, list[Offer], list[Offer]]]:
-    """Repeat and discovery offers of a merchant's consumers inside its assortment (`known`, in tie order)."""
+    catalogue: Catalogue, lanes: Lanes, places: Indices, known: Indices, config: RecommendationConfig
+) -> Iterator[tuple[int, list[Offer], list[Offer], list[Offer]]]:
+    """Offers of a merchant's histories inside its assortment (`known`, in tie order).
+
+    Yields the place of a history, its repeat offers, its discovery offers, and the best of what is new.
+    """
     depth = 2 * config.list_length
-    items = known.tolist()
-    for start in range(0, len(users), USERS_A_CHUNK):
-        part = users[start : start + USERS_A_CHUNK]
+    fresh = np.flatnonzero(catalogue.new[known] & (lanes.multiplier[known] > 0))
+    for start in range(0, len(places), USERS_A_CHUNK):
+        part = places[start : start + USERS_A_CHUNK]
         times = lanes.times[part][:, known].toarray()
-        repeat = lanes.repeat[part][:, known].toarray()
-        repeat[(times == 0) | (repeat <= 0)] = -np.inf
+        own = lanes.repeat[part][:, known].toarray()
+        own[(times == 0) | (own <= 0)] = -np.inf
         new = _new_scores(lanes, part, known)
         new[times > 0] = -np.inf
-        top_repeat, top_new = top_k_dense(repeat, depth), top_k_dense(new, depth)
-        for row, user in enumerate(part.tolist()):
-            places = [column for column in top_repeat[row].tolist() if column >= 0]
+        top_own, top_new = top_k_dense(own, depth), top_k_dense(new, depth)
+        if lanes.likeness is not None:
+            likeness = lanes.likeness[known]
+            top_new = diversified(top_new, new, likeness, config.diversity, config.list_length)
+        top_fresh = top_k_dense(new[:, fresh], config.exploration_pool)
+        for row, place in enumerate(part.tolist()):
+            bought = lanes.types[place]
+            columns = [column for column in top_own[row].tolist() if column >= 0]
             old_offers = [
-                Offer(items[c], score, REPEAT, data.item_l2[items[c]], kinds[items[c]], _old(lanes, count))
-                for c, score, count in zip(
-                    places, repeat[row, places].tolist(), times[row, places].tolist(), strict=True
+                Offer(item, score, REPEAT, catalogue.l2[item], catalogue.l3[item], _old(lanes, count))
+                for item, score, count in zip(
+                    known[columns].tolist(),
+                    own[row, columns].tolist(),
+                    times[row, columns].tolist(),
+                    strict=True,
                 )
             ]
-            places = [column for column in top_new[row].tolist() if column >= 0]
-            bought = lanes.types[user]
-            new_offers = [
-                Offer(
-                    items[c], score, DISCOVERY, data.item_l2[items[c]], kinds[items[c]],
-                    _new(lanes, kinds[items[c]] in bought),
-                )
-                for c, score in zip(places, new[row, places].tolist(), strict=True)
-            ]  # fmt: skip
-            yield user, old_offers, new_offers
+            found = [int(column) for column in top_new[row] if column >= 0]
+            tried = [int(fresh[column]) for column in top_fresh[row] if column >= 0]
+            yield (
+                place,
+                old_offers,
+                _discoveries(catalogue, lanes, bought, known[found], new[row, found]),
+                _discoveries(catalogue, lanes, bought, known[tried], new[row, tried]),
+            )
 
 
-def _new_scores(lanes: _Lanes, users: Indices, known: Indices) -> npt.NDArray[np.float32]:
-    """Discovery scores inside an assortment: float32 (n_users, n_known), -inf for what is no candidate."""
+def _discoveries(
+    catalogue: Catalogue, lanes: Lanes, bought: set[int], items: Indices, scores: npt.NDArray[np.float32]
+) -> list[Offer]:
+    offers = []
+    for item, score in zip(items.tolist(), scores.tolist(), strict=True):
+        kind = catalogue.l3[item]
+        reason = _new(lanes, kind in bought, bool(catalogue.new[item]))
+        offers.append(Offer(item, score, DISCOVERY, catalogue.l2[item], kind, reason))
+    return offers
+
+
+def _new_scores(lanes: Lanes, places: Indices, known: Indices) -> npt.NDArray[np.float32]:
+    """Discovery scores inside an assortment: float32 (n_places, n_known), -inf for what is no candidate."""
     weight = lanes.multiplier[known]
     scores: npt.NDArray[np.float32]
     if lanes.affinity is None:
-        scores = np.repeat(weight[None, :], len(users), axis=0)
+        scores = np.repeat(weight[None, :], len(places), axis=0)
     else:
-        scores = (lanes.affinity[0][users] @ lanes.affinity[1][known].T) * weight
+        scores = (lanes.affinity[0][places] @ lanes.affinity[1][known].T) * weight
     scores[:, weight == 0] = -np.inf
     return scores
 
 
-def _old(lanes: _Lanes, times: float) -> str:
+def _old(lanes: Lanes, times: float) -> str:
     """Reason of a repeat item; a code that starts with `rule_` says that the simple rule served the lane."""
     if lanes.repeat_rule:
         return "rule_bought_often"
     return "bought_regularly" if times >= REGULAR_FROM_TIMES else "bought_before"
 
 
-def _new(lanes: _Lanes, type_is_known: bool) -> str:
-    """Reason of a discovery item; `new_for_you` is a product type that the consumer never bought."""
+def _new(lanes: Lanes, type_is_known: bool, is_new: bool) -> str:
+    """Reason of a discovery item; `new_for_you` is a product type that was never bought in the history."""
+    if is_new:
+        return "new_product"
     if lanes.affinity is None:
         return "rule_popular_new"
     return "bought_by_similar" if type_is_known else "new_for_you"

@@ -44,19 +44,30 @@ def repeat_again(lines: pl.DataFrame, logged: pl.DataFrame) -> Skew:
 
     Args:
         lines: `reading.known_lines`, as known today.
-        logged: `consumer_id`, `sku_id`, `as_of` and features, all of one moment.
+        logged: `consumer_id`, `merchant_id` (null: of every merchant), `sku_id`, `as_of` and features, all of
+            one moment.
     """
     from models.recommendation.config import RankerParams
     from models.recommendation.interactions import index_lines
     from models.recommendation.ranker import FEATURES, named_pairs, pair_features
+    from models.recommendation.tenancy import by_history, histories
 
-    keys = ["consumer_id", "sku_id"]
+    keys = ["consumer_id", "merchant_id", "sku_id"]
+    if "merchant_id" not in logged.columns:
+        return Skew(0, 0, 0, [], "logged when lists were made from purchases at every merchant")
+    platform_wide = logged.filter(pl.col("merchant_id").is_null())["consumer_id"].unique().to_list()
+    every = pl.col("merchant_id").fill_null("every merchant")
+    logged = logged.with_columns(every)
     if logged.is_empty():
         return again(logged, logged, keys, FEATURES, "the repeat ranker")
     moment = _moment(logged)
-    data = index_lines(lines, moment)
+    data = index_lines(by_history(lines, platform_wide), moment)
     # How old a pair may be decides who is a candidate, not what is told of it.
-    features = named_pairs(pair_features(data, moment, RankerParams(recent_days=_ANY_AGE_DAYS)), data)
+    features = (
+        named_pairs(pair_features(data, moment, RankerParams(recent_days=_ANY_AGE_DAYS)), data)
+        .rename({"consumer_id": "history"})
+        .join(histories(lines, platform_wide).with_columns(every), on="history")
+    )
     return again(logged, features, keys, FEATURES, "the repeat ranker")
 
 

@@ -77,8 +77,10 @@ def recommendations(
 ) -> dg.MaterializeResult:
     """Ranked skus for every active consumer inside each merchant's assortment, and what is popular there.
 
-    Read by the storefront; unknown consumers get the popular items. What the ranker read is logged in
-    `lake/decisions/recommendations` for 90 days. One row per merchant, consumer and rank.
+    Made from what the consumer bought at that merchant, unless they consented to use across merchants; only
+    of what has an offer in force and stock. Read by the storefront; unknown consumers get the popular items.
+    What the ranker read is logged in `lake/decisions/recommendations` for 90 days. One row per merchant,
+    consumer and rank.
     """
     return steps.run(
         context,
@@ -108,7 +110,19 @@ def _score(
         lines = reading.order_lines(connection, with_guests=False)
         listings = reading.current_listings(connection)
         known = reading.known_lines(connection, merchandise_only=True)
-    found = score(lines, listings, as_of, repeat, discovery)
+        in_stock = reading.sellable_skus(connection)
+        products = reading.product_content(connection)
+        platform_wide = reading.platform_wide_consumers(connection)
+    found = score(
+        lines,
+        listings,
+        as_of,
+        repeat,
+        discovery,
+        in_stock=in_stock,
+        products=products,
+        platform_wide=platform_wide,
+    )
     log = log_own(own_features.REPEAT, found.repeat_vectors, as_of, repeat_version, lake)
     forget_erased(log, database)
     skews = [own_features.repeat_again(known, pl.read_parquet(file)) for file in log.files()[-2:]]
@@ -122,6 +136,7 @@ def _score(
         metadata={
             "lists": found.recommendations.select("merchant_id", "consumer_id").n_unique(),
             "popular_items": found.popular_items.height,
+            "consumers_platform_wide": len(platform_wide),
             "lanes": dict(found.recommendations["lane"].value_counts().sort("lane").iter_rows()),
             MODELS[0]: repeat_version,
             MODELS[1]: discovery_version,

@@ -441,6 +441,45 @@ def consumers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     ).pl()
 
 
+def platform_wide_consumers(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Consumers whose latest statement allows lists made from what they bought at any merchant; sorted."""
+    found = connection.sql(
+        """
+        select consumer_id from core.fct_consents where purpose = 'cross_merchant'
+        group by consumer_id having max_by(is_granted, stated_at) order by consumer_id
+        """
+    ).fetchall()
+    return [consumer for (consumer,) in found]
+
+
+def sellable_skus(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
+    """Skus with an offer in force and something at hand; None where no offer was ever told."""
+    if connection.sql("select count(*) from core.dim_offers").fetchone() == (0,):
+        return None
+    found = connection.sql(
+        """
+        select distinct sku_id from core.dim_offers as o
+        join intermediate.int_stock_levelled as s using (supplier_id, sku_id)
+        where o.is_current and s.on_hand_qty > 0
+        """
+    ).fetchall()
+    return {sku for (sku,) in found}
+
+
+def product_content(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """What is known of each piece of merchandise, whoever bought it; the price is the lowest list price."""
+    return connection.sql(
+        """
+        select sku_id, category_l1_id, category_l2_id, category_l3_id, brand_id, title, l.list_price_cents
+        from core.dim_products left join (
+            select sku_id, min(list_price_cents) as list_price_cents from core.dim_listings
+            where is_current and is_listed group by sku_id
+        ) as l using (sku_id)
+        where is_merchandise order by sku_id
+        """
+    ).pl()
+
+
 def order_time_range(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None:
     """Oldest and newest order (UTC); None without orders."""
     found = connection.sql("select min(placed_at), max(placed_at) from core.fct_orders").fetchone()

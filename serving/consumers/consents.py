@@ -11,7 +11,7 @@ import psycopg
 from serving.consumers.erased import require_not_erased
 from serving.consumers.errors import ConsentContradictsError
 
-Purpose = Literal["marketing", "profiling"]
+Purpose = Literal["marketing", "profiling", "cross_merchant"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Statement:
 
     Attributes:
         consumer_id: Who.
-        purpose: `marketing`: being contacted; `profiling`: automated conclusions from behaviour.
+        purpose: `marketing`: being contacted; `profiling`: automated conclusions from behaviour;
+            `cross_merchant`: lists at a merchant made from what was bought at any.
         granted: False withdraws.
         stated_at: When the consumer said so, with a time zone.
         source: Where, e.g. `app_settings`.

@@ -33,7 +33,7 @@ class Scored(Struct, frozen=True, kw_only=True):
 class RecommendedItem(Struct, frozen=True, kw_only=True):
     """One sku of a ranked list."""
 
-    rank: Annotated[int, Meta(description="1 is the best.")]
+    rank: Annotated[int, Meta(description="Place in the published list; 1 is the best.")]
     sku_id: str
     score: Annotated[float, Meta(description="Comparable inside one list only.")]
     lane: Annotated[

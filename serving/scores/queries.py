@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from serving.orders.assortment.orderable import not_for_sale
+
 _CURRENT: Final[LiteralString] = (
     "(select c.version from scores.current_publication c where c.tenant_id = %(tenant)s)"
 )
@@ -64,20 +66,40 @@ def _withdrew(consumer: LiteralString, *purposes: LiteralString) -> LiteralStrin
     )
 
 
+def _withdrew_after(snapshot: LiteralString, purpose: LiteralString) -> LiteralString:
+    """Whether the consumer's latest word on a purpose is a no that came after the rows were made.
+
+    A refresh shows older rows again, so what counts is the newest whole publication that shows them.
+    """
+    return (
+        f"({_withdrew('%(consumer_id)s', purpose)} and exists (select from consumers.consent s"
+        f" where s.tenant_id = %(tenant)s and s.consumer_id = %(consumer_id)s and s.purpose = '{purpose}'"
+        " and not s.granted and s.received_at > coalesce((select max(p.as_of) from scores.publication_table t"
+        " join scores.publication p using (tenant_id, version) where t.tenant_id = %(tenant)s"
+        f" and t.snapshot_id = {snapshot} and p.kind = 'full'), '-infinity')))"
+    )
+
+
 _CONTACT: Final[tuple[LiteralString, ...]] = ("marketing", "profiling")
 """Purposes without which nobody is contacted because of what a model says."""
 
+# What ran out or lost its offers since the publication is told beside the list, not stored again.
 RECOMMENDATIONS: Final[LiteralString] = f"""
-select v.version, v.as_of, r.items::text,
-  case when r.items is null then (
-    select x.items::text from scores.popular_items x
-    where x.snapshot_id = {_snapshot("popular_items", _CURRENT)} and x.merchant_id = %(merchant_id)s) end,
-  case when r.items is null then {_knows_merchant(_CURRENT)} else true end
+select v.version, v.as_of, r.items::text, x.items::text,
+  case when r.items is null then {_knows_merchant(_CURRENT)} else true end,
+  ({not_for_sale("i.skus")})
 from scores.publication v
 left join scores.recommendations r
   on r.snapshot_id = {_snapshot("recommendations", _CURRENT)}
   and r.merchant_id = %(merchant_id)s and r.consumer_id = %(consumer_id)s
   and not {_withdrew("%(consumer_id)s", "profiling")}
+  and not {_withdrew_after("r.snapshot_id", "cross_merchant")}
+left join scores.popular_items x
+  on r.items is null and x.snapshot_id = {_snapshot("popular_items", _CURRENT)}
+  and x.merchant_id = %(merchant_id)s
+cross join lateral (
+  select array(select jsonb_array_elements(coalesce(r.items, x.items)) ->> 'sku_id'
+    limit %(looked_at)s) as skus offset 0) i
 where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 

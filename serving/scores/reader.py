@@ -17,6 +17,10 @@ _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _CUTS = msgspec.json.Decoder(list[documents.MarkdownCut])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
 _ANY = msgspec.json.Decoder()
+LONGEST_LIST = 1_000
+"""Items of a list that are looked at, at most."""
+_GONE_A_LIST = 5
+"""Items that are expected to be gone among those that are wanted, at most; else the list is read again."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class RankedList:
-    """A consumer's list, or the merchant's popular items when `is_fallback`."""
+    """A consumer's list, or the merchant's popular items when `is_fallback`; `is_cut` when there is more."""
 
     shown: Shown
     items: list[documents.RecommendedItem]
     is_fallback: bool
     merchant_known: bool
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,15 +119,34 @@ class ScoreReader:
     async def _fetch(self, query: LiteralString, values: Mapping[str, object]) -> Rows:
         return await self._pool.fetch(query, values, tenant_id=self._tenant_id)
 
-    async def recommendations(self, merchant_id: str, consumer_id: str) -> RankedList | None:
-        """The list of a consumer at a merchant, else what is popular there."""
-        values = {"merchant_id": merchant_id, "consumer_id": consumer_id}
+    async def recommendations(
+        self, merchant_id: str, consumer_id: str, *, wanted: int = LONGEST_LIST
+    ) -> RankedList | None:
+        """The list of a consumer at a merchant, else what is popular there; only what can be sold now.
+
+        Args:
+            merchant_id: The merchant.
+            consumer_id: The consumer.
+            wanted: So many items are enough; there may be more.
+        """
+        found = await self._list(merchant_id, consumer_id, min(wanted + _GONE_A_LIST, LONGEST_LIST))
+        if found is not None and found.is_cut and len(found.items) < wanted:
+            found = await self._list(merchant_id, consumer_id, LONGEST_LIST)
+        return found
+
+    async def _list(self, merchant_id: str, consumer_id: str, looked_at: int) -> RankedList | None:
+        """What can be sold of the first items of a list."""
+        values = {"merchant_id": merchant_id, "consumer_id": consumer_id, "looked_at": looked_at}
         rows = await self._fetch(queries.RECOMMENDATIONS, values)
         if not rows:
             return None
-        version, as_of, own, popular, merchant_known = rows[0]
-        items = _ITEMS.decode(own or popular or "[]")
-        return RankedList(Shown(version, as_of), items, own is None, merchant_known)
+        version, as_of, own, popular, merchant_known, not_for_sale = rows[0]
+        gone = frozenset(not_for_sale or ())
+        published = _ITEMS.decode(own or popular or "[]")
+        items = [item for item in published[:looked_at] if item.sku_id not in gone]
+        return RankedList(
+            Shown(version, as_of), items, own is None, merchant_known, is_cut=len(published) > looked_at
+        )
 
     async def price(self, merchant_id: str, sku_id: str) -> Page | None:
         """The price of a listing as a page of at most one row."""

@@ -102,6 +102,32 @@ def test_a_guest_is_nobody_and_a_member_who_never_bought_is_somebody(lake, wareh
     assert "c-61" not in set(lists["consumer_id"]), "nothing is known of who never bought"
 
 
+def test_no_list_says_what_is_not_true_of_its_own_merchant(lake, warehouse):
+    """Nobody of this world consented to use across merchants: bought before means bought here."""
+    lists = lake.get("scores/recommendations")
+    bought = warehouse.execute(
+        "select distinct merchant_id, consumer_id, sku_id, true as is_bought from core.fct_order_lines"
+        " where is_sale and is_merchandise"
+    ).pl()
+    key = ["merchant_id", "consumer_id", "sku_id"]
+    told = lists.join(bought, on=key, how="left").with_columns(pl.col("is_bought").fill_null(value=False))
+    repeated = (pl.col("lane") == "repeat") & (pl.col("reason_code") != "exploring")
+    assert told.filter(repeated).height > 100
+    assert told.filter(repeated & ~pl.col("is_bought")).height == 0
+    assert told.filter((pl.col("lane") == "discovery") & pl.col("is_bought")).height == 0
+    assert lists.filter(reason_code="bought_elsewhere").height == 0
+
+
+def test_no_list_shows_what_cannot_be_sold(lake, warehouse):
+    sellable = warehouse.execute(
+        "select distinct sku_id from core.dim_offers join intermediate.int_stock_levelled"
+        " using (supplier_id, sku_id) where is_current and on_hand_qty > 0"
+    ).pl()
+    for table in ("scores/recommendations", "scores/popular_items"):
+        assert lake.get(table).height
+        assert set(lake.get(table)["sku_id"]) <= set(sellable["sku_id"])
+
+
 def test_the_report_tells_the_states_apart(world, first):
     page = (world.home / "report" / "index.html").read_text(encoding="utf-8")
     for state in ("cancelled", "unpaid", "refunded"):

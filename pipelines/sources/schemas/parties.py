@@ -79,7 +79,10 @@ class Consents(Accepted):
     """One row per statement of a consumer about a purpose."""
 
     consumer_id = identifier("who said it", "c-1001")
-    purpose = enum(("marketing", "profiling"), "what was allowed or withdrawn")
+    purpose = enum(
+        ("marketing", "profiling", "cross_merchant"),
+        "what was allowed or withdrawn; cross_merchant: lists at a merchant made from purchases at any",
+    )
     stated_at = at("when it was said; the latest statement stands, whatever the consumer's row says")
     is_granted = flag("allowed; false withdraws")
     source = text("where it was said", "app_settings", nullable=True)

@@ -34,7 +34,8 @@ class ConsentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: Annotated[
         Purpose,
         msgspec.Meta(
-            description="`marketing`: being contacted; `profiling`: automated conclusions from behaviour."
+            description="`marketing`: being contacted; `profiling`: automated conclusions from behaviour; "
+            "`cross_merchant`: lists at a merchant made from what was bought at any merchant."
         ),
     ]
     granted: Annotated[bool, msgspec.Meta(description="False withdraws.")]

@@ -11,6 +11,7 @@ from serving.api.answers import mark, people_reader_of, principal_of, problem_re
 from serving.api.parameters import Identifier
 from serving.problems import no_publication, not_found
 from serving.scores.documents import Lane, Recommendations
+from serving.scores.reader import LONGEST_LIST
 from serving.security import Role, Scope
 
 _ROLES = frozenset({Role.OPERATOR, Role.MERCHANT})
@@ -33,10 +34,14 @@ async def get_recommendations(
 ) -> Recommendations:
     """Skus of the merchant's assortment for the consumer, best first.
 
+    What ran out, lost its offers or was taken off sale since the publication is left out, and the next of the
+    list move up; `rank` stays the place in the published list.
     A consumer without a list at this merchant gets what sells well there, and `fallback` says so.
     """
     principal_of(request).require_merchant(merchant_id)
-    found = await people_reader_of(request).recommendations(merchant_id, consumer_id)
+    reader = people_reader_of(request)
+    wanted = limit if lane is None else LONGEST_LIST
+    found = await reader.recommendations(merchant_id, consumer_id, wanted=wanted)
     if found is None:
         raise no_publication()
     shown = mark(request, found.shown)

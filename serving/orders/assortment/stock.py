@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from serving.db import locks
+from serving.orders.assortment.orderable import AVAILABLE, IN_FORCE
 from serving.orders.errors import OutOfStockError
 from serving.orders.routing.contracts import OfferStock
 
@@ -143,14 +144,11 @@ def lock_offers(
     wanted = sorted(set(sku_ids))
     locks.stock_of_skus(conn, tenant_id, wanted)
     rows = conn.execute(
-        "select s.supplier_id, s.sku_id, greatest(0, s.on_hand_qty - s.reserved_qty - s.buffer_qty),"
+        f"select s.supplier_id, s.sku_id, {AVAILABLE},"
         " o.supply_price_cents, o.freight_cents, o.lead_time_days, o.ship_from_region, o.min_order_qty"
         " from orders.stock s join orders.offer o using (tenant_id, supplier_id, sku_id)"
-        " join orders.supplier_sku m using (tenant_id, supplier_id, sku_id)"
-        " where s.tenant_id = %(tenant)s and s.sku_id = any(%(skus)s) and o.is_active and m.is_approved"
+        f" where s.tenant_id = %(tenant)s and s.sku_id = any(%(skus)s) and {IN_FORCE}"
         " and s.supplier_id <> all(%(without)s)"
-        " and not exists (select from parties.party p where p.tenant_id = s.tenant_id"
-        " and p.party_type = 'supplier' and p.party_id = s.supplier_id and not p.is_active)"
         " order by s.supplier_id, s.sku_id",
         {"tenant": tenant_id, "skus": wanted, "without": sorted(set(without))},
     ).fetchall()

@@ -13,6 +13,7 @@ from models.recommendation.config import RankerParams
 from models.recommendation.interactions import index_lines
 from models.recommendation.ranker import named_pairs as named_skus
 from models.recommendation.ranker import pair_features
+from models.recommendation.tenancy import by_history, histories
 from pipelines.decisions import skew
 from pipelines.decisions.kept import log_own
 from pipelines.decisions.log import RETENTION, DecisionLog
@@ -75,8 +76,11 @@ def rebuy_vectors(panel: pl.DataFrame) -> pl.DataFrame:
 
 
 def repeat_vectors(panel: pl.DataFrame) -> pl.DataFrame:
-    data = index_lines(panel, MOMENT)
-    return named_skus(pair_features(data, MOMENT, RankerParams()), data)
+    agreed = {"c003", "c004"} & set(panel["consumer_id"])
+    data = index_lines(by_history(panel, agreed), MOMENT)
+    named = named_skus(pair_features(data, MOMENT, RankerParams()), data)
+    behind = histories(panel, agreed)
+    return named.rename({"consumer_id": "history"}).join(behind, on="history").drop("history")
 
 
 OWN = pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Exact top-k with ties, hits, interleaving, quotas and the exploration slot."""
+"""Exact top-k with ties, hits, interleaving, quotas and the slots that explore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.recommendation.blend import (
     Offer,
     Rules,
     blend,
-    exploration_pool,
+    exploration_pools,
     explore,
     unit_draws,
 )
@@ -116,26 +116,28 @@ def test_blend_lists_as_many_distinct_items_as_there_are(
     assert len(set(chosen)) == len(chosen) == min(10, len(category))
 
 
-def test_the_pool_is_new_to_the_list_and_keeps_the_quota() -> None:
+def test_pools_are_new_to_the_list_disjoint_and_keep_the_quota() -> None:
     rules = Rules(length=3, spacing=2, max_a_category=2, max_discovery_a_kind=9)
     chosen = [offer(1, REPEAT, "x"), offer(2, DISCOVERY, "x"), offer(3, REPEAT, "y")]
     new = [
         offer(item, DISCOVERY, category)
-        for item, category in ((2, "x"), (4, "x"), (5, "y"), (6, "z"), (7, "z"))
+        for item, category in ((2, "x"), (4, "x"), (5, "y"), (6, "z"), (7, "z"), (8, "y"), (6, "z"), (9, "w"))
     ]
-    assert items(exploration_pool(chosen, new, rules, 2)) == [5, 6]
-    assert exploration_pool(chosen, [], rules, 2) == []
+    # x is full. y has room for one more, so it stands in one pool only. Slot 9 is beyond the list.
+    pools = exploration_pools(chosen, new, rules, (2, 3, 9), 5)
+    assert {rank: items(pool) for rank, pool in pools.items()} == {2: [5, 7, 8], 3: [6, 9]}
+    assert exploration_pools(chosen, [], rules, (2,), 5) == {2: []}
+    assert exploration_pools([], new, rules, (2,), 5) == {}
 
 
 def test_exploration_propensities_are_true() -> None:
-    chosen = [offer(i, REPEAT) for i in range(5)]
+    usual = offer(2, REPEAT)
     pool = [offer(i, DISCOVERY) for i in (10, 11)]
     shown: dict[int, list[float]] = {}
     n = 20_000
     for number in range(n):
-        final, propensity = explore(chosen, pool, 3, 0.2, unit_draws("seed", str(number)))
-        assert items(final)[:2] + items(final)[3:] == [0, 1, 3, 4]
-        shown.setdefault(final[2].item, []).append(propensity)
+        found, propensity = explore(usual, pool, 0.2, unit_draws("seed", str(number)))
+        shown.setdefault(found.item, []).append(propensity)
     assert set(shown) == {2, 10, 11}
     for values in shown.values():
         assert len(set(values)) == 1
@@ -144,11 +146,10 @@ def test_exploration_propensities_are_true() -> None:
     assert sum(values[0] for values in shown.values()) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("length", "pool_size", "rate"), [(2, 3, 0.5), (5, 0, 0.5), (5, 3, 0.0)])
-def test_nothing_to_explore_is_deterministic(length: int, pool_size: int, rate: float) -> None:
-    chosen = [offer(i, REPEAT) for i in range(length)]
+@pytest.mark.parametrize(("pool_size", "rate"), [(0, 0.5), (3, 0.0)])
+def test_nothing_to_explore_is_deterministic(pool_size: int, rate: float) -> None:
     pool = [offer(10 + i, DISCOVERY) for i in range(pool_size)]
-    assert explore(chosen, pool, 3, rate, (0.0, 0.0)) == (chosen, 1.0)
+    assert explore(offer(2, REPEAT), pool, rate, (0.0, 0.0)) == (offer(2, REPEAT), 1.0)
 
 
 def test_draws_are_fixed_by_their_words() -> None:
