@@ -89,22 +89,29 @@ def manifest(rows: Mapping[str, int], version: str) -> PublicationManifest:
 
 
 def stock_shelves(connection: psycopg.Connection[Any], size: Size) -> None:
-    """Listings of all those prices, an offer a sku, for one in seven two, and stock but for one in fifty."""
+    """All those listings, an offer a sku, for one in seven two, and stock but for one in fifty."""
+    each = "generate_series(0, %(merchants)s) m, generate_series(0, %(skus)s) k"
+    values = {
+        "tenant": DEFAULT_TENANT,
+        "merchants": size.merchants - 1,
+        "skus": size.skus_per_merchant - 1,
+        "at": _AS_OF,
+    }
     connection.execute(
         "insert into orders.listing (tenant_id, merchant_id, sku_id, list_price_cents)"
-        " select %s, 'm' || m, 's' || k, 1000 from generate_series(0, %s) m, generate_series(0, %s) k",
-        (DEFAULT_TENANT, size.merchants - 1, size.skus_per_merchant - 1),
+        f" select %(tenant)s, 'm' || m, 'm' || m || '-s' || k, 1000 from {each}",
+        values,
     )
-    for table, columns, values in (
+    for table, columns, terms in (
         ("offer", "supply_price_cents, lead_time_days, source_at", "500, 1, %(at)s::timestamptz"),
         ("supplier_sku", "is_approved", "true"),
         ("stock", "on_hand_qty, source_at", "case when k %% 50 = 0 then 0 else 9 end, %(at)s::timestamptz"),
     ):
         connection.execute(
-            f"insert into orders.{table} (tenant_id, supplier_id, sku_id, {columns}) select %(tenant)s,"
-            f" 'S' || n, 's' || k, {values} from generate_series(1, 2) n, generate_series(0, %(last)s) k"
-            " where n = 1 or k %% 7 = 0",
-            {"tenant": DEFAULT_TENANT, "last": size.skus_per_merchant - 1, "at": _AS_OF},
+            f"insert into orders.{table} (tenant_id, supplier_id, sku_id, {columns})"
+            f" select %(tenant)s, 'S' || n, 'm' || m || '-s' || k, {terms}"
+            f" from generate_series(1, 2) n, {each} where n = 1 or k %% 7 = 0",
+            values,
         )
 
 
