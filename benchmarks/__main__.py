@@ -33,6 +33,7 @@ ROOMS = {
     "next_basket_tafeng": "models",
     "pricing_regret": "models",
     "forecast_orange_juice": "models",
+    "uplift_hillstrom": "models",
 }
 """Every benchmark with the package that it lies in, in the order in which `all` runs them."""
 

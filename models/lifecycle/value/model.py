@@ -7,7 +7,6 @@ expectation of BG/NBD there. How much of it is applied is chosen on customers th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.errors import BundleError
+from models import bundles
 from models.lifecycle.value import tempo
 from models.lifecycle.value.bgnbd import BgNbd
 from models.lifecycle.value.histories import (
@@ -33,6 +32,7 @@ from models.lifecycle.value.measures import poisson_deviance
 from models.lifecycle.value.spend import Spend, fit_spend
 from models.metrics import FloatArray
 
+NAME = "lifecycle_value"
 FORMAT = 1
 _LEAST = 1e-6
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -118,12 +118,8 @@ class FittedValue:
         return np.asarray(base * np.exp(self.share * _raw(self.booster, known.values)))
 
     def save(self, folder: Path) -> None:
-        """Write the model into `folder`, made where needed; the JSON document comes last."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "bundle.json").unlink(missing_ok=True)
-        (folder / "booster.txt").write_text(self.booster, encoding="utf-8")
+        """Write the model into `folder`, made where needed."""
         document = {
-            "format": FORMAT,
             "features": FEATURES,
             "params": asdict(self.params),
             "tempo": asdict(self.base.tempo),
@@ -131,7 +127,7 @@ class FittedValue:
             "share": self.share,
             "spend": asdict(self.spend),
         }
-        (folder / "bundle.json").write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
+        bundles.write(folder, NAME, FORMAT, document, texts={"booster": self.booster})
 
 
 @dataclass(frozen=True)
@@ -147,7 +143,7 @@ class CustomerValue:
     params: ValueParams = ValueParams()
     seed: int = 0
     threads: int = 1
-    name: str = "lifecycle_value"
+    name: str = NAME
 
     def fit(self, purchases: pl.DataFrame, until: datetime) -> FittedValue:
         """Learn from what had happened by `until`.
@@ -211,22 +207,20 @@ def load(folder: Path) -> FittedValue:
     Raises:
         BundleError: The folder is missing, unfinished, damaged, or of another version.
     """
-    try:
-        document = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-        booster = (folder / "booster.txt").read_text(encoding="utf-8")
-        if document["format"] != FORMAT or tuple(document["features"]) != FEATURES:
-            raise ValueError("of another version")
-        return FittedValue(
-            params_of(document["params"]),
-            tempo.OwnTimeBgNbd(tempo.Tempo(**document["tempo"]), BgNbd(**document["bg_nbd"])),
-            booster,
-            float(document["share"]),
-            Spend(**document["spend"]),
-        )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(
-            f"bundle {folder} is missing, unfinished or damaged ({error}); train again"
-        ) from error
+    return bundles.read(folder, NAME, FORMAT).build(_fitted)
+
+
+def _fitted(bundle: bundles.Bundle) -> FittedValue:
+    document = bundle.document
+    if tuple(document["features"]) != FEATURES:
+        raise ValueError("fitted on other features than this version builds")
+    return FittedValue(
+        params_of(document["params"]),
+        tempo.OwnTimeBgNbd(tempo.Tempo(**document["tempo"]), BgNbd(**document["bg_nbd"])),
+        bundle.text("booster"),
+        float(document["share"]),
+        Spend(**document["spend"]),
+    )
 
 
 def params_of(document: Mapping[str, Any]) -> ValueParams:

@@ -1,0 +1,74 @@
+"""The embedded household panel (Complete Journey) as the lifecycle family reads it, without a home."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+import polars as pl
+
+from feature_store.registry import load_registry
+from models.lifecycle.churn_features import TagReader
+from pipelines.scoring.tags import tags_at
+from pipelines.sources.panel.complete_journey import CompleteJourney
+
+TIME_ZONE = "America/New_York"
+_ORDERS = "intermediate.int_orders_known"
+
+
+def read_lines(panel: CompleteJourney) -> pl.DataFrame:
+    """Every order line with its household, its product type and its time, as `models.lifecycle.history` asks.
+
+    What the panel says is never corrected: a line is known from its order on.
+    """
+
+    def table(name: str) -> pl.DataFrame:
+        return pl.concat(chunk.frame for chunk in panel.read(name))
+
+    lines, orders, products, categories = map(table, ("order_lines", "orders", "products", "categories"))
+    roles = categories.select("category_id", "role")
+    goods = products.join(roles, on="category_id", how="left").select(
+        "sku_id", category_l3_id="category_id", is_merchandise=pl.col("role").is_null()
+    )
+    return (
+        lines.select("order_id", "line_no", "sku_id", "net_paid_cents", qty=pl.col("qty_milli") / 1000)
+        .join(orders.select("order_id", "consumer_id", "merchant_id", "placed_at"), on="order_id")
+        .join(goods, on="sku_id", how="left")
+        .with_columns(
+            received_at=pl.col("placed_at"),
+            superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
+        )
+        .sort("placed_at", "order_id", "line_no")
+    )
+
+
+def last_order(lines: pl.DataFrame) -> datetime:
+    """Time of the newest order (UTC)."""
+    found = lines["placed_at"].max()
+    assert isinstance(found, datetime)
+    return found
+
+
+def tags_of_orders(lines: pl.DataFrame) -> TagReader:
+    """The store's reader of the tags that orders alone define."""
+    orders = lines.group_by("order_id", maintain_order=True).agg(
+        pl.col("consumer_id", "merchant_id", "placed_at", "received_at", "superseded_at").first(),
+        is_counted=pl.lit(True),
+        is_sale=pl.lit(True),
+        sold_cents=pl.col("net_paid_cents").sum(),
+        net_sales_cents=pl.col("net_paid_cents").sum(),
+        has_coupon=pl.lit(False),
+    )
+    connection = duckdb.connect()
+    connection.execute("set timezone='UTC'; set threads=1; create schema intermediate")
+    absent = {
+        name: kind
+        for source in load_registry().sources.values()
+        if source.table == _ORDERS
+        for name, kind in source.columns.items()
+        if name not in orders.columns
+    }
+    nulls = "".join(f", cast(null as {kind}) as {name}" for name, kind in absent.items())
+    connection.register("orders", orders)
+    connection.execute(f"create table {_ORDERS} as select *{nulls} from orders")
+    return tags_at(connection, TIME_ZONE)
