@@ -33,7 +33,17 @@ def servers(private_folder: Path) -> Iterator[tuple[str, str]]:
         replica.folder.mkdir()
         run_as.own(replica.folder)
         (replica.folder / "password").write_text(info.password + "\n")
-        copy = ("-d", info.url("postgres", driver=None), "-D", str(replica.data), "-R", "-X", "stream")
+        copy = (
+            "-d",
+            info.url("postgres", driver=None),
+            "-D",
+            str(replica.data),
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+        )
         made = run_program("pg_basebackup", copy, run_as, replica.folder)
         assert made.returncode == 0, made.output
         replica.start(databases=())

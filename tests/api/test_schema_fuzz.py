@@ -105,7 +105,7 @@ def test_generated_requests_get_documented_answers(client, key, operations, shar
 @pytest.mark.slow
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_many_generated_requests_get_documented_answers(client, key, operations, shard):
-    assert fuzz_shard(client, key, operations, shard, 2_000 if NIGHTLY else 100) == {}
+    assert fuzz_shard(client, key, operations, shard, 2_000 if NIGHTLY else 40) == {}
 
 
 @pytest.mark.parametrize("payload", CORPUS, ids=[name for name, _ in CORPUS])
