@@ -51,6 +51,7 @@ from serving.api.people.identity import IDENTITY_ROUTES
 from serving.api.retries import RetryLost
 from serving.api.scores.clearance import get_clearance_warnings
 from serving.api.scores.consumers import get_rebuy_reminders
+from serving.api.scores.price_approvals import ask_prices
 from serving.api.scores.prices import get_price, list_prices
 from serving.api.scores.profiles import PROFILE_ROUTES
 from serving.api.scores.publications import get_current_publication, list_publications
@@ -141,6 +142,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         "/v1",
         route_handlers=[
             get_recommendations,
+            ask_prices,
             get_price,
             list_prices,
             get_reorder_suggestions,

@@ -25,6 +25,8 @@ IntArray = npt.NDArray[np.int64]
 PriceSource = Literal["others", "own"]
 
 UNKNOWN_CATEGORY = "unknown"
+BULK_UNITS = 10
+"""Units a week from which log changes of quantity are treated as normal."""
 
 LINE_COLUMNS = (
     "sku_id",
@@ -55,6 +57,9 @@ class Changes:
         display: float64 (n,), change of the share of merchants with the sku on display.
         mailer: float64 (n,), the same for the mailer.
         own_log_price: float64 (n,), change of the merchant's own log price; NaN unless both weeks sold.
+        promoted: float64 (n,), largest share on display or mailer in either week, 0-1.
+        category_log_price: float64 (n,), mean change of the log prices of the merchant's other skus of the
+            category, weighted with the units that each sold so far; 0 where none sold in both weeks.
         cluster: int64 (n,), which sku and second week the row belongs to.
         cluster_sku: int64 (n_clusters,), sku of each cluster; clusters are ordered by sku and week.
         cluster_week: int64 (n_clusters,), second week of each cluster.
@@ -77,6 +82,8 @@ class Changes:
     display: FloatArray
     mailer: FloatArray
     own_log_price: FloatArray
+    promoted: FloatArray
+    category_log_price: FloatArray
     cluster: IntArray
     cluster_sku: IntArray
     cluster_week: IntArray
@@ -90,6 +97,21 @@ class Changes:
     n_weeks: int
     input_rows: int
 
+    @property
+    def season(self) -> IntArray:
+        """Which week effect a row has: that of its week; one for all with own prices of a single category.
+
+        There a week effect would be the category's answer to its own prices.
+        """
+        is_one_category = self.price_source == "own" and len(self.l3_ids) == 1
+        return np.zeros_like(self.week) if is_one_category else self.week
+
+    @property
+    def sells_in_bulk(self) -> bool:
+        """Whether log changes are nearly normal: both weeks sold, most with `BULK_UNITS` at least."""
+        sold = np.minimum(self.before_qty, self.after_qty)
+        return self.price_source == "own" and len(sold) > 0 and float(np.median(sold)) >= BULK_UNITS
+
 
 class _Pairs(NamedTuple):
     """The row-wise part of `Changes`, by the same names."""
@@ -102,6 +124,8 @@ class _Pairs(NamedTuple):
     display: FloatArray
     mailer: FloatArray
     own_log_price: FloatArray
+    promoted: FloatArray
+    category_log_price: FloatArray
     cluster: IntArray
     cluster_sku: IntArray
     cluster_week: IntArray
@@ -168,7 +192,8 @@ def build_changes(
     )
     merchant_ids = sorted(used.get_column("merchant_id").unique().to_list())
     cells = _cells(used, sku_ids, merchant_ids, first_week, n_weeks)
-    pairs = _pair_weeks(cells, len(merchant_ids), n_weeks, min_other_merchants, min_changes, source)
+    category = _Categories(len(merchant_ids), n_weeks, l3_of_sku)
+    pairs = _pair_weeks(cells, category, min_other_merchants, min_changes, source)
     return Changes(
         *pairs,
         sku_ids=sku_ids,
@@ -179,6 +204,54 @@ def build_changes(
         first_week=first_week,
         n_weeks=n_weeks,
         input_rows=used.height,
+    )
+
+
+def build_own_changes(weeks: pl.DataFrame) -> Changes:
+    """Changes of sellers' own prices, from a table of weeks.
+
+    Args:
+        weeks: item_id, seller_id, at (Monday), quantity and price (above 0), promotion (0-1), category_id
+            (one level); one row an item, seller and week.
+
+    Returns:
+        The changes between neighbouring weeks with sales in both; promotion stands as display.
+
+    Raises:
+        InsufficientDataError: No week, or only one.
+    """
+    first, newest = weeks.get_column("at").min(), weeks.get_column("at").max()
+    if not isinstance(first, date) or not isinstance(newest, date) or newest <= first:
+        raise InsufficientDataError("elasticities: at least 2 weeks of sales are needed")
+    n_weeks = (newest - first).days // 7 + 1
+    items = weeks.group_by("item_id").agg(pl.col("category_id").min()).sort("item_id")
+    sku_ids = items.get_column("item_id").to_list()
+    l3_ids = sorted(items.get_column("category_id").unique().to_list())
+    sellers = sorted(weeks.get_column("seller_id").unique().to_list())
+    key = _codes(weeks.get_column("item_id"), sku_ids) * len(sellers)
+    key = (key + _codes(weeks.get_column("seller_id"), sellers)) * n_weeks
+    key = key + (weeks.get_column("at") - first).dt.total_days().to_numpy() // 7
+    order = np.argsort(key, kind="stable")
+    promotion = weeks.get_column("promotion").to_numpy()[order]
+    cells = _Cells(
+        key[order],
+        weeks.get_column("quantity").to_numpy()[order],
+        np.log(weeks.get_column("price").to_numpy()[order]),
+        promotion,
+        np.zeros(len(order)),
+    )
+    l3_of_sku = _codes(items.get_column("category_id"), l3_ids)
+    place = _Categories(len(sellers), n_weeks, l3_of_sku)
+    return Changes(
+        *_pair_weeks(cells, place, 1, 0, "own"),
+        sku_ids=sku_ids,
+        l3_of_sku=l3_of_sku,
+        l3_ids=l3_ids,
+        l2_of_l3=np.zeros(len(l3_ids), dtype=np.int64),
+        l2_ids=["all"],
+        first_week=first,
+        n_weeks=n_weeks,
+        input_rows=weeks.height,
     )
 
 
@@ -246,15 +319,23 @@ def _cells(
     )
 
 
+class _Categories(NamedTuple):
+    """How the keys of cells are made, and the category of each sku."""
+
+    n_merchants: int
+    n_weeks: int
+    l3_of_sku: IntArray
+
+
 def _pair_weeks(
     cells: _Cells,
-    n_merchants: int,
-    n_weeks: int,
+    place: _Categories,
     min_others: int,
     min_changes: int,
     source: PriceSource | None,
 ) -> _Pairs:
     """Put neighbouring weeks side by side and give each pair its price change."""
+    n_merchants, n_weeks, _ = place
     week = cells.key % n_weeks
     first = _sorted_distinct(np.concatenate([cells.key[week < n_weeks - 1], cells.key[week > 0] - 1]))
     before, sold_before = _find(cells.key, first)
@@ -273,12 +354,15 @@ def _pair_weeks(
         count = np.where(found, merchants[position] - sold, 0)
         sides.append((position, cell, sold, np.where(count >= max(min_others, 1), count, np.nan)))
 
-    def change(values: FloatArray) -> FloatArray:
+    def means(values: FloatArray) -> list[FloatArray]:
         total = np.bincount(group, values)
-        mean_before, mean_after = (
+        return [
             (total[position] - np.where(sold, values[cell], 0.0)) / count
             for position, cell, sold, count in sides
-        )
+        ]
+
+    def change(values: FloatArray) -> FloatArray:
+        mean_before, mean_after = means(values)
         return mean_after - mean_before
 
     both = sold_before & sold_after
@@ -286,12 +370,15 @@ def _pair_weeks(
     keep = np.isfinite(sides[0][3]) & np.isfinite(sides[1][3])
     if source is None:
         source = "others" if int(keep.sum()) >= min_changes else "own"
+    shown = np.maximum(cells.display, cells.mailer)
     if source == "others":
         log_price, display, mailer = change(cells.log_price), change(cells.display), change(cells.mailer)
+        promoted = np.maximum(*means(shown))
     else:
         keep, log_price = both, own
         display = cells.display[after] - cells.display[before]
         mailer = cells.mailer[after] - cells.mailer[before]
+        promoted = np.maximum(shown[after], shown[before])
     return _Pairs(
         sku=sku[keep],
         week=week_of_first[keep] + 1,
@@ -301,11 +388,34 @@ def _pair_weeks(
         display=display[keep],
         mailer=mailer[keep],
         own_log_price=own[keep],
+        promoted=promoted[keep],
+        category_log_price=_category_moves(cells, place, first, before, own)[keep],
         cluster=sides[1][0][keep],
         cluster_sku=weeks_sold // n_weeks,
         cluster_week=weeks_sold % n_weeks,
         price_source=source,
     )
+
+
+def _category_moves(
+    cells: _Cells, place: _Categories, first: IntArray, before: IntArray, own: FloatArray
+) -> FloatArray:
+    """Mean change of the log prices of the merchant's other skus of the category, float64 like `first`."""
+    series = cells.key // place.n_weeks
+    so_far = np.cumsum(cells.qty)
+    starts = np.flatnonzero(np.diff(series, prepend=-1))
+    base = np.repeat(so_far[starts] - cells.qty[starts], np.diff(np.append(starts, len(series))))
+    weight = np.where(np.isfinite(own), (so_far - base)[before], 0.0)
+    moved = weight * np.nan_to_num(own)
+    merchant = first // place.n_weeks % place.n_merchants
+    l3 = place.l3_of_sku[first // (place.n_weeks * place.n_merchants)]
+    group = (l3 * place.n_merchants + merchant) * place.n_weeks + first % place.n_weeks
+    _, group = np.unique(group, return_inverse=True)
+    others = np.bincount(group, weight)[group] - weight
+    total = np.bincount(group, moved)[group] - moved
+    # Sums of floats leave dust where a sku is alone.
+    known = others > 1e-9 * np.maximum(weight, 1.0)
+    return np.where(known, total / np.where(known, others, 1.0), 0.0)
 
 
 def _sorted_distinct(values: IntArray) -> IntArray:

@@ -1,8 +1,10 @@
 """Elasticities by hierarchical shrinkage: sku -> category level 3 -> level 2 -> all, sign-constrained.
 
 The model of one change: of n units sold by a merchant in two neighbouring weeks, the share sold in the second
-is logistic in b * (change of log price) + display + mailer + week. This is the log change of quantity, with
-weeks without a sale kept at their proper weight, and everything constant about a sku and merchant cancels.
+is logistic in b * (change of log price) + display + mailer + week, with a steeper b while promoted and the
+prices of the category's other skus beside it. This is the log change of quantity, with weeks without a sale
+kept at their proper weight, and everything constant about a sku and merchant cancels. Where every week sells
+by the dozen, the log change itself is the outcome.
 Evaluation lives in `evaluation`, storage in `training`.
 """
 
@@ -16,12 +18,18 @@ from models.errors import InsufficientDataError
 from models.pricing.changes import Changes, FloatArray, IntArray
 from models.pricing.config import ElasticityConfig
 from models.pricing.pooled import (
+    CATEGORY_PRICE,
+    DISPLAY,
+    MAILER,
     OWN_SHARE,
+    PRICE,
+    PROMOTED_PRICE,
     BoolArray,
     PooledFit,
+    Sales,
     controls,
     fit_pooled,
-    second_week_share,
+    sales_of,
     sums,
     week_means,
 )
@@ -55,6 +63,8 @@ class ElasticityModel:
         sku: One entry a sku.
         display: Effect of display on log quantity.
         mailer: Effect of the mailer on log quantity.
+        promoted: What is added to the slope on the price used while a sku is on display or mailer.
+        category: Cross-price elasticity: answer to the mean price of the other skus of the category.
         pass_through: How much of the price change used is found in the merchant's own price; 1 when it is
             the own price. Elasticity = slope on the price used / pass_through.
         dispersion: Variance of the score over its Poisson value, clustered by sku and week.
@@ -68,6 +78,8 @@ class ElasticityModel:
     sku: Posterior
     display: float
     mailer: float
+    promoted: float
+    category: float
     pass_through: float
     dispersion: float
     overdispersion: float
@@ -76,6 +88,19 @@ class ElasticityModel:
     def constrained(self, level: Posterior) -> FloatArray:
         """Elasticities of a level under the sign constraint, float64."""
         return np.minimum(level.mean, self.max_elasticity)
+
+    def log_change(self, changes: Changes, rows: BoolArray) -> FloatArray:
+        """Expected change of the log quantity of some rows of `changes`, whose skus are the model's."""
+        slope = self.constrained(self.sku)[changes.sku[rows]] * self.pass_through
+        slope = np.minimum(
+            slope + self.promoted * changes.promoted[rows], self.max_elasticity * self.pass_through
+        )
+        return np.asarray(
+            slope * changes.log_price[rows]
+            + self.display * changes.display[rows]
+            + self.mailer * changes.mailer[rows]
+            + self.category * changes.category_log_price[rows]
+        )
 
 
 def fit(
@@ -109,7 +134,7 @@ def fit(
         raise InsufficientDataError("elasticities: prices never change in the data; nothing to learn")
     pooled = fit_pooled(changes, used, config.newton_steps, start=start)
     scored = _score_rows(changes, used, pooled)
-    top = float(pooled.slopes[0])
+    top = float(pooled.slopes[PRICE])
     # Where skus differ, the pooled slope makes residuals look noisier than they are, so the noise is measured
     # a second time round the skus' own slopes.
     dispersion = _dispersion(scored, np.zeros(len(changes.sku_ids)))
@@ -125,8 +150,10 @@ def fit(
         l2=l2,
         l3=l3,
         sku=sku,
-        display=float(pooled.slopes[1]),
-        mailer=float(pooled.slopes[2]),
+        display=float(pooled.slopes[DISPLAY]),
+        mailer=float(pooled.slopes[MAILER]),
+        promoted=float(pooled.slopes[PROMOTED_PRICE]),
+        category=float(pooled.slopes[CATEGORY_PRICE]),
         pass_through=ratio,
         dispersion=dispersion,
         overdispersion=pooled.overdispersion,
@@ -164,9 +191,8 @@ class _Scored:
     Attributes:
         base: Log change of quantity by the pooled fit.
         price: Price change freed of display, mailer and week.
-        units: Units of both weeks.
-        after: Units of the second week.
-        weight: Working weight.
+        sales: What sold.
+        overdispersion: Of the pooled fit.
         information: Working information of the log change.
         sku: int64 (n,).
         cluster: int64 (n,), sku and second week.
@@ -176,9 +202,8 @@ class _Scored:
 
     base: FloatArray
     price: FloatArray
-    units: FloatArray
-    after: FloatArray
-    weight: FloatArray
+    sales: Sales
+    overdispersion: float
     information: FloatArray
     sku: IntArray
     cluster: IntArray
@@ -188,12 +213,10 @@ class _Scored:
 
 def _score_rows(changes: Changes, used: BoolArray, pooled: PooledFit) -> _Scored:
     """Prepare the rows; raises InsufficientDataError where price cannot be told from week."""
-    units = (changes.before_qty + changes.after_qty)[used]
-    design, week = controls(changes)[used], changes.week[used]
-    weight = 1.0 / (1.0 + pooled.overdispersion * (units - 1.0))
+    sales = sales_of(changes, used)
+    design, week = controls(changes)[used], changes.season[used]
     base = design @ pooled.slopes + pooled.week_effect[week]
-    share = second_week_share(base)
-    information = weight * units * share * (1.0 - share)
+    _, information = sales.terms(base, pooled.overdispersion)
     price = _residual_price(design, information, week, changes.n_weeks)
     if float(information @ price**2) <= OWN_SHARE * float(information @ design[:, 0] ** 2):
         raise InsufficientDataError(
@@ -203,9 +226,8 @@ def _score_rows(changes: Changes, used: BoolArray, pooled: PooledFit) -> _Scored
     return _Scored(
         base=base,
         price=price,
-        units=units,
-        after=changes.after_qty[used],
-        weight=weight,
+        sales=sales,
+        overdispersion=pooled.overdispersion,
         information=information,
         sku=changes.sku[used],
         cluster=changes.cluster[used],
@@ -219,8 +241,8 @@ def _dispersion(scored: _Scored, shift: FloatArray) -> float:
 
     A shock hits all merchants of a sku in the same week, so rows of a sku and week count as one.
     """
-    share = second_week_share(scored.base + shift[scored.sku] * scored.price)
-    score = scored.weight * (scored.after - scored.units * share) * scored.price
+    score, _ = scored.sales.terms(scored.base + shift[scored.sku] * scored.price, scored.overdispersion)
+    score = score * scored.price
     noise = _noise(sums(scored.cluster, score, len(scored.cluster_sku)), scored.follows)
     return max(float(noise.sum()) / float(scored.information @ scored.price**2), 1e-6)
 
@@ -258,9 +280,10 @@ def _deviations(
     group = group_of_sku[scored.sku]
     shift, variance, spread = np.zeros(n_groups), np.zeros(n_groups), 0.0
     for step in range(steps):
-        share = second_week_share(scored.base + (above + shift[group]) * scored.price)
-        score = scored.weight * (scored.after - scored.units * share) * scored.price
-        curvature = scored.weight * scored.units * share * (1.0 - share) * scored.price**2
+        score, curvature = scored.sales.terms(
+            scored.base + (above + shift[group]) * scored.price, scored.overdispersion
+        )
+        score, curvature = score * scored.price, curvature * scored.price**2
         if step == 0:
             n_clusters = len(scored.cluster_sku)
             spread = _between_groups_spread(

@@ -19,7 +19,7 @@ from models.metrics import IntArray
 from models.pricing.changes import Changes, FloatArray
 from models.pricing.config import ElasticityConfig
 from models.pricing.elasticity import fit
-from models.pricing.pooled import BoolArray, fit_pooled, second_week_share
+from models.pricing.pooled import BoolArray, controls, fit_pooled, second_week_share
 
 METRIC = "quantity_change_log_loss"
 SECOND_METRIC = "log_quantity_change_r2"
@@ -101,16 +101,13 @@ def backtest(
         )
         model, start = fit(told, config, train, start)
         start_flat = fit_pooled(told, train, config.newton_steps, with_price=False, start=start_flat)
-        price, sku = changes.log_price[test], changes.sku[test]
-        flat = changes.display[test] * start_flat.slopes[1] + changes.mailer[test] * start_flat.slopes[2]
-        shown = changes.display[test] * model.display + changes.mailer[test] * model.mailer
-        logits[NO_RESPONSE].append(flat)
-        logits[POOLED].append(shown + start.slopes[0] * price)
-        logits[SHRUNKEN].append(shown + model.constrained(model.sku)[sku] * model.pass_through * price)
+        tested_controls = controls(changes)[test]
+        logits[NO_RESPONSE].append(tested_controls @ start_flat.slopes)
+        logits[POOLED].append(tested_controls @ start.slopes)
+        logits[SHRUNKEN].append(model.log_change(changes, test))
         if CHAMPION in logits and champion is not None:
             other, _ = fit(told, champion, train, start)
-            shown = changes.display[test] * other.display + changes.mailer[test] * other.mailer
-            logits[CHAMPION].append(shown + other.constrained(other.sku)[sku] * other.pass_through * price)
+            logits[CHAMPION].append(other.log_change(changes, test))
         tested.append(test)
     moves = np.concatenate([np.flatnonzero(test) for test in tested])
     if len(moves) < config.min_moves:

@@ -23,7 +23,7 @@ class PooledFit:
     """The fit with one slope for everything.
 
     Attributes:
-        slopes: float64 (3,): log price (0 when left out), display, mailer.
+        slopes: float64 (5,), as the columns of `controls`; those of prices are 0 when left out.
         week_effect: float64 (n_weeks,), 0 for weeks without rows.
         overdispersion: rho of the working variance.
     """
@@ -38,9 +38,64 @@ def second_week_share(logit: FloatArray) -> FloatArray:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -_LARGEST_LOGIT, _LARGEST_LOGIT))))
 
 
+PRICE, DISPLAY, MAILER, PROMOTED_PRICE, CATEGORY_PRICE = range(5)
+"""Columns of `controls`."""
+
+
 def controls(changes: Changes) -> FloatArray:
-    """Design matrix float64 (n, 3): log price, display, mailer."""
-    return np.column_stack([changes.log_price, changes.display, changes.mailer])
+    """Design matrix float64 (n, 5): log price, display, mailer, log price while promoted, the category's."""
+    return np.column_stack(
+        [
+            changes.log_price,
+            changes.display,
+            changes.mailer,
+            changes.log_price * changes.promoted,
+            changes.category_log_price,
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Sales:
+    """What sold in two weeks, and how likely it is; float64 (n,).
+
+    Attributes:
+        before: Units of the first week.
+        after: Units of the second week.
+        is_bulk: Log changes are normal with variance rho + 1/before + 1/after; else the units of the second
+            week are binomial among those of both, with variance n p (1-p) (1 + rho (n-1)).
+    """
+
+    before: FloatArray
+    after: FloatArray
+    is_bulk: bool
+
+    def terms(self, logit: FloatArray, rho: float) -> tuple[FloatArray, FloatArray]:
+        """Score and information of the log change of quantity, each float64 (n,)."""
+        if self.is_bulk:
+            weight = 1.0 / (rho + 1.0 / self.before + 1.0 / self.after)
+            return weight * (np.log(self.after / self.before) - logit), weight
+        units = self.before + self.after
+        share = second_week_share(logit)
+        weight = 1.0 / (1.0 + rho * (units - 1.0))
+        return weight * (self.after - units * share), weight * units * share * (1.0 - share)
+
+    def overdispersion(self, logit: FloatArray) -> float:
+        """The rho that makes the variance what it is, by moments."""
+        if self.is_bulk:
+            left = (np.log(self.after / self.before) - logit) ** 2 - 1.0 / self.before - 1.0 / self.after
+            return max(float(left.mean()), 1e-6)
+        units = self.before + self.after
+        share = second_week_share(logit)
+        binomial = units * share * (1.0 - share)
+        many = units > 1
+        excess = ((self.after - units * share)[many] ** 2 / np.maximum(binomial[many], 1e-12) - 1.0).sum()
+        return float(np.clip(float(excess) / max(float((units[many] - 1.0).sum()), 1.0), 0.0, 1.0))
+
+
+def sales_of(changes: Changes, rows: BoolArray) -> Sales:
+    """The sales of some rows."""
+    return Sales(changes.before_qty[rows], changes.after_qty[rows], changes.sells_in_bulk)
 
 
 def fit_pooled(
@@ -51,34 +106,30 @@ def fit_pooled(
     with_price: bool = True,
     start: PooledFit | None = None,
 ) -> PooledFit:
-    """Fit one price slope, display, mailer and week effects by Newton steps.
+    """Fit one slope for each control, and week effects, by Newton steps.
 
     Args:
         changes: All changes.
         rows: bool (n,), the rows to learn from.
         steps: Largest number of Newton steps.
-        with_price: False leaves price out (the rule "no response").
+        with_price: False leaves prices out (the rule "no response").
         start: A fit to start from.
 
     Returns:
         The fit. Columns without variation get slope 0.
     """
-    first_column = 0 if with_price else 1
-    design = controls(changes)[rows, first_column:]
-    week = changes.week[rows]
-    units = (changes.before_qty + changes.after_qty)[rows]
-    after = changes.after_qty[rows]
-    slopes = np.zeros(3)
+    columns = np.arange(5) if with_price else np.array([DISPLAY, MAILER])
+    design = controls(changes)[rows][:, columns]
+    week = changes.season[rows]
+    sales = sales_of(changes, rows)
+    slopes = np.zeros(5)
     week_effect = np.zeros(changes.n_weeks)
-    rho = 0.0
+    rho = 1.0 if sales.is_bulk else 0.0
     if start is not None:
-        slopes, week_effect, rho = start.slopes.copy(), start.week_effect.copy(), start.overdispersion
-        slopes[:first_column] = 0.0
+        slopes[columns] = start.slopes[columns]
+        week_effect, rho = start.week_effect.copy(), start.overdispersion
     for _ in range(steps):
-        share = second_week_share(design @ slopes[first_column:] + week_effect[week])
-        binomial = units * share * (1.0 - share)
-        weight = 1.0 / (1.0 + rho * (units - 1.0))
-        score, information = weight * (after - units * share), weight * binomial
+        score, information = sales.terms(design @ slopes[columns] + week_effect[week], rho)
         week_information = sums(week, information, changes.n_weeks)
         # Week effects have a diagonal information matrix, so they are eliminated rather than solved for.
         week_mean = week_means(design, information, week, week_information)
@@ -91,14 +142,13 @@ def fit_pooled(
         step[usable] = np.linalg.lstsq(
             matrix[np.ix_(usable, usable)], centred[:, usable].T @ score, rcond=1e-10
         )[0]
-        slopes[first_column:] += step
+        # Of the state before the step: one state later makes no difference at the end.
+        rho = sales.overdispersion(design @ slopes[columns] + week_effect[week])
+        slopes[columns] += step
         converged = bool(np.abs(step).max() < _CONVERGED)
         known = week_information > 0
         shift = sums(week, score, changes.n_weeks) / np.where(known, week_information, 1.0)
         week_effect += np.where(known, shift - week_mean @ step, 0.0)
-        many = units > 1
-        excess = float(((after - units * share)[many] ** 2 / np.maximum(binomial[many], 1e-12) - 1.0).sum())
-        rho = float(np.clip(excess / max(float((units[many] - 1.0).sum()), 1.0), 0.0, 1.0))
         if converged:
             break
     return PooledFit(slopes, week_effect, rho)

@@ -118,6 +118,8 @@ def _describe(model: ElasticityModel, changes: Changes) -> dict[str, float]:
         "skus_held_by_sign_constraint_rate": float((model.sku.mean[moved] > model.max_elasticity).mean()),
         "display_effect": model.display,
         "mailer_effect": model.mailer,
+        "promoted_price_effect": model.promoted,
+        "category_price_elasticity": model.category,
     }
 
 

@@ -9,6 +9,7 @@ from serving.approvals import errors as approvals
 from serving.ledger import errors as ledger
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
+from serving.scores.price_moves import PriceMovedError
 from serving.settlement import errors
 from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import reconciliation, suspense
@@ -27,6 +28,7 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (approvals.NotAllowedError, 403, "decision-not-allowed", "Not this key's decision"),
     (approvals.BatchRefusedError, 422, "batch-refused", "Not a batch"),
     (approvals.SuggestionError, 422, "adjustment-refused", "Not inside the rails of the kind"),
+    (PriceMovedError, 409, "price-moved", "The suggestion is another one by now"),
     (approvals.ApprovalError, 422, "approval-refused", "Not approved"),
     (ledger.IdempotencyConflictError, 409, "idempotency-conflict", "The key was used with another body"),
     (ledger.InsufficientBalanceError, 409, "insufficient-balance", "An account does not hold that much"),

@@ -471,6 +471,14 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/ledger/transactions",),
     ),
     Authority(
+        "price_move",
+        "a suggested price that asks is put before an operator, and into force when approved",
+        _ALL,
+        "the suggestion that readers see, with its floor and ceiling of then",
+        agrees="an operator; a second one where a unit moves by more than 100 yuan",
+        routes=("POST /v1/prices/{merchant_id}/approvals",),
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

@@ -29,6 +29,7 @@ from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
 from serving.orders.assortment.offer_requests import OFFER
 from serving.orders.assortment.offers import accept_proposal
+from serving.scores.price_moves import PRICE_MOVE, move_price
 from serving.settings import Settings
 from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
 from serving.settlement.books.receivables import write_off
@@ -146,5 +147,6 @@ EFFECTS = Effects(
         Wired(REGION_COMPENSATION, _compensate),
         Wired(WRITE_OFF, _write_off),
         Wired(OFFER, accept_proposal),
+        Wired(PRICE_MOVE, move_price),
     ]
 )

@@ -1,4 +1,4 @@
-"""The record of prices in force: what readers are shown as published, from which business time on.
+"""The record of prices in force: what readers are shown as published, or a person approved, and since when.
 
 Written in the transaction that shows the prices, so that the record and what readers see never part. What
 waits for approval is not in force and is not recorded; neither is a price that stands as it stood. A listing
@@ -66,7 +66,7 @@ _TAKE_BACK: LiteralString = """
         xact_id = pg_current_xact_id()
     from ({shown}) s
     where c.tenant_id = %(tenant)s and c.merchant_id = s.merchant_id and c.sku_id = s.sku_id
-        and c.changed_at = %(at)s and s.action <> 'publish'
+        and c.changed_at = %(at)s and s.action <> 'publish' and c.version not like 'approval:%%'
         and (c.version, c.revision) <> (%(version)s, s.revision)
 """
 
@@ -127,6 +127,40 @@ def record_delta(
     if is_shown is None:
         return 0
     return _record(connection, _CHANGED, snapshot_id, version, revision, at, tenant_id)
+
+
+def record_approved(
+    connection: psycopg.Connection[Any],
+    tenant_id: str,
+    approval_id: int,
+    listing: tuple[str, str],
+    at: datetime,
+    *,
+    price_cents: int,
+    list_price_cents: int,
+) -> bool:
+    """Record a price that a person put into force.
+
+    Args:
+        connection: In the transaction of the approval.
+        tenant_id: Whose price.
+        approval_id: Who decided, and what was shown; stands as the version `approval:<id>`.
+        listing: Merchant and sku.
+        at: Business time from which on it holds.
+        price_cents: The price.
+        list_price_cents: The list price of then.
+
+    Returns:
+        False when a price of this very moment is recorded already.
+    """
+    return bool(
+        connection.execute(
+            "insert into market.price_change (tenant_id, merchant_id, sku_id, changed_at, price_cents,"
+            " list_price_cents, version, revision) values (%s, %s, %s, %s, %s, %s, %s, 0)"
+            " on conflict do nothing",
+            (tenant_id, *listing, at, price_cents, list_price_cents, f"approval:{approval_id}"),
+        ).rowcount
+    )
 
 
 def _record(

@@ -106,13 +106,16 @@ def test_pooled_fit_agrees_with_dense_newton(lines_of: LineMaker) -> None:
         "display",
         "mailer",
         "own_log_price",
+        "promoted",
+        "category_log_price",
         "cluster",
     )
     single = replace(changes, **{name: getattr(changes, name)[few] for name in arrays})
+    single = replace(single, category_log_price=np.zeros(int(few.sum())))
     found = fit_pooled(single, np.ones(int(few.sum()), dtype=bool), 20)
     oracle = oracle_newton(single)
     assert found.slopes[0] == pytest.approx(oracle[0], abs=1e-3)
-    assert found.slopes[1:].tolist() == [0.0, 0.0]
+    assert found.slopes[1:].tolist() == [0.0] * 4
 
 
 def test_fit_is_deterministic(lines_of: LineMaker) -> None:
