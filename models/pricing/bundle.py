@@ -50,7 +50,7 @@ def to_bundle(model: ElasticityModel, changes: Changes) -> PricingBundle:
         changes: The changes it was fitted on, for the ids.
 
     Returns:
-        The bundle.
+        The bundle; elasticities are `ElasticityModel.usual`.
     """
     l3 = np.array(changes.l3_ids, dtype=object)[changes.l3_of_sku]
     l2 = np.array(changes.l2_ids, dtype=object)[changes.l2_of_l3[changes.l3_of_sku]]
@@ -59,7 +59,7 @@ def to_bundle(model: ElasticityModel, changes: Changes) -> PricingBundle:
             "sku_id": changes.sku_ids,
             "category_l3_id": l3.tolist(),
             "category_l2_id": l2.tolist(),
-            "elasticity": model.constrained(model.sku),
+            "elasticity": model.usual(model.sku),
             "deviation": np.sqrt(model.sku.variance),
         }
     )
@@ -73,7 +73,7 @@ def to_bundle(model: ElasticityModel, changes: Changes) -> PricingBundle:
             {
                 "level": [level] * len(ids),
                 "category_id": ids,
-                "elasticity": model.constrained(posterior),
+                "elasticity": model.usual(posterior),
                 "deviation": deviation,
             }
         )

@@ -59,7 +59,8 @@ class Changes:
         own_log_price: float64 (n,), change of the merchant's own log price; NaN unless both weeks sold.
         promoted: float64 (n,), largest share on display or mailer in either week, 0-1.
         category_log_price: float64 (n,), mean change of the log prices of the merchant's other skus of the
-            category, weighted with the units that each sold so far; 0 where none sold in both weeks.
+            category, weighted with the units that each sold so far; 0 where none sold in both weeks, and
+            beside prices of other merchants: there the few that sold twice add noise and explain nothing.
         cluster: int64 (n,), which sku and second week the row belongs to.
         cluster_sku: int64 (n_clusters,), sku of each cluster; clusters are ordered by sku and week.
         cluster_week: int64 (n_clusters,), second week of each cluster.
@@ -373,12 +374,13 @@ def _pair_weeks(
     shown = np.maximum(cells.display, cells.mailer)
     if source == "others":
         log_price, display, mailer = change(cells.log_price), change(cells.display), change(cells.mailer)
-        promoted = np.maximum(*means(shown))
+        promoted, category = np.maximum(*means(shown)), np.zeros(len(first))
     else:
         keep, log_price = both, own
         display = cells.display[after] - cells.display[before]
         mailer = cells.mailer[after] - cells.mailer[before]
         promoted = np.maximum(shown[after], shown[before])
+        category = _category_moves(cells, place, first, before, own)
     return _Pairs(
         sku=sku[keep],
         week=week_of_first[keep] + 1,
@@ -389,7 +391,7 @@ def _pair_weeks(
         mailer=mailer[keep],
         own_log_price=own[keep],
         promoted=promoted[keep],
-        category_log_price=_category_moves(cells, place, first, before, own)[keep],
+        category_log_price=category[keep],
         cluster=sides[1][0][keep],
         cluster_sku=weeks_sold // n_weeks,
         cluster_week=weeks_sold % n_weeks,

@@ -64,7 +64,9 @@ class ElasticityModel:
         display: Effect of display on log quantity.
         mailer: Effect of the mailer on log quantity.
         promoted: What is added to the slope on the price used while a sku is on display or mailer.
-        category: Cross-price elasticity: answer to the mean price of the other skus of the category.
+        promoted_share: Share of units in changes with a promotion.
+        category: Cross-price elasticity: answer to the mean price of the other skus of the category; 0 beside
+            prices of other merchants.
         pass_through: How much of the price change used is found in the merchant's own price; 1 when it is
             the own price. Elasticity = slope on the price used / pass_through.
         dispersion: Variance of the score over its Poisson value, clustered by sku and week.
@@ -79,6 +81,7 @@ class ElasticityModel:
     display: float
     mailer: float
     promoted: float
+    promoted_share: float
     category: float
     pass_through: float
     dispersion: float
@@ -88,6 +91,14 @@ class ElasticityModel:
     def constrained(self, level: Posterior) -> FloatArray:
         """Elasticities of a level under the sign constraint, float64."""
         return np.minimum(level.mean, self.max_elasticity)
+
+    def usual(self, level: Posterior) -> FloatArray:
+        """Elasticities of a level as often promoted as sales are, under the sign constraint, float64.
+
+        That is how sales answer a price that stands for weeks; `constrained` is the answer without promotion.
+        """
+        shift = self.promoted * self.promoted_share / self.pass_through
+        return np.minimum(level.mean + shift, self.max_elasticity)
 
     def log_change(self, changes: Changes, rows: BoolArray) -> FloatArray:
         """Expected change of the log quantity of some rows of `changes`, whose skus are the model's."""
@@ -153,6 +164,7 @@ def fit(
         display=float(pooled.slopes[DISPLAY]),
         mailer=float(pooled.slopes[MAILER]),
         promoted=float(pooled.slopes[PROMOTED_PRICE]),
+        promoted_share=_promoted_share(changes, used),
         category=float(pooled.slopes[CATEGORY_PRICE]),
         pass_through=ratio,
         dispersion=dispersion,
@@ -301,14 +313,23 @@ def _deviations(
 
 
 def _residual_price(design: FloatArray, information: FloatArray, week: IntArray, n_weeks: int) -> FloatArray:
-    """Price change after display, mailer and week are taken out of it."""
+    """Price change after display, mailer, the category's prices and week are taken out of it.
+
+    Not the price while promoted: how a sku's sales answer there says much of the sku.
+    """
     total = sums(week, information, n_weeks)
     week_mean = week_means(design, information, week, total)
     centred = design - week_mean[week]
-    others = centred[:, 1:]
+    others = centred[:, [DISPLAY, MAILER, CATEGORY_PRICE]]
     weighted = others * information[:, None]
     slopes = np.linalg.lstsq(weighted.T @ others, weighted.T @ centred[:, 0], rcond=1e-10)[0]
     return np.asarray(centred[:, 0] - others @ slopes)
+
+
+def _promoted_share(changes: Changes, rows: BoolArray) -> float:
+    """Mean of `promoted` over the units of some rows."""
+    units = (changes.before_qty + changes.after_qty)[rows]
+    return float(units @ changes.promoted[rows] / units.sum())
 
 
 def _pass_through(changes: Changes, rows: BoolArray) -> float:

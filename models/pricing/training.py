@@ -100,14 +100,14 @@ def changes_at(
 def _describe(model: ElasticityModel, changes: Changes) -> dict[str, float]:
     """What the final fit looks like, as flat metrics."""
     moved = np.unique(changes.sku)
-    own = model.constrained(model.sku)[moved]
+    own = model.usual(model.sku)[moved]
     low, middle, high = np.quantile(own, [0.05, 0.5, 0.95])
     return {
         "changes": float(len(changes.sku)),
         "skus_with_changes": float(len(moved)),
         "uses_prices_of_other_merchants": float(changes.price_source == "others"),
         "pass_through": model.pass_through,
-        "elasticity_overall": float(model.overall.mean[0]),
+        "elasticity_overall": float(model.usual(model.overall)[0]),
         "elasticity_without_zero_weeks": elasticity_without_zero_weeks(changes),
         "elasticity_p05": float(low),
         "elasticity_p50": float(middle),
@@ -119,6 +119,7 @@ def _describe(model: ElasticityModel, changes: Changes) -> dict[str, float]:
         "display_effect": model.display,
         "mailer_effect": model.mailer,
         "promoted_price_effect": model.promoted,
+        "promoted_share": model.promoted_share,
         "category_price_elasticity": model.category,
     }
 
@@ -130,8 +131,8 @@ def _figures(model: ElasticityModel, changes: Changes, tested: Backtest) -> dict
     spread = Figure(figsize=(7, 4), layout="constrained")
     axes = spread.subplots()
     moved = np.unique(changes.sku)
-    axes.hist(model.constrained(model.sku)[moved], bins=60, color="#3b6ea5")
-    axes.axvline(float(model.overall.mean[0]), color="black", linestyle="--", label="all skus")
+    axes.hist(model.usual(model.sku)[moved], bins=60, color="#3b6ea5")
+    axes.axvline(float(model.usual(model.overall)[0]), color="black", linestyle="--", label="all skus")
     axes.set(xlabel="elasticity", ylabel="skus", title="Shrunken elasticity of each sku")
     axes.legend()
 

@@ -133,3 +133,16 @@ def test_prices_that_never_move_teach_nothing(lines_of: LineMaker) -> None:
         fit(build_changes(lines_of([-2.0], merchants=20)), CONFIG)
     with pytest.raises(InsufficientDataError, match="at least"):
         fit(changes, CONFIG, changes.sku < 0)
+
+
+def test_the_usual_elasticity_is_that_of_sales_as_often_promoted_as_they_are(lines_of: LineMaker) -> None:
+    changes = build_changes(lines_of(planted(20)))
+    model, _ = fit(changes, CONFIG)
+    assert model.promoted_share == 0.0
+    assert model.usual(model.sku).tolist() == model.constrained(model.sku).tolist()
+    shown = replace(changes, promoted=np.where(changes.sku < 10, 0.5, 0.0))
+    units = changes.before_qty + changes.after_qty
+    share = 0.5 * units[changes.sku < 10].sum() / units.sum()
+    assert fit(shown, CONFIG)[0].promoted_share == pytest.approx(share)
+    steeper = replace(model, promoted=-1.0, promoted_share=0.4, pass_through=0.8)
+    assert steeper.usual(model.sku) == pytest.approx(np.minimum(model.sku.mean - 0.5, model.max_elasticity))
