@@ -16,7 +16,6 @@ from pipelines.live.dagster_events import LIVE
 from pipelines.live.log import TickLog
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
-from pipelines.steps.state import fingerprint
 from pipelines.stores.sources import Sources
 from pipelines.trainings import retraining
 from pipelines.trainings.due import TRAIN_TAG
@@ -141,19 +140,16 @@ def retraining_wanted(retrain: Job) -> dg.SensorDefinition:
         job=retrain,
         minimum_interval_seconds=600,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Drift of the tags that champions read asks for retraining at most once a day; a refused "
-        "gate when the settings, or a tenth of the order lines, are other than at the refused training.",
+        description="Drift of the tags that champions read, and promised probabilities that did not come "
+        "true, ask for retraining at most once a day; a refused gate when a tenth of the order lines is "
+        "other than at the refused training.",
     )
     def sense(
         context: dg.SensorEvaluationContext,
-        settings: dg.ResourceParam[Settings],
         steps: dg.ResourceParam[Steps],
     ) -> dg.RunRequest | dg.SkipReason:
         now = datetime.now(UTC)
-        deciding = fingerprint({"seed": settings.seed, "zone": settings.zone})
-        reasons, memory = retraining.wanted(
-            steps.records, deciding, retraining.Memory.read(context.cursor), now
-        )
+        reasons, memory = retraining.wanted(steps.records, retraining.Memory.read(context.cursor), now)
         context.update_cursor(memory.write())
         if not reasons:
             return dg.SkipReason("no drift that was not asked about, and nothing new for a gate that refused")

@@ -10,6 +10,7 @@ from feature_store.predicted import ELASTICITY
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
 from pipelines.decisions.kept import RECOMPUTED, forget_erased, log_own, recomputed_check
+from pipelines.decisions.matured import CAME_TRUE
 from pipelines.defs.training import Family, Workshop, train
 from pipelines.lake.tables import Lake
 from pipelines.scoring.predicted import TABLE, predicted_tags
@@ -91,7 +92,13 @@ def _remember_what_is_read(models: ModelStore, lake: Lake) -> None:
             asset=["published", "wakeup_list"],
             description="What the newest two wake-up lists and rebuy reminders were decided from, made again "
             "at the same moments: no value differs.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            CAME_TRUE,
+            asset=["published", "wakeup_list"],
+            description="Consumers whom the model gave a probability of leaving left about as often as it "
+            "said; judged when the days that it spoke of are over. A warning asks for a training.",
+        ),
     ],
 )
 def wakeup_list(
@@ -137,8 +144,9 @@ def _score(
 ) -> Outcome:
     import polars as pl
 
+    from models.lifecycle.config import LifecycleConfig
     from models.lifecycle.scoring import score
-    from pipelines.decisions import own_features, skew
+    from pipelines.decisions import matured, own_features, skew
     from pipelines.scoring.tags import tags_of
 
     churn, churn_version = registration.champion_bundle(models.tracker, MODELS[0])
@@ -150,12 +158,16 @@ def _score(
         found = score(lines, consumers, as_of, churn, rebuy, tags=tags_of(table), seed=settings.seed)
         log = _logged(found.wakeup_list, table, churn, churn_version, lake)
         reminded = log_own(own_features.REBUY, found.rebuy_vectors, as_of, rebuy_version, lake)
+        promised = log_own(matured.CHURN, found.churn, as_of, churn_version, lake)
         forget_erased(log, database)
+        forget_erased(promised, database)
         forget_erased(reminded, database)
         skews = [
             *(skew.recomputed(connection, pl.read_parquet(file), settings.zone) for file in log.files()[-2:]),
             *(own_features.rebuy_again(lines, pl.read_parquet(file)) for file in reminded.files()[-2:]),
         ]
+        horizon_days = LifecycleConfig().churn.horizon_days
+        came_true = matured.churn_came_true(promised, lines, as_of, horizon_days)
     prices, price_version = registration.champion_bundle(models.tracker, ELASTICITY)
     lake.put(
         TABLE,
@@ -178,7 +190,7 @@ def _score(
             MODELS[0]: churn_version,
             MODELS[1]: rebuy_version,
         },
-        checks=[recomputed_check(skews)],
+        checks=[recomputed_check(skews), matured.came_true_check(came_true)],
     )
 
 

@@ -1,8 +1,8 @@
 """When models should be trained again before their week is over. No Dagster here.
 
-Drift of the tags asks once a day. A refused gate asks when there is something to learn from: other settings,
-or a share more or fewer order lines than at the training that was refused. Without either, training again
-would give the same model to the same gate.
+Drift of the tags asks once a day, and so do promised probabilities that did not come true. A refused gate
+asks when there is something to learn from: a share more or fewer order lines than at the training that was
+refused. Other settings alone are no news: whoever tries them until a gate passes has chosen them on its test.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
+from pipelines.decisions.matured import CAME_TRUE
 from pipelines.steps.state import StateStore, StepRecord
 from pipelines.trainings.due import GROWTH, TRAINED
 
 DRIFT_ASKS_AGAIN_AFTER = timedelta(days=1)
 TAGS = "features/consumer_tags"
+PROMISES = "published/wakeup_list"
 _LINES = "raw/order_lines"
 
 
@@ -27,12 +29,10 @@ class Refused:
     Attributes:
         version: Data version of the training's record: another one is another training.
         lines: Order lines in the lake when the refusal was first seen, or when it last asked.
-        settings: Hash of the settings then.
     """
 
     version: str
     lines: int
-    settings: str
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,11 @@ class Memory:
         return json.dumps({"refused": refused, "drift_asked_at": asked}, sort_keys=True)
 
 
-def wanted(
-    records: StateStore, settings: str, memory: Memory, now: datetime | None = None
-) -> tuple[list[str], Memory]:
+def wanted(records: StateStore, memory: Memory, now: datetime | None = None) -> tuple[list[str], Memory]:
     """Why the models should be trained again, and what to remember of it.
 
     Args:
         records: The step records.
-        settings: Hash of the settings that decide a training.
         memory: What was remembered at the last look.
         now: The present; the wall clock when left out.
 
@@ -84,8 +81,14 @@ def wanted(
     now = now or datetime.now(UTC)
     reasons: list[str] = []
     asked_at = memory.drift_asked_at
-    if _failed(records.get(TAGS)) and (asked_at is None or now - asked_at >= DRIFT_ASKS_AGAIN_AFTER):
-        reasons += [f"{TAGS}: {check} did not pass" for check in _failed(records.get(TAGS))]
+    strayed = [
+        f"{key}: {check} did not pass"
+        for key, told in ((TAGS, None), (PROMISES, CAME_TRUE))
+        for check in _failed(records.get(key))
+        if told in (None, check)
+    ]
+    if strayed and (asked_at is None or now - asked_at >= DRIFT_ASKS_AGAIN_AFTER):
+        reasons += strayed
         asked_at = now
     lines = _lines(records)
     refused: dict[str, Refused] = {}
@@ -94,7 +97,7 @@ def wanted(
         checks = _failed(record)
         if record is None or not checks:
             continue
-        present = Refused(record.version, lines, settings)
+        present = Refused(record.version, lines)
         before = memory.refused.get(key)
         if before is None or before.version != record.version:
             refused[key] = present
@@ -111,8 +114,6 @@ def has_drifted(records: StateStore) -> bool:
 
 
 def _news(before: Refused, present: Refused) -> str:
-    if before.settings != present.settings:
-        return "are other settings since"
     change = abs(present.lines - before.lines)
     if change and change >= GROWTH * before.lines:
         return f"are {present.lines:,} order lines after {before.lines:,}"

@@ -87,11 +87,18 @@ def test_days_alone_ask_for_nothing_as_long_as_nothing_changed(watch):
     assert watch.tick() is None
 
 
-def test_other_settings_give_a_refused_gate_another_try(watch):
+def test_other_settings_alone_give_a_refused_gate_no_other_try(watch):
     watch.remember(REFUSED, "demand_lstm_may_serve", False)
     assert watch.tick() is None
     watch.settings = watch.settings.model_copy(update={"seed": 5})
-    assert "settings" in watch.tick()
+    assert watch.tick() is None
+
+
+def test_promises_that_did_not_come_true_ask_and_other_checks_of_that_step_do_not(watch):
+    watch.remember("published/wakeup_list", "logged_vectors_are_made_again_without_a_difference", False)
+    assert watch.tick() is None
+    watch.remember("published/wakeup_list", "promised_probabilities_came_true", False)
+    assert "promised_probabilities_came_true" in watch.tick()
     assert watch.tick() is None
 
 
