@@ -12,6 +12,7 @@ from channel_notices import alipay_signed, wechat_envelope, wechat_signed
 from simulated_till import till_of
 from small_market import TENANT, Shop
 
+from serving.channels.facts import PayoutWanted
 from serving.channels.simulated.messages import encoded, new_keys, signed_headers
 from serving.db.operations import Operations
 from serving.security import ROLE_SCOPES, Role, Scope, issue_key
@@ -224,6 +225,34 @@ def test_money_that_fits_no_order_waits_in_suspense(call, till, placed, shop):
         "mf-unknown": "unknown_order",
         "mf-usd": "foreign_currency",
     }
+
+
+def test_two_accounts_may_use_one_id_for_their_payments(client, scores_url, till, placed, shop):
+    """7.77 at one account and 7.77 at the other: 15.54 are held; it was 7.77, and the rest was nowhere."""
+    other = till_of(client, scores_url, fee_bps=60)
+    moment = at(placed("one-id"))
+    before = shop.balances()
+    for one in (till, other, till):
+        assert one.pay("nobody's", 777, payment_id="same-id", paid_at=moment)[0] == 200
+    assert shop.moved(before) == {
+        ("channel_available", ""): -1_554,
+        ("reconciliation_suspense", ""): 1_554,
+    }
+
+
+def test_an_unknown_pay_out_that_comes_back_leaves_nothing(till, placed, shop):
+    """It left -7.00 in suspense, and the 7.00 that came back were nowhere."""
+    till.bank.pay("elsewhere", 700)
+    before = shop.balances()
+    left = till.bank.pay_out(PayoutWanted("p-nobody-asked", "somebody", 700, "?"))
+    assert till.send(left)[0] == 200
+    assert shop.moved(before)["reconciliation_suspense", ""] == -700
+    assert till.send(till.bank.return_payout("p-nobody-asked", "account closed"))[0] == 200
+    assert shop.moved(before) == {}
+    held = shop.sql(
+        "select booked_cents, state from channels.misfit where reference = 'p-nobody-asked' order by 1"
+    )
+    assert held == [(-700, "open"), (700, "open")]
 
 
 def test_a_charge_back_is_held_against_suspense(till, placed, shop):

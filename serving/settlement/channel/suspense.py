@@ -36,6 +36,8 @@ class MisfitKind(StrEnum):
     NOT_SETTLED = "not_settled"
     CHARGEBACK = "chargeback"
     PAYOUT_RETURNED = "payout_returned"
+    PAYOUT_AFTER_FAILURE = "payout_after_failure"
+    REFUND_RETURNED = "refund_returned"
     UNKNOWN_REFUND = "unknown_refund"
     UNKNOWN_PAYOUT = "unknown_payout"
     BILL_MISSING_IN_LEDGER = "bill_missing_in_ledger"
@@ -60,7 +62,8 @@ class Misfit:
 
     Attributes:
         kind: Why.
-        reference: The channel's id of the payment, charge-back or pay-out; with the kind it names the misfit.
+        reference: The channel's id of the payment, charge-back or pay-out. With the kind, the account and the
+            direction it names the misfit: two accounts may use one id, and what left may come back.
         amount_cents: Minor units, above 0.
         currency: ISO 4217.
         occurred_at: When, by the channel.
@@ -105,7 +108,7 @@ _COLUMNS = ", ".join(StoredMisfit._fields)
 
 
 def hold_misfit(conn: psycopg.Connection, tenant_id: str, misfit: Misfit, now: datetime) -> int:
-    """Book money into suspense and list it; once per kind and reference.
+    """Book money into suspense and list it; once per kind, reference, account and direction.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -121,17 +124,20 @@ def hold_misfit(conn: psycopg.Connection, tenant_id: str, misfit: Misfit, now: d
         booked = -misfit.amount_cents if misfit.leaves else misfit.amount_cents
     row = conn.execute(
         "insert into channels.misfit (tenant_id, kind, channel_id, reference, order_ref, amount_cents,"
-        " booked_cents, currency, occurred_at, detail) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " on conflict (tenant_id, kind, reference) do nothing returning misfit_id",
+        " booked_cents, currency, occurred_at, detail, leaves)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " on conflict on constraint misfit_is_held_once do nothing returning misfit_id",
         (
             tenant_id, misfit.kind, misfit.channel_id, misfit.reference, misfit.order_ref,
             misfit.amount_cents, booked, misfit.currency, misfit.occurred_at, misfit.detail,
+            misfit.leaves,
         ),
     ).fetchone()  # fmt: skip
     if row is None:
         known = conn.execute(
-            "select misfit_id from channels.misfit where tenant_id = %s and kind = %s and reference = %s",
-            (tenant_id, misfit.kind, misfit.reference),
+            "select misfit_id from channels.misfit where tenant_id = %s and kind = %s and reference = %s"
+            " and channel_id is not distinct from %s and leaves = %s",
+            (tenant_id, misfit.kind, misfit.reference, misfit.channel_id, misfit.leaves),
         ).fetchone()
         assert known is not None
         return int(known[0])
