@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from serving.channels.errors import Doubt, NoticeRefusedError
-from serving.channels.facts import ChargebackFact, Fact, PaymentFact, RefundFact
+from serving.channels.facts import ChargebackFact, Fact, PaymentFact, PayoutFact, RefundFact
 
 Connection = psycopg.Connection[Any]
 
@@ -98,6 +98,30 @@ def note_fact(conn: Connection, tenant_id: str, channel_id: str, notice_id: str,
             Doubt.CONTENT, f"the channel said something else about {kind} {reference!r} before"
         )
     return False
+
+
+def came_back(conn: Connection, tenant_id: str, channel_id: str, fact: RefundFact | PayoutFact) -> bool:
+    """Whether a channel said of what it says is done that it came back, or that it failed after that."""
+    row = conn.execute(
+        "select 1 from channels.fact where tenant_id = %s and channel_id = %s and kind = %s"
+        " and reference = %s"
+        " and (progress = 'returned' or progress = 'failed' and occurred_at > %s)",
+        (tenant_id, channel_id, _named(fact)[0], fact.reference, fact.occurred_at),
+    ).fetchone()
+    return row is not None
+
+
+def had_left(conn: Connection, tenant_id: str, channel_id: str, fact: RefundFact | PayoutFact) -> bool:
+    """Whether a channel said of what it says came back, or failed, that it had been done before."""
+    row = conn.execute(
+        "select 1 from channels.fact where tenant_id = %s and channel_id = %s and kind = %s"
+        " and reference = %s"
+        " and progress = 'done' and (%s = 'returned' or occurred_at < %s)",
+        (
+            tenant_id, channel_id, _named(fact)[0], fact.reference, str(fact.progress), fact.occurred_at,
+        ),
+    ).fetchone()  # fmt: skip
+    return row is not None
 
 
 def _named(fact: Fact) -> tuple[str, str, str, str]:

@@ -235,10 +235,18 @@ def money_at(conn: Connection, tenant_id: str, channel_id: str) -> int:
     row = conn.execute(
         """
         select coalesce((select sum(case
-                when f.kind = 'payment' or (f.kind = 'payout' and f.progress = 'returned') then f.amount_cents
-                when f.kind = 'chargeback' or f.progress = 'done' then -f.amount_cents else 0 end)
-            from channels.fact f where f.tenant_id = %(tenant)s and f.channel_id = %(channel)s
-                and f.currency = 'CNY'), 0)
+                when f.kind = 'payment' then f.amount_cents
+                when f.kind = 'chargeback' or f.progress = 'done' then -f.amount_cents
+                -- Only what had left comes back.
+                when d.reference is not null then f.amount_cents else 0 end)
+            from channels.fact f left join channels.fact d on d.tenant_id = f.tenant_id
+                and d.channel_id = f.channel_id and d.kind = f.kind and d.reference = f.reference
+                and d.progress = 'done' and f.kind in ('refund', 'payout')
+                and (f.progress = 'returned' or f.progress = 'failed' and f.occurred_at > d.occurred_at
+                    and not exists (select from channels.fact b where b.tenant_id = f.tenant_id
+                        and b.channel_id = f.channel_id and b.kind = f.kind and b.reference = f.reference
+                        and b.progress = 'returned'))
+            where f.tenant_id = %(tenant)s and f.channel_id = %(channel)s and f.currency = 'CNY'), 0)
           - coalesce((select sum(amount_cents) from channels.request
               where tenant_id = %(tenant)s and channel_id = %(channel)s and state = 'accepted'), 0)
           - coalesce((select sum(fee_cents) from orders.payment

@@ -440,10 +440,15 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "a channel gave out no more than it took in",
         """
         select 'channel ' || f.channel_id || ' by ' || -sum(f.cents)
-        from (select channel_id, case
-                when kind = 'payment' or progress = 'returned' then amount_cents
-                when kind = 'chargeback' or progress = 'done' then -amount_cents else 0 end as cents
-              from channels.fact where tenant_id = %(tenant)s and currency = 'CNY') f
+        from (select f.channel_id, case when f.kind = 'payment' then f.amount_cents
+                when f.kind = 'chargeback' or f.progress = 'done' then -f.amount_cents
+                -- Only what had left comes back.
+                when f.progress = 'returned' and d.reference is not null then f.amount_cents
+                else 0 end as cents
+              from channels.fact f left join channels.fact d on d.tenant_id = f.tenant_id
+                and d.channel_id = f.channel_id and d.kind = f.kind and d.reference = f.reference
+                and d.progress = 'done' and f.progress = 'returned'
+              where f.tenant_id = %(tenant)s and f.currency = 'CNY') f
         group by f.channel_id having sum(f.cents) < 0
         """,
     ),

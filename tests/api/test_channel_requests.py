@@ -263,6 +263,97 @@ def test_pay_outs_wait_for_money_at_the_channel_and_come_back_into_suspense(
     assert sound(shop) == []
 
 
+def paid_out(shop, till, call, run, cents=900):
+    """A party and the request by which the channel is asked to pay it; the channel is at it."""
+    party = Party("supplier", f"S-{till.channel_id}")
+    payable(shop, till, cents, party)
+    till.bank.faults.slow = True
+    with shop.transaction() as conn:
+        conn.execute(
+            "update channels.account set is_active = false where channel_id <> %s", (till.channel_id,)
+        )
+        prepare_payouts(conn, TENANT, f"b-{till.channel_id}", "simulated", business_now(shop), cents)
+    run()
+    request = next(one for one in asked(call, till) if one["party_id"] == party.party_id)
+    assert request["state"] == "accepted"
+    return party, request["reference"]
+
+
+def test_a_pay_out_that_is_done_after_it_failed_is_no_second_gift(
+    call, keys, client, bought, run, shop, till
+):
+    """9.00: failed, so the party has them again; then the bank says that it did pay: it owes them."""
+    bought("twice-paid")
+    before = shop.balances()
+    party, reference = paid_out(shop, till, call, run)
+    assert till.send(till.bank.finish("payout", reference, Progress.FAILED))[0] == 200
+    assert shop.moved(before)["supplier_available", party.party_id] == 900
+    assert till.send(till.bank.finish("payout", reference, Progress.DONE))[0] == 200
+    misfit = find(call, "payout_after_failure", reference)
+    assert (misfit["booked_cents"], misfit["state"]) == (-900, "open")
+    assert shop.moved(before)["reconciliation_suspense", ""] == -900
+    assert sound(shop) == []
+    body = {"act": "charge_party", "reason_code": "was_paid", "party": party._asdict()}
+    first = call("op", "POST", f"/misfits/{misfit['misfit_id']}/resolutions", body)
+    assert approved(client, keys["op2"], first).status_code == 200
+    moved = shop.moved(before)
+    assert ("supplier_available", party.party_id) not in moved
+    assert ("reconciliation_suspense", "") not in moved
+    # And back it comes: 9.00 that are the party's.
+    assert till.send(till.bank.return_payout(reference, "account closed"))[0] == 200
+    back = find(call, "payout_returned", reference)
+    assert back["booked_cents"] == 900
+    assert shop.moved(before)["reconciliation_suspense", ""] == 900
+    assert sound(shop) == []
+
+
+def test_a_pay_out_that_failed_and_came_back_before_it_was_done_moves_nothing(call, run, bought, shop, till):
+    """Notices out of order: failed, returned, done. The money left and came back, and the party has it."""
+    bought("out-of-order")
+    before = shop.balances()
+    party, reference = paid_out(shop, till, call, run)
+    failed = till.bank.finish("payout", reference, Progress.FAILED)
+    done = till.bank.finish("payout", reference, Progress.DONE)
+    returned = till.bank.return_payout(reference, "account closed")
+    for notice in (failed, returned, done):
+        assert till.send(notice)[0] == 200
+    moved = shop.moved(before)
+    assert moved["supplier_available", party.party_id] == 900
+    assert moved.get(("reconciliation_suspense", ""), 0) == 0
+    assert sound(shop) == []
+
+
+def test_a_refund_that_is_done_after_it_failed_is_done(call, bought, refund, run, shop, till):
+    order = bought("late-done")
+    before = shop.balances()
+    till.bank.faults.slow = True
+    refund(order, 200, "late-done")
+    run()
+    reference = asked(call, till)[0]["reference"]
+    assert till.send(till.bank.finish("refund", reference, Progress.FAILED))[0] == 200
+    assert shop.moved(before)["refund_in_transit", ""] == 200
+    assert till.send(till.bank.finish("refund", reference, Progress.DONE))[0] == 200
+    moved = shop.moved(before)
+    assert ("refund_in_transit", "") not in moved
+    assert moved["channel_frozen", ""] == 200
+    assert asked(call, till)[0]["state"] == "done"
+    # Asking again would pay the buyer twice.
+    assert call("op", "POST", f"/channel-requests/{reference}/retry").status_code == 409
+    assert sound(shop) == []
+
+
+def test_a_refund_that_comes_back_is_held(call, bought, refund, run, shop, till):
+    order = bought("comes-back")
+    refund(order, 200, "comes-back")
+    assert run() == Sent(done=1)
+    before = shop.balances()
+    reference = asked(call, till)[0]["reference"]
+    assert till.send(till.bank.finish("refund", reference, Progress.FAILED))[0] == 200
+    assert shop.moved(before) == {("channel_available", ""): -200, ("reconciliation_suspense", ""): 200}
+    assert find(call, "refund_returned", reference)["booked_cents"] == 200
+    assert sound(shop) == []
+
+
 def find(call, kind, reference):
     found = call("op", "GET", "/misfits", limit=500).json()["misfits"]
     return next(one for one in found if (one["kind"], one["reference"]) == (kind, reference))

@@ -22,7 +22,7 @@ from serving.channels.facts import (
     RefundFact,
 )
 from serving.channels.fees import contract_fee
-from serving.channels.heard import note_fact
+from serving.channels.heard import came_back, had_left, note_fact
 from serving.channels.protocol import Account
 from serving.consumers.errors import ConsumerErasedError
 from serving.ledger.errors import LedgerError
@@ -156,8 +156,13 @@ def _chargeback(
 def _unasked(
     conn: Connection, tenant_id: str, account: Account, fact: RefundFact | PayoutFact, now: datetime
 ) -> Taken:
-    """A refund or pay-out that nobody asked for: what it moved is held."""
-    if fact.progress in (Progress.ACCEPTED, Progress.FAILED):
+    """A refund or pay-out that nobody asked for: what left is held, and what came back of it."""
+    if fact.progress is Progress.DONE:
+        has_moved = not came_back(conn, tenant_id, account.channel_id, fact)
+    else:
+        is_end = fact.progress in (Progress.RETURNED, Progress.FAILED)
+        has_moved = is_end and had_left(conn, tenant_id, account.channel_id, fact)
+    if not has_moved:
         return Taken("booked", fact.reference)
     kind = MisfitKind.UNKNOWN_REFUND if isinstance(fact, RefundFact) else MisfitKind.UNKNOWN_PAYOUT
     misfit = Misfit(

@@ -156,8 +156,11 @@ _HELD_PART = """
 """
 _HELD_WHOLE = """
     delete from billed b using (
-        select case m.kind when 'chargeback' then 'chargeback' when 'payout_returned' then 'payout_return'
-                   when 'unknown_refund' then 'refund' when 'unknown_payout' then 'payout'
+        select case when m.kind = 'chargeback' then 'chargeback'
+                   when m.kind in ('unknown_payout', 'payout_after_failure') and m.leaves then 'payout'
+                   when m.kind in ('unknown_payout', 'payout_returned') then 'payout_return'
+                   when m.kind = 'unknown_refund' and m.leaves then 'refund'
+                   when m.kind in ('unknown_refund', 'refund_returned') then 'refund_return'
                    else 'payment' end as kind, m.reference, m.amount_cents
         from channels.misfit m where m.tenant_id = %(tenant)s
           and m.kind <> 'larger_payment' and m.channel_id is not null

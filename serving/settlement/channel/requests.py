@@ -21,12 +21,11 @@ from serving.channels.errors import (
     UnknownChannelError,
 )
 from serving.channels.facts import PayoutFact, PayoutWanted, Progress, RefundFact, RefundWanted
-from serving.channels.heard import forget_nonces, note_fact
+from serving.channels.heard import came_back, forget_nonces, had_left, note_fact
 from serving.channels.payees import payee_of
 from serving.channels.protocol import Account, Adapter
 from serving.channels.registry import adapter_of
 from serving.channels.requests import (
-    OPEN,
     NewRequest,
     Request,
     accept_request,
@@ -43,6 +42,8 @@ from serving.privacy.data_keys import Vault
 from serving.settlement.books.refund_requests import book_refund_done
 from serving.settlement.channel.suspense import Misfit, MisfitKind, hold_misfit
 from serving.settlement.payouts import confirm_payout, fail_payout
+
+_RETURNED = {"payout": MisfitKind.PAYOUT_RETURNED, "refund": MisfitKind.REFUND_RETURNED}
 
 
 @dataclass
@@ -150,13 +151,16 @@ def take_progress(
         return False
     if fact.amount_cents != request.amount_cents:
         return False
-    if fact.progress is Progress.RETURNED:
-        if request.state in OPEN:
-            _done(conn, tenant_id, request, fact.occurred_at, now)
-        _hold_returned(conn, tenant_id, request, fact, now)
-    elif request.state in OPEN and fact.progress is Progress.DONE:
+    if request.state == "failed":
+        _after_failure(conn, tenant_id, request, fact, now)
+    elif request.state == "done":
+        _after_done(conn, tenant_id, request, fact, now)
+    elif fact.progress is Progress.RETURNED:
         _done(conn, tenant_id, request, fact.occurred_at, now)
-    elif request.state in OPEN and fact.progress is Progress.FAILED:
+        _hold(conn, tenant_id, request, fact, _RETURNED[request.kind], now)
+    elif fact.progress is Progress.DONE:
+        _done(conn, tenant_id, request, fact.occurred_at, now)
+    elif fact.progress is Progress.FAILED:
         failure = (fact.failure or "the channel does not say why")[:300]
         if request.kind == "payout":
             fail_payout(conn, tenant_id, request.subject, now, failure)
@@ -164,6 +168,44 @@ def take_progress(
     elif request.state == "requested":
         accept_request(conn, tenant_id, request.reference)
     return True
+
+
+def _after_failure(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    request: Request,
+    fact: RefundFact | PayoutFact,
+    now: datetime,
+) -> None:
+    """The books let a request fail, and the channel did it after all.
+
+    A refund is still owed: this was it. The party of a pay-out has its money again: what left is held.
+    """
+    if fact.progress is Progress.DONE and not came_back(conn, tenant_id, request.channel_id, fact):
+        if request.kind == "refund":
+            _done(conn, tenant_id, request, fact.occurred_at, now)
+        else:
+            kind = MisfitKind.PAYOUT_AFTER_FAILURE
+            _hold(conn, tenant_id, request, fact, kind, now, leaves=True)
+    elif fact.progress is Progress.RETURNED and had_left(conn, tenant_id, request.channel_id, fact):
+        _hold(conn, tenant_id, request, fact, _RETURNED[request.kind], now)
+
+
+def _after_done(
+    conn: psycopg.Connection,
+    tenant_id: str,
+    request: Request,
+    fact: RefundFact | PayoutFact,
+    now: datetime,
+) -> None:
+    """What was done came back: the channel says so, or says later that it failed."""
+    is_back = fact.progress is Progress.RETURNED or (
+        fact.progress is Progress.FAILED
+        and request.resolved_at is not None
+        and fact.occurred_at > request.resolved_at
+    )
+    if is_back:
+        _hold(conn, tenant_id, request, fact, _RETURNED[request.kind], now)
 
 
 def _ready(
@@ -254,21 +296,25 @@ def _done(
     end_request(conn, tenant_id, request.reference, "done", occurred_at, None)
 
 
-def _hold_returned(
+def _hold(
     conn: psycopg.Connection,
     tenant_id: str,
     request: Request,
     fact: RefundFact | PayoutFact,
+    kind: MisfitKind,
     now: datetime,
+    *,
+    leaves: bool = False,
 ) -> None:
     misfit = Misfit(
-        MisfitKind.PAYOUT_RETURNED,
+        kind,
         request.reference,
         request.amount_cents,
         "CNY",
         fact.occurred_at,
         request.channel_id,
         None,
-        f"pay-out {request.subject}: {fact.failure or 'returned'}"[:300],
+        f"{request.kind} {request.subject}: {fact.failure or fact.progress}"[:300],
+        leaves,
     )
     hold_misfit(conn, tenant_id, misfit, now)
