@@ -36,9 +36,10 @@ def top_k_dense(scores: npt.NDArray[np.float32], k: int) -> Indices:
         return out
     if n_columns > k:
         threshold = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
-        row, column = np.nonzero((scores >= threshold) & (scores > -np.inf))
+        place_in_all = np.flatnonzero((scores >= threshold) & (scores > -np.inf))
     else:
-        row, column = np.nonzero(scores > -np.inf)
+        place_in_all = np.flatnonzero(scores > -np.inf)
+    row, column = np.divmod(place_in_all, n_columns)
     order = np.lexsort((column, -scores[row, column], row))
     row, column = row[order], column[order]
     place = _place_in_group(row)

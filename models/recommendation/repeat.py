@@ -106,7 +106,24 @@ def tifu_vectors(interactions: Interactions, rows: pl.DataFrame, params: TifuPar
 
 
 def nearest(query: sp.csr_matrix, pool: sp.csr_matrix, same: Indices, k: int) -> sp.csr_matrix:
-    """The k nearest pool rows of each query row by Euclidean distance, as rows of equal weights 1/k.
+    """The k nearest pool rows of each query row as rows of equal weights 1/k; see `nearest_rows`.
+
+    Returns:
+        float32 CSR (n_queries, n_pool); each row sums to 1, or is empty where there is no neighbour.
+    """
+    return as_links(nearest_rows(query, pool, same, k), pool.shape[0])
+
+
+def as_links(chosen: Indices, n_pool: int) -> sp.csr_matrix:
+    """Chosen pool rows (int64 (n, k), -1 for none) as float32 CSR (n, n_pool) of equal weights."""
+    row, place = np.nonzero(chosen >= 0)
+    per_row = np.bincount(row, minlength=len(chosen))
+    weight = (1.0 / per_row[row]).astype(np.float32)
+    return sp.csr_matrix((weight, (row, chosen[row, place])), shape=(len(chosen), n_pool))
+
+
+def nearest_rows(query: sp.csr_matrix, pool: sp.csr_matrix, same: Indices, k: int) -> Indices:
+    """The k nearest pool rows of each query row by Euclidean distance.
 
     Args:
         query: CSR (n_queries, n_items).
@@ -115,8 +132,8 @@ def nearest(query: sp.csr_matrix, pool: sp.csr_matrix, same: Indices, k: int) ->
         k: Number of neighbours; fewer where the pool is smaller.
 
     Returns:
-        float32 CSR (n_queries, n_pool); each row sums to 1, or is empty where there is no neighbour. Equal
-        distances go to the pool row with the smaller index.
+        int64 (n_queries, k), nearest first, -1 where there are fewer. Equal distances go to the pool row with
+        the smaller index.
     """
     squared = np.asarray(pool.multiply(pool).sum(axis=1), dtype=np.float32).ravel()
     own = np.asarray(query.multiply(query).sum(axis=1), dtype=np.float32).ravel()
@@ -130,11 +147,7 @@ def nearest(query: sp.csr_matrix, pool: sp.csr_matrix, same: Indices, k: int) ->
         near[here, same[here] - start] = -np.inf
         return near
 
-    chosen, _ = best_in_blocks(closeness, pool.shape[0], min(k, max(pool.shape[0], 1)))
-    row, place = np.nonzero(chosen >= 0)
-    per_row = np.bincount(row, minlength=query.shape[0])
-    weight = (1.0 / per_row[row]).astype(np.float32)
-    return sp.csr_matrix((weight, (row, chosen[row, place])), shape=(query.shape[0], pool.shape[0]))
+    return best_in_blocks(closeness, pool.shape[0], min(k, max(pool.shape[0], 1)))[0]
 
 
 def tifu_scores(

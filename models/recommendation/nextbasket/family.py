@@ -20,9 +20,10 @@ from models import bundles
 from models.data import Purchases
 from models.metrics import paired_bootstrap
 from models.recommendation.config import TifuParams
+from models.recommendation.fusion import fused
 from models.recommendation.interactions import Indices
 from models.recommendation.nextbasket.history import Catalogue, History
-from models.recommendation.nextbasket.pairs import FEATURES, Pairs, Scene, rank_in_row
+from models.recommendation.nextbasket.pairs import FEATURES, Pairs, Scene
 from models.recommendation.nextbasket.settings import NextBasketSettings, UpcfParams
 from models.recommendation.nextbasket.tuning import K, best_tifu, best_upcf, ndcg
 from models.recommendation.ranking import popularity_order, top_k_pairs
@@ -35,8 +36,7 @@ WEIGHTS = (
     (1.0, 0.0, 0.0), (3.0, 1.0, 0.0), (1.0, 1.0, 0.0), (3.0, 2.0, 1.0), (1.0, 1.0, 1.0), (1.0, 3.0, 0.0),
     (0.0, 1.0, 0.0), (0.0, 2.0, 1.0), (0.0, 0.0, 1.0),
 )  # fmt: skip
-"""Weights of `MEMBERS` in the average of log ranks that validation chooses from."""
-_BUFFER = 10.0
+"""Weights of `MEMBERS` in the fusion of ranks that validation chooses from."""
 _LEAST_LABELLED = 20
 
 
@@ -347,11 +347,8 @@ def _ranked_pairs(
     k: int,
     allowed: npt.NDArray[np.bool_] | None = None,
 ) -> Indices:
-    blended = np.zeros(len(pairs.user))
-    for weight, score in zip(weights, scores, strict=True):
-        if weight:
-            blended -= weight * np.log(rank_in_row(pairs.user, score) + _BUFFER)
-    return _filled(scene, pairs.user, pairs.item, blended.astype(np.float32), users, k, allowed)
+    score = fused(pairs.user, scores, weights)
+    return _filled(scene, pairs.user, pairs.item, score, users, k, allowed)
 
 
 def _ranked_by_rule(scene: Scene, users: Indices, k: int, allowed: npt.NDArray[np.bool_] | None) -> Indices:

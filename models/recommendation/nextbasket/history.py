@@ -132,6 +132,11 @@ class History:
     total: Indices
     age: npt.NDArray[np.float64]
 
+    @property
+    def n_categories(self) -> int:
+        """Number of categories."""
+        return int(self.category.max(initial=0)) + 1
+
     def matrix(self, value: npt.NDArray[np.float64]) -> sp.csr_matrix:
         """A value a row as float32 CSR (n_users, n_items), equal places added up."""
         shape = (self.n_users, self.n_items)

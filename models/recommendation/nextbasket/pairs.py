@@ -13,6 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from models.recommendation.config import TifuParams
+from models.recommendation.fusion import rank_in_row
 from models.recommendation.interactions import Floats, Indices
 from models.recommendation.nextbasket.history import History, popularity_of
 from models.recommendation.nextbasket.kernel import Kernel, fit_kernel
@@ -23,10 +24,22 @@ from models.recommendation.repeat import nearest
 
 FEATURES = (
     "times", "share_of_baskets", "days_since_last", "days_since_first", "mean_interval_days", "overdue_ratio",
-    "baskets_since_last", "decay_30d", "decay_90d", "due", "own_vector", "neighbours", "tifu", "tifu_rank",
-    "upcf", "upcf_rank", "item_baskets", "item_buyers", "item_repeat_rate", "item_decay_30d", "item_trend",
+    "baskets_since_last", "times_28d", "decay_30d", "decay_90d", "due", "own_vector", "neighbours", "tifu",
+    "tifu_rank", "upcf", "upcf_rank", "category_times", "category_days_since_last", "category_decay_30d",
+    "item_baskets", "item_buyers", "item_repeat_rate", "item_decay_7d", "item_decay_30d", "item_trend",
     "user_baskets", "user_items", "user_basket_size", "user_days_since_last", "user_days",
 )  # fmt: skip
+_NONE_IS_ZERO = frozenset(
+    {
+        "times",
+        "share_of_baskets",
+        "times_28d",
+        "decay_30d",
+        "decay_90d",
+        "category_times",
+        "category_decay_30d",
+    }
+)
 _CELLS_A_BLOCK = 16_000_000
 _MOST_USERS_A_BLOCK = 512
 
@@ -51,16 +64,30 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class OwnPairs:
-    """What each consumer did with each item that it knows, ordered by key.
+class Known:
+    """What each consumer did with each item, or each category, that it knows.
 
     Attributes:
-        key: int64, user * n_items + item.
+        key: int64, ascending: user * number of items (categories) + item (category).
         values: Feature name to float64, one a key.
     """
 
     key: Indices
     values: dict[str, npt.NDArray[np.float64]]
+
+    def at(self, wanted: Indices) -> dict[str, npt.NDArray[np.float64]]:
+        """The features of keys, float64 (n,) each; nothing known is 0 for counts and NaN for ages."""
+        if len(self.key) == 0:
+            found, place = np.zeros(len(wanted), bool), np.zeros(len(wanted), np.int64)
+        else:
+            place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
+            found = self.key[place] == wanted
+        return {
+            name: np.where(
+                found, values[place] if len(values) else 0.0, 0.0 if name in _NONE_IS_ZERO else np.nan
+            )
+            for name, values in self.values.items()
+        }
 
 
 @dataclass
@@ -87,6 +114,7 @@ class Scene:
         self._vectors = self.history.tifu(self.tifu)
         self._shares = self.history.shares(self.upcf.recency)
         self._own = own_pairs(self.history, self.window)
+        self._categories = category_pairs(self.history)
         self._items = _item_values(self.history, self.counts, self.popularity)
         self._users = _user_values(self.history, self.counts)
 
@@ -137,14 +165,9 @@ class Scene:
         return Pairs(user, item, np.column_stack([values[name] for name in FEATURES]).astype(np.float32))
 
     def _known(self, user: Indices, item: Indices) -> dict[str, npt.NDArray[np.float64]]:
-        wanted = user * self.history.n_items + item
-        place = np.minimum(np.searchsorted(self._own.key, wanted), max(len(self._own.key) - 1, 0))
-        found = self._own.key[place] == wanted if len(self._own.key) else np.zeros(len(wanted), bool)
-        zero = {"times", "share_of_baskets", "decay_30d", "decay_90d"}
-        return {
-            name: np.where(found, values[place], 0.0 if name in zero else np.nan)
-            for name, values in self._own.values.items()
-        }
+        history = self.history
+        own = self._own.at(user * history.n_items + item)
+        return own | self._categories.at(user * history.n_categories + history.category[item])
 
     def _users_of(self, user: Indices) -> dict[str, npt.NDArray[np.float64]]:
         return {name: values[user] for name, values in self._users.items()}
@@ -153,7 +176,7 @@ class Scene:
         return {name: values[item] for name, values in self._items.items()}
 
 
-def own_pairs(history: History, window: float) -> OwnPairs:
+def own_pairs(history: History, window: float) -> Known:
     """Counts, ages and rhythm of every pair that was bought.
 
     Args:
@@ -161,15 +184,13 @@ def own_pairs(history: History, window: float) -> OwnPairs:
         window: Days ahead that `due` looks.
     """
     every = history.user * history.n_items + history.item
-    if len(every) == 0:
-        return OwnPairs(every, {})
-    start = np.flatnonzero(np.append(True, np.diff(every) != 0))
+    start = _starts(every)
     last = np.append(start[1:], len(every)) - 1
     times = (last - start + 1).astype(np.float64)
     newest, oldest = history.age[last], history.age[start]
     kernel = item_kernel(history)
     interval = np.where(times > 1, (oldest - newest) / np.maximum(times - 1, 1), np.nan)
-    return OwnPairs(
+    return Known(
         every[start],
         {
             "times": times,
@@ -179,11 +200,40 @@ def own_pairs(history: History, window: float) -> OwnPairs:
             "mean_interval_days": interval,
             "overdue_ratio": newest / np.maximum(interval, 0.5),
             "baskets_since_last": history.place[last].astype(np.float64),
-            "decay_30d": np.add.reduceat(np.exp(-history.age / 30), start),
-            "decay_90d": np.add.reduceat(np.exp(-history.age / 90), start),
+            "times_28d": _summed(history.age < 28, start),
+            "decay_30d": _summed(np.exp(-history.age / 30), start),
+            "decay_90d": _summed(np.exp(-history.age / 90), start),
             "due": kernel.due(history.item[start], newest, window),
         },
     )
+
+
+def category_pairs(history: History) -> Known:
+    """Counts and ages of every category that was bought from."""
+    every = history.user * history.n_categories + history.category[history.item]
+    order = np.lexsort((history.age, every))
+    every, age = every[order], history.age[order]
+    start = _starts(every)
+    return Known(
+        every[start],
+        {
+            "category_times": _summed(np.ones(len(every)), start),
+            "category_days_since_last": age[start],
+            "category_decay_30d": _summed(np.exp(-age / 30), start),
+        },
+    )
+
+
+def _starts(key: Indices) -> Indices:
+    """Where each run of equal keys begins."""
+    return np.flatnonzero(np.diff(key, prepend=-1) != 0)
+
+
+def _summed(value: npt.NDArray[np.generic], start: Indices) -> npt.NDArray[np.float64]:
+    """Sums of the runs that begin at `start`."""
+    if len(start) == 0:
+        return np.zeros(0)
+    return np.asarray(np.add.reduceat(value.astype(np.float64), start), dtype=np.float64)
 
 
 def item_kernel(history: History) -> Kernel:
@@ -194,20 +244,6 @@ def item_kernel(history: History) -> Kernel:
     item = history.item[again]
     real = gap > 0
     return fit_kernel(item[real], gap[real], history.category)
-
-
-def rank_in_row(row: Indices, score: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Rank of a score among those of its row, 1 for the highest; equal scores in the given order.
-
-    Args:
-        row: int64 (n,), ascending.
-        score: float32 (n,).
-    """
-    order = np.lexsort((-score, row))
-    start = np.searchsorted(row, row)
-    out = np.empty(len(row))
-    out[order] = np.arange(len(row)) - start[order] + 1.0
-    return out
 
 
 def _top(scores: Floats, k: int, allowed: npt.NDArray[np.bool_] | None) -> Indices:
@@ -224,14 +260,18 @@ def _item_values(
     history: History, counts: sp.csr_matrix, popularity: Floats
 ) -> dict[str, npt.NDArray[np.float64]]:
     buyers = np.bincount(counts.indices, minlength=history.n_items).astype(np.float64)
-    lately = np.bincount(history.item, np.exp(-history.age / 30), history.n_items).astype(np.float64)
+    week, month = (
+        np.bincount(history.item, np.exp(-history.age / days), history.n_items).astype(np.float64)
+        for days in (7, 30)
+    )
     bought = popularity.astype(np.float64)
     return {
         "item_baskets": bought,
         "item_buyers": buyers,
         "item_repeat_rate": bought / np.maximum(buyers, 1),
-        "item_decay_30d": lately,
-        "item_trend": lately / np.maximum(bought, 1),
+        "item_decay_7d": week,
+        "item_decay_30d": month,
+        "item_trend": month / np.maximum(bought, 1),
     }
 
 

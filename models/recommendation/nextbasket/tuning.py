@@ -17,7 +17,7 @@ from models.recommendation.nextbasket.history import History
 from models.recommendation.nextbasket.settings import NextBasketSettings, UpcfParams
 from models.recommendation.nextbasket.upcf import similar
 from models.recommendation.ranking import hits, top_k_dense
-from models.recommendation.repeat import nearest
+from models.recommendation.repeat import as_links, nearest_rows
 
 K = 10
 _BLOCK = 256
@@ -51,8 +51,9 @@ def best_tifu(
         for start in range(0, len(sample), _BLOCK):
             part = sample[start : start + _BLOCK]
             own = vectors[part].toarray()
+            rows = nearest_rows(vectors[part], vectors, part, max(settings.neighbours))
             for k in settings.neighbours:
-                near = (nearest(vectors[part], vectors, part, k) @ vectors).toarray()
+                near = (as_links(rows[:, :k], history.n_users) @ vectors).toarray()
                 for a in settings.own_weights:
                     ranked = top_k_dense(np.float32(a) * own + np.float32(1 - a) * near, K)
                     totals[k, a] += float(ndcg(ranked, part, truth).sum())

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from models.recommendation.fusion import fused, rank_in_row
 from models.recommendation.neighbours import best_in_blocks
 from models.recommendation.nextbasket.kernel import Kernel, fit_kernel
-from models.recommendation.nextbasket.pairs import rank_in_row
 from models.recommendation.nextbasket.settings import UpcfParams
 from models.recommendation.nextbasket.upcf import similar
 
@@ -88,3 +88,12 @@ def test_ranks_inside_rows() -> None:
     row = np.array([0, 0, 0, 2, 2])
     score = np.array([1, 3, 3, 5, 6], np.float32)
     assert rank_in_row(row, score).tolist() == [3, 1, 2, 2, 1]
+
+
+def test_fusion_by_hand() -> None:
+    row = np.array([0, 0, 0, 1])
+    one, other = np.array([3, 2, 1, 9], np.float32), np.array([1, 3, 2, 9], np.float32)
+    # Ranks 1 2 3 and 3 1 2 with weights 2 and 1; (1 + 10) / (rank + 10).
+    wanted = [(2 * 11 / 11 + 11 / 13) / 3, (2 * 11 / 12 + 11 / 11) / 3, (2 * 11 / 13 + 11 / 12) / 3, 1.0]
+    np.testing.assert_allclose(fused(row, [one, other], [2, 1]), wanted, rtol=1e-6)
+    assert fused(row, [one, other], [0, 1]).argmax() == 1
