@@ -40,7 +40,7 @@ class Rules:
 
     Attributes:
         length: Items of the list.
-        spacing: Every so manyth slot belongs to discovery.
+        spacing: Every so manyth slot belongs to discovery; 0: none does.
         max_a_category: Largest number of items of one second-level category.
         max_discovery_a_kind: Largest number of discovery items of one third-level category.
     """
@@ -53,7 +53,7 @@ class Rules:
 
 def lane_order(slot: int, spacing: int) -> tuple[str, str, str]:
     """Which lanes a slot (1-based) asks, in order: each later one only when the earlier have run out."""
-    if slot % spacing == 0:
+    if spacing and slot % spacing == 0:
         return DISCOVERY, REPEAT, POPULAR
     return REPEAT, DISCOVERY, POPULAR
 

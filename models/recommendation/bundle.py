@@ -27,7 +27,7 @@ class RepeatBundle:
 
     Attributes:
         kind: `repeat_ranker` or `tifu_knn`.
-        spacing: The blend's spacing found on validation cuts.
+        spacing: The blend's spacing; 0 where no slot is a discovery.
         ranker: Settings of the ranker, with
         booster: its LightGBM text form; None for TIFU-KNN.
         tifu: Settings of TIFU-KNN, with
@@ -51,7 +51,7 @@ class DiscoveryBundle:
     """A fitted discovery lane.
 
     Attributes:
-        spacing: The blend's spacing found on validation cuts.
+        spacing: The blend's spacing; 0 where no slot is a discovery.
         skus: Sku ids of the rows of the factors.
         items: Factors and settings.
     """

@@ -88,8 +88,9 @@ class RecommendationConfig:
         ranker: Settings of the repeat ranker.
         als_grid: Settings of ALS that validation chooses from.
         trend_powers: Exponents of the 28-day trend in the discovery score that validation chooses from.
-        discovery_spacings: Validation chooses the densest spacing s ("every s-th slot is a discovery") whose
-            loss of NDCG@10 against the pure repeat lane is at most `max_blend_loss`.
+        discovery_spacings: The densest spacing s ("every s-th slot is a discovery") is taken whose loss of
+            NDCG@10 against the pure repeat lane is at most `max_blend_loss`, on the validation cuts and on
+            the test cuts; where none keeps to it, no slot is a discovery.
         max_blend_loss: Relative loss of NDCG@10 that discovery slots may cost.
         tuning_consumers: TIFU-KNN is tuned on a seeded sample of so many consumers.
         threads: Threads of ALS; the result does not depend on it.

@@ -47,16 +47,15 @@ class Choices:
         tifu: Chosen settings of TIFU-KNN.
         als: Chosen settings of ALS.
         trend_power: Chosen exponent of the trend.
-        spacing: Chosen spacing of discovery slots.
-        blend_loss: Relative loss of NDCG@10 of that spacing on the validation cuts.
+        losses: Spacings of discovery slots, the densest first, each with its relative loss of NDCG@10 on the
+            validation cuts.
     """
 
     repeat_kind: str
     tifu: TifuParams
     als: AlsParams
     trend_power: float
-    spacing: int
-    blend_loss: float
+    losses: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
@@ -239,8 +238,8 @@ class Backtest:
             if value > repeat_value:
                 kind, repeat_lists, repeat_value = RANKER, complete, value
         als, power, new_lists = self._choose_discovery(states, samples)
-        spacing, loss = self._choose_spacing(states, samples, repeat_lists, new_lists)
-        return Choices(kind, tifu, als, power, spacing, loss)
+        losses = self._losses(states, samples, repeat_lists, new_lists)
+        return Choices(kind, tifu, als, power, losses)
 
     def evaluate(self, cut: Cut, choices: Choices, fitted_at: datetime) -> dict[str, dict[str, Measured]]:
         """Every system on one cut: lane to system to measurement.
@@ -270,11 +269,14 @@ class Backtest:
             ALS_TREND: new_lists[rows],
         }
         discovery = {name: known.measure(ranked, newcomers, known.new) for name, ranked in ranked_new.items()}
-        mixed = mix(lists[choices.repeat_kind], new_lists, choices.spacing)
+        blends = {
+            blend_name(spacing): mix(lists[choices.repeat_kind], new_lists, spacing)
+            for spacing, _ in choices.losses
+        }
         return {
             "repeat": repeat,
             "discovery": discovery,
-            "blend": {BLEND: known.measure(mixed, users, known.bought)},
+            BLEND: {name: known.measure(mixed, users, known.bought) for name, mixed in blends.items()},
         }
 
     def _ranked_tifu(self, known: Known, params: TifuParams, users: Indices) -> Indices:
@@ -306,23 +308,31 @@ class Backtest:
             raise ValueError("no ALS setting was tried; als_grid and trend_powers must not be empty")
         return best[1], best[2], lists
 
-    def _choose_spacing(
+    def _losses(
         self, states: list[Known], samples: list[Indices], repeat: list[Indices], new: list[Indices]
-    ) -> tuple[int, float]:
+    ) -> tuple[tuple[int, float], ...]:
         pure = _mean_ndcg(states, repeat, samples)
-        loss = 0.0
+        out = []
         for spacing in sorted(self.config.discovery_spacings):
             mixed = [mix(one, other, spacing) for one, other in zip(repeat, new, strict=True)]
-            loss = 1 - _mean_ndcg(states, mixed, samples) / pure if pure > 0 else 0.0
-            if loss <= self.config.max_blend_loss:
-                return spacing, loss
-        return max(self.config.discovery_spacings), loss
+            out.append((spacing, relative_loss(_mean_ndcg(states, mixed, samples), pure)))
+        return tuple(out)
 
     def _sample(self, users: Indices) -> Indices:
         if len(users) <= self.config.tuning_consumers:
             return users
         rng = np.random.default_rng(self.config.seed)
         return np.sort(rng.choice(users, self.config.tuning_consumers, replace=False))
+
+
+def blend_name(spacing: int) -> str:
+    """How leaderboards call the list in which every so manyth slot is a discovery."""
+    return f"{BLEND}_every_{spacing}"
+
+
+def relative_loss(value: float, pure: float) -> float:
+    """What a blend loses of the pure lane's NDCG, as a share of it; 0 where there is nothing to lose."""
+    return 1 - value / pure if pure > 0 else 0.0
 
 
 def mix(repeat: Indices, new: Indices, spacing: int) -> Indices:

@@ -38,6 +38,8 @@ from models.recommendation.evaluation import (
     Backtest,
     Choices,
     Measured,
+    blend_name,
+    relative_loss,
 )
 from models.recommendation.figures import system_bars
 from models.recommendation.interactions import Interactions, index_lines
@@ -104,14 +106,16 @@ def train(
         other_choices = _servable(other, other.choose(validation), (fitted_at,))
         served = {"repeat": other_choices.repeat_kind, "discovery": ALS_TREND}[lane]
         standing[lane] = [other.evaluate(cut, other_choices, fitted_at)[lane][served] for cut in test]
+    spacing = kept_spacing(choices, list(results.values()), config.max_blend_loss)
+    results, reference = _with_blend(results, spacing), _with_blend(reference, spacing)
     PROGRESS.info("fit what will serve, 3 / 3")
-    _save(backtest, choices, as_of, bundle_dir)
+    _save(backtest, choices, spacing, as_of, bundle_dir)
     systems = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
     rules = {"repeat": (TOP_FREQUENCY,), "discovery": (POPULARITY,)}
     return [
         _candidate(
-            lane, systems[lane], rules[lane], config, choices, results, reference, standing.get(lane),
-            lane in champions and lane not in standing, interactions, bundle_dir,
+            lane, systems[lane], rules[lane], config, choices, spacing, results, reference,
+            standing.get(lane), lane in champions and lane not in standing, interactions, bundle_dir,
         )
         for lane in LANES
     ]  # fmt: skip
@@ -158,17 +162,48 @@ def _reference_cuts(config: RecommendationConfig, from_moment: datetime, as_of: 
     ]
 
 
-def _save(backtest: Backtest, choices: Choices, as_of: datetime, bundle_dir: Path) -> None:
+def kept_spacing(choices: Choices, results: list[dict[str, dict[str, Measured]]], limit: float) -> int:
+    """The densest spacing of discovery slots that keeps to the bound wherever it was measured.
+
+    Args:
+        choices: Losses of each spacing on the validation cuts.
+        results: Measurements of the test cuts.
+        limit: Largest relative loss of NDCG@10 against the pure repeat lane.
+
+    Returns:
+        The spacing; 0, no discovery slots, where none keeps to it.
+    """
+
+    def mean(lane: str, system: str) -> float:
+        values = np.concatenate([one[lane][system].ndcg for one in results])
+        return float(values.mean()) if len(values) else 0.0
+
+    pure = mean("repeat", choices.repeat_kind)
+    for spacing, loss in choices.losses:
+        if max(loss, relative_loss(mean(BLEND, blend_name(spacing)), pure)) <= limit:
+            return spacing
+    return 0
+
+
+def _with_blend(results: Results, spacing: int) -> Results:
+    """Of the blends only the one that serves, under the name that leaderboards know."""
+    return {
+        cut: one | {BLEND: {BLEND: one[BLEND][blend_name(spacing)]} if spacing else {}}
+        for cut, one in results.items()
+    }
+
+
+def _save(backtest: Backtest, choices: Choices, spacing: int, as_of: datetime, bundle_dir: Path) -> None:
     """Fit both lanes on everything up to `as_of` and write the bundles."""
     data, config = backtest.interactions, backtest.config
     rows = data.until(as_of)
     booster = backtest.booster(as_of) if choices.repeat_kind == RANKER else None
     if booster is not None:
-        repeat = RepeatBundle(RANKER, choices.spacing, ranker=config.ranker, booster=booster)
+        repeat = RepeatBundle(RANKER, spacing, ranker=config.ranker, booster=booster)
     else:
         repeat = RepeatBundle(
             TIFU,
-            choices.spacing,
+            spacing,
             tifu=choices.tifu,
             consumers=tuple(data.consumers),
             skus=tuple(data.skus),
@@ -179,9 +214,7 @@ def _save(backtest: Backtest, choices: Choices, as_of: datetime, bundle_dir: Pat
     factors = fit_als(confidence, choices.als, config.seed, config.threads)
     save_discovery(
         bundle_dir / "recommendation_discovery",
-        DiscoveryBundle(
-            choices.spacing, tuple(data.skus), ItemFactors(factors, choices.als, choices.trend_power)
-        ),
+        DiscoveryBundle(spacing, tuple(data.skus), ItemFactors(factors, choices.als, choices.trend_power)),
     )
 
 
@@ -191,6 +224,7 @@ def _candidate(
     rules: tuple[str, ...],
     config: RecommendationConfig,
     choices: Choices,
+    spacing: int,
     results: Results,
     reference: Results,
     standing: list[Measured] | None,
@@ -219,7 +253,8 @@ def _candidate(
         seed=config.seed,
     )
     leaderboard, metrics = _leaderboard(lane, results, reference, config.seed)
-    metrics |= {"blend_spacing": float(choices.spacing), "blend_validation_loss": choices.blend_loss}
+    metrics |= {"blend_spacing": float(spacing)}
+    metrics |= {f"{blend_name(every)}_validation_loss": loss for every, loss in choices.losses}
     pooled = {
         label: {name: _interval(np.concatenate([getattr(one[name], key) for one in by_lane]), config.seed)
                 for name in [*(n for n in names if n != system), system]}
@@ -229,7 +264,7 @@ def _candidate(
     return Candidate(
         name=f"recommendation_{lane}",
         family="recommendation",
-        config=config.to_dict() | {"chosen": asdict(choices)},
+        config=config.to_dict() | {"chosen": asdict(choices) | {"spacing": spacing}},
         decision=decision,
         metrics=metrics,
         leaderboard=leaderboard,

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from recommendation_panels import SCHEMA, at, lines, simulated
+from recommendation_panels import NO_LISTINGS, SCHEMA, at, lines, simulated
 
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.recommendation.bundle import load_discovery, load_repeat
 from models.recommendation.config import AlsParams, RankerParams, RecommendationConfig, TifuParams
-from models.recommendation.evaluation import Backtest
+from models.recommendation.evaluation import Backtest, Choices, Measured, blend_name
 from models.recommendation.interactions import index_lines
-from models.recommendation.training import LANES, train
+from models.recommendation.scoring import score
+from models.recommendation.training import LANES, kept_spacing, train
 from models.splits import Cut
 
 AS_OF = at(150)
@@ -240,3 +241,44 @@ def test_impossible_settings_are_refused() -> None:
         RecommendationConfig(discovery_spacings=(1, 3))
     with pytest.raises(TypeError):
         RecommendationConfig.from_dict({"no_such_setting": 1})
+
+
+def measured(ndcg: list[float]) -> Measured:
+    values = np.array(ndcg)
+    return Measured(np.arange(len(values)), values, values, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "spacing"),
+    [
+        (0.6, 3),  # validation .5, test .25
+        (0.3, 5),  # validation .1, test .2 at 5; .5 on validation at 3
+        (0.15, 10),  # test .2 at 5 breaks it, although validation allows 5
+        (0.01, 0),  # nothing keeps to it: no discovery slots
+    ],
+)
+def test_a_spacing_serves_only_where_it_keeps_to_the_bound_on_every_cut(limit: float, spacing: int) -> None:
+    choices = Choices("tifu_knn", TifuParams(), AlsParams(), 0.0, ((3, 0.5), (5, 0.1), (10, 0.0)))
+    of_spacing = {3: 0.3, 5: 0.32, 10: 0.38}
+    cuts = [
+        {
+            "repeat": {"tifu_knn": measured([0.4, 0.4])},
+            "blend": {blend_name(s): measured([value + noise] * 2) for s, value in of_spacing.items()},
+        }
+        for noise in (0.01, -0.01)
+    ]
+    assert kept_spacing(choices, cuts, limit) == spacing
+
+
+def test_where_no_spacing_keeps_to_the_bound_no_slot_is_a_discovery(tmp_path: Path) -> None:
+    # Every discovery slot costs these consumers something; nothing of it is allowed.
+    strict = replace(CONFIG, max_blend_loss=-1.0)
+    repeat, discovery = train(simulated(), AS_OF, tmp_path, strict)
+    assert load_repeat(repeat.bundle_dir).spacing == load_discovery(discovery.bundle_dir).spacing == 0
+    assert repeat.metrics["blend_spacing"] == 0
+    assert repeat.config["chosen"]["spacing"] == 0
+    assert not any(row["system"] == "blend" for row in repeat.leaderboard)
+    # Quotas may let a discovery in further down, where habits crowd; never before.
+    lists = score(simulated(), NO_LISTINGS, AS_OF, repeat.bundle_dir, discovery.bundle_dir, strict)
+    first = lists.recommendations.filter(pl.col("rank") < min(strict.exploration_ranks))
+    assert first["lane"].unique().to_list() == ["repeat"]
