@@ -82,11 +82,12 @@ class Purchases:
 
     def until(self, moment: datetime) -> Purchases:
         """Lines at or before a moment (with time zone)."""
-        return Purchases(self.frame.filter(pl.col("at") <= moment))
+        return Purchases(self.frame.filter(pl.col("at") <= reading.aware(moment, "moment")))
 
     def between(self, start: datetime, end: datetime) -> Purchases:
         """Lines after `start`, until and with `end` (with time zone)."""
-        return Purchases(self.frame.filter((pl.col("at") > start) & (pl.col("at") <= end)))
+        begin, last = reading.aware(start, "start"), reading.aware(end, "end")
+        return Purchases(self.frame.filter((pl.col("at") > begin) & (pl.col("at") <= last)))
 
     def net(self) -> Purchases:
         """What was bought and kept: a return takes from the newest earlier purchases of the same item.

@@ -6,6 +6,7 @@ pandas, Polars and Arrow come in; text ids, UTC times and float64 numbers go out
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -108,6 +109,8 @@ def numbers(frame: pl.DataFrame, column: str, *, may_be_null: bool = False) -> p
         FrameError: It is no number, or null or not finite where that is not allowed.
     """
     values = frame[column]
+    if may_be_null and values.null_count() == len(values):
+        return pl.Series(column, [None] * len(values), dtype=pl.Float64)
     if not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
         raise FrameError(f"column {column!r} holds {values.dtype}, not numbers; cast it first")
     values = values.cast(pl.Float64).fill_nan(None)
@@ -126,6 +129,17 @@ def _localised(values: pl.Series, zone: str) -> pl.Series:
         raise FrameError(f"{zone!r} is no time zone; give an IANA name such as Asia/Shanghai") from error
     later = values.dt.offset_by("1h")
     return named.fill_null(later.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null"))
+
+
+def aware(moment: datetime, name: str) -> datetime:
+    """A moment that names its zone.
+
+    Raises:
+        FrameError: It names none, so that nobody can tell which moment it is.
+    """
+    if moment.utcoffset() is None:
+        raise FrameError(f"{name} {moment} names no time zone; pass e.g. {name}.replace(tzinfo=UTC)")
+    return moment
 
 
 def no_nulls(values: pl.Series, column: str) -> None:

@@ -63,6 +63,12 @@ def test_a_key_of_several_columns_and_what_is_constant_in_a_series():
     assert found.static == {"town": ("A", "A", "B")}
 
 
+def test_a_target_that_nobody_saw_is_missing_whatever_its_type():
+    frame = pd.DataFrame({"shop": [1, 1], "week": [8, 9], "units": [None, None]})
+    assert np.isnan(panel(frame).target).all()
+    assert panel(frame).start.tolist() == [2]
+
+
 def test_times_of_any_zone_lie_on_the_days_of_their_zone():
     times = pd.to_datetime(["2026-01-04 16:00", "2026-01-05 16:00"]).tz_localize("UTC")
     frame = pd.DataFrame({"shop": [1, 1], "day": times, "units": [1, 2]})

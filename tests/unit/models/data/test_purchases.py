@@ -103,6 +103,14 @@ def test_slices_hold_their_end_and_not_their_beginning():
     assert days.between(fifth, sixth).frame["item_id"].to_list() == ["b"]
 
 
+def test_a_moment_without_a_zone_is_no_moment():
+    purchases = Purchases.from_frame(lines(), NAMES)
+    with pytest.raises(FrameError, match="moment 2026-01-06 00:00:00 names no time zone"):
+        purchases.until(naive(2026, 1, 6))
+    with pytest.raises(FrameError, match="end 2026-01-06 00:00:00 names no time zone"):
+        purchases.between(datetime(2026, 1, 5, tzinfo=UTC), naive(2026, 1, 6))
+
+
 def returned(quantities, values=None):
     days = [date(2026, 1, day + 1) for day in range(len(quantities))]
     columns = {
