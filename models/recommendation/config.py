@@ -140,7 +140,7 @@ class RecommendationConfig:
     exploration_ranks: tuple[int, ...] = (10, 15, 20)
     exploration_rate: float = 0.1
     exploration_pool: int = 21
-    diversity: float = 0.2
+    diversity: float = 0.1
     new_days: int = 60
 
     def __post_init__(self) -> None:

@@ -86,7 +86,7 @@ def like_their_kind(vectors: sp.csr_matrix, known: Indices, values: Floats, cold
         cold: int64 (n_cold,), rows to tell.
 
     Returns:
-        float32 (n_cold, n_values); zeros for rows without any feature that a known sku bears.
+        float32 (n_cold, n_values); NaN for rows without any feature that a known sku bears.
 
     Source:
         Attribute-to-feature mapping, Gantner et al. 2010, with shrunken means in place of a regression.
@@ -97,7 +97,9 @@ def like_their_kind(vectors: sp.csr_matrix, known: Indices, values: Floats, cold
     a_feature = (bearing.T @ values + _PRIOR * everyone) / (mass + _PRIOR)[:, None]
     mine = sp.csr_matrix(vectors[cold] @ sp.diags_array((mass > 0).astype(np.float32)))
     total = np.asarray(mine.sum(axis=1)).ravel()
-    return np.asarray((mine @ a_feature) / np.maximum(total, 1e-9)[:, None], dtype=np.float32)
+    told = np.asarray((mine @ a_feature) / np.maximum(total, 1e-9)[:, None], dtype=np.float32)
+    told[total == 0] = np.nan
+    return told
 
 
 def dense(vectors: sp.csr_matrix) -> Floats:

@@ -190,13 +190,17 @@ class Backtest:
         user, item = pairs["user"].to_numpy(), pairs["item"].to_numpy()
         return top_k_pairs(user, item, score, known.popularity, users, K)
 
-    def affinity(self, origin: datetime, als: AlsParams, fitted_at: datetime) -> tuple[Floats, Floats]:
-        """User factors folded in at `origin` over item factors fitted at `fitted_at`, at or before it."""
+    def factors(self, als: AlsParams, fitted_at: datetime) -> Floats:
+        """Item factors fitted on everything up to a moment."""
         if (fitted_at, als) not in self._factors:
             rows = self.interactions.until(fitted_at)
             confidence = confidences(self.interactions, rows, fitted_at, als.decay_days)
             self._factors[fitted_at, als] = fit_als(confidence, als, self.config.seed, self.config.threads)
-        factors = self._factors[fitted_at, als]
+        return self._factors[fitted_at, als]
+
+    def affinity(self, origin: datetime, als: AlsParams, fitted_at: datetime) -> tuple[Floats, Floats]:
+        """User factors folded in at `origin` over item factors fitted at `fitted_at`, at or before it."""
+        factors = self.factors(als, fitted_at)
         rows = self.interactions.until(origin)
         return fold_in(confidences(self.interactions, rows, origin, als.decay_days), factors, als), factors
 

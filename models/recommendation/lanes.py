@@ -50,32 +50,68 @@ class Catalogue:
 
 
 @dataclass(frozen=True)
-class Lanes:
-    """Scores of the active histories; rows are places in `users`, columns are skus of the catalogue.
+class Active:
+    """What is known of the histories that get a list; rows are places in `users`, columns are skus.
 
     Attributes:
+        data: Purchases by history.
+        catalogue: See `Catalogue`.
+        as_of: Moment of knowledge.
         users: int64 (n_active,), sorted indices of histories.
+        consumers: Who stands behind each history of `data`: nobody is a neighbour of themselves.
+        rows: Purchases up to the moment.
+        counts: CSR (n_histories, n_items), baskets with the sku, of everybody.
+        buyers: float32 (n_items,), distinct histories that bought in the trend window.
         times: CSR (n_active, n_skus), baskets with the sku.
-        repeat: CSR (n_active, n_skus), repeat scores of known skus.
-        affinity: User factors (n_active, f) and item factors (n_skus, f), or None for the rule.
-        multiplier: float32 (n_skus,), 0 where a sku is no discovery candidate.
         order: int64 (n_skus,), skus by the tie rule.
         likeness: float32 (n_skus, d) content vectors of length 1, or None.
         types: Per history the third-level categories bought before.
-        repeat_rule: True when the simple rule serves the repeat lane.
-        pairs: What the ranker read; zero rows where none serves.
     """
 
+    data: Interactions
+    catalogue: Catalogue
+    as_of: datetime
     users: Indices
+    consumers: list[str]
+    rows: pl.DataFrame
+    counts: sp.csr_matrix
+    buyers: Floats
     times: sp.csr_matrix
-    repeat: sp.csr_matrix
-    affinity: tuple[Floats, Floats] | None
-    multiplier: Floats
     order: Indices
     likeness: Floats | None
     types: list[set[int]]
-    repeat_rule: bool
+
+
+@dataclass(frozen=True)
+class RepeatLane:
+    """Repeat scores.
+
+    Attributes:
+        scores: CSR (n_active, n_skus), of known skus.
+        is_rule: True when the simple rule serves.
+        spacing: The blend's spacing that was found with the bundle; None for the rule.
+        pairs: What the ranker read; zero rows where none serves.
+    """
+
+    scores: sp.csr_matrix
+    is_rule: bool
+    spacing: int | None
     pairs: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class DiscoveryLane:
+    """Discovery scores, in factors.
+
+    Attributes:
+        affinity: User factors (n_active, f) and item factors (n_skus, f), or None for the rule.
+        multiplier: float32 (n_skus,), 0 where a sku is no discovery candidate.
+        spacing: The blend's spacing that was found with the bundle; None for the rule.
+    """
+
+    affinity: tuple[Floats, Floats] | None
+    multiplier: Floats
+    spacing: int | None
 
 
 def catalogue_of(
@@ -122,137 +158,107 @@ def catalogue_of(
     return Catalogue(skus, l2, l3, new, content_vectors(products, skus))
 
 
-def score_lanes(
+def active_histories(
     data: Interactions,
     catalogue: Catalogue,
     users: Indices,
     consumers: list[str],
-    bundles: tuple[RepeatBundle | None, DiscoveryBundle | None],
     as_of: datetime,
     config: RecommendationConfig,
-) -> Lanes:
-    """Score both lanes.
-
-    Args:
-        data: Purchases by history.
-        catalogue: See `catalogue_of`.
-        users: int64 (n_active,), sorted: histories that get a list.
-        consumers: Who stands behind each history of `data`: nobody is a neighbour of themselves.
-        bundles: Of the repeat and the discovery lane; None serves the simple rule.
-        as_of: Moment of knowledge.
-        config: Settings.
-    """
-    repeat, discovery = bundles
+) -> Active:
+    """What both lanes read of the histories `users` (int64, sorted) at a moment."""
     rows = data.until(as_of)
     counts = data.counts(rows)
-    popularity = np.asarray(counts.sum(axis=0), dtype=np.float32).ravel()
     buyers = data.buyers(as_of, TREND_DAYS)
-    pairs = _ranker_pairs(data, users, repeat, as_of)
     width = len(catalogue.skus)
     times = _wider(counts[users], width)
-    own = _repeat_scores(data, rows, users, consumers, counts, popularity, repeat, pairs)
-    affinity, multiplier = _new_scores(data, catalogue, rows, users, counts, buyers, discovery, as_of)
     kinds = np.array(catalogue.l3, dtype=np.int64)
-    return Lanes(
+    return Active(
+        data,
+        catalogue,
+        as_of,
         users,
+        consumers,
+        rows,
+        counts,
+        buyers,
         times,
-        _wider(own, width),
-        affinity,
-        multiplier,
         popularity_order(np.concatenate([buyers, np.zeros(width - data.n_items, np.float32)])),
         None if catalogue.vectors is None or config.diversity <= 0 else dense(catalogue.vectors),
         [
             set(kinds[times.indices[times.indptr[row] : times.indptr[row + 1]]].tolist())
             for row in range(len(users))
         ],
-        repeat is None,
-        pairs,
     )
 
 
-def _new_scores(
-    data: Interactions,
-    catalogue: Catalogue,
-    rows: pl.DataFrame,
-    users: Indices,
-    counts: sp.csr_matrix,
-    buyers: Floats,
-    bundle: DiscoveryBundle | None,
-    as_of: datetime,
-) -> tuple[tuple[Floats, Floats] | None, Floats]:
-    """Affinities and multipliers of all skus; what is new has those of its kind."""
-    affinity: tuple[Floats, Floats] | None = None
-    power, least = 1.0, 1
-    if bundle is not None:
-        affinity = _fold_in_bundle(data, catalogue, rows, users, bundle, as_of)
-        power, least = bundle.items.trend_power, bundle.items.params.min_buyers
-    multiplier = np.zeros(len(catalogue.skus), np.float32)
-    candidates = discovery_candidates(counts, buyers, least)
-    multiplier[candidates] = trend_factor(buyers, power)[candidates]
-    if affinity is not None:
-        multiplier[~affinity[1].any(axis=1)] = 0
-    known = np.flatnonzero(multiplier)
-    cold = np.flatnonzero(catalogue.new & (multiplier == 0))
-    if catalogue.vectors is None or not len(known) or not len(cold):
-        return affinity, multiplier
-    trend = np.log(multiplier[known])[:, None]
-    values = trend if affinity is None else np.hstack([trend, affinity[1][known]])
-    expected = like_their_kind(catalogue.vectors, known, values, cold)
-    alike = expected.any(axis=1)
-    multiplier[cold[alike]] = np.exp(expected[alike, 0])
-    if affinity is not None:
-        affinity[1][cold] = expected[:, 1:]
-    return affinity, multiplier
-
-
-def _ranker_pairs(
-    data: Interactions, users: Indices, bundle: RepeatBundle | None, as_of: datetime
-) -> pl.DataFrame:
-    """What the ranker of a bundle reads at the moment; zero rows where it holds none."""
-    if bundle is None or bundle.kind != RANKER or bundle.ranker is None or bundle.booster is None:
-        return no_pairs()
-    return pair_features(data, as_of, bundle.ranker).filter(pl.col("user").is_in(pl.Series(users).implode()))
-
-
-def _repeat_scores(
-    data: Interactions,
-    rows: pl.DataFrame,
-    users: Indices,
-    consumers: list[str],
-    counts: sp.csr_matrix,
-    popularity: Floats,
-    bundle: RepeatBundle | None,
-    pairs: pl.DataFrame,
-) -> sp.csr_matrix:
+def repeat_lane(known: Active, bundle: RepeatBundle | None) -> RepeatLane:
+    """Repeat scores by a bundle; None serves GP-TopFreq."""
+    width = len(known.catalogue.skus)
     if bundle is None:
-        return top_frequency(counts[users], popularity)
+        popularity = np.asarray(known.counts.sum(axis=0), dtype=np.float32).ravel()
+        scores = top_frequency(known.counts[known.users], popularity)
+        return RepeatLane(_wider(scores, width), is_rule=True, spacing=None, pairs=no_pairs())
+    pairs = no_pairs()
     if bundle.kind == RANKER and bundle.ranker is not None and bundle.booster is not None:
+        mine = pl.col("user").is_in(pl.Series(known.users).implode())
+        pairs = pair_features(known.data, known.as_of, bundle.ranker).filter(mine)
         value = score_pairs(bundle.booster, pairs)
-        return data.matrix(pairs["user"].to_numpy(), pairs["item"].to_numpy(), value)[users]
+        every = known.data.matrix(pairs["user"].to_numpy(), pairs["item"].to_numpy(), value)
+        scores = every[known.users]
+    else:
+        scores = _tifu_scores(known, bundle)
+    return RepeatLane(_wider(scores, width), is_rule=False, spacing=bundle.spacing, pairs=pairs)
+
+
+def _tifu_scores(known: Active, bundle: RepeatBundle) -> sp.csr_matrix:
     if bundle.tifu is None or bundle.pool is None:
         raise ValueError(f"repeat bundle of kind {bundle.kind} holds neither a ranker nor a TIFU pool")
     place = {name: row for row, name in enumerate(bundle.consumers)}
-    same = np.array([place.get(consumers[user], -1) for user in users.tolist()], dtype=np.int64)
-    mine = rows.filter(pl.col("user").is_in(pl.Series(users).implode()))
-    vectors = tifu_vectors(data, mine, bundle.tifu)[users]
-    pool = _recolumn(bundle.pool, bundle.skus, data.skus)
+    same = np.array([place.get(known.consumers[user], -1) for user in known.users.tolist()], dtype=np.int64)
+    mine = known.rows.filter(pl.col("user").is_in(pl.Series(known.users).implode()))
+    vectors = tifu_vectors(known.data, mine, bundle.tifu)[known.users]
+    pool = _recolumn(bundle.pool, bundle.skus, known.data.skus)
     return tifu_on_history(vectors, same, pool, bundle.tifu)
 
 
-def _fold_in_bundle(
-    data: Interactions,
-    catalogue: Catalogue,
-    rows: pl.DataFrame,
-    users: Indices,
-    bundle: DiscoveryBundle,
-    as_of: datetime,
-) -> tuple[Floats, Floats]:
+def discovery_lane(known: Active, bundle: DiscoveryBundle | None) -> DiscoveryLane:
+    """Affinities and multipliers of all skus by a bundle; None serves popularity.
+
+    New skus have what is to be expected of their kind.
+    """
+    affinity: tuple[Floats, Floats] | None = None
+    power, least = 1.0, 1
+    if bundle is not None:
+        affinity = _fold_in_bundle(known, bundle)
+        power, least = bundle.items.trend_power, bundle.items.params.min_buyers
+    catalogue = known.catalogue
+    multiplier = np.zeros(len(catalogue.skus), np.float32)
+    candidates = discovery_candidates(known.counts, known.buyers, least)
+    multiplier[candidates] = trend_factor(known.buyers, power)[candidates]
+    if affinity is not None:
+        multiplier[~affinity[1].any(axis=1)] = 0
+    warm = np.flatnonzero(multiplier)
+    cold = np.flatnonzero(catalogue.new & (multiplier == 0))
+    if catalogue.vectors is not None and len(warm) and len(cold):
+        trend = np.log(multiplier[warm])[:, None]
+        values = trend if affinity is None else np.hstack([trend, affinity[1][warm]])
+        expected = like_their_kind(catalogue.vectors, warm, values, cold)
+        alike = ~np.isnan(expected[:, 0])
+        multiplier[cold[alike]] = np.exp(expected[alike, 0])
+        if affinity is not None:
+            affinity[1][cold[alike]] = expected[alike, 1:]
+    return DiscoveryLane(affinity, multiplier, None if bundle is None else bundle.spacing)
+
+
+def _fold_in_bundle(known: Active, bundle: DiscoveryBundle) -> tuple[Floats, Floats]:
     """User factors by fold-in over the bundle's skus, and item factors in the order of the catalogue."""
     items = bundle.items
-    confidence = confidences(data, rows, as_of, items.params.decay_days)[users]
-    folded = fold_in(_recolumn(confidence, tuple(data.skus), list(bundle.skus)), items.factors, items.params)
+    confidence = confidences(known.data, known.rows, known.as_of, items.params.decay_days)[known.users]
+    mine = _recolumn(confidence, tuple(known.data.skus), list(bundle.skus))
+    folded = fold_in(mine, items.factors, items.params)
     place = {name: row for row, name in enumerate(bundle.skus)}
-    at = np.array([place.get(name, -1) for name in catalogue.skus], dtype=np.int64)
+    at = np.array([place.get(name, -1) for name in known.catalogue.skus], dtype=np.int64)
     factors = np.zeros((len(at), items.factors.shape[1]), np.float32)
     factors[at >= 0] = items.factors[at[at >= 0]]
     return folded, factors

@@ -34,7 +34,16 @@ from models.recommendation.config import RecommendationConfig
 from models.recommendation.content import diversified
 from models.recommendation.discovery import USERS_A_CHUNK
 from models.recommendation.interactions import Indices, Interactions, index_lines, merchandise
-from models.recommendation.lanes import Catalogue, Lanes, catalogue_of, score_lanes
+from models.recommendation.lanes import (
+    Active,
+    Catalogue,
+    DiscoveryLane,
+    RepeatLane,
+    active_histories,
+    catalogue_of,
+    discovery_lane,
+    repeat_lane,
+)
 from models.recommendation.popular import assortments, popular_items
 from models.recommendation.ranker import named_pairs
 from models.recommendation.ranking import top_k_dense
@@ -118,68 +127,136 @@ def score(
     config = config or RecommendationConfig()
     sold = merchandise(lines).filter(pl.col("placed_at") <= as_of)
     data = index_lines(by_history(lines, platform_wide), as_of)
-    behind = histories(sold, platform_wide)
-    repeat = load_repeat(repeat_bundle) if repeat_bundle is not None else None
-    discovery = load_discovery(discovery_bundle) if discovery_bundle is not None else None
-    assortment = assortments(sold, listings, as_of, config.active_days, in_stock)
-    popular = popular_items(sold, assortment, as_of, config)
-    catalogue = catalogue_of(data, assortment["sku_id"].unique(), products, as_of, config.new_days)
-    recent = data.between(as_of - timedelta(days=config.active_days), as_of)
-    active = recent.select("merchant", "user").unique().sort("merchant", "user")
-    owner = dict(behind.select("history", "consumer_id").iter_rows())
-    consumers = [owner[name] for name in data.consumers]
-    users = np.unique(active["user"].to_numpy())
-    lanes = score_lanes(data, catalogue, users, consumers, (repeat, discovery), as_of, config)
-    spacing = next((one.spacing for one in (repeat, discovery) if one), max(config.discovery_spacings))
-    rows, draws = _lists(
-        data, consumers, catalogue, lanes, active, assortment, popular, spacing, as_of, config
+    market = market_of(
+        sold, data, listings, as_of, config,
+        in_stock=in_stock, products=products, platform_wide=platform_wide,
+    )  # fmt: skip
+    repeat = repeat_lane(market.known, load_repeat(repeat_bundle) if repeat_bundle is not None else None)
+    discovery = discovery_lane(
+        market.known, load_discovery(discovery_bundle) if discovery_bundle is not None else None
     )
+    lists, explored = lists_of(market, repeat, discovery, config)
     return RecommendationScores(
-        _publish("recommendations", _with_true_reasons(rows, sold) if platform_wide else rows),
-        _publish("popular_items", popular),
-        _shown_vectors(lanes, data, behind, rows),
-        pl.DataFrame(draws, schema=EXPLORED_SCHEMA, orient="row").sort("merchant_id", "consumer_id", "rank"),
+        lists,
+        _publish("popular_items", market.popular),
+        _shown_vectors(repeat.pairs, market, lists),
+        explored,
     )
 
 
-def _with_true_reasons(rows: pl.DataFrame, sold: pl.DataFrame) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Market:
+    """What lists are made in, whatever scores the lanes.
+
+    Attributes:
+        known: The histories that get a list.
+        behind: Who stands behind each history, see `tenancy.histories`.
+        active: `merchant`, `user`: numbers of the merchants and histories that get a list, ordered.
+        assortment: `merchant_id`, `sku_id` that may be shown.
+        popular: Each merchant's popular items.
+        own: `merchant_id`, `consumer_id`, `sku_id` sold there; None where nobody consented to more.
+    """
+
+    known: Active
+    behind: pl.DataFrame
+    active: pl.DataFrame
+    assortment: pl.DataFrame
+    popular: pl.DataFrame
+    own: pl.DataFrame | None
+
+
+def market_of(
+    sold: pl.DataFrame,
+    data: Interactions,
+    listings: pl.DataFrame,
+    as_of: datetime,
+    config: RecommendationConfig,
+    *,
+    in_stock: Collection[str] | None = None,
+    products: pl.DataFrame | None = None,
+    platform_wide: Collection[str] = (),
+    only: pl.DataFrame | None = None,
+) -> Market:
+    """Prepare what lists are made in.
+
+    Args:
+        sold: `interactions.merchandise` up to `as_of`, as known then.
+        data: The purchases by history (`tenancy.by_history`); later ones are not looked at.
+        listings: As for `score`.
+        as_of: Moment of knowledge, tz-aware UTC.
+        config: Settings.
+        in_stock: As for `score`.
+        products: As for `score`.
+        platform_wide: As for `score`.
+        only: `merchant_id`, `consumer_id`: make lists of these pairs alone; None makes all.
+    """
+    behind = histories(sold, platform_wide)
+    owner = dict(behind.select("history", "consumer_id").iter_rows())
+    consumers = [owner.get(name, name) for name in data.consumers]
+    recent = data.between(as_of - timedelta(days=config.active_days), as_of, as_of)
+    active = recent.select("merchant", "user").unique().sort("merchant", "user")
+    if only is not None:
+        wanted = set(only.select("merchant_id", "consumer_id").iter_rows())
+        named = ((data.merchants[merchant], consumers[user]) for merchant, user in active.iter_rows())
+        active = active.filter(pl.Series([pair in wanted for pair in named], dtype=pl.Boolean))
+    assortment = assortments(sold, listings, as_of, config.active_days, in_stock)
+    catalogue = catalogue_of(data, assortment["sku_id"].unique(), products, as_of, config.new_days)
+    users = np.unique(active["user"].to_numpy())
+    return Market(
+        active_histories(data, catalogue, users, consumers, as_of, config),
+        behind,
+        active,
+        assortment,
+        popular_items(sold, assortment, as_of, config),
+        sold.select("merchant_id", "consumer_id", "sku_id").unique() if platform_wide else None,
+    )
+
+
+def lists_of(
+    market: Market, repeat: RepeatLane, discovery: DiscoveryLane, config: RecommendationConfig
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The published recommendations, and the slots that were randomised (`EXPLORED_SCHEMA`)."""
+    rows, draws = _lists(market, repeat, discovery, config)
+    if market.own is not None:
+        rows = _with_true_reasons(rows, market.own)
+    explored = pl.DataFrame(draws, schema=EXPLORED_SCHEMA, orient="row")
+    return _publish("recommendations", rows), explored.sort("merchant_id", "consumer_id", "rank")
+
+
+def _with_true_reasons(rows: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     """Repeat items that were not bought at the list's merchant say `bought_elsewhere`."""
-    key = ["merchant_id", "consumer_id", "sku_id"]
-    here = sold.select(key).unique().with_columns(is_here=pl.lit(value=True))
+    here = own.with_columns(is_here=pl.lit(value=True))
     elsewhere = (pl.col("lane") == REPEAT) & pl.col("is_here").is_null()
     reason = pl.when(elsewhere).then(pl.lit("bought_elsewhere")).otherwise("reason_code")
-    return rows.join(here, on=key, how="left").with_columns(reason_code=reason)
+    return rows.join(here, on=own.columns, how="left").with_columns(reason_code=reason)
 
 
-def _shown_vectors(
-    lanes: Lanes, data: Interactions, behind: pl.DataFrame, rows: pl.DataFrame
-) -> pl.DataFrame:
+def _shown_vectors(pairs: pl.DataFrame, market: Market, rows: pl.DataFrame) -> pl.DataFrame:
     """What the ranker read of the pairs that some list shows in the repeat lane."""
-    shown = rows.filter(pl.col("lane") == REPEAT).select("consumer_id", "merchant_id", "sku_id").unique()
-    named = named_pairs(lanes.pairs, data).rename({"consumer_id": "history"}).join(behind, on="history")
-    here = named.join(shown, on=["consumer_id", "merchant_id", "sku_id"], how="semi")
-    wide = named.filter(pl.col("merchant_id").is_null()).join(shown, on=["consumer_id", "sku_id"], how="semi")
     keys = ["consumer_id", "merchant_id", "sku_id"]
+    shown = rows.filter(pl.col("lane") == REPEAT).select(keys).unique()
+    named = named_pairs(pairs, market.known.data).rename({"consumer_id": "history"})
+    named = named.join(market.behind, on="history")
+    here = named.join(shown, on=keys, how="semi")
+    everywhere = named.filter(pl.col("merchant_id").is_null())
+    wide = everywhere.join(shown, on=["consumer_id", "sku_id"], how="semi")
     return pl.concat([here, wide]).select(*keys, pl.exclude("history", *keys)).sort(keys)
 
 
 def _lists(
-    data: Interactions,
-    consumers: list[str],
-    catalogue: Catalogue,
-    lanes: Lanes,
-    active: pl.DataFrame,
-    assortment: pl.DataFrame,
-    popular: pl.DataFrame,
-    spacing: int,
-    as_of: datetime,
-    config: RecommendationConfig,
+    market: Market, repeat: RepeatLane, discovery: DiscoveryLane, config: RecommendationConfig
 ) -> tuple[pl.DataFrame, list[_Draw]]:
     """Blend one list per active pair, merchant by merchant; and what was drawn in the slots that explore."""
+    known_of = market.known
+    data, catalogue, consumers, as_of = (
+        known_of.data, known_of.catalogue, known_of.consumers, known_of.as_of
+    )  # fmt: skip
+    spacings = [one.spacing for one in (repeat, discovery) if one.spacing is not None]
+    spacing = spacings[0] if spacings else max(config.discovery_spacings)
     item_of = {name: item for item, name in enumerate(catalogue.skus)}
-    listed = dict(assortment.group_by("merchant_id").agg("sku_id").iter_rows())
+    listed = dict(market.assortment.group_by("merchant_id").agg("sku_id").iter_rows())
     ranked: dict[str, list[tuple[int, float, str]]] = {}
-    for merchant_id, sku, value, reason in popular.select(
+    for merchant_id, sku, value, reason in market.popular.select(
         "merchant_id", "sku_id", "score", "reason_code"
     ).iter_rows():
         if sku in item_of:
@@ -191,10 +268,10 @@ def _lists(
         config.max_discovery_per_type,
     )
     place_of = np.empty(len(catalogue.skus), np.int64)
-    place_of[lanes.order] = np.arange(len(catalogue.skus))
+    place_of[known_of.order] = np.arange(len(catalogue.skus))
     rows: list[_Row] = []
     draws: list[_Draw] = []
-    for (merchant,), part in active.group_by("merchant", maintain_order=True):
+    for (merchant,), part in market.active.group_by("merchant", maintain_order=True):
         name = data.merchants[int(str(merchant))]
         known = np.array([item_of[sku] for sku in listed.get(name, []) if sku in item_of], dtype=np.int64)
         known = known[np.argsort(place_of[known])]
@@ -202,9 +279,9 @@ def _lists(
             Offer(item, value, POPULAR, catalogue.l2[item], catalogue.l3[item], reason)
             for item, value, reason in ranked.get(name, [])
         ]
-        places = np.searchsorted(lanes.users, part["user"].to_numpy())
-        for place, own, new, untried in _merchant_offers(catalogue, lanes, places, known, config):
-            consumer = consumers[int(lanes.users[place])]
+        places = np.searchsorted(known_of.users, part["user"].to_numpy())
+        for place, own, new, untried in _merchant_offers(known_of, repeat, discovery, places, known, config):
+            consumer = consumers[int(known_of.users[place])]
             chosen = blend({REPEAT: own, DISCOVERY: new, POPULAR: shown}, rules)
             tried = _alternately(new, untried)
             pools = exploration_pools(chosen, tried, rules, config.exploration_ranks, config.exploration_pool)
@@ -241,31 +318,44 @@ def _alternately(first: list[Offer], second: list[Offer]) -> Iterator[Offer]:
 
 
 def _merchant_offers(
-    catalogue: Catalogue, lanes: Lanes, places: Indices, known: Indices, config: RecommendationConfig
+    active: Active,
+    repeat: RepeatLane,
+    discovery: DiscoveryLane,
+    places: Indices,
+    known: Indices,
+    config: RecommendationConfig,
 ) -> Iterator[tuple[int, list[Offer], list[Offer], list[Offer]]]:
     """Offers of a merchant's histories inside its assortment (`known`, in tie order).
 
     Yields the place of a history, its repeat offers, its discovery offers, and the best of what is new.
     """
+    catalogue = active.catalogue
     depth = 2 * config.list_length
-    fresh = np.flatnonzero(catalogue.new[known] & (lanes.multiplier[known] > 0))
+    fresh = np.flatnonzero(catalogue.new[known] & (discovery.multiplier[known] > 0))
     for start in range(0, len(places), USERS_A_CHUNK):
         part = places[start : start + USERS_A_CHUNK]
-        times = lanes.times[part][:, known].toarray()
-        own = lanes.repeat[part][:, known].toarray()
+        times = active.times[part][:, known].toarray()
+        own = repeat.scores[part][:, known].toarray()
         own[(times == 0) | (own <= 0)] = -np.inf
-        new = _new_scores(lanes, part, known)
+        new = _new_scores(discovery, part, known)
         new[times > 0] = -np.inf
         top_own, top_new = top_k_dense(own, depth), top_k_dense(new, depth)
-        if lanes.likeness is not None:
-            likeness = lanes.likeness[known]
+        if active.likeness is not None:
+            likeness = active.likeness[known]
             top_new = diversified(top_new, new, likeness, config.diversity, config.list_length)
         top_fresh = top_k_dense(new[:, fresh], config.exploration_pool)
         for row, place in enumerate(part.tolist()):
-            bought = lanes.types[place]
+            bought = active.types[place]
             columns = [column for column in top_own[row].tolist() if column >= 0]
             old_offers = [
-                Offer(item, score, REPEAT, catalogue.l2[item], catalogue.l3[item], _old(lanes, count))
+                Offer(
+                    item,
+                    score,
+                    REPEAT,
+                    catalogue.l2[item],
+                    catalogue.l3[item],
+                    _old(count, is_rule=repeat.is_rule),
+                )
                 for item, score, count in zip(
                     known[columns].tolist(),
                     own[row, columns].tolist(),
@@ -278,46 +368,50 @@ def _merchant_offers(
             yield (
                 place,
                 old_offers,
-                _discoveries(catalogue, lanes, bought, known[found], new[row, found]),
-                _discoveries(catalogue, lanes, bought, known[tried], new[row, tried]),
+                _discoveries(catalogue, discovery, bought, known[found], new[row, found]),
+                _discoveries(catalogue, discovery, bought, known[tried], new[row, tried]),
             )
 
 
 def _discoveries(
-    catalogue: Catalogue, lanes: Lanes, bought: set[int], items: Indices, scores: npt.NDArray[np.float32]
+    catalogue: Catalogue,
+    lane: DiscoveryLane,
+    bought: set[int],
+    items: Indices,
+    scores: npt.NDArray[np.float32],
 ) -> list[Offer]:
     offers = []
     for item, score in zip(items.tolist(), scores.tolist(), strict=True):
         kind = catalogue.l3[item]
-        reason = _new(lanes, kind in bought, bool(catalogue.new[item]))
+        reason = _new(lane, kind in bought, bool(catalogue.new[item]))
         offers.append(Offer(item, score, DISCOVERY, catalogue.l2[item], kind, reason))
     return offers
 
 
-def _new_scores(lanes: Lanes, places: Indices, known: Indices) -> npt.NDArray[np.float32]:
+def _new_scores(lane: DiscoveryLane, places: Indices, known: Indices) -> npt.NDArray[np.float32]:
     """Discovery scores inside an assortment: float32 (n_places, n_known), -inf for what is no candidate."""
-    weight = lanes.multiplier[known]
+    weight = lane.multiplier[known]
     scores: npt.NDArray[np.float32]
-    if lanes.affinity is None:
+    if lane.affinity is None:
         scores = np.repeat(weight[None, :], len(places), axis=0)
     else:
-        scores = (lanes.affinity[0][places] @ lanes.affinity[1][known].T) * weight
+        scores = (lane.affinity[0][places] @ lane.affinity[1][known].T) * weight
     scores[:, weight == 0] = -np.inf
     return scores
 
 
-def _old(lanes: Lanes, times: float) -> str:
+def _old(times: float, *, is_rule: bool) -> str:
     """Reason of a repeat item; a code that starts with `rule_` says that the simple rule served the lane."""
-    if lanes.repeat_rule:
+    if is_rule:
         return "rule_bought_often"
     return "bought_regularly" if times >= REGULAR_FROM_TIMES else "bought_before"
 
 
-def _new(lanes: Lanes, type_is_known: bool, is_new: bool) -> str:
+def _new(lane: DiscoveryLane, type_is_known: bool, is_new: bool) -> str:
     """Reason of a discovery item; `new_for_you` is a product type that was never bought in the history."""
     if is_new:
         return "new_product"
-    if lanes.affinity is None:
+    if lane.affinity is None:
         return "rule_popular_new"
     return "bought_by_similar" if type_is_known else "new_for_you"
 

@@ -5,7 +5,7 @@ One candidate a lane. The backtest itself lives in `evaluation`, the files in `b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,9 +17,10 @@ import polars as pl
 
 from models.contracts import Candidate, Interval
 from models.errors import InsufficientDataError
-from models.gate import decide
+from models.gate import Keeps, decide
 from models.metrics import IntArray
 from models.progress import PROGRESS
+from models.recommendation.as_served import ANY, NEW, Bundles, Served, as_served, unit_metric
 from models.recommendation.bundle import (
     RANKER,
     TIFU,
@@ -29,7 +30,7 @@ from models.recommendation.bundle import (
     save_repeat,
 )
 from models.recommendation.config import RecommendationConfig
-from models.recommendation.discovery import ItemFactors, confidences, fit_als
+from models.recommendation.discovery import ItemFactors
 from models.recommendation.evaluation import (
     ALS_TREND,
     BLEND,
@@ -47,6 +48,7 @@ from models.recommendation.repeat import tifu_vectors
 from models.splits import Cut, rolling_cuts
 
 LANES = ("repeat", "discovery")
+CANDIDATE = "candidate"
 Results = dict[Cut, dict[str, dict[str, Measured]]]
 
 
@@ -56,6 +58,9 @@ def train(
     bundle_dir: Path,
     config: RecommendationConfig | None = None,
     champions: Mapping[str, RecommendationConfig] | None = None,
+    *,
+    products: pl.DataFrame | None = None,
+    platform_wide: Collection[str] = (),
 ) -> list[Candidate]:
     """Train and judge both lanes.
 
@@ -68,6 +73,8 @@ def train(
         config: Settings; the defaults when None.
         champions: Settings of the standing champion of each lane that has one; its procedure is backtested
             on the same cuts when they differ from `config`.
+        products: As for `scoring.score`: what new skus and the order of lists are told from.
+        platform_wide: As for `scoring.score`: who consented to use across merchants.
 
     Returns:
         `recommendation_repeat` and `recommendation_discovery`.
@@ -78,6 +85,10 @@ def train(
         ModelError: A required column is missing.
 
     Note:
+        The gate judges the lists as they are served, at the last test cut: the lane beside its rule, the
+        other lane as it is, see `as_served`. The platform-wide figures, over all test cuts and without an
+        assortment, stand beside them; there the lane may not fall behind its rule.
+
         The test windows decide nothing but the gate: settings come from the validation cuts, which end where
         the first test window begins. The ranker and the item factors are fitted once for the backtest, at the
         first test origin, and serve the later test cuts with fresh features and fold-in: the figures are
@@ -97,25 +108,34 @@ def train(
         cut: backtest.evaluate(cut, choices, fitted_at)
         for cut in _reference_cuts(config, validation[-1].end, as_of)
     }
-    standing: dict[str, list[Measured]] = {}
+    spacing = kept_spacing(choices, list(results.values()), config.max_blend_loss)
+    results, reference = _with_blend(results, spacing), _with_blend(reference, spacing)
+    repeat, discovery = _bundles(backtest, choices, spacing, fitted_at)
+    systems: dict[str, Bundles] = {
+        CANDIDATE: (repeat, discovery),
+        TOP_FREQUENCY: (None, discovery),
+        POPULARITY: (repeat, None),
+    }
+    standing: set[str] = set()
     champions = champions or {}
     for lane, champion in champions.items():
         if champion.procedure(lane) == config.procedure(lane):
             continue
         other = Backtest(interactions, champion, earliest)
         other_choices = _servable(other, other.choose(validation), (fitted_at,))
-        served = {"repeat": other_choices.repeat_kind, "discovery": ALS_TREND}[lane]
-        standing[lane] = [other.evaluate(cut, other_choices, fitted_at)[lane][served] for cut in test]
-    spacing = kept_spacing(choices, list(results.values()), config.max_blend_loss)
-    results, reference = _with_blend(results, spacing), _with_blend(reference, spacing)
+        its_repeat, its_discovery = _bundles(other, other_choices, spacing, fitted_at)
+        systems[f"champion_{lane}"] = (its_repeat, discovery) if lane == "repeat" else (repeat, its_discovery)
+        standing.add(lane)
+    PROGRESS.info("lists as they are served")
+    served = as_served(lines, test[-1], systems, config, products=products, platform_wide=platform_wide)
     PROGRESS.info("fit what will serve, 3 / 3")
     _save(backtest, choices, spacing, as_of, bundle_dir)
-    systems = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
-    rules = {"repeat": (TOP_FREQUENCY,), "discovery": (POPULARITY,)}
+    names = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
+    rules = {"repeat": TOP_FREQUENCY, "discovery": POPULARITY}
     return [
         _candidate(
-            lane, systems[lane], rules[lane], config, choices, spacing, results, reference,
-            standing.get(lane), lane in champions and lane not in standing, interactions, bundle_dir,
+            lane, names[lane], rules[lane], config, choices, spacing, results, reference, served, test[-1],
+            lane in champions and lane not in standing, interactions, bundle_dir,
         )
         for lane in LANES
     ]  # fmt: skip
@@ -193,11 +213,12 @@ def _with_blend(results: Results, spacing: int) -> Results:
     }
 
 
-def _save(backtest: Backtest, choices: Choices, spacing: int, as_of: datetime, bundle_dir: Path) -> None:
-    """Fit both lanes on everything up to `as_of` and write the bundles."""
+def _bundles(
+    backtest: Backtest, choices: Choices, spacing: int, moment: datetime
+) -> tuple[RepeatBundle, DiscoveryBundle]:
+    """Both lanes fitted on everything up to a moment."""
     data, config = backtest.interactions, backtest.config
-    rows = data.until(as_of)
-    booster = backtest.booster(as_of) if choices.repeat_kind == RANKER else None
+    booster = backtest.booster(moment) if choices.repeat_kind == RANKER else None
     if booster is not None:
         repeat = RepeatBundle(RANKER, spacing, ranker=config.ranker, booster=booster)
     else:
@@ -207,27 +228,30 @@ def _save(backtest: Backtest, choices: Choices, spacing: int, as_of: datetime, b
             tifu=choices.tifu,
             consumers=tuple(data.consumers),
             skus=tuple(data.skus),
-            pool=tifu_vectors(data, rows, choices.tifu),
+            pool=tifu_vectors(data, data.until(moment), choices.tifu),
         )
+    factors = ItemFactors(backtest.factors(choices.als, moment), choices.als, choices.trend_power)
+    return repeat, DiscoveryBundle(spacing, tuple(data.skus), factors)
+
+
+def _save(backtest: Backtest, choices: Choices, spacing: int, as_of: datetime, bundle_dir: Path) -> None:
+    """Fit both lanes on everything up to `as_of` and write the bundles."""
+    repeat, discovery = _bundles(backtest, choices, spacing, as_of)
     save_repeat(bundle_dir / "recommendation_repeat", repeat)
-    confidence = confidences(data, rows, as_of, choices.als.decay_days)
-    factors = fit_als(confidence, choices.als, config.seed, config.threads)
-    save_discovery(
-        bundle_dir / "recommendation_discovery",
-        DiscoveryBundle(spacing, tuple(data.skus), ItemFactors(factors, choices.als, choices.trend_power)),
-    )
+    save_discovery(bundle_dir / "recommendation_discovery", discovery)
 
 
 def _candidate(
     lane: str,
     system: str,
-    rules: tuple[str, ...],
+    rule: str,
     config: RecommendationConfig,
     choices: Choices,
     spacing: int,
     results: Results,
     reference: Results,
-    standing: list[Measured] | None,
+    served: Mapping[str, Mapping[str, Served]],
+    cut: Cut,
     champion_is_same: bool,
     interactions: Interactions,
     bundle_dir: Path,
@@ -241,18 +265,39 @@ def _candidate(
         )
     names = [name for name in by_lane[0] if all(name in one for one in by_lane)]
     ndcg = {name: _unit_metric([one[name] for one in by_lane], units) for name in names}
-    champion = _unit_metric(standing, units) if standing is not None else None
+    what = ANY if lane == "repeat" else NEW
+    lists = {name: found[what] for name, found in served.items()}
+    people = sorted(set(lists[CANDIDATE].consumers))
+    if not people:
+        raise InsufficientDataError(
+            f"no list of the {lane} lane could be measured as served: nobody bought again after "
+            f"{cut.origin:%Y-%m-%d}; the simple rule should serve"
+        )
+    champion = lists.get(f"champion_{lane}")
     decision = decide(
         "ndcg_at_10",
-        len(units),
-        ndcg[system],
-        {name: ndcg[name] for name in rules},
+        len(people),
+        unit_metric(lists[CANDIDATE], people),
+        {rule: unit_metric(lists[rule], people)},
         higher_is_better=True,
-        champion=champion,
+        champion=unit_metric(champion, people) if champion is not None else None,
         champion_is_same=champion_is_same,
+        keeps=[
+            Keeps(
+                "ndcg_at_10 platform-wide",
+                ndcg[system],
+                {rule: ndcg[rule]},
+                higher_is_better=True,
+                n_units=len(units),
+            )
+        ],
         seed=config.seed,
     )
     leaderboard, metrics = _leaderboard(lane, results, reference, config.seed)
+    level = f"{lane}, as served from {cut.origin:%Y-%m-%d}"
+    for name, one in ((system, lists[CANDIDATE]), (rule, lists[rule])):
+        leaderboard += _rows(name, level, one.recall, one.ndcg, one.coverage, config.seed)
+        metrics |= {f"{name}_{key}_as_served": value for key, value in _means(one).items()}
     metrics |= {"blend_spacing": float(spacing)}
     metrics |= {f"{blend_name(every)}_validation_loss": loss for every, loss in choices.losses}
     pooled = {
@@ -276,6 +321,10 @@ def _candidate(
             f"{lane}_systems": system_bars(f"{lane.capitalize()} lane, {len(results)} test cuts", pooled)
         },
     )
+
+
+def _means(one: Served) -> dict[str, float]:
+    return {"ndcg_at_10": float(one.ndcg.mean()), "recall_at_10": float(one.recall.mean())}
 
 
 def _unit_metric(measured: list[Measured], units: npt.NDArray[np.int64]) -> Callable[[IntArray], float]:

@@ -14,10 +14,20 @@ def recommendation(task: Task) -> list[Candidate]:
 
     with reading.connect(task.warehouse) as connection:
         lines = reading.known_lines(connection)
+        products = reading.product_content(connection)
+        platform_wide = reading.platform_wide_consumers(connection)
     # What validation chose is evidence, not a setting.
     champions = {
         lane: RecommendationConfig.from_dict({k: v for k, v in config.items() if k != "chosen"})
         for lane in LANES
         if (config := task.champions.get(f"recommendation_{lane}")) is not None
     }
-    return train(lines, task.as_of, task.work, RecommendationConfig(seed=task.seed), champions)
+    return train(
+        lines,
+        task.as_of,
+        task.work,
+        RecommendationConfig(seed=task.seed),
+        champions,
+        products=products,
+        platform_wide=platform_wide,
+    )
