@@ -141,9 +141,11 @@ class Boosted:
             The boosters; the same inputs and threads give the same trees.
 
         Raises:
-            InsufficientDataError: No series has a target after `min_history` periods before `until`.
+            InsufficientDataError: No series has a target after `min_history` periods before `until`, or
+                nothing was sold in any of them.
         """
         config = self.config
+        until = min(until, panel.n_times)
         codes = numbered(panel.static)
         series, origins = training_pairs(panel, until, config.min_history, config.origin_stride)
         rng = np.random.default_rng(config.seed)
@@ -156,6 +158,10 @@ class Boosted:
                 f"boosted: no target after {config.min_history} observed periods before period {until}"
             )
         rows = inputs.values.reshape(-1, inputs.values.shape[2])[usable]
+        if not inputs.units.ravel()[usable].any():
+            raise InsufficientDataError(
+                f"boosted: nothing was sold before period {until}; the simple rule serves"
+            )
         scale = np.repeat(np.exp(inputs.log_scale), len(config.steps))[usable]
         ratio = inputs.units.ravel()[usable] / scale
         logs = inputs.target.ravel()[usable]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from panels import panel_of, promoted
 
+from models.data import Panel
 from models.demand.families.boosted import Boosted, BoostedConfig, load
 from models.errors import BundleError, InsufficientDataError
 
@@ -53,3 +55,17 @@ def test_settings_out_of_range_are_named() -> None:
         BoostedConfig(levels=(0.5, 0.1))
     with pytest.raises(ValueError, match="steps must be 1 or more"):
         BoostedConfig(steps=(0,))
+
+
+def test_where_nothing_was_ever_sold_the_rule_serves() -> None:
+    rows = {"s": ["a"] * 40, "t": list(range(40)), "y": [0.0] * 40}
+    panel = Panel.from_frame(pl.DataFrame(rows), id="s", time="t", target="y")
+    with pytest.raises(InsufficientDataError, match="nothing was sold before period 36"):
+        Boosted().fit(panel, 36)
+
+
+def test_a_fit_until_after_the_last_period_is_one_on_everything() -> None:
+    rows = {"s": ["a"] * 40, "t": list(range(40)), "y": [float(3 + t % 4) for t in range(40)]}
+    panel = Panel.from_frame(pl.DataFrame(rows), id="s", time="t", target="y")
+    late, whole = (Boosted().fit(panel, until).predict(panel, 36, 4).mean for until in (99, 40))
+    np.testing.assert_array_equal(late, whole)
