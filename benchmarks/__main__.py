@@ -35,6 +35,7 @@ ROOMS = {
     "forecast_orange_juice": "models",
     "uplift_hillstrom": "models",
     "elasticity_orange_juice": "models",
+    "inventory_orange_juice": "models",
 }
 """Every benchmark with the package that it lies in, in the order in which `all` runs them."""
 

@@ -14,9 +14,14 @@ class ReorderConfig:
 
     Attributes:
         review_days: Days between two reviews; an order covers lead time plus this.
-        service_quantile: Order up to this quantile of the demand over lead time and review. 0.7 and not the
-            newsvendor ratio p/(p+h): unmet demand is lost and not backordered, so the ratio overstocks, and
-            the low end (0.5) starves fast movers; tune it per class in a closed loop where costs are known.
+        service_quantile: Order up to this quantile of the demand over lead time and review, where the closed
+            loop over the past (`past_loop`) has too little to tune it on. 0.7 and not the newsvendor ratio
+            p/(p+h): unmet demand is lost and not backordered, so the ratio overstocks.
+        holding_cost: Cost of a unit that is left at the end of a week.
+        lost_sale_cost: Cost of a unit of demand that found no stock, in the same money.
+        tuning_weeks: Past weeks over which the loop runs, after `share_weeks` that it begins with.
+        tuning_skus: Most skus of a class in the loop.
+        tuning_least_skus: A class of fewer skus is not tuned.
         lead_time_cv: Spread of the lead time over its mean; offers carry only the mean.
         share_weeks: Weeks whose sales split a merchant's category over its skus.
         share_prior_units: Units of the platform-wide split that are mixed into a merchant's own.
@@ -32,6 +37,11 @@ class ReorderConfig:
 
     review_days: int = 7
     service_quantile: float = 0.7
+    holding_cost: float = 0.2
+    lost_sale_cost: float = 1.0
+    tuning_weeks: int = 26
+    tuning_skus: int = 150
+    tuning_least_skus: int = 30
     lead_time_cv: float = 0.25
     share_weeks: int = 8
     share_prior_units: float = 8.0
@@ -56,6 +66,10 @@ class ReorderConfig:
             )
         if min(self.review_days, self.share_weeks, self.assortment_weeks, self.pack_qty, self.slow_days) < 1:
             raise ValueError("reorder config: days, weeks and pack_qty must be at least 1")
+        if min(self.holding_cost, self.lost_sale_cost) <= 0:
+            raise ValueError("reorder config: holding_cost and lost_sale_cost must be positive")
+        if min(self.tuning_weeks, self.tuning_skus, self.tuning_least_skus) < 1:
+            raise ValueError("reorder config: tuning weeks and skus must be at least 1")
         if not (
             self.backup_share >= 0 and self.primary_share > 0 and self.primary_share + self.backup_share <= 1
         ):

@@ -8,6 +8,7 @@ without a seed.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from models.metrics import FloatArray
@@ -68,21 +69,56 @@ def protection_demand(
     return total, spread + (rate * lead_cv * lead_days) ** 2
 
 
-def demand_quantile(mean: FloatArray, variance: FloatArray, level: float) -> FloatArray:
+def demand_quantile(mean: FloatArray, variance: FloatArray, level: float | FloatArray) -> FloatArray:
     """Quantile of a negative binomial with these moments (Poisson where the variance is not larger).
 
     Args:
         mean: float64 (n,), units; 0 gives 0.
         variance: float64 (n,).
-        level: In (0, 1).
+        level: In (0, 1), one for all or one each.
 
     Returns:
         float64 (n,), whole units.
     """
+    safe, over, size, rate = _parameters(mean, variance)
+    value = np.where(over, stats.nbinom.ppf(level, size, rate), stats.poisson.ppf(level, safe))
+    return np.asarray(np.where(mean > 0, value, 0.0), dtype=np.float64)
+
+
+def service_level(mean: FloatArray, variance: FloatArray, stock: FloatArray) -> FloatArray:
+    """Chance that a stock meets a demand with these moments, float64 (n,); 1 where none is expected."""
+    safe, over, size, rate = _parameters(mean, variance)
+    value = np.where(over, stats.nbinom.cdf(stock, size, rate), stats.poisson.cdf(stock, safe))
+    return np.asarray(np.where(mean > 0, value, 1.0), dtype=np.float64)
+
+
+def expected_lost(mean: FloatArray, variance: FloatArray, stock: FloatArray) -> FloatArray:
+    """Expected demand beyond a stock, E[(D - S)+].
+
+    Args:
+        mean: float64 (n,), units.
+        variance: float64 (n,).
+        stock: float64 (n,), whole units.
+
+    Returns:
+        float64 (n,), units: mean P(Y >= S) - S P(D > S), where Y has one unit of size more (the same mean for
+        Poisson).
+
+    Source:
+        E[D g(D)] = mean E[g(Y + 1)], the size-biased law of the Poisson and the negative binomial.
+    """
+    safe, over, size, rate = _parameters(mean, variance)
+    beyond = np.where(over, stats.nbinom.sf(stock, size, rate), stats.poisson.sf(stock, safe))
+    biased = np.where(over, stats.nbinom.sf(stock - 1, size + 1, rate), stats.poisson.sf(stock - 1, safe))
+    return np.asarray(np.where(mean > 0, np.maximum(safe * biased - stock * beyond, 0.0), 0.0))
+
+
+def _parameters(
+    mean: FloatArray, variance: FloatArray
+) -> tuple[FloatArray, npt.NDArray[np.bool_], FloatArray, FloatArray]:
+    """A mean above 0, where the negative binomial applies, and its size and chance there."""
     safe = np.maximum(mean, 1e-12)
     over = variance > safe * (1 + 1e-9)
     excess = np.where(over, variance - safe, 1.0)
     size = np.where(over, safe**2 / excess, 1.0)
-    rate = np.where(over, safe / np.maximum(variance, 1e-12), 0.5)
-    value = np.where(over, stats.nbinom.ppf(level, size, rate), stats.poisson.ppf(level, safe))
-    return np.asarray(np.where(mean > 0, value, 0.0), dtype=np.float64)
+    return safe, over, size, np.where(over, safe / np.maximum(variance, 1e-12), 0.5)

@@ -15,12 +15,19 @@ import polars as pl
 from models.replenishment.apportion import largest_remainder
 from models.replenishment.config import ReorderConfig
 from models.replenishment.disaggregate import (
+    OUTER_WIDTH,
     merchant_sku_weeks,
     sku_shares,
     sku_weeks,
     units_per_line_factor,
 )
-from models.replenishment.protection import demand_quantile, protection_demand
+from models.replenishment.past_loop import SKU_LEVELS, sku_levels
+from models.replenishment.protection import (
+    demand_quantile,
+    expected_lost,
+    protection_demand,
+    service_level,
+)
 from models.replenishment.stalled import stalled
 from models.replenishment.suppliers import ranked_offers, split_over_suppliers
 
@@ -73,6 +80,7 @@ def reorder(
     listings: pl.DataFrame,
     as_of: datetime,
     config: ReorderConfig | None = None,
+    weekly: pl.DataFrame | None = None,
 ) -> ReorderResult:
     """Suggest how much of each sku its suppliers should bring in, and by when.
 
@@ -84,6 +92,8 @@ def reorder(
         listings: Columns of core.dim_listings; may be empty.
         as_of: Business time, with time zone.
         config: Settings.
+        weekly: sku_id, week_start_on, qty of the past weeks, on which the quantile of each class of demand
+            is tuned in the closed loop; without it every sku has `config.service_quantile`.
 
     Returns:
         Suggestions and shares; both empty without offers or without forecasts.
@@ -98,9 +108,14 @@ def reorder(
         return ReorderResult(pl.DataFrame(schema=SUGGESTIONS_SCHEMA), pl.DataFrame(schema=SHARES_SCHEMA))
     today = (as_of + timedelta(hours=config.utc_offset_hours)).date()
     shares = sku_shares(lines, listings, today, config)
-    pairs = merchant_sku_weeks(forecasts, shares, units_per_line_factor(lines))
+    units_per_line = units_per_line_factor(lines)
+    pairs = merchant_sku_weeks(forecasts, shares, units_per_line)
     offers = ranked_offers(offers_current, config)
-    levels = _levels(forecasts, pairs, offers, today, config)
+    tuned = SKU_LEVELS.to_frame()
+    if weekly is not None:
+        spread = _forecast_cv(forecasts)
+        tuned = sku_levels(weekly, offers, today, config, units_per_line=units_per_line, forecast_cv=spread)
+    levels = _levels(forecasts, pairs, offers, tuned, today, config)
     stock = levels.select("sku_id", "safety_stock_qty", "offered_on", on_hand_qty="on_hand_total")
     alarms = stalled(lines, stock, today, config)
     orders = split_over_suppliers(
@@ -114,7 +129,12 @@ def reorder(
 
 
 def _levels(
-    forecasts: pl.DataFrame, pairs: pl.DataFrame, offers: pl.DataFrame, today: date, config: ReorderConfig
+    forecasts: pl.DataFrame,
+    pairs: pl.DataFrame,
+    offers: pl.DataFrame,
+    tuned: pl.DataFrame,
+    today: date,
+    config: ReorderConfig,
 ) -> pl.DataFrame:
     """Order-up-to level, reorder point and safety stock of each sku with an offer and demand or stock."""
     horizon = int(forecasts["horizon_weeks"].max())  # type: ignore[arg-type]
@@ -134,26 +154,55 @@ def _levels(
         )
         .join(weekly, on="sku_id", how="left")
         .filter(pl.col("row").is_not_null() | (pl.col("on_hand_total") > 0))
+        .join(tuned, on="sku_id", how="left")
+        .with_columns(pl.col("service_quantile").fill_null(config.service_quantile))
         .sort("sku_id")
     )
+    quantile = chosen["service_quantile"].to_numpy()
     # Stock of which nothing is expected to sell: the row behind the last, without demand.
     rows, lead = chosen["row"].fill_null(len(sku)).to_numpy(), chosen["lead_days"].to_numpy()
     nothing = np.zeros((1, horizon))
     mean, variance = np.vstack([mean, nothing])[rows], np.vstack([variance, nothing])[rows]
     total, spread = protection_demand(mean, variance, lead, config.lead_time_cv, config.review_days, elapsed)
     lead_mean, lead_spread = protection_demand(mean, variance, lead, config.lead_time_cv, 0, elapsed)
-    level = demand_quantile(total, spread, config.service_quantile)
+    level = demand_quantile(total, spread, quantile)
     daily = total / np.maximum(lead + config.review_days, 1.0)
-    point = demand_quantile(lead_mean, lead_spread, config.service_quantile)
+    point = demand_quantile(lead_mean, lead_spread, quantile)
     spare = np.maximum(chosen["on_hand_total"].to_numpy() - point, 0.0)
     days_left = np.floor(np.divide(spare, daily, out=np.full(len(daily), 3650.0), where=daily > 0))
-    return chosen.select("sku_id", "on_hand_total", "lead_days", "offered_on").with_columns(
+    kept = ("sku_id", "on_hand_total", "lead_days", "offered_on", "demand_class", "service_quantile")
+    return chosen.select(*kept).with_columns(
         demand_mean_qty=total,
+        demand_variance=spread,
         demand_p90_qty=demand_quantile(total, spread, 0.9),
         order_up_to_qty=level.astype(np.int64),
         reorder_point_qty=point.astype(np.int64),
         safety_stock_qty=np.maximum(level - total, 0.0),
         days_left=np.minimum(days_left, 3650.0).astype(np.int64),
+    )
+
+
+def _forecast_cv(forecasts: pl.DataFrame) -> float:
+    """Median over the forecasts of their standard deviation over their mean."""
+    spread = (pl.col("p90_qty") - pl.col("p10_qty")) / OUTER_WIDTH / pl.col("mean_qty")
+    value = forecasts.filter(pl.col("mean_qty") > 0).select(spread.median()).item()
+    return float(value or 0.0)
+
+
+def _with_outlook(orders: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
+    """What the stock and all orders of a sku lead to by the end of lead time and review."""
+    stock = orders.select(
+        (pl.col("on_hand_total") + pl.col("reorder_qty").sum().over("sku_id")).cast(pl.Float64)
+    )
+    at_hand = stock.to_series().to_numpy()
+    mean, variance = (orders[name].to_numpy() for name in ("demand_mean_qty", "demand_variance"))
+    lost = expected_lost(mean, variance, at_hand)
+    left = np.maximum(at_hand - mean + lost, 0.0)
+    return orders.with_columns(
+        service_level=service_level(mean, variance, at_hand),
+        expected_lost_qty=lost,
+        expected_left_qty=left,
+        expected_cost=config.lost_sale_cost * lost + config.holding_cost * left,
     )
 
 
@@ -174,8 +223,14 @@ def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl
         .then(pl.lit("covered_by_other_supplier"))
         .otherwise(pl.lit("capacity_below_minimum_order"))
     )
+    orders = _with_outlook(orders, config)
     explanation = pl.struct(
-        service_quantile=pl.lit(config.service_quantile),
+        demand_class="demand_class",
+        service_quantile="service_quantile",
+        service_level=pl.col("service_level").round(4),
+        expected_lost_qty=pl.col("expected_lost_qty").round(2),
+        expected_left_qty=pl.col("expected_left_qty").round(2),
+        expected_cost=pl.col("expected_cost").round(2),
         review_days=pl.lit(config.review_days),
         safety_stock_qty=pl.col("safety_stock_qty").round(2),
         reorder_point_qty="reorder_point_qty",

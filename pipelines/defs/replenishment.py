@@ -49,12 +49,14 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
     from models.replenishment.reorder import reorder
 
     forecasts = scores.get("demand_forecasts")
+    config = ReorderConfig(utc_offset_hours=settings.offset_hours)
     with warehouse.open() as connection:
         lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
         offers = reading.current_offers(connection)
         listings = reading.current_listings(connection, listed_only=False)
-    config = ReorderConfig(utc_offset_hours=settings.offset_hours)
-    result = reorder(forecasts, lines, offers, listings, as_of, config)
+        past = timedelta(weeks=config.share_weeks + config.tuning_weeks + 1)
+        weekly = reading.weekly_units(connection, since=as_of - past)
+    result = reorder(forecasts, lines, offers, listings, as_of, config, weekly)
     scores.save("reorder_suggestions", result.reorder_suggestions)
     scores.save("reorder_merchant_shares", result.reorder_merchant_shares)
     suggestions = result.reorder_suggestions

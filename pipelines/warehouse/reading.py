@@ -286,6 +286,23 @@ def units_sold(
     ).pl()
 
 
+def weekly_units(connection: duckdb.DuckDBPyConnection, *, since: datetime) -> pl.DataFrame:
+    """Units of merchandise sold by sku and week: sku_id, week_start_on, qty; idle weeks have no row.
+
+    Args:
+        connection: The published warehouse.
+        since: Only lines placed after this moment.
+    """
+    return connection.execute(
+        """
+        select sku_id, week_start_on, sum(qty_milli) / 1000 as qty from core.fct_order_lines
+        where is_sale and is_merchandise and placed_at > $since
+        group by all order by all
+        """,
+        {"since": since},
+    ).pl()
+
+
 def stock_movements(
     connection: duckdb.DuckDBPyConnection, *, since: datetime, until: datetime
 ) -> pl.DataFrame:

@@ -99,13 +99,13 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
     """The reorder step reads forecasts and writes suggestions through the fakes, and is then remembered."""
     calls = []
 
-    def reorder(forecasts, lines, offers, listings, as_of, config):
+    def reorder(forecasts, lines, offers, listings, as_of, config, weekly):
         calls.append((forecasts["asked_for"].to_list(), as_of))
         frame = pl.DataFrame({"reorder_qty": [2, 0], "is_stalled": [False, True]})
         return type("Result", (), {"reorder_suggestions": frame, "reorder_merchant_shares": frame})
 
     monkeypatch.setattr("models.replenishment.reorder.reorder", reorder)
-    for name in ("order_lines", "current_offers", "current_listings"):
+    for name in ("order_lines", "current_offers", "current_listings", "weekly_units"):
         monkeypatch.setattr(f"pipelines.warehouse.reading.{name}", lambda *_, **__: pl.DataFrame({"x": [1]}))
     (tmp_path / "scores").mkdir()
     scores = FakeScores(tmp_path / "scores")

@@ -1,0 +1,100 @@
+"""How much to order under lost sales: what is left when the order comes decides, not what lies there now.
+
+Source: van Jaarsveld & Arts, "Projected Inventory-Level Policies for Lost Sales Inventory Systems: Asymptotic
+Optimality in Two Regimes", Operations Research 72 (2024). Here a quantile of the need takes the place of the
+expected level, and the quantile is tuned (`tuning`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.metrics import FloatArray
+from models.replenishment.draws import DemandDraws
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What an order leads to, over the review period that it is for.
+
+    Attributes:
+        service_level: float64 (n,), chance that nothing is missing.
+        lost: float64 (n,), expected units of lost sales.
+        left: float64 (n,), expected units left at its end.
+    """
+
+    service_level: FloatArray
+    lost: FloatArray
+    left: FloatArray
+
+    def cost(self, holding_cost: float, lost_sale_cost: float) -> FloatArray:
+        """Expected cost, float64 (n,), of lost sales and of what is left."""
+        return lost_sale_cost * self.lost + holding_cost * self.left
+
+
+def needs(draws: DemandDraws, on_hand: FloatArray, arriving: FloatArray, review: int = 1) -> FloatArray:
+    """What an order of now would have to bring in each future.
+
+    Args:
+        draws: Futures; the horizon covers every lead time and the review period after it.
+        on_hand: float64 (n,), units at hand now.
+        arriving: float64 (n, k), units under way that can be sold first in the next k periods.
+        review: Periods until the next order can come.
+
+    Returns:
+        float64 (n, m): demand from the order's first period on, over `review` periods, less what is left by
+        then of stock and deliveries; demand that finds no stock before is lost. Negative: more is left than
+        needed.
+
+    Raises:
+        ValueError: The horizon ends before the period that an order is for.
+    """
+    n, m, horizon = draws.demand.shape
+    if int(draws.lead.max()) + review - 1 > horizon:
+        raise ValueError(f"needs: {horizon} periods of draws do not reach over lead time and review")
+    stock = np.repeat(on_hand[:, None], m, axis=1)
+    need = np.zeros((n, m))
+    for period in range(1, horizon + 1):
+        if period <= arriving.shape[1]:
+            stock = stock + arriving[:, period - 1 : period]
+        demand = draws.demand[:, :, period - 1]
+        before = period < draws.lead
+        inside = ~before & (period < draws.lead + review)
+        stock = np.where(before, np.maximum(stock - demand, 0.0), stock)
+        need += np.where(inside, demand, 0.0)
+    # Deliveries that come after the order's own period do not help it; with equal lead times there are none.
+    return np.asarray(need - stock, dtype=np.float64)
+
+
+def order_to_level(need: FloatArray, level: FloatArray) -> FloatArray:
+    """The order that meets the need in a share of the futures.
+
+    Args:
+        need: float64 (n, m), from `needs`.
+        level: float64 (n,), in (0, 1).
+
+    Returns:
+        float64 (n,), whole units, at least 0: the smallest drawn need that at least `level` of the draws do
+        not exceed.
+    """
+    ordered = np.sort(need, axis=1)
+    place = np.clip(np.ceil(level * need.shape[1]).astype(np.int64) - 1, 0, need.shape[1] - 1)
+    chosen = np.take_along_axis(ordered, place[:, None], axis=1)[:, 0]
+    return np.ceil(np.maximum(chosen, 0.0))
+
+
+def outlook(need: FloatArray, order: FloatArray) -> Outlook:
+    """What an order leads to.
+
+    Args:
+        need: float64 (n, m), from `needs`.
+        order: float64 (n,), units ordered.
+    """
+    short = need - order[:, None]
+    return Outlook(
+        service_level=(short <= 0).mean(axis=1),
+        lost=np.maximum(short, 0.0).mean(axis=1),
+        left=np.maximum(-short, 0.0).mean(axis=1),
+    )

@@ -1,0 +1,269 @@
+"""The closed loop and what is tuned in it: by hand, against exact values, and against its own rules."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.replenishment.config import ReorderConfig
+from models.replenishment.draws import DemandDraws, bootstrap_draws, log_errors
+from models.replenishment.limits import OrderLimits
+from models.replenishment.past_loop import demand_classes, sku_levels
+from models.replenishment.projection import needs, order_to_level, outlook
+from models.replenishment.protection import demand_quantile, expected_lost, service_level
+from models.replenishment.simulate import Terms, simulate
+from models.replenishment.tuning import tune
+
+Floats = npt.NDArray[np.float64]
+ONE = np.ones(1, dtype=np.int64)
+
+
+def test_the_loop_by_hand() -> None:
+    """Stock 10; 4 a week; each week 5 are ordered, which come two weeks later; 0.5 held, 2 lost."""
+    asked = np.asarray([[4.0, np.nan, 9.0, 4.0, 12.0]])
+    seen = []
+
+    def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
+        seen.append((week, stock[0], arriving[0].tolist()))
+        return np.asarray([4.2])
+
+    got = simulate(asked, policy, Terms(2, 0.5, 2.0), stock=np.asarray([10.0]), start=0, score_from=1)
+    # 10-4=6 | nobody asks, 6 | 6+5-9=2 | 2+5-4=3 | 3+5-12: 4 are lost
+    assert seen == [(0, 6, [0]), (1, 6, [5]), (2, 2, [5]), (3, 3, [5]), (4, 0, [5])]
+    assert (got.lost[0], got.held[0], got.demand[0]) == (4, 11, 25)
+    assert got.total_cost == 2 * 4 + 0.5 * 11
+    assert got.fill_rate == pytest.approx(21 / 25)
+    assert got.periods_of_stock == pytest.approx(11 / 21)
+
+
+def test_a_drawn_lead_time_decides_when_an_order_comes() -> None:
+    leads = np.asarray([[3, 1, 1, 1]])
+    got = simulate(
+        np.asarray([[0.0, 0.0, 1.0, 0.0]]), lambda week, *_: np.asarray([float(week == 1)]),
+        Terms(3), stock=np.zeros(1), start=0, score_from=0, leads=leads,
+    )  # fmt: skip
+    assert (got.lost[0], got.held[0]) == (0, 0)
+    with pytest.raises(ValueError, match=r"1\.\.2"):
+        simulate(np.zeros((1, 4)), lambda *_: np.zeros(1), Terms(2), stock=np.zeros(1), start=0,
+                 score_from=0, leads=leads)  # fmt: skip
+    with pytest.raises(ValueError, match="score_from"):
+        simulate(np.zeros((1, 4)), lambda *_: np.zeros(1), Terms(2), stock=np.zeros(1), start=3, score_from=2)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_no_unit_appears_or_vanishes(seed: int, lead: int) -> None:
+    random = np.random.default_rng(seed)
+    asked, orders = random.integers(0, 9, (3, 12)).astype(float), random.integers(0, 9, (12, 3)).astype(float)
+    begun = random.integers(0, 9, 3).astype(float)
+    ends: dict[int, Floats] = {}
+
+    def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
+        ends[week] = stock
+        return np.asarray(orders[week])
+
+    got = simulate(asked, policy, Terms(lead), stock=begun, start=0, score_from=0)
+    came = orders[: 12 - lead].sum(axis=0)
+    np.testing.assert_allclose(begun + came - (got.demand - got.lost), ends[11])
+    assert (got.lost >= 0).all()
+
+
+def test_poisson_lost_sales_come_close_to_the_optimum() -> None:
+    """Poisson(5), holding 1, lost sale 4, an order can be sold in the third week: the optimum is 4.40.
+
+    Source: Zipkin, "Old and New Methods for Lost-Sales Inventory Systems", Operations Research 56 (2008),
+    table of Poisson demand, penalty 4, lead time 2 (counted from the beginning of the next week).
+    """
+    random = np.random.default_rng(1)
+    asked = random.poisson(5, (100, 140)).astype(float)
+    possible = random.poisson(5, (1, 150, 3)).astype(float)
+    draws = DemandDraws(np.repeat(possible, 100, axis=0), np.full((100, 150), 3))
+
+    def run(level: float):
+        def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
+            return order_to_level(needs(draws, stock, arriving), np.full(100, level))
+
+        return simulate(asked, policy, Terms(3, 1.0, 4.0), stock=np.full(100, 15.0), start=0, score_from=40)
+
+    tuned = tune(run, np.full(100, "poisson"), grid=(0.65, 0.75))
+    cost = min(tuned.costs["poisson"]) / 100 / 100
+    assert 4.30 < cost < 4.55
+
+
+def test_exact_newsvendor() -> None:
+    """Poisson(50), holding 0.18, stock-out 0.70: level 56, cost 1.797235.
+
+    Source: Snyder & Shen, "Fundamentals of Supply Chain Theory" (2019), section 4.3; stockpyl 1.0,
+    `newsvendor_poisson(0.18, 0.70, 50)` gives (56.0, 1.797235211809178).
+    """
+    mean = np.asarray([50.0])
+    level = demand_quantile(mean, mean, 0.70 / 0.88)
+    lost = expected_lost(mean, mean, level)
+    assert level.tolist() == [56]
+    cost = 0.70 * lost + 0.18 * (level - mean + lost)
+    assert cost[0] == pytest.approx(1.797235211809178, rel=1e-9)
+
+
+@given(st.floats(0.2, 40), st.floats(1.0, 6.0), st.integers(0, 60))
+def test_expected_lost_sales_are_the_sum_over_the_tail(mean: float, wide: float, stock: int) -> None:
+    from scipy import stats
+
+    variance = mean * wide
+    counts = np.arange(4000)
+    if wide > 1 + 1e-6:
+        law = stats.nbinom(mean**2 / (variance - mean), mean / variance)
+    else:
+        variance, law = mean, stats.poisson(mean)
+    args = (np.asarray([mean]), np.asarray([variance]), np.asarray([float(stock)]))
+    chances = law.pmf(counts)
+    expected = (np.maximum(counts - stock, 0) * chances).sum()
+    assert expected_lost(*args)[0] == pytest.approx(expected, rel=1e-6, abs=1e-8)
+    assert service_level(*args)[0] == pytest.approx(chances[: stock + 1].sum(), abs=1e-9)
+
+
+def test_needs_lose_what_comes_before_the_order_by_hand() -> None:
+    """Two futures; the order comes in week 3, or in week 2 of the second future."""
+    demand = np.asarray([[[5.0, 1.0, 4.0], [1.0, 3.0, 9.0]]])
+    draws = DemandDraws(demand, np.asarray([[3, 2]]))
+    # First: 3-5 -> 0; 0+2-1 = 1; 4 - 1 = 3. Second: 3-1 = 2; +2 = 4; 3 - 4 = -1 (and the 9 is not its week).
+    got = needs(draws, np.asarray([3.0]), np.asarray([[0.0, 2.0]]))
+    assert got.tolist() == [[3.0, -1.0]]
+    assert order_to_level(got, np.asarray([0.5])).tolist() == [0.0]
+    assert order_to_level(got, np.asarray([0.51])).tolist() == [3.0]
+    seen = outlook(got, np.asarray([1.0]))
+    assert (seen.service_level[0], seen.lost[0], seen.left[0]) == (0.5, 1.0, 1.0)
+    assert seen.cost(0.2, 1.0)[0] == pytest.approx(1.2)
+    with pytest.raises(ValueError, match="reach"):
+        needs(draws, np.asarray([3.0]), np.asarray([[0.0]]), review=2)
+
+
+def test_draws_go_wrong_as_a_whole_and_by_class() -> None:
+    actual = np.asarray([[[2.0, 4.0], [9.0, 9.0]]] * 40)
+    forecast = np.asarray([[[1.0, 1.0], [9.0, 18.0]]] * 40)
+    errors = log_errors(actual, forecast)
+    errors[0, 0, 1] = np.nan
+    names = np.asarray(["a", "b"])
+    draws = bootstrap_draws(np.asarray([[10.0, 10.0], [np.nan, 10.0]]), errors, names, np.asarray([1, 2]))
+    np.testing.assert_allclose(draws.demand[0], np.tile([20.0, 40.0], (100, 1)))
+    np.testing.assert_allclose(draws.demand[1], np.tile([0.0, 5.0], (100, 1)))
+    assert set(np.unique(draws.lead)) == {1, 2}
+    with pytest.raises(ValueError, match="older origins"):
+        bootstrap_draws(np.ones((2, 2)), np.full((3, 2, 2), np.nan), names, ONE)
+    with pytest.raises(ValueError, match=r"1\.\.2"):
+        bootstrap_draws(np.ones((2, 2)), errors, names, np.asarray([3]))
+    assert np.isnan(log_errors(np.asarray([[[0.0]]]), np.asarray([[[1.0]]]))).all()
+
+
+def limits(**changes: object) -> OrderLimits:
+    plain: dict[str, object] = {
+        "minimum": np.asarray([1, 12, 5, 1]),
+        "pack": np.asarray([1, 6, 5, 10]),
+    }
+    return OrderLimits(**(plain | changes))  # type: ignore[arg-type]
+
+
+def test_limits_by_hand() -> None:
+    wanted, same = np.asarray([2.2, 1.0, 0.0, 11.0]), np.ones(4)
+    assert limits().feasible(wanted, same).tolist() == [3, 12, 0, 20]
+    assert limits(capacity=np.asarray([2, 11, 9, 19])).feasible(wanted, same).tolist() == [2, 0, 0, 10]
+    assert limits(most=np.asarray([1.0, 9, 9, 9])).feasible(wanted, same).tolist() == [1, 12, 0, 10]
+    with pytest.raises(ValueError, match="unit_cost"):
+        limits(budget=5.0)
+
+
+def test_a_budget_serves_the_worthiest_in_whole_packs() -> None:
+    money = limits(budget=50.0, unit_cost=np.asarray([1.0, 2.0, 1.0, 2.0]))
+    wanted = np.asarray([9.0, 12.0, 0.0, 20.0])
+    # The last costs 40 and comes first; 10 are left: 9 for the first, 1 for the second, under its minimum.
+    assert money.feasible(wanted, np.asarray([2.0, 1.0, 1.0, 3.0])).tolist() == [9, 0, 0, 20]
+    assert money.feasible(wanted, np.asarray([1.0, 3.0, 1.0, 2.0])).tolist() == [6, 12, 0, 10]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_orders_keep_every_limit(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    n = 8
+    minimum, pack, capacity = random.integers(1, 20, n), random.integers(1, 9, n), random.integers(0, 60, n)
+    cost = random.uniform(0.5, 3, n)
+    rule = OrderLimits(minimum, pack, capacity, random.uniform(0, 50, n), cost, 60.0)
+    got = rule.feasible(random.uniform(0, 60, n), random.uniform(0, 1, n))
+    assert (got % pack == 0).all()
+    assert (got <= capacity).all()
+    assert ((got == 0) | (got >= minimum)).all()
+    assert (got * cost).sum() <= 60 + 1e-9
+
+
+def test_classes_by_hand() -> None:
+    weeks = np.asarray(
+        [[5, 5, 5, 5, 5, 5], [1, 9, 1, 9, 1, 1], [0, 3, 0, 3, 0, 3], [2, 0, 0, 30, 0, 2], [0, 0, 0, 0, 5, 5]],
+        dtype=float,
+    )
+    assert demand_classes(weeks).tolist() == ["smooth", "erratic", "intermittent", "lumpy", "smooth"]
+
+
+def past(rows: dict[str, list[float]], last_week: date) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"sku_id": sku, "week_start_on": last_week - timedelta(weeks=len(sold) - 1 - k), "qty": units}
+            for sku, sold in rows.items()
+            for k, units in enumerate(sold)
+            if units
+        ],
+        schema={"sku_id": pl.String, "week_start_on": pl.Date, "qty": pl.Float64},
+    )
+
+
+def ranked(skus: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"sku_id": skus, "lead_time_days": 7, "minimum": 1, "pack": 1, "place": 0},
+    ).with_columns(capacity=pl.lit(None, pl.Int64))
+
+
+def test_the_past_tunes_each_class_to_the_costs_of_its_stock() -> None:
+    random = np.random.default_rng(0)
+    today = date(2018, 1, 3)
+    rows = {f"even{k:02d}": random.poisson(40, 34).astype(float).tolist() for k in range(40)}
+    wild = (random.random((40, 34)) < 0.15) * random.integers(1, 60, (40, 34))
+    rows |= {f"wild{k:02d}": wild[k].astype(float).tolist() for k in range(40)}
+    weekly, offers = past(rows, date(2017, 12, 25)), ranked(sorted(rows))
+    config = ReorderConfig()
+    got = sku_levels(weekly, offers, today, config)
+    levels = dict(got.select("demand_class", "service_quantile").unique().iter_rows())
+    assert set(levels) == {"smooth", "lumpy", "intermittent"}
+    dear = sku_levels(weekly, offers, today, ReorderConfig(holding_cost=2.0))
+    cheap = dict(dear.select("demand_class", "service_quantile").unique().iter_rows())
+    assert cheap["smooth"] < levels["smooth"]
+    # Sales of this week and later are not known yet.
+    later = pl.concat([weekly, past({"even00": [999.0]}, date(2018, 1, 1))])
+    assert sku_levels(later, offers, today, config).equals(got)
+
+
+def test_too_little_past_keeps_the_setting() -> None:
+    today = date(2018, 1, 3)
+    few = past({f"s{k}": [5.0] * 34 for k in range(5)}, date(2017, 12, 25))
+    new = past({f"s{k:02d}": [5.0] * 6 for k in range(50)}, date(2017, 12, 25))
+    for weekly in (few, new):
+        offers = ranked(weekly["sku_id"].unique().sort().to_list())
+        assert sku_levels(weekly, offers, today, ReorderConfig())["service_quantile"].unique().to_list() == [
+            0.7
+        ]
+    assert sku_levels(few.clear(), ranked(["s1"]), today, ReorderConfig()).is_empty()
+
+
+def test_a_class_must_fill_what_is_asked_of_it() -> None:
+    asked = np.asarray([[10.0, 10.0, 10.0]])
+
+    def run(level: float):
+        policy = lambda week, stock, arriving: np.asarray([10 * level])  # noqa: E731
+        return simulate(asked, policy, Terms(1, 9.0, 1.0), stock=np.zeros(1), start=0, score_from=1)
+
+    names = np.asarray(["a"])
+    assert tune(run, names, grid=(0.2, 0.5, 1.0), least_series=2).levels == {}
+    assert tune(run, names, grid=(0.2, 0.5, 0.8), least_fill=0.5).levels == {"a": 0.8}
+    assert tune(run, names, grid=(0.2, 0.3), least_fill=0.9).levels == {"a": 0.3}
+    assert tune(run, names, grid=(0.2, 0.5)).of(np.asarray(["a", "b"]), 0.7).tolist() == [0.5, 0.7]
