@@ -16,6 +16,7 @@ import polars as pl
 from feature_store.contracts import RefreshClass, TagField, TagType
 
 CHURN, REBUY, ELASTICITY = "lifecycle_churn", "lifecycle_rebuy", "pricing_elasticity"
+VALUE = "lifecycle_value"
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,32 @@ PREDICTED = (
         "paid: at -2 a price 1% higher sells 2% less.",
     ),
     _by("price_sensitivity_365d", ELASTICITY),
+    PredictedTag(
+        "expected_orders_90d",
+        TagType.DECIMAL,
+        "count",
+        VALUE,
+        "range 0..",
+        "Days with an order that are expected in the next 90 days.",
+    ),
+    PredictedTag(
+        "clv_90d",
+        TagType.INT,
+        "minor",
+        VALUE,
+        "range 0..",
+        "Net spend that is expected in the next 90 days: expected orders times what a day with an order is "
+        "expected to bring, less what comes back.",
+    ),
+    _by("clv_90d", VALUE),
 )
 """Every predicted tag of consumers, in catalogue order."""
 
-_TYPES: dict[TagType, pl.DataType] = {TagType.DECIMAL: pl.Float64(), TagType.TEXT: pl.String()}
+_TYPES: dict[TagType, pl.DataType] = {
+    TagType.DECIMAL: pl.Float64(),
+    TagType.INT: pl.Int64(),
+    TagType.TEXT: pl.String(),
+}
 SCHEMA = pl.Schema({"consumer_id": pl.String(), **{one.name: _TYPES[one.type] for one in PREDICTED}})
 """A table of predicted tags: one row a consumer about whom any model said something."""
 

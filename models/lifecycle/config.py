@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from models.errors import ModelError
+from models.lifecycle.value import model as value_model
+from models.lifecycle.value.model import ValueParams
 
 CHURN, REBUY = "lifecycle_churn", "lifecycle_rebuy"
+VALUE = value_model.NAME
+MODELS = (CHURN, REBUY, VALUE)
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class LifecycleConfig:
         churn: No order within the horizon.
         rebuy: The product type bought again within the horizon.
         wakeup: The wake-up list.
+        value: Purchases and net spend to come.
     """
 
     active_days: int = 112
@@ -176,6 +181,7 @@ class LifecycleConfig:
     churn: TaskParams = field(default=_CHURN)
     rebuy: TaskParams = field(default=_REBUY)
     wakeup: WakeupParams = field(default=WakeupParams())
+    value: ValueParams = field(default=ValueParams())
 
     def __post_init__(self) -> None:
         if self.min_purchases < 2:
@@ -204,6 +210,8 @@ class LifecycleConfig:
                     values[name] = TaskParams(**{**task, "fit": FitParams(**task["fit"])})
             if "wakeup" in values:
                 values["wakeup"] = WakeupParams(**values["wakeup"])
+            if "value" in values:
+                values["value"] = ValueParams(**values["value"])
             return LifecycleConfig(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(

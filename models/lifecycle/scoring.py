@@ -1,4 +1,4 @@
-"""Batch scoring of the lifecycle family: the wake-up list and the rebuy reminders.
+"""Batch scoring of the lifecycle family: the wake-up list, the rebuy reminders and the value of consumers.
 
 Reads frames and bundles, returns the published frames. A missing bundle means that the simple rule serves,
 and the reason codes say so. Nothing but the rules' curves is fitted here.
@@ -23,6 +23,8 @@ from models.lifecycle.rebuy_features import named_pairs, rebuy_features
 from models.lifecycle.reminders import reminder_rows
 from models.lifecycle.rules import own_rate_curve, recency_curve
 from models.lifecycle.tasks import OWN_RATE, as_matrix, feature_names, rule_scores
+from models.lifecycle.value.model import load as load_value
+from models.lifecycle.value.training import purchases_of
 from models.lifecycle.wakeup import dormant, wakeup_rows
 from models.metrics import BoolArray, FloatArray
 
@@ -46,12 +48,15 @@ class LifecycleScores:
             one row a reminder; zero rows where the simple rule serves.
         churn: `consumer_id` and `probability` of everybody whom the model was asked about; zero rows where
             the simple rule serves.
+        value: `consumer_id`, `expected_orders` and `value_cents` (float64) of the model's horizon, of
+            everybody who ever ordered; zero rows where the simple rule serves.
     """
 
     wakeup_list: pl.DataFrame
     rebuy_reminders: pl.DataFrame
     rebuy_vectors: pl.DataFrame
     churn: pl.DataFrame
+    value: pl.DataFrame
 
 
 def score(
@@ -60,6 +65,7 @@ def score(
     as_of: datetime,
     churn_bundle: Path | None,
     rebuy_bundle: Path | None,
+    value_bundle: Path | None = None,
     *,
     tags: TagReader,
     seed: int,
@@ -73,12 +79,13 @@ def score(
         as_of: Moment of knowledge, tz-aware UTC.
         churn_bundle: Folder of `lifecycle_churn`; None serves the recency curve (`simple_rule`).
         rebuy_bundle: Folder of `lifecycle_rebuy`; None serves the own rebuy rate (`rule_...`).
+        value_bundle: Folder of `lifecycle_value`; None says nothing of anybody's value.
         tags: The store's reader of tags at a moment.
         seed: Seed of the control draw.
         config: Settings of the lists and of the rules; the defaults when None.
 
     Returns:
-        The two frames. Works on zero rows. A dormant consumer without an order in the model's active window
+        The frames. Works on zero rows. A dormant consumer without an order in the model's active window
         was never a question to the model: the recency curve answers, and the reason says `simple_rule`.
 
     Raises:
@@ -101,7 +108,17 @@ def score(
         _publish("rebuy_reminders", reminders, PUBLISHED_TABLES["rebuy_reminders"].key),
         vectors,
         asked.select(consumer_id=history.consumers.gather(asked["consumer"]), probability="model"),
+        _value(history, as_of, value_bundle),
     )
+
+
+def _value(history: History, as_of: datetime, folder: Path | None) -> pl.DataFrame:
+    """What the value model says of everybody who ever ordered."""
+    if folder is None:
+        return pl.DataFrame(
+            schema={"consumer_id": pl.String, "expected_orders": pl.Float64, "value_cents": pl.Float64}
+        )
+    return load_value(folder).predict(purchases_of(history, as_of), as_of)
 
 
 def _asked(history: History, as_of: datetime, bundle: bundles.Bundle | None, tags: TagReader) -> pl.DataFrame:

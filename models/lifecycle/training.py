@@ -21,7 +21,7 @@ from models.lifecycle.backtest import Backtested, backtest, fit_at, plan_cuts
 from models.lifecycle.boosting import gains
 from models.lifecycle.bundle import Bundle, save
 from models.lifecycle.churn_features import TagReader
-from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
+from models.lifecycle.config import MODELS, VALUE, LifecycleConfig
 from models.lifecycle.evaluation import (
     MODEL,
     auc_interval,
@@ -33,6 +33,7 @@ from models.lifecycle.evaluation import (
 from models.lifecycle.figures import auc_bars, gain_bars, reliability
 from models.lifecycle.history import read_history
 from models.lifecycle.tasks import Task
+from models.lifecycle.value import training as value
 from models.progress import PROGRESS
 from models.splits import Cut
 
@@ -49,12 +50,12 @@ def train(
     tags: TagReader,
     config: LifecycleConfig | None = None,
 ) -> list[Candidate]:
-    """Train and judge churn and rebuy.
+    """Train and judge churn, rebuy and value.
 
     Args:
         lines: As for `read_history`; rows after `as_of` are dropped.
         as_of: Moment of knowledge, tz-aware UTC; the last test window ends here.
-        work_dir: Bundles are written to its folders `lifecycle_churn` and `lifecycle_rebuy`.
+        work_dir: Bundles are written to its folders, one a model, called as it is.
         seed: Seed of every draw.
         champions: The standing champion's settings by model name. Where its fit differs from the current
             one, it is backtested too, on today's question (horizon, cuts, consumers) and features.
@@ -65,19 +66,23 @@ def train(
         One candidate a model. A model whose question the data cannot answer is left out and logged.
 
     Raises:
-        InsufficientDataError: Neither model can be trained; the simple rules should serve.
+        InsufficientDataError: No model can be trained; the simple rules should serve.
         ModelError: A required column is missing, or a champion's settings cannot be read.
     """
     config = config or LifecycleConfig()
     history = read_history(lines, as_of)
     candidates: list[Candidate] = []
     refusals: list[InsufficientDataError] = []
-    for number, name in enumerate((CHURN, REBUY), start=1):
-        PROGRESS.info("%s, %d / 2", name, number)
+    for number, name in enumerate(MODELS, start=1):
+        PROGRESS.info("%s, %d / %d", name, number, len(MODELS))
+        champion = champions.get(name)
         try:
-            candidates.append(
-                _train_one(Task(name, history, tags, config), as_of, work_dir, seed, champions.get(name))
-            )
+            if name == VALUE:
+                found = value.train(history, work_dir, seed=seed, champion=champion, params=config.value)
+            else:
+                task = Task(name, history, tags, config)
+                found = _train_one(task, as_of, work_dir, seed, champion)
+            candidates.append(found)
         except InsufficientDataError as error:
             log.warning("%s", error)
             refusals.append(error)

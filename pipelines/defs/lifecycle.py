@@ -1,4 +1,4 @@
-"""Lifecycle: train and gate churn and rebuy, then the wake-up list and the rebuy reminders."""
+"""Lifecycle: train and gate churn, rebuy and value, then the wake-up list and the rebuy reminders."""
 
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pipelines.decisions.log import DecisionLog
 
-MODELS = ("lifecycle_churn", "lifecycle_rebuy")
+MODELS = ("lifecycle_churn", "lifecycle_rebuy", "lifecycle_value")
 FAMILY = Family("lifecycle", MODELS, lifecycle_training.lifecycle)
 
 
@@ -52,7 +52,7 @@ def churn_and_rebuy(
     models: dg.ResourceParam[ModelStore],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """Probability of no order in 28 days, and of buying a product type again within 14 days.
+    """Probability of no order in 28 days, of buying a product type again within 14; orders and spend of 90.
 
     Rolling origins with a purge as long as the label. One row per order line used.
     """
@@ -70,7 +70,7 @@ def _remember_what_is_read(models: ModelStore, lake: Lake) -> None:
     """Keep the distribution of the tags that the champions read, for drift to be told from."""
     from models.lifecycle.bundle import features_of
 
-    bundles = [registration.champion_bundle(models.tracker, name)[0] for name in MODELS]
+    bundles = [registration.champion_bundle(models.tracker, name)[0] for name in MODELS[:2]]
     read = [name for bundle in bundles if bundle is not None for name in features_of(bundle)]
     drift.remember(lake, lake.get("features/consumer_tags"), read)
 
@@ -151,11 +151,12 @@ def _score(
 
     churn, churn_version = registration.champion_bundle(models.tracker, MODELS[0])
     rebuy, rebuy_version = registration.champion_bundle(models.tracker, MODELS[1])
+    value, value_version = registration.champion_bundle(models.tracker, MODELS[2])
     table = lake.get("features/consumer_tags")
     with warehouse.open() as connection:
         lines = reading.known_lines(connection)
         consumers = reading.consumers(connection)
-        found = score(lines, consumers, as_of, churn, rebuy, tags=tags_of(table), seed=settings.seed)
+        found = score(lines, consumers, as_of, churn, rebuy, value, tags=tags_of(table), seed=settings.seed)
         log = _logged(found.wakeup_list, table, churn, churn_version, lake)
         reminded = log_own(own_features.REBUY, found.rebuy_vectors, as_of, rebuy_version, lake)
         promised = log_own(matured.CHURN, found.churn, as_of, churn_version, lake)
@@ -168,6 +169,7 @@ def _score(
         ]
         horizon_days = LifecycleConfig().churn.horizon_days
         came_true = matured.churn_came_true(promised, lines, as_of, horizon_days)
+    versions = dict(zip(MODELS, (churn_version, rebuy_version, value_version), strict=True))
     prices, price_version = registration.champion_bundle(models.tracker, ELASTICITY)
     lake.put(
         TABLE,
@@ -175,20 +177,20 @@ def _score(
             found.churn,
             found.rebuy_vectors,
             _sensitivity(lines, as_of, prices),
-            {MODELS[0]: churn_version, MODELS[1]: rebuy_version, ELASTICITY: price_version},
+            found.value,
+            versions | {ELASTICITY: price_version},
         ),
     )
     scores.save("wakeup_list", found.wakeup_list)
     scores.save("rebuy_reminders", found.rebuy_reminders)
-    scores.save_model_versions("lifecycle", dict(zip(MODELS, (churn_version, rebuy_version), strict=True)))
+    scores.save_model_versions("lifecycle", versions)
     return Outcome(
         rows=found.wakeup_list.height,
         metadata={
             "controls": int(found.wakeup_list["is_control"].sum()),
             "high_value": int(found.wakeup_list["is_high_value"].sum()),
             "rebuy_reminders": found.rebuy_reminders.height,
-            MODELS[0]: churn_version,
-            MODELS[1]: rebuy_version,
+            **versions,
         },
         checks=[recomputed_check(skews), matured.came_true_check(came_true)],
     )

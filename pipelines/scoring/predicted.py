@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import polars as pl
 
-from feature_store.predicted import CHURN, ELASTICITY, REBUY, SCHEMA
+from feature_store.predicted import CHURN, ELASTICITY, REBUY, SCHEMA, VALUE
 
 TABLE = "features/predicted_tags"
 """Where they lie in the lake."""
 
 
 def predicted_tags(
-    churn: pl.DataFrame, rebuy: pl.DataFrame, sensitivity: pl.DataFrame, versions: dict[str, str]
+    churn: pl.DataFrame,
+    rebuy: pl.DataFrame,
+    sensitivity: pl.DataFrame,
+    value: pl.DataFrame,
+    versions: dict[str, str],
 ) -> pl.DataFrame:
     """One row a consumer about whom any champion said something.
 
@@ -19,6 +23,7 @@ def predicted_tags(
         churn: `consumer_id`, `probability`; zero rows where no champion serves.
         rebuy: `consumer_id`, `category_id`, `rebuy_probability`, several a consumer; zero rows likewise.
         sensitivity: `consumer_id`, `elasticity`; zero rows likewise.
+        value: `consumer_id`, `expected_orders`, `value_cents`; zero rows likewise.
         versions: Model to the version that serves, in words.
 
     Returns:
@@ -43,6 +48,12 @@ def predicted_tags(
         ),
         sensitivity.select(
             "consumer_id", price_sensitivity_365d="elasticity", price_sensitivity_365d_by=said(ELASTICITY)
+        ),
+        value.select(
+            "consumer_id",
+            expected_orders_90d="expected_orders",
+            clv_90d=pl.col("value_cents").round().cast(pl.Int64),
+            clv_90d_by=said(VALUE),
         ),
     )
     everybody = pl.concat([part.select("consumer_id") for part in parts]).unique().sort("consumer_id")

@@ -1,4 +1,4 @@
-"""Lifecycle: churn and rebuy."""
+"""Lifecycle: churn, rebuy and value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pipelines.trainings.task import Task
 
 
 def lifecycle(task: Task) -> list[Candidate]:
-    """Churn and rebuy, each origin of the backtest with what was known then."""
+    """Churn, rebuy and value, each origin of the backtest with what was known then."""
     from models.lifecycle.training import train
     from pipelines.scoring.tags import tags_at
     from pipelines.warehouse import reading

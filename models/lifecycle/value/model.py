@@ -8,7 +8,7 @@ expectation of BG/NBD there. How much of it is applied is chosen on customers th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from models.metrics import FloatArray
 NAME = "lifecycle_value"
 FORMAT = 1
 _LEAST = 1e-6
+_WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FOLDS = 4
 
@@ -124,6 +125,7 @@ class FittedValue:
             "params": asdict(self.params),
             "tempo": asdict(self.base.tempo),
             "bg_nbd": asdict(self.base.plain),
+            "staying": self.base.staying,
             "share": self.share,
             "spend": asdict(self.spend),
         }
@@ -157,9 +159,10 @@ class CustomerValue:
         """
         days = purchase_days(purchases, until)
         now = at_the_end(days)
-        base = tempo.fit(now.known, repeat_ages(days))
         old = days.filter(pl.col("age") * 7 >= self.params.min_age_days)
-        booster, share = self._correct(at_share(old, self.params.horizon_weeks), base)
+        past = at_share(old, self.params.horizon_weeks)
+        base = _with_staying(tempo.fit(now.known, repeat_ages(days)), past)
+        booster, share = self._correct(past, base)
         return FittedValue(
             self.params, base, booster, share, fit_spend(now.known.repeats + 1, now.spend_cents)
         )
@@ -201,6 +204,20 @@ class CustomerValue:
         return str(lgb.train(settings, data, self.params.rounds).model_to_string())
 
 
+def _with_staying(base: tempo.OwnTimeBgNbd, past: Histories) -> tempo.OwnTimeBgNbd:
+    """The weight of staying under which what came after the cuts is likeliest; the smaller of equal ones."""
+    if not past.later.any():
+        return base
+    tried = [replace(base, staying=weight) for weight in _WEIGHTS]
+    losses = [
+        float(
+            poisson_deviance(past.later, np.maximum(one.expected(past.known, past.weeks_left), _LEAST)).mean()
+        )
+        for one in tried
+    ]
+    return tried[int(np.argmin(losses))]
+
+
 def load(folder: Path) -> FittedValue:
     """Read what `save` wrote.
 
@@ -216,7 +233,9 @@ def _fitted(bundle: bundles.Bundle) -> FittedValue:
         raise ValueError("fitted on other features than this version builds")
     return FittedValue(
         params_of(document["params"]),
-        tempo.OwnTimeBgNbd(tempo.Tempo(**document["tempo"]), BgNbd(**document["bg_nbd"])),
+        tempo.OwnTimeBgNbd(
+            tempo.Tempo(**document["tempo"]), BgNbd(**document["bg_nbd"]), document["staying"]
+        ),
         bundle.text("booster"),
         float(document["share"]),
         Spend(**document["spend"]),

@@ -51,15 +51,23 @@ class OwnTimeBgNbd:
     Attributes:
         tempo: From age to own time.
         plain: The model in own time.
+        staying: Weight of what the same customers would buy if nobody ever left, 0-1. Whoever bought a
+            hundred times and then pauses is all but gone to the plain model, and often is not.
     """
 
     tempo: Tempo
     plain: BgNbd
+    staying: float = 0.0
 
     def expected(self, known: Summary, horizon: FloatArray | float) -> FloatArray:
         """Purchases in the `horizon` weeks (one for all, or one a customer) from now on, float64 (n,)."""
         own = _in_own_time(known, self.tempo)
-        return self.plain.expected(own, self.tempo(known.age + horizon) - own.age)
+        ahead = self.tempo(known.age + horizon) - own.age
+        leaving = self.plain.expected(own, ahead)
+        if self.staying == 0:
+            return leaving
+        forever = (self.plain.r + own.repeats) / (self.plain.alpha + own.age) * ahead
+        return np.asarray((1 - self.staying) * leaving + self.staying * forever)
 
 
 def fit(known: Summary, repeat_ages: FloatArray) -> OwnTimeBgNbd:

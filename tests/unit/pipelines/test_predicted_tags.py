@@ -27,16 +27,19 @@ def test_one_row_a_consumer_with_the_likeliest_product_type() -> None:
         "lifecycle_churn": "version 3",
         "lifecycle_rebuy": "version 1",
         "pricing_elasticity": "version 2",
+        "lifecycle_value": "version 4",
     }
-    found = predicted_tags(churn, rebuy, elastic, versions)
+    value = pl.DataFrame({"consumer_id": ["b"], "expected_orders": [1.25], "value_cents": [999.6]})
+    found = predicted_tags(churn, rebuy, elastic, value, versions)
     assert found.schema == SCHEMA
     assert found.rows() == [
         ("a", 0.7, "lifecycle_churn version 3", "milk", 0.6, "lifecycle_rebuy version 1", -1.5,
-         "pricing_elasticity version 2"),
-        ("b", 0.2, "lifecycle_churn version 3", None, None, None, None, None),
-        ("c", None, None, "cup", 0.5, "lifecycle_rebuy version 1", None, None),
+         "pricing_elasticity version 2", None, None, None),
+        ("b", 0.2, "lifecycle_churn version 3", None, None, None, None, None, 1.25, 1000,
+         "lifecycle_value version 4"),
+        ("c", None, None, "cup", 0.5, "lifecycle_rebuy version 1", None, None, None, None, None),
     ]  # fmt: skip
-    assert predicted_tags(churn.clear(), rebuy.clear(), NOBODY_ELASTIC, {}).height == 0
+    assert predicted_tags(churn.clear(), rebuy.clear(), NOBODY_ELASTIC, value.clear(), {}).height == 0
 
 
 def test_sensitivity_weighs_elasticities_by_what_was_paid_and_known() -> None:

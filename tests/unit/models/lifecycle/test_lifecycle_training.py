@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.lifecycle import bundle as bundles
 from models.lifecycle.backtest import backtest, fit_at, plan_cuts
-from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
+from models.lifecycle.config import CHURN, REBUY, VALUE, LifecycleConfig
 from models.lifecycle.history import read_history
 from models.lifecycle.scoring import score
 from models.lifecycle.tasks import Task, as_matrix, feature_names
@@ -51,8 +51,8 @@ def run(panel: pl.DataFrame, folder: Path, config: LifecycleConfig = SMALL, **ch
 
 
 def test_candidates_with_evidence_and_bundles_that_score(panel: pl.DataFrame, tmp_path: Path) -> None:
-    churn, rebuy = run(panel, tmp_path)
-    assert [churn.name, rebuy.name] == [CHURN, REBUY]
+    churn, rebuy, value = run(panel, tmp_path)
+    assert [churn.name, rebuy.name, value.name] == [CHURN, REBUY, VALUE]
     for one, rule in ((churn, "recency"), (rebuy, "own_rate")):
         assert one.family == "lifecycle"
         assert one.bundle_dir == tmp_path / one.name
@@ -70,9 +70,18 @@ def test_candidates_with_evidence_and_bundles_that_score(panel: pl.DataFrame, tm
     assert churn.metrics["lightgbm_auc"] > churn.metrics["recency_auc"] + 0.03
     assert rebuy.metrics["lightgbm_precision_at_5"] >= rebuy.metrics["most_overdue_precision_at_5"]
 
+    assert value.decision.metric == "poisson_deviance"
+    assert value.decision.value == pytest.approx(value.metrics["muyun_poisson_deviance"])
+    assert {row["system"] for row in value.leaderboard} == {"muyun", "bg_nbd", "own_rate"}
+
     consumers = people(*((name, "m2", True) for name in panel["consumer_id"].unique().sort()))
-    served = score(
-        panel, consumers, AS_OF, churn.bundle_dir, rebuy.bundle_dir, tags=tags_of_lines(panel), seed=3
+    bundles_of = (one.bundle_dir for one in (churn, rebuy, value))
+    served = score(panel, consumers, AS_OF, *bundles_of, tags=tags_of_lines(panel), seed=3)
+    # Everybody who ordered has a value, and together they are worth about what comes.
+    assert served.value.height == panel.filter(pl.col("placed_at") <= AS_OF)["consumer_id"].n_unique()
+    soon = (pl.col("placed_at") > AS_OF - timedelta(days=90)) & (pl.col("placed_at") <= AS_OF)
+    assert served.value["value_cents"].sum() == pytest.approx(
+        panel.filter(soon)["net_paid_cents"].sum(), rel=0.35
     )
     codes = [json.loads(text) for text in served.wakeup_list["reason_codes"]]
     by_model = [("model" in one) for one in codes]
@@ -213,7 +222,7 @@ def test_the_champion_is_compared_only_when_its_fit_differs(panel: pl.DataFrame,
     weak_fit = replace(SMALL.churn.fit, rounds=1, leaves=2)
     weak = replace(SMALL, churn=replace(SMALL.churn, fit=weak_fit))
     champions = {CHURN: weak.to_dict(), REBUY: SMALL.to_dict()}
-    churn, rebuy = run(panel, tmp_path, **champions)
+    churn, rebuy, _ = run(panel, tmp_path, **champions)
     assert rebuy.decision.champion_lift is None
     assert churn.decision.champion_lift is not None
     assert churn.decision.champion_lift.mean > 0
@@ -241,7 +250,7 @@ def test_too_little_data_is_refused_with_the_reason(
 
 def test_one_model_is_trained_where_only_one_can_be(panel: pl.DataFrame, tmp_path: Path) -> None:
     no_kinds = panel.with_columns(category_l3_id=pl.lit(None, dtype=pl.String))
-    assert [one.name for one in run(no_kinds, tmp_path)] == [CHURN]
+    assert [one.name for one in run(no_kinds, tmp_path)] == [CHURN, VALUE]
     short = panel.filter(pl.col("placed_at") > at(190))
     assert [one.name for one in run(short, tmp_path)] == [REBUY]
 
