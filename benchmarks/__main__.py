@@ -36,6 +36,7 @@ ROOMS = {
     "uplift_hillstrom": "models",
     "elasticity_orange_juice": "models",
     "inventory_orange_juice": "models",
+    "forecast_complete_journey": "models",
 }
 """Every benchmark with the package that it lies in, in the order in which `all` runs them."""
 

@@ -2,8 +2,8 @@
 
 At an origin everything reads the panel as it was known then (`vintages`); what judges is what stands.
 
-The learned models are fitted once, on weeks before the earliest forecast origin, and rolled forward without
-refit, which is harder than their use (refit on everything). No metric is computed here.
+The learned models are fitted on weeks before the earliest forecast origin, boosting once more on the way, and
+rolled forward, which is harder than their use (refit on everything). No metric is computed here.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Rolled:
         point: float64 (O, n, h), the rule's number, or the model's calibrated median.
         mean: float64 (O, n, h).
         quantiles: float64 (O, n, h, Q).
+        wide: float64 (O, n, h, 2), the 95% interval.
         raw_crossings: Crossing points before the repair.
         calibration: Learnt on all origins, tested ones included: for use after `as_of` only.
     """
@@ -55,6 +56,7 @@ class Rolled:
     point: FloatArray
     mean: FloatArray
     quantiles: FloatArray
+    wide: FloatArray
     raw_crossings: int
     calibration: conformal.Calibration
 
@@ -123,16 +125,16 @@ def roll(predict: Predict, panels: Vintages, origins: Origins, horizon: int, *, 
         truth = actuals(told, tuple(over), horizon)[:, chosen]
         return conformal.calibrate(truth, np.stack([fixed[o].quantiles[chosen] for o in over]))
 
-    served = [
-        conformal.apply(learn([e for e in origins.all if e + horizon <= o], panels.known[o]), fixed[o])
-        for o in origins.tested
-    ]
+    learnt = {o: learn([e for e in origins.all if e + horizon <= o], panels.known[o]) for o in origins.tested}
+    served = [conformal.apply(learnt[o], fixed[o]) for o in origins.tested]
+    wide = [conformal.wide_interval(learnt[o], f) for o, f in zip(origins.tested, served, strict=True)]
     quantiles = np.stack([f.quantiles for f in served])
     mean = np.stack([f.mean for f in served])
     return Rolled(
         point=mean if is_rule else quantiles[..., len(QUANTILES) // 2],
         mean=mean,
         quantiles=quantiles,
+        wide=np.stack(wide),
         raw_crossings=crossings,
         calibration=learn(list(origins.all), panels.standing),
     )

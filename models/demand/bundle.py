@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.demand import conformal
-from models.demand.config import LIGHTGBM, LSTM, DemandConfig, from_json
+from models.demand.config import BOOSTED, LSTM, DemandConfig, from_json
 from models.demand.forecasts import Forecast
 from models.demand.series import Panel
 from models.errors import BundleError
 
 FORMAT = 1
-SYSTEMS = (LSTM, LIGHTGBM)
+SYSTEMS = (LSTM, BOOSTED)
 
 PanelPredict = Callable[[Panel, int], Forecast]
 
@@ -29,7 +29,7 @@ class Bundle:
     """A loaded model.
 
     Attributes:
-        system: `demand_lstm` or `demand_lightgbm`.
+        system: `demand_lstm` or `demand_boosted`.
         config: Settings it was fitted with.
         calibration: Shifts learnt in its backtest.
         predict: Panel and origin to raw forecast.
@@ -100,9 +100,10 @@ def read(folder: Path) -> Bundle:
 
         network = lstm_fit.load(folder)
         return Bundle(system, config, calibration, lambda panel, o: lstm_fit.predict(network, panel, o))
-    if system == LIGHTGBM:
-        from models.demand import gbm
+    if system == BOOSTED:
+        from models.demand import boosting
 
-        boosters = gbm.load(folder)
-        return Bundle(system, config, calibration, lambda panel, o: gbm.predict(boosters, panel, o))
+        boosters = boosting.load(folder)
+        horizon = config.horizon
+        return Bundle(system, config, calibration, lambda p, o: boosting.predict(boosters, p, o, horizon))
     raise BundleError(f"{folder}: unknown system {system!r}; expected one of {SYSTEMS}")

@@ -19,7 +19,7 @@ NO_HOLIDAYS = "none"
 """In place of a country: no holidays are known."""
 
 LSTM = "demand_lstm"
-LIGHTGBM = "demand_lightgbm"
+BOOSTED = "demand_boosted"
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class DemandConfig:
         pool_weeks: Weeks whose sales give a small series its share of the pool.
         origins: Rolling test origins.
         origin_stride: Weeks between two origins.
+        refit_weeks: In the backtest boosting is fitted anew after so many weeks, as it is in use.
         season_min_weeks: Week-of-year inputs and the 52-week season need this much history.
         category_weight: How far learned forecasts move to their category's level (0 to 1).
         max_category_bias: Largest bias of the mean at category x horizon with which a model may serve.
@@ -108,6 +109,7 @@ class DemandConfig:
     pool_weeks: int = 26
     origins: int = 6
     origin_stride: int = 2
+    refit_weeks: int = 8
     season_min_weeks: int = 104
     category_weight: float = 1.0
     max_category_bias: float = 0.03
@@ -126,7 +128,16 @@ class DemandConfig:
         Raises:
             ValueError: A setting is out of its range; the message names it.
         """
-        for name in ("horizon", "window", "min_history", "origins", "origin_stride", "pool_weeks", "threads"):
+        for name in (
+            "horizon",
+            "window",
+            "min_history",
+            "origins",
+            "origin_stride",
+            "refit_weeks",
+            "pool_weeks",
+            "threads",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"demand config: {name} must be at least 1, got {getattr(self, name)}")
         if self.holidays != NO_HOLIDAYS and self.holidays not in list_supported_countries():

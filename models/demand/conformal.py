@@ -18,6 +18,12 @@ from models.metrics import FloatArray
 
 BAND_EDGES: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 MIN_BAND_ROWS = 200
+WIDE_LEVEL = 0.95
+NORMAL_STRETCH = 1.53
+"""Width of a normal distribution's 95% interval over its 80% interval: what stands where none was learnt."""
+
+LEAST_REACH = 0.05
+"""Least distance from the median to an outer quantile, in sqrt(median + 1), that a stretch multiplies."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +33,33 @@ class Calibration:
     Attributes:
         edges: Upper edges of all bands but the last, ascending, units a week.
         shifts: float64 (len(edges) + 1, Q), in units of sqrt(median forecast + 1).
+        stretch: float64 (len(edges) + 1,), how many times as far from the median as the outer quantiles the
+            ends of the 95% interval lie.
     """
 
     edges: tuple[float, ...]
     shifts: FloatArray
+    stretch: FloatArray
 
     def as_json(self) -> dict[str, Any]:
         """JSON-able form; `from_json` reads it back."""
-        return {"edges": list(self.edges), "shifts": self.shifts.tolist()}
+        return {
+            "edges": list(self.edges),
+            "shifts": self.shifts.tolist(),
+            "stretch": self.stretch.tolist(),
+        }
 
 
 def from_json(document: dict[str, Any]) -> Calibration:
     """Read what `Calibration.as_json` wrote."""
-    return Calibration(tuple(document["edges"]), np.asarray(document["shifts"], dtype=np.float64))
+    shifts = np.asarray(document["shifts"], dtype=np.float64)
+    stretch = np.asarray(document.get("stretch", [NORMAL_STRETCH] * len(shifts)), dtype=np.float64)
+    return Calibration(tuple(document["edges"]), shifts, stretch)
 
 
 def unshifted() -> Calibration:
     """The calibration that changes nothing."""
-    return Calibration((), np.zeros((1, len(QUANTILES))))
+    return Calibration((), np.zeros((1, len(QUANTILES))), np.array([NORMAL_STRETCH]))
 
 
 def _spread(quantiles: FloatArray) -> FloatArray:
@@ -107,7 +122,50 @@ def calibrate(actual: FloatArray, quantiles: FloatArray) -> Calibration:
             if len(inside) < MIN_BAND_ROWS
             else [conformal_shift(inside[:, q], level) for q, level in enumerate(QUANTILES)]
         )
-    return Calibration(BAND_EDGES, shifts)
+    moved = _moved(quantiles, shifts[_band(quantiles, BAND_EDGES)])
+    below, above = _reach(moved)
+    middle = moved[..., len(QUANTILES) // 2]
+    stretched = np.where(actual < middle, (middle - actual) / below, (actual - middle) / above).ravel()
+    served = _band(moved, BAND_EDGES).ravel()
+    all_of_them = conformal_shift(stretched, WIDE_LEVEL)
+    stretch = np.array(
+        [
+            conformal_shift(stretched[served == row], WIDE_LEVEL)
+            if (served == row).sum() >= MIN_BAND_ROWS
+            else all_of_them
+            for row in range(len(shifts))
+        ]
+    )
+    return Calibration(BAND_EDGES, shifts, stretch)
+
+
+def _moved(quantiles: FloatArray, shift: FloatArray) -> FloatArray:
+    """Shifted quantiles, not negative and ascending."""
+    return np.asarray(np.sort(np.maximum(quantiles + shift * _spread(quantiles)[..., None], 0.0), axis=-1))
+
+
+def _reach(quantiles: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Distance of the lowest and of the highest quantile from the median, above 0."""
+    middle, least = quantiles[..., len(QUANTILES) // 2], LEAST_REACH * _spread(quantiles)
+    return np.maximum(middle - quantiles[..., 0], least), np.maximum(quantiles[..., -1] - middle, least)
+
+
+def wide_interval(calibration: Calibration, forecast: Forecast) -> FloatArray:
+    """The 95% interval around a forecast that was calibrated.
+
+    Args:
+        calibration: Learnt on earlier origins.
+        forecast: The forecast, from `apply`.
+
+    Returns:
+        float64 (n, h, 2), lower and upper end; never inside the outer quantiles, never below 0.
+    """
+    quantiles = forecast.quantiles
+    stretch = np.maximum(calibration.stretch[_band(quantiles, calibration.edges)], 1.0)
+    below, above = _reach(quantiles)
+    middle = quantiles[..., len(QUANTILES) // 2]
+    ends = np.stack([np.maximum(middle - stretch * below, 0.0), middle + stretch * above], axis=-1)
+    return np.asarray(ends)
 
 
 def apply(calibration: Calibration, forecast: Forecast) -> Forecast:

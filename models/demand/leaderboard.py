@@ -45,7 +45,7 @@ def quantile_loss(actual: FloatArray, quantiles: FloatArray) -> float:
 
 
 def coverage(actual: FloatArray, quantiles: FloatArray) -> float:
-    """Share of points within the outer quantiles, ends included (an 80% interval)."""
+    """Share of points within the outermost values of the last axis, ends included."""
     return float(((actual >= quantiles[..., 0]) & (actual <= quantiles[..., -1])).mean())
 
 
@@ -71,6 +71,7 @@ def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[
         ("bias_of_mean", _bias(truth, rolled.mean[:, own]), level),
         ("quantile_loss", quantile_loss(truth, quantiles), level),
         ("coverage_80", coverage(truth, quantiles), level),
+        ("coverage_95", coverage(truth, rolled.wide[:, own]), level),
         ("crossings", float(count_crossings(quantiles)), level),
         ("crossings_before_repair", float(rolled.raw_crossings), level),
     ]

@@ -19,7 +19,7 @@ from models.contracts import Candidate
 from models.demand import bundle as bundles
 from models.demand import figures, leaderboard
 from models.demand.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
-from models.demand.config import LIGHTGBM, LSTM, DemandConfig, from_json
+from models.demand.config import BOOSTED, LSTM, DemandConfig, from_json
 from models.demand.forecasts import Forecast
 from models.demand.levels import CategoryLevels
 from models.demand.reconcile import towards_category_level
@@ -55,19 +55,19 @@ def _fit_lstm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) 
     )
 
 
-def _fit_gbm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
-    from models.demand import gbm
+def _fit_boosted(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
+    from models.demand import boosting
 
-    fitted = gbm.fit(panel, cut, config)
+    fitted = boosting.fit(panel, cut, config)
     return _Fitted(
-        lambda p, origin, hide: gbm.predict(fitted, p, origin, hide_plan=hide),
-        lambda folder: gbm.save(fitted, folder),
+        lambda p, origin, hide: boosting.predict(fitted, p, origin, config.horizon, hide_plan=hide),
+        lambda folder: boosting.save(fitted, folder),
     )
 
 
 _FIT: dict[str, Callable[[Panel, int, DemandConfig, int | None], _Fitted]] = {
     LSTM: _fit_lstm,
-    LIGHTGBM: _fit_gbm,
+    BOOSTED: _fit_boosted,
 }
 
 
@@ -85,7 +85,7 @@ def train(
         lines: As for `weekly_sales`: each origin of the backtest sees what was known then.
         promotions_weekly: Columns of int_promotions_weekly_category; may be empty.
         as_of: Business time, with time zone.
-        bundle_dir: Folder that receives `demand_lstm/`, `demand_lightgbm/` and `fans.parquet`.
+        bundle_dir: Folder that receives `demand_lstm/`, `demand_boosted/` and `fans.parquet`.
         config: Settings.
         champions: `Candidate.config` of the standing champions by model name. Where a champion's settings
             differ from the candidate's of its name, its procedure joins the backtest (on today's panel, with
@@ -121,9 +121,9 @@ def train(
         )
     rules = roll_rules(panels, origins, config.horizon)
     fitted = {}
-    for number, (name, fit) in enumerate(_FIT.items(), start=1):
+    for number, name in enumerate(_FIT, start=1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
-        fitted[name] = fit(panels.known[origins.fit_cut], origins.fit_cut, config, None)
+        fitted[name] = _fits(name, panels, origins, config)
     PROGRESS.info("backtest")
     final = build_panel(weekly, promotions_weekly, config)
     # Judged is what is known in use: where no plan of the coming weeks is on file, the backtest hides it too.
@@ -166,7 +166,7 @@ def train(
     candidates = []
     for number, (name, rolled) in enumerate(learned.items(), start=len(_FIT) + 1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
-        refit = _FIT[name](final, final.n_weeks, config, fitted[name].epochs)
+        refit = _FIT[name](final, final.n_weeks, config, fitted[name][origins.fit_cut].epochs)
         folder = bundles.write(bundle_dir / name, name, config, rolled.calibration, refit.save)
         candidates.append(
             Candidate(
@@ -174,7 +174,7 @@ def train(
                 family=FAMILY,
                 config={"system": name, "settings": config.as_json()},
                 decision=decisions[name],
-                metrics=_metrics(rows, name, panel, final, origins, config, fitted[name]),
+                metrics=_metrics(rows, name, panel, final, origins, config, fitted[name][origins.fit_cut]),
                 leaderboard=rows,
                 bundle_dir=folder,
                 data_from=final.weeks[0],
@@ -189,8 +189,17 @@ def train(
     return sorted(candidates, key=lambda c: (not c.decision.promoted, c.metrics["quantile_loss"], c.name))
 
 
+def _fits(name: str, panels: Vintages, origins: Origins, config: DemandConfig) -> dict[int, _Fitted]:
+    """A system's fits by their cut: at the first origin and, where it is cheap, anew on the way."""
+    last = origins.all[-1]
+    wanted = {origins.fit_cut}
+    if name == BOOSTED:
+        wanted |= {o for o in origins.all if (o - origins.fit_cut) % config.refit_weeks == 0 and o < last}
+    return {cut: _FIT[name](panels.known[cut], cut, config, None) for cut in sorted(wanted)}
+
+
 def _roll(
-    fitted: _Fitted,
+    fitted: Mapping[int, _Fitted],
     panels: Vintages,
     levels: Mapping[int, CategoryLevels],
     origins: Origins,
@@ -200,7 +209,7 @@ def _roll(
 ) -> Rolled:
     def predict(origin: int) -> Forecast:
         panel = panels.known[origin]
-        raw = fitted.predict(panel, origin, hide)
+        raw = fitted[max(cut for cut in fitted if cut <= origin)].predict(panel, origin, hide)
         level = levels[origin].at(origin, hide_plan=hide)
         return towards_category_level(raw, panel, level, config.category_weight)
 
@@ -214,6 +223,7 @@ def _average(learned: Mapping[str, Rolled]) -> Rolled:
         point=np.mean([p.point for p in parts], axis=0),
         mean=np.mean([p.mean for p in parts], axis=0),
         quantiles=np.mean([p.quantiles for p in parts], axis=0),
+        wide=np.mean([p.wide for p in parts], axis=0),
         raw_crossings=0,
         calibration=parts[0].calibration,
     )
@@ -236,7 +246,7 @@ def _standing(
     with_its_models = DemandConfig(
         **{**config.__dict__, "lstm": settings.lstm, "gbm": settings.gbm, "seed": settings.seed}
     )
-    fitted = _FIT[name](panels.known[origins.fit_cut], origins.fit_cut, with_its_models, None)
+    fitted = _fits(name, panels, origins, with_its_models)
     return _roll(fitted, panels, levels, origins, config, hide=hide)
 
 

@@ -25,7 +25,7 @@ from pipelines.warehouse import reading
 if TYPE_CHECKING:
     from models.demand.config import DemandConfig
 
-MODELS = ("demand_lstm", "demand_lightgbm")
+MODELS = ("demand_lstm", "demand_boosted")
 FAMILY = Family("demand", MODELS, demand_training.demand)
 
 

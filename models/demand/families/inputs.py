@@ -136,7 +136,8 @@ class Reader:
         logs = _window(self.logs, row, origins, max(self.window, MEMORY)) - base
         fixed: dict[str, FloatArray] = {name: code[series] for name, code in self.static.items()}
         fixed["log_scale"] = log_scale
-        fixed["age"] = (origins - self.panel.start[series]).astype(np.float64)
+        # Beyond a year age tells nothing, and at use it is always above what was learnt from.
+        fixed["age"] = np.minimum(origins - self.panel.start[series], YEAR).astype(np.float64)
         fixed |= {f"lag_{k}": logs[:, -k] for k in range(1, LAGS + 1)}
         fixed |= {f"mean_{k}": _mean(logs[:, -k:]) for k in MEANS}
         fixed["spread"] = _deviation(logs[:, -self.window :])

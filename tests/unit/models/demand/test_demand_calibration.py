@@ -33,6 +33,26 @@ def test_coverage_is_restored_on_new_data() -> None:
     assert quantile_loss(fresh, served.quantiles) < quantile_loss(fresh, again.quantiles)
 
 
+def test_the_wide_interval_covers_95_percent_of_new_data_and_holds_the_outer_quantiles() -> None:
+    past, narrow = overconfident(8000, 1)
+    fitted = calibrate(past, narrow.quantiles)
+    fresh, again = overconfident(8000, 2)
+    served = conformal.apply(fitted, again)
+    wide = conformal.wide_interval(fitted, served)
+    assert coverage(fresh, wide) == pytest.approx(0.95, abs=0.015)
+    assert (wide[..., 0] <= served.quantiles[..., 0]).all()
+    assert (wide[..., 1] >= served.quantiles[..., -1]).all()
+    assert (wide >= 0).all()
+
+
+def test_a_calibration_from_before_wide_intervals_is_read() -> None:
+    past, narrow = overconfident(500, 3)
+    document = calibrate(past, narrow.quantiles).as_json()
+    del document["stretch"]
+    stretch = stats.norm.ppf(0.975) / stats.norm.ppf(0.9)
+    np.testing.assert_allclose(conformal.from_json(document).stretch, stretch, rtol=2e-3)
+
+
 def test_finite_sample_ranks() -> None:
     scores = np.arange(1.0, 10.0)
     assert conformal_shift(scores, 0.9) == 9.0

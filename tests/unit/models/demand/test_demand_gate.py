@@ -13,7 +13,7 @@ from models.demand.series import Panel
 
 def rolled(point: np.ndarray, mean: np.ndarray) -> Rolled:
     quantiles = np.stack([point * 0.8, point, point * 1.2], axis=-1)
-    return Rolled(point, mean, quantiles, 0, conformal.unshifted())
+    return Rolled(point, mean, quantiles, quantiles[..., [0, -1]], 0, conformal.unshifted())
 
 
 @pytest.fixture(scope="module")

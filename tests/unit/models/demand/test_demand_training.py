@@ -13,7 +13,7 @@ from demand_samples import MakeLines, after
 
 from models.contracts import PUBLISHED_TABLES, Candidate
 from models.demand.baselines import RULES
-from models.demand.config import LIGHTGBM, LSTM, DemandConfig
+from models.demand.config import BOOSTED, LSTM, DemandConfig
 from models.demand.figures import FANS_SCHEMA
 from models.demand.forecasts import Forecast
 from models.demand.pooling import publish
@@ -45,7 +45,7 @@ def values(candidate: Candidate, system: str, metric: str) -> list[float]:
 
 def test_candidates_carry_their_evidence(trained: tuple[list[Candidate], Path]) -> None:
     candidates, folder = trained
-    assert {c.name for c in candidates} == {LSTM, LIGHTGBM}
+    assert {c.name for c in candidates} == {LSTM, BOOSTED}
     for candidate in candidates:
         assert candidate.decision.baseline.removesuffix("_median") in RULES
         assert candidate.metrics["crossings"] == 0
@@ -70,7 +70,7 @@ def test_the_better_candidate_comes_first(trained: tuple[list[Candidate], Path])
     assert [c.name for c in candidates] == sorted(losses, key=lambda name: losses[name])
 
 
-@pytest.mark.parametrize("name", [LSTM, LIGHTGBM])
+@pytest.mark.parametrize("name", [LSTM, BOOSTED])
 def test_a_bundle_serves_the_published_table(
     trained: tuple[list[Candidate], Path],
     make_lines: MakeLines,
@@ -210,15 +210,15 @@ def test_a_model_is_compared_with_its_own_champion_only(
     small_config: DemandConfig,
     tmp_path: Path,
 ) -> None:
-    """The LSTM's champion has other settings, LightGBM's the same."""
+    """The LSTM's champion has other settings, boosting's the same."""
     candidates, _ = trained
     other = replace(small_config, lstm=replace(small_config.lstm, epochs=1))
     champions: dict[str, Any] = {c.name: c.config for c in candidates}
     champions[LSTM] = {"system": LSTM, "settings": other.as_json()}
     again = train(make_lines(small_weekly), no_promotions, after(40), tmp_path, small_config, champions)
-    lightgbm, lstm = ({c.name: c for c in again}[name].decision for name in (LIGHTGBM, LSTM))
-    assert lightgbm.champion_lift is None
-    assert lightgbm.champion_rule_lift == lightgbm.lift
+    boosted, lstm = ({c.name: c for c in again}[name].decision for name in (BOOSTED, LSTM))
+    assert boosted.champion_lift is None
+    assert boosted.champion_rule_lift == boosted.lift
     assert lstm.champion_lift is not None
     assert lstm.champion_rule_lift != lstm.lift
     before = {c.name: c.metrics for c in candidates}

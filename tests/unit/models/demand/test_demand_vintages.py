@@ -13,7 +13,7 @@ from demand_samples import FIRST_MONDAY, MakeLines, after
 from models.demand import training
 from models.demand.backtest import plan_origins, roll_rules
 from models.demand.baselines import RULES
-from models.demand.config import LIGHTGBM, DemandConfig
+from models.demand.config import BOOSTED, DemandConfig
 from models.demand.forecasts import Forecast
 from models.demand.series import Panel, build_panel, weekly_sales
 from models.demand.vintages import Vintages, moment_of, vintages
@@ -127,11 +127,13 @@ def test_training_fits_and_forecasts_from_what_was_known_and_serves_what_stands(
 
         return training._Fitted(predict, lambda folder: None)
 
-    monkeypatch.setattr(training, "_FIT", {LIGHTGBM: fit})
+    monkeypatch.setattr(training, "_FIT", {BOOSTED: fit})
     lines = states(make_lines(small_weekly), pl.when(week).then(came).otherwise("placed_at"))
     training.train(lines, no_promotions, after(40), tmp_path, small_config)
     origins = plan_origins(40, small_config)
-    assert [one for one in shown if one[0] == "fit"] == [("fit", origins.fit_cut, False), ("fit", 40, True)]
+    anew = origins.fit_cut + small_config.refit_weeks
+    cuts = {cut: is_seen for step, cut, is_seen in shown if step == "fit"}
+    assert cuts == {origins.fit_cut: False, anew: False, 40: True}
     forecasts = {(origin, is_seen) for step, origin, is_seen in shown if step == "forecast"}
     assert forecasts == {(origin, origin >= 31) for origin in origins.all}
 

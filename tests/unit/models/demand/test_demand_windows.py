@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.demand import gbm
 from models.demand.backtest import Origins, plan_origins, roll_rules, rule_forecast
 from models.demand.baselines import RULES
 from models.demand.config import DemandConfig
@@ -107,19 +106,6 @@ def test_origins_fit_the_history() -> None:
         plan_origins(25, DemandConfig())
 
 
-def test_feature_rows_have_their_names_and_values(small_panel: Panel, small_config: DemandConfig) -> None:
-    series, origins = np.array([2, 3]), np.array([20, 21])
-    windows = cut_windows(small_panel, series, origins, small_config)
-    rows = gbm.features(windows, np.array([5, 6]), np.array([7, 8]), small_config)
-    names = gbm.feature_names(small_panel.calendar.shape[1])
-    assert rows.shape == (2 * small_config.horizon, len(names))
-    column = dict(zip(names, rows[4], strict=True))
-    assert (column["category"], column["merchant"], column["horizon"]) == (6, 8, 1)
-    assert column["lag_1"] == pytest.approx(small_panel.qty[3, 20] / windows.scale[1])
-    assert column["mean_4"] == pytest.approx(small_panel.qty[3, 17:21].mean() / windows.scale[1], rel=1e-5)
-    assert np.isfinite(rows).all()
-
-
 def test_series_move_to_their_categorys_level(small_panel: Panel) -> None:
     flat = np.full((small_panel.n_series, 4), 6.0)
     forecast = Forecast(flat, np.repeat(flat[:, :, None], 3, axis=2))
@@ -134,12 +120,3 @@ def test_series_move_to_their_categorys_level(small_panel: Panel) -> None:
         category_totals(pulled.mean, small_panel).sum(axis=1), [120 * 245 / 125, 96 * 53 / 101, 96.0]
     )
     np.testing.assert_allclose(pulled.quantiles[:, :, 0], pulled.mean)
-
-
-def test_row_quantiles_equal_the_slow_ones() -> None:
-    rng = np.random.default_rng(3)
-    known = rng.gamma(2, 2, (50, 12)).astype(np.float32)
-    known[rng.random(known.shape) < 0.4] = np.nan
-    known[:, -1] = 1.0
-    ours = gbm._known_quantiles(known, (0.1, 0.5, 0.9))
-    np.testing.assert_allclose(ours, np.nanquantile(known, [0.1, 0.5, 0.9], axis=1), rtol=1e-5)
