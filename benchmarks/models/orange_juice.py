@@ -27,6 +27,14 @@ def origin(round_number: int) -> int:
     return 136 + 2 * round_number - FIRST_WEEK
 
 
+def shown(panel: Panel, at: int) -> Panel:
+    """What a round shows: units of the weeks before `at`, and plans to the last week that is forecast."""
+    seen, end = panel.seen_at(at), at + HORIZON
+    known = {name: values[:, :end] for name, values in seen.known.items()}
+    start = np.minimum(seen.start, end)
+    return Panel(seen.ids, seen.times[:end], seen.target[:, :end], known, seen.static, start)
+
+
 def read(path: Path) -> Panel:
     """Read `orangeJuice_yx.csv.gz`.
 

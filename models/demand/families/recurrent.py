@@ -27,6 +27,8 @@ from models.metrics import FloatArray
 KIND = "demand_recurrent"
 FORMAT = 1
 LARGEST_INPUT = 5.0
+SEEN_SHARE = 0.005
+SEEN_ROWS = 20_000
 PREDICT_ROWS = 4096
 WEIGHT = "weight "
 
@@ -62,22 +64,33 @@ class RecurrentConfig:
     weight_power: float = 0.0
     hidden: int = 64
     embedding: int = 8
-    dropout: float = 0.1
-    epochs: int = 10
+    dropout: float = 0.3
+    epochs: int = 6
     refresh_epochs: int = 2
-    refresh_periods: int = 26
+    refresh_periods: int = 52
     batch_size: int = 512
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     threads: int = 1
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Standard:
-    """What makes inputs comparable: float64 (f,) centre and width of each, as of the first fit."""
+    """What makes inputs comparable, as of the first fit.
+
+    Beyond what was seen a network says anything, exponentially: inputs are held within it.
+
+    Attributes:
+        centre: float64 (f,).
+        width: float64 (f,).
+        low: float64 (f,), `SEEN_SHARE` of the values lay below.
+        high: float64 (f,), as many lay above.
+    """
 
     centre: FloatArray
     width: FloatArray
+    low: FloatArray
+    high: FloatArray
 
     def apply(self, values: Float32, plans: list[int]) -> Float32:
         """Standardised inputs, 0 where missing, with a mark (1 is missing) for each plan.
@@ -89,7 +102,8 @@ class Standard:
         Returns:
             float32 (b, h, f + len(plans)), within `LARGEST_INPUT`.
         """
-        scaled = np.clip((values - self.centre) / self.width, -LARGEST_INPUT, LARGEST_INPUT)
+        inside = np.clip(values, self.low, self.high)
+        scaled = np.clip((inside - self.centre) / self.width, -LARGEST_INPUT, LARGEST_INPUT)
         missing = np.isnan(values[..., plans])
         return np.concatenate([np.nan_to_num(scaled), missing], axis=2).astype(np.float32)
 
@@ -148,8 +162,7 @@ class FittedRecurrent:
             "past_inputs": self.network.encoder.input_size,
             "step_inputs": self.network.step_inputs,
         }
-        arrays = {**weights, "centre": self.standard.centre, "width": self.standard.width}
-        bundles.write(folder, KIND, FORMAT, document, arrays=arrays)
+        bundles.write(folder, KIND, FORMAT, document, arrays=weights | vars(self.standard))
 
 
 class _Source:
@@ -261,7 +274,11 @@ class Recurrent:
                 f"recurrent: no target after {config.min_history} observed periods before period {until}"
             )
         inputs = inputs.part(usable, target)
-        standard = _standard(inputs.values) if start is None else start.standard
+        standard = (
+            _standard(inputs.values, [inputs.names.index(name) for name in codes])
+            if start is None
+            else start.standard
+        )
         weight = np.exp(config.weight_power * inputs.log_scale)
         batches = _Batches(source, inputs, series[usable], origins[usable], standard, weight / weight.mean())
         epochs = config.epochs if start is None else config.refresh_epochs
@@ -305,14 +322,19 @@ def _network(
     )
 
 
-def _standard(values: Float32) -> Standard:
-    """Centre and width of each input over its known values; width 1 where it never changes."""
+def _standard(values: Float32, numbers: list[int]) -> Standard:
+    """How each input is spread; columns that number words say nothing by their size and become 0."""
     flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
     known = np.isfinite(flat)
     count = np.maximum(known.sum(axis=0), 1)
     centre = np.where(known, flat, 0.0).sum(axis=0) / count
     width = np.sqrt((np.where(known, flat - centre, 0.0) ** 2).sum(axis=0) / count)
-    return Standard(centre, np.where(width > 1e-6, width, 1.0))
+    width = np.where(width > 1e-6, width, 1.0)
+    width[numbers] = np.inf
+    rows = np.where(known, flat, np.nan)[:: max(1, len(flat) // SEEN_ROWS)]
+    rows[0] = np.where(np.isnan(rows).all(axis=0), 0.0, rows[0])
+    low, high = np.nanquantile(rows, [SEEN_SHARE, 1 - SEEN_SHARE], axis=0)
+    return Standard(centre, width, low, high)
 
 
 def load(folder: Path) -> FittedRecurrent:
@@ -340,4 +362,5 @@ def _built(bundle: bundles.Bundle) -> FittedRecurrent:
     except RuntimeError as error:
         raise ValueError(str(error)) from error
     network.eval()
-    return FittedRecurrent(config, codes, Standard(arrays["centre"], arrays["width"]), network)
+    standard = Standard(**{name: arrays[name] for name in ("centre", "width", "low", "high")})
+    return FittedRecurrent(config, codes, standard, network)

@@ -45,6 +45,14 @@ def test_the_first_round_sees_week_135_and_the_last_forecasts_week_160() -> None
     assert last + orange_juice.FIRST_WEEK == orange_juice.LAST_WEEK
 
 
+def test_a_round_shows_no_unit_of_its_weeks_and_no_plan_after_them(tmp_path: Path) -> None:
+    shown = orange_juice.shown(orange_juice.read(juice(tmp_path / "juice.csv")), 2)
+    assert shown.target.shape == (2, 5)
+    assert np.isfinite(shown.target).sum() == 2
+    assert {values.shape for values in shown.known.values()} == {(2, 5)}
+    assert len(shown.times) == 5
+
+
 def test_the_rule_takes_the_last_week_that_was_observed(tmp_path: Path) -> None:
     panel = orange_juice.read(juice(tmp_path / "juice.csv"))
     shown = dataclasses.replace(panel, target=np.array([[1.0, 2.0, np.nan, 9.0], [4.0, np.nan, 6.0, 9.0]]))
