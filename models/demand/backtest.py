@@ -2,8 +2,8 @@
 
 At an origin everything reads the panel as it was known then (`vintages`); what judges is what stands.
 
-The learned models are fitted on weeks before the earliest forecast origin, boosting once more on the way, and
-rolled forward, which is harder than their use (refit on everything). No metric is computed here.
+The learned models are fitted once, on weeks before the earliest forecast origin, and rolled forward without
+refit (but see `refit_weeks`), which is harder than their use (refit on everything). No metric is made here.
 """
 
 from __future__ import annotations

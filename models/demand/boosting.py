@@ -79,6 +79,9 @@ def fit(panel: Panel, cut: int, config: DemandConfig) -> boosted.FittedBoosted:
         leaves=config.gbm.leaves,
         learning_rate=config.gbm.learning_rate,
         min_leaf_rows=config.gbm.min_leaf_rows,
+        bins=config.gbm.bins,
+        row_share=config.gbm.row_share,
+        input_share=config.gbm.input_share,
         threads=config.threads,
         seed=config.seed,
     )

@@ -60,6 +60,9 @@ class GbmConfig:
         leaves: Leaves a tree.
         learning_rate: Shrinkage.
         min_leaf_rows: Fewest rows of a leaf.
+        bins: Most bins of an input.
+        row_share: Share of the rows that a tree sees.
+        input_share: Share of the inputs that a tree sees.
         origin_stride: Every how many weeks a training origin is taken.
     """
 
@@ -67,6 +70,9 @@ class GbmConfig:
     leaves: int = 15
     learning_rate: float = 0.06
     min_leaf_rows: int = 200
+    bins: int = 63
+    row_share: float = 0.5
+    input_share: float = 0.4
     origin_stride: int = 3
 
 
@@ -84,7 +90,7 @@ class DemandConfig:
         pool_weeks: Weeks whose sales give a small series its share of the pool.
         origins: Rolling test origins.
         origin_stride: Weeks between two origins.
-        refit_weeks: In the backtest boosting is fitted anew after so many weeks, as it is in use.
+        refit_weeks: In the backtest boosting is fitted anew after so many weeks; by default not within it.
         season_min_weeks: Week-of-year inputs and the 52-week season need this much history.
         category_weight: How far learned forecasts move to their category's level (0 to 1).
         max_category_bias: Largest bias of the mean at category x horizon with which a model may serve.
@@ -109,7 +115,7 @@ class DemandConfig:
     pool_weeks: int = 26
     origins: int = 6
     origin_stride: int = 2
-    refit_weeks: int = 8
+    refit_weeks: int = 52
     season_min_weeks: int = 104
     category_weight: float = 1.0
     max_category_bias: float = 0.03

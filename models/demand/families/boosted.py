@@ -40,6 +40,9 @@ class BoostedConfig:
         leaves: Leaves a tree.
         learning_rate: Shrinkage.
         min_leaf_rows: Fewest rows of a leaf.
+        bins: Most bins of an input.
+        row_share: Share of the rows that a tree sees.
+        input_share: Share of the inputs that a tree sees.
         threads: CPU threads.
         seed: Seed of every draw.
     """
@@ -54,6 +57,9 @@ class BoostedConfig:
     leaves: int = 63
     learning_rate: float = 0.06
     min_leaf_rows: int = 50
+    bins: int = 127
+    row_share: float = 0.7
+    input_share: float = 0.5
     threads: int = 1
     seed: int = 0
 
@@ -197,7 +203,7 @@ def _dataset(
         rows,
         feature_name=list(inputs.names),
         categorical_feature=list(categorical),
-        params={"verbosity": -1, "max_bin": 127, "min_data_in_leaf": config.min_leaf_rows},
+        params={"verbosity": -1, "max_bin": config.bins, "min_data_in_leaf": config.min_leaf_rows},
         free_raw_data=False,
     )
 
@@ -208,9 +214,9 @@ def _boost(data: lightgbm.Dataset, objective: dict[str, Any], config: BoostedCon
         "learning_rate": config.learning_rate,
         "num_leaves": config.leaves,
         "min_data_in_leaf": config.min_leaf_rows,
-        "max_bin": 127,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
+        "max_bin": config.bins,
+        "feature_fraction": config.input_share,
+        "bagging_fraction": config.row_share,
         "bagging_freq": 1,
         "cat_smooth": 20.0,
         "lambda_l2": 1.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -129,9 +130,10 @@ def test_training_fits_and_forecasts_from_what_was_known_and_serves_what_stands(
 
     monkeypatch.setattr(training, "_FIT", {BOOSTED: fit})
     lines = states(make_lines(small_weekly), pl.when(week).then(came).otherwise("placed_at"))
-    training.train(lines, no_promotions, after(40), tmp_path, small_config)
+    config = replace(small_config, refit_weeks=8)
+    training.train(lines, no_promotions, after(40), tmp_path, config)
     origins = plan_origins(40, small_config)
-    anew = origins.fit_cut + small_config.refit_weeks
+    anew = origins.fit_cut + config.refit_weeks
     cuts = {cut: is_seen for step, cut, is_seen in shown if step == "fit"}
     assert cuts == {origins.fit_cut: False, anew: False, 40: True}
     forecasts = {(origin, is_seen) for step, origin, is_seen in shown if step == "forecast"}
