@@ -37,6 +37,7 @@ ROOMS = {
     "elasticity_orange_juice": "models",
     "inventory_orange_juice": "models",
     "forecast_complete_journey": "models",
+    "off_policy_obd": "models",
 }
 """Every benchmark with the package that it lies in, in the order in which `all` runs them."""
 

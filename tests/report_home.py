@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
+from pipelines.decisions import explored
 from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
@@ -102,6 +103,10 @@ def make_home(home, sku="s1"):
     for name, rows in _scores(sku).items():
         lake.put(f"scores/{name}", score_frame(name, rows))
     lake.put("features/consumer_tags", _tags())
+    few = "effective sample of 88 decisions, an estimate needs 100"
+    told = [("usual", "snips", 0.05, 0.04, 0.06, 4000, 2800.0, None)]
+    told.append(("first_of_pool", "doubly_robust", None, None, None, 4000, 88.0, few))
+    lake.put(explored.TABLE, pl.DataFrame(told, schema=explored.SCHEMA, orient="row"))
     fans = home / "work" / "demand" / "fans.parquet"
     fans.parent.mkdir(parents=True)
     _fans().write_parquet(fans)
@@ -148,6 +153,9 @@ def empty_scores(home):
     for name in PUBLISHED_TABLES:
         lake.put(f"scores/{name}", score_frame(name, []))
     lake.put("features/consumer_tags", _tags().clear())
+    nothing = "effective sample of 0 decisions, an estimate needs 100"
+    unripe = [("usual", "snips", None, None, None, 0, 0.0, nothing)]
+    lake.put(explored.TABLE, pl.DataFrame(unripe, schema=explored.SCHEMA, orient="row"))
     return settings_of(home)
 
 

@@ -79,8 +79,10 @@ def recommendations(
 
     Made from what the consumer bought at that merchant, unless they consented to use across merchants; only
     of what has an offer in force and stock. Read by the storefront; unknown consumers get the popular items.
-    What the ranker read is logged in `lake/decisions/recommendations` for 90 days. One row per merchant,
-    consumer and rank.
+    What the ranker read is logged in `lake/decisions/recommendations` for 90 days, what the slots that
+    explore could have shown in `lake/decisions/explored_slots`; from these comes what other ways to fill them
+    would have sold (SNIPS, doubly robust), or why that cannot be told. One row per merchant, consumer and
+    rank.
     """
     return steps.run(
         context,
@@ -102,7 +104,7 @@ def _score(
     import polars as pl
 
     from models.recommendation.scoring import score
-    from pipelines.decisions import own_features
+    from pipelines.decisions import explored, own_features
 
     repeat, repeat_version = registration.champion_bundle(models.tracker, MODELS[0])
     discovery, discovery_version = registration.champion_bundle(models.tracker, MODELS[1])
@@ -126,6 +128,10 @@ def _score(
     log = log_own(own_features.REPEAT, found.repeat_vectors, as_of, repeat_version, lake)
     forget_erased(log, database)
     skews = [own_features.repeat_again(known, pl.read_parquet(file)) for file in log.files()[-2:]]
+    slots = log_own(explored.EXPLORED, found.explored, as_of, discovery_version, lake)
+    forget_erased(slots, database)
+    told = explored.estimates(explored.logged(slots), lines, as_of)
+    lake.put(explored.TABLE, told)
     scores.save("recommendations", found.recommendations)
     scores.save("popular_items", found.popular_items)
     scores.save_model_versions(
@@ -137,6 +143,8 @@ def _score(
             "lists": found.recommendations.select("merchant_id", "consumer_id").n_unique(),
             "popular_items": found.popular_items.height,
             "consumers_platform_wide": len(platform_wide),
+            "explored_slots": found.explored.height,
+            "off_policy_refused": told["refused"].drop_nulls().unique().to_list(),
             "lanes": dict(found.recommendations["lane"].value_counts().sort("lane").iter_rows()),
             MODELS[0]: repeat_version,
             MODELS[1]: discovery_version,

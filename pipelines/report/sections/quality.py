@@ -9,7 +9,7 @@ from pipelines.report.blocks import Block, Figure, Figures, Note, Section
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import count, decimal, percent, plain_name
 from pipelines.report.origins import Origin
-from pipelines.report.sections import leaderboards
+from pipelines.report.sections import exploration, leaderboards
 
 
 def recommendation(evidence: Evidence) -> Section:
@@ -65,6 +65,7 @@ def recommendation(evidence: Evidence) -> Section:
                 f"{count(size[0])} lists for {count(size[1])} consumers, {count(size[2])} different skus.",
             )
         )
+    blocks += exploration.blocks(evidence, origin)
     return Section(
         "recommendations",
         "Recommendation quality",
