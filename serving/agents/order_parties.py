@@ -16,6 +16,7 @@ import psycopg
 from serving.agents.errors import JoinRefusedError
 from serving.agents.invitations import referrer_of
 from serving.agents.relations import Agent, find, get, upline
+from serving.agents.tier_close import tiers_at
 from serving.settlement.sharing.snapshot import Parties, Party
 
 _NO_ROLES: Mapping[str, Party] = {}
@@ -32,9 +33,10 @@ def parties_of_order(
     order_id: str | None = None,
     region_code: str | None = None,
     on: date | None = None,
+    at: datetime | None = None,
     roles: Mapping[str, Party] = _NO_ROLES,
 ) -> Parties:
-    """Everybody who may be paid from an order, as things stand.
+    """Everybody who may be paid from an order, as things stand; tiers as they stood when it was paid.
 
     The seller is the order's agent while that one is active, else the merchant. The chain above the buyer
     begins with the agent whom the buyer follows in this shop, or with the selling agent when there is none;
@@ -50,6 +52,7 @@ def parties_of_order(
         order_id: The order itself, which does not count as an earlier purchase.
         region_code: Where the goods go; with `on`, whose protected region it is.
         on: Day of the payment.
+        at: Moment of the payment, for tiers; None: as they stand.
         roles: Scene roles of the order, passed on.
 
     Raises:
@@ -67,7 +70,7 @@ def parties_of_order(
     referrer_id = referrer_of(conn, tenant_id, consumer_id, merchant_id, placed_at)
     if referrer_id is None and selling is not None:
         referrer_id = selling.agent_id
-    return Parties(
+    found = Parties(
         seller=_party(selling) if selling else _merchant(conn, tenant_id, merchant_id),
         upline=_chain(conn, referrer_id),
         manager=_manager(conn, selling),
@@ -75,6 +78,30 @@ def parties_of_order(
         region_protected=_protected(conn, tenant_id, region_code, on) if selling else None,
         seller_scheme="agent_store" if selling and selling.runs_store else "direct",
         is_first_purchase=_is_first_purchase(conn, tenant_id, consumer_id, order_id),
+    )
+    return found if at is None else _with_tiers_at(conn, tenant_id, found, at)
+
+
+def _with_tiers_at(conn: psycopg.Connection[Any], tenant_id: str, parties: Parties, at: datetime) -> Parties:
+    """The same parties with the tiers of a moment: a month may have been closed since."""
+    manager, protected = parties.manager, parties.region_protected
+    everybody = [parties.seller, *parties.upline, *parties.roles.values(), manager, protected]
+    agents = {one.party_id for one in everybody if one is not None and one.party_type == "agent"}
+    tiers = tiers_at(conn, tenant_id, agents, at) if agents else {}
+    if not tiers:
+        return parties
+
+    def then(party: Party) -> Party:
+        tier = tiers.get(party.party_id) if party.party_type == "agent" else None
+        return party if tier is None else replace(party, tier=tier)
+
+    return replace(
+        parties,
+        seller=then(parties.seller),
+        upline=tuple(then(one) for one in parties.upline),
+        manager=then(manager) if manager else None,
+        roles={role: then(one) for role, one in parties.roles.items()},
+        region_protected=then(protected) if protected else None,
     )
 
 

@@ -126,7 +126,7 @@ def close_month(
         found = performance.get(agent_id, Performance())
         after = tier_after_close(before, found, rule, may_rise=not held_down)
         changes.append(TierChange(agent_id, before, after, found))
-    _write(conn, tenant_id, month_on, changes)
+    _write(conn, tenant_id, month_on, changes, as_of)
     return changes
 
 
@@ -159,10 +159,37 @@ def close_month_by_plans(
     return sorted(changes)
 
 
-def _write(conn: psycopg.Connection[Any], tenant_id: str, month_on: date, changes: list[TierChange]) -> None:
+def tiers_at(
+    conn: psycopg.Connection[Any], tenant_id: str, agent_ids: Collection[str], at: datetime
+) -> dict[str, str]:
+    """Tiers that agents had at a moment and do not have any more; others stand as they stood.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        agent_ids: Whom to look at.
+        at: The moment, such as that of a payment whose notice came late.
+    """
+    rows = conn.execute(
+        "select distinct on (agent_id) agent_id, tier_before from agents.tier_change"
+        " where tenant_id = %s and agent_id = any(%s) and changed_at > %s"
+        " order by agent_id, changed_at, month_on",
+        (tenant_id, sorted(set(agent_ids)), at),
+    )
+    return dict(rows.fetchall())
+
+
+def _write(
+    conn: psycopg.Connection[Any],
+    tenant_id: str,
+    month_on: date,
+    changes: list[TierChange],
+    changed_at: datetime,
+) -> None:
     values = {
         "tenant": tenant_id,
         "month": month_on,
+        "at": changed_at,
         "reason": MONTH_CLOSE,
         "agents": [change.agent_id for change in changes],
         "before": [change.tier_before for change in changes],
@@ -173,9 +200,9 @@ def _write(conn: psycopg.Connection[Any], tenant_id: str, month_on: date, change
     conn.execute(
         "insert into agents.tier_change (tenant_id, agent_id, month_on, tier_before, tier_after, "
         "end_customers,"
-        " net_sales_cents, reason)"
+        " net_sales_cents, reason, changed_at)"
         " select %(tenant)s, n.agent_id, %(month)s, n.tier_before, n.tier_after, n.customers, n.sales, "
-        "%(reason)s"
+        "%(reason)s, %(at)s"
         " from unnest(%(agents)s::text[], %(before)s::text[], %(after)s::text[], %(customers)s::integer[],"
         " %(sales)s::bigint[]) as n (agent_id, tier_before, tier_after, customers, sales)",
         values,

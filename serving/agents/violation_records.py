@@ -263,10 +263,11 @@ def _lower_tier(
     conn.execute(
         "insert into agents.tier_change (tenant_id, agent_id, month_on, tier_before, tier_after, "
         "end_customers,"
-        " net_sales_cents, reason) values (%s, %s, %s, %s, %s, 0, 0, %s)",
+        " net_sales_cents, reason, changed_at) values (%s, %s, %s, %s, %s, 0, 0, %s, %s)",
         (
             *(tenant_id, agent_id, local_day(now, zone_of(conn, tenant_id)).replace(day=1), tier, lower),
             f"violation:{violation.violation_id}",
+            now,
         ),
     )
 

@@ -37,6 +37,7 @@ def parties_at_payment(conn: Connection, tenant_id: str, order: Order, at: datet
         order_id=order.order_id,
         region_code=order.region_code,
         on=local_day(at, zone_of(conn, tenant_id)),
+        at=at,
         roles=_roles(conn, tenant_id, order.order_id),
     )
 
