@@ -1,6 +1,7 @@
 """The live loop on a finished run: from a row that PostgreSQL recorded to what a reader is served."""
 
 import asyncio
+import csv
 import datetime as dt
 import json
 import os
@@ -605,3 +606,97 @@ def test_a_price_that_was_published_stands_for_its_days_however_often_the_shop_t
         assert {listing: later[listing] for listing in moved} == published
     assert not {listing for listing in waiting if shown[listing][1] == "await_approval"} & later.keys()
     assert tick().prices == 0
+
+
+class Office:
+    """An operator at the API of the run's database, at a business time of its own."""
+
+    def __init__(self, url, home, at):
+        from litestar.testing import TestClient
+
+        from serving.app import create_app
+        from serving.security import ROLE_SCOPES, Role, issue_key
+        from serving.settings import Settings as ServingSettings
+
+        scopes = sorted(ROLE_SCOPES[Role.OPERATOR])
+        self._headers = {"X-API-Key": issue_key(url, name=f"at {at}", scopes=scopes).secret}
+        settings = ServingSettings(home=home, as_of=at, key_cache_s=0, log_level="ERROR")
+        self._client = TestClient(create_app(settings, url))
+
+    def __enter__(self):
+        self._client.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self._client.__exit__(*error)
+
+    def send(self, method, path, body=None):
+        answer = self._client.request(method, f"/v1{path}", json=body, headers=self._headers)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+
+@pytest.mark.slow
+def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monkeypatch):
+    """Through the API, an hour each: a competitor's price, stock, an order; and a price that is approved."""
+    from small_market import Shop
+
+    from serving.db.operations import Operations
+
+    url, minute = live["database"], dt.timedelta(minutes=1)
+    now = tick().as_of
+    asks = sorted(listing for listing, (_, action) in shown_prices(url).items() if action == "await_approval")
+    merchant, sku = asks[0]
+    with (live["feeds"] / "offers.csv").open() as file:
+        supplier = next(row["supplier_id"] for row in csv.DictReader(file) if row["sku_id"] == sku)
+
+    def hour():
+        nonlocal now
+        now += dt.timedelta(hours=1)
+        monkeypatch.setenv("MUYUN_AS_OF", now.isoformat())
+        return Office(url, live["home"], now)
+
+    def priced(office):
+        """After a tick; the printed formula shows demand, stock and competitors whatever model serves."""
+        tick()
+        return office.send("GET", f"/prices/{merchant}/{sku}")["price"]
+
+    with hour() as office:
+        before = priced(office)["printed_formula_cents"]
+        seen = [
+            {"sku_id": sku, "competitor": "over-the-road", "observed_at": (now - ago).isoformat(),
+             "price_cents": cents, "merchant_id": merchant}
+            for ago, cents in ((50 * minute, 100), (5 * minute, 900))
+        ]  # fmt: skip
+        assert office.send("POST", "/competitor-prices", {"prices": seen})["accepted"] == 2
+    with hour() as office:
+        rivalled = priced(office)["printed_formula_cents"]
+        assert rivalled != before
+        at = (now - minute).isoformat()
+        product = {"sku_id": sku, "title": "x", "category_ids": []}
+        office.send("PUT", "/products", {"products": [product]})
+        listing = {"sku_id": sku, "list_price_cents": 9_000}
+        office.send("PUT", f"/merchants/{merchant}/listings", {"listings": [listing]})
+        office.send("PUT", f"/suppliers/{supplier}/skus", {"skus": [{"sku_id": sku}]})
+        offer = {"sku_id": sku, "supply_price_cents": 300, "lead_time_days": 1, "source_at": at}
+        office.send("PUT", f"/suppliers/{supplier}/offers", {"offers": [offer]})
+        counted = {"sku_id": sku, "on_hand_qty": 5_000, "source_at": at}
+        office.send("PUT", f"/suppliers/{supplier}/stock", {"stock": [counted]})
+    with hour() as office:
+        stocked = priced(office)["printed_formula_cents"]
+        assert abs(stocked) < abs(rivalled), "more stock, less scarce"
+        (one,) = office.send("POST", f"/prices/{merchant}/approvals", {"sku_ids": [sku]})["approvals"]
+        shown = {"version": one["version"], "digest": one["digest"]}
+        office.send("POST", f"/approvals/{one['approval_id']}/approve", shown)
+        read = office.send("GET", f"/prices/{merchant}/{sku}")["price"]
+        assert (read["price_cents"], read["action"]) == (one["price_cents"], "publish")
+        with Operations(url, size=2) as operations:
+            shop = Shop(url, operations)
+            who = {"merchant": merchant, "consumer": "c-09"}
+            shop.place("o-of-the-hour", (sku, 40), at=now, **who)
+            shop.pay("o-of-the-hour", at=now)
+    with hour() as office:
+        sold = priced(office)
+        assert abs(sold["printed_formula_cents"]) > abs(stocked), "more demand, scarcer"
+        # The next price starts from the approved one, and stands for its days.
+        assert (sold["price_cents"], sold["action"]) == (one["price_cents"], "keep")
