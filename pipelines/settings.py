@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         progress_begins: Whether progress has a line also when a step begins, not only when it has ended.
         tick_minutes: Minutes between two ticks of the live loop, which brings recorded rows into profiles and
             prices.
+        reorder_budget_cents: Most that the reorder suggestions of a run may cost together; None: no limit.
+        reorder_holding_cost: Cost of a unit that is left at the end of a week, as a share of what a lost sale
+            of one costs; decides how much stock the suggestions aim at.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -98,6 +101,8 @@ class Settings(BaseSettings):
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
     progress_begins: bool = False
     tick_minutes: int = Field(default=5, ge=1, le=60)
+    reorder_budget_cents: int | None = Field(default=None, ge=0)
+    reorder_holding_cost: float = Field(default=0.05, gt=0)
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)

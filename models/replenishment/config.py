@@ -17,8 +17,11 @@ class ReorderConfig:
         service_quantile: Order up to this quantile of the demand over lead time and review, where the closed
             loop over the past (`past_loop`) has too little to tune it on. 0.7 and not the newsvendor ratio
             p/(p+h): unmet demand is lost and not backordered, so the ratio overstocks.
-        holding_cost: Cost of a unit that is left at the end of a week.
-        lost_sale_cost: Cost of a unit of demand that found no stock, in the same money.
+        holding_cost: Cost of a unit that is left at the end of a week, in the money of `lost_sale_cost`. 0.05
+            of a lost margin is 25% of the value a year where the margin is a tenth of the value.
+        lost_sale_cost: Cost of a unit of demand that found no stock.
+        budget_cents: Most that all orders of a run may cost at supply prices; None means no limit. What
+            avoids most lost sales for its money is ordered first.
         tuning_weeks: Past weeks over which the loop runs, after `share_weeks` that it begins with.
         tuning_skus: Most skus of a class in the loop.
         tuning_least_skus: A class of fewer skus is not tuned.
@@ -37,8 +40,9 @@ class ReorderConfig:
 
     review_days: int = 7
     service_quantile: float = 0.7
-    holding_cost: float = 0.2
+    holding_cost: float = 0.05
     lost_sale_cost: float = 1.0
+    budget_cents: int | None = None
     tuning_weeks: int = 26
     tuning_skus: int = 150
     tuning_least_skus: int = 30
@@ -68,6 +72,8 @@ class ReorderConfig:
             raise ValueError("reorder config: days, weeks and pack_qty must be at least 1")
         if min(self.holding_cost, self.lost_sale_cost) <= 0:
             raise ValueError("reorder config: holding_cost and lost_sale_cost must be positive")
+        if self.budget_cents is not None and self.budget_cents < 0:
+            raise ValueError(f"reorder config: budget_cents must not be negative, got {self.budget_cents}")
         if min(self.tuning_weeks, self.tuning_skus, self.tuning_least_skus) < 1:
             raise ValueError("reorder config: tuning weeks and skus must be at least 1")
         if not (

@@ -63,15 +63,37 @@ class OrderLimits:
             rounded_order(pl.col("wanted"), pl.col("minimum"), pl.col("pack"), pl.col("capacity"))
         )
         orders = packed.to_series().to_numpy().astype(np.float64)
-        return orders if self.budget is None else self._within_budget(orders, worth, self.budget)
+        if self.budget is None or self.unit_cost is None:
+            return orders
+        return within_budget(orders, self.unit_cost, self.minimum, self.pack, worth, self.budget)
 
-    def _within_budget(self, orders: FloatArray, worth: FloatArray, budget: float) -> FloatArray:
-        assert self.unit_cost is not None
-        result = np.zeros_like(orders)
-        for row in np.argsort(-worth, kind="stable"):
-            price, pack = max(float(self.unit_cost[row]), 1e-12), int(self.pack[row])
-            taken = min(orders[row], budget // (price * pack) * pack)
-            if taken >= self.minimum[row]:
-                result[row] = taken
-                budget -= taken * price
-        return result
+
+def within_budget(
+    orders: FloatArray,
+    unit_cost: FloatArray,
+    minimum: IntArray,
+    pack: IntArray,
+    worth: FloatArray,
+    budget: float,
+) -> FloatArray:
+    """Spend a budget on orders, the worthiest first.
+
+    Args:
+        orders: float64 (n,), whole packs.
+        unit_cost: float64 (n,), cost of a unit; above 0.
+        minimum: int64 (n,), least units of an order.
+        pack: int64 (n,), units a pack.
+        worth: float64 (n,), what a unit of money in the order is worth; ties go to the earlier row.
+        budget: Most that all orders may cost.
+
+    Returns:
+        float64 (n,), each order with the packs that still fit, 0 where these do not reach the minimum.
+    """
+    result = np.zeros_like(orders)
+    for row in np.argsort(-worth, kind="stable"):
+        price, packed = max(float(unit_cost[row]), 1e-12), int(pack[row])
+        taken = min(orders[row], budget // (price * packed) * packed)
+        if taken >= minimum[row]:
+            result[row] = taken
+            budget -= taken * price
+    return result

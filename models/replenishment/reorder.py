@@ -21,6 +21,7 @@ from models.replenishment.disaggregate import (
     sku_weeks,
     units_per_line_factor,
 )
+from models.replenishment.limits import within_budget
 from models.replenishment.past_loop import SKU_LEVELS, sku_levels
 from models.replenishment.protection import (
     demand_quantile,
@@ -124,6 +125,7 @@ def reorder(
         ),
         config,
     ).join(alarms, on="sku_id", how="left")
+    orders = _with_budget(orders, config)
     suggestions = _suggestions(orders, today, config)
     return ReorderResult(suggestions, _merchant_shares(orders, pairs))
 
@@ -189,6 +191,32 @@ def _forecast_cv(forecasts: pl.DataFrame) -> float:
     return float(value or 0.0)
 
 
+def _with_budget(orders: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
+    """Cut the orders to the budget; over_budget_qty tells by how much."""
+    if config.budget_cents is None or orders.is_empty():
+        return orders.with_columns(over_budget_qty=pl.lit(0, pl.Int64))
+    # An offer without a price costs nothing that is known, and stays.
+    priced = orders.with_columns(cost=pl.col("supply_price_cents").fill_null(0).cast(pl.Float64))
+    ordered = pl.col("reorder_qty").sum().over("sku_id")
+    spent = (pl.col("reorder_qty") * pl.col("cost")).sum().over("sku_id")
+    sums = priced.select(ordered=ordered.cast(pl.Float64), spent=spent)
+    mean, variance = (orders[name].to_numpy() for name in ("demand_mean_qty", "demand_variance"))
+    at_hand = orders["on_hand_total"].cast(pl.Float64).to_numpy()
+    avoided = expected_lost(mean, variance, at_hand) - expected_lost(
+        mean, variance, at_hand + sums["ordered"].to_numpy()
+    )
+    kept = within_budget(
+        orders["reorder_qty"].cast(pl.Float64).to_numpy(),
+        priced["cost"].to_numpy(),
+        orders["minimum"].to_numpy(),
+        orders["pack"].to_numpy(),
+        avoided / np.maximum(sums["spent"].to_numpy(), 1.0),
+        float(config.budget_cents),
+    )
+    cut = pl.Series(kept).cast(pl.Int64)
+    return orders.with_columns(reorder_qty=cut, over_budget_qty=pl.col("reorder_qty") - cut)
+
+
 def _with_outlook(orders: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
     """What the stock and all orders of a sku lead to by the end of lead time and review."""
     stock = orders.select(
@@ -210,8 +238,13 @@ def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl
     """Reason, date and explanation of each order."""
     ordered = pl.col("reorder_qty") > 0
     short = pl.col("shortfall_qty") > 0
+    over = pl.col("over_budget_qty") > 0
     reason = (
-        pl.when(ordered & short)
+        pl.when(ordered & over)
+        .then(pl.lit("reorder_cut_by_budget"))
+        .when(over)
+        .then(pl.lit("over_budget"))
+        .when(ordered & short)
         .then(pl.lit("reorder_capped_by_capacity"))
         .when(ordered)
         .then(pl.lit("below_order_up_to_level"))
@@ -242,6 +275,7 @@ def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl
         capacity_qty="capacity",
         open_share_qty="open_qty",
         shortfall_qty="shortfall_qty",
+        over_budget_qty="over_budget_qty",
         is_stock_known=pl.col("on_hand_qty").is_not_null(),
     ).struct.json_encode()
     return (

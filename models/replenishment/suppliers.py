@@ -20,9 +20,9 @@ def ranked_offers(offers: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
         config: Settings.
 
     Returns:
-        supplier_id, sku_id, on_hand_qty, lead_time_days, minimum, pack, capacity (null: no limit; whole packs
-        within one review period), place (0 is the primary), first_offered_at (of any version; of this one
-        where that is not told). One row per supplier and sku, newest version.
+        supplier_id, sku_id, on_hand_qty, lead_time_days, supply_price_cents, minimum, pack, capacity (null:
+        no limit; whole packs within one review period), place (0 is the primary), first_offered_at (of any
+        version; of this one where that is not told). One row per supplier and sku, newest version.
     """
     pack = (
         pl.col("pack_qty").fill_null(config.pack_qty).clip(1)
@@ -47,6 +47,7 @@ def ranked_offers(offers: pl.DataFrame, config: ReorderConfig) -> pl.DataFrame:
             "sku_id",
             "on_hand_qty",
             "lead_time_days",
+            "supply_price_cents",
             "minimum",
             "pack",
             "capacity",

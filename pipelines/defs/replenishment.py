@@ -38,7 +38,11 @@ def reorder_suggestions(
     return steps.run(
         context,
         lambda: _reorder(settings, clock.as_of(context), warehouse, scores),
-        settings={"time_zone": settings.zone},
+        settings={
+            "time_zone": settings.zone,
+            "budget_cents": settings.reorder_budget_cents,
+            "holding_cost": settings.reorder_holding_cost,
+        },
         outputs=scores.files("reorder_suggestions", "reorder_merchant_shares"),
         clock="day",
     )
@@ -49,7 +53,11 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
     from models.replenishment.reorder import reorder
 
     forecasts = scores.get("demand_forecasts")
-    config = ReorderConfig(utc_offset_hours=settings.offset_hours)
+    config = ReorderConfig(
+        utc_offset_hours=settings.offset_hours,
+        budget_cents=settings.reorder_budget_cents,
+        holding_cost=settings.reorder_holding_cost,
+    )
     with warehouse.open() as connection:
         lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
         offers = reading.current_offers(connection)
@@ -66,6 +74,7 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
             "offers": offers.height,
             "to_order": suggestions.filter(suggestions["reorder_qty"] > 0).height,
             "stalled": int(suggestions["is_stalled"].sum()),
+            "cut_by_budget": suggestions["reason_code"].is_in(["reorder_cut_by_budget", "over_budget"]).sum(),
             "merchant_shares": result.reorder_merchant_shares.height,
         },
     )

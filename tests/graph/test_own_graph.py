@@ -101,7 +101,7 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
 
     def reorder(forecasts, lines, offers, listings, as_of, config, weekly):
         calls.append((forecasts["asked_for"].to_list(), as_of))
-        frame = pl.DataFrame({"reorder_qty": [2, 0], "is_stalled": [False, True]})
+        frame = pl.DataFrame({"reorder_qty": [2, 0], "is_stalled": [False, True], "reason_code": ["x", "y"]})
         return type("Result", (), {"reorder_suggestions": frame, "reorder_merchant_shares": frame})
 
     monkeypatch.setattr("models.replenishment.reorder.reorder", reorder)

@@ -75,7 +75,11 @@ def _reasons(frame: pl.DataFrame, origin: Origin) -> Figure:
 
 
 def _orders(reason: str) -> bool:
-    return reason in ("below_order_up_to_level", "reorder_capped_by_capacity")
+    return reason in (
+        "below_order_up_to_level",
+        "reorder_capped_by_capacity",
+        "reorder_cut_by_budget",
+    )
 
 
 def _suppliers(ordered: pl.DataFrame, origin: Origin) -> Figure:

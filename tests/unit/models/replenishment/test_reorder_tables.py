@@ -158,6 +158,74 @@ def test_capacity_caps_and_minimum_excludes() -> None:
     assert (excluded["reorder_qty"], excluded["reason_code"]) == (0, "capacity_below_minimum_order")
 
 
+def test_a_budget_buys_what_avoids_most_lost_sales() -> None:
+    """Both sell 35 a week; `dear` costs ten times as much, so that its money avoids a tenth."""
+    sold, ahead = lines([("m1", "cheap", 3, 5), ("m1", "dear", 3, 5)]), forecasts({"m1": 70.0})
+    supply = table(offer("cheap"), offer("dear", supply_price_cents=1000))
+    free = run(sold, ahead, supply).reorder_suggestions
+    wanted = dict(free.select("sku_id", "reorder_qty").iter_rows())
+    assert wanted["cheap"] == wanted["dear"] > 70
+    budget = wanted["cheap"] * 100 + 5_999
+    tight = ReorderConfig(lead_time_cv=0.0, share_prior_units=0.0, budget_cents=budget)
+    result = run(sold, ahead, supply, tight)
+    got = {row["sku_id"]: row for row in result.reorder_suggestions.iter_rows(named=True)}
+    assert (got["cheap"]["reorder_qty"], got["cheap"]["reason_code"]) == (
+        wanted["cheap"],
+        "below_order_up_to_level",
+    )
+    assert (got["dear"]["reorder_qty"], got["dear"]["reason_code"]) == (5, "reorder_cut_by_budget")
+    explained = json.loads(got["dear"]["explanation"])
+    assert explained["over_budget_qty"] == wanted["dear"] - 5
+    assert explained["service_level"] < json.loads(got["cheap"]["explanation"])["service_level"]
+    assert result.reorder_merchant_shares["reorder_qty"].sum() == wanted["cheap"] + 5
+    none = run(sold, ahead, supply, ReorderConfig(lead_time_cv=0.0, share_prior_units=0.0, budget_cents=99))
+    assert none.reorder_suggestions["reason_code"].to_list() == ["over_budget"] * 2
+    with pytest.raises(ValueError, match="budget_cents"):
+        ReorderConfig(budget_cents=-1)
+
+
+def test_the_reason_tells_service_and_cost_by_hand() -> None:
+    """Poisson(2 weeks of 1): at 0.7 the level is 3; what comes of it is summed over the counts."""
+    row = one(run(lines([("m1", "k", 3, 1)]), forecasts({"m1": 1.0}), table(offer("k"))))
+    said = json.loads(row["explanation"])
+    assert (row["order_up_to_qty"], row["reorder_qty"]) == (3, 3)
+    # P(0..3) of Poisson(2) = .857123; E[(D - 3)+] = 2 - 3 + 3 P(0) + 2 P(1) + P(2) = .217953.
+    assert said["service_level"] == 0.8571
+    assert (said["expected_lost_qty"], said["expected_left_qty"]) == (0.22, 1.22)
+    assert said["expected_cost"] == pytest.approx(0.217953 + 0.05 * 1.217953, abs=0.005)
+    assert (said["demand_class"], said["service_quantile"]) == (None, 0.7)
+
+
+def test_past_weeks_tune_what_is_ordered() -> None:
+    """40 skus of steady sales: the loop at high holding costs orders less than at low ones."""
+    sold = lines([("m1", f"k{n:02d}", 3, 5) for n in range(40)])
+    monday = date(2017, 12, 25)
+    weekly = pl.DataFrame(
+        [
+            {
+                "sku_id": f"k{n:02d}",
+                "week_start_on": monday - timedelta(weeks=w),
+                "qty": 4.0 + (7 * n + w) % 5,
+            }
+            for n in range(40)
+            for w in range(34)
+        ]
+    )
+    supply, ahead = table(*(offer(f"k{n:02d}") for n in range(40))), forecasts({"m1": 240.0}, 60.0)
+
+    def ordered(holding: float) -> tuple[int, set[str]]:
+        config = ReorderConfig(holding_cost=holding)
+        got = reorder(ahead, sold, supply, NO_LISTINGS, AS_OF, config, weekly).reorder_suggestions
+        said = [json.loads(text) for text in got["explanation"]]
+        return int(got["reorder_qty"].sum()), {
+            f"{one['demand_class']} {one['service_quantile']}" for one in said
+        }
+
+    low, high = ordered(2.0), ordered(0.02)
+    assert low[0] < high[0]
+    assert all(said.startswith("smooth") for said in low[1] | high[1])
+
+
 def test_packs_from_the_offer() -> None:
     supply = table(offer("k", min_order_qty=24)).with_columns(pack_qty=pl.lit(24))
     assert one(run(lines([("m1", "k", 3, 5)]), forecasts({"m1": 70.0}), supply))["reorder_qty"] == 168
