@@ -171,10 +171,9 @@ class _Source:
     def __init__(self, panel: Panel, config: RecurrentConfig, codes: dict[str, dict[str, int]]) -> None:
         self.panel, self.config = panel, config
         self.reader = Reader(panel, config.window, codes)
-        self.static = np.stack(
-            [[codes[name].get(word, -1) + 1 for word in words] for name, words in panel.static.items()],
-            axis=1,
-        ).astype(np.int64)
+        self.static = np.zeros((len(panel.ids), len(codes)), dtype=np.int64)
+        for column, (name, known_words) in enumerate(codes.items()):
+            self.static[:, column] = [known_words.get(word, -1) + 1 for word in panel.static[name]]
         seen = np.isfinite(self.reader.logs)
         known = []
         for name, values in panel.known.items():

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from panels import promoted
+from panels import panel_of, promoted
 from scipy import stats
 
+from models.demand.families.boosted import Boosted, BoostedConfig
 from models.demand.families.network import LARGEST_LOG, MonotoneHead, pinball_loss
 from models.demand.families.recurrent import Recurrent, RecurrentConfig, load
 from models.errors import BundleError, InsufficientDataError
@@ -86,6 +87,15 @@ def test_what_comes_after_is_not_seen_and_a_fit_goes_on_from_an_older_one() -> N
     further = Recurrent(quick).fit(panel, 52, start=one)
     assert further.standard is one.standard
     assert not np.array_equal(further.predict(panel, 52, 2).mean, one.predict(panel, 52, 2).mean)
+
+
+def test_a_bare_panel_of_numbered_steps_is_enough() -> None:
+    units = np.random.default_rng(0).poisson(20, (6, 40)).astype(np.float64)
+    bare = dataclasses.replace(panel_of(units, ahead=2), static={}, times=tuple(range(42)))
+    for family in (Recurrent(dataclasses.replace(SMALL, epochs=3)), Boosted(BoostedConfig(trees=10))):
+        forecast = family.fit(bare, 40).predict(bare, 40, 2)
+        assert np.isfinite(forecast.quantiles).all(), family.name
+        assert forecast.mean.mean() == pytest.approx(20, rel=0.4), family.name
 
 
 def test_too_little_and_broken_bundles_are_named(folder: Path, tmp_path: Path) -> None:
