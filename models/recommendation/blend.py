@@ -134,26 +134,31 @@ def exploration_pools(
     Returns:
         Slot to its offers; fixed by the list alone, as true propensities need.
     """
+    pools: dict[int, list[Offer]] = {rank: [] for rank in ranks if rank <= len(chosen)}
+    if not pools:
+        return pools
     listed = {offer.item for offer in chosen}
     a_category = Counter(offer.category for offer in chosen)
-    pools: dict[int, list[Offer]] = {rank: [] for rank in ranks if rank <= len(chosen)}
     holders: dict[str, set[int]] = {}
-    dealt = 0
+    order, turn, dealt = list(pools), 0, 0
     for offer in new:
-        if dealt >= size or not pools:
-            break
         if offer.item in listed:
             continue
-        mine = holders.setdefault(offer.category, set())
         room = rules.max_a_category - a_category[offer.category]
-        open_to = pools if len(mine) < room else mine
-        if not open_to:
+        if room <= 0:
             continue
-        rank = min(open_to, key=lambda one: (len(pools[one]), one))
+        mine = holders.setdefault(offer.category, set())
+        rank = order[turn]
+        if rank in mine or len(mine) < room:
+            turn = (turn + 1) % len(order)
+        else:
+            rank = min(mine, key=lambda one: (len(pools[one]), one))
         pools[rank].append(offer)
         mine.add(rank)
         listed.add(offer.item)
         dealt += 1
+        if dealt >= size:
+            break
     return pools
 
 

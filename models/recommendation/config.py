@@ -139,7 +139,7 @@ class RecommendationConfig:
     max_discovery_per_type: int = 2
     exploration_ranks: tuple[int, ...] = (10, 15, 20)
     exploration_rate: float = 0.1
-    exploration_pool: int = 21
+    exploration_pool: int = 15
     diversity: float = 0.1
     new_days: int = 60
 

@@ -7,9 +7,10 @@ codes say so. Nothing is fitted here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def score(
     """
     config = config or RecommendationConfig()
     sold = merchandise(lines).filter(pl.col("placed_at") <= as_of)
-    data = index_lines(by_history(lines, platform_wide), as_of)
+    data = index_lines(by_history(sold, platform_wide), as_of)
     market = market_of(
         sold, data, listings, as_of, config,
         in_stock=in_stock, products=products, platform_wide=platform_wide,
@@ -282,8 +283,8 @@ def _lists(
         places = np.searchsorted(known_of.users, part["user"].to_numpy())
         for place, own, new, untried in _merchant_offers(known_of, repeat, discovery, places, known, config):
             consumer = consumers[int(known_of.users[place])]
-            chosen = blend({REPEAT: own, DISCOVERY: new, POPULAR: shown}, rules)
-            tried = _alternately(new, untried)
+            chosen = blend({REPEAT: own, DISCOVERY: new(), POPULAR: shown}, rules)
+            tried = _alternately(new(), untried())
             pools = exploration_pools(chosen, tried, rules, config.exploration_ranks, config.exploration_pool)
             propensity = dict.fromkeys(pools, 1.0)
             for rank, pool in pools.items():
@@ -312,7 +313,7 @@ def _lists(
     return pl.DataFrame(rows, schema=_schema("recommendations"), orient="row"), draws
 
 
-def _alternately(first: list[Offer], second: list[Offer]) -> Iterator[Offer]:
+def _alternately(first: Iterator[Offer], second: Iterator[Offer]) -> Iterator[Offer]:
     """One of each in turn, then what is left of the longer."""
     return (offer for offer in chain.from_iterable(zip_longest(first, second)) if offer is not None)
 
@@ -324,10 +325,11 @@ def _merchant_offers(
     places: Indices,
     known: Indices,
     config: RecommendationConfig,
-) -> Iterator[tuple[int, list[Offer], list[Offer], list[Offer]]]:
+) -> Iterator[tuple[int, Iterator[Offer], Callable[[], Iterator[Offer]], Callable[[], Iterator[Offer]]]]:
     """Offers of a merchant's histories inside its assortment (`known`, in tie order).
 
-    Yields the place of a history, its repeat offers, its discovery offers, and the best of what is new.
+    Yields the place of a history, its repeat offers, its discovery offers, and the best of what is new. Most
+    of the offers are never looked at: they are made on the way.
     """
     catalogue = active.catalogue
     depth = 2 * config.list_length
@@ -346,31 +348,27 @@ def _merchant_offers(
         top_fresh = top_k_dense(new[:, fresh], config.exploration_pool)
         for row, place in enumerate(part.tolist()):
             bought = active.types[place]
-            columns = [column for column in top_own[row].tolist() if column >= 0]
-            old_offers = [
-                Offer(
-                    item,
-                    score,
-                    REPEAT,
-                    catalogue.l2[item],
-                    catalogue.l3[item],
-                    _old(count, is_rule=repeat.is_rule),
-                )
-                for item, score, count in zip(
-                    known[columns].tolist(),
-                    own[row, columns].tolist(),
-                    times[row, columns].tolist(),
-                    strict=True,
-                )
-            ]
-            found = [int(column) for column in top_new[row] if column >= 0]
-            tried = [int(fresh[column]) for column in top_fresh[row] if column >= 0]
+            mine = top_own[row][top_own[row] >= 0]
+            found = top_new[row][top_new[row] >= 0]
+            tried = fresh[top_fresh[row][top_fresh[row] >= 0]]
             yield (
                 place,
-                old_offers,
-                _discoveries(catalogue, discovery, bought, known[found], new[row, found]),
-                _discoveries(catalogue, discovery, bought, known[tried], new[row, tried]),
+                _repeats(catalogue, repeat, known[mine], own[row, mine], times[row, mine]),
+                partial(_discoveries, catalogue, discovery, bought, known[found], new[row, found]),
+                partial(_discoveries, catalogue, discovery, bought, known[tried], new[row, tried]),
             )
+
+
+def _repeats(
+    catalogue: Catalogue,
+    lane: RepeatLane,
+    items: Indices,
+    scores: npt.NDArray[np.float32],
+    times: npt.NDArray[np.float32],
+) -> Iterator[Offer]:
+    for item, score, count in zip(items.tolist(), scores.tolist(), times.tolist(), strict=True):
+        reason = _old(count, is_rule=lane.is_rule)
+        yield Offer(item, score, REPEAT, catalogue.l2[item], catalogue.l3[item], reason)
 
 
 def _discoveries(
@@ -379,13 +377,11 @@ def _discoveries(
     bought: set[int],
     items: Indices,
     scores: npt.NDArray[np.float32],
-) -> list[Offer]:
-    offers = []
+) -> Iterator[Offer]:
     for item, score in zip(items.tolist(), scores.tolist(), strict=True):
         kind = catalogue.l3[item]
         reason = _new(lane, kind in bought, bool(catalogue.new[item]))
-        offers.append(Offer(item, score, DISCOVERY, catalogue.l2[item], kind, reason))
-    return offers
+        yield Offer(item, score, DISCOVERY, catalogue.l2[item], kind, reason)
 
 
 def _new_scores(lane: DiscoveryLane, places: Indices, known: Indices) -> npt.NDArray[np.float32]:
