@@ -31,6 +31,8 @@ ROOMS = {
     "spark_equal": "tags",
     "clv_cdnow": "models",
     "next_basket_tafeng": "models",
+    "next_basket_complete_journey": "models",
+    "discovery_complete_journey": "models",
     "pricing_regret": "models",
     "forecast_orange_juice": "models",
     "uplift_hillstrom": "models",

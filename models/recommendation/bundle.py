@@ -90,8 +90,12 @@ def save_discovery(folder: Path, bundle: DiscoveryBundle) -> None:
         "spacing": bundle.spacing,
         "als": asdict(bundle.items.params),
         "trend_power": bundle.items.trend_power,
+        "link_weight": bundle.items.link_weight,
     }
-    arrays = {"factors": bundle.items.factors, "skus": np.array(bundle.skus, dtype=np.str_)}
+    arrays: dict[str, Any] = {"factors": bundle.items.factors, "skus": np.array(bundle.skus, dtype=np.str_)}
+    links = bundle.items.links
+    if links is not None:
+        arrays |= {"data": links.data, "indices": links.indices, "indptr": links.indptr}
     _write(folder, document, arrays)
 
 
@@ -130,7 +134,17 @@ def load_discovery(folder: Path) -> DiscoveryBundle:
     """
     document, arrays = _read(folder, "discovery")
     try:
-        items = ItemFactors(arrays["factors"], AlsParams(**document["als"]), document["trend_power"])
+        links = None
+        if "indptr" in arrays:
+            size = len(arrays["skus"])
+            links = sp.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
+        items = ItemFactors(
+            arrays["factors"],
+            AlsParams(**document["als"]),
+            document["trend_power"],
+            links,
+            document.get("link_weight", 0.0),
+        )
         return DiscoveryBundle(document["spacing"], tuple(arrays["skus"].tolist()), items)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"discovery bundle {folder} is damaged ({error}); train again") from error

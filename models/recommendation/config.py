@@ -74,6 +74,23 @@ class AlsParams:
 
 
 @dataclass(frozen=True)
+class EaseParams:
+    """EASE of the discovery lane, block by block.
+
+    Attributes:
+        regularisation: lambda.
+        kept: Largest weights that a sku keeps.
+        min_buyers: Skus with fewer buyers are left out.
+        widest: Skus of a block at most, the most bought.
+    """
+
+    regularisation: float = 50.0
+    kept: int = 40
+    min_buyers: int = 8
+    widest: int = 1500
+
+
+@dataclass(frozen=True)
 class RecommendationConfig:
     """Everything that fixes a training and scoring procedure.
 
@@ -87,6 +104,9 @@ class RecommendationConfig:
         tifu_grid: Settings of TIFU-KNN that validation chooses from.
         ranker: Settings of the repeat ranker.
         als_grid: Settings of ALS that validation chooses from.
+        ease: Settings of EASE beside ALS.
+        ease_weights: Weights of EASE against ALS that validation chooses from, both on the scale of their
+            spread over the candidates; 0 leaves EASE out.
         trend_powers: Exponents of the 28-day trend in the discovery score that validation chooses from.
         discovery_spacings: The densest spacing s ("every s-th slot is a discovery") is taken whose loss of
             NDCG@10 against the pure repeat lane is at most `max_blend_loss`, on the validation cuts and on
@@ -125,6 +145,8 @@ class RecommendationConfig:
     # regularisation (1 to 100) and alpha (1 to 5) on the window from 2017-11-06 found nothing clearly
     # better; decay and 96 factors were also compared on the window from 2017-10-23.
     als_grid: tuple[AlsParams, ...] = (AlsParams(),)
+    ease: EaseParams = EaseParams()
+    ease_weights: tuple[float, ...] = (0.0, 0.5, 1.0)
     trend_powers: tuple[float, ...] = (0.0, 0.5, 1.0)
     discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10)
     max_blend_loss: float = 0.03
@@ -144,7 +166,8 @@ class RecommendationConfig:
     new_days: int = 60
 
     def __post_init__(self) -> None:
-        if not self.tifu_grid or not self.als_grid or not self.trend_powers or not self.discovery_spacings:
+        grids = (self.tifu_grid, self.als_grid, self.ease_weights, self.trend_powers, self.discovery_spacings)
+        if not all(grids):
             raise ValueError("RecommendationConfig: a grid is empty; give at least one setting each")
         if not 0 <= self.exploration_rate < 1 or self.exploration_pool < 1:
             raise ValueError("RecommendationConfig: exploration_rate is in [0, 1) and the pool is not empty")
@@ -161,8 +184,11 @@ class RecommendationConfig:
         Args:
             lane: `repeat` or `discovery`.
         """
-        own = (self.tifu_grid, self.ranker) if lane == "repeat" else (self.als_grid, self.trend_powers)
+        own = (self.tifu_grid, self.ranker) if lane == "repeat" else self._discovery()
         return (*own, self.horizon_days, self.validation_cuts, self.tuning_consumers, self.seed)
+
+    def _discovery(self) -> tuple[Any, ...]:
+        return (self.als_grid, self.ease, self.ease_weights, self.trend_powers)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form."""
@@ -173,6 +199,8 @@ class RecommendationConfig:
     @staticmethod
     def from_dict(document: dict[str, Any]) -> RecommendationConfig:
         """Read what `to_dict` wrote; missing keys take their defaults.
+
+        Settings without `ease_weights` are from before there was EASE, and are read so.
 
         Raises:
             TypeError: A key is unknown.
@@ -190,7 +218,10 @@ class RecommendationConfig:
             values["als_grid"] = tuple(AlsParams(**one) for one in values["als_grid"])
         if "ranker" in values:
             values["ranker"] = RankerParams(**values["ranker"])
-        for name in ("trend_powers", "discovery_spacings", "exploration_ranks"):
+        if "ease" in values:
+            values["ease"] = EaseParams(**values["ease"])
+        values.setdefault("ease_weights", (0.0,))
+        for name in ("ease_weights", "trend_powers", "discovery_spacings", "exploration_ranks"):
             if name in values:
                 values[name] = tuple(values[name])
         return RecommendationConfig(**values)

@@ -1,4 +1,4 @@
-"""The discovery lane: implicit ALS with closed-form fold-in and a trend factor, on skus never bought.
+"""The discovery lane: implicit ALS with closed-form fold-in and a trend factor, EASE beside it, on new skus.
 
 `implicit` is imported only where a model is fitted; scoring is NumPy. The simple rule (popularity of the
 last 28 days) is the same ranking with a constant affinity.
@@ -32,11 +32,15 @@ class ItemFactors:
         factors: float32 (n_items, n_factors); zero rows for skus without candidates' support.
         params: Settings of the fit; fold-in uses the same weights.
         trend_power: Exponent of the trend in the score.
+        links: Weights of EASE, CSR (n_items, n_items); None without.
+        link_weight: Its weight against the factors, see `beside`.
     """
 
     factors: Floats
     params: AlsParams
     trend_power: float
+    links: sp.csr_matrix | None = None
+    link_weight: float = 0.0
 
 
 def confidences(
@@ -124,6 +128,26 @@ def trend_factor(buyers: Floats, power: float) -> Floats:
     return np.where(buyers > 0, np.maximum(buyers, 1.0) ** power, 0.0).astype(np.float32)
 
 
+def beside(
+    scores: npt.NDArray[np.float32], others: npt.NDArray[np.float32], weight: float
+) -> npt.NDArray[np.float32]:
+    """Scores plus `weight` times other scores, both less their mean and over their spread in each row.
+
+    Args:
+        scores: float32 (n, n_columns).
+        others: float32 (n, n_columns).
+        weight: Weight of the others.
+    """
+    return _standardised(scores) + np.float32(weight) * _standardised(others)
+
+
+def _standardised(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    if scores.shape[1] == 0:
+        return scores
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    return centred / np.maximum(centred.std(axis=1, keepdims=True), np.float32(1e-9))
+
+
 def discovery_candidates(counts: sp.csr_matrix, buyers: Floats, min_buyers: int) -> Indices:
     """Skus that may be discovered: bought in the trend window, with enough buyers ever; most popular first.
 
@@ -147,6 +171,8 @@ def rank_new(
     counts: sp.csr_matrix,
     users: Indices,
     k: int,
+    links: sp.csr_matrix | None = None,
+    link_weight: float = 0.0,
 ) -> Indices:
     """Best candidates that the consumer never bought.
 
@@ -157,10 +183,14 @@ def rank_new(
         counts: CSR (n_users, n_items); its places are never ranked.
         users: int64 (n,), whose lists to make.
         k: Length of the list.
+        links: Weights of EASE, CSR (n_items, n_items); read only beside an affinity.
+        link_weight: See `beside`; 0 leaves them out.
 
     Returns:
         int64 (n, k) item indices.
     """
+    bought = sp.csr_matrix((np.ones_like(counts.data), counts.indices, counts.indptr), shape=counts.shape)
+    toward = links[:, candidates].tocsr() if links is not None and link_weight else None
     owned = counts[:, candidates].tocsr()
     weight = multiplier[candidates]
     out = np.full((len(users), k), -1, np.int64)
@@ -171,6 +201,8 @@ def rank_new(
             scores = np.repeat(weight[None, :], len(part), axis=0)
         else:
             scores = (affinity[0][part] @ affinity[1][candidates].T) * weight
+            if toward is not None:
+                scores = beside(scores, (bought[part] @ toward).toarray(), link_weight)
         mine = owned[part]
         scores[np.repeat(np.arange(len(part)), np.diff(mine.indptr)), mine.indices] = -np.inf
         top = top_k_dense(scores, k)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from models.recommendation.discovery import (
     rank_new,
     trend_factor,
 )
+from models.recommendation.ease import fit_ease
 from models.recommendation.interactions import Floats, Indices, Interactions
 from models.recommendation.ranker import fit_ranker, labels, pair_features, score_pairs
 from models.recommendation.ranking import hits, top_k_pairs
@@ -33,8 +35,8 @@ from models.recommendation.repeat import rank_tifu, tifu_vectors, top_frequency
 from models.splits import Cut, training_origins
 
 K = 10
-TOP_FREQUENCY, POPULARITY, ALS, ALS_TREND, BLEND = (
-    "gp_topfreq", "popularity_28d", "als", "als_trend", "blend",
+TOP_FREQUENCY, POPULARITY, ALS, DISCOVERY, BLEND = (
+    "gp_topfreq", "popularity_28d", "als", "als_ease_trend", "blend",
 )  # fmt: skip
 
 
@@ -47,6 +49,7 @@ class Choices:
         tifu: Chosen settings of TIFU-KNN.
         als: Chosen settings of ALS.
         trend_power: Chosen exponent of the trend.
+        ease_weight: Chosen weight of EASE.
         losses: Spacings of discovery slots, the densest first, each with its relative loss of NDCG@10 on the
             validation cuts.
     """
@@ -55,6 +58,7 @@ class Choices:
     tifu: TifuParams
     als: AlsParams
     trend_power: float
+    ease_weight: float
     losses: tuple[tuple[int, float], ...]
 
 
@@ -125,6 +129,8 @@ class Backtest:
     earliest: datetime
     _pairs: dict[datetime, pl.DataFrame] = field(default_factory=dict)
     _boosters: dict[datetime, str] = field(default_factory=dict)
+    _affinities: dict[tuple[datetime, AlsParams], tuple[Floats, Floats]] = field(default_factory=dict)
+    _links: dict[datetime, sp.csr_matrix] = field(default_factory=dict)
     _factors: dict[tuple[datetime, AlsParams], Floats] = field(default_factory=dict)
 
     @property
@@ -204,6 +210,15 @@ class Backtest:
         rows = self.interactions.until(origin)
         return fold_in(confidences(self.interactions, rows, origin, als.decay_days), factors, als), factors
 
+    def links(self, fitted_at: datetime) -> sp.csr_matrix:
+        """Weights of EASE, fitted on what was known at a moment; blocks are second-level categories."""
+        if fitted_at not in self._links:
+            data = self.interactions
+            _, block = np.unique(np.array(data.item_l2, dtype=np.str_), return_inverse=True)
+            counts = data.counts(data.until(fitted_at))
+            self._links[fitted_at] = fit_ease(counts, block.astype(np.int64), self.config.ease)
+        return self._links[fitted_at]
+
     def rank_discovery(
         self,
         known: Known,
@@ -211,13 +226,15 @@ class Backtest:
         als: AlsParams,
         power: float,
         users: Indices,
+        ease: tuple[sp.csr_matrix, float] | None = None,
     ) -> Indices:
         """Lists of never-bought skus; without an affinity, the rule: popularity of the last 28 days."""
         buyers = self.interactions.buyers(known.cut.origin, TREND_DAYS)
         least = als.min_buyers if affinity is not None else 1
         candidates = discovery_candidates(known.counts, buyers, least)
         weight = trend_factor(buyers, power if affinity is not None else 1.0)
-        return rank_new(affinity, weight, candidates, known.counts, users, K)
+        links, link_weight = ease if ease is not None else (None, 0.0)
+        return rank_new(affinity, weight, candidates, known.counts, users, K, links, link_weight)
 
     def choose(self, cuts: list[Cut]) -> Choices:
         """Make every choice on the validation cuts; equal values go to the earlier setting."""
@@ -241,9 +258,13 @@ class Backtest:
             value = _mean_ndcg(states, complete, samples)
             if value > repeat_value:
                 kind, repeat_lists, repeat_value = RANKER, complete, value
-        als, power, new_lists = self._choose_discovery(states, samples)
+        als, power, ease_weight = self.choose_discovery(states)
+        new_lists = [
+            self._ranked_new(state, als, power, ease_weight, users)
+            for state, users in zip(states, samples, strict=True)
+        ]
         losses = self._losses(states, samples, repeat_lists, new_lists)
-        return Choices(kind, tifu, als, power, losses)
+        return Choices(kind, tifu, als, power, ease_weight, losses)
 
     def evaluate(self, cut: Cut, choices: Choices, fitted_at: datetime) -> dict[str, dict[str, Measured]]:
         """Every system on one cut: lane to system to measurement.
@@ -266,11 +287,12 @@ class Backtest:
         affinity = self.affinity(cut.origin, choices.als, fitted_at)
         newcomers = known.users_of(known.new)
         rows = np.searchsorted(users, newcomers)
-        new_lists = self.rank_discovery(known, affinity, choices.als, choices.trend_power, users)
+        ease = self._ease(fitted_at, choices.ease_weight)
+        new_lists = self.rank_discovery(known, affinity, choices.als, choices.trend_power, users, ease)
         ranked_new = {
             POPULARITY: self.rank_discovery(known, None, choices.als, 1.0, newcomers),
             ALS: self.rank_discovery(known, affinity, choices.als, 0.0, newcomers),
-            ALS_TREND: new_lists[rows],
+            DISCOVERY: new_lists[rows],
         }
         discovery = {name: known.measure(ranked, newcomers, known.new) for name, ranked in ranked_new.items()}
         blends = {
@@ -288,29 +310,37 @@ class Backtest:
         vectors = tifu_vectors(self.interactions, rows, params)
         return rank_tifu(vectors, params, known.popularity, users, K)
 
-    def _choose_discovery(
-        self, states: list[Known], samples: list[Indices]
-    ) -> tuple[AlsParams, float, list[Indices]]:
-        best: tuple[float, AlsParams, float] | None = None
-        lists: list[Indices] = []
-        for als in self.config.als_grid:
-            affinities = [self.affinity(s.cut.origin, als, s.cut.origin) for s in states]
-            for power in self.config.trend_powers:
-                values = []
-                for state, affinity in zip(states, affinities, strict=True):
-                    users = state.users_of(state.new)
-                    ranked = self.rank_discovery(state, affinity, als, power, users)
-                    values.append(state.measure(ranked, users, state.new).ndcg)
-                value = float(np.concatenate(values).mean()) if sum(map(len, values)) else 0.0
-                if best is None or value > best[0]:
-                    best = (value, als, power)
-                    lists = [
-                        self.rank_discovery(s, a, als, power, u)
-                        for s, a, u in zip(states, affinities, samples, strict=True)
-                    ]
+    def _ease(self, fitted_at: datetime, weight: float) -> tuple[sp.csr_matrix, float] | None:
+        return (self.links(fitted_at), weight) if weight else None
+
+    def choose_discovery(self, states: list[Known]) -> tuple[AlsParams, float, float]:
+        """ALS setting, exponent of the trend and weight of EASE with the best NDCG@10 on new skus."""
+        config = self.config
+        best: tuple[float, AlsParams, float, float] | None = None
+        for als, power, weight in product(config.als_grid, config.trend_powers, config.ease_weights):
+            values = np.concatenate([self.measured_new(state, als, power, weight) for state in states])
+            value = float(values.mean()) if len(values) else 0.0
+            if best is None or value > best[0]:
+                best = (value, als, power, weight)
         if best is None:
             raise ValueError("no ALS setting was tried; als_grid and trend_powers must not be empty")
-        return best[1], best[2], lists
+        return best[1:]
+
+    def measured_new(
+        self, known: Known, als: AlsParams, power: float, weight: float
+    ) -> npt.NDArray[np.float64]:
+        """NDCG@10 on new skus of those who found one, fitted at the cut's origin."""
+        users = known.users_of(known.new)
+        return known.measure(self._ranked_new(known, als, power, weight, users), users, known.new).ndcg
+
+    def _ranked_new(
+        self, known: Known, als: AlsParams, power: float, weight: float, users: Indices
+    ) -> Indices:
+        origin = known.cut.origin
+        if (origin, als) not in self._affinities:
+            self._affinities[origin, als] = self.affinity(origin, als, origin)
+        affinity = self._affinities[origin, als]
+        return self.rank_discovery(known, affinity, als, power, users, self._ease(origin, weight))
 
     def _losses(
         self, states: list[Known], samples: list[Indices], repeat: list[Indices], new: list[Indices]

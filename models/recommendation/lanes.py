@@ -107,11 +107,17 @@ class DiscoveryLane:
         affinity: User factors (n_active, f) and item factors (n_skus, f), or None for the rule.
         multiplier: float32 (n_skus,), 0 where a sku is no discovery candidate.
         spacing: The blend's spacing that was found with the bundle; None for the rule.
+        bought: CSR (n_active, n_skus), 1 where a history knows the sku.
+        links: Weights of EASE, CSR (n_skus, n_skus); None without.
+        link_weight: See `discovery.beside`.
     """
 
     affinity: tuple[Floats, Floats] | None
     multiplier: Floats
     spacing: int | None
+    bought: sp.csr_matrix
+    links: sp.csr_matrix | None = None
+    link_weight: float = 0.0
 
 
 def catalogue_of(
@@ -248,7 +254,19 @@ def discovery_lane(known: Active, bundle: DiscoveryBundle | None) -> DiscoveryLa
         multiplier[cold[alike]] = np.exp(expected[alike, 0])
         if affinity is not None:
             affinity[1][cold[alike]] = expected[alike, 1:]
-    return DiscoveryLane(affinity, multiplier, None if bundle is None else bundle.spacing)
+    bought = known.times.copy()
+    bought.data = np.ones_like(bought.data)
+    if bundle is None:
+        return DiscoveryLane(affinity, multiplier, None, bought)
+    items = bundle.items
+    links = None if items.links is None else _moved(items.links, bundle.skus, catalogue.skus)
+    return DiscoveryLane(affinity, multiplier, bundle.spacing, bought, links, items.link_weight)
+
+
+def _moved(links: sp.csr_matrix, have: tuple[str, ...], want: list[str]) -> sp.csr_matrix:
+    """Rows and columns named `have` to the order `want`."""
+    columns = _recolumn(links, have, want)
+    return _recolumn(columns.T.tocsr(), have, want).T.tocsr()
 
 
 def _fold_in_bundle(known: Active, bundle: DiscoveryBundle) -> tuple[Floats, Floats]:

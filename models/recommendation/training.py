@@ -32,8 +32,8 @@ from models.recommendation.bundle import (
 from models.recommendation.config import RecommendationConfig
 from models.recommendation.discovery import ItemFactors
 from models.recommendation.evaluation import (
-    ALS_TREND,
     BLEND,
+    DISCOVERY,
     POPULARITY,
     TOP_FREQUENCY,
     Backtest,
@@ -130,7 +130,7 @@ def train(
     served = as_served(lines, test[-1], systems, config, products=products, platform_wide=platform_wide)
     PROGRESS.info("fit what will serve, 3 / 3")
     _save(backtest, choices, spacing, as_of, bundle_dir)
-    names = {"repeat": choices.repeat_kind, "discovery": ALS_TREND}
+    names = {"repeat": choices.repeat_kind, "discovery": DISCOVERY}
     rules = {"repeat": TOP_FREQUENCY, "discovery": POPULARITY}
     return [
         _candidate(
@@ -230,8 +230,10 @@ def _bundles(
             skus=tuple(data.skus),
             pool=tifu_vectors(data, data.until(moment), choices.tifu),
         )
-    factors = ItemFactors(backtest.factors(choices.als, moment), choices.als, choices.trend_power)
-    return repeat, DiscoveryBundle(spacing, tuple(data.skus), factors)
+    items = ItemFactors(backtest.factors(choices.als, moment), choices.als, choices.trend_power)
+    if choices.ease_weight:
+        items = replace(items, links=backtest.links(moment), link_weight=choices.ease_weight)
+    return repeat, DiscoveryBundle(spacing, tuple(data.skus), items)
 
 
 def _save(backtest: Backtest, choices: Choices, spacing: int, as_of: datetime, bundle_dir: Path) -> None:

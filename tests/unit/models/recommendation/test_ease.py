@@ -1,0 +1,114 @@
+"""EASE against its definition, and the discovery lane with it: by hand, in the bundle, through scoring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from recommendation_panels import NO_LISTINGS, at, lines
+
+from models.recommendation.bundle import DiscoveryBundle, load_discovery, save_discovery
+from models.recommendation.config import AlsParams, EaseParams, RecommendationConfig
+from models.recommendation.discovery import ItemFactors, beside, rank_new
+from models.recommendation.ease import fit_ease
+from models.recommendation.scoring import score
+
+
+def test_ease_is_the_least_squares_fit_without_a_diagonal() -> None:
+    """Column by column, ridge regression on the other items of the block gives the same weights."""
+    rng = np.random.default_rng(5)
+    known = (rng.random((60, 9)) < 0.4).astype(np.float64)
+    block = np.array([0, 0, 1, 1, 1, 0, 1, 0, 1])
+    found = fit_ease(sp.csr_matrix(known), block, EaseParams(3.0, kept=9, min_buyers=1)).toarray()
+    for item in range(9):
+        others = [other for other in np.flatnonzero(block == block[item]) if other != item]
+        x = known[:, others]
+        ridge = np.linalg.solve(x.T @ x + 3.0 * np.eye(len(others)), x.T @ known[:, item])
+        wanted = np.zeros(9)
+        wanted[others] = ridge
+        np.testing.assert_allclose(found[:, item], wanted, atol=1e-6)
+
+
+def test_ease_keeps_the_largest_weights_of_skus_with_enough_buyers() -> None:
+    rng = np.random.default_rng(6)
+    known = (rng.random((80, 12)) < 0.3).astype(np.float32)
+    known[:, 4] = 0
+    known[:3, 4] = 1
+    block = np.zeros(12, np.int64)
+    every = fit_ease(sp.csr_matrix(known), block, EaseParams(5.0, kept=12, min_buyers=4))
+    few = fit_ease(sp.csr_matrix(known), block, EaseParams(5.0, kept=3, min_buyers=4))
+    assert not every[4].nnz
+    assert not every[:, 4].nnz
+    for item in range(12):
+        column, kept = every[:, [item]].toarray().ravel(), few[:, [item]].toarray().ravel()
+        largest = np.sort(np.argsort(-np.abs(column))[:3]) if item != 4 else np.array([])
+        assert np.flatnonzero(kept).tolist() == largest.tolist()
+        np.testing.assert_allclose(kept[np.flatnonzero(kept)], column[np.flatnonzero(kept)], rtol=1e-6)
+    widest = fit_ease(sp.csr_matrix(known), block, EaseParams(5.0, min_buyers=1, widest=2))
+    assert len(np.unique(widest.tocoo().col)) == 2
+    assert fit_ease(sp.csr_matrix((3, 4)), np.zeros(4, np.int64), EaseParams()).shape == (4, 4)
+
+
+def test_beside_by_hand() -> None:
+    # (1, 2, 3) has spread sqrt(2/3); (0, 0, 3) has mean 1 and spread sqrt(2).
+    found = beside(np.array([[1, 2, 3]], np.float32), np.array([[0, 0, 3]], np.float32), 0.5)
+    wanted = [
+        -1 / np.sqrt(2 / 3) - 0.5 / np.sqrt(2),
+        -0.5 / np.sqrt(2),
+        1 / np.sqrt(2 / 3) + 1 / np.sqrt(2),
+    ]
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-5)
+    level = beside(np.array([[2, 2]], np.float32), np.array([[1, 3]], np.float32), 1.0)
+    np.testing.assert_allclose(level[0], [-1, 1], rtol=1e-5)
+
+
+def test_links_decide_where_factors_do_not() -> None:
+    counts = sp.csr_matrix(np.array([[5, 0, 0, 0], [0, 1, 0, 0]], np.float32))
+    links = sp.csr_matrix((np.array([0.9], np.float32), ([0], [3])), shape=(4, 4))
+    flat = (np.ones((2, 1), np.float32), np.ones((4, 1), np.float32))
+    candidates, everyone = np.array([1, 2, 3]), np.arange(2)
+    ones = np.ones(4, np.float32)
+    without = rank_new(flat, ones, candidates, counts, everyone, 2)
+    assert without.tolist() == [[1, 2], [2, 3]]
+    # Whoever bought the first sku is led to the last; the other consumer is not.
+    beside_them = rank_new(flat, ones, candidates, counts, everyone, 2, links, 1.0)
+    assert beside_them.tolist() == [[3, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("weight", [0.0, 4.0])
+def test_scoring_reads_the_links_of_the_bundle(tmp_path: Path, weight: float) -> None:
+    """What was bought together with the own sku elsewhere comes first, with EASE only."""
+    rows = [(f"u{n}", "m", 140 + n, "a1 b1 c1 d1") for n in range(4)] + [("me", "m", 149, "a1")]
+    skus = ("a1", "b1", "c1", "d1")
+    links = sp.csr_matrix((np.array([0.8], np.float32), ([0], [3])), shape=(4, 4))
+    params = AlsParams(factors=1, min_buyers=1)
+    items = ItemFactors(np.array([[1], [1.2], [1.1], [1]], np.float32), params, 0.0, links, weight)
+    save_discovery(tmp_path / "d", DiscoveryBundle(3, skus, items))
+    loaded = load_discovery(tmp_path / "d").items
+    assert loaded.link_weight == weight
+    assert loaded.links is not None
+    assert (loaded.links != links).nnz == 0
+    config = RecommendationConfig(exploration_rate=0.0, diversity=0.0, list_length=4)
+    found = score(lines(rows), NO_LISTINGS, at(150), None, tmp_path / "d", config)
+    mine = (
+        found.recommendations.filter(
+            (found.recommendations["consumer_id"] == "me") & (found.recommendations["lane"] == "discovery")
+        )
+        .sort("score", descending=True)["sku_id"]
+        .to_list()
+    )
+    assert mine == (["d1", "b1", "c1"] if weight else ["b1", "c1", "d1"])
+
+
+def test_settings_from_before_ease_are_read_without_it() -> None:
+    config = RecommendationConfig()
+    old = config.to_dict()
+    del old["ease"], old["ease_weights"]
+    read = RecommendationConfig.from_dict(old)
+    assert read == replace(config, ease_weights=(0.0,))
+    assert read.procedure("discovery") != config.procedure("discovery")
+    assert read.procedure("repeat") == config.procedure("repeat")
+    assert RecommendationConfig.from_dict(config.to_dict()) == config
