@@ -46,7 +46,7 @@ class WithheldPage(Struct, frozen=True, kw_only=True):
 )
 def list_withholdings(
     request: Request[Any, Any, Any],
-    year: Annotated[int, Parameter(ge=2000, le=2100, description="Calendar year, UTC.")],
+    year: Annotated[int, Parameter(ge=2000, le=2100, description="Calendar year of the tenant.")],
     limit: PageSize = 100,
     cursor: CursorText = None,
 ) -> WithheldPage:

@@ -8,13 +8,14 @@ Source: P4, P9, P15; scenarios 5, 6 and 7.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, NamedTuple
 
 import psycopg
 
 from serving.db import locks
+from serving.db.calendar import local_day, zone_of
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind, Party, pending
 from serving.ledger.posting import Line, Posting, post
@@ -278,7 +279,7 @@ def _of_leg(leg_id: int) -> str:
 
 
 def service_month(conn: psycopg.Connection, tenant_id: str, fee_id: str, payer: Party, now: datetime) -> int:
-    """Which month of a company's service a fee belongs to; 1 is the month of its first service fee.
+    """Which month (the tenant's) of a company's service a fee belongs to; 1 is that of its first service fee.
 
     A fee that was recognised before keeps its month.
     """
@@ -290,7 +291,8 @@ def service_month(conn: psycopg.Connection, tenant_id: str, fee_id: str, payer: 
     ).fetchone()
     if row is None or row[0] is None:
         return 1
-    first, at = row[0].astimezone(UTC), (row[1] or now).astimezone(UTC)
+    zone = zone_of(conn, tenant_id)
+    first, at = local_day(row[0], zone), local_day(row[1] or now, zone)
     return max(1, (at.year - first.year) * 12 + at.month - first.month + 1)
 
 

@@ -9,11 +9,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 import psycopg
 
 from serving.db import locks
+from serving.db.calendar import zone_of
 from serving.ledger.accounts import PLATFORM, AccountBook, AccountKind
 from serving.ledger.errors import IdempotencyConflictError
 from serving.ledger.posting import Posting
@@ -122,7 +123,8 @@ def _accrue_chunk(
                 f"order {order_id} was accrued before from another snapshot or plan"
             )
     fresh = [order for order in orders if order.order_id not in known]
-    made = {order.order_id: accrue(order, plan) for order in fresh}
+    zone = _tax_zone(conn, tenant_id, plan)
+    made = {order.order_id: accrue(order, plan, zone) for order in fresh}
     still = [order_id for order_id, legs in made.items() if not any(leg.amount_cents for leg in legs)]
     # No transaction tells of an order in which no fen moves: the records of its cut legs do.
     recorded = _orders_with_legs(conn, tenant_id, still) if still else set()
@@ -244,7 +246,7 @@ def reaccrue_line(
         return leg.line_no == line_no or (leg.line_no == 0 and leg.supplier_id in moved)
 
     old = [leg for leg in stored if changes(leg)]
-    fresh = [leg for leg in accrue(order, plan) if changes(leg)]
+    fresh = [leg for leg in accrue(order, plan, _tax_zone(conn, tenant_id, plan)) if changes(leg)]
     _check_replacement(order, line_no, old, fresh)
     _check_holds(conn, tenant_id, order.order_id, old, now)
     ids = write_legs(conn, tenant_id, [NewLeg(order.order_id, order.paid_at, plan, leg) for leg in fresh])
@@ -296,6 +298,11 @@ def lock_orders(conn: psycopg.Connection, tenant_id: str, order_ids: Sequence[st
     missing = set(order_ids) - set(locks.orders(conn, tenant_id, order_ids))
     if missing:
         raise UnknownOrderError(f"order {min(missing)} is unknown")
+
+
+def _tax_zone(conn: psycopg.Connection, tenant_id: str, plan: PlanVersion) -> tzinfo:
+    """Where the day of payment is told; no plan without a tax asks."""
+    return UTC if plan.withholding is None else zone_of(conn, tenant_id)
 
 
 def _check_replacement(

@@ -1,12 +1,13 @@
-"""What was withheld from each payee in a calendar year (UTC), for the tax authority and for the payee."""
+"""What was withheld from each payee in a calendar year of the tenant: for the tax authority, and for him."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date
 from typing import NamedTuple
 
 import psycopg
 
+from serving.db.calendar import day_start, zone_of
 from serving.ledger.accounts import Party
 from serving.settlement.sharing.leg import COMMISSION_KINDS
 
@@ -33,11 +34,12 @@ def withheld_in(
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
-        year: The year.
+        year: The year, in the tenant's time zone.
         party: Only this payee; None for all.
         after: Last payee of the page before.
         limit: Most rows.
     """
+    zone = zone_of(conn, tenant_id)
     rows = conn.execute(
         """
         with released as (
@@ -61,8 +63,8 @@ def withheld_in(
         """,
         {
             "tenant": tenant_id,
-            "start": datetime(year, 1, 1, tzinfo=UTC),
-            "end": datetime(year + 1, 1, 1, tzinfo=UTC),
+            "start": day_start(date(year, 1, 1), zone),
+            "end": day_start(date(year + 1, 1, 1), zone),
             "kinds": sorted(COMMISSION_KINDS),
             "type": party.party_type if party else None,
             "id": party.party_id if party else None,

@@ -8,6 +8,7 @@ order line: they live in `waterfall_fees` and `waterfall_clearing`. Nothing here
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from serving.settlement.errors import SnapshotError
@@ -51,11 +52,12 @@ class _Claim(NamedTuple):
     rule: ShareRule
 
 
-def accrue(order: OrderSnapshot, plan: PlanVersion) -> tuple[Leg, ...]:
+def accrue(order: OrderSnapshot, plan: PlanVersion, zone: tzinfo = UTC) -> tuple[Leg, ...]:
     """All legs of an order, line by line, freight last.
 
     Legs of 0 fen are left out, except those that a rule wanted to pay and that were cut to 0: they stay as a
-    record with `amount_cents` 0 and a `cut_reason`, and post no entry.
+    record with `amount_cents` 0 and a `cut_reason`, and post no entry. The rate of a tax is that of the day
+    of payment in the given time zone.
 
     Raises:
         SnapshotError: when the captured amount is not lines plus freight, or the order was frozen with
@@ -85,7 +87,7 @@ def accrue(order: OrderSnapshot, plan: PlanVersion) -> tuple[Leg, ...]:
             cents = freight.cents
             legs.append(_passed(0, shop, "freight", basket, "supplier", shop, "freight", cents, cents))
     if plan.withholding is not None:
-        return withhold(legs, order, plan.withholding)
+        return withhold(legs, order, plan.withholding, zone)
     return tuple(legs)
 
 

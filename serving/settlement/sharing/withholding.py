@@ -7,7 +7,7 @@ three-for-one is not touched.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import tzinfo
 
 from serving.settlement.plans.rules import WithholdingRule
 from serving.settlement.sharing.leg import COMMISSION_KINDS, Leg
@@ -17,18 +17,21 @@ from serving.settlement.sharing.snapshot import OrderSnapshot, Parties
 WITHHELD = "withheld"
 
 
-def withhold(legs: Sequence[Leg], order: OrderSnapshot, rule: WithholdingRule) -> tuple[Leg, ...]:
+def withhold(
+    legs: Sequence[Leg], order: OrderSnapshot, rule: WithholdingRule, zone: tzinfo
+) -> tuple[Leg, ...]:
     """The legs with every person's commission split into what is paid and what is withheld.
 
     Args:
         legs: As the waterfall made them.
         order: Who is a natural person, and when it was paid.
         rule: The plan's rates.
+        zone: In which the day of payment is told.
 
     Returns:
         Legs of the same sum; a withheld leg follows its commission and names its payee.
     """
-    rate_bps = rule.rate_on(order.paid_at.astimezone(UTC).date())
+    rate_bps = rule.rate_on(order.paid_at.astimezone(zone).date())
     if not rate_bps:
         return tuple(legs)
     persons = _persons(order.parties)

@@ -7,6 +7,7 @@ from settlement_books import DAY, DUE, LONG_AGO, PAID, PAYDAY, plan
 from settlement_sales import sale
 
 from serving.agents.violations import Consequence, consequences
+from serving.db.calendar import set_zone
 from serving.ledger.accounts import Party
 from serving.orders.settling import unfreeze_due
 from serving.settlement.beside.fees import charge_penalty
@@ -55,6 +56,22 @@ def test_suppliers_are_paid_from_the_monday_after_and_others_at_once(shop):
     assert paid(shop, "b3", PAYDAY) == {SUPPLIER: 6_000, MERCHANT: 2_000}
     assert paid(shop, "b4", PAYDAY + 7 * DAY) == {SUPPLIER: 6_000}
     assert shop.violations() == []
+
+
+def test_the_monday_is_the_tenants(shop):
+    """Monday 16 March begins in Shanghai at 16:00 on Sunday, UTC."""
+    shop.do(set_zone, "Asia/Shanghai")
+    shop.sell(sale("o1"))
+    shop.release()
+    monday = dt.datetime(2026, 3, 15, 16, tzinfo=dt.UTC)
+    assert SUPPLIER not in paid(shop, "b1", monday - dt.timedelta(microseconds=1))
+    assert paid(shop, "b2", monday)[SUPPLIER] == 6_000
+    # What may be released on Sunday at 17:00, UTC, is of the next week.
+    late = monday + dt.timedelta(hours=1)
+    shop.sell(sale("o2"), received_at=late - 7 * DAY, release_due_at=late)
+    shop.release(late)
+    assert SUPPLIER not in paid(shop, "b3", PAYDAY + DAY)
+    assert paid(shop, "b4", monday + 7 * DAY)[SUPPLIER] == 6_000
 
 
 def test_t_plus_counts_days_from_the_window(shop):

@@ -6,6 +6,7 @@ import pytest
 from settlement_books import DAY, DUE, LONG_AGO, PAID, plan
 from settlement_sales import sale
 
+from serving.db.calendar import set_zone
 from serving.orders.settling import refund_line
 from serving.settlement.control.holds import confirm_hold, on_order, place_hold
 from serving.settlement.errors import PlanRefusedError
@@ -111,6 +112,31 @@ def test_the_year_is_told_by_payee_after_refunds(taxed):
     # Two sales of 20.00 commission are left: 4.00 withheld of 40.00. The firm owes none and is not named.
     assert books.do(withheld_in, 2026) == [(AGENT, 4_000, 400)]
     assert books.do(withheld_in, 2025) == []
+
+
+def test_days_and_years_of_the_tax_are_the_tenants(taxed):
+    """In Shanghai April begins at 16:00 UTC on 31 March, and 2027 at 16:00 UTC on 31 December."""
+    books, version = taxed
+    books.do(set_zone, "Asia/Shanghai")
+    april = dt.datetime(2026, 3, 31, 16, tzinfo=dt.UTC)
+    assert sold(books, version, "march", paid_at=april - DAY / 86_400) == {
+        "direct": 1_800,
+        "withholding": 200,
+    }
+    assert sold(books, version, "april", paid_at=april) == {"direct": 1_600, "withholding": 400}
+    year = dt.datetime(2026, 12, 31, 16, tzinfo=dt.UTC)
+    books.rows(
+        "update settlement.leg set state = 'released', released_at = %s where order_id = 'march'"
+        " returning leg_id",
+        year - DAY / 86_400,
+    )
+    books.rows(
+        "update settlement.leg set state = 'released', released_at = %s where order_id = 'april'"
+        " returning leg_id",
+        year,
+    )
+    assert books.do(withheld_in, 2026) == [(AGENT, 2_000, 200)]
+    assert books.do(withheld_in, 2027) == [(AGENT, 2_000, 400)]
 
 
 def test_a_rule_without_a_rate_is_refused():
