@@ -1,8 +1,8 @@
 """What the models read from the published warehouse, by name. One query a table; no Dagster, no rule.
 
-Models learn from sales: lines that `is_sale`, so nothing cancelled, unpaid, refunded or given back. What is
-no merchandise is neither forecast nor recommended nor priced. Every read is ordered by a complete key, so
-that equal content gives equal models.
+Models learn from sales: lines that `is_sale`, so nothing cancelled, unpaid or refunded, less what was given
+back of them (`given_back`). What is no merchandise is neither forecast nor recommended nor priced. Every read
+is ordered by a complete key, so that equal content gives equal models.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 import polars as pl
+
+from pipelines.warehouse import given_back
 
 
 def connect(file: Path, *, threads: int = 1, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
@@ -40,7 +42,7 @@ def order_lines(
     with_guests: bool = True,
     since: datetime | None = None,
 ) -> pl.DataFrame:
-    """Sale lines by time; `qty` is in units of sale and may have a fraction.
+    """Sale lines by time, less what was given back; `qty` is in units of sale and may have a fraction.
 
     Args:
         connection: The published warehouse.
@@ -57,9 +59,14 @@ def order_lines(
     if since is not None:
         conditions.append("placed_at > $since")
         parameters["since"] = since
-    return connection.execute(
+    lines = connection.execute(
         f"{_LINES} where {' and '.join(conditions)} order by placed_at, order_id, line_no", parameters or None
     ).pl()
+    return _kept(connection, lines)
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame) -> pl.DataFrame:
+    return given_back.kept(lines, given_back.returns(connection), given_back.cases(connection))
 
 
 _KNOWN = (
@@ -77,8 +84,9 @@ def known_lines(
 ) -> pl.DataFrame:
     """Sale lines in every state that was known at some time, by time.
 
-    A state of an order is known from `received_at`, when the last of its lines came, until `superseded_at`
-    (null: it stands); all its lines have the same two. A backtest sees at a moment what was known then.
+    A state of an order is known from `received_at`, when the last of its lines came, or something of it came
+    back, until `superseded_at` (null: it stands); all its lines have the same two. A backtest sees at a
+    moment what was known then.
 
     Args:
         connection: The published warehouse.
@@ -90,7 +98,7 @@ def known_lines(
     conditions += [] if with_guests else ["consumer_id is not null"]
     where = f"where {' and '.join(conditions)}" if conditions else ""
     columns = ", ".join((*_KNOWN, *more))
-    return connection.sql(
+    lines = connection.sql(
         f"""
         with changed as (
             select lines.* exclude (received_at, superseded_at), states.received_at, states.superseded_at
@@ -114,6 +122,7 @@ def known_lines(
         order by placed_at, order_id, line_no, received_at
         """
     ).pl()
+    return _kept(connection, lines)
 
 
 def demand_lines(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:

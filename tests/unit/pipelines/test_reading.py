@@ -49,6 +49,19 @@ def warehouse():
             connection.execute(f"alter table core.fct_order_lines add column {column} bigint")
         connection.execute(
             """
+            alter table core.fct_order_lines add column is_return boolean;
+            alter table core.fct_order_lines add column returned_order_id varchar;
+            alter table core.fct_order_lines add column returned_line_no integer;
+            alter table core.fct_order_lines add column received_at timestamptz;
+            update core.fct_order_lines set is_return = not is_sale, qty = 1, net_paid_cents = 100,
+                received_at = placed_at;
+            create table core.fct_after_sales (case_id varchar, order_id varchar, line_no integer,
+                kind varchar, refund_cents bigint, resolved_at timestamptz, received_at timestamptz,
+                origin varchar)
+            """
+        )
+        connection.execute(
+            """
             create table core.dim_listings as
             select * from (values
               ('m2', 's', 100, 'auto', true, true, timestamptz '2025-01-01 00:00:00+00'),
@@ -67,6 +80,20 @@ def test_sale_lines_come_in_time_order_and_what_is_no_merchandise_stays_out(ware
     assert lines.select("order_id", "line_no").rows() == [("o1", 1), ("guest", 1), ("o2", 1)]
     everything = reading.order_lines(warehouse, merchandise_only=False)
     assert everything.select("order_id", "line_no").rows() == [("o1", 1), ("o1", 2), ("guest", 1), ("o2", 1)]
+
+
+def test_what_came_back_is_no_sale_line(warehouse):
+    back = "update core.fct_order_lines set returned_order_id = 'guest', returned_line_no = 1, qty = -1"
+    warehouse.execute(f"begin; {back} where order_id = 'returned'")
+    try:
+        assert reading.order_lines(warehouse)["order_id"].to_list() == ["o1", "o2"]
+        closed = "now(), now(), 'observed'"
+        warehouse.execute(f"insert into core.fct_after_sales values ('k', 'o2', 1, 'return', 100, {closed})")
+        assert reading.order_lines(warehouse)["order_id"].to_list() == ["o1"]
+        warehouse.execute("update core.fct_after_sales set origin = 'overlay'")
+        assert reading.order_lines(warehouse)["order_id"].to_list() == ["o1", "o2"]
+    finally:
+        warehouse.execute("rollback")
 
 
 def test_guests_stay_out_of_what_is_told_by_consumer(warehouse):
