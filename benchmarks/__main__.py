@@ -14,6 +14,7 @@ ROOMS = {
     "order_assignment": "supply",
     "event_intake": "web",
     "event_to_profile": "web",
+    "event_to_list": "web",
     "release_legs": "money",
     "ledger_throughput": "money",
     "reconciliation": "money",

@@ -87,7 +87,15 @@ _CONTACT: Final[tuple[LiteralString, ...]] = ("marketing", "profiling")
 RECOMMENDATIONS: Final[LiteralString] = f"""
 select v.version, v.as_of, r.items::text, x.items::text,
   case when r.items is null then {_knows_merchant(_CURRENT)} else true end,
-  ({not_for_sale("i.skus")})
+  ({not_for_sale("i.skus")}),
+  case when r.items is not null then (
+    select jsonb_agg(jsonb_build_array(a.event_type, a.sku_id))::text from (
+      select e.event_type, e.sku_id from events.event e
+      where e.tenant_id = %(tenant)s and e.consumer_id = %(consumer_id)s and e.merchant_id = %(merchant_id)s
+        and e.sku_id is not null
+        and e.event_type in ('view', 'favourite', 'add_to_cart', 'remove_from_cart', 'checkout')
+        and e.occurred_at > v.as_of - interval '1 day'
+      order by e.occurred_at desc limit %(most_acts)s) a) end
 from scores.publication v
 left join scores.recommendations r
   on r.snapshot_id = {_snapshot("recommendations", _CURRENT)}
@@ -101,6 +109,12 @@ cross join lateral (
   select array(select jsonb_array_elements(coalesce(r.items, x.items)) ->> 'sku_id'
     limit %(looked_at)s) as skus offset 0) i
 where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
+"""
+
+# Leaf categories of the items of a list and of what was acted upon.
+CATEGORIES: Final[LiteralString] = """
+select sku_id, category_ids[1] from orders.product
+where tenant_id = %(tenant)s and sku_id = any(%(skus)s) and category_ids[1] is not null
 """
 
 _PRICE_COLUMNS: Final[LiteralString] = """

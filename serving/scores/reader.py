@@ -12,11 +12,14 @@ import msgspec
 from serving.db.pool import Pool, Rows
 from serving.scores import documents, queries
 from serving.scores.live import PRICES_AS_OF, read_instants
+from serving.scores.session import Act, reordered
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _CUTS = msgspec.json.Decoder(list[documents.MarkdownCut])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
+_ACTS = msgspec.json.Decoder(tuple[Act, ...])
 _ANY = msgspec.json.Decoder()
+_MOST_ACTS = 50
 LONGEST_LIST = 1_000
 """Items of a list that are looked at, at most."""
 _GONE_A_LIST = 5
@@ -48,13 +51,17 @@ class Shown:
 
 @dataclass(frozen=True)
 class RankedList:
-    """A consumer's list, or the merchant's popular items when `is_fallback`; `is_cut` when there is more."""
+    """A consumer's list, or the merchant's popular items when `is_fallback`; `is_cut` when there is more.
+
+    `acts` is what the consumer did at the merchant since a day before the publication.
+    """
 
     shown: Shown
     items: list[documents.RecommendedItem]
     is_fallback: bool
     merchant_known: bool
     is_cut: bool = False
+    acts: tuple[Act, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,22 +137,36 @@ class ScoreReader:
             wanted: So many items are enough; there may be more.
         """
         found = await self._list(merchant_id, consumer_id, min(wanted + _GONE_A_LIST, LONGEST_LIST))
-        if found is not None and found.is_cut and len(found.items) < wanted:
+        if found is not None and found.is_cut and (found.acts or len(found.items) < wanted):
             found = await self._list(merchant_id, consumer_id, LONGEST_LIST)
-        return found
+        if found is None or not found.acts:
+            return found
+        skus = {item.sku_id for item in found.items} | {act.sku_id for act in found.acts}
+        category_of: dict[str, str] = dict(await self._fetch(queries.CATEGORIES, {"skus": sorted(skus)}))
+        return replace(found, items=reordered(found.items, found.acts, category_of))
 
     async def _list(self, merchant_id: str, consumer_id: str, looked_at: int) -> RankedList | None:
         """What can be sold of the first items of a list."""
-        values = {"merchant_id": merchant_id, "consumer_id": consumer_id, "looked_at": looked_at}
+        values = {
+            "merchant_id": merchant_id,
+            "consumer_id": consumer_id,
+            "looked_at": looked_at,
+            "most_acts": _MOST_ACTS,
+        }
         rows = await self._fetch(queries.RECOMMENDATIONS, values)
         if not rows:
             return None
-        version, as_of, own, popular, merchant_known, not_for_sale = rows[0]
+        version, as_of, own, popular, merchant_known, not_for_sale, acts = rows[0]
         gone = frozenset(not_for_sale or ())
         published = _ITEMS.decode(own or popular or "[]")
         items = [item for item in published[:looked_at] if item.sku_id not in gone]
         return RankedList(
-            Shown(version, as_of), items, own is None, merchant_known, is_cut=len(published) > looked_at
+            Shown(version, as_of),
+            items,
+            own is None,
+            merchant_known,
+            is_cut=len(published) > looked_at,
+            acts=_ACTS.decode(acts) if acts else (),
         )
 
     async def price(self, merchant_id: str, sku_id: str) -> Page | None:

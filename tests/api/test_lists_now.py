@@ -64,6 +64,30 @@ def test_the_last_unit_sold_is_gone_from_the_next_answer_and_the_list_fills_up(f
     assert front.shown(limit=2) == ["m1-s1", "m1-s2"], "back in stock is back in the list"
 
 
+def test_an_event_orders_the_next_answer(front):
+    front.shop.list("m1-s5", 2000)
+
+    def send(number, kind, sku, **more):
+        event = {
+            "event_id": f"e{number}", "session_id": "s", "event_type": kind, "sku_id": sku,
+            "merchant_id": "m1", "consumer_id": "c1", "occurred_at": AS_OF.isoformat(), **more,
+        }  # fmt: skip
+        answer = front.client.post("/v1/events", json={"events": [event]}, headers=front.headers)
+        assert answer.status_code == 200, answer.text
+
+    # The shop's products are all of one category; m1-s4 alone is no product of it.
+    send(1, "view", "m1-s5", merchant_id="m2")
+    send(2, "view", "m1-s5", consumer_id="c2")
+    send(3, "view", "m1-s5", occurred_at=(AS_OF - timedelta(days=2)).isoformat())
+    assert front.shown() == ["m1-s1", "m1-s2", "m1-s3", "m1-s4", "m1-s5"]
+    send(4, "view", "m1-s5")
+    assert front.shown() == ["m1-s1", "m1-s2", "m1-s3", "m1-s5", "m1-s4"]
+    send(5, "checkout", "m1-s1")
+    assert front.shown() == ["m1-s2", "m1-s3", "m1-s5", "m1-s4", "m1-s1"]
+    assert front.shown(limit=1) == ["m1-s2"]
+    assert front.shown("c9")[0] == "m1-p1"
+
+
 def ended(conn, sku):
     offer = catalogue.Offer("S1", sku, 1000, 0, 1, NOW + timedelta(days=1), is_active=False)
     catalogue.put_offers(conn, TENANT, [offer])

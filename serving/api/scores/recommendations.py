@@ -35,7 +35,9 @@ async def get_recommendations(
     """Skus of the merchant's assortment for the consumer, best first.
 
     What ran out, lost its offers or was taken off sale since the publication is left out, and the next of the
-    list move up; `rank` stays the place in the published list.
+    list move up. What the consumer just did at the merchant (`POST /v1/events`) moves items of the categories
+    concerned up and what was just bought down; `reason_code` says so. `rank` stays the place in the published
+    list.
     A consumer without a list at this merchant gets what sells well there, and `fallback` says so.
     """
     principal_of(request).require_merchant(merchant_id)
