@@ -7,6 +7,7 @@ scored. Everything that is learnt or tuned is so on weeks up to 135, or on what 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -23,7 +24,7 @@ from benchmarks.models.public_data import MissingDataError, public_file
 from models.data import Panel
 from models.demand.families.boosted import Boosted, BoostedConfig
 from models.replenishment.draws import bootstrap_draws, log_errors
-from models.replenishment.projection import needs, order_to_level
+from models.replenishment.projection import needs, order_of_least_cost, order_to_level
 from models.replenishment.simulate import Outcome, Policy, Terms, simulate
 from models.replenishment.tuning import Tuned, tune
 
@@ -35,11 +36,17 @@ OUNCES = 64
 
 START, SCORED_FROM = 136 - orange_juice.FIRST_WEEK, 141 - orange_juice.FIRST_WEEK
 TUNED_START, TUNED_FROM = 114 - orange_juice.FIRST_WEEK, 118 - orange_juice.FIRST_WEEK
-FIRST_FIT = 106 - orange_juice.FIRST_WEEK
+FIRST_FIT = 104 - orange_juice.FIRST_WEEK
 """The first week that the first forecaster does not see: its errors are the first that draws are made of."""
 
 REFIT_WEEKS = 8
-GRID = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
+LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+WEIGHTS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Quantiles, and weights of holding, of which the loop over the weeks before takes the cheapest by brand."""
+
+FRONTIER = (0.25, 0.5, 1.0, 1.5)
+"""Weights for all brands, shown beside: what more or less stock would have cost in the scored weeks."""
+
 STATED = {
     ("textbook", "cost"): 1_718_000.0,
     ("textbook", "fill_rate"): 86.3,
@@ -93,53 +100,116 @@ def clairvoyant(demand: Floats) -> Policy:
     return policy
 
 
+def with_market(panel: Panel) -> Panel:
+    """The panel with what other brands of the store cost in the week, and with last week's promotion.
+
+    Known as long before as prices and features are.
+    """
+    own, feature = panel.known["log_price"], panel.known["feature"]
+    store = np.unique(np.asarray(panel.static["store"]), return_inverse=True)[1]
+    cheapest, mean, rivals = (np.full_like(own, np.nan) for _ in range(3))
+    for row in range(len(own)):
+        others = np.flatnonzero((store == store[row]) & (np.arange(len(own)) != row))
+        if not len(others):
+            continue
+        there = np.isfinite(own[others])
+        count = there.sum(axis=0)
+        cheapest[row] = np.fmin.reduce(own[others], axis=0)
+        total = np.where(there, own[others], 0.0).sum(axis=0)
+        mean[row] = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        rivals[row] = np.nan_to_num(feature[others]).sum(axis=0)
+
+    def before(values: Floats, weeks: int) -> Floats:
+        shifted = np.full_like(values, np.nan)
+        shifted[:, weeks:] = values[:, :-weeks]
+        return shifted
+
+    more = {
+        "below_cheapest": own - cheapest,
+        "below_mean": own - mean,
+        "rival_features": rivals,
+        "price_before": before(own, 1) - own,
+        "price_before_2": before(own, 2) - own,
+        "feature_before": before(feature, 1),
+        "deal_before": before(panel.known["deal"], 1),
+    }
+    return dataclasses.replace(panel, known={**panel.known, **more})
+
+
 class Forecasts:
-    """Medians of the next three weeks by the product's forecaster, and the errors that it made.
+    """The next three weeks by the product's forecaster, and the errors that it made.
 
     Args:
         panel: Prices, deals and features are known for all weeks.
-        config: Settings of the forecaster.
+        config: Settings of the forecaster; one level, the median.
     """
 
     def __init__(self, panel: Panel, config: BoostedConfig) -> None:
         n, weeks = panel.target.shape
-        self.medians = np.full((weeks, n, 3), np.nan)
-        self.actuals = np.full((weeks, n, 3), np.nan)
         demand = units(panel)
+        panel = with_market(panel)
+        self.weeks = np.full((weeks, n, 3), np.nan)
+        actuals = np.full((weeks, n, 3), np.nan)
         fitted = None
         for origin in range(FIRST_FIT, weeks - 2):
             if fitted is None or (origin - FIRST_FIT) % REFIT_WEEKS == 0:
                 fitted = Boosted(config).fit(panel, origin)
-            self.medians[origin] = fitted.predict(panel, origin, 3).quantiles[:, :, 0] / OUNCES
-            self.actuals[origin] = demand[:, origin : origin + 3]
-        self.errors = log_errors(self.actuals, self.medians)
+            forecast = fitted.predict(panel, origin, 3)
+            # Between the median, which a promotion hardly moves, and the mean, which the largest move.
+            middle = np.sqrt(np.maximum(forecast.quantiles[:, :, 0] * forecast.mean, 0.0)) / OUNCES
+            self.weeks[origin] = np.where(middle > 0, middle, np.nan)
+            actuals[origin] = demand[:, origin : origin + 3]
+        self.errors = log_errors(actuals, self.weeks)
 
     def seen(self, week: int) -> Floats:
         """Errors that are known at the end of a week: of forecasts whose third week is over."""
         return self.errors[: week - 1]
 
 
-def projected(forecasts: Forecasts, brands: npt.NDArray[np.str_], level: Callable[[], Floats]) -> Policy:
-    """The product's policy: a quantile of what an order would have to bring."""
+def drawn_needs(
+    forecasts: Forecasts, brands: npt.NDArray[np.str_], week: int, stock: Floats, arriving: Floats
+) -> Floats:
+    """What an order at the end of a week would have to bring, by draws."""
     leads = np.asarray([3], dtype=np.int64)
+    draws = bootstrap_draws(forecasts.weeks[week + 1], forecasts.seen(week), brands, leads, seed=week)
+    return needs(draws, stock, arriving)
+
+
+def by_quantile(forecasts: Forecasts, brands: npt.NDArray[np.str_], level: Floats) -> Policy:
+    """The product's policy with a quantile of the need."""
 
     def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
-        if week + 1 >= len(forecasts.medians) - 2:
+        if week + 1 >= len(forecasts.weeks) - 2:
             return np.zeros(len(stock))
-        draws = bootstrap_draws(forecasts.medians[week + 1], forecasts.seen(week), brands, leads, seed=week)
-        return order_to_level(needs(draws, stock, arriving), level())
+        return order_to_level(drawn_needs(forecasts, brands, week, stock, arriving), level)
 
     return policy
 
 
-def tuned_levels(demand: Floats, forecasts: Forecasts, brands: npt.NDArray[np.str_], fill: float) -> Tuned:
-    """The cheapest quantile of each brand in the loop over the weeks before those that are scored."""
+def by_cost(demand: Floats, forecasts: Forecasts, brands: npt.NDArray[np.str_], weight: Floats) -> Policy:
+    """The product's policy of least cost; the median of 13 weeks is what a usual week sells."""
 
-    def at(level: float) -> Outcome:
-        policy = projected(forecasts, brands, lambda: np.full(len(demand), level))
-        return run(demand, policy, TUNED_START, TUNED_FROM, START)
+    def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
+        if week + 1 >= len(forecasts.weeks) - 2:
+            return np.zeros(len(stock))
+        usual = np.nan_to_num(np.nanmedian(demand[:, week - 12 : week + 1], axis=1))
+        need = drawn_needs(forecasts, brands, week, stock, arriving)
+        return order_of_least_cost(
+            need, np.maximum(usual, 1.0), holding_cost=TERMS.holding_cost, weight=weight
+        )
 
-    return tune(at, brands, grid=GRID, least_fill=fill)
+    return policy
+
+
+def tuned_by_brand(
+    demand: Floats, family: Callable[[Floats], Policy], brands: npt.NDArray[np.str_], grid: tuple[float, ...]
+) -> Tuned:
+    """The cheapest parameter of each brand in the loop over the weeks before those that are scored."""
+
+    def at(value: float) -> Outcome:
+        return run(demand, family(np.full(len(demand), value)), TUNED_START, TUNED_FROM, START)
+
+    return tune(at, brands, grid=grid)
 
 
 def rows_of(system: str, outcome: Outcome) -> list[Row]:
@@ -184,20 +254,24 @@ def main() -> int:
         return 1
     rows += [Row(system, metric, value, "stated") for system, (metric, value) in STATED_QUANTILE.items()]
     brands = np.asarray(panel.static["brand"])
-    forecasts = Forecasts(panel, BoostedConfig(steps=(1, 2, 3), levels=(0.5,)))
+    forecasts = Forecasts(panel, BoostedConfig(steps=(1, 2, 3), levels=(0.5,), origin_stride=2))
     fitted_s = time.monotonic() - started
-    for system, fill in ((OURS, 0.0), (f"{OURS}_fill_869", 0.869)):
+
+    def costly(weight: Floats) -> Policy:
+        return by_cost(demand, forecasts, brands, weight)
+
+    def quantile(level: Floats) -> Policy:
+        return by_quantile(forecasts, brands, level)
+
+    for system, family, grid in ((OURS, costly, WEIGHTS), (f"{OURS}_quantile", quantile, LEVELS)):
         began = time.monotonic()
-        tuned = tuned_levels(demand, forecasts, brands, fill)
-        levels = tuned.of(brands, 0.5)
-        outcome = run(
-            demand, projected(forecasts, brands, lambda levels=levels: levels), START, SCORED_FROM, weeks
-        )
+        tuned = tuned_by_brand(demand, family, brands, grid)
+        outcome = run(demand, family(tuned.of(brands, 1.0)), START, SCORED_FROM, weeks)
         rows += [*rows_of(system, outcome), Row(system, "tuning_s", time.monotonic() - began, "s")]
-        print(f"{system}: quantile by brand {tuned.levels}")
-    for level in (0.5, 0.6, 0.7, 0.8):
-        policy = projected(forecasts, brands, lambda level=level: np.full(len(demand), level))
-        rows += rows_of(f"{OURS}_untuned_{level}", run(demand, policy, START, SCORED_FROM, weeks))
+        print(f"{system}, tuned by brand: {tuned.levels}")
+    for weight in FRONTIER:
+        outcome = run(demand, costly(np.full(len(demand), weight)), START, SCORED_FROM, weeks)
+        rows += rows_of(f"{OURS}_weight_{weight}", outcome)
     rows.append(Row(OURS, "forecasting_s", fitted_s, "s"))
     report(
         Path(os.environ.get("MUYUN_HOME", "var")),

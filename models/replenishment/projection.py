@@ -85,6 +85,44 @@ def order_to_level(need: FloatArray, level: FloatArray) -> FloatArray:
     return np.ceil(np.maximum(chosen, 0.0))
 
 
+def order_of_least_cost(
+    need: FloatArray,
+    rate: FloatArray,
+    *,
+    holding_cost: float,
+    lost_sale_cost: float = 1.0,
+    weight: FloatArray | float = 1.0,
+) -> FloatArray:
+    """The order whose lost sales and leftovers cost least, when leftovers are sold at the usual rate.
+
+    What is left of a promotion lies there until the quiet weeks after it have sold it: y units left at the
+    end of a period cost about h y (1 + y / (2 rate)) until they are gone, so large leftovers cost more than
+    small ones.
+
+    Args:
+        need: float64 (n, m), from `needs`.
+        rate: float64 (n,), units that a usual period sells; above 0.
+        holding_cost: h, cost of a unit left at the end of a period.
+        lost_sale_cost: Cost of a unit of lost sales.
+        weight: One or (n,), by which holding counts more or less than it costs; tuned in the closed loop.
+
+    Returns:
+        float64 (n,), whole units, at least 0: the smallest drawn need at which a further unit costs more to
+        hold than it saves in lost sales.
+    """
+    ordered = np.sort(need, axis=1)
+    draws = need.shape[1]
+    count = np.arange(1, draws + 1)[None, :]
+    # Sum over the draws below of what would be left of an order of this size.
+    left = count * ordered - np.cumsum(ordered, axis=1)
+    hold = holding_cost * np.reshape(np.asarray(weight, dtype=np.float64), (-1, 1))
+    saves = lost_sale_cost * (draws - count) - hold * (count + left / rate[:, None])
+    # At the largest need nothing is saved any more, so there always is a place.
+    place = np.argmax(saves <= 0, axis=1)
+    chosen = np.take_along_axis(ordered, place[:, None], axis=1)[:, 0]
+    return np.ceil(np.maximum(chosen, 0.0))
+
+
 def outlook(need: FloatArray, order: FloatArray) -> Outlook:
     """What an order leads to.
 
