@@ -6,10 +6,7 @@ outside the folder given.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 
 from models.demand.config import DemandConfig, from_json
+from models.demand.families.trainer import quiet
 from models.demand.forecasts import Forecast
 from models.demand.lstm import Batch, DemandLstm
 from models.demand.series import Bool, Int64, Panel
@@ -170,22 +168,6 @@ class _BestWeights(pl.Callback):
             trainer.should_stop = True
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning's start-up chatter and its advice on data loaders that do not apply here."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def fit(
     panel: Panel, cut: int, config: DemandConfig, work_dir: Path, *, epochs: int | None = None
 ) -> FittedLstm:
@@ -223,7 +205,7 @@ def fit(
     keeper = _BestWeights(config.lstm.patience)
     threads = torch.get_num_threads()
     was_deterministic = torch.are_deterministic_algorithms_enabled()
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
         network = DemandLstm(
