@@ -7,31 +7,10 @@ expected level, and the quantile is tuned (`tuning`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from models.metrics import FloatArray
 from models.replenishment.draws import DemandDraws
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What an order leads to, over the review period that it is for.
-
-    Attributes:
-        service_level: float64 (n,), chance that nothing is missing.
-        lost: float64 (n,), expected units of lost sales.
-        left: float64 (n,), expected units left at its end.
-    """
-
-    service_level: FloatArray
-    lost: FloatArray
-    left: FloatArray
-
-    def cost(self, holding_cost: float, lost_sale_cost: float) -> FloatArray:
-        """Expected cost, float64 (n,), of lost sales and of what is left."""
-        return lost_sale_cost * self.lost + holding_cost * self.left
 
 
 def needs(draws: DemandDraws, on_hand: FloatArray, arriving: FloatArray, review: int = 1) -> FloatArray:
@@ -121,18 +100,3 @@ def order_of_least_cost(
     place = np.argmax(saves <= 0, axis=1)
     chosen = np.take_along_axis(ordered, place[:, None], axis=1)[:, 0]
     return np.ceil(np.maximum(chosen, 0.0))
-
-
-def outlook(need: FloatArray, order: FloatArray) -> Outlook:
-    """What an order leads to.
-
-    Args:
-        need: float64 (n, m), from `needs`.
-        order: float64 (n,), units ordered.
-    """
-    short = need - order[:, None]
-    return Outlook(
-        service_level=(short <= 0).mean(axis=1),
-        lost=np.maximum(short, 0.0).mean(axis=1),
-        left=np.maximum(-short, 0.0).mean(axis=1),
-    )

@@ -15,7 +15,7 @@ from models.replenishment.config import ReorderConfig
 from models.replenishment.draws import DemandDraws, bootstrap_draws, log_errors
 from models.replenishment.limits import OrderLimits
 from models.replenishment.past_loop import demand_classes, sku_levels
-from models.replenishment.projection import needs, order_of_least_cost, order_to_level, outlook
+from models.replenishment.projection import needs, order_of_least_cost, order_to_level
 from models.replenishment.protection import demand_quantile, expected_lost, service_level
 from models.replenishment.simulate import Terms, simulate
 from models.replenishment.tuning import tune
@@ -135,9 +135,6 @@ def test_needs_lose_what_comes_before_the_order_by_hand() -> None:
     assert got.tolist() == [[3.0, -1.0]]
     assert order_to_level(got, np.asarray([0.5])).tolist() == [0.0]
     assert order_to_level(got, np.asarray([0.51])).tolist() == [3.0]
-    seen = outlook(got, np.asarray([1.0]))
-    assert (seen.service_level[0], seen.lost[0], seen.left[0]) == (0.5, 1.0, 1.0)
-    assert seen.cost(0.2, 1.0)[0] == pytest.approx(1.2)
     with pytest.raises(ValueError, match="reach"):
         needs(draws, np.asarray([3.0]), np.asarray([[0.0]]), review=2)
 
