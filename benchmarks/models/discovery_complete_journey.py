@@ -16,9 +16,9 @@ from benchmarks.models.basket_panel import Measured, at_a_cut, measured, read_pu
 from models.data import Purchases
 from models.metrics import paired_bootstrap
 from models.recommendation.config import EaseParams, RecommendationConfig
-from models.recommendation.discovery import rank_new
 from models.recommendation.ease import fit_ease
 from models.recommendation.finds import Discovery, Popularity, as_interactions
+from models.recommendation.ranking import top_k_dense
 
 NAME = "discovery_complete_journey"
 CUT = datetime(2017, 12, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ def main() -> int:
     truth = truth_of(data, CUT, new_only=True)
     known = data.until(CUT)
     n_items = known.frame["item_id"].n_unique()
-    alone = replace(RecommendationConfig(), ease_weights=(0.0,), trend_powers=(0.0,))
+    alone = replace(RecommendationConfig(), beside_weights=((0.0, 0.0),), trend_powers=(0.0,))
     systems = {
         POPULARITY: Popularity().fit(known, CUT),
         EASE: EaseAlone(known, CUT),
@@ -62,6 +62,8 @@ class EaseAlone:
     def __init__(self, known: Purchases, until: datetime) -> None:
         self.data = as_interactions(known, until)
         self.counts = self.data.counts(self.data.until(until))
+        self.bought = self.counts.copy()
+        self.bought.data = np.ones_like(self.bought.data)
         _, block = np.unique(np.array(self.data.item_l2, dtype=np.str_), return_inverse=True)
         params = EaseParams(min_buyers=1, kept=2000, widest=2000)
         self.links = fit_ease(self.counts, block.astype(np.int64), params)
@@ -72,10 +74,10 @@ class EaseAlone:
         allowed = np.arange(len(skus)) if within is None else np.flatnonzero(np.isin(skus, list(within)))
         place = {name: row for row, name in enumerate(self.data.consumers)}
         rows = np.array([place[one] for one in users], dtype=np.int64)
-        flat = np.zeros((self.data.n_users, 1), np.float32), np.zeros((len(skus), 1), np.float32)
-        ones = np.ones(len(skus), np.float32)
-        ranked = rank_new(flat, ones, allowed, self.counts, rows, k, self.links, 1.0)
-        return [[skus[item] for item in row if item >= 0] for row in ranked.tolist()]
+        scores = (self.bought[rows] @ self.links[:, allowed]).toarray()
+        scores[self.counts[rows][:, allowed].toarray() > 0] = -np.inf
+        ranked = allowed[top_k_dense(scores, k)]
+        return [[skus[item] for item in row] for row in ranked.tolist()]
 
 
 def _rows(system: str, one: Measured) -> list[Row]:

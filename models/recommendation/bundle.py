@@ -90,7 +90,7 @@ def save_discovery(folder: Path, bundle: DiscoveryBundle) -> None:
         "spacing": bundle.spacing,
         "als": asdict(bundle.items.params),
         "trend_power": bundle.items.trend_power,
-        "link_weight": bundle.items.link_weight,
+        "beside": list(bundle.items.weights),
     }
     arrays: dict[str, Any] = {"factors": bundle.items.factors, "skus": np.array(bundle.skus, dtype=np.str_)}
     links = bundle.items.links
@@ -134,6 +134,7 @@ def load_discovery(folder: Path) -> DiscoveryBundle:
     """
     document, arrays = _read(folder, "discovery")
     try:
+        ease, habit = document.get("beside", (0.0, 0.0))
         links = None
         if "indptr" in arrays:
             size = len(arrays["skus"])
@@ -143,7 +144,7 @@ def load_discovery(folder: Path) -> DiscoveryBundle:
             AlsParams(**document["als"]),
             document["trend_power"],
             links,
-            document.get("link_weight", 0.0),
+            (float(ease), float(habit)),
         )
         return DiscoveryBundle(document["spacing"], tuple(arrays["skus"].tolist()), items)
     except (KeyError, TypeError, ValueError) as error:

@@ -105,8 +105,8 @@ class RecommendationConfig:
         ranker: Settings of the repeat ranker.
         als_grid: Settings of ALS that validation chooses from.
         ease: Settings of EASE beside ALS.
-        ease_weights: Weights of EASE against ALS that validation chooses from, both on the scale of their
-            spread over the candidates; 0 leaves EASE out.
+        beside_weights: Weights of EASE and of category habits against ALS that validation chooses from, all
+            on the scale of their spread over the candidates; 0 leaves one out.
         trend_powers: Exponents of the 28-day trend in the discovery score that validation chooses from.
         discovery_spacings: The densest spacing s ("every s-th slot is a discovery") is taken whose loss of
             NDCG@10 against the pure repeat lane is at most `max_blend_loss`, on the validation cuts and on
@@ -146,8 +146,8 @@ class RecommendationConfig:
     # better; decay and 96 factors were also compared on the window from 2017-10-23.
     als_grid: tuple[AlsParams, ...] = (AlsParams(),)
     ease: EaseParams = EaseParams()
-    ease_weights: tuple[float, ...] = (0.0, 0.5, 1.0)
-    trend_powers: tuple[float, ...] = (0.0, 0.5, 1.0)
+    beside_weights: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.5, 0.25), (1.0, 0.5))
+    trend_powers: tuple[float, ...] = (0.0, 0.25, 0.5)
     discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10)
     max_blend_loss: float = 0.03
     tuning_consumers: int = 600
@@ -166,7 +166,13 @@ class RecommendationConfig:
     new_days: int = 60
 
     def __post_init__(self) -> None:
-        grids = (self.tifu_grid, self.als_grid, self.ease_weights, self.trend_powers, self.discovery_spacings)
+        grids = (
+            self.tifu_grid,
+            self.als_grid,
+            self.beside_weights,
+            self.trend_powers,
+            self.discovery_spacings,
+        )
         if not all(grids):
             raise ValueError("RecommendationConfig: a grid is empty; give at least one setting each")
         if not 0 <= self.exploration_rate < 1 or self.exploration_pool < 1:
@@ -188,7 +194,7 @@ class RecommendationConfig:
         return (*own, self.horizon_days, self.validation_cuts, self.tuning_consumers, self.seed)
 
     def _discovery(self) -> tuple[Any, ...]:
-        return (self.als_grid, self.ease, self.ease_weights, self.trend_powers)
+        return (self.als_grid, self.ease, self.beside_weights, self.trend_powers)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form."""
@@ -200,7 +206,7 @@ class RecommendationConfig:
     def from_dict(document: dict[str, Any]) -> RecommendationConfig:
         """Read what `to_dict` wrote; missing keys take their defaults.
 
-        Settings without `ease_weights` are from before there was EASE, and are read so.
+        Settings without `beside_weights` are from when ALS stood alone, and are read so.
 
         Raises:
             TypeError: A key is unknown.
@@ -220,8 +226,9 @@ class RecommendationConfig:
             values["ranker"] = RankerParams(**values["ranker"])
         if "ease" in values:
             values["ease"] = EaseParams(**values["ease"])
-        values.setdefault("ease_weights", (0.0,))
-        for name in ("ease_weights", "trend_powers", "discovery_spacings", "exploration_ranks"):
+        pairs = values.get("beside_weights", ((0.0, 0.0),))
+        values["beside_weights"] = tuple((float(ease), float(habit)) for ease, habit in pairs)
+        for name in ("trend_powers", "discovery_spacings", "exploration_ranks"):
             if name in values:
                 values[name] = tuple(values[name])
         return RecommendationConfig(**values)

@@ -1,4 +1,4 @@
-"""The discovery lane: implicit ALS with closed-form fold-in and a trend factor, EASE beside it, on new skus.
+"""The discovery lane: implicit ALS with closed-form fold-in and a trend factor, EASE and habits beside it.
 
 `implicit` is imported only where a model is fitted; scoring is NumPy. The simple rule (popularity of the
 last 28 days) is the same ranking with a constant affinity.
@@ -20,6 +20,7 @@ from models.recommendation.ranking import popularity_order, top_k_dense
 
 USERS_A_CHUNK = 256
 TREND_DAYS = 28
+HABIT_DAYS = 60.0
 _MICROS_A_DAY = 86_400_000_000.0
 _BASE_CONFIDENCE = 0.3
 
@@ -32,15 +33,15 @@ class ItemFactors:
         factors: float32 (n_items, n_factors); zero rows for skus without candidates' support.
         params: Settings of the fit; fold-in uses the same weights.
         trend_power: Exponent of the trend in the score.
-        links: Weights of EASE, CSR (n_items, n_items); None without.
-        link_weight: Its weight against the factors, see `beside`.
+        links: Weights of EASE, CSR (n_items, n_items); None where nothing stands beside the factors.
+        weights: Of EASE and of category habits, see `Beside`.
     """
 
     factors: Floats
     params: AlsParams
     trend_power: float
     links: sp.csr_matrix | None = None
-    link_weight: float = 0.0
+    weights: tuple[float, float] = (0.0, 0.0)
 
 
 def confidences(
@@ -128,17 +129,62 @@ def trend_factor(buyers: Floats, power: float) -> Floats:
     return np.where(buyers > 0, np.maximum(buyers, 1.0) ** power, 0.0).astype(np.float32)
 
 
-def beside(
-    scores: npt.NDArray[np.float32], others: npt.NDArray[np.float32], weight: float
-) -> npt.NDArray[np.float32]:
-    """Scores plus `weight` times other scores, both less their mean and over their spread in each row.
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the factors: EASE, and how much a consumer buys of each category.
+
+    Attributes:
+        bought: CSR (n_users, n_items), 1 where a consumer knows the sku.
+        links: Weights of EASE, CSR (n_items, n_items).
+        habits: CSR (n_users, n_kinds), see `category_habits`.
+        kinds: int64 (n_items,), category of each sku, a column of `habits`.
+        shares: float32 (n_items,), root of the sku's share of its category's buyers in the trend window.
+        weights: Of EASE and of habits.
+    """
+
+    bought: sp.csr_matrix
+    links: sp.csr_matrix
+    habits: sp.csr_matrix
+    kinds: Indices
+    shares: Floats
+    weights: tuple[float, float]
+
+    def added_to(self, scores: npt.NDArray[np.float32], users: Indices, items: Indices) -> Floats:
+        """Scores plus weighted others, each less its mean and over its spread in every row.
+
+        Args:
+            scores: float32 (n_users_asked, n_items_asked).
+            users: int64, rows.
+            items: int64, columns.
+        """
+        linked = (self.bought[users] @ self.links[:, items]).toarray()
+        usual = self.habits[users].toarray()[:, self.kinds[items]] * self.shares[items]
+        ease, habit = (np.float32(weight) for weight in self.weights)
+        return _standardised(scores) + ease * _standardised(linked) + habit * _standardised(usual)
+
+
+def category_habits(rows: pl.DataFrame, n_users: int, n_kinds: int, moment: datetime) -> sp.csr_matrix:
+    """Root of each consumer's decayed purchases in each third-level category: CSR (n_users, n_kinds).
 
     Args:
-        scores: float32 (n, n_columns).
-        others: float32 (n, n_columns).
-        weight: Weight of the others.
+        rows: `user`, `category` and `at` of purchases, none after `moment`.
+        n_users: Number of consumers.
+        n_kinds: Number of categories.
+        moment: Ages count from here; a purchase loses its weight by e in `HABIT_DAYS`.
     """
-    return _standardised(scores) + np.float32(weight) * _standardised(others)
+    age = (pl.lit(moment) - pl.col("at")).dt.total_microseconds() / _MICROS_A_DAY
+    weight = rows.select(weight=(-age / HABIT_DAYS).exp())["weight"].to_numpy()
+    places = rows["user"].to_numpy(), rows["category"].to_numpy()
+    out = sp.csr_matrix((weight, places), shape=(n_users, n_kinds))
+    out.sum_duplicates()
+    out.data = np.sqrt(out.data)
+    return out.astype(np.float32)
+
+
+def shares_of_kinds(buyers: Floats, kinds: Indices) -> Floats:
+    """Root of each sku's share of the buyers of its category: float32 (n_items,), 0 where nobody bought."""
+    of_kind = np.bincount(kinds, buyers)
+    return np.sqrt(buyers / np.maximum(of_kind[kinds], 1)).astype(np.float32)
 
 
 def _standardised(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -171,8 +217,7 @@ def rank_new(
     counts: sp.csr_matrix,
     users: Indices,
     k: int,
-    links: sp.csr_matrix | None = None,
-    link_weight: float = 0.0,
+    beside: Beside | None = None,
 ) -> Indices:
     """Best candidates that the consumer never bought.
 
@@ -183,14 +228,11 @@ def rank_new(
         counts: CSR (n_users, n_items); its places are never ranked.
         users: int64 (n,), whose lists to make.
         k: Length of the list.
-        links: Weights of EASE, CSR (n_items, n_items); read only beside an affinity.
-        link_weight: See `beside`; 0 leaves them out.
+        beside: Read only where there is an affinity.
 
     Returns:
         int64 (n, k) item indices.
     """
-    bought = sp.csr_matrix((np.ones_like(counts.data), counts.indices, counts.indptr), shape=counts.shape)
-    toward = links[:, candidates].tocsr() if links is not None and link_weight else None
     owned = counts[:, candidates].tocsr()
     weight = multiplier[candidates]
     out = np.full((len(users), k), -1, np.int64)
@@ -201,8 +243,8 @@ def rank_new(
             scores = np.repeat(weight[None, :], len(part), axis=0)
         else:
             scores = (affinity[0][part] @ affinity[1][candidates].T) * weight
-            if toward is not None:
-                scores = beside(scores, (bought[part] @ toward).toarray(), link_weight)
+            if beside is not None:
+                scores = beside.added_to(scores, part, candidates)
         mine = owned[part]
         scores[np.repeat(np.arange(len(part)), np.diff(mine.indptr)), mine.indices] = -np.inf
         top = top_k_dense(scores, k)

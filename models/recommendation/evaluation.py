@@ -20,11 +20,14 @@ from models.recommendation.bundle import RANKER, TIFU
 from models.recommendation.config import AlsParams, RecommendationConfig, TifuParams
 from models.recommendation.discovery import (
     TREND_DAYS,
+    Beside,
+    category_habits,
     confidences,
     discovery_candidates,
     fit_als,
     fold_in,
     rank_new,
+    shares_of_kinds,
     trend_factor,
 )
 from models.recommendation.ease import fit_ease
@@ -36,7 +39,7 @@ from models.splits import Cut, training_origins
 
 K = 10
 TOP_FREQUENCY, POPULARITY, ALS, DISCOVERY, BLEND = (
-    "gp_topfreq", "popularity_28d", "als", "als_ease_trend", "blend",
+    "gp_topfreq", "popularity_28d", "als", "als_and_beside", "blend",
 )  # fmt: skip
 
 
@@ -49,7 +52,7 @@ class Choices:
         tifu: Chosen settings of TIFU-KNN.
         als: Chosen settings of ALS.
         trend_power: Chosen exponent of the trend.
-        ease_weight: Chosen weight of EASE.
+        beside: Chosen weights of EASE and of category habits.
         losses: Spacings of discovery slots, the densest first, each with its relative loss of NDCG@10 on the
             validation cuts.
     """
@@ -58,7 +61,7 @@ class Choices:
     tifu: TifuParams
     als: AlsParams
     trend_power: float
-    ease_weight: float
+    beside: tuple[float, float]
     losses: tuple[tuple[int, float], ...]
 
 
@@ -226,15 +229,14 @@ class Backtest:
         als: AlsParams,
         power: float,
         users: Indices,
-        ease: tuple[sp.csr_matrix, float] | None = None,
+        beside: Beside | None = None,
     ) -> Indices:
         """Lists of never-bought skus; without an affinity, the rule: popularity of the last 28 days."""
         buyers = self.interactions.buyers(known.cut.origin, TREND_DAYS)
         least = als.min_buyers if affinity is not None else 1
         candidates = discovery_candidates(known.counts, buyers, least)
         weight = trend_factor(buyers, power if affinity is not None else 1.0)
-        links, link_weight = ease if ease is not None else (None, 0.0)
-        return rank_new(affinity, weight, candidates, known.counts, users, K, links, link_weight)
+        return rank_new(affinity, weight, candidates, known.counts, users, K, beside)
 
     def choose(self, cuts: list[Cut]) -> Choices:
         """Make every choice on the validation cuts; equal values go to the earlier setting."""
@@ -258,13 +260,13 @@ class Backtest:
             value = _mean_ndcg(states, complete, samples)
             if value > repeat_value:
                 kind, repeat_lists, repeat_value = RANKER, complete, value
-        als, power, ease_weight = self.choose_discovery(states)
+        als, power, weights = self.choose_discovery(states)
         new_lists = [
-            self._ranked_new(state, als, power, ease_weight, users)
+            self._ranked_new(state, als, power, weights, users)
             for state, users in zip(states, samples, strict=True)
         ]
         losses = self._losses(states, samples, repeat_lists, new_lists)
-        return Choices(kind, tifu, als, power, ease_weight, losses)
+        return Choices(kind, tifu, als, power, weights, losses)
 
     def evaluate(self, cut: Cut, choices: Choices, fitted_at: datetime) -> dict[str, dict[str, Measured]]:
         """Every system on one cut: lane to system to measurement.
@@ -287,8 +289,8 @@ class Backtest:
         affinity = self.affinity(cut.origin, choices.als, fitted_at)
         newcomers = known.users_of(known.new)
         rows = np.searchsorted(users, newcomers)
-        ease = self._ease(fitted_at, choices.ease_weight)
-        new_lists = self.rank_discovery(known, affinity, choices.als, choices.trend_power, users, ease)
+        beside = self.beside(known, fitted_at, choices.beside)
+        new_lists = self.rank_discovery(known, affinity, choices.als, choices.trend_power, users, beside)
         ranked_new = {
             POPULARITY: self.rank_discovery(known, None, choices.als, 1.0, newcomers),
             ALS: self.rank_discovery(known, affinity, choices.als, 0.0, newcomers),
@@ -310,37 +312,52 @@ class Backtest:
         vectors = tifu_vectors(self.interactions, rows, params)
         return rank_tifu(vectors, params, known.popularity, users, K)
 
-    def _ease(self, fitted_at: datetime, weight: float) -> tuple[sp.csr_matrix, float] | None:
-        return (self.links(fitted_at), weight) if weight else None
+    def beside(self, known: Known, fitted_at: datetime, weights: tuple[float, float]) -> Beside | None:
+        """EASE fitted at a moment and habits of the origin; None where neither has a weight."""
+        if not any(weights):
+            return None
+        data, origin = self.interactions, known.cut.origin
+        bought = known.counts.copy()
+        bought.data = np.ones_like(bought.data)
+        n_kinds = int(data.item_l3.max(initial=0)) + 1
+        return Beside(
+            bought,
+            self.links(fitted_at),
+            category_habits(data.until(origin), data.n_users, n_kinds, origin),
+            data.item_l3,
+            shares_of_kinds(data.buyers(origin, TREND_DAYS), data.item_l3),
+            weights,
+        )
 
-    def choose_discovery(self, states: list[Known]) -> tuple[AlsParams, float, float]:
-        """ALS setting, exponent of the trend and weight of EASE with the best NDCG@10 on new skus."""
+    def choose_discovery(self, states: list[Known]) -> tuple[AlsParams, float, tuple[float, float]]:
+        """ALS setting, exponent of the trend and weights beside ALS with the best NDCG@10 on new skus."""
         config = self.config
-        best: tuple[float, AlsParams, float, float] | None = None
-        for als, power, weight in product(config.als_grid, config.trend_powers, config.ease_weights):
-            values = np.concatenate([self.measured_new(state, als, power, weight) for state in states])
+        best: tuple[float, AlsParams, float, tuple[float, float]] | None = None
+        grid = product(config.als_grid, config.trend_powers, config.beside_weights)
+        for als, power, weights in grid:
+            values = np.concatenate([self.measured_new(state, als, power, weights) for state in states])
             value = float(values.mean()) if len(values) else 0.0
             if best is None or value > best[0]:
-                best = (value, als, power, weight)
+                best = (value, als, power, weights)
         if best is None:
             raise ValueError("no ALS setting was tried; als_grid and trend_powers must not be empty")
         return best[1:]
 
     def measured_new(
-        self, known: Known, als: AlsParams, power: float, weight: float
+        self, known: Known, als: AlsParams, power: float, weights: tuple[float, float]
     ) -> npt.NDArray[np.float64]:
         """NDCG@10 on new skus of those who found one, fitted at the cut's origin."""
         users = known.users_of(known.new)
-        return known.measure(self._ranked_new(known, als, power, weight, users), users, known.new).ndcg
+        return known.measure(self._ranked_new(known, als, power, weights, users), users, known.new).ndcg
 
     def _ranked_new(
-        self, known: Known, als: AlsParams, power: float, weight: float, users: Indices
+        self, known: Known, als: AlsParams, power: float, weights: tuple[float, float], users: Indices
     ) -> Indices:
         origin = known.cut.origin
         if (origin, als) not in self._affinities:
             self._affinities[origin, als] = self.affinity(origin, als, origin)
         affinity = self._affinities[origin, als]
-        return self.rank_discovery(known, affinity, als, power, users, self._ease(origin, weight))
+        return self.rank_discovery(known, affinity, als, power, users, self.beside(known, origin, weights))
 
     def _losses(
         self, states: list[Known], samples: list[Indices], repeat: list[Indices], new: list[Indices]

@@ -1,7 +1,7 @@
 """Discovery as a family: what a consumer never bought and may like, for anybody's purchases.
 
-ALS and EASE are chosen on the last days before the moment; where they do not beat the popularity of 28 days
-there with an interval above 0, popularity is what is served.
+ALS, EASE and habits are weighed on the last days before the moment; where they do not beat the popularity of
+28 days there with an interval above 0, popularity is what is served.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from models.metrics import paired_bootstrap
 from models.recommendation.config import AlsParams, RecommendationConfig
 from models.recommendation.discovery import (
     TREND_DAYS,
+    Beside,
+    category_habits,
     confidences,
     discovery_candidates,
     fold_in,
     rank_new,
+    shares_of_kinds,
     trend_factor,
 )
 from models.recommendation.evaluation import POPULARITY, Backtest
@@ -42,14 +45,14 @@ class Finding:
     Attributes:
         als: Settings of ALS.
         power: Exponent of the trend.
-        weight: Weight of EASE.
+        weights: Of EASE and of category habits.
         factors: float32 (n_items, n_factors); None serves popularity.
         links: Weights of EASE, CSR (n_items, n_items); None without.
     """
 
     als: AlsParams
     power: float = 1.0
-    weight: float = 0.0
+    weights: tuple[float, float] = (0.0, 0.0)
     factors: Floats | None = None
     links: sp.csr_matrix | None = None
 
@@ -66,7 +69,7 @@ class Popularity:
 
 
 class Discovery:
-    """ALS with a trend and EASE beside it, on items that the consumer never bought.
+    """ALS with a trend, EASE and habits beside it, on items that the consumer never bought.
 
     >>> lines = pl.DataFrame({"user": [1, 1, 2, 3], "sku": ["a", "b", "a", "c"], "day": ["2026-01-05"] * 4})
     >>> names = {"consumer_id": "user", "item_id": "sku", "at": "day"}
@@ -97,8 +100,8 @@ class Discovery:
         judges = known.users_of(known.new)
         if len(judges) < _LEAST_JUDGES:
             return rule
-        als, power, weight = backtest.choose_discovery([known])
-        ours = backtest.measured_new(known, als, power, weight)
+        als, power, weights = backtest.choose_discovery([known])
+        ours = backtest.measured_new(known, als, power, weights)
         popular = backtest.rank_discovery(known, None, als, 1.0, judges)
         theirs = known.measure(popular, judges, known.new).ndcg
         lift = paired_bootstrap(
@@ -111,8 +114,8 @@ class Discovery:
         )
         if not lift.low > 0:
             return rule
-        links = backtest.links(until) if weight else None
-        finding = Finding(als, power, weight, backtest.factors(als, until), links)
+        links = backtest.links(until) if any(weights) else None
+        finding = Finding(als, power, weights, backtest.factors(als, until), links)
         return FittedDiscovery(interactions, until, config, finding)
 
 
@@ -144,6 +147,14 @@ class FittedDiscovery:
         if found.factors is not None:
             confidence = confidences(data, rows, self.until, found.als.decay_days)
             self._affinity = (fold_in(confidence, found.factors, found.als), found.factors)
+        self._beside: Beside | None = None
+        if found.links is not None:
+            bought = self._counts.copy()
+            bought.data = np.ones_like(bought.data)
+            n_kinds = int(data.item_l3.max(initial=0)) + 1
+            habits = category_habits(rows, data.n_users, n_kinds, self.until)
+            shares = shares_of_kinds(buyers, data.item_l3)
+            self._beside = Beside(bought, found.links, habits, data.item_l3, shares, found.weights)
 
     def rank(self, users: Sequence[str], k: int, within: Sequence[str] | None = None) -> list[list[str]]:
         """The best items that a consumer never bought, best first.
@@ -160,10 +171,7 @@ class FittedDiscovery:
             candidates = candidates[np.array(inside, dtype=np.bool_)]
         row_of = {name: row for row, name in enumerate(data.consumers)}
         known = np.array(sorted({row_of[one] for one in users if one in row_of}), dtype=np.int64)
-        found = self.finding
-        ranked = rank_new(
-            self._affinity, self._weight, candidates, self._counts, known, k, found.links, found.weight
-        )
+        ranked = rank_new(self._affinity, self._weight, candidates, self._counts, known, k, self._beside)
         lists = dict(zip(known.tolist(), (self._named(row) for row in ranked), strict=True))
         popular = self._named(candidates[:k])
         return [list(lists[row_of[one]]) if one in row_of else list(popular) for one in users]
@@ -185,7 +193,7 @@ class FittedDiscovery:
                 "config": self.config.to_dict(),
                 "als": asdict(found.als),
                 "power": found.power,
-                "weight": found.weight,
+                "weights": list(found.weights),
             },
             arrays=arrays,
             tables={"lines": _as_lines(self.interactions)},
@@ -211,7 +219,11 @@ def load(folder: Path) -> FittedDiscovery:
             shape = (interactions.n_items, interactions.n_items)
             links = sp.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
         finding = Finding(
-            AlsParams(**document["als"]), document["power"], document["weight"], arrays.get("factors"), links
+            AlsParams(**document["als"]),
+            document["power"],
+            (float(document["weights"][0]), float(document["weights"][1])),
+            arrays.get("factors"),
+            links,
         )
         config = RecommendationConfig.from_dict(document["config"])
         return FittedDiscovery(interactions, until, config, finding)

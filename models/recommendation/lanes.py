@@ -19,9 +19,12 @@ from models.recommendation.config import RecommendationConfig
 from models.recommendation.content import content_vectors, dense, like_their_kind
 from models.recommendation.discovery import (
     TREND_DAYS,
+    Beside,
+    category_habits,
     confidences,
     discovery_candidates,
     fold_in,
+    shares_of_kinds,
     trend_factor,
 )
 from models.recommendation.interactions import Floats, Indices, Interactions
@@ -107,17 +110,13 @@ class DiscoveryLane:
         affinity: User factors (n_active, f) and item factors (n_skus, f), or None for the rule.
         multiplier: float32 (n_skus,), 0 where a sku is no discovery candidate.
         spacing: The blend's spacing that was found with the bundle; None for the rule.
-        bought: CSR (n_active, n_skus), 1 where a history knows the sku.
-        links: Weights of EASE, CSR (n_skus, n_skus); None without.
-        link_weight: See `discovery.beside`.
+        beside: What stands beside the factors; None without.
     """
 
     affinity: tuple[Floats, Floats] | None
     multiplier: Floats
     spacing: int | None
-    bought: sp.csr_matrix
-    links: sp.csr_matrix | None = None
-    link_weight: float = 0.0
+    beside: Beside | None = None
 
 
 def catalogue_of(
@@ -254,13 +253,29 @@ def discovery_lane(known: Active, bundle: DiscoveryBundle | None) -> DiscoveryLa
         multiplier[cold[alike]] = np.exp(expected[alike, 0])
         if affinity is not None:
             affinity[1][cold[alike]] = expected[alike, 1:]
+    spacing = None if bundle is None else bundle.spacing
+    return DiscoveryLane(affinity, multiplier, spacing, None if bundle is None else _beside(known, bundle))
+
+
+def _beside(known: Active, bundle: DiscoveryBundle) -> Beside | None:
+    """EASE of the bundle in the order of the catalogue, and habits of the active histories."""
+    items, catalogue = bundle.items, known.catalogue
+    if items.links is None:
+        return None
     bought = known.times.copy()
     bought.data = np.ones_like(bought.data)
-    if bundle is None:
-        return DiscoveryLane(affinity, multiplier, None, bought)
-    items = bundle.items
-    links = None if items.links is None else _moved(items.links, bundle.skus, catalogue.skus)
-    return DiscoveryLane(affinity, multiplier, bundle.spacing, bought, links, items.link_weight)
+    kinds = np.array(catalogue.l3, dtype=np.int64)
+    habits = category_habits(known.rows, known.data.n_users, int(kinds.max(initial=0)) + 1, known.as_of)
+    buyers = np.zeros(len(kinds), np.float32)
+    buyers[: known.data.n_items] = known.buyers
+    return Beside(
+        bought,
+        _moved(items.links, bundle.skus, catalogue.skus),
+        habits[known.users],
+        kinds,
+        shares_of_kinds(buyers, kinds),
+        items.weights,
+    )
 
 
 def _moved(links: sp.csr_matrix, have: tuple[str, ...], want: list[str]) -> sp.csr_matrix:

@@ -33,7 +33,7 @@ from models.recommendation.blend import (
 from models.recommendation.bundle import load_discovery, load_repeat
 from models.recommendation.config import RecommendationConfig
 from models.recommendation.content import diversified
-from models.recommendation.discovery import USERS_A_CHUNK, beside
+from models.recommendation.discovery import USERS_A_CHUNK
 from models.recommendation.interactions import Indices, Interactions, index_lines, merchandise
 from models.recommendation.lanes import (
     Active,
@@ -392,10 +392,9 @@ def _new_scores(lane: DiscoveryLane, places: Indices, known: Indices) -> npt.NDA
         scores = np.repeat(weight[None, :], len(places), axis=0)
     else:
         scores = (lane.affinity[0][places] @ lane.affinity[1][known].T) * weight
-        if lane.links is not None:
+        if lane.beside is not None:
             may = np.flatnonzero(weight)
-            others = (lane.bought[places] @ lane.links[:, known[may]]).toarray()
-            scores[:, may] = beside(scores[:, may], others, lane.link_weight)
+            scores[:, may] = lane.beside.added_to(scores[:, may], places, known[may])
     scores[:, weight == 0] = -np.inf
     return scores
 

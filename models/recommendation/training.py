@@ -231,8 +231,8 @@ def _bundles(
             pool=tifu_vectors(data, data.until(moment), choices.tifu),
         )
     items = ItemFactors(backtest.factors(choices.als, moment), choices.als, choices.trend_power)
-    if choices.ease_weight:
-        items = replace(items, links=backtest.links(moment), link_weight=choices.ease_weight)
+    if any(choices.beside):
+        items = replace(items, links=backtest.links(moment), weights=choices.beside)
     return repeat, DiscoveryBundle(spacing, tuple(data.skus), items)
 
 

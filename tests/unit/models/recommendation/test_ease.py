@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from recommendation_panels import NO_LISTINGS, at, lines
 
 from models.recommendation.bundle import DiscoveryBundle, load_discovery, save_discovery
 from models.recommendation.config import AlsParams, EaseParams, RecommendationConfig
-from models.recommendation.discovery import ItemFactors, beside, rank_new
+from models.recommendation.discovery import Beside, ItemFactors, category_habits, rank_new, shares_of_kinds
 from models.recommendation.ease import fit_ease
 from models.recommendation.scoring import score
 
@@ -52,17 +53,38 @@ def test_ease_keeps_the_largest_weights_of_skus_with_enough_buyers() -> None:
     assert fit_ease(sp.csr_matrix((3, 4)), np.zeros(4, np.int64), EaseParams()).shape == (4, 4)
 
 
+def companions(
+    links: sp.csr_matrix, weights: tuple[float, float], habits: np.ndarray, shares: list[float]
+) -> Beside:
+    bought = sp.csr_matrix(np.array([[1, 0, 0, 0], [0, 1, 0, 0]], np.float32))
+    kinds = np.array([0, 0, 1, 1])
+    return Beside(bought, links, sp.csr_matrix(habits), kinds, np.array(shares, np.float32), weights)
+
+
 def test_beside_by_hand() -> None:
-    # (1, 2, 3) has spread sqrt(2/3); (0, 0, 3) has mean 1 and spread sqrt(2).
-    found = beside(np.array([[1, 2, 3]], np.float32), np.array([[0, 0, 3]], np.float32), 0.5)
+    # The first consumer's sku leads to 3 with .9; its habit is kind 1, whose skus have shares 1 and 2.
+    links = sp.csr_matrix((np.array([0.9], np.float32), ([0], [3])), shape=(4, 4))
+    habits = np.array([[0, 2], [0, 0]], np.float32)
+    beside = companions(links, (0.5, 0.25), habits, [0, 0, 1, 2])
+    found = beside.added_to(np.array([[1, 2, 3]], np.float32), np.array([0]), np.array([1, 2, 3]))
+    # (1, 2, 3) has spread sqrt(2/3); (0, 0, .9) less .3 has sqrt(.18); (0, 2, 4) less 2 has sqrt(8/3).
     wanted = [
-        -1 / np.sqrt(2 / 3) - 0.5 / np.sqrt(2),
-        -0.5 / np.sqrt(2),
-        1 / np.sqrt(2 / 3) + 1 / np.sqrt(2),
+        -1 / np.sqrt(2 / 3) + 0.5 * -0.3 / np.sqrt(0.18) + 0.25 * -2 / np.sqrt(8 / 3),
+        0.5 * -0.3 / np.sqrt(0.18),
+        1 / np.sqrt(2 / 3) + 0.5 * 0.6 / np.sqrt(0.18) + 0.25 * 2 / np.sqrt(8 / 3),
     ]
     np.testing.assert_allclose(found[0], wanted, rtol=1e-5)
-    level = beside(np.array([[2, 2]], np.float32), np.array([[1, 3]], np.float32), 1.0)
-    np.testing.assert_allclose(level[0], [-1, 1], rtol=1e-5)
+
+
+def test_habits_and_shares_by_hand() -> None:
+    rows = pl.DataFrame(
+        {"user": [0, 0, 1], "category": [1, 1, 0], "at": [at(100), at(40), at(100)]},
+        schema_overrides={"at": pl.Datetime("us", "UTC")},
+    )
+    habits = category_habits(rows, 2, 3, at(100)).toarray()
+    np.testing.assert_allclose(habits, [[0, np.sqrt(1 + np.exp(-1)), 0], [1, 0, 0]], rtol=1e-6)
+    shares = shares_of_kinds(np.array([3, 1, 0, 0], np.float32), np.array([0, 0, 0, 1]))
+    np.testing.assert_allclose(shares, [np.sqrt(0.75), 0.5, 0, 0], rtol=1e-6)
 
 
 def test_links_decide_where_factors_do_not() -> None:
@@ -74,8 +96,8 @@ def test_links_decide_where_factors_do_not() -> None:
     without = rank_new(flat, ones, candidates, counts, everyone, 2)
     assert without.tolist() == [[1, 2], [2, 3]]
     # Whoever bought the first sku is led to the last; the other consumer is not.
-    beside_them = rank_new(flat, ones, candidates, counts, everyone, 2, links, 1.0)
-    assert beside_them.tolist() == [[3, 1], [2, 3]]
+    beside = companions(links, (1.0, 0.0), np.zeros((2, 2), np.float32), [0, 0, 0, 0])
+    assert rank_new(flat, ones, candidates, counts, everyone, 2, beside).tolist() == [[3, 1], [2, 3]]
 
 
 @pytest.mark.parametrize("weight", [0.0, 4.0])
@@ -85,10 +107,10 @@ def test_scoring_reads_the_links_of_the_bundle(tmp_path: Path, weight: float) ->
     skus = ("a1", "b1", "c1", "d1")
     links = sp.csr_matrix((np.array([0.8], np.float32), ([0], [3])), shape=(4, 4))
     params = AlsParams(factors=1, min_buyers=1)
-    items = ItemFactors(np.array([[1], [1.2], [1.1], [1]], np.float32), params, 0.0, links, weight)
+    items = ItemFactors(np.array([[1], [1.2], [1.1], [1]], np.float32), params, 0.0, links, (weight, 0.0))
     save_discovery(tmp_path / "d", DiscoveryBundle(3, skus, items))
     loaded = load_discovery(tmp_path / "d").items
-    assert loaded.link_weight == weight
+    assert loaded.weights == (weight, 0.0)
     assert loaded.links is not None
     assert (loaded.links != links).nnz == 0
     config = RecommendationConfig(exploration_rate=0.0, diversity=0.0, list_length=4)
@@ -106,9 +128,9 @@ def test_scoring_reads_the_links_of_the_bundle(tmp_path: Path, weight: float) ->
 def test_settings_from_before_ease_are_read_without_it() -> None:
     config = RecommendationConfig()
     old = config.to_dict()
-    del old["ease"], old["ease_weights"]
+    del old["ease"], old["beside_weights"]
     read = RecommendationConfig.from_dict(old)
-    assert read == replace(config, ease_weights=(0.0,))
+    assert read == replace(config, beside_weights=((0.0, 0.0),))
     assert read.procedure("discovery") != config.procedure("discovery")
     assert read.procedure("repeat") == config.procedure("repeat")
     assert RecommendationConfig.from_dict(config.to_dict()) == config

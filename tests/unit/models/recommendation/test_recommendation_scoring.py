@@ -146,7 +146,7 @@ def test_one_bundle_may_be_missing(bundles: tuple[Path, Path], missing: int) -> 
 def test_tifu_bundle_serves_the_repeat_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from models.recommendation.evaluation import Backtest
 
-    found = Choices("tifu_knn", CONFIG.tifu_grid[0], CONFIG.als_grid[0], 0.5, 0.0, ((4, 0.0),))
+    found = Choices("tifu_knn", CONFIG.tifu_grid[0], CONFIG.als_grid[0], 0.5, (0.0, 0.0), ((4, 0.0),))
     monkeypatch.setattr(Backtest, "choose", lambda self, cuts: found)
     repeat, discovery = train(simulated(), AS_OF, tmp_path, CONFIG)
     newcomer = lines([("new", "m0", 149, "a000 d003")])

@@ -258,7 +258,7 @@ def measured(ndcg: list[float]) -> Measured:
     ],
 )
 def test_a_spacing_serves_only_where_it_keeps_to_the_bound_on_every_cut(limit: float, spacing: int) -> None:
-    choices = Choices("tifu_knn", TifuParams(), AlsParams(), 0.0, 0.0, ((3, 0.5), (5, 0.1), (10, 0.0)))
+    choices = Choices("tifu_knn", TifuParams(), AlsParams(), 0.0, (0.0, 0.0), ((3, 0.5), (5, 0.1), (10, 0.0)))
     of_spacing = {3: 0.3, 5: 0.32, 10: 0.38}
     cuts = [
         {
