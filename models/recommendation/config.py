@@ -146,7 +146,7 @@ class RecommendationConfig:
     # better; decay and 96 factors were also compared on the window from 2017-10-23.
     als_grid: tuple[AlsParams, ...] = (AlsParams(),)
     ease: EaseParams = EaseParams()
-    beside_weights: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.5, 0.25), (1.0, 0.5))
+    beside_weights: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.5, 0.5), (1.0, 0.5))
     trend_powers: tuple[float, ...] = (0.0, 0.25, 0.5)
     discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10)
     max_blend_loss: float = 0.03
