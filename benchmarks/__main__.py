@@ -37,6 +37,8 @@ ROOMS = {
     "pricing_regret": "models",
     "forecast_orange_juice": "models",
     "uplift_hillstrom": "models",
+    "churn_complete_journey": "models",
+    "rebuy_complete_journey": "models",
     "elasticity_orange_juice": "models",
     "inventory_orange_juice": "models",
     "forecast_complete_journey": "models",

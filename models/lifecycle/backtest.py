@@ -1,7 +1,7 @@
 """Walk-forward backtest of a task: at each cut fit on closed labels, calibrate on older forecasts, predict.
 
 A calibration uses only predictions that were made out of time at earlier cuts and whose label windows had
-ended by the cut. The oldest cut has none: it warms the calibration up and is not reported.
+ended by the cut. The oldest cuts have none: they warm the calibration up and are not reported.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Backtested:
 
 
 def plan_cuts(task: Task, as_of: datetime) -> list[Cut]:
-    """The warm-up cut and the test cuts, oldest first.
+    """The warm-up cuts, as many as reach over a label window, and the test cuts, oldest first.
 
     Raises:
         InsufficientDataError: Fewer than three test cuts and their warm-up fit, or a test cut has too few
@@ -64,8 +64,10 @@ def plan_cuts(task: Task, as_of: datetime) -> list[Cut]:
     if earliest is None:
         raise InsufficientDataError(f"{task.name}: there are no orders; the simple rule serves")
     needed = timedelta(days=params.min_history_days) + task.horizon
-    fitting = int((as_of - task.horizon - earliest - needed) / task.horizon) + 1
-    count = min(params.test_cuts, fitting - 1)
+    step = timedelta(days=params.cut_step_days)
+    fitting = int((as_of - task.horizon - earliest - needed) / step) + 1
+    warm = -(-params.horizon_days // params.cut_step_days)
+    count = min(params.test_cuts, fitting - warm)
     if count < MIN_CUTS:
         raise InsufficientDataError(
             f"{task.name}: the orders start at {earliest:%Y-%m-%d}; only {max(count, 0)} test cuts of "
@@ -73,7 +75,7 @@ def plan_cuts(task: Task, as_of: datetime) -> list[Cut]:
             f"origin end by {as_of:%Y-%m-%d}, {MIN_CUTS} are needed; the simple rule serves until more has "
             "come in"
         )
-    cuts = rolling_cuts(as_of, task.horizon, count + 1)
+    cuts = rolling_cuts(as_of, task.horizon, count + warm, step=step)
     for cut in cuts:
         _require_enough(task, cut.origin)
     return cuts
@@ -135,7 +137,7 @@ def fit_at(task: Task, origin: datetime, params: FitParams, seed: int) -> str:
 
 
 def backtest(task: Task, cuts: list[Cut], params: FitParams, seed: int) -> Backtested:
-    """Run the procedure at every cut; the first cut only warms the calibration up.
+    """Run the procedure at every cut; cuts before which no window has ended only warm the calibration up.
 
     Args:
         task: The question; its `config` says what is asked.
@@ -148,8 +150,9 @@ def backtest(task: Task, cuts: list[Cut], params: FitParams, seed: int) -> Backt
     for cut in cuts:
         examples = task.examples(cut.origin)
         raw = predict(fit_at(task, cut.origin, params, seed), examples.values, task.config.threads)
-        if raws:
-            calibration = _calibrate(task, cuts[: len(raws)], raws, params, cut.origin)
+        ended = sum(earlier.end <= cut.origin for earlier in cuts)
+        if ended:
+            calibration = _calibrate(task, cuts[:ended], raws[:ended], params, cut.origin)
             forecasts.append(Forecast(cut, examples, raw, calibration.apply(raw)))
         raws.append(raw)
     return Backtested(forecasts, _calibrate(task, cuts, raws, params, task.history.as_of))

@@ -58,6 +58,7 @@ class TaskParams:
     Attributes:
         horizon_days: Length of the label window.
         test_cuts: Rolling test cuts, the last window ends at `as_of`; fewer where the data is short.
+        cut_step_days: Distance of neighbouring cuts; windows overlap where the horizon is longer.
         min_history_days: History that the oldest training origin needs.
         min_consumers: Fewer consumers than this at a test cut refuse training.
         min_each_class: Fewer positives, or fewer negatives, at a test cut refuse training.
@@ -66,6 +67,7 @@ class TaskParams:
 
     horizon_days: int
     test_cuts: int
+    cut_step_days: int
     min_history_days: int
     min_consumers: int
     min_each_class: int
@@ -74,8 +76,8 @@ class TaskParams:
     def __post_init__(self) -> None:
         if self.test_cuts < 3:
             raise ValueError("TaskParams: test_cuts must be at least 3; fewer prove nothing")
-        if self.horizon_days < 1 or self.min_history_days < 1:
-            raise ValueError("TaskParams: horizon_days and min_history_days must be at least 1")
+        if min(self.horizon_days, self.min_history_days, self.cut_step_days) < 1:
+            raise ValueError("TaskParams: horizon, history and step must be at least one day")
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class WakeupParams:
 _CHURN = TaskParams(
     horizon_days=28,
     test_cuts=6,
+    cut_step_days=28,
     min_history_days=84,
     min_consumers=50,
     min_each_class=5,
@@ -139,6 +142,7 @@ _CHURN = TaskParams(
 _REBUY = TaskParams(
     horizon_days=14,
     test_cuts=3,
+    cut_step_days=14,
     min_history_days=56,
     min_consumers=20,
     min_each_class=20,

@@ -153,7 +153,7 @@ def _judge(
         family="lifecycle",
         config=bundle.config.to_dict(),
         decision=decision,
-        metrics=metrics | {"test_cuts": float(len(cuts) - 1), "consumers": float(len(units))},
+        metrics=metrics | {"test_cuts": float(len(forecasts)), "consumers": float(len(units))},
         leaderboard=rows,
         bundle_dir=folder,
         data_from=_moment(moments.min()),

@@ -290,3 +290,27 @@ def test_settings_that_cannot_be_read_or_meant_are_refused(panel: pl.DataFrame, 
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InsufficientDataError, match=r"lifecycle_churn.*lifecycle_rebuy"):
         run(pl.DataFrame(schema=SCHEMA), tmp_path)
+
+
+def test_windows_that_overlap_are_calibrated_by_closed_ones_alone(panel: pl.DataFrame) -> None:
+    churn = replace(SMALL.churn, horizon_days=60, min_history_days=28)
+    config = replace(SMALL, churn=replace(churn, fit=replace(churn.fit, rounds=2, training_origins=1)))
+    task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), config)
+    cuts = plan_cuts(task, AS_OF)
+    # 60 days of window over 28 days of step: three cuts warm up, three are tested.
+    assert [(later.origin - one.origin).days for one, later in pairwise(cuts)] == [28] * 5
+    tested = backtest(task, cuts, config.churn.fit, 1).forecasts
+    assert [one.cut for one in tested] == cuts[3:]
+    assert cuts[0].end <= cuts[3].origin < cuts[1].end
+
+
+def test_the_first_calibration_of_overlapping_windows_sees_one_cut(panel: pl.DataFrame) -> None:
+    churn = replace(SMALL.churn, horizon_days=60, min_history_days=28)
+    fit = replace(churn.fit, rounds=2, training_origins=1)
+    config = replace(SMALL, churn=replace(churn, fit=fit))
+    rows = panel.filter(pl.col("placed_at") <= AS_OF)
+    task = Task(CHURN, read_history(rows, AS_OF), tags_of_lines(rows), config)
+    cuts = plan_cuts(task, AS_OF)
+    alone = backtest(task, [cuts[0], cuts[3]], fit, 1).forecasts
+    among = backtest(task, cuts, fit, 1).forecasts
+    np.testing.assert_array_equal(alone[0].probability, among[0].probability)
