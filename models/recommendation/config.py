@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 
@@ -134,7 +134,7 @@ class RecommendationConfig:
     validation_cuts: int = 1
     min_history_days: int = 28
     min_consumers: int = 20
-    reference_origins: tuple[datetime, ...] = (datetime(2017, 12, 1, tzinfo=UTC),)
+    reference_origins: tuple[datetime, ...] = ()
     tifu_grid: tuple[TifuParams, ...] = (
         TifuParams(),
         TifuParams(basket_decay=0.95, group_decay=1.0, decay_in_group=False),

@@ -270,6 +270,7 @@ def _lists(
     )
     place_of = np.empty(len(catalogue.skus), np.int64)
     place_of[known_of.order] = np.arange(len(catalogue.skus))
+    ranks = config.exploration_ranks if config.exploration_rate > 0 else ()
     rows: list[_Row] = []
     draws: list[_Draw] = []
     for (merchant,), part in market.active.group_by("merchant", maintain_order=True):
@@ -285,7 +286,7 @@ def _lists(
             consumer = consumers[int(known_of.users[place])]
             chosen = blend({REPEAT: own, DISCOVERY: new(), POPULAR: shown}, rules)
             tried = _alternately(new(), untried())
-            pools = exploration_pools(chosen, tried, rules, config.exploration_ranks, config.exploration_pool)
+            pools = exploration_pools(chosen, tried, rules, ranks, config.exploration_pool)
             propensity = dict.fromkeys(pools, 1.0)
             for rank, pool in pools.items():
                 usual = chosen[rank - 1]
