@@ -93,6 +93,7 @@ class WakeupParams:
         high_value_offer_code: The same coupon, handed over by a person.
         response_rate: Assumed share of the consumers at risk that an offer brings back. An assumption until
             the control share has measured it.
+        margin_share: Share of the net spend that is margin, where the effect of offers is measured.
         control_share: Share of the consumers that never get an offer.
         max_offers: Offers a list; further consumers stay listed without one.
         overdue_ratio: Recency above so many own mean gaps is called overdue.
@@ -106,6 +107,7 @@ class WakeupParams:
     offer_code: str = "coupon-199-50"
     high_value_offer_code: str = "coupon-199-50-personal"
     response_rate: float = 0.1
+    margin_share: float = 0.25
     control_share: float = 0.1
     max_offers: int = 20_000
     overdue_ratio: float = 2.0

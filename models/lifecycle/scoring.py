@@ -23,6 +23,7 @@ from models.lifecycle.rebuy_features import named_pairs, rebuy_features
 from models.lifecycle.reminders import reminder_rows
 from models.lifecycle.rules import own_rate_curve, recency_curve
 from models.lifecycle.tasks import OWN_RATE, as_matrix, feature_names, rule_scores
+from models.lifecycle.uplift.offers import learnt
 from models.lifecycle.value.model import load as load_value
 from models.lifecycle.value.training import purchases_of
 from models.lifecycle.wakeup import dormant, wakeup_rows
@@ -70,6 +71,7 @@ def score(
     tags: TagReader,
     seed: int,
     config: LifecycleConfig | None = None,
+    past_offers: pl.DataFrame | None = None,
 ) -> LifecycleScores:
     """Score every dormant consumer and every pair of consumer and product type bought at least twice.
 
@@ -83,6 +85,8 @@ def score(
         tags: The store's reader of tags at a moment.
         seed: Seed of the control draw.
         config: Settings of the lists and of the rules; the defaults when None.
+        past_offers: Rows of `uplift.offers.offered` of past lists with `as_of`; None is no experiment, and
+            the assumed response serves.
 
     Returns:
         The frames. Works on zero rows. A dormant consumer without an order in the model's active window
@@ -101,7 +105,13 @@ def score(
     sleepers = dormant(history, as_of, config.wakeup)
     asked = _asked(history, as_of, churn, tags)
     probability, from_model = _churn(history, sleepers, as_of, churn, asked, config)
-    wakeup = wakeup_rows(sleepers, consumers, probability, from_model, as_of, config.wakeup, seed=seed)
+    effect = None
+    if past_offers is not None:
+        orders = purchases_of(history, as_of).select("consumer_id", "at")
+        effect = learnt(past_offers, orders, as_of, config.wakeup.control_share)
+    wakeup = wakeup_rows(
+        sleepers, consumers, probability, from_model, as_of, config.wakeup, seed=seed, effect=effect
+    )
     reminders, vectors = _reminders(history, as_of, rebuy, config)
     return LifecycleScores(
         _publish("wakeup_list", wakeup, ("rank",)),

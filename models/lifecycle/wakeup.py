@@ -15,6 +15,8 @@ import polars as pl
 
 from models.lifecycle.config import WakeupParams
 from models.lifecycle.history import History, age_days
+from models.lifecycle.uplift.learner import Linear
+from models.lifecycle.uplift.offers import FEATURES
 from models.metrics import BoolArray, FloatArray
 
 HIGH_VALUE_DAYS = 365
@@ -76,12 +78,16 @@ def wakeup_rows(
     params: WakeupParams,
     *,
     seed: int,
+    effect: Linear | None = None,
 ) -> pl.DataFrame:
     """Rank the dormant by expected value and decide about their offers.
 
-    The expected value is P(churn) x net spend of 365 days x the assumed response rate, in cents, half up:
-    what would be lost with the consumer, times how often an offer is assumed to bring one back. Order of the
-    decisions: control draw, then consent, then the cap, from the best rank down.
+    Until an experiment has passed the gate of uplift, the expected value is P(churn) x net spend of 365 days
+    x the assumed response rate, in cents, half up: what would be lost with the consumer, times how often an
+    offer is assumed to bring one back. With a measured effect it is effect x margin of the net spend of 365
+    days, less the coupon's value times how likely it is redeemed (P(no churn) and the effect); an offer that
+    costs more than it brings is not made. Order of the decisions: control draw, then consent, then worth,
+    then the cap, from the best rank down.
 
     Args:
         sleepers: From `dormant`.
@@ -92,6 +98,7 @@ def wakeup_rows(
         as_of: Moment of knowledge; its quarter salts the control draw.
         params: Settings.
         seed: Seed of the control draw.
+        effect: Of an offer on the chance to come back, given `offers.FEATURES`; None where none is measured.
 
     Returns:
         The columns of `PUBLISHED_TABLES["wakeup_list"]`, ordered by rank.
@@ -102,26 +109,28 @@ def wakeup_rows(
     controls = [
         in_control(consumer_id, as_of, seed, params.control_share) for consumer_id in sleepers["consumer_id"]
     ]
-    value = (pl.col("spend_cents").clip(0) * pl.col("churn_probability") * params.response_rate + 0.5).floor()
+    described = sleepers.with_columns(
+        churn_probability=pl.Series(probability, dtype=pl.Float64),
+        from_model=pl.Series(np.asarray(from_model, dtype=np.bool_), dtype=pl.Boolean),
+        is_control=pl.Series(controls, dtype=pl.Boolean),
+        is_high_value=pl.col("spend_cents") > params.high_value_cents,
+    )
     ranked = (
-        sleepers.with_columns(
-            churn_probability=pl.Series(probability, dtype=pl.Float64),
-            from_model=pl.Series(np.asarray(from_model, dtype=np.bool_), dtype=pl.Boolean),
-            is_control=pl.Series(controls, dtype=pl.Boolean),
-            is_high_value=pl.col("spend_cents") > params.high_value_cents,
-        )
+        described.with_columns(expected_value_cents=_expected_value(described, params, effect))
         .join(known, on="consumer_id", how="left", maintain_order="left")
         .with_columns(
             pl.col("merchant_id").fill_null(pl.col("last_merchant_id")),
             pl.col("consent_marketing").fill_null(False),
-            expected_value_cents=value.cast(pl.Int64),
         )
         .sort("expected_value_cents", "consumer_id", descending=[True, False])
         .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
     )
-    eligible = ~pl.col("is_control") & pl.col("consent_marketing")
+    is_worth = pl.lit(True) if effect is None else pl.col("expected_value_cents") > 0
+    eligible = ~pl.col("is_control") & pl.col("consent_marketing") & is_worth
     guarded = ranked.with_columns(
-        is_capped=eligible & (eligible.cast(pl.Int64).cum_sum() > params.max_offers)
+        is_measured=pl.lit(effect is not None),
+        is_worth=is_worth,
+        is_capped=eligible & (eligible.cast(pl.Int64).cum_sum() > params.max_offers),
     )
     offered = eligible & ~pl.col("is_capped")
     code = (
@@ -139,15 +148,31 @@ def wakeup_rows(
     )
 
 
+def _expected_value(sleepers: pl.DataFrame, params: WakeupParams, effect: Linear | None) -> pl.Series:
+    """Cents, half up; see `wakeup_rows`."""
+    spend = sleepers["spend_cents"].clip(0).to_numpy()
+    churn = sleepers["churn_probability"].to_numpy()
+    if effect is None:
+        value = spend * churn * params.response_rate
+    else:
+        features = sleepers.select(pl.col(name).cast(pl.Float64) for name in FEATURES).to_numpy()
+        uplift = np.clip(effect.predict(features), 0.0, churn)
+        redeemed = 1 - churn + uplift
+        value = uplift * spend * params.margin_share - redeemed * params.offer_value_cents
+    return pl.Series(np.floor(value + 0.5)).cast(pl.Int64)
+
+
 def _reasons(row: dict[str, object], params: WakeupParams) -> str:
     """Reason codes of a row as JSON, always in this order."""
     codes = [
         (True, f"dormant_{params.dormant_days}d"),
         (row["is_overdue"], "overdue_against_own_rhythm"),
         (row["is_high_value"], "high_value"),
+        (True, "response_measured" if row["is_measured"] else "response_assumed"),
         (True, "model" if row["from_model"] else "simple_rule"),
         (row["is_control"], "control"),
         (not row["consent_marketing"], "no_marketing_consent"),
+        (not row["is_worth"], "not_worth_the_offer"),
         (row["is_capped"], "offer_cap_reached"),
     ]
     return json.dumps([code for holds, code in codes if holds])

@@ -50,6 +50,11 @@ class DecisionLog:
         """The files, oldest moment first."""
         return sorted(self._folder.glob("*.parquet"))
 
+    def read(self) -> pl.DataFrame | None:
+        """All files under one another, oldest moment first; None without any."""
+        frames = [pl.read_parquet(file) for file in self.files()]
+        return pl.concat(frames, how="vertical_relaxed") if frames else None
+
     def consumers(self) -> set[str]:
         """Everybody who is in any file."""
         return {

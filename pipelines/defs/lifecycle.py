@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pipelines.decisions.log import DecisionLog
 
 MODELS = ("lifecycle_churn", "lifecycle_rebuy", "lifecycle_value")
+OFFERS = "wakeup_offers"
+"""The log of who got an offer and who was held back, by which the effect of offers is measured."""
 FAMILY = Family("lifecycle", MODELS, lifecycle_training.lifecycle)
 
 
@@ -146,7 +148,9 @@ def _score(
 
     from models.lifecycle.config import LifecycleConfig
     from models.lifecycle.scoring import score
+    from models.lifecycle.uplift import offers
     from pipelines.decisions import matured, own_features, skew
+    from pipelines.decisions.log import DecisionLog
     from pipelines.scoring.tags import tags_of
 
     churn, churn_version = registration.champion_bundle(models.tracker, MODELS[0])
@@ -156,12 +160,25 @@ def _score(
     with warehouse.open() as connection:
         lines = reading.known_lines(connection)
         consumers = reading.consumers(connection)
-        found = score(lines, consumers, as_of, churn, rebuy, value, tags=tags_of(table), seed=settings.seed)
+        offered = DecisionLog(lake, OFFERS)
+        found = score(
+            lines,
+            consumers,
+            as_of,
+            churn,
+            rebuy,
+            value,
+            tags=tags_of(table),
+            seed=settings.seed,
+            past_offers=offered.read(),
+        )
+        offered.write(offers.offered(found.wakeup_list).with_columns(as_of=pl.lit(as_of)), as_of)
         log = _logged(found.wakeup_list, table, churn, churn_version, lake)
         reminded = log_own(own_features.REBUY, found.rebuy_vectors, as_of, rebuy_version, lake)
         promised = log_own(matured.CHURN, found.churn, as_of, churn_version, lake)
         forget_erased(log, database)
         forget_erased(promised, database)
+        forget_erased(offered, database)
         forget_erased(reminded, database)
         skews = [
             *(skew.recomputed(connection, pl.read_parquet(file), settings.zone) for file in log.files()[-2:]),

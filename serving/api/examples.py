@@ -130,7 +130,7 @@ ANSWERS: Mapping[str, Any] = {
                 "offer_code": "coupon-199-50",
                 "offer_threshold_cents": 19900,
                 "offer_value_cents": 5000,
-                "reason_codes": ["dormant_30d", "overdue_against_own_rhythm", "model"],
+                "reason_codes": ["dormant_30d", "overdue_against_own_rhythm", "response_assumed", "model"],
             }
         ],
         "next_cursor": None,

@@ -19,6 +19,8 @@ from models.lifecycle.history import read_history
 from models.lifecycle.reminders import reminder_rows
 from models.lifecycle.rules import recency_curve
 from models.lifecycle.scoring import LifecycleScores, score
+from models.lifecycle.uplift import offers
+from models.lifecycle.uplift.learner import Linear
 from models.lifecycle.wakeup import dormant, in_control, wakeup_rows
 
 AS_OF = at(400)
@@ -100,10 +102,10 @@ def test_rows_by_hand() -> None:
     reasons = {name: json.loads(row["reason_codes"]) for name, row in rows.items()}
     # free: 80 days of silence against a rhythm of 10 days.
     assert reasons == {
-        free: ["dormant_30d", "overdue_against_own_rhythm", "model"],
-        rich: ["dormant_30d", "high_value", "model"],
-        silent: ["dormant_30d", "model", "no_marketing_consent"],
-        held: ["dormant_30d", "model", "control"],
+        free: ["dormant_30d", "overdue_against_own_rhythm", "response_assumed", "model"],
+        rich: ["dormant_30d", "high_value", "response_assumed", "model"],
+        silent: ["dormant_30d", "response_assumed", "model", "no_marketing_consent"],
+        held: ["dormant_30d", "response_assumed", "model", "control"],
     }
 
 
@@ -241,3 +243,75 @@ def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
     rows = lines([("u", 1, "a", 1)])
     with pytest.raises(BundleError, match="missing or unfinished"):
         score(rows, NOBODY, AS_OF, tmp_path, None, tags=tags_of_lines(rows), seed=1)
+
+
+def test_a_measured_effect_ranks_and_refuses_offers_that_cost_more_than_they_bring() -> None:
+    rich, poor = ids(2, control=False)
+    (held,) = ids(1, control=True)
+    panel = lines([(rich, 350, "milk", 600_000), (poor, 350, "milk", 1000), (held, 350, "milk", 500_000)])
+    consumers = people((rich, "m", True), (poor, "m", True), (held, "m", True))
+    sleepers = dormant(read_history(panel, AS_OF), AS_OF, WakeupParams())
+    chance, told = np.full(3, 0.5), np.ones(3, np.bool_)
+    # An effect of 10 points on everybody, and 10 more on those of high value.
+    effect = Linear(np.zeros(4), np.array([0.0, 0.0, 0.1, 0.0]), 0.1)
+    rows = wakeup_rows(sleepers, consumers, chance, told, AS_OF, WakeupParams(), seed=SEED, effect=effect)
+    # 0.2 x 600,000 x 0.25 - 0.7 x 5,000; 0.1 x 500,000 x 0.25 - 0.6 x 5,000;
+    # 0.1 x 1,000 x 0.25 - 0.6 x 5,000.
+    assert rows.select("consumer_id", "expected_value_cents").rows() == [
+        (rich, 26_500), (held, 9_500), (poor, -2_975),
+    ]  # fmt: skip
+    assert [code is not None for code in rows["offer_code"]] == [True, False, False]
+    assert [json.loads(text)[-2:] for text in rows["reason_codes"]] == [
+        ["response_measured", "model"],
+        ["model", "control"],
+        ["model", "not_worth_the_offer"],
+    ]
+
+
+def past_lists(effect: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Two thousand consumers on a list at day 300, and the orders of those who came back."""
+    rng = np.random.default_rng(4)
+    names = [f"c{number:04d}" for number in range(2000)]
+    dormant_days = rng.integers(30, 90, len(names)).astype(float)
+    treated = rng.random(len(names)) < 0.9
+    chance = 0.1 + effect * (dormant_days < 60) * treated
+    came = rng.random(len(names)) < chance
+    past = pl.DataFrame(
+        {
+            "consumer_id": names,
+            "dormant_days": dormant_days,
+            "churn_probability": 0.5,
+            "is_high_value": 0.0,
+            "is_overdue": 1.0,
+            "is_treated": treated,
+            "as_of": at(300),
+        }
+    )
+    orders = pl.DataFrame({"consumer_id": names, "at": at(310)}).filter(came)
+    return past, orders
+
+
+def test_past_lists_are_an_experiment_and_the_gate_decides_whether_it_serves() -> None:
+    past, orders = past_lists(0.6)
+    found = offers.learnt(past, orders, AS_OF, 0.1)
+    assert found is not None
+    assert found.weights[0] < 0
+    assert offers.learnt(*past_lists(0.0), AS_OF, 0.1) is None
+    assert offers.learnt(past.clear(), orders, AS_OF, 0.1) is None
+    # A list whose 28 days are not over teaches nothing yet; nor does a second list in the same quarter.
+    assert offers.learnt(past, orders, at(327), 0.1) is None
+    again = pl.concat([past, past.with_columns(as_of=pl.lit(at(301)).cast(past.schema["as_of"]))])
+    assert len(offers.trial(again, orders, AS_OF, 0.1)) == 2000
+
+
+def test_what_a_list_teaches_leaves_out_whom_the_draw_did_not_decide_about() -> None:
+    first, second = ids(2, control=False)
+    held, low = ids(2, control=True)
+    panel = lines(
+        [(first, 350, "a", 8000), (held, 350, "a", 8500), (second, 350, "a", 9000), (low, 350, "a", 10)]
+    )
+    consumers = people((first, "m", True), (held, "m", True), (second, "m", False), (low, "m", True))
+    taught = offers.offered(wake(panel, consumers, 0.5))
+    assert dict(taught.select("consumer_id", "is_treated").iter_rows()) == {first: True, held: False}
+    assert taught.columns == ["consumer_id", *offers.FEATURES, "is_treated"]
+    assert offers.offered(wake(panel, NOBODY, 0.5)).height == 0
