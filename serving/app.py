@@ -28,6 +28,7 @@ from serving.api.documentation import OfflineDocumentation, documentation_router
 from serving.api.feeds.competitor_prices import post_competitor_prices
 from serving.api.feeds.events import post_events
 from serving.api.health import live, metrics, ready
+from serving.api.money.calendar import CALENDAR_ROUTES
 from serving.api.money.debts import DEBT_ROUTES
 from serving.api.money.fees import FEE_ROUTES
 from serving.api.money.guarantees import GUARANTEE_ROUTES
@@ -167,6 +168,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *GUARANTEE_ROUTES,
             *DEBT_ROUTES,
             list_withholdings,
+            *CALENDAR_ROUTES,
             *PLAN_ROUTES,
             post_events,
             *AGENT_ROUTES,

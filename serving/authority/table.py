@@ -79,6 +79,13 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("PUT /v1/suppliers/{supplier_id}/offers",),
     ),
     Authority(
+        "calendar",
+        "in whose time zone days, months and years of the tenant begin",
+        _ALL,
+        "key of an operator; no month is closed by another one",
+        routes=("PUT /v1/calendar",),
+    ),
+    Authority(
         "loss_budget",
         "what lines may lose that bring less than they cost",
         _ALL,

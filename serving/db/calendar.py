@@ -21,6 +21,10 @@ class CalendarError(ServingError):
     """A time zone is unknown, or can no longer be changed."""
 
 
+class ZoneStaysError(CalendarError):
+    """A month was closed by the present time zone."""
+
+
 def zone_of(conn: Connection, tenant_id: str) -> ZoneInfo:
     """The tenant's time zone; UTC where none is set."""
     return ZoneInfo(_stored(conn, tenant_id) or "UTC")
@@ -40,14 +44,15 @@ def set_zone(conn: Connection, tenant_id: str, name: str) -> None:
         name: Of the IANA data base, such as `Asia/Shanghai`.
 
     Raises:
-        CalendarError: There is no such zone, or a month was closed by another one.
+        CalendarError: There is no such zone.
+        ZoneStaysError: A month was closed by another one.
     """
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise CalendarError(f"{name!r} is no time zone; write it like Asia/Shanghai") from error
     if zone_of(conn, tenant_id).key != name and _has_closed_months(conn, tenant_id):
-        raise CalendarError(
+        raise ZoneStaysError(
             f"a month of tenant {tenant_id} is closed by its present calendar: the time zone stays"
         )
     conn.execute(

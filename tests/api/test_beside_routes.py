@@ -231,6 +231,18 @@ def test_points_pay_part_of_a_line_and_come_back_when_it_is_cancelled(api):
     assert api.balances({"party_type": "merchant", "party_id": "m2"})["merchant_available"] == before
 
 
+def test_the_calendar_is_set_before_a_month_is_closed(api):
+    assert api.ask("GET", "/calendar").json() == {"time_zone": "UTC"}
+    assert problem(api.ask("PUT", "/calendar", {"time_zone": "Mars/Olympus"})) == (422, "invalid-parameter")
+    assert problem(api.ask("PUT", "/calendar", {"time_zone": "Asia/Shanghai"}, "merchant", "m1"))[0] == 403
+    for zone in ("Asia/Shanghai", "UTC"):
+        assert api.ask("PUT", "/calendar", {"time_zone": zone}).json() == {"time_zone": zone}
+        assert api.ask("GET", "/calendar").json() == {"time_zone": zone}
+    api.shop.sql("select ledger.close_until('default', '2020-02-01T00:00:00Z')")
+    assert problem(api.ask("PUT", "/calendar", {"time_zone": "Asia/Shanghai"})) == (409, "period-closed")
+    assert api.ask("PUT", "/calendar", {"time_zone": "UTC"}).status_code == 200
+
+
 def test_a_review_of_diversion_says_what_it_is_made_of(api):
     counts = {"scans": 10, "scans_elsewhere": 10, "listings": 1, "listings_below_floor": 1}
     answer = api.ask("POST", "/agents/a1/diversion-reviews", counts)
