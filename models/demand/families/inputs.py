@@ -133,7 +133,9 @@ class Reader:
         log_scale = np.log(np.maximum(_mean(past), MIN_SCALE) + HALF_UNIT)
         log_scale = np.where(np.isnan(log_scale), np.log(MIN_SCALE + HALF_UNIT), log_scale)
         base = log_scale[:, None]
-        logs = _window(self.logs, row, origins, max(self.window, MEMORY)) - base
+        # Periods before the panel are not looked at: they would only cost time.
+        memory = int(np.clip(origins.max(initial=1), max(self.window, LAGS), max(self.window, MEMORY)))
+        logs = _window(self.logs, row, origins, memory) - base
         fixed: dict[str, FloatArray] = {name: code[series] for name, code in self.static.items()}
         fixed["log_scale"] = log_scale
         # Beyond a year age tells nothing, and at use it is always above what was learnt from.
@@ -206,14 +208,14 @@ class Reader:
         Returns:
             The level (b, h), NaN without history, and the logarithm of the weights' sum (b, h).
         """
-        age = np.arange(MEMORY, 0, -1) - 1
+        age = np.arange(logs.shape[1], 0, -1) - 1
         recency = np.where(np.isnan(logs), 0.0, 0.5 ** (age / HALF_LIFE)[None, :])
         filled = np.nan_to_num(logs)
         levels, weights = [], []
         for step in range(steps):
             distance = np.zeros(logs.shape, dtype=np.float32)
             for name, plan in plans:
-                then = _window(self.panel.known[name], row, origins, MEMORY)
+                then = _window(self.panel.known[name], row, origins, logs.shape[1])
                 gap = (then - plan[:, step : step + 1]) / (width * self.spread[name])
                 distance += np.nan_to_num(gap) ** 2
             weight = recency * np.exp(-0.5 * np.minimum(distance, 60.0))
