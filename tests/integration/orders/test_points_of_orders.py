@@ -9,8 +9,11 @@ from serving.ledger import invariants
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
 from serving.orders.after_sales import after_sales
+from serving.orders.fulfilment import fulfilment, receipts
+from serving.orders.placing.cancelling import cancel_units
 from serving.orders.placing.placing import cancel_order
 from serving.orders.placing.points_payment import give_back_due, pay_with_points
+from serving.orders.settling import release_due
 from serving.settlement import payouts
 
 pytestmark = pytest.mark.xdist_group("points_of_orders")  # one world for all, in order
@@ -183,3 +186,54 @@ def test_points_taken_under_the_old_way_are_not_cleared_again(shop):
         post(conn, TENANT, Posting("points_clearing:old:1", "points_clearing", NOW, lines, "old"))
     shop.pay("old", fee=42)
     assert shop.balances()["clawback_receivable", "m7"] == -3_000
+
+
+def test_odd_points_of_three_shops_come_back_to_the_fen_through_a_whole_life(shop):
+    """10.01 of 70.00 in points of m1, m2 and m3: units cancelled, 0.07 given back, released, all refunded."""
+    day = timedelta(days=1)
+    shop.list("odd", 1_000)
+    shop.supply("S1", "odd", 50, price=777, freight=33)
+    for issuer, points in (("m1", 111), ("m2", 700), ("m3", 333)):
+        gift_of_points(shop, "c11", issuer, points)
+    before = shop.balances()
+    shop.place("odd", ("odd", 7), consumer="c11")
+    shop.act(pay_with_points, "odd", 1, 1_001, NOW)
+    shop.pay("odd", fee=37)
+    shop.act(cancel_units, "odd", 1, 2, NOW)
+    # Two of seven units: 286 of 1001 points.
+    assert give_back_due(shop.transaction, TENANT, NOW) == 286
+
+    def refund(line_no, cents, now):
+        case = shop.agreed_case("odd", line_no, "S1", "refund", "broken", cents, now)
+        shop.act(after_sales.refund_case, case.case_id, cents, now)
+
+    refund(1, 7, NOW)
+    shop.act(fulfilment.accept, "odd", "S1", {}, NOW)
+    shop.act(fulfilment.ship, "odd", "S1", fulfilment.Parcel("sh-odd", NOW + 3 * day, NOW))
+    shop.act(receipts.confirm_receipt, "odd", None, NOW)
+    release_due(shop.transaction, TENANT, NOW + 20 * day)
+    assert violations(shop) == []
+    refund(1, shop.read("odd")[1][0].open_cents, NOW + 21 * day)
+    refund(0, shop.read("odd")[2][0].open_freight_cents, NOW + 21 * day)
+    assert give_back_due(shop.transaction, TENANT, NOW + 22 * day) == 1_001 - 286
+    assert shop.read("odd")[0].status == "refunded"
+    assert shop.moved(before) == {}
+    assert violations(shop) == []
+
+
+def test_a_line_paid_with_points_may_go_to_another_supplier(shop):
+    """Supply 5.00, then 6.00 a unit, two units: the shop keeps its 4.00, the issuer pays 6.00."""
+    shop.list("moves", 1_000, merchant="m12")
+    shop.supply("R1", "moves", 5, price=500)
+    shop.supply("R2", "moves", 5, price=600)
+    gift_of_points(shop, "c12", "m13", 600)
+    before = shop.balances()
+    shop.place("moves", ("moves", 2), consumer="c12", merchant="m12")
+    shop.act(pay_with_points, "moves", 1, 600, NOW)
+    shop.pay("moves")
+    shop.act(fulfilment.reject, "moves", "R1", "no_goods", NOW)
+    moved = shop.moved(before)
+    assert (moved["supplier_pending", "R2"], moved["merchant_pending", "m12"]) == (1_200, 400)
+    assert moved["clawback_receivable", "m13"] == -600
+    assert ("clawback_receivable", "m12") not in moved
+    assert violations(shop) == []
