@@ -112,7 +112,7 @@ class RecommendationConfig:
             NDCG@10 against the pure repeat lane is at most `max_blend_loss`, on the validation cuts and on
             the test cuts; where none keeps to it, no slot is a discovery.
         max_blend_loss: Relative loss of NDCG@10 that discovery slots may cost.
-        tuning_consumers: TIFU-KNN is tuned on a seeded sample of so many consumers.
+        tuning_consumers: TIFU-KNN and discovery are tuned on a seeded sample of so many consumers.
         threads: Threads of ALS; the result does not depend on it.
         seed: Seed of every random choice.
         list_length: Items of a published list.
@@ -147,8 +147,8 @@ class RecommendationConfig:
     als_grid: tuple[AlsParams, ...] = (AlsParams(),)
     ease: EaseParams = EaseParams()
     beside_weights: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.5, 0.5), (1.0, 0.5))
-    trend_powers: tuple[float, ...] = (0.0, 0.25, 0.5)
-    discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10)
+    trend_powers: tuple[float, ...] = (0.0, 0.25)
+    discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10, 15)
     max_blend_loss: float = 0.03
     tuning_consumers: int = 600
     threads: int = 1

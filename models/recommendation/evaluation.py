@@ -330,25 +330,28 @@ class Backtest:
         )
 
     def choose_discovery(self, states: list[Known]) -> tuple[AlsParams, float, tuple[float, float]]:
-        """ALS setting, exponent of the trend and weights beside ALS with the best NDCG@10 on new skus."""
+        """ALS setting, exponent of the trend and weights beside ALS, by NDCG@10 on new skus of a sample.
+
+        Of those within one standard error of the best, the one whose lists cover most of the catalogue.
+        """
         config = self.config
-        best: tuple[float, AlsParams, float, tuple[float, float]] | None = None
-        grid = product(config.als_grid, config.trend_powers, config.beside_weights)
+        samples = [self._sample(state.users_of(state.new)) for state in states]
+        grid = list(product(config.als_grid, config.trend_powers, config.beside_weights))
+        values, coverage = [], []
         for als, power, weights in grid:
-            values = np.concatenate([self.measured_new(state, als, power, weights) for state in states])
-            value = float(values.mean()) if len(values) else 0.0
-            if best is None or value > best[0]:
-                best = (value, als, power, weights)
-        if best is None:
-            raise ValueError("no ALS setting was tried; als_grid and trend_powers must not be empty")
-        return best[1:]
+            found = [
+                self.measured_new(state, als, power, weights, users)
+                for state, users in zip(states, samples, strict=True)
+            ]
+            values.append(np.concatenate([one.ndcg for one in found]))
+            coverage.append(float(np.mean([one.coverage for one in found])))
+        return grid[widest_of_the_best(values, coverage)]
 
     def measured_new(
-        self, known: Known, als: AlsParams, power: float, weights: tuple[float, float]
-    ) -> npt.NDArray[np.float64]:
-        """NDCG@10 on new skus of those who found one, fitted at the cut's origin."""
-        users = known.users_of(known.new)
-        return known.measure(self._ranked_new(known, als, power, weights, users), users, known.new).ndcg
+        self, known: Known, als: AlsParams, power: float, weights: tuple[float, float], users: Indices
+    ) -> Measured:
+        """Lists of new skus of some consumers, fitted at the cut's origin."""
+        return known.measure(self._ranked_new(known, als, power, weights, users), users, known.new)
 
     def _ranked_new(
         self, known: Known, als: AlsParams, power: float, weights: tuple[float, float], users: Indices
@@ -374,6 +377,25 @@ class Backtest:
             return users
         rng = np.random.default_rng(self.config.seed)
         return np.sort(rng.choice(users, self.config.tuning_consumers, replace=False))
+
+
+def widest_of_the_best(values: list[npt.NDArray[np.float64]], coverage: list[float]) -> int:
+    """Which setting to take: the widest of those that cannot be told from the best.
+
+    Args:
+        values: One float64 (n,) a setting, of the same consumers.
+        coverage: One a setting.
+
+    Returns:
+        Place of the setting with the most coverage whose mean falls behind the best one's by at most one
+        standard error of the paired difference; equal ones go to the earlier.
+    """
+    if not len(values[0]):
+        return 0
+    best = max(values, key=lambda one: float(one.mean()))
+    behind = [best - one for one in values]
+    near = [place for place, gap in enumerate(behind) if gap.mean() <= gap.std() / np.sqrt(len(gap)) + 1e-12]
+    return max(near, key=lambda place: coverage[place])
 
 
 def blend_name(spacing: int) -> str:

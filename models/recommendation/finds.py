@@ -101,7 +101,7 @@ class Discovery:
         if len(judges) < _LEAST_JUDGES:
             return rule
         als, power, weights = backtest.choose_discovery([known])
-        ours = backtest.measured_new(known, als, power, weights)
+        ours = backtest.measured_new(known, als, power, weights, judges).ndcg
         popular = backtest.rank_discovery(known, None, als, 1.0, judges)
         theirs = known.measure(popular, judges, known.new).ndcg
         lift = paired_bootstrap(

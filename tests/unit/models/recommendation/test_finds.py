@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from recommendation_panels import at, lines, simulated
 
 from models.data import Purchases
 from models.recommendation.config import AlsParams, EaseParams, RecommendationConfig
+from models.recommendation.evaluation import widest_of_the_best
 from models.recommendation.finds import Discovery, Popularity, load
 
 CONFIG = RecommendationConfig(
@@ -83,3 +85,13 @@ def test_popularity_by_hand() -> None:
     fitted = Popularity().fit(known, last(known))
     # Buyers of 28 days: b 3, c 2, a 1, d 1; e is too old.
     assert fitted.rank(["u", "x", "nobody"], 3) == [["c", "d"], ["b", "c", "a"], ["b", "c", "a"]]
+
+
+def test_the_widest_of_what_cannot_be_told_from_the_best_is_taken() -> None:
+    best = np.array([0.5, 0.4, 0.6, 0.5])
+    noisy = best + np.array([0.3, -0.4, 0.2, -0.2])  # behind by .025, standard error .145
+    worse = best - np.array([0.2, 0.21, 0.2, 0.19])  # behind by .2 for everybody
+    assert widest_of_the_best([best, noisy, worse], [0.1, 0.2, 0.9]) == 1
+    assert widest_of_the_best([best, noisy, worse], [0.2, 0.1, 0.9]) == 0
+    assert widest_of_the_best([best, best], [0.1, 0.1]) == 0
+    assert widest_of_the_best([np.zeros(0)] * 2, [0.0, 0.5]) == 0
