@@ -81,7 +81,14 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBP
     )
     build = run_dbt(
         home,
-        *("run", "--select", "+int_orders_known", "+int_order_lines_known", "+dim_products"),
+        *(
+            "run",
+            "--select",
+            "+int_orders_known",
+            "+int_order_lines_known",
+            "+dim_products",
+            "+fct_after_sales",
+        ),
         environment=settings_of(home)
         | {"MUYUN_TIME_ZONE": "Europe/London", "MUYUN_FIXED_OFFSET_MINUTES": ""},
     )
@@ -206,3 +213,14 @@ def test_local_days_follow_the_clock_of_london(changed: duckdb.DuckDBPyConnectio
     for hours in (0, 1):
         fixed = [(moment + dt.timedelta(hours=hours)).date() for moment in AROUND_THE_CHANGE]
         assert fixed != [moment.astimezone(LONDON).date() for moment in AROUND_THE_CHANGE]
+
+
+def test_what_came_back_is_in_no_standing_line(changed: duckdb.DuckDBPyConnection) -> None:
+    lines = reading.known_lines(changed)
+    march = lines.filter(pl.col("order_id") == "o-march", pl.col("line_no") == 1)
+    # One unit was sold and the credit note names it: it stands at no moment after both were known.
+    assert march.filter(pl.col("superseded_at").is_null()).height == 0
+    sold = changed.sql(
+        "select sum(qty) from core.fct_order_lines where order_id = 'o-march' and line_no = 1 and is_sale"
+    ).fetchone()
+    assert sold == (1.0,)
