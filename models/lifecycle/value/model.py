@@ -99,7 +99,7 @@ class FittedValue:
 
         Returns:
             `consumer_id`, `expected_orders` and `value_cents` (float64; expected net spend) of the horizon,
-            and `alive` (0-1), ordered by id.
+            ordered by id.
         """
         known = at_the_end(purchase_days(purchases, at))
         orders = self.expected(known)
