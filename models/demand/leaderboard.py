@@ -193,8 +193,19 @@ def _totals(values: FloatArray, panel: Panel) -> FloatArray:
 
 
 def best_rule(actual: FloatArray, rules: Mapping[str, Rolled], panel: Panel) -> str:
-    """Name of the rule with the least quantile loss (ties: first by name): what serves without a model."""
+    """Name of the rule that serves without a model: the least WAPE of the mean where orders are made.
+
+    That is at category x horizon, where the gate judges a model as well; equal ones by quantile loss at
+    series level, then by name.
+    """
     own = ~panel.is_pooled
     chosen = own if own.any() else ~own
-    losses = {name: quantile_loss(actual[:, chosen], r.quantiles[:, chosen]) for name, r in rules.items()}
+    sold = _totals(actual, panel)
+    losses = {
+        name: (
+            wape(sold, _totals(rolled.mean, panel)),
+            quantile_loss(actual[:, chosen], rolled.quantiles[:, chosen]),
+        )
+        for name, rolled in rules.items()
+    }
     return min(sorted(losses), key=lambda name: losses[name])

@@ -54,3 +54,15 @@ def test_a_biased_mean_is_refused(sold: np.ndarray, small_panel: Panel) -> None:
         "bias of the mean, category x 4 weeks, all series summed is 0.0400, its bound 0.0300"
         in decision.reason
     )
+
+
+def test_the_rule_that_serves_is_the_best_one_where_orders_are_made(
+    sold: np.ndarray, small_panel: Panel
+) -> None:
+    """`weeks` is closer in each week and 10% high in sum, `month` off in each week and right in sum."""
+    wave = np.where(np.arange(4) % 2, 1.3, 0.7)
+    month = rolled(sold * wave, sold.mean(axis=2, keepdims=True) * np.ones(4))
+    rules = {"month": month, "weeks": rolled(sold * 1.1, sold * 1.1)}
+    assert leaderboard.best_rule(sold, rules, small_panel) == "month"
+    tied = rules | {"month": rolled(sold * wave, sold * 1.1)}
+    assert leaderboard.best_rule(sold, tied, small_panel) == "weeks"
