@@ -17,7 +17,7 @@ from models.replenishment.limits import OrderLimits
 from models.replenishment.past_loop import demand_classes, sku_levels
 from models.replenishment.projection import needs, order_of_least_cost, order_to_level
 from models.replenishment.protection import demand_quantile, expected_lost, service_level
-from models.replenishment.simulate import Terms, simulate
+from models.replenishment.simulate import Policy, Terms, simulate
 from models.replenishment.tuning import tune
 
 Floats = npt.NDArray[np.float64]
@@ -73,16 +73,19 @@ def test_no_unit_appears_or_vanishes(seed: int, lead: int) -> None:
     assert (got.lost >= 0).all()
 
 
-def test_poisson_lost_sales_come_close_to_the_optimum() -> None:
-    """Poisson(5), holding 1, lost sale 4, an order can be sold in the third week: the optimum is 4.40.
-
-    Source: Zipkin, "Old and New Methods for Lost-Sales Inventory Systems", Operations Research 56 (2008),
-    table of Poisson demand, penalty 4, lead time 2 (counted from the beginning of the next week).
-    """
+def test_poisson_lost_sales_cost_no_more_than_the_best_base_stock() -> None:
+    """Poisson(5), holding 1, lost sale 4: every base stock is tried in the weeks of the tuned quantile."""
     random = np.random.default_rng(1)
     asked = random.poisson(5, (100, 140)).astype(float)
     possible = random.poisson(5, (1, 150, 3)).astype(float)
     draws = DemandDraws(np.repeat(possible, 100, axis=0), np.full((100, 150), 3))
+
+    def cost_of(policy: Policy) -> float:
+        got = simulate(asked, policy, Terms(3, 1.0, 4.0), stock=np.full(100, 15.0), start=0, score_from=40)
+        return float(got.cost.sum())
+
+    def base_stock(level: int) -> Policy:
+        return lambda week, stock, arriving: np.maximum(level - stock - arriving.sum(axis=1), 0.0)
 
     def run(level: float):
         def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
@@ -90,23 +93,28 @@ def test_poisson_lost_sales_come_close_to_the_optimum() -> None:
 
         return simulate(asked, policy, Terms(3, 1.0, 4.0), stock=np.full(100, 15.0), start=0, score_from=40)
 
+    best = min(cost_of(base_stock(level)) for level in range(10, 28))
     tuned = tune(run, np.full(100, "poisson"), grid=(0.65, 0.75))
-    cost = min(tuned.costs["poisson"]) / 100 / 100
-    assert 4.30 < cost < 4.55
+    assert min(tuned.costs["poisson"]) < 1.01 * best
 
 
 def test_exact_newsvendor() -> None:
-    """Poisson(50), holding 0.18, stock-out 0.70: level 56, cost 1.797235.
+    """Poisson(50), holding 0.18, stock-out 0.70: the least expected cost of all levels, term by term."""
+    from scipy import stats
 
-    Source: Snyder & Shen, "Fundamentals of Supply Chain Theory" (2019), section 4.3; stockpyl 1.0,
-    `newsvendor_poisson(0.18, 0.70, 50)` gives (56.0, 1.797235211809178).
-    """
+    asked = np.arange(200)
+    chance = stats.poisson(50).pmf(asked)
+
+    def expected_cost(level: int) -> float:
+        gap = level - asked
+        return float((chance * np.where(gap > 0, 0.18 * gap, -0.70 * gap)).sum())
+
+    best = min(range(200), key=expected_cost)
     mean = np.asarray([50.0])
     level = demand_quantile(mean, mean, 0.70 / 0.88)
     lost = expected_lost(mean, mean, level)
-    assert level.tolist() == [56]
-    cost = 0.70 * lost + 0.18 * (level - mean + lost)
-    assert cost[0] == pytest.approx(1.797235211809178, rel=1e-9)
+    assert level.tolist() == [best]
+    assert (0.70 * lost + 0.18 * (level - mean + lost))[0] == pytest.approx(expected_cost(best), rel=1e-9)
 
 
 @given(st.floats(0.2, 40), st.floats(1.0, 6.0), st.integers(0, 60))
