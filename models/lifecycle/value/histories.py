@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.data import Purchases
 from models.errors import ModelError
 from models.lifecycle.value.bgnbd import Summary
 from models.metrics import FloatArray
@@ -48,11 +49,12 @@ class Histories:
         return len(self.ids)
 
 
-def purchase_days(purchases: pl.DataFrame, until: datetime) -> pl.DataFrame:
+def purchase_days(purchases: Purchases | pl.DataFrame, until: datetime) -> pl.DataFrame:
     """Purchases as days of customers.
 
     Args:
-        purchases: `consumer_id`, `at` (UTC), `value_cents` (net, may be negative: money given back); a row
+        purchases: Purchases with `value_cents` (a return is money alone), or `consumer_id`, `at` (UTC),
+            `value_cents` (net, may be negative: money given back); a row
             without `is_purchase`, or with it true, is a purchase, others are money alone.
         until: Moment of knowledge, tz-aware UTC; later rows are dropped.
 
@@ -65,6 +67,8 @@ def purchase_days(purchases: pl.DataFrame, until: datetime) -> pl.DataFrame:
         ModelError: A column is missing.
         ValueError: `until` has no time zone.
     """
+    if isinstance(purchases, Purchases):
+        purchases = purchases.frame.with_columns(is_purchase=pl.col("quantity") > 0)
     if missing := [name for name in ("consumer_id", "at", "value_cents") if name not in purchases.columns]:
         raise ModelError(f"customer value: purchases lack the columns {', '.join(missing)}")
     if until.tzinfo is None:

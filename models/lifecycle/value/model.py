@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models import bundles
+from models.data import Purchases
 from models.lifecycle.value import tempo
 from models.lifecycle.value.bgnbd import BgNbd
 from models.lifecycle.value.histories import (
@@ -90,7 +91,7 @@ class FittedValue:
     share: float
     spend: Spend
 
-    def predict(self, purchases: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    def predict(self, purchases: Purchases | pl.DataFrame, at: datetime) -> pl.DataFrame:
         """Value of every customer with a purchase by `at`.
 
         Args:
@@ -147,7 +148,7 @@ class CustomerValue:
     threads: int = 1
     name: str = NAME
 
-    def fit(self, purchases: pl.DataFrame, until: datetime) -> FittedValue:
+    def fit(self, purchases: Purchases | pl.DataFrame, until: datetime) -> FittedValue:
         """Learn from what had happened by `until`.
 
         Args:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.data import Purchases
 from models.errors import BundleError, ModelError
 from models.lifecycle.value.histories import FEATURES, at_share, at_the_end, purchase_days, repeat_ages
 from models.lifecycle.value.measures import bias, poisson_deviance, top_capture
@@ -128,3 +129,27 @@ def test_a_handful_of_customers_is_left_uncorrected():
     fitted = CustomerValue().fit(rows, START + timedelta(days=100))
     assert (fitted.booster, fitted.share) == ("", 0.0)
     assert fitted.predict(rows, START + timedelta(days=100)).height == 8
+
+
+def test_purchases_of_anybody_are_days_and_returns_are_money_alone():
+    lines = pl.DataFrame(
+        {
+            "who": [1, 1, 1],
+            "what": ["a", "b", "a"],
+            "day": ["2024-01-01", "2024-01-01", "2024-01-15"],
+            "pieces": [1, 1, -1],
+            "paid": [1000, 500, -1000],
+        }
+    )
+    names = {
+        "consumer_id": "who",
+        "item_id": "what",
+        "at": "day",
+        "quantity": "pieces",
+        "value_cents": "paid",
+    }
+    days = purchase_days(Purchases.from_frame(lines, names), START + timedelta(days=60))
+    assert days.select("consumer_id", "week", "value_cents", "is_purchase").rows() == [
+        ("1", 0.0, 1500.0, True),
+        ("1", 2.0, -1000.0, False),
+    ]
