@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from feature_store.registry import load_registry
-from models.lifecycle.churn_features import TagReader
+from models.lifecycle.features.churn_features import TagReader
 from pipelines.scoring.tags import tags_at
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.harness import OURS, Row, report
 from benchmarks.models.lifecycle_cuts import aucs, forecasts, pooled_ece, read_panel
 from models.lifecycle.config import CHURN, LifecycleConfig
-from models.lifecycle.evaluation import MODEL
+from models.lifecycle.judging.evaluation import MODEL
 
 HORIZONS_DAYS = (28, 60)
 _PROTOCOL = (

@@ -16,9 +16,9 @@ from benchmarks.models.basket_panel import Measured, at_a_cut, measured, read_pu
 from models.data import Purchases
 from models.metrics import paired_bootstrap
 from models.recommendation.config import EaseParams, RecommendationConfig
-from models.recommendation.ease import fit_ease
-from models.recommendation.finds import Discovery, Popularity, as_interactions
-from models.recommendation.ranking import top_k_dense
+from models.recommendation.lists.ranking import top_k_dense
+from models.recommendation.rankers.ease import fit_ease
+from models.recommendation.rankers.finds import Discovery, Popularity, as_interactions
 
 NAME = "discovery_complete_journey"
 CUT = datetime(2017, 12, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ import polars as pl
 
 from benchmarks.harness import OURS, Row, report
 from benchmarks.models.public_data import public_file
-from models.pricing.sales import Elasticities, Sales
+from models.pricing.elasticities.sales import Elasticities, Sales
 
 HOME = Path(os.environ.get("MUYUN_HOME", "var"))
 _WEEK_0 = date(1989, 9, 11)

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.harness import OURS, Row, report
 from models.contracts import Candidate
 from models.demand.config import DemandConfig
-from models.demand.leaderboard import MONTH_LEVEL, REFERENCE, SERIES_LEVEL
+from models.demand.judging.leaderboard import MONTH_LEVEL, REFERENCE, SERIES_LEVEL
 from models.demand.training import train
 from pipelines.settings import Settings
 from pipelines.warehouse import reading

@@ -8,7 +8,7 @@ import duckdb
 import polars as pl
 
 from feature_store.registry import load_registry
-from models.lifecycle.churn_features import TagReader
+from models.lifecycle.features.churn_features import TagReader
 from pipelines.scoring.tags import tags_at
 from pipelines.sources.panel.complete_journey import CompleteJourney
 
@@ -17,7 +17,7 @@ _ORDERS = "intermediate.int_orders_known"
 
 
 def read_lines(panel: CompleteJourney) -> pl.DataFrame:
-    """Every order line with its household, its product type and its time, as `models.lifecycle.history` asks.
+    """Every order line with its household, its product type and its time, as lifecycle histories ask.
 
     What the panel says is never corrected: a line is known from its order on.
     """

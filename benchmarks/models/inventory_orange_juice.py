@@ -24,10 +24,10 @@ from benchmarks.models import orange_juice
 from benchmarks.models.public_data import MissingDataError, public_file
 from models.data import Panel
 from models.demand.families.boosted import Boosted, BoostedConfig
-from models.replenishment.draws import bootstrap_draws, log_errors
-from models.replenishment.projection import needs, order_of_least_cost, order_to_level
-from models.replenishment.simulate import Outcome, Policy, Terms, simulate
-from models.replenishment.tuning import Tuned, tune
+from models.replenishment.loop.draws import bootstrap_draws, log_errors
+from models.replenishment.loop.projection import needs, order_of_least_cost, order_to_level
+from models.replenishment.loop.simulate import Outcome, Policy, Terms, simulate
+from models.replenishment.loop.tuning import Tuned, tune
 
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.str_]

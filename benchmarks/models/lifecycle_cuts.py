@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.models.household_panel import last_order, read_lines, tags_of_orders
-from models.lifecycle.backtest import Forecast, backtest, plan_cuts
-from models.lifecycle.churn_features import TagReader
 from models.lifecycle.config import LifecycleConfig
-from models.lifecycle.evaluation import auc_interval, resampled_auc, systems_of, units_of
-from models.lifecycle.history import History, read_history
-from models.lifecycle.tasks import Task
+from models.lifecycle.features.churn_features import TagReader
+from models.lifecycle.features.history import History, read_history
+from models.lifecycle.features.tasks import Task
+from models.lifecycle.judging.backtest import Forecast, backtest, plan_cuts
+from models.lifecycle.judging.evaluation import auc_interval, resampled_auc, systems_of, units_of
 from models.metrics import expected_calibration_error
 from pipelines.sources.panel.complete_journey import CompleteJourney
 

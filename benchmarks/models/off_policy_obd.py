@@ -13,7 +13,7 @@ import polars as pl
 from benchmarks.harness import OURS, Row, report
 from benchmarks.models.public_data import MissingDataError, public_file
 from models.contracts import Interval
-from models.recommendation.off_policy import (
+from models.recommendation.judging.off_policy import (
     SmallEffectiveSampleError,
     cross_fitted,
     doubly_robust,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from models.pricing.config import GuardConfig
-from models.pricing.formula import FloatArray, formula_printed
-from models.pricing.guards import NO_LAW_MAX, GuardInputs, IntArray, apply_guards
+from models.pricing.rules.formula import FloatArray, formula_printed
+from models.pricing.rules.guards import NO_LAW_MAX, GuardInputs, IntArray, apply_guards
 from models.pricing.simulate import Market, Morning, Seller, best_price
 
 _GRID = np.linspace(1.2, 8.0, 69)

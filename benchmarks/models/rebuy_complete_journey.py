@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.harness import OURS, Row, report
 from benchmarks.models.lifecycle_cuts import aucs, forecasts, pooled_ece, read_panel
 from models.lifecycle.config import REBUY, LifecycleConfig
-from models.lifecycle.evaluation import MODEL, precision_at_top, systems_of
+from models.lifecycle.judging.evaluation import MODEL, precision_at_top, systems_of
 from models.metrics import average_precision
 
 _PROTOCOL = (

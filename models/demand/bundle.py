@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.demand import conformal
 from models.demand.config import BOOSTED, LSTM, DemandConfig, from_json
-from models.demand.forecasts import Forecast
-from models.demand.series import Panel
+from models.demand.judging import conformal
+from models.demand.panel.series import Panel
+from models.demand.weekly.forecasts import Forecast
 from models.errors import BundleError
 
 FORMAT = 1
@@ -96,12 +96,12 @@ def read(folder: Path) -> Bundle:
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{path}: not a demand bundle ({error}); train again") from error
     if system == LSTM:
-        from models.demand import lstm_fit
+        from models.demand.weekly import lstm_fit
 
         network = lstm_fit.load(folder)
         return Bundle(system, config, calibration, lambda panel, o: lstm_fit.predict(network, panel, o))
     if system == BOOSTED:
-        from models.demand import boosting
+        from models.demand.weekly import boosting
 
         boosters = boosting.load(folder)
         horizon = config.horizon

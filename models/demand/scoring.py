@@ -11,17 +11,17 @@ from pathlib import Path
 import polars as pl
 
 from models.demand import bundle as bundles
-from models.demand import conformal
-from models.demand.backtest import actuals, plan_origins, roll_rules, rule_forecast
-from models.demand.baselines import RULES
 from models.demand.config import DemandConfig
-from models.demand.forecasts import Forecast, repaired
-from models.demand.leaderboard import best_rule
-from models.demand.levels import CategoryLevels
-from models.demand.pooling import FORECAST_SCHEMA, dispersion, publish, with_count_quantiles
-from models.demand.reconcile import towards_category_level
-from models.demand.series import Panel, Weekly, build_panel, weekly_sales
-from models.demand.vintages import vintages
+from models.demand.judging import conformal
+from models.demand.judging.backtest import actuals, plan_origins, roll_rules, rule_forecast
+from models.demand.judging.leaderboard import best_rule
+from models.demand.judging.levels import CategoryLevels
+from models.demand.judging.reconcile import towards_category_level
+from models.demand.panel.pooling import FORECAST_SCHEMA, dispersion, publish, with_count_quantiles
+from models.demand.panel.series import Panel, Weekly, build_panel, weekly_sales
+from models.demand.panel.vintages import vintages
+from models.demand.weekly.baselines import RULES
+from models.demand.weekly.forecasts import Forecast, repaired
 from models.errors import InsufficientDataError
 
 SHORT_HISTORY_RULE = "mean_4w"

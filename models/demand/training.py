@@ -17,14 +17,14 @@ import polars as pl
 
 from models.contracts import Candidate
 from models.demand import bundle as bundles
-from models.demand import figures, leaderboard
-from models.demand.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
 from models.demand.config import BOOSTED, LSTM, DemandConfig, from_json
-from models.demand.forecasts import Forecast
-from models.demand.levels import CategoryLevels
-from models.demand.reconcile import towards_category_level
-from models.demand.series import Panel, build_panel, weekly_sales
-from models.demand.vintages import Vintages, vintages
+from models.demand.judging import figures, leaderboard
+from models.demand.judging.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
+from models.demand.judging.levels import CategoryLevels
+from models.demand.judging.reconcile import towards_category_level
+from models.demand.panel.series import Panel, build_panel, weekly_sales
+from models.demand.panel.vintages import Vintages, vintages
+from models.demand.weekly.forecasts import Forecast
 from models.errors import InsufficientDataError
 from models.progress import PROGRESS
 
@@ -44,7 +44,7 @@ class _Fitted:
 
 
 def _fit_lstm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
-    from models.demand import lstm_fit
+    from models.demand.weekly import lstm_fit
 
     with tempfile.TemporaryDirectory(prefix="muyun-lstm-") as work:
         fitted = lstm_fit.fit(panel, cut, config, Path(work), epochs=epochs)
@@ -56,7 +56,7 @@ def _fit_lstm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) 
 
 
 def _fit_boosted(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
-    from models.demand import boosting
+    from models.demand.weekly import boosting
 
     fitted = boosting.fit(panel, cut, config)
     return _Fitted(

@@ -13,9 +13,9 @@ import numpy as np
 
 from models.errors import BundleError, ModelError
 from models.lifecycle.boosting import predict
-from models.lifecycle.calibration import Calibration
 from models.lifecycle.config import LifecycleConfig
-from models.lifecycle.tasks import feature_names
+from models.lifecycle.features.tasks import feature_names
+from models.lifecycle.judging.calibration import Calibration
 from models.metrics import FloatArray
 
 FORMAT = 1

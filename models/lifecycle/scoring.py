@@ -16,17 +16,17 @@ import polars as pl
 from models.contracts import PUBLISHED_TABLES
 from models.errors import ModelError
 from models.lifecycle import bundle as bundles
-from models.lifecycle.churn_features import TagReader, churn_features
 from models.lifecycle.config import CHURN, REBUY, LifecycleConfig
-from models.lifecycle.history import History, read_history
-from models.lifecycle.rebuy_features import named_pairs, rebuy_features
-from models.lifecycle.reminders import reminder_rows
-from models.lifecycle.rules import own_rate_curve, recency_curve
-from models.lifecycle.tasks import OWN_RATE, as_matrix, feature_names, rule_scores
+from models.lifecycle.features.churn_features import TagReader, churn_features
+from models.lifecycle.features.history import History, read_history
+from models.lifecycle.features.rebuy_features import named_pairs, rebuy_features
+from models.lifecycle.features.tasks import OWN_RATE, as_matrix, feature_names, rule_scores
+from models.lifecycle.lists.reminders import reminder_rows
+from models.lifecycle.lists.rules import own_rate_curve, recency_curve
+from models.lifecycle.lists.wakeup import dormant, wakeup_rows
 from models.lifecycle.uplift.offers import learnt
 from models.lifecycle.value.model import load as load_value
 from models.lifecycle.value.training import purchases_of
-from models.lifecycle.wakeup import dormant, wakeup_rows
 from models.metrics import BoolArray, FloatArray
 
 _DTYPES: dict[str, pl.DataType] = {

@@ -17,12 +17,14 @@ import polars as pl
 from models.contracts import Candidate
 from models.errors import InsufficientDataError
 from models.gate import decide
-from models.lifecycle.backtest import Backtested, backtest, fit_at, plan_cuts
 from models.lifecycle.boosting import gains
 from models.lifecycle.bundle import Bundle, save
-from models.lifecycle.churn_features import TagReader
 from models.lifecycle.config import MODELS, VALUE, LifecycleConfig
-from models.lifecycle.evaluation import (
+from models.lifecycle.features.churn_features import TagReader
+from models.lifecycle.features.history import read_history
+from models.lifecycle.features.tasks import Task
+from models.lifecycle.judging.backtest import Backtested, backtest, fit_at, plan_cuts
+from models.lifecycle.judging.evaluation import (
     MODEL,
     auc_interval,
     leaderboard,
@@ -30,9 +32,7 @@ from models.lifecycle.evaluation import (
     systems_of,
     units_of,
 )
-from models.lifecycle.figures import auc_bars, gain_bars, reliability
-from models.lifecycle.history import read_history
-from models.lifecycle.tasks import Task
+from models.lifecycle.judging.figures import auc_bars, gain_bars, reliability
 from models.lifecycle.value import training as value
 from models.progress import PROGRESS
 from models.splits import Cut

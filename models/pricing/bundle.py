@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from models.errors import BundleError
-from models.pricing.changes import Changes, FloatArray
 from models.pricing.config import PricingConfig
-from models.pricing.elasticity import ElasticityModel, Posterior
+from models.pricing.elasticities.changes import Changes, FloatArray
+from models.pricing.elasticities.elasticity import ElasticityModel, Posterior
 
 FORMAT = 1
 OVERALL = "all"

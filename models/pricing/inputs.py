@@ -9,8 +9,8 @@ import polars as pl
 from models.errors import ModelError
 from models.pricing.bundle import OVERALL, PricingBundle
 from models.pricing.config import PolicyConfig
-from models.pricing.learning import learn
-from models.pricing.policy import log_beliefs
+from models.pricing.elasticities.learning import learn
+from models.pricing.rules.policy import log_beliefs
 
 _LISTING_OPTIONS: dict[str, pl.DataType] = {
     "current_price_cents": pl.Int64(),

@@ -16,8 +16,9 @@ import polars as pl
 from models.contracts import PUBLISHED_TABLES
 from models.pricing.bundle import PricingBundle, load_bundle
 from models.pricing.config import GuardConfig, PolicyConfig, PricingConfig
-from models.pricing.explanation import Step, explain
-from models.pricing.formula import (
+from models.pricing.inputs import learning_week, listing_inputs
+from models.pricing.rules.explanation import Step, explain
+from models.pricing.rules.formula import (
     FloatArray,
     formula_printed,
     implied_elasticity,
@@ -25,10 +26,16 @@ from models.pricing.formula import (
     price_index,
     scarcity,
 )
-from models.pricing.guards import NO_LAW_MAX, BoolArray, GuardInputs, GuardResult, IntArray, apply_guards
-from models.pricing.inputs import learning_week, listing_inputs
-from models.pricing.markdown import markdown_warnings, turnover_ladders
-from models.pricing.policy import Beliefs, Choice, choose, log_beliefs, uniform_of
+from models.pricing.rules.guards import (
+    NO_LAW_MAX,
+    BoolArray,
+    GuardInputs,
+    GuardResult,
+    IntArray,
+    apply_guards,
+)
+from models.pricing.rules.markdown import markdown_warnings, turnover_ladders
+from models.pricing.rules.policy import Beliefs, Choice, choose, log_beliefs, uniform_of
 
 _PRICE_TYPES = {"text": pl.String(), "json": pl.String(), "int": pl.Int64(), "float": pl.Float64()}
 PRICE_SCHEMA = pl.Schema(

@@ -19,9 +19,9 @@ import polars as pl
 
 from models.pricing.bundle import OVERALL, PricingBundle, save_bundle
 from models.pricing.config import GuardConfig, PricingConfig
-from models.pricing.formula import FloatArray
-from models.pricing.guards import IntArray
-from models.pricing.learning import PERIOD_SCHEMA
+from models.pricing.elasticities.learning import PERIOD_SCHEMA
+from models.pricing.rules.formula import FloatArray
+from models.pricing.rules.guards import IntArray
 from models.pricing.scoring import price
 
 TYPICAL_ELASTICITY = -2.62

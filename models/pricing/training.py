@@ -14,10 +14,10 @@ import polars as pl
 from models.contracts import Candidate
 from models.errors import InsufficientDataError
 from models.pricing.bundle import save_bundle, to_bundle
-from models.pricing.changes import Changes, build_changes
 from models.pricing.config import ElasticityConfig, PricingConfig, elasticity_settings
-from models.pricing.elasticity import ElasticityModel, elasticity_without_zero_weeks, fit
-from models.pricing.evaluation import METRIC, Backtest, backtest
+from models.pricing.elasticities.changes import Changes, build_changes
+from models.pricing.elasticities.elasticity import ElasticityModel, elasticity_without_zero_weeks, fit
+from models.pricing.elasticities.evaluation import METRIC, Backtest, backtest
 from models.states import known_at, with_states
 
 MODEL_NAME = "pricing_elasticity"

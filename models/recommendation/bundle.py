@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from models.errors import BundleError
 from models.recommendation.config import AlsParams, RankerParams, TifuParams
-from models.recommendation.discovery import ItemFactors
+from models.recommendation.rankers.discovery import ItemFactors
 
 FORMAT = 1
 RANKER, TIFU = "repeat_ranker", "tifu_knn"

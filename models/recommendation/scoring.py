@@ -19,7 +19,10 @@ import numpy.typing as npt
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
-from models.recommendation.blend import (
+from models.recommendation.bundle import load_discovery, load_repeat
+from models.recommendation.config import RecommendationConfig
+from models.recommendation.interactions import Indices, Interactions, index_lines, merchandise
+from models.recommendation.lists.blend import (
     DISCOVERY,
     POPULAR,
     REPEAT,
@@ -30,12 +33,7 @@ from models.recommendation.blend import (
     explore,
     unit_draws,
 )
-from models.recommendation.bundle import load_discovery, load_repeat
-from models.recommendation.config import RecommendationConfig
-from models.recommendation.content import diversified
-from models.recommendation.discovery import USERS_A_CHUNK
-from models.recommendation.interactions import Indices, Interactions, index_lines, merchandise
-from models.recommendation.lanes import (
+from models.recommendation.lists.lanes import (
     Active,
     Catalogue,
     DiscoveryLane,
@@ -45,10 +43,12 @@ from models.recommendation.lanes import (
     discovery_lane,
     repeat_lane,
 )
-from models.recommendation.popular import assortments, popular_items
-from models.recommendation.ranker import named_pairs
-from models.recommendation.ranking import top_k_dense
-from models.recommendation.tenancy import by_history, histories
+from models.recommendation.lists.ranking import top_k_dense
+from models.recommendation.lists.tenancy import by_history, histories
+from models.recommendation.rankers.content import diversified
+from models.recommendation.rankers.discovery import USERS_A_CHUNK
+from models.recommendation.rankers.popular import assortments, popular_items
+from models.recommendation.rankers.ranker import named_pairs
 
 REGULAR_FROM_TIMES = 3
 EXPLORED_SCHEMA: dict[str, pl.DataType] = {

@@ -20,7 +20,6 @@ from models.errors import InsufficientDataError
 from models.gate import Keeps, decide
 from models.metrics import IntArray
 from models.progress import PROGRESS
-from models.recommendation.as_served import ANY, NEW, Bundles, Served, as_served, unit_metric
 from models.recommendation.bundle import (
     RANKER,
     TIFU,
@@ -30,8 +29,8 @@ from models.recommendation.bundle import (
     save_repeat,
 )
 from models.recommendation.config import RecommendationConfig
-from models.recommendation.discovery import ItemFactors
-from models.recommendation.evaluation import (
+from models.recommendation.interactions import Interactions, index_lines
+from models.recommendation.judging.evaluation import (
     BLEND,
     DISCOVERY,
     POPULARITY,
@@ -42,9 +41,10 @@ from models.recommendation.evaluation import (
     blend_name,
     relative_loss,
 )
-from models.recommendation.figures import system_bars
-from models.recommendation.interactions import Interactions, index_lines
-from models.recommendation.repeat import tifu_vectors
+from models.recommendation.judging.figures import system_bars
+from models.recommendation.lists.as_served import ANY, NEW, Bundles, Served, as_served, unit_metric
+from models.recommendation.rankers.discovery import ItemFactors
+from models.recommendation.rankers.repeat import tifu_vectors
 from models.splits import Cut, rolling_cuts
 
 LANES = ("repeat", "discovery")

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from models.metrics import FloatArray
-from models.replenishment.draws import IntArray
+from models.replenishment.loop.draws import IntArray
 from models.replenishment.suppliers import rounded_order
 
 

@@ -22,7 +22,7 @@ from models.replenishment.disaggregate import (
     units_per_line_factor,
 )
 from models.replenishment.limits import within_budget
-from models.replenishment.past_loop import SKU_LEVELS, sku_levels
+from models.replenishment.loop.past_loop import SKU_LEVELS, sku_levels
 from models.replenishment.protection import (
     demand_quantile,
     expected_lost,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.store_files import follow_move
+from models.store.store_files import follow_move
 from pipelines.console.demo_key import DemoKey
 from pipelines.home.lock import holder_of
 from pipelines.messages import Texts

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from models.recommendation.off_policy import (
+from models.recommendation.judging.off_policy import (
     SmallEffectiveSampleError,
     cross_fitted,
     doubly_robust,

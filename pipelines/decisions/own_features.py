@@ -27,8 +27,8 @@ def rebuy_again(lines: pl.DataFrame, logged: pl.DataFrame) -> Skew:
         lines: `reading.known_lines`, as known today.
         logged: `consumer_id`, `category_id`, `as_of` and features, all of one moment.
     """
-    from models.lifecycle.history import read_history
-    from models.lifecycle.rebuy_features import FEATURES, named_pairs, rebuy_features
+    from models.lifecycle.features.history import read_history
+    from models.lifecycle.features.rebuy_features import FEATURES, named_pairs, rebuy_features
 
     keys = ["consumer_id", "category_id"]
     if logged.is_empty():
@@ -49,8 +49,8 @@ def repeat_again(lines: pl.DataFrame, logged: pl.DataFrame) -> Skew:
     """
     from models.recommendation.config import RankerParams
     from models.recommendation.interactions import index_lines
-    from models.recommendation.ranker import FEATURES, named_pairs, pair_features
-    from models.recommendation.tenancy import by_history, histories
+    from models.recommendation.lists.tenancy import by_history, histories
+    from models.recommendation.rankers.ranker import FEATURES, named_pairs, pair_features
 
     keys = ["consumer_id", "merchant_id", "sku_id"]
     if "merchant_id" not in logged.columns:

@@ -218,7 +218,7 @@ def _sensitivity(lines: "pl.DataFrame", as_of: datetime, bundle: Path | None) ->
     import polars as pl
 
     from models.pricing.bundle import load_bundle
-    from models.pricing.sensitivity import price_sensitivity
+    from models.pricing.elasticities.sensitivity import price_sensitivity
 
     if bundle is None:
         return pl.DataFrame(schema={"consumer_id": pl.String, "elasticity": pl.Float64})

@@ -99,7 +99,11 @@ def train(
         context,
         work,
         settings=deciding,
-        outputs=lambda: [*models.bundles(family.models), lake.report_path(f"models/{family.name}"), *keeps],
+        outputs=lambda: [
+            *models.bundles(family.models),
+            lake.report_path(f"models/{family.name}"),
+            *keeps,
+        ],
         clock="none",
         waits=due.waits(steps.records, lake, context.run.tags, has_drifted=has_drifted),
     )

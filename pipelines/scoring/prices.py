@@ -13,7 +13,7 @@ import polars as pl
 from models.pricing.bundle import load_bundle
 from models.pricing.config import PolicyConfig, PricingConfig
 from models.pricing.inputs import count_unpriced, learning_week
-from models.pricing.markdown import clearance_warnings
+from models.pricing.rules.markdown import clearance_warnings
 from models.pricing.scoring import price
 from pipelines.warehouse import reading
 
@@ -78,7 +78,7 @@ def score_market(market: Market, as_of: datetime, bundle: Path | None) -> pl.Dat
 def score_clearance(
     connection: duckdb.DuckDBPyConnection, listings: pl.DataFrame, as_of: datetime, bundle: Path | None
 ) -> tuple[pl.DataFrame, int]:
-    """Warnings about stock that turns over slowly; see `models.pricing.markdown.clearance_warnings`.
+    """Warnings about stock that turns over slowly; see `models.pricing.rules.markdown.clearance_warnings`.
 
     Args:
         connection: The published warehouse.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.store_files import champion_bundle_dir, champion_mark, newest_bundles
+from models.store.store_files import champion_bundle_dir, champion_mark, newest_bundles
 
 if TYPE_CHECKING:
-    from models.tracking import Tracker
+    from models.store.tracking import Tracker
 
 
 class ModelStore:
@@ -47,7 +47,7 @@ class ModelStore:
         """The registry, opened once for all steps; importing MLflow takes seconds, so only some steps ask."""
         with self._opening:
             if self._tracker is None:
-                from models import tracking
+                from models.store import tracking
 
                 tracking.silence()
                 self._tracker = tracking.Tracker(self._folder)

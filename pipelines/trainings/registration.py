@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.cards import Provenance
 from models.contracts import Candidate, GateDecision
 from models.errors import InsufficientDataError
+from models.store.cards import Provenance
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.closure import closure_of
@@ -22,7 +22,7 @@ from pipelines.trainings import due
 from pipelines.trainings.task import Task, train
 
 if TYPE_CHECKING:
-    from models.tracking import Evidence, Tracker
+    from models.store.tracking import Evidence, Tracker
     from pipelines.stores.models import ModelStore
 
 

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from world_run import REPOSITORY, Installation, explain
 
-from models.store_files import champion_version
+from models.store.store_files import champion_version
 from pipelines.home.lock import home_lock
 from pipelines.lake.tables import Lake
 from serving.db.urls import libpq_url

@@ -13,12 +13,12 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from models import bundles
 from models.data import Panel
 from models.demand.families.forecast import Forecast
 from models.demand.families.inputs import Inputs, Int64, Reader
 from models.errors import InsufficientDataError
 from models.metrics import FloatArray
+from models.store import bundles
 
 KIND = "demand_boosted"
 FORMAT = 1

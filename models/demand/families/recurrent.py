@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models import bundles
 from models.data import Panel
 from models.demand.families.boosted import numbered, training_pairs
 from models.demand.families.forecast import Forecast
@@ -23,6 +22,7 @@ from models.demand.families.network import Batch, Network
 from models.demand.families.trainer import quiet, trainer
 from models.errors import InsufficientDataError
 from models.metrics import FloatArray
+from models.store import bundles
 
 KIND = "demand_recurrent"
 FORMAT = 1

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models import bundles
 from models.data import Purchases
 from models.lifecycle.value import tempo
 from models.lifecycle.value.bgnbd import BgNbd
@@ -32,6 +31,7 @@ from models.lifecycle.value.histories import (
 from models.lifecycle.value.measures import poisson_deviance
 from models.lifecycle.value.spend import Spend, fit_spend
 from models.metrics import FloatArray
+from models.store import bundles
 
 NAME = "lifecycle_value"
 FORMAT = 1

@@ -17,7 +17,7 @@ import polars as pl
 from models.contracts import Candidate
 from models.errors import InsufficientDataError, ModelError
 from models.gate import Keeps, decide
-from models.lifecycle.history import History
+from models.lifecycle.features.history import History
 from models.lifecycle.value import bgnbd
 from models.lifecycle.value.histories import Histories, at_the_end, purchase_days
 from models.lifecycle.value.measures import bias, poisson_deviance, top_capture

@@ -16,18 +16,18 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from models import bundles
 from models.data import Purchases
 from models.metrics import paired_bootstrap
 from models.recommendation.config import TifuParams
-from models.recommendation.fusion import fused
 from models.recommendation.interactions import Indices
+from models.recommendation.lists.fusion import fused
+from models.recommendation.lists.ranking import popularity_order, top_k_pairs
 from models.recommendation.nextbasket.history import Catalogue, History
 from models.recommendation.nextbasket.pairs import FEATURES, Pairs, Scene
 from models.recommendation.nextbasket.settings import NextBasketSettings, UpcfParams
 from models.recommendation.nextbasket.tuning import K, best_tifu, best_upcf, ndcg
-from models.recommendation.ranking import popularity_order, top_k_pairs
-from models.recommendation.repeat import top_frequency
+from models.recommendation.rankers.repeat import top_frequency
+from models.store import bundles
 
 KIND, FORMAT = "next_basket", 1
 RULE, RANKER, TIFU, UPCF = "gp_topfreq", "ranker", "tifu_knn", "up_cf"

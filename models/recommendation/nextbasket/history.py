@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from models.data import Purchases
 from models.recommendation.config import TifuParams
 from models.recommendation.interactions import Floats, Indices
-from models.recommendation.repeat import basket_weights
+from models.recommendation.rankers.repeat import basket_weights
 
 _MICROS_A_DAY = 86_400_000_000.0
 

@@ -13,14 +13,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from models.recommendation.config import TifuParams
-from models.recommendation.fusion import rank_in_row
 from models.recommendation.interactions import Floats, Indices
+from models.recommendation.lists.fusion import rank_in_row
+from models.recommendation.lists.ranking import top_k_dense
 from models.recommendation.nextbasket.history import History, popularity_of
 from models.recommendation.nextbasket.kernel import Kernel, fit_kernel
 from models.recommendation.nextbasket.settings import UpcfParams
 from models.recommendation.nextbasket.upcf import similar
-from models.recommendation.ranking import top_k_dense
-from models.recommendation.repeat import nearest
+from models.recommendation.rankers.repeat import nearest
 
 FEATURES = (
     "times", "share_of_baskets", "days_since_last", "days_since_first", "mean_interval_days", "overdue_ratio",

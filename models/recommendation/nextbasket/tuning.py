@@ -13,11 +13,11 @@ import scipy.sparse as sp
 from models.metrics import ndcg_at_k
 from models.recommendation.config import TifuParams
 from models.recommendation.interactions import Indices
+from models.recommendation.lists.ranking import hits, top_k_dense
 from models.recommendation.nextbasket.history import History
 from models.recommendation.nextbasket.settings import NextBasketSettings, UpcfParams
 from models.recommendation.nextbasket.upcf import similar
-from models.recommendation.ranking import hits, top_k_dense
-from models.recommendation.repeat import as_links, nearest_rows
+from models.recommendation.rankers.repeat import as_links, nearest_rows
 
 K = 10
 _BLOCK = 256

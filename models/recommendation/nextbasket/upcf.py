@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from models.recommendation.interactions import Indices
-from models.recommendation.neighbours import best_in_blocks
 from models.recommendation.nextbasket.settings import UpcfParams
+from models.recommendation.rankers.neighbours import best_in_blocks
 
 
 def similar(counts: sp.csr_matrix, part: Indices, params: UpcfParams) -> sp.csr_matrix:

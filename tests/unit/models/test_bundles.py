@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models import bundles
 from models.errors import BundleError
+from models.store import bundles
 
 
 def write(folder, **options):

@@ -2,8 +2,8 @@
 
 from datetime import UTC, date, datetime
 
-from models.cards import Provenance, card
 from models.contracts import Candidate, GateDecision, Interval, Judged
+from models.store.cards import Provenance, card
 
 
 def made(tmp_path, **decision):

@@ -6,11 +6,11 @@ import sqlite3
 
 import pytest
 
-from models.cards import Provenance
 from models.contracts import Candidate, GateDecision, Interval
 from models.errors import TrackingError
-from models.store_files import champion_version, follow_move
-from models.tracking import Evidence, Tracker
+from models.store.cards import Provenance
+from models.store.store_files import champion_version, follow_move
+from models.store.tracking import Evidence, Tracker
 
 DAY = dt.date(2025, 6, 30)
 

@@ -6,14 +6,14 @@ import polars as pl
 import pytest
 from lifecycle_panels import at, simulated, tags_of_lines, warehouse_of_lines
 
-from models.lifecycle.history import read_history
-from models.lifecycle.rebuy_features import named_pairs as named_kinds
-from models.lifecycle.rebuy_features import rebuy_features
+from models.lifecycle.features.history import read_history
+from models.lifecycle.features.rebuy_features import named_pairs as named_kinds
+from models.lifecycle.features.rebuy_features import rebuy_features
 from models.recommendation.config import RankerParams
 from models.recommendation.interactions import index_lines
-from models.recommendation.ranker import named_pairs as named_skus
-from models.recommendation.ranker import pair_features
-from models.recommendation.tenancy import by_history, histories
+from models.recommendation.lists.tenancy import by_history, histories
+from models.recommendation.rankers.ranker import named_pairs as named_skus
+from models.recommendation.rankers.ranker import pair_features
 from pipelines.decisions import skew
 from pipelines.decisions.kept import log_own
 from pipelines.decisions.log import RETENTION, DecisionLog

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.recommendation.blend import DISCOVERY, Offer, explore, unit_draws
+from models.recommendation.lists.blend import DISCOVERY, Offer, explore, unit_draws
 from models.recommendation.scoring import EXPLORED_SCHEMA
 from pipelines.decisions.explored import EXPLORED, POLICIES, WINDOW, estimates, logged, rewarded
 from pipelines.decisions.kept import log_own

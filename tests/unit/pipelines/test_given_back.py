@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from models.lifecycle.churn_features import churned
-from models.lifecycle.history import read_history
-from models.lifecycle.rebuy_features import rebought
+from models.lifecycle.features.churn_features import churned
+from models.lifecycle.features.history import read_history
+from models.lifecycle.features.rebuy_features import rebought
 from models.lifecycle.value.histories import purchase_days
 from models.lifecycle.value.training import purchases_of
 from pipelines.warehouse.given_back import kept

@@ -6,7 +6,7 @@ import polars as pl
 
 from feature_store.predicted import SCHEMA
 from models.pricing.bundle import PricingBundle
-from models.pricing.sensitivity import price_sensitivity
+from models.pricing.elasticities.sensitivity import price_sensitivity
 from pipelines.scoring.predicted import predicted_tags
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)

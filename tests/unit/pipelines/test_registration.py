@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.cards import Provenance
 from models.contracts import Candidate, GateDecision, Interval
 from models.errors import InsufficientDataError
-from models.tracking import Evidence
+from models.store.cards import Provenance
+from models.store.tracking import Evidence
 from pipelines.lake.tables import Lake
 from pipelines.trainings import registration
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.pricing.explanation import STEPS
+from models.pricing.rules.explanation import STEPS
 from pipelines.report.sections.price_steps import _WORDS, sentence
 
 

@@ -8,7 +8,7 @@ import pytest
 from demand_samples import PROMOTIONS_SCHEMA, MakeLines, after, lines_of
 
 from models.demand.config import DemandConfig, GbmConfig, LstmConfig
-from models.demand.series import Panel, build_panel, weekly_sales
+from models.demand.panel.series import Panel, build_panel, weekly_sales
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.demand.baselines import (
+from models.demand.weekly.baselines import (
     RULES,
     SMOOTHING_GRID,
     blend_40_30_20,

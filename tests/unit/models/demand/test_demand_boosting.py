@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.demand import boosting
 from models.demand.config import DemandConfig
-from models.demand.series import Panel
+from models.demand.panel.series import Panel
+from models.demand.weekly import boosting
 
 
 def test_the_general_panel_says_what_is_known_and_no_more(small_panel: Panel) -> None:

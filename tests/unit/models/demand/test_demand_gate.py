@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from models.contracts import GateDecision
-from models.demand import conformal, leaderboard
-from models.demand.backtest import Rolled
-from models.demand.series import Panel
+from models.demand.judging import conformal, leaderboard
+from models.demand.judging.backtest import Rolled
+from models.demand.panel.series import Panel
 
 
 def rolled(point: np.ndarray, mean: np.ndarray) -> Rolled:

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from demand_samples import PROMOTIONS_SCHEMA, MakeLines, after, lines_of
 
-from models.demand.baselines import exponential_smoothing
 from models.demand.config import DemandConfig
-from models.demand.levels import CategoryLevels
-from models.demand.series import Panel, build_panel, weekly_sales
+from models.demand.judging.levels import CategoryLevels
+from models.demand.panel.series import Panel, build_panel, weekly_sales
+from models.demand.weekly.baselines import exponential_smoothing
 
 WEEKS = 44
 

@@ -11,11 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.demand import lstm_fit
-from models.demand.baselines import naive, seasonal_naive
 from models.demand.config import QUANTILES, DemandConfig, LstmConfig
-from models.demand.lstm import QuantileHead, pinball_loss
-from models.demand.series import Panel
+from models.demand.panel.series import Panel
+from models.demand.weekly import lstm_fit
+from models.demand.weekly.baselines import naive, seasonal_naive
+from models.demand.weekly.lstm import QuantileHead, pinball_loss
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.metrics import pinball
 

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from demand_samples import FIRST_MONDAY, PROMOTIONS_SCHEMA, MakeLines, after, lines_of
 
-from models.demand.calendar import calendar_inputs, holidays_of, last_complete_week
 from models.demand.config import POOLED_MERCHANT, DemandConfig, from_json
-from models.demand.series import build_panel, weekly_sales
+from models.demand.panel.calendar import calendar_inputs, holidays_of, last_complete_week
+from models.demand.panel.series import build_panel, weekly_sales
 from models.errors import InsufficientDataError
 
 

@@ -12,14 +12,14 @@ import pytest
 from demand_samples import MakeLines, after
 
 from models.contracts import PUBLISHED_TABLES, Candidate
-from models.demand.baselines import RULES
 from models.demand.config import BOOSTED, LSTM, DemandConfig
-from models.demand.figures import FANS_SCHEMA
-from models.demand.forecasts import Forecast
-from models.demand.pooling import publish
+from models.demand.judging.figures import FANS_SCHEMA
+from models.demand.panel.pooling import publish
+from models.demand.panel.series import Panel
 from models.demand.scoring import forecast
-from models.demand.series import Panel
 from models.demand.training import train
+from models.demand.weekly.baselines import RULES
+from models.demand.weekly.forecasts import Forecast
 from models.errors import BundleError, InsufficientDataError
 
 Weekly = dict[tuple[str, str], list[int]]

@@ -12,12 +12,12 @@ import pytest
 from demand_samples import FIRST_MONDAY, MakeLines, after
 
 from models.demand import training
-from models.demand.backtest import plan_origins, roll_rules
-from models.demand.baselines import RULES
 from models.demand.config import BOOSTED, DemandConfig
-from models.demand.forecasts import Forecast
-from models.demand.series import Panel, build_panel, weekly_sales
-from models.demand.vintages import Vintages, moment_of, vintages
+from models.demand.judging.backtest import plan_origins, roll_rules
+from models.demand.panel.series import Panel, build_panel, weekly_sales
+from models.demand.panel.vintages import Vintages, moment_of, vintages
+from models.demand.weekly.baselines import RULES
+from models.demand.weekly.forecasts import Forecast
 
 Weekly = dict[tuple[str, str], list[int]]
 NEVER = pl.lit(None, dtype=pl.Datetime("us", "UTC"))

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.demand.backtest import Origins, plan_origins, roll_rules, rule_forecast
-from models.demand.baselines import RULES
 from models.demand.config import DemandConfig
-from models.demand.forecasts import Forecast
-from models.demand.reconcile import category_totals, towards_category_level
-from models.demand.series import Panel
-from models.demand.vintages import Vintages
-from models.demand.windows import cut_windows, training_pairs
+from models.demand.judging.backtest import Origins, plan_origins, roll_rules, rule_forecast
+from models.demand.judging.reconcile import category_totals, towards_category_level
+from models.demand.panel.series import Panel
+from models.demand.panel.vintages import Vintages
+from models.demand.panel.windows import cut_windows, training_pairs
+from models.demand.weekly.baselines import RULES
+from models.demand.weekly.forecasts import Forecast
 from models.errors import InsufficientDataError
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle_panels import at
 
-from models.lifecycle.backtest import Forecast
-from models.lifecycle.calibration import fit_calibration, fit_isotonic, fit_platt
-from models.lifecycle.evaluation import precision_at_top, resampled_auc, units_of
-from models.lifecycle.tasks import Examples
+from models.lifecycle.features.tasks import Examples
+from models.lifecycle.judging.backtest import Forecast
+from models.lifecycle.judging.calibration import fit_calibration, fit_isotonic, fit_platt
+from models.lifecycle.judging.evaluation import precision_at_top, resampled_auc, units_of
 from models.metrics import auc, expected_calibration_error
 from models.splits import Cut
 

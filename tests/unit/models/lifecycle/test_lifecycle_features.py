@@ -10,11 +10,11 @@ from lifecycle_panels import SCHEMA, at, lines, simulated, tags_of_lines
 from polars.testing import assert_frame_equal
 
 from models.errors import ModelError
-from models.lifecycle.churn_features import FEATURES as CHURN_FEATURES
-from models.lifecycle.churn_features import churn_features, churned
-from models.lifecycle.history import read_history
-from models.lifecycle.rebuy_features import FEATURES as REBUY_FEATURES
-from models.lifecycle.rebuy_features import rebought, rebuy_features
+from models.lifecycle.features.churn_features import FEATURES as CHURN_FEATURES
+from models.lifecycle.features.churn_features import churn_features, churned
+from models.lifecycle.features.history import read_history
+from models.lifecycle.features.rebuy_features import FEATURES as REBUY_FEATURES
+from models.lifecycle.features.rebuy_features import rebought, rebuy_features
 
 HAND = lines(
     [

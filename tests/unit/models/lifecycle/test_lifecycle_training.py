@@ -16,11 +16,11 @@ from polars.testing import assert_frame_equal
 
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.lifecycle import bundle as bundles
-from models.lifecycle.backtest import backtest, fit_at, plan_cuts
 from models.lifecycle.config import CHURN, REBUY, VALUE, LifecycleConfig
-from models.lifecycle.history import read_history
+from models.lifecycle.features.history import read_history
+from models.lifecycle.features.tasks import Task, as_matrix, feature_names
+from models.lifecycle.judging.backtest import backtest, fit_at, plan_cuts
 from models.lifecycle.scoring import score
-from models.lifecycle.tasks import Task, as_matrix, feature_names
 from models.lifecycle.training import train
 from models.metrics import auc
 

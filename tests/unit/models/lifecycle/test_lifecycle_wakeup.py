@@ -15,13 +15,13 @@ from polars.testing import assert_frame_equal
 from models.contracts import PUBLISHED_TABLES
 from models.errors import BundleError, ModelError
 from models.lifecycle.config import WakeupParams
-from models.lifecycle.history import read_history
-from models.lifecycle.reminders import reminder_rows
-from models.lifecycle.rules import recency_curve
+from models.lifecycle.features.history import read_history
+from models.lifecycle.lists.reminders import reminder_rows
+from models.lifecycle.lists.rules import recency_curve
+from models.lifecycle.lists.wakeup import dormant, in_control, wakeup_rows
 from models.lifecycle.scoring import LifecycleScores, score
 from models.lifecycle.uplift import offers
 from models.lifecycle.uplift.learner import Linear
-from models.lifecycle.wakeup import dormant, in_control, wakeup_rows
 
 AS_OF = at(400)
 NOBODY = pl.DataFrame(schema=CONSUMER_SCHEMA)

@@ -11,7 +11,7 @@ import pytest
 from conftest import MONDAY, LineMaker
 
 from models.errors import InsufficientDataError
-from models.pricing.changes import Changes, build_changes
+from models.pricing.elasticities.changes import Changes, build_changes
 
 
 def lines(rows: list[tuple[str, str, int, int, int]], last_day: int = 13) -> pl.DataFrame:

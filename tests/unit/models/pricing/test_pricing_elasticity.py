@@ -9,10 +9,10 @@ import pytest
 from conftest import LineMaker
 
 from models.errors import InsufficientDataError
-from models.pricing.changes import Changes, build_changes
 from models.pricing.config import ElasticityConfig
-from models.pricing.elasticity import elasticity_without_zero_weeks, fit
-from models.pricing.pooled import controls, fit_pooled, second_week_share
+from models.pricing.elasticities.changes import Changes, build_changes
+from models.pricing.elasticities.elasticity import elasticity_without_zero_weeks, fit
+from models.pricing.elasticities.pooled import controls, fit_pooled, second_week_share
 
 CONFIG = ElasticityConfig(min_changes=50, min_moves=20)
 

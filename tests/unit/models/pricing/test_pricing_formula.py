@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.pricing.formula import (
+from models.pricing.rules.formula import (
     formula_printed,
     implied_elasticity,
     index_parameters,

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.pricing.config import GuardConfig
-from models.pricing.explanation import Step, explain
-from models.pricing.guards import NO_LAW_MAX, GuardInputs, apply_guards
+from models.pricing.rules.explanation import Step, explain
+from models.pricing.rules.guards import NO_LAW_MAX, GuardInputs, apply_guards
 
 PLAIN = GuardConfig(price_endings=(), change_budget_bps=10_000, dwell_days=0)
 

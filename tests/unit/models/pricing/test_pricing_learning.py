@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from models.pricing.config import PolicyConfig, PricingConfig
-from models.pricing.learning import PERIOD_SCHEMA, learn
+from models.pricing.elasticities.learning import PERIOD_SCHEMA, learn
 from models.pricing.scoring import price
 from models.pricing.simulate import write_typical
 

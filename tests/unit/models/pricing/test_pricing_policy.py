@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.pricing.config import PolicyConfig
-from models.pricing.policy import (
+from models.pricing.rules.policy import (
     LARGEST,
     WIDEST,
     Beliefs,

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from models.errors import BundleError, InsufficientDataError, ModelError
-from models.pricing.changes import build_own_changes
-from models.pricing.sales import Elasticities, FittedElasticities, Sales, load
+from models.pricing.elasticities.changes import build_own_changes
+from models.pricing.elasticities.sales import Elasticities, FittedElasticities, Sales, load
 
 MONDAY = date(2018, 1, 1)
 NAMES = {"item_id": "brand", "seller_id": "store", "at": "day", "quantity": "units", "promotion": "on_offer"}

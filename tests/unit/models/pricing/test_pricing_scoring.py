@@ -17,7 +17,7 @@ from models.errors import BundleError, ModelError
 from models.pricing.bundle import PricingBundle, load_bundle, save_bundle
 from models.pricing.config import GuardConfig, PolicyConfig, PricingConfig
 from models.pricing.inputs import count_unpriced
-from models.pricing.markdown import WARNING_SCHEMA, clearance_warnings, markdown_warnings
+from models.pricing.rules.markdown import WARNING_SCHEMA, clearance_warnings, markdown_warnings
 from models.pricing.scoring import price
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)

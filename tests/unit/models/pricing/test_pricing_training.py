@@ -14,9 +14,9 @@ from conftest import LineMaker
 
 from models.errors import BundleError, InsufficientDataError
 from models.pricing.bundle import META_FILE, load_bundle
-from models.pricing.changes import build_changes
 from models.pricing.config import ElasticityConfig, PricingConfig, elasticity_settings
-from models.pricing.evaluation import NO_RESPONSE, POOLED, SHRUNKEN, backtest, origins
+from models.pricing.elasticities.changes import build_changes
+from models.pricing.elasticities.evaluation import NO_RESPONSE, POOLED, SHRUNKEN, backtest, origins
 from models.pricing.training import changes_at, train
 
 CONFIG = PricingConfig(elasticity=ElasticityConfig(min_changes=50, min_moves=20))

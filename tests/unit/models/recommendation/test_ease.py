@@ -13,8 +13,14 @@ from recommendation_panels import NO_LISTINGS, at, lines
 
 from models.recommendation.bundle import DiscoveryBundle, load_discovery, save_discovery
 from models.recommendation.config import AlsParams, EaseParams, RecommendationConfig
-from models.recommendation.discovery import Beside, ItemFactors, category_habits, rank_new, shares_of_kinds
-from models.recommendation.ease import fit_ease
+from models.recommendation.rankers.discovery import (
+    Beside,
+    ItemFactors,
+    category_habits,
+    rank_new,
+    shares_of_kinds,
+)
+from models.recommendation.rankers.ease import fit_ease
 from models.recommendation.scoring import score
 
 

@@ -12,8 +12,8 @@ from recommendation_panels import at, lines, simulated
 
 from models.data import Purchases
 from models.recommendation.config import AlsParams, EaseParams, RecommendationConfig
-from models.recommendation.evaluation import widest_of_the_best
-from models.recommendation.finds import Discovery, Popularity, load
+from models.recommendation.judging.evaluation import widest_of_the_best
+from models.recommendation.rankers.finds import Discovery, Popularity, load
 
 CONFIG = RecommendationConfig(
     als_grid=(AlsParams(factors=8, regularisation=1.0, iterations=4, min_buyers=1),),

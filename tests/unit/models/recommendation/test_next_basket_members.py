@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from models.recommendation.fusion import fused, rank_in_row
-from models.recommendation.neighbours import best_in_blocks
+from models.recommendation.lists.fusion import fused, rank_in_row
 from models.recommendation.nextbasket.kernel import Kernel, fit_kernel
 from models.recommendation.nextbasket.settings import UpcfParams
 from models.recommendation.nextbasket.upcf import similar
+from models.recommendation.rankers.neighbours import best_in_blocks
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.recommendation.off_policy import (
+from models.recommendation.judging.off_policy import (
     SmallEffectiveSampleError,
     cross_fitted,
     doubly_robust,

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from recommendation_panels import at, lines
 
-from models.recommendation.as_served import ANY, NEW, as_served, unit_metric
 from models.recommendation.config import RecommendationConfig
+from models.recommendation.lists.as_served import ANY, NEW, as_served, unit_metric
 from models.splits import Cut
 
 CUT = Cut(at(150), at(164))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recommendation_panels import NO_LISTINGS, at, lines
 
 from models.recommendation.config import RecommendationConfig
-from models.recommendation.content import content_vectors, dense, diversified, like_their_kind
+from models.recommendation.rankers.content import content_vectors, dense, diversified, like_their_kind
 from models.recommendation.scoring import score
 
 AS_OF = at(150)

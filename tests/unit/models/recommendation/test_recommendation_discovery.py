@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from recommendation_panels import at, lines, simulated
 
 from models.recommendation.config import AlsParams
-from models.recommendation.discovery import (
+from models.recommendation.interactions import index_lines
+from models.recommendation.rankers.discovery import (
     confidences,
     discovery_candidates,
     fit_als,
@@ -18,7 +19,6 @@ from models.recommendation.discovery import (
     rank_new,
     trend_factor,
 )
-from models.recommendation.interactions import index_lines
 
 SMALL = AlsParams(factors=8, regularisation=0.5, alpha=2.0, iterations=5)
 

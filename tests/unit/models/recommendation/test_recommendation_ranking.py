@@ -8,7 +8,8 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.recommendation.blend import (
+from models.recommendation.judging.evaluation import mix
+from models.recommendation.lists.blend import (
     DISCOVERY,
     POPULAR,
     REPEAT,
@@ -19,8 +20,7 @@ from models.recommendation.blend import (
     explore,
     unit_draws,
 )
-from models.recommendation.evaluation import mix
-from models.recommendation.ranking import hits, top_k_dense, top_k_pairs
+from models.recommendation.lists.ranking import hits, top_k_dense, top_k_pairs
 
 rows = st.integers(1, 12).flatmap(
     lambda width: st.lists(

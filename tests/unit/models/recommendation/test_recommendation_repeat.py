@@ -14,8 +14,8 @@ from recommendation_panels import at, lines
 
 from models.recommendation.config import TifuParams
 from models.recommendation.interactions import Interactions, index_lines
-from models.recommendation.ranking import top_k_pairs
-from models.recommendation.repeat import (
+from models.recommendation.lists.ranking import top_k_pairs
+from models.recommendation.rankers.repeat import (
     nearest,
     rank_tifu,
     tifu_on_history,

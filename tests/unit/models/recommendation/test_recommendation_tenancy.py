@@ -6,8 +6,8 @@ import polars as pl
 from recommendation_panels import NO_LISTINGS, at, lines
 
 from models.recommendation.config import RecommendationConfig
+from models.recommendation.lists.tenancy import by_history, histories
 from models.recommendation.scoring import RecommendationScores, score
-from models.recommendation.tenancy import by_history, histories
 
 AS_OF = at(150)
 CONFIG = RecommendationConfig(list_length=10, exploration_rate=0.0)

@@ -13,8 +13,8 @@ from recommendation_panels import NO_LISTINGS, SCHEMA, at, lines, simulated
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.recommendation.bundle import load_discovery, load_repeat
 from models.recommendation.config import AlsParams, RankerParams, RecommendationConfig, TifuParams
-from models.recommendation.evaluation import Backtest, Choices, Measured, blend_name
 from models.recommendation.interactions import index_lines
+from models.recommendation.judging.evaluation import Backtest, Choices, Measured, blend_name
 from models.recommendation.scoring import score
 from models.recommendation.training import LANES, kept_spacing, train
 from models.splits import Cut

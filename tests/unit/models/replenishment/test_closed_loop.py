@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.replenishment.config import ReorderConfig
-from models.replenishment.draws import DemandDraws, bootstrap_draws, log_errors
 from models.replenishment.limits import OrderLimits
-from models.replenishment.past_loop import demand_classes, sku_levels
-from models.replenishment.projection import needs, order_of_least_cost, order_to_level
+from models.replenishment.loop.draws import DemandDraws, bootstrap_draws, log_errors
+from models.replenishment.loop.past_loop import demand_classes, sku_levels
+from models.replenishment.loop.projection import needs, order_of_least_cost, order_to_level
+from models.replenishment.loop.simulate import Policy, Terms, simulate
+from models.replenishment.loop.tuning import tune
 from models.replenishment.protection import demand_quantile, expected_lost, service_level
-from models.replenishment.simulate import Policy, Terms, simulate
-from models.replenishment.tuning import tune
 
 Floats = npt.NDArray[np.float64]
 ONE = np.ones(1, dtype=np.int64)

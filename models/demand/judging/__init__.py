@@ -1,0 +1,1 @@
+"""How forecasts are calibrated, brought to a level, and judged."""

@@ -1,0 +1,153 @@
+"""Rolling origins: forecasts of every system, calibrated on origins that were over, beside the actuals.
+
+At an origin everything reads the panel as it was known then (`vintages`); what judges is what stands.
+
+The learned models are fitted once, on weeks before the earliest forecast origin, and rolled forward without
+refit (but see `refit_weeks`), which is harder than their use (refit on everything). No metric is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.demand.config import QUANTILES, DemandConfig
+from models.demand.judging import conformal
+from models.demand.panel.series import Panel
+from models.demand.panel.vintages import Vintages
+from models.demand.weekly.baselines import RULES, Rule
+from models.demand.weekly.forecasts import Forecast, count_crossings, repaired
+from models.errors import InsufficientDataError
+from models.metrics import FloatArray
+
+Predict = Callable[[int], Forecast]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Week indices of a backtest.
+
+    Attributes:
+        fit_cut: The models see targets before this week only; it is the first forecast origin.
+        all: Forecast origins, ascending: first those that only calibrate, then the tested ones.
+        tested: Origins that are scored.
+    """
+
+    fit_cut: int
+    all: tuple[int, ...]
+    tested: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """One system's forecasts at every tested origin, after calibration.
+
+    Attributes:
+        point: float64 (O, n, h), the rule's number, or the model's calibrated median.
+        mean: float64 (O, n, h).
+        quantiles: float64 (O, n, h, Q).
+        wide: float64 (O, n, h, 2), the 95% interval.
+        raw_crossings: Crossing points before the repair.
+        calibration: Learnt on all origins, tested ones included: for use after `as_of` only.
+    """
+
+    point: FloatArray
+    mean: FloatArray
+    quantiles: FloatArray
+    wide: FloatArray
+    raw_crossings: int
+    calibration: conformal.Calibration
+
+
+def plan_origins(n_weeks: int, config: DemandConfig) -> Origins:
+    """Lay out the origins at the end of the history; fewer and denser ones where it is short.
+
+    Args:
+        n_weeks: Complete weeks of history.
+        config: Settings.
+
+    Returns:
+        The origins; at least three are tested.
+
+    Raises:
+        InsufficientDataError: Not even three weekly origins fit.
+    """
+    horizon = config.horizon
+    shortest = config.min_history + 2 * horizon
+    for count, stride in ((config.origins, config.origin_stride), (config.origins, 1), (3, 1)):
+        last = n_weeks - horizon
+        tested = tuple(last - stride * k for k in reversed(range(count)))
+        first = tested[0] - horizon
+        if first >= shortest:
+            return Origins(first, (*range(first, tested[0], stride), *tested), tested)
+    raise InsufficientDataError(
+        f"demand: {n_weeks} complete weeks are too few for a backtest; "
+        f"{shortest + 2 * horizon + 2} are needed, the simple rule serves until then"
+    )
+
+
+def actuals(panel: Panel, origins: tuple[int, ...], horizon: int) -> FloatArray:
+    """Units sold, float64 (O, n, h)."""
+    return np.stack([panel.qty[:, o : o + horizon] for o in origins]).astype(np.float64)
+
+
+def rule_forecast(rule: Rule, panel: Panel, origin: int, horizon: int) -> Forecast:
+    """A rule's forecast at an origin; its quantiles all equal its number until they are calibrated."""
+    begun = np.minimum(panel.start, max(origin - 1, 0))
+    value = rule(panel.qty[:, :origin].astype(np.float64), begun, horizon)
+    return Forecast(value, np.repeat(value[:, :, None], len(QUANTILES), axis=2))
+
+
+def roll(predict: Predict, panels: Vintages, origins: Origins, horizon: int, *, is_rule: bool) -> Rolled:
+    """Forecast at every origin and calibrate each on the origins whose weeks were over by then.
+
+    Args:
+        predict: Origin to forecast; must not read weeks at or after the origin other than known inputs.
+        panels: The panel as it was known at each origin: what a calibration there compares with.
+        origins: Layout.
+        horizon: Weeks ahead.
+        is_rule: The point forecast is then the rule's own number, not the calibrated median.
+
+    Returns:
+        The forecasts at the tested origins.
+    """
+    forecasts = {o: predict(o) for o in origins.all}
+    crossings = sum(count_crossings(forecasts[o].quantiles) for o in origins.tested)
+    fixed = {o: repaired(f) for o, f in forecasts.items()}
+    own = ~panels.standing.is_pooled
+    chosen = own if own.any() else ~own
+
+    def learn(over: list[int], told: Panel) -> conformal.Calibration:
+        if not over:
+            return conformal.unshifted()
+        truth = actuals(told, tuple(over), horizon)[:, chosen]
+        return conformal.calibrate(truth, np.stack([fixed[o].quantiles[chosen] for o in over]))
+
+    learnt = {o: learn([e for e in origins.all if e + horizon <= o], panels.known[o]) for o in origins.tested}
+    served = [conformal.apply(learnt[o], fixed[o]) for o in origins.tested]
+    wide = [conformal.wide_interval(learnt[o], f) for o, f in zip(origins.tested, served, strict=True)]
+    quantiles = np.stack([f.quantiles for f in served])
+    mean = np.stack([f.mean for f in served])
+    return Rolled(
+        point=mean if is_rule else quantiles[..., len(QUANTILES) // 2],
+        mean=mean,
+        quantiles=quantiles,
+        wide=np.stack(wide),
+        raw_crossings=crossings,
+        calibration=learn(list(origins.all), panels.standing),
+    )
+
+
+def roll_rules(
+    panels: Vintages, origins: Origins, horizon: int, rules: Mapping[str, Rule] = RULES
+) -> dict[str, Rolled]:
+    """Roll every simple rule."""
+
+    def predictor(rule: Rule) -> Predict:
+        return lambda origin: rule_forecast(rule, panels.known[origin], origin, horizon)
+
+    return {
+        name: roll(predictor(rule), panels, origins, horizon, is_rule=True) for name, rule in rules.items()
+    }

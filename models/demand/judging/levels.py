@@ -1,0 +1,149 @@
+"""A category's units over the horizon: smoothing, the newest weeks, or a regression pooled over categories.
+
+Noise averages out in a category's total, so its level tells drift, promotions and the pay cycle better than
+the sum of its series' forecasts. Which way is taken is chosen by what was best at earlier origins.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.demand.judging.reconcile import category_totals
+from models.demand.panel.series import Panel
+from models.demand.weekly.baselines import CYCLE_WEEKS, exponential_smoothing
+from models.metrics import FloatArray
+
+SCALE_WEEKS = 8
+LAGS = 8
+MEANS = (1, 2, 4, 13, 26)
+FIRST_ORIGIN = 8
+"""A regression learns from origins with so many weeks before them."""
+
+CHECKS = 8
+"""So many origins whose weeks are over choose the way; with fewer than half of them it is smoothing."""
+
+FEWEST_ROWS = 40
+RIDGE = 1e-3
+UNIT = 1.0
+"""Added to units before logarithms and divisions."""
+
+
+class CategoryLevels:
+    """Levels of one panel's categories; what does not depend on the origin is laid out once.
+
+    Args:
+        panel: The panel. Nothing at or after an origin is read but the promotion plan.
+        horizon: Weeks ahead.
+    """
+
+    def __init__(self, panel: Panel, horizon: int) -> None:
+        self.horizon = horizon
+        self.units = category_totals(panel.qty.astype(np.float64), panel)
+        self.begun = np.argmax(self.units > 0, axis=1).astype(np.int64)
+        counts = [category_totals(np.expm1(panel.promo[:, :, k].astype(np.float64)), panel) for k in (0, 1)]
+        self.promo = np.log1p(np.stack(counts, axis=2))
+        self.plan_known = panel.plan_known
+        self._features: dict[tuple[int, bool], FloatArray] = {}
+        self._ways: dict[tuple[int, bool], dict[str, FloatArray]] = {}
+
+    def at(self, origin: int, *, hide_plan: bool = False) -> FloatArray:
+        """Units over the `horizon` weeks from an origin on.
+
+        Args:
+            origin: Index of the first week to forecast.
+            hide_plan: Pretend that the promotion plan ahead is not known.
+
+        Returns:
+            float64 (categories,), in sorted order of the categories.
+        """
+        plan = not hide_plan and bool(self.plan_known[origin : origin + self.horizon].all())
+        ways = self._at(origin, plan)
+        past = [t for t in range(origin - self.horizon, FIRST_ORIGIN, -1) if len(self._at(t, plan)) > 1]
+        errors = dict.fromkeys(ways, 0.0)
+        if len(ways) == 1 or len(past) < CHECKS // 2:
+            return ways["smoothing"]
+        for t in past[:CHECKS]:
+            truth = self._sold(t)
+            for name, value in self._at(t, plan).items():
+                errors[name] += float(np.abs(truth - value).sum())
+        return ways[min(errors, key=lambda name: errors[name])]
+
+    def _sold(self, origin: int) -> FloatArray:
+        return np.asarray(self.units[:, origin : origin + self.horizon].sum(axis=1))
+
+    def _at(self, origin: int, plan: bool) -> dict[str, FloatArray]:
+        """Each way's units over the horizon; smoothing alone where there is too little to learn from."""
+        if (origin, plan) not in self._ways:
+            before = self.units[:, :origin]
+            smoothing = exponential_smoothing(before, np.minimum(self.begun, origin - 1), self.horizon).sum(
+                axis=1
+            )
+            newest = before[:, -CYCLE_WEEKS:].mean(axis=1) * self.horizon
+            ways = {"smoothing": smoothing}
+            regression = self._regression(origin, plan)
+            if regression is not None:
+                ways |= {
+                    "newest": newest,
+                    "regression": regression,
+                    "regression and smoothing": (regression + smoothing) / 2,
+                    "regression and newest": (regression + newest) / 2,
+                }
+            self._ways[origin, plan] = ways
+        return self._ways[origin, plan]
+
+    def _regression(self, origin: int, plan: bool) -> FloatArray | None:
+        """Ridge regression of log ratios to the newest weeks' mean, pooled over categories and origins."""
+        earlier = [
+            t
+            for t in range(FIRST_ORIGIN, origin - self.horizon + 1)
+            if not plan or self.plan_known[t : t + self.horizon].all()
+        ]
+        if len(earlier) * len(self.units) < FEWEST_ROWS or not earlier:
+            return None
+        rows = np.concatenate([self._inputs(t, plan) for t in earlier])
+        scale = np.concatenate([self._scale(t) for t in earlier])
+        ratio = np.concatenate([self._sold(t) for t in earlier]) / self.horizon / scale
+        centre, width = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
+        # Large categories tell more: their ratios vary less.
+        weight = np.sqrt(scale)
+        design = _with_constant((rows - centre) / width)
+        gram = (design * weight[:, None]).T @ design + RIDGE * weight.sum() * np.eye(design.shape[1])
+        beta = np.linalg.solve(gram, (design * weight[:, None]).T @ np.log(ratio + UNIT / scale))
+        fitted = np.exp(design @ beta)
+        unbiased = float((scale * ratio).sum() / max((scale * fitted).sum(), 1e-9))
+        ahead = np.exp(_with_constant((self._inputs(origin, plan) - centre) / width) @ beta)
+        return np.asarray(self._scale(origin) * ahead * unbiased * self.horizon)
+
+    def _scale(self, origin: int) -> FloatArray:
+        return np.asarray(self._mean(origin, SCALE_WEEKS) + UNIT)
+
+    def _mean(self, origin: int, weeks: int) -> FloatArray:
+        return np.asarray(self.units[:, max(0, origin - weeks) : origin].mean(axis=1))
+
+    def _inputs(self, origin: int, plan: bool) -> FloatArray:
+        """float64 (categories, inputs): lags and means over scale, promotions against before, all goods."""
+        if (origin, plan) not in self._features:
+            scale = self._scale(origin)
+            columns = [np.log((self._mean(origin, k) + UNIT) / scale) for k in MEANS]
+            columns += [np.log((self.units[:, origin - k] + UNIT) / scale) for k in range(1, LAGS + 1)]
+            columns.append(np.log(scale))
+            for kind in (0, 1):
+                promo = self.promo[:, :, kind]
+                usual = promo[:, max(0, origin - 13) : origin].mean(axis=1)
+                recent = promo[:, max(0, origin - CYCLE_WEEKS) : origin].mean(axis=1)
+                if plan:
+                    ahead = promo[:, origin : origin + self.horizon].mean(axis=1)
+                    columns += [ahead - recent, ahead - usual]
+                else:
+                    columns.append(promo[:, origin - 1] - usual)
+            whole = self.units.sum(axis=0)
+            trend = [whole[max(0, origin - k) : origin].mean() + UNIT for k in (1, CYCLE_WEEKS, 13)]
+            for shorter, longer in ((0, 1), (1, 2)):
+                columns.append(np.full(len(scale), np.log(trend[shorter] / trend[longer])))
+            self._features[origin, plan] = np.stack(columns, axis=1)
+        return self._features[origin, plan]
+
+
+def _with_constant(rows: npt.NDArray[np.float64]) -> FloatArray:
+    return np.concatenate([rows, np.ones((len(rows), 1))], axis=1)

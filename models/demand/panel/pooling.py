@@ -1,0 +1,128 @@
+"""From panel rows to published rows: pools are split over their small series by share, means add up.
+
+The mean of a small series is its share of the pool's mean, so a category's rows sum bottom-up to what was
+forecast. Quantiles do not add up; a small series gets those of a negative binomial with its own mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from models.demand.config import QUANTILES
+from models.demand.panel.series import Panel
+from models.demand.weekly.forecasts import Forecast
+from models.metrics import FloatArray
+
+# Distance of the 90% from the 10% point of a normal distribution, in standard deviations.
+OUTER_WIDTH = float(stats.norm.ppf(QUANTILES[-1]) - stats.norm.ppf(QUANTILES[0]))
+DISPERSION_WEEKS = 26
+
+FORECAST_SCHEMA = pl.Schema(
+    {
+        "merchant_id": pl.String,
+        "category_id": pl.String,
+        "week_start_on": pl.Date,
+        "horizon_weeks": pl.Int64,
+        "mean_qty": pl.Float64,
+        "p10_qty": pl.Float64,
+        "p50_qty": pl.Float64,
+        "p90_qty": pl.Float64,
+        "model": pl.String,
+    }
+)
+
+
+def count_quantile(mean: FloatArray, variance: FloatArray, level: float) -> FloatArray:
+    """Quantile of a negative binomial matched to mean and variance; Poisson where variance <= mean.
+
+    Args:
+        mean: float64 (...,), units; 0 gives 0.
+        variance: float64 (...,).
+        level: In (0, 1).
+
+    Returns:
+        float64 (...,), whole units.
+    """
+    safe_mean = np.maximum(mean, 1e-12)
+    excess = variance - safe_mean
+    over = excess > 1e-9 * safe_mean
+    size = np.where(over, safe_mean**2 / np.where(over, excess, 1.0), 1.0)
+    rate = np.where(over, safe_mean / np.maximum(variance, 1e-12), 0.5)
+    result = np.where(over, stats.nbinom.ppf(level, size, rate), stats.poisson.ppf(level, safe_mean))
+    return np.asarray(np.where(mean > 0, result, 0.0), dtype=np.float64)
+
+
+def dispersion(panel: Panel) -> float:
+    """Typical variance over mean of a weekly series (median over series, at least 1)."""
+    tail = panel.qty[:, -DISPERSION_WEEKS:].astype(np.float64)
+    mean = tail.mean(axis=1)
+    selling = mean > 0
+    if not selling.any() or tail.shape[1] < 2:
+        return 1.0
+    return max(1.0, float(np.median(tail[selling].var(axis=1, ddof=1) / mean[selling])))
+
+
+def with_count_quantiles(mean: FloatArray, ratio: float) -> Forecast:
+    """A forecast whose quantiles come from mean and a variance-to-mean ratio alone.
+
+    Args:
+        mean: float64 (n, h), units a week.
+        ratio: Variance over mean.
+
+    Returns:
+        The forecast.
+    """
+    return Forecast(mean, np.stack([count_quantile(mean, ratio * mean, q) for q in QUANTILES], axis=-1))
+
+
+def publish(panel: Panel, forecast: Forecast, model: str) -> pl.DataFrame:
+    """Arrange a forecast as `demand_forecasts`.
+
+    Args:
+        panel: The panel.
+        forecast: Of every panel row, from the first week after the history.
+        model: Name of the serving system.
+
+    Returns:
+        Columns of `demand_forecasts`, sorted by merchant, category and week. A small series that sold
+        nothing in the newest `pool_weeks` weeks has no row.
+    """
+    own = np.flatnonzero(~panel.is_pooled)
+    members = panel.members
+    row = members["row"].to_numpy().astype(np.int64)
+    share = members["share"].to_numpy()[:, None]
+    member_mean = forecast.mean[row] * share
+    pool_sd = (forecast.quantiles[row, :, -1] - forecast.quantiles[row, :, 0]) / OUTER_WIDTH
+    variance = dispersion(panel) * member_mean + (share * pool_sd) ** 2
+    mean = np.concatenate([forecast.mean[own], member_mean])
+    quantiles = [
+        np.concatenate([forecast.quantiles[own, :, q], count_quantile(member_mean, variance, level)])
+        for q, level in enumerate(QUANTILES)
+    ]
+    horizon = forecast.mean.shape[1]
+    count = mean.shape[0]
+    merchants = [panel.merchant_id[i] for i in own] + members["merchant_id"].to_list()
+    categories = [panel.category_id[i] for i in own] + members["category_id"].to_list()
+    steps = np.tile(np.arange(horizon), count)
+    weeks = pl.Series(panel.weeks[panel.n_weeks : panel.n_weeks + horizon], dtype=pl.Date)
+    frame = pl.DataFrame(
+        {
+            "merchant_id": pl.Series(merchants, dtype=pl.String).gather(np.repeat(np.arange(count), horizon)),
+            "category_id": pl.Series(categories, dtype=pl.String).gather(
+                np.repeat(np.arange(count), horizon)
+            ),
+            "week_start_on": weeks.gather(steps),
+            "horizon_weeks": steps + 1,
+            "mean_qty": mean.ravel(),
+            "p10_qty": quantiles[0].ravel(),
+            "p50_qty": quantiles[1].ravel(),
+            "p90_qty": quantiles[2].ravel(),
+        }
+    )
+    return (
+        frame.with_columns(model=pl.lit(model))
+        .select([pl.col(name).cast(kind) for name, kind in FORECAST_SCHEMA.items()])
+        .sort("merchant_id", "category_id", "week_start_on")
+    )

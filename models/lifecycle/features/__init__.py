@@ -1,0 +1,1 @@
+"""What is known of consumers at a moment, and what is asked of them."""

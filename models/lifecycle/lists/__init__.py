@@ -1,0 +1,1 @@
+"""Who is reminded and woken, and the simple rules."""

@@ -1,0 +1,1 @@
+"""How lanes and logged slots are judged."""

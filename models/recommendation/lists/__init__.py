@@ -1,0 +1,1 @@
+"""From scores to a list: order, lanes, slots, whose history."""

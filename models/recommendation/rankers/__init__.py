@@ -1,0 +1,1 @@
+"""What scores items for a consumer, a module each."""

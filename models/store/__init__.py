@@ -1,0 +1,1 @@
+"""Where fitted models are kept: bundles, the MLflow store, cards."""
