@@ -61,6 +61,7 @@ def settle_day(
     tenant: str = DEFAULT_TENANT,
     idempotency_days: int = 30,
     unpaid: timedelta = PATIENCE,
+    bill_days: int = 7,
     time_zone: str | None = None,
 ) -> SettlementDay:
     """Do what is due; a home without a plan gets the one that ships, so that it can take orders.
@@ -74,6 +75,7 @@ def settle_day(
         tenant: Whose home it is.
         idempotency_days: Days for which an idempotency key stands for its first answer.
         unpaid: How long orders wait for their payment.
+        bill_days: For so many days a channel's bill is asked for.
         time_zone: Whose months and days count for the home's tenant, unless that is settled; None leaves it.
     """
     done: dict[str, DayDone] = {}
@@ -88,7 +90,9 @@ def settle_day(
         for tenant_id in tenants_of(url):
             transactions = partial(operations.transaction, tenant_id)
             try:
-                done[tenant_id] = work_day(transactions, tenant_id, now, unpaid)
+                done[tenant_id] = work_day(
+                    transactions, tenant_id, now, vault, unpaid=unpaid, bill_days=bill_days
+                )
                 # What the day prepared is asked of the channels at once; the wire runs by the wall clock.
                 send_due(operations, vault, tenant_id, now, datetime.now(UTC))
             except DatabaseUnavailableError:

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
         webhook_private: Messages may go to addresses inside the own network, for tests and closed networks.
         webhook_deadline_s: Seconds for sending one message, from looking its host up to the answer.
         unpaid_minutes: Minutes that an order waits for its payment before it is cancelled.
+        bill_days: For so many days a channel that does not answer is asked for the bill of a day.
         supplier_answer_days: Days after which a supplier who does not answer an after-sale case agrees.
         log_level: Least severe level that is logged.
         master_key: Master key of the personal fields in base64, or several by comma, the current one first;
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     webhook_private: bool = False
     webhook_deadline_s: float = Field(default=10.0, gt=0, le=60)
     unpaid_minutes: int = Field(default=30, ge=1, le=525_600)
+    bill_days: int = Field(default=7, ge=1, le=60)
     supplier_answer_days: int = Field(default=3, ge=0, le=366)
     log_level: str = "INFO"
     master_key: SecretStr | None = None

@@ -256,6 +256,7 @@ def _settle(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcom
         tenant=settings.tenant,
         idempotency_days=serving.idempotency_days,
         unpaid=timedelta(minutes=serving.unpaid_minutes),
+        bill_days=serving.bill_days,
         time_zone=settings.time_zone,
     )
     lake.write_report("operations/settlement_day", done.to_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from serving.channels.errors import ChannelAccountError, ChannelKeyError, UnknownChannelError
-from serving.channels.protocol import Account
+from serving.channels.protocol import CALENDAR, Account
 from serving.channels.registry import ADAPTERS, SECRETS, check_secrets
 from serving.channels.signatures import private_key, public_key
 from serving.privacy.data_keys import Vault
@@ -142,6 +143,40 @@ def accounts_of(conn: Connection, tenant_id: str) -> list[Account]:
         (tenant_id,),
     ).fetchall()
     return [_account(row, {}) for row in rows]
+
+
+def bills_begin(conn: Connection, tenant_id: str, channel_id: str, day: date) -> date:
+    """The first day whose bill is wanted of an account, settled by the first call.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        channel_id: The account.
+        day: The last day whose bill is complete; an account that told something before begins there.
+
+    Raises:
+        UnknownChannelError: There is no such account.
+    """
+    row = conn.execute(
+        "update channels.account a set bills_from = coalesce(a.bills_from, least(%(day)s::date,"
+        " (select (min(f.occurred_at) at time zone %(zone)s)::date from channels.fact f"
+        "  where f.tenant_id = a.tenant_id and f.channel_id = a.channel_id)))"
+        " where a.tenant_id = %(tenant)s and a.channel_id = %(channel)s returning a.bills_from",
+        {"tenant": tenant_id, "channel": channel_id, "day": day, "zone": CALENDAR.key},
+    ).fetchone()
+    if row is None:
+        raise UnknownChannelError(f"there is no channel account {channel_id!r}")
+    found: date = row[0]
+    return found
+
+
+def is_account_of(conn: Connection, tenant_id: str, channel_id: str, adapter: str) -> bool:
+    """Whether the tenant has that account at that channel, ended or not."""
+    row = conn.execute(
+        "select from channels.account where tenant_id = %s and channel_id = %s and adapter = %s",
+        (tenant_id, channel_id, adapter),
+    ).fetchone()
+    return row is not None
 
 
 def dearest_fee_bps(conn: Connection, tenant_id: str) -> int:

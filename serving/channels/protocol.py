@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Protocol
+from datetime import date, datetime, timedelta
+from typing import ClassVar, Protocol
+from zoneinfo import ZoneInfo
 
 from serving.channels.facts import (
     BillLine,
@@ -20,6 +21,9 @@ from serving.channels.facts import (
     SplitWanted,
     UnfreezeWanted,
 )
+
+CALENDAR = ZoneInfo("Asia/Shanghai")
+"""In whose days channels write their bills."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,14 @@ class Adapter(Protocol):
 
     Every request carries our reference: asking again with the same reference does the same thing once.
     Calls raise `ChannelUnavailableError` when the same may be asked again, `ChannelRefusedError` when not.
+
+    Attributes:
+        bill_kinds: What its bills tell of, of the kinds of `facts.BillLine`.
+        bill_ready_after: How long after the end of a day its bill is complete.
     """
+
+    bill_kinds: ClassVar[frozenset[str]]
+    bill_ready_after: ClassVar[timedelta]
 
     def read_notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Notice:
         """Verify, decrypt and read a notice.
@@ -108,4 +119,4 @@ class Adapter(Protocol):
         """Free the rest of a payment, once per reference."""
 
     def bill(self, day: date) -> Sequence[BillLine]:
-        """What the channel did on a day of its own calendar (UTC+8)."""
+        """What the channel did on a day of `CALENDAR`, of `bill_kinds`; empty when it did nothing."""

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from serving.channels.errors import ChannelUnavailableError
 
-_LONGEST_ANSWER = 64 * 2**20
+LONGEST_ANSWER = 64 * 2**20
+"""Bytes; a bill is the longest that a channel answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ class HttpWire:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request(method, target, body=body or None, headers=dict(headers))
                 answer = connection.getresponse()
-                text = answer.read(_LONGEST_ANSWER + 1)
+                text = answer.read(LONGEST_ANSWER + 1)
                 named = {name.lower(): value for name, value in answer.getheaders()}
             finally:
                 connection.close()
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise ChannelUnavailableError(f"no answer from {parts.netloc}: {type(error).__name__}") from error
-        if len(text) > _LONGEST_ANSWER:
+        if len(text) > LONGEST_ANSWER:
             raise ChannelUnavailableError(f"the answer of {parts.netloc} is longer than 64 MiB")
         return Answer(answer.status, named, text)

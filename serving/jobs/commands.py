@@ -56,7 +56,8 @@ from serving.settlement.books import referral_unlock
 from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import simulator as channel_simulator
 from serving.settlement.channel.bill_breaks import hold_breaks
-from serving.settlement.channel.reconciliation import Reconciliation, reconcile
+from serving.settlement.channel.daily_bills import take_bills
+from serving.settlement.channel.reconciliation import BreakType, Reconciliation, reconcile
 from serving.settlement.channel.requests import send_due
 from serving.settlement.control.holds import expire_holds
 from serving.settlement.plans.assignments import LegalReview, put_into_force
@@ -245,7 +246,15 @@ def _routing(job: Job) -> Iterator[str]:
 
 
 def _day(job: Job) -> Iterator[str]:
-    done = work_day(job.transactions, job.tenant_id, job.now, _unpaid(job))
+    settings = job.settings
+    done = work_day(
+        job.transactions,
+        job.tenant_id,
+        job.now,
+        Vault.of(settings),
+        unpaid=_unpaid(job),
+        bill_days=settings.bill_days,
+    )
     for part in fields(done):
         if part.name not in ("violations", "stopped"):
             yield f"{part.name}: {getattr(done, part.name)}"
@@ -291,9 +300,23 @@ def _reconcile(job: Job) -> Iterator[str]:
     yield from _lines_of(run)
 
 
+def _bills(job: Job) -> Iterator[str]:
+    alarms = Alarms()
+    vault, days = Vault.of(job.settings), job.settings.bill_days
+    done = take_bills(job.transactions, vault, job.tenant_id, job.now, days, alarms.take)
+    yield f"{done.taken} bills taken, {done.waiting} wait; {done.held} differences are held in suspense"
+    for break_type, count in sorted(done.differences.items()):
+        yield f"  {break_type}: {count}"
+    yield from alarms.told()
+    if alarms.told() or any(found != BreakType.TIMING for found in done.differences):
+        raise JobFailedError("bills are not to be had, or differ from the books; everything else was done")
+
+
 def _load_bill(job: Job) -> Iterator[str]:
     options = job.options
-    bill = channel_bill.Bill(options.bill_id, options.adapter, options.bill_from, options.bill_to)
+    bill = channel_bill.Bill(
+        options.bill_id, options.adapter, options.bill_from, options.bill_to, options.channel_id
+    )
     with job.transactions() as conn, Path(options.file).open("rb") as file:
         loaded = channel_bill.load_bill(conn, job.tenant_id, bill, iter(partial(file.read, 1 << 20), b""))
     yield f"bill {loaded.bill_id}: {loaded.lines} lines{'' if loaded.is_new else ', loaded before'}"
@@ -488,10 +511,16 @@ JOBS: Mapping[str, Command] = {
     "seal": Command("seal the hash chain and anchor its head outside the database", _seal, turns="once"),
     "forget-keys": Command("forget idempotency keys that are old enough", _forget_keys, turns="once"),
     "close-period": Command("close a month", _close_period, {"--period": {"required": True}}),
+    "bills": Command("fetch the bills of the last complete days from channels and compare them", _bills),
     "load-bill": Command(
         "load a channel's bill from CSV",
         _load_bill,
-        {**_BILL, "--adapter": {"required": True}, "file": {}},
+        {
+            **_BILL,
+            "--adapter": {"required": True},
+            "--channel-id": {"help": "the account that it is of; default: all of the adapter"},
+            "file": {},
+        },
         turns="one",
     ),
     "simulate-bill": Command(

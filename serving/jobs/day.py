@@ -24,8 +24,10 @@ from serving.orders.paying.misfits import sort_misfits
 from serving.orders.placing.cancelling import PATIENCE, expire_unpaid
 from serving.orders.placing.points_payment import give_back_due
 from serving.orders.settling import release_due, unfreeze_due
+from serving.privacy.data_keys import Vault
 from serving.settlement.beside.fees import release_fees_due
 from serving.settlement.books.referral_unlock import unlock_due
+from serving.settlement.channel.daily_bills import take_bills
 from serving.settlement.control.holds import expire_holds
 
 
@@ -45,6 +47,9 @@ class DayDone:
         points_back: Points that came back to buyers whose lines were cancelled or refunded.
         deposit_cents: What went from releases into deposits, fen.
         deadline_waiting: Shares that the channel set free although they cannot be released yet.
+        bills: Bills of channels that were taken and compared.
+        bills_waiting: Bills that were due and not to be had; the next day asks again.
+        bill_differences: Differences of these bills that are held in suspense.
         closed_agents: Agents whose tier was closed for the month before.
         reviewed_agents: Agents whose income of the month before was reviewed.
         held_agents: Those of them whose payment is held.
@@ -65,6 +70,9 @@ class DayDone:
     points_back: int
     deposit_cents: int
     deadline_waiting: int
+    bills: int
+    bills_waiting: int
+    bill_differences: int
     closed_agents: int
     reviewed_agents: int
     held_agents: int
@@ -91,7 +99,13 @@ class Alarms:
 
 
 def work_day(
-    transactions: ConnectionFactory, tenant_id: str, now: datetime, unpaid: timedelta = PATIENCE
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    now: datetime,
+    vault: Vault,
+    *,
+    unpaid: timedelta = PATIENCE,
+    bill_days: int = 7,
 ) -> DayDone:
     """Do what is due.
 
@@ -99,7 +113,9 @@ def work_day(
         transactions: Opens a transaction of the tenant.
         tenant_id: The tenant.
         now: Business time (UTC).
+        vault: Opens the secrets of channel accounts.
         unpaid: How long orders wait for their payment.
+        bill_days: For so many days a bill is asked for.
     """
     alarms = Alarms()
     expired_orders = expire_unpaid(transactions, tenant_id, now, unpaid)
@@ -114,6 +130,7 @@ def work_day(
     points = give_back_due(transactions, tenant_id, now)
     deposits = top_up_due(transactions, tenant_id, now)
     waiting = unfreeze_due(transactions, tenant_id, now, alarm=alarms.take)
+    bills = take_bills(transactions, vault, tenant_id, now, bill_days, alarms.take)
     sort_misfits(transactions, tenant_id, now)
     closed = close_tiers(transactions, tenant_id, now)
     clock = run_clock(transactions, EFFECTS, tenant_id, now)
@@ -130,6 +147,9 @@ def work_day(
         points_back=points,
         deposit_cents=deposits,
         deadline_waiting=len(waiting),
+        bills=bills.taken,
+        bills_waiting=bills.waiting,
+        bill_differences=bills.held,
         closed_agents=closed,
         reviewed_agents=reviewed.agents,
         held_agents=reviewed.held,

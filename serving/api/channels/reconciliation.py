@@ -47,6 +47,9 @@ class BillRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     bill_id: Id
     adapter: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["simulated"])]
+    channel_id: Annotated[
+        Id | None, Meta(description="The account that it is of; without one: all accounts of the adapter.")
+    ] = None
     bill_from: Moment
     bill_to: Annotated[Moment, Meta(description="First moment that it does not cover.")]
     lines: Annotated[list[BillLineRequest], Meta(max_length=20_000)]
@@ -110,7 +113,7 @@ class ReconciliationPage(Struct, frozen=True, kw_only=True):
 )
 def post_channel_bill(request: Request[Any, Any, Any], data: BillRequest) -> BillView:
     """Loaded once per content: sending it again answers with the first."""
-    bill = Bill(data.bill_id, data.adapter, data.bill_from, data.bill_to)
+    bill = Bill(data.bill_id, data.adapter, data.bill_from, data.bill_to, data.channel_id)
     lines = (
         BillLine(line.kind, line.reference, line.amount_cents, line.fee_cents, line.occurred_at)
         for line in data.lines

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -31,7 +31,7 @@ from serving.channels.simulated.messages import (
     signed_headers,
     verified_nonce,
 )
-from serving.channels.wire import HttpWire, Wire
+from serving.channels.wire import LONGEST_ANSWER, HttpWire, Wire
 
 ADAPTER = "simulated"
 """Adapter of payments that move no real money."""
@@ -47,6 +47,11 @@ class SimulatedAdapter:
         wire: How the channel is reached.
         clock: Wall clock, for our own signatures.
     """
+
+    bill_kinds: ClassVar[frozenset[str]] = frozenset(
+        {"payment", "refund", "payout", "chargeback", "payout_return"}
+    )
+    bill_ready_after: ClassVar[timedelta] = timedelta()
 
     def __init__(
         self,
@@ -103,7 +108,12 @@ class SimulatedAdapter:
     def bill(self, day: date) -> Sequence[BillLine]:
         """See `Adapter.bill`."""
         body = self._call("GET", f"/bill?{urlencode({'day': day.isoformat()})}", b"")
-        return msgspec.json.decode(body or b"[]", type=list[BillLine])
+        if body is None:
+            raise ChannelUnavailableError("the simulated channel does not know what a bill is")
+        try:
+            return msgspec.json.decode(body, type=list[BillLine])
+        except msgspec.MsgspecError as error:
+            raise ChannelUnavailableError(f"a bill that cannot be read: {error}") from error
 
     def _known(self, path: str, kind: type[_T]) -> _T | None:
         body = self._call("GET", path, b"")
@@ -133,7 +143,9 @@ class SimulatedAdapter:
         if answer.status >= 500 or answer.status == 429:
             raise ChannelUnavailableError(f"the simulated channel answers {answer.status}")
         try:
-            verified_nonce(account.public_keys, answer.headers, answer.body, self._clock())
+            verified_nonce(
+                account.public_keys, answer.headers, answer.body, self._clock(), longest=LONGEST_ANSWER
+            )
         except NoticeRefusedError as error:
             raise ChannelUnavailableError(f"an answer that the channel did not sign: {error}") from error
         if answer.status == 404:

@@ -82,7 +82,12 @@ def signed_headers(key: str, serial: str, body: bytes, now: datetime) -> dict[st
 
 
 def verified_nonce(
-    public_keys: Mapping[str, str], headers: Mapping[str, str], body: bytes, now: datetime
+    public_keys: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
+    *,
+    longest: int = LONGEST_MESSAGE,
 ) -> str:
     """The nonce of a message whose signature holds.
 
@@ -91,12 +96,13 @@ def verified_nonce(
         headers: Names in lower case.
         body: As it was sent.
         now: Wall clock.
+        longest: Bytes of the longest message that is read.
 
     Raises:
         NoticeRefusedError: The serial is unknown, the time is off, or the signature is not of this message.
     """
-    if len(body) > LONGEST_MESSAGE:
-        raise NoticeRefusedError(Doubt.CONTENT, f"the message is longer than {LONGEST_MESSAGE} bytes")
+    if len(body) > longest:
+        raise NoticeRefusedError(Doubt.CONTENT, f"the message is longer than {longest} bytes")
     key = public_keys.get(headers.get("muyun-serial", ""))
     if key is None:
         raise NoticeRefusedError(Doubt.SERIAL, "no public key of that serial is registered")

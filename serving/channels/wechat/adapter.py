@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -38,7 +38,13 @@ _T = TypeVar("_T")
 API_URL = "https://api.mch.weixin.qq.com"
 """Where the channel answers."""
 
-_BUSY = frozenset({"SYSTEM_ERROR", "FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED", "BANK_ERROR", "NOT_ENOUGH"})
+_BUSY = frozenset(
+    {
+        "SYSTEM_ERROR", "FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED", "BANK_ERROR", "NOT_ENOUGH",
+        "STATEMENT_CREATING",
+    }
+)  # fmt: skip
+_NOTHING_SOLD = "NO_STATEMENT_EXIST"
 # Scene 1005 is commission, 1000 marketing; the scene is a part of what the merchant agreed with the channel.
 _TRANSFER_SCENE = "1005"
 
@@ -51,6 +57,10 @@ class WeChatAdapter:
         wire: How the channel is reached.
         clock: Wall clock.
     """
+
+    # The trade bill; transfers stand in the fund-flow bill. It is made from 10 o'clock of the next day on.
+    bill_kinds: ClassVar[frozenset[str]] = frozenset({"payment", "refund"})
+    bill_ready_after: ClassVar[timedelta] = timedelta(hours=10)
 
     def __init__(
         self,
@@ -160,17 +170,26 @@ class WeChatAdapter:
 
     def bill(self, day: date) -> Sequence[BillLine]:
         """See `Adapter.bill`."""
-        found = self._get(
-            f"/v3/bill/tradebill?{urlencode({'bill_date': day.isoformat(), 'bill_type': 'ALL'})}"
-        )
+        try:
+            found = self._get(
+                f"/v3/bill/tradebill?{urlencode({'bill_date': day.isoformat(), 'bill_type': 'ALL'})}"
+            )
+        except ChannelRefusedError as error:
+            if error.code == _NOTHING_SOLD:
+                return []
+            raise
         if found is None:
-            return []
+            # Nobody signed that: it is no word about a day.
+            raise ChannelUnavailableError("WeChat Pay answers 404 for a bill: is the address right?")
         where = _answered(lambda: documents.read(found, documents.DownloadUrl))
         # The file itself is not signed; the signed answer says its hash.
         text = self._call("GET", where.download_url, b"").body
         if hashlib.sha1(text, usedforsecurity=False).hexdigest() != where.hash_value.lower():
             raise ChannelUnavailableError("the bill is not the one that the channel announced")
-        return bill_lines(text.decode("utf-8", "strict"))
+        try:
+            return bill_lines(text.decode("utf-8", "strict"))
+        except UnicodeError as error:
+            raise ChannelUnavailableError("the bill is not written in UTF-8") from error
 
     def _refund(self, data: bytes) -> RefundFact:
         return _answered(lambda: documents.refund_of(documents.read(data, documents.Refund), self._clock()))

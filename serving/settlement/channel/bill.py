@@ -17,6 +17,7 @@ from itertools import islice
 
 import psycopg
 
+from serving.channels.accounts import is_account_of
 from serving.channels.facts import BillLine
 from serving.settlement.errors import SettlementError
 
@@ -37,12 +38,18 @@ class BillConflictError(SettlementError):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Which channel it comes from (`adapter`) and the time it covers: `bill_from` <= t < `bill_to`, UTC."""
+    """Which channel it comes from (`adapter`) and the time it covers: `bill_from` <= t < `bill_to`, UTC.
+
+    `channel_id`: the account that it is of; None: all accounts of the adapter. `kinds`: what it tells of;
+    None: everything.
+    """
 
     bill_id: str
     adapter: str
     bill_from: datetime
     bill_to: datetime
+    channel_id: str | None = None
+    kinds: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +88,22 @@ def load_bill(conn: psycopg.Connection, tenant_id: str, bill: Bill, blocks: Iter
         The bill; the earlier one when the same content of the same time and channel was loaded before.
 
     Raises:
-        BillRefusedError: The time is empty, or a line is no CSV, of no known kind, without reference, or not
-            above 0.
+        BillRefusedError: The time is empty, the account is unknown, or a line is no CSV, of no known kind,
+            without reference, or not above 0.
         BillConflictError: The id was used for other content.
     """
     if bill.bill_to <= bill.bill_from:
         raise BillRefusedError(
             f"bill {bill.bill_id} covers no time: {bill.bill_from.isoformat()} to {bill.bill_to.isoformat()}"
         )
-    digest = hashlib.sha256(
-        repr((bill.adapter, bill.bill_from.isoformat(), bill.bill_to.isoformat())).encode()
-    )
+    head: tuple[str, ...] = (bill.adapter, bill.bill_from.isoformat(), bill.bill_to.isoformat())
+    if bill.channel_id is not None:
+        if not is_account_of(conn, tenant_id, bill.channel_id, bill.adapter):
+            raise BillRefusedError(
+                f"bill {bill.bill_id}: there is no {bill.adapter} account {bill.channel_id!r}"
+            )
+        head = (*head, bill.channel_id)
+    digest = hashlib.sha256(repr(head).encode())
     # COPY is not possible on tables with row-level security.
     conn.execute("drop table if exists pg_temp.loaded_bill_line")
     conn.execute(
@@ -142,10 +154,13 @@ def _store(conn: psycopg.Connection, tenant_id: str, bill: Bill, content_hash: s
     if same is None:
         made = conn.execute(
             "insert into settlement.channel_bill (tenant_id, bill_id, adapter, bill_from, bill_to,"
-            " content_hash)"
-            " values (%s, %s, %s, %s, %s, %s) on conflict do nothing returning bill_id",
-            (tenant_id, bill.bill_id, bill.adapter, bill.bill_from, bill.bill_to, content_hash),
-        ).fetchone()
+            " content_hash, channel_id, kinds)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning bill_id",
+            (
+                tenant_id, bill.bill_id, bill.adapter, bill.bill_from, bill.bill_to, content_hash,
+                bill.channel_id, None if bill.kinds is None else sorted(bill.kinds),
+            ),
+        ).fetchone()  # fmt: skip
         if made is None:
             raise BillConflictError(
                 f"bill {bill.bill_id} was loaded before with other content: give a corrected bill its own id"

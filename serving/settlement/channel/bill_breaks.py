@@ -29,14 +29,14 @@ def hold_breaks(conn: psycopg.Connection, tenant_id: str, run_id: str, now: date
     """
     rows = conn.execute(
         "select k.break_type, k.kind, k.reference, k.expected_cents, k.found_cents, k.details, b.bill_id,"
-        " b.bill_to from settlement.reconciliation_break k join settlement.reconciliation r"
+        " b.bill_to, b.channel_id from settlement.reconciliation_break k join settlement.reconciliation r"
         " using (tenant_id, run_id) join settlement.channel_bill b on b.tenant_id = r.tenant_id"
         " and b.bill_id = r.bill_id where k.tenant_id = %s and k.run_id = %s"
         " order by k.break_type, k.kind, k.reference",
         (tenant_id, run_id),
     ).fetchall()
     held = 0
-    for break_type, kind, reference, expected, found, details, bill_id, bill_to in rows:
+    for break_type, kind, reference, expected, found, details, bill_id, bill_to, channel_id in rows:
         cents = arriving_cents(BreakType(break_type), kind, expected or 0, found or 0)
         if not cents:
             continue
@@ -46,12 +46,24 @@ def hold_breaks(conn: psycopg.Connection, tenant_id: str, run_id: str, now: date
             abs(cents),
             CURRENCY,
             bill_to,
+            channel_id,
             detail=f"bill {bill_id}: {details or break_type}"[:300],
             leaves=cents < 0,
         )
-        hold_misfit(conn, tenant_id, misfit, now)
+        if not _is_held_beside(conn, tenant_id, misfit):
+            hold_misfit(conn, tenant_id, misfit, now)
         held += 1
     return held
+
+
+def _is_held_beside(conn: psycopg.Connection, tenant_id: str, misfit: Misfit) -> bool:
+    """Whether a bill of all accounts found what a bill of one account finds, or the other way round."""
+    row = conn.execute(
+        "select from channels.misfit where tenant_id = %s and kind = %s and reference = %s and leaves = %s"
+        " and (channel_id is null) <> (%s::text is null) limit 1",
+        (tenant_id, misfit.kind, misfit.reference, misfit.leaves, misfit.channel_id),
+    ).fetchone()
+    return row is not None
 
 
 def arriving_cents(break_type: BreakType, kind: str, expected: int, found: int) -> int:

@@ -115,7 +115,7 @@ def _lines(
             return [Line(AccountKind.PLATFORM_FEE if cents > 0 else AccountKind.SUBSIDY, cents)]
         case Act.CORRECT if not cents:
             return []
-        case Act.CORRECT if misfit.channel_id is None:
+        case Act.CORRECT if misfit.is_of_a_bill:
             return [Line(AccountKind.CHANNEL_AVAILABLE, cents)]
     raise MisfitClosedError(
         f"{resolution.act} does not fit misfit {misfit.misfit_id}: {misfit.kind} over {cents} fen"

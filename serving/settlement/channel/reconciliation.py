@@ -89,7 +89,7 @@ class Break(NamedTuple):
 _PAYMENTS = """
     select 'payment' as kind, p.payment_id as reference, p.captured_cents as amount_cents, p.fee_cents,
            p.paid_at as happened_at, true as is_final, 'accrue:' || p.order_id as ledger_key,
-           null::bigint as transaction_id, p.adapter
+           null::bigint as transaction_id, p.adapter, p.channel_id
     from orders.payment p where p.tenant_id = %(tenant)s and p.captured_cents > 0
 """
 _REFUNDS = """
@@ -100,7 +100,8 @@ _REFUNDS = """
                and g.kind = 'channel_fee'), 0) end,
            coalesce(q.resolved_at, r.refunded_at), coalesce(q.state = 'done', true),
            'channel-request:' || q.reference || ':done',
-           case when q.reference is null then r.transaction_id end, p.adapter
+           case when q.reference is null then r.transaction_id end, p.adapter,
+           coalesce(q.channel_id, p.channel_id)
     from settlement.refund r join orders.payment p on p.tenant_id = r.tenant_id and p.order_id = r.order_id
     left join channels.request q on q.tenant_id = r.tenant_id and q.kind = 'refund'
         and q.subject = r.refund_id
@@ -110,12 +111,18 @@ _PAYOUTS = """
     select 'payout', coalesce(q.reference, o.payout_id), o.amount_cents, 0::bigint,
            coalesce(o.resolved_at, o.sent_at), o.state =
     'paid',
-           'payout:' || o.payout_id || ':confirmed', null::bigint, b.adapter
+           'payout:' || o.payout_id || ':confirmed', null::bigint, b.adapter, q.channel_id
     from settlement.payout o join settlement.payout_batch b on b.tenant_id = o.tenant_id and b.batch_id =
     o.batch_id
     left join channels.request q on q.tenant_id = o.tenant_id and q.kind = 'payout'
         and q.subject = o.payout_id
     where o.tenant_id = %(tenant)s
+"""
+
+# A bill of one account, or of some kinds, is compared with what is of them.
+_OF_THE_BILL = """
+    where r.adapter = %(adapter)s and (%(channel)s::text is null or r.channel_id = %(channel)s)
+      and (%(kinds)s::text[] is null or r.kind = any(%(kinds)s))
 """
 
 _RECORDS_IN_TIME = f"""
@@ -126,7 +133,7 @@ _RECORDS_IN_TIME = f"""
                             and coalesce(q.resolved_at, r.refunded_at) < %(late)s
         union all {_PAYOUTS} and coalesce(o.resolved_at, o.sent_at) >= %(early)s
                              and coalesce(o.resolved_at, o.sent_at) < %(late)s
-    ) r where r.adapter = %(adapter)s
+    ) r {_OF_THE_BILL}
 """
 # What the bill names and the time did not bring: looked up one by one, whenever it happened.
 _RECORDS_FROM_AFAR = f"""
@@ -137,7 +144,7 @@ _RECORDS_FROM_AFAR = f"""
             (select u.reference from unmatched u where u.kind = 'refund')
         union all {_PAYOUTS} and coalesce(q.reference, o.payout_id) in
             (select u.reference from unmatched u where u.kind = 'payout')
-    ) r where r.adapter = %(adapter)s
+    ) r {_OF_THE_BILL}
 """
 _BILLED = """
     create temp table billed on commit drop as
@@ -153,6 +160,7 @@ _HELD_PART = """
            total_cents = b.total_cents - m.amount_cents
     from channels.misfit m where m.tenant_id = %(tenant)s and m.kind = 'larger_payment'
       and b.kind = 'payment' and b.reference = m.reference and b.amount_cents > m.amount_cents
+      and (%(channel)s::text is null or m.channel_id = %(channel)s)
 """
 _HELD_WHOLE = """
     delete from billed b using (
@@ -163,10 +171,12 @@ _HELD_WHOLE = """
                    when m.kind in ('unknown_refund', 'refund_returned') then 'refund_return'
                    else 'payment' end as kind, m.reference, m.amount_cents
         from channels.misfit m where m.tenant_id = %(tenant)s
-          and m.kind <> 'larger_payment' and m.channel_id is not null
+          and m.kind <> 'larger_payment' and not starts_with(m.kind, 'bill_')
+          and (%(channel)s::text is null or m.channel_id = %(channel)s)
         union all
         select q.kind, q.reference, q.amount_cents from channels.request q
         where q.tenant_id = %(tenant)s and q.subject like 'misfit:%%' and q.state = 'done'
+          and (%(channel)s::text is null or q.channel_id = %(channel)s)
     ) m where b.kind = m.kind and b.reference = m.reference and b.total_cents = m.amount_cents
 """
 _UNMATCHED = """
@@ -221,6 +231,7 @@ _ELSEWHERE = """
     select distinct l.kind, l.reference from settlement.channel_bill b
     join settlement.channel_bill_line l on l.tenant_id = b.tenant_id and l.bill_id = b.bill_id
     where b.tenant_id = %(tenant)s and b.adapter = %(adapter)s and b.bill_id <> %(bill)s
+      and (b.channel_id is null or %(channel)s::text is null or b.channel_id = %(channel)s)
       and (b.bill_to between %(early)s and %(from)s or b.bill_from between %(to)s and %(late)s)
       and exists (select 1 from reconciled_record r where r.kind = l.kind and r.reference = l.reference)
 """
@@ -327,24 +338,26 @@ def reconcile(
             )
         return known
     bill = conn.execute(
-        "select adapter, bill_from, bill_to from settlement.channel_bill where tenant_id = %s and bill_id ="
-        " %s",
+        "select adapter, bill_from, bill_to, channel_id, kinds from settlement.channel_bill"
+        " where tenant_id = %s and bill_id = %s",
         (tenant_id, bill_id),
     ).fetchone()
     if bill is None:
         raise UnknownBillError(f"there is no bill {bill_id}: load it first")
-    adapter, bill_from, bill_to = bill
+    adapter, bill_from, bill_to, channel_id, kinds = bill
     values = {
         "tenant": tenant_id,
         "run": run_id,
         "bill": bill_id,
         "adapter": adapter,
+        "channel": channel_id,
+        "kinds": kinds,
         "from": bill_from,
         "to": bill_to,
         "early": bill_from - CUT_OFF,
         "late": bill_to + CUT_OFF,
         "cut_off": CUT_OFF,
-        "has_earlier": _has_bill_before(conn, tenant_id, adapter, bill_from),
+        "has_earlier": _has_bill_before(conn, tenant_id, adapter, channel_id, bill_from),
     }
     _compare_in_scratch_tables(conn, values)
     totals = conn.execute(_TOTALS, values).fetchone()
@@ -403,12 +416,15 @@ def breaks_of(
     return [Break(*row) for row in rows]
 
 
-def _has_bill_before(conn: psycopg.Connection, tenant_id: str, adapter: str, bill_from: datetime) -> bool:
+def _has_bill_before(
+    conn: psycopg.Connection, tenant_id: str, adapter: str, channel_id: str | None, bill_from: datetime
+) -> bool:
     """Whether the bill that ends where this one begins was loaded: only then its leftovers are due here."""
     row = conn.execute(
         "select exists (select 1 from settlement.channel_bill"
-        " where tenant_id = %s and adapter = %s and bill_to = %s)",
-        (tenant_id, adapter, bill_from),
+        " where tenant_id = %(tenant)s and adapter = %(adapter)s and bill_to = %(from)s"
+        " and (channel_id is null or %(channel)s::text is null or channel_id = %(channel)s))",
+        {"tenant": tenant_id, "adapter": adapter, "channel": channel_id, "from": bill_from},
     ).fetchone()
     return bool(row and row[0])
 

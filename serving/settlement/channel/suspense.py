@@ -67,7 +67,7 @@ class Misfit:
         amount_cents: Minor units, above 0.
         currency: ISO 4217.
         occurred_at: When, by the channel.
-        channel_id: Who said so; None when it came out of a bill.
+        channel_id: Who said so; None when it came out of a bill of all accounts.
         order_ref: What the channel calls the order.
         detail: For whoever decides; no personal value.
         leaves: Whether the money left the channel instead of arriving.
@@ -102,6 +102,11 @@ class StoredMisfit(NamedTuple):
     reason: str | None
     closed_by: str | None
     closed_at: datetime | None
+
+    @property
+    def is_of_a_bill(self) -> bool:
+        """Whether a reconciliation found it; else a channel said so."""
+        return self.kind.startswith("bill_")
 
 
 _COLUMNS = ", ".join(StoredMisfit._fields)

@@ -213,3 +213,15 @@ def test_a_bill_is_fetched_unzipped_and_read():
         BillLine("refund", "r1", 500, -3, NOW),
     ]
     assert wire.asked[1][:2] == ("GET", "https://gateway.test/bill.zip")
+
+
+def test_a_day_without_a_bill_is_empty_only_when_the_channel_says_so():
+    name = "alipay_data_dataservice_bill_downloadurl_query"
+    asking, _ = adapter(node(name, {"code": "40004", "sub_code": "isp.bill_not_exist"}))
+    assert asking.bill(date(2026, 11, 1)) == []
+    asking, _ = adapter(node(name, {"code": "20000", "sub_code": "isp.unknow-error"}))
+    with pytest.raises(ChannelUnavailableError):
+        asking.bill(date(2026, 11, 1))
+    asking, _ = adapter(node(name, {"code": "40002", "sub_code": "isv.invalid-arguments"}))
+    with pytest.raises(ChannelRefusedError):
+        asking.bill(date(2026, 11, 1))

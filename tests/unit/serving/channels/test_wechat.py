@@ -266,3 +266,18 @@ def test_a_bill_is_fetched_checked_and_read():
     asking, _ = adapter(answer(where), Answer(200, {}, text + b" "))
     with pytest.raises(ChannelUnavailableError, match="announced"):
         asking.bill(date(2026, 11, 1))
+
+
+def test_a_day_without_a_bill_is_empty_only_when_the_channel_says_so():
+    def refusing(code):
+        return Answer(400, {}, json.dumps({"code": code, "message": "x"}).encode())
+
+    asking, _ = adapter(refusing("NO_STATEMENT_EXIST"))
+    assert asking.bill(date(2026, 11, 1)) == []
+    for other in (refusing("STATEMENT_CREATING"), Answer(404, {}, b"")):
+        asking, _ = adapter(other)
+        with pytest.raises(ChannelUnavailableError):
+            asking.bill(date(2026, 11, 1))
+    asking, _ = adapter(refusing("PARAM_ERROR"))
+    with pytest.raises(ChannelRefusedError):
+        asking.bill(date(2026, 11, 1))

@@ -1,0 +1,218 @@
+"""Bills fetched from channels that are real HTTP servers: one an account and day, outages, faults by type."""
+
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+
+import pytest
+from simulated_till import till_with_server
+from small_market import TENANT, Shop
+
+from serving.db.operations import Operations
+from serving.jobs.__main__ import main
+from serving.ledger.invariants import check
+from serving.security import ROLE_SCOPES, Role, issue_key
+
+pytestmark = pytest.mark.xdist_group("channel_bills")  # one world for all, in order
+
+PRICE = 1000
+
+
+@pytest.fixture(scope="module")
+def shop(scores_url):
+    with Operations(scores_url, size=4) as operations:
+        made = Shop(scores_url, operations)
+        made.plan()
+        made.list("sku", PRICE)
+        made.supply("S1", "sku", 10_000, price=600)
+        yield made
+
+
+@pytest.fixture
+def tills(client, scores_url, shop):
+    """Two accounts of one adapter, the only active ones; each with a bank of its own."""
+    shop.sql("update channels.account set is_active = false")
+    with ExitStack() as stack:
+        yield [stack.enter_context(till_with_server(client, scores_url, fee_bps=60)) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def call(client, scores_url):
+    keys = {
+        who: issue_key(
+            scores_url, name=who, role=role, party_id=party, scopes=sorted(ROLE_SCOPES[role])
+        ).secret
+        for who, role, party in (("op", Role.OPERATOR, None), ("m1", Role.MERCHANT, "m1"))
+    }
+
+    def send(who, method, path, body=None, idempotency=None, **query):
+        headers = {"X-API-Key": keys[who]} | ({"Idempotency-Key": idempotency} if idempotency else {})
+        return client.request(method, f"/v1{path}", params=query, json=body, headers=headers)
+
+    return send
+
+
+@pytest.fixture
+def bought(call):
+    def make(till, key):
+        """A paid order; when it was paid."""
+        body = {"merchant_id": "m1", "consumer_id": "c1", "lines": [{"sku_id": "sku", "qty": 1}]}
+        order = call("m1", "POST", "/orders", body, idempotency=key).json()
+        at = datetime.fromisoformat(order["placed_at"])
+        assert till.pay(order["order_id"], PRICE, payment_id=f"pay-{key}", paid_at=at)[0] == 200
+        return at
+
+    return make
+
+
+@pytest.fixture
+def run(scores_url, settings, monkeypatch, capsys):
+    monkeypatch.setenv("MUYUN_DATABASE_URL", scores_url)
+    monkeypatch.setenv("MUYUN_HOME", str(settings.home))
+
+    def once(at, job="bills"):
+        """Exit status of the job at a business time, and its lines."""
+        status = main([job, "--tenant", TENANT, "--as-of", at.isoformat()])
+        return status, capsys.readouterr().out.splitlines()
+
+    return once
+
+
+def told(taken, waiting=0, held=0):
+    return f"{taken} bills taken, {waiting} wait; {held} differences are held in suspense"
+
+
+def sound(shop):
+    with shop.transaction() as conn:
+        return [f"{one.rule}: {one.subject}" for one in check(conn, TENANT)]
+
+
+def bills_of(shop, till):
+    return shop.sql(
+        "select bill_from, bill_to, kinds from settlement.channel_bill where channel_id = %(c)s order by 1",
+        c=till.channel_id,
+    )
+
+
+DAY = timedelta(days=1)
+
+
+def test_each_account_has_a_bill_a_day_which_is_compared_with_its_own_payments_only(tills, bought, run, shop):
+    at = [bought(till, f"true-{number}") for number, till in enumerate(tills)][-1]
+    before = shop.balances()
+    # The day is not over yet: nothing is due but the day before, on which nothing was paid.
+    assert run(at + DAY) == (0, [told(2)])
+    assert run(at + DAY) == (0, [told(0)])
+    assert shop.moved(before) == {}
+    for till in tills:
+        ((start, end, kinds),) = bills_of(shop, till)
+        assert start <= at < end == start + DAY
+        # The channel's day begins at midnight in China.
+        assert start.hour * 60 + start.minute == 16 * 60
+        assert "payment" in kinds
+    assert sound(shop) == []
+
+
+def test_a_channel_that_does_not_answer_is_asked_again_the_next_night(tills, bought, run, shop):
+    at = [bought(till, f"outage-{number}") for number, till in enumerate(tills)][-1]
+    tills[0].bank.faults.busy = 1
+    status, lines = run(at + DAY)
+    assert (status, lines[0]) == (1, told(1, waiting=1))
+    assert tills[0].channel_id in lines[1]
+    assert "503" in lines[1]
+    assert bills_of(shop, tills[0]) == []
+    assert run(at + 2 * DAY) == (0, [told(3)])
+    assert run(at + 2 * DAY) == (0, [told(0)])
+    assert [len(bills_of(shop, till)) for till in tills] == [2, 2]
+
+
+def test_days_older_than_the_setting_are_told_until_they_are_loaded_by_hand(
+    tills, bought, run, shop, call, monkeypatch
+):
+    till, other = tills
+    at = bought(till, "old")
+    shop.sql("update channels.account set is_active = false where channel_id = %(c)s", c=other.channel_id)
+    till.bank.faults.busy = 1
+    assert run(at + DAY)[1][0] == told(0, waiting=1)
+    monkeypatch.setenv("MUYUN_BILL_DAYS", "1")
+    status, lines = run(at + 2 * DAY)
+    assert (status, lines[0]) == (1, told(1))
+    assert "1 days from" in lines[1]
+    assert "load them by hand" in lines[1]
+    ((start, _, _),) = bills_of(shop, till)
+    bill = {
+        "bill_id": "by-hand",
+        "adapter": "simulated",
+        "channel_id": "ch-nobody",
+        "bill_from": (start - DAY).isoformat(),
+        "bill_to": start.isoformat(),
+        "lines": [
+            {
+                "kind": "payment",
+                "reference": "pay-old",
+                "amount_cents": PRICE,
+                "fee_cents": 6,
+                "occurred_at": at.isoformat(),
+            }
+        ],
+    }
+    refused = call("op", "POST", "/channel-bills", bill)
+    assert (refused.status_code, "ch-nobody" in refused.text) == (422, True)
+    assert call("op", "POST", "/channel-bills", bill | {"channel_id": till.channel_id}).status_code == 201
+    compared = call("op", "POST", "/reconciliations", {"run_id": "by-hand", "bill_id": "by-hand"}).json()
+    assert (compared["breaks"], compared["records"]) == ({}, 1)
+    assert run(at + 2 * DAY) == (0, [told(0)])
+
+
+def test_what_a_bill_says_otherwise_is_found_by_type_and_held_by_account(tills, bought, run, shop, call):
+    """Each bank took 5.00 of which nobody told us, under one id; the first keeps 0.10 of 10.00, not 0.06."""
+    tills[0].bank.fee_bps = 100
+    at = [bought(till, f"fault-{number}") for number, till in enumerate(tills)][-1]
+    before = shop.balances()
+    for till in tills:
+        till.bank.fee_bps = 0
+        till.bank.pay("unheard", 500, payment_id="same-id", paid_at=at)
+    assert run(at + DAY) == (1, [told(2, held=3), "  fee_differs: 1", "  missing_in_ledger: 2"])
+    # 5.00 twice more at the channel, 0.04 less.
+    assert shop.moved(before) == {("channel_available", ""): -996, ("reconciliation_suspense", ""): 996}
+    found = [
+        one
+        for one in call("op", "GET", "/misfits", status="open", limit=500).json()["misfits"]
+        if one["kind"].startswith("bill_")
+    ]
+    assert {(one["kind"], one["reference"], one["channel_id"], one["booked_cents"]) for one in found} == {
+        ("bill_missing_in_ledger", "payment:same-id", tills[0].channel_id, 500),
+        ("bill_missing_in_ledger", "payment:same-id", tills[1].channel_id, 500),
+        ("bill_fee_differs", "payment:pay-fault-0", tills[0].channel_id, -4),
+    }
+    assert run(at + DAY) == (0, [told(0)])
+    assert sound(shop) == []
+    # The channel corrects its bill: there was no difference.
+    path = f"/misfits/{found[0]['misfit_id']}/resolutions"
+    corrected = call("op", "POST", path, {"act": "correct", "reason_code": "bill_corrected"})
+    assert corrected.status_code in (201, 202), corrected.text
+    # A bill of all accounts that finds the same holds nothing twice.
+    moved = shop.moved(before)
+    ((start, end, _),) = bills_of(shop, tills[0])
+    line = {"kind": "payment", "occurred_at": at.isoformat()}
+    bill = {
+        "bill_id": "all",
+        "adapter": "simulated",
+        "bill_from": (start - 400 * DAY).isoformat(),
+        "bill_to": (end - 400 * DAY).isoformat(),
+        "lines": [line | {"reference": "same-id", "amount_cents": 500}],
+    }
+    assert call("op", "POST", "/channel-bills", bill).status_code == 201
+    again = call("op", "POST", "/reconciliations", {"run_id": "all", "bill_id": "all"}).json()
+    assert again["breaks"] == {"missing_in_ledger": 1}
+    assert shop.moved(before) == moved
+
+
+def test_the_night_takes_the_bills_and_a_channel_that_is_away_stops_nothing_else(tills, bought, run):
+    at = [bought(till, f"night-{number}") for number, till in enumerate(tills)][-1]
+    tills[1].bank.faults.busy = 1
+    status, lines = run(at + DAY, "day")
+    assert status == 1
+    assert {"bills: 1", "bills_waiting: 1", "bill_differences: 0"} <= set(lines)
+    assert any("503" in line for line in lines)
+    status, lines = run(at + DAY, "day")
+    assert (status, "bills: 1" in lines, "bills_waiting: 0" in lines) == (0, True, True)
