@@ -80,8 +80,8 @@ def table(rows: Sequence[Row]) -> str:
     """The rows as aligned text, in the given order."""
     cells = [("system", "metric", "value", "unit", "interval")]
     for row in rows:
-        interval = f"{row.interval[0]:,.2f} to {row.interval[1]:,.2f}" if row.interval else ""
-        cells.append((row.system, row.metric, f"{row.value:,.2f}", row.unit, interval))
+        interval = " to ".join(_number(end) for end in row.interval) if row.interval else ""
+        cells.append((row.system, row.metric, _number(row.value), row.unit, interval))
     widths = [max(len(line[column]) for line in cells) for column in range(5)]
     lines = []
     for line in cells:
@@ -91,6 +91,11 @@ def table(rows: Sequence[Row]) -> str:
         ]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Two decimals, and four of what lies below 1."""
+    return f"{value:,.4f}" if 0 < abs(value) < 1 else f"{value:,.2f}"
 
 
 def machine() -> str:

@@ -27,7 +27,7 @@ TRAIN_TAG = "muyun/train"
 """`true` on a run that trains every family with anything new: the weekly job, and the sensor's."""
 
 TRAINED = (
-    "models/recommendation/lists/lanes",
+    "models/recommendation/lanes",
     "models/demand/forecasters",
     "models/pricing/elasticities",
     "models/lifecycle/churn_and_rebuy",

@@ -1,12 +1,17 @@
 """The graph is the one that was reviewed: connected, owned, described, light to load."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from graph_snapshot import SNAPSHOT, as_text
 
 from pipelines.conventions import Group, Owner
+from pipelines.run import expected
 from pipelines.sources.contract import TABLES
+from pipelines.trainings.due import TRAINED
+from pipelines.trainings.retraining import PROMISES, TAGS
 
 pytestmark = pytest.mark.xdist_group("graph")
 
@@ -132,3 +137,10 @@ def test_loading_is_quick(loaded):
 def test_the_snapshot_is_readable_json():
     snapshot = json.loads(SNAPSHOT.read_text())
     assert {"assets", "jobs", "schedules", "sensors"} == set(snapshot)
+
+
+def test_steps_that_are_spoken_of_by_name_are_in_the_graph(assets):
+    """Trainings that wait and ask, drift, promises, and the times that a first run is told by."""
+    timed = yaml.safe_load(Path(expected.__file__).with_suffix(".yaml").read_text())
+    spoken = {*TRAINED, TAGS, PROMISES, *timed} - {"warehouse/dbt_build", "checks"}
+    assert spoken - set(assets) == set()

@@ -40,7 +40,7 @@ def test_kill_nine_in_the_middle_of_every_kind_of_step(world, undisturbed):
             for step, delay_s in (
                 ("raw/order_lines", 0.02),
                 ("warehouse/dbt_build", 12),
-                ("models/recommendation/lists/lanes", 0.3),
+                ("models/recommendation/lanes", 0.3),
                 ("published/publication", 0.02),
             ):
                 said = installation.run_and_kill_at(step, delay_s)

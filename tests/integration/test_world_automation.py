@@ -134,7 +134,7 @@ def test_models_are_trained_weekly(branch, at_hour):
     found = run_job("models_retrain_weekly")
     assert found["success"], found
     assert {name for name in found["made"] if name.startswith("models/")} == {
-        "models/recommendation/lists/lanes",
+        "models/recommendation/lanes",
         "models/demand/forecasters",
         "models/pricing/elasticities",
         "models/lifecycle/churn_and_rebuy",
