@@ -2,6 +2,7 @@
 
 import secrets
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from benchmarks.money.till import Till
 from serving.channels.simulated.bank import Bank
@@ -28,9 +29,9 @@ def till_of(client, url, *, fee_bps=0, **more):
 
 
 @contextmanager
-def till_with_server(client, url, *, fee_bps=0):
-    """A till whose channel also answers requests, as a real HTTP server."""
-    keys, bank = new_keys(), Bank(fee_bps)
+def till_with_server(client, url, *, fee_bps=0, clock=lambda: datetime.now(UTC)):
+    """A till whose channel also answers requests, as a real HTTP server; `clock`: of what its bank does."""
+    keys, bank = new_keys(), Bank(fee_bps, clock)
     with SimulatedChannel(keys.private, {}, bank) as channel:
         till = till_of(client, url, fee_bps=fee_bps, api_url=channel.url, keys=keys, bank=bank)
         channel.shop_keys[till.merchant_number] = till.shop_key

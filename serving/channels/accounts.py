@@ -103,9 +103,10 @@ def change_account(
     """
     check_public_keys(public_keys)
     changed = conn.execute(
-        "update channels.account set public_keys = %s, fee_bps = %s, is_active = %s"
-        " where tenant_id = %s and channel_id = %s",
-        (Jsonb(dict(public_keys)), fee_bps, is_active, tenant_id, channel_id),
+        "update channels.account set public_keys = %s, fee_bps = %s, is_active = %s,"
+        # Bills of an account that was ended begin anew.
+        " bills_from = case when %s then bills_from end where tenant_id = %s and channel_id = %s",
+        (Jsonb(dict(public_keys)), fee_bps, is_active, is_active, tenant_id, channel_id),
     )
     if changed.rowcount == 0:
         raise UnknownChannelError(f"there is no channel account {channel_id!r}")
@@ -145,24 +146,32 @@ def accounts_of(conn: Connection, tenant_id: str) -> list[Account]:
     return [_account(row, {}) for row in rows]
 
 
-def bills_begin(conn: Connection, tenant_id: str, channel_id: str, day: date) -> date:
+def bills_begin(conn: Connection, tenant_id: str, channel_id: str, earliest: date, last: date) -> date:
     """The first day whose bill is wanted of an account, settled by the first call.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         channel_id: The account.
-        day: The last day whose bill is complete; an account that told something before begins there.
+        earliest: An account that told something before begins there, but no earlier than this day.
+        last: The last day whose bill is complete: where any other account begins.
 
     Raises:
         UnknownChannelError: There is no such account.
     """
     row = conn.execute(
-        "update channels.account a set bills_from = coalesce(a.bills_from, least(%(day)s::date,"
-        " (select (min(f.occurred_at) at time zone %(zone)s)::date from channels.fact f"
-        "  where f.tenant_id = a.tenant_id and f.channel_id = a.channel_id)))"
+        "update channels.account a set bills_from = coalesce(a.bills_from, least(%(last)s::date,"
+        " (select greatest(%(earliest)s::date, (min(f.occurred_at) at time zone %(zone)s)::date)"
+        "  from channels.fact f where f.tenant_id = a.tenant_id and f.channel_id = a.channel_id"
+        "  having count(*) > 0)))"
         " where a.tenant_id = %(tenant)s and a.channel_id = %(channel)s returning a.bills_from",
-        {"tenant": tenant_id, "channel": channel_id, "day": day, "zone": CALENDAR.key},
+        {
+            "tenant": tenant_id,
+            "channel": channel_id,
+            "earliest": earliest,
+            "last": last,
+            "zone": CALENDAR.key,
+        },
     ).fetchone()
     if row is None:
         raise UnknownChannelError(f"there is no channel account {channel_id!r}")

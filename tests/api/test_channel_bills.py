@@ -1,7 +1,7 @@
 """Bills fetched from channels that are real HTTP servers: one an account and day, outages, faults by type."""
 
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from simulated_till import till_with_server
@@ -10,7 +10,9 @@ from small_market import TENANT, Shop
 from serving.db.operations import Operations
 from serving.jobs.__main__ import main
 from serving.ledger.invariants import check
+from serving.privacy.data_keys import Vault
 from serving.security import ROLE_SCOPES, Role, issue_key
+from serving.settlement.channel.requests import Sent, send_due
 
 pytestmark = pytest.mark.xdist_group("channel_bills")  # one world for all, in order
 
@@ -31,8 +33,15 @@ def shop(scores_url):
 def tills(client, scores_url, shop):
     """Two accounts of one adapter, the only active ones; each with a bank of its own."""
     shop.sql("update channels.account set is_active = false")
+
+    def last_order():
+        return shop.sql("select max(placed_at) from orders.customer_order")[0][0]
+
     with ExitStack() as stack:
-        yield [stack.enter_context(till_with_server(client, scores_url, fee_bps=60)) for _ in range(2)]
+        yield [
+            stack.enter_context(till_with_server(client, scores_url, fee_bps=60, clock=last_order))
+            for _ in range(2)
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +121,36 @@ def test_each_account_has_a_bill_a_day_which_is_compared_with_its_own_payments_o
     assert sound(shop) == []
 
 
+def test_refunds_are_compared_with_the_bill_of_the_account_that_gave_them(
+    tills, bought, run, shop, call, settings
+):
+    """4.00 of 10.00 back at the first account only: it returns 0.02 of its fee of 0.06, as the books say."""
+    at = [bought(till, f"back-{number}") for number, till in enumerate(tills)][-1]
+    order_id = shop.sql("select order_id from orders.payment where payment_id = 'pay-back-0'")[0][0]
+    case = {"line_no": 1, "kind": "refund", "reason_code": "late", "requested_cents": 400}
+    opened = call("m1", "POST", f"/orders/{order_id}/after-sales", case, "case").json()
+    path = f"/after-sales/{opened['case_id']}/refund"
+    assert call("m1", "POST", path, {"refund_cents": 400}, "refund").status_code == 200
+    sent = send_due(shop.operations, Vault.of(settings), TENANT, at, datetime.now(UTC))
+    assert sent == Sent(done=1)
+    before = shop.balances()
+    assert run(at + DAY) == (0, [told(2)])
+    billed = shop.sql(
+        "select b.channel_id, l.kind, l.amount_cents, l.fee_cents from settlement.channel_bill b"
+        " join settlement.channel_bill_line l using (tenant_id, bill_id)"
+        " where b.channel_id = any(%(c)s) order by 2, 1",
+        c=[till.channel_id for till in tills],
+    )
+    assert sorted(billed) == sorted(
+        [
+            (tills[0].channel_id, "payment", PRICE, 6),
+            (tills[0].channel_id, "refund", 400, -2),
+            (tills[1].channel_id, "payment", PRICE, 6),
+        ]
+    )
+    assert shop.moved(before) == {}
+
+
 def test_a_channel_that_does_not_answer_is_asked_again_the_next_night(tills, bought, run, shop):
     at = [bought(till, f"outage-{number}") for number, till in enumerate(tills)][-1]
     tills[0].bank.faults.busy = 1
@@ -161,6 +200,23 @@ def test_days_older_than_the_setting_are_told_until_they_are_loaded_by_hand(
     compared = call("op", "POST", "/reconciliations", {"run_id": "by-hand", "bill_id": "by-hand"}).json()
     assert (compared["breaks"], compared["records"]) == ({}, 1)
     assert run(at + 2 * DAY) == (0, [told(0)])
+
+
+def test_an_account_that_was_ended_begins_anew(tills, bought, run, shop, call):
+    till, other = tills
+    shop.sql("update channels.account set is_active = false where channel_id = %(c)s", c=other.channel_id)
+    at = bought(till, "ended")
+    assert run(at + DAY) == (0, [told(1)])
+    shown = call("op", "GET", "/channels").json()["channels"]
+    keys = shop.sql("select public_keys from channels.account where channel_id = %(c)s", c=till.channel_id)
+    assert till.channel_id in {one["channel_id"] for one in shown}
+    change = {"fee_bps": 60, "public_keys": keys[0][0], "is_active": False}
+    path = f"/channels/{till.channel_id}"
+    assert call("op", "PUT", path, change).status_code == 200
+    assert run(at + 40 * DAY) == (0, [told(0)])
+    assert call("op", "PUT", path, change | {"is_active": True}).status_code == 200
+    # It told something before: as far back as an account that begins is asked, and no day is given up.
+    assert run(at + 40 * DAY) == (0, [told(7)])
 
 
 def test_what_a_bill_says_otherwise_is_found_by_type_and_held_by_account(tills, bought, run, shop, call):

@@ -283,7 +283,8 @@ def test_a_pay_out_that_is_done_after_it_failed_is_no_second_gift(
     call, keys, client, bought, run, shop, till
 ):
     """9.00: failed, so the party has them again; then the bank says that it did pay: it owes them."""
-    bought("twice-paid")
+    # Enough for whoever else is paid by the way.
+    bought("twice-paid", qty=10)
     before = shop.balances()
     party, reference = paid_out(shop, till, call, run)
     assert till.send(till.bank.finish("payout", reference, Progress.FAILED))[0] == 200
@@ -309,7 +310,7 @@ def test_a_pay_out_that_is_done_after_it_failed_is_no_second_gift(
 
 def test_a_pay_out_that_failed_and_came_back_before_it_was_done_moves_nothing(call, run, bought, shop, till):
     """Notices out of order: failed, returned, done. The money left and came back, and the party has it."""
-    bought("out-of-order")
+    bought("out-of-order", qty=10)
     before = shop.balances()
     party, reference = paid_out(shop, till, call, run)
     failed = till.bank.finish("payout", reference, Progress.FAILED)

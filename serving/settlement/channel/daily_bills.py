@@ -94,8 +94,9 @@ def _take_of_account(
     done: BillsTaken,
 ) -> None:
     last = local_day(now - adapter.bill_ready_after, CALENDAR) - _DAY
-    missing = in_transaction(transactions, lambda conn: _days_missing(conn, account, last))
-    due = [day for day in missing if day > last - days * _DAY]
+    earliest = last - (days - 1) * _DAY
+    missing = in_transaction(transactions, partial(_days_missing, account, earliest, last))
+    due = [day for day in missing if day >= earliest]
     subject = f"the bill of channel {account.channel_id}"
     if len(due) < len(missing):
         given_up = f"{len(missing) - len(due)} days from {missing[0]} on are given up: load them by hand"
@@ -123,9 +124,9 @@ def _take_of_account(
         done.differences.update(differences)
 
 
-def _days_missing(conn: psycopg.Connection, account: Account, last: date) -> list[date]:
+def _days_missing(account: Account, earliest: date, last: date, conn: psycopg.Connection) -> list[date]:
     """Days up to the last complete one that no bill of the account covers, the oldest first."""
-    first = bills_begin(conn, account.tenant_id, account.channel_id, last)
+    first = bills_begin(conn, account.tenant_id, account.channel_id, earliest, last)
     rows = conn.execute(
         "select d.day::date from generate_series(%(first)s::timestamp, %(last)s::timestamp, '1 day') d (day)"
         " where not exists (select from settlement.channel_bill b where b.tenant_id = %(tenant)s"
