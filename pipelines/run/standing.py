@@ -101,6 +101,7 @@ def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any]) -> d
     """What decides a run outside the database, by name; what a run makes of it is in the records."""
     chosen = settings.model_dump(mode="json", exclude=_PLACES)
     names = [model["name"] for model in summary["models"]]
+    models = _models(settings)
     return {
         "source": sources.source.fingerprint(),
         "settings": fingerprint({**chosen, "zone": settings.zone, "embedded": settings.embedded}),
@@ -108,7 +109,10 @@ def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any]) -> d
         "code": code_version(),
         "dbt": project_version(),
         "records": _records_version(settings.state_dir),
-        "champions": fingerprint(_models(settings).champions(names)),
+        "champions": fingerprint(models.champions(names)),
+        "registered": fingerprint(
+            {name: [one.parts[-3:] for one in models.bundles([name])] for name in names}
+        ),
     }
 
 

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from world_run import REPOSITORY, Installation, explain
 
-from models.store.store_files import champion_version
+from models.store.store_files import champion_version, newest_bundles
 from pipelines.home.lock import home_lock
 from pipelines.lake.tables import Lake
 from serving.db.urls import libpq_url
@@ -117,11 +117,14 @@ def test_a_moved_home_repeats_nothing_and_serves(moved, world, first):
     assert str(world.home) not in done.stdout + done.stderr
 
 
-def test_a_moved_home_finds_its_champions_and_trains_where_it_lies_now(moved, first):
-    promoted = [model["name"] for model in first.summary["models"] if model["promoted"]]
-    assert promoted
-    for name in promoted:
-        assert champion_version(moved.home / "mlflow", name) is not None
+def test_a_moved_home_finds_its_models_and_trains_where_it_lies_now(moved, first):
+    store = moved.home / "mlflow"
+    names = [model["name"] for model in first.summary["models"]]
+    bundles = newest_bundles(store, names)
+    assert len(bundles) == len(names) > 0
+    assert all(bundle.is_dir() for bundle in bundles)
+    for model in first.summary["models"]:
+        assert (champion_version(store, model["name"]) is not None) is model["promoted"]
 
 
 def test_a_run_with_nothing_new_starts_no_database_until_somebody_wrote(moved):
