@@ -1,14 +1,13 @@
 """What every family of models looks like from outside: fit, then rank, forecast or judge; save.
 
-Structural types: a class belongs to one by having its methods. The module of a family that can be saved has
-`load(folder)`, which gives back what `fit` gave.
+Structural types: a class belongs to one by having its methods. What `fit` gives may have `save(folder)`; the
+family's module then has `load(folder)`, which gives it back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
@@ -35,13 +34,6 @@ class Family(Protocol[Data_contra, Fitted_co]):
             until: Moment of knowledge (aware), of a panel the first step that is not known. The model may
                 read nothing of what came later, except inputs of a panel that are known beforehand.
         """
-
-
-class Saved(Protocol):
-    """What can be kept in a folder."""
-
-    def save(self, folder: Path) -> None:
-        """Write the bundle; the folder is made."""
 
 
 class Ranker(Protocol):
