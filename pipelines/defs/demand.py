@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from models.demand.config import DemandConfig
 
 MODELS = ("demand_lstm", "demand_boosted")
-FAMILY = Family("demand", MODELS, demand_training.demand)
+FAMILY = Family("demand", MODELS, demand_training.demand, demand_training.reads)
 
 
 @dg.asset(

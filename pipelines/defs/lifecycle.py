@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MODELS = ("lifecycle_churn", "lifecycle_rebuy", "lifecycle_value")
 OFFERS = "wakeup_offers"
 """The log of who got an offer and who was held back, by which the effect of offers is measured."""
-FAMILY = Family("lifecycle", MODELS, lifecycle_training.lifecycle)
+FAMILY = Family("lifecycle", MODELS, lifecycle_training.lifecycle, lifecycle_training.reads)
 
 
 @dg.asset(

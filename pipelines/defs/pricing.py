@@ -21,7 +21,7 @@ from pipelines.trainings.gates import gate_checks
 MODELS = ("pricing_elasticity",)
 _COSTS = "costs_did_not_jump"
 _TURNOVER = "stock_turns_over"
-FAMILY = Family("pricing", MODELS, pricing_training.pricing)
+FAMILY = Family("pricing", MODELS, pricing_training.pricing, pricing_training.reads)
 
 
 @dg.asset(

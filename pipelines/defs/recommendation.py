@@ -22,7 +22,9 @@ from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
 
 MODELS = ("recommendation_repeat", "recommendation_discovery")
-FAMILY = Family("recommendation", MODELS, recommendation_training.recommendation)
+FAMILY = Family(
+    "recommendation", MODELS, recommendation_training.recommendation, recommendation_training.reads
+)
 
 
 @dg.asset(

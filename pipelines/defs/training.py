@@ -26,11 +26,13 @@ class Family:
         name: Its summary is kept as `reports/models/<name>`.
         models: Registered model names that it may return.
         work: Its function in `pipelines.trainings`.
+        reads: Reads a champion (name, bundle, settings), or raises.
     """
 
     name: str
     models: Sequence[str]
     work: Callable[[Task], list[Candidate]]
+    reads: registration.Reads
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def train(
             family.name,
             family.models,
             family.work,
+            family.reads,
             step=context.asset_key.to_user_string(),
             settings=workshop.settings,
             warehouse=workshop.warehouse.published(),

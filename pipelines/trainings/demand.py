@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from models.contracts import Candidate
 from pipelines.trainings.task import Task
 
@@ -16,3 +20,12 @@ def demand(task: Task) -> list[Candidate]:
         lines, promotions = reading.demand_lines(connection), reading.weekly_promotions(connection)
     config = DemandConfig(seed=task.seed, utc_offset_hours=task.utc_offset_hours, holidays=task.holidays)
     return train(lines, promotions, task.as_of, task.work, config, champions=task.champions)
+
+
+def reads(name: str, bundle: Path, config: Mapping[str, Any]) -> None:
+    """Read a champion's bundle and settings, or raise: an earlier release may have written others."""
+    from models.demand.bundle import read
+    from models.demand.config import from_json
+
+    from_json(config["settings"])
+    read(bundle)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from models.contracts import Candidate
 from pipelines.trainings.task import Task
 
@@ -17,3 +21,12 @@ def pricing(task: Task) -> list[Candidate]:
     champion = task.champions.get("pricing_elasticity")
     config = PricingConfig()
     return [train(lines, task.as_of, task.work, config, champion=champion, time_zone=task.time_zone)]
+
+
+def reads(name: str, bundle: Path, config: Mapping[str, Any]) -> None:
+    """Read a champion's bundle and settings, or raise: an earlier release may have written others."""
+    from models.pricing.bundle import load_bundle
+    from models.pricing.config import elasticity_settings
+
+    elasticity_settings(config)
+    load_bundle(bundle)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from models.contracts import Candidate
 from pipelines.trainings.task import Task
 
@@ -16,9 +20,8 @@ def recommendation(task: Task) -> list[Candidate]:
         lines = reading.known_lines(connection)
         products = reading.product_content(connection)
         platform_wide = reading.platform_wide_consumers(connection)
-    # What validation chose is evidence, not a setting.
     champions = {
-        lane: RecommendationConfig.from_dict({k: v for k, v in config.items() if k != "chosen"})
+        lane: RecommendationConfig.from_dict(_settings(config))
         for lane in LANES
         if (config := task.champions.get(f"recommendation_{lane}")) is not None
     }
@@ -31,3 +34,17 @@ def recommendation(task: Task) -> list[Candidate]:
         products=products,
         platform_wide=platform_wide,
     )
+
+
+def reads(name: str, bundle: Path, config: Mapping[str, Any]) -> None:
+    """Read a champion's bundle and settings, or raise: an earlier release may have written others."""
+    from models.recommendation.bundle import load_discovery, load_repeat
+    from models.recommendation.config import RecommendationConfig
+
+    RecommendationConfig.from_dict(_settings(config))
+    (load_repeat if name == "recommendation_repeat" else load_discovery)(bundle)
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What validation chose is evidence, not a setting."""
+    return {key: value for key, value in config.items() if key != "chosen"}

@@ -5,6 +5,7 @@ The gate's decision is made by the family's backtest; here it is only carried ou
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.contracts import Candidate, GateDecision
-from models.errors import InsufficientDataError
+from models.errors import InsufficientDataError, ModelError
 from models.store.cards import Provenance
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
@@ -22,14 +23,21 @@ from pipelines.trainings import due
 from pipelines.trainings.task import Task, train
 
 if TYPE_CHECKING:
-    from models.store.tracking import Evidence, Tracker
+    from models.store.tracking import Evidence, RegisteredVersion, Tracker
     from pipelines.stores.models import ModelStore
+
+
+log = logging.getLogger(__name__)
+
+Reads = Callable[[str, Path, Mapping[str, Any]], object]
+"""Reads a champion (name, bundle, settings) as scoring and backtest will, or raises."""
 
 
 def train_and_register(
     family: str,
     names: Sequence[str],
     work: Callable[[Task], list[Candidate]],
+    reads: Reads,
     *,
     step: str,
     settings: Settings,
@@ -46,6 +54,7 @@ def train_and_register(
         family: Family name; the summary is kept as `reports/models/<family>`.
         names: Registered model names that the family may return.
         work: The family's function in `pipelines.trainings`.
+        reads: Reads a champion's bundle and settings, or raises.
         step: Name of the step, for signs of life.
         settings: Seed and local time.
         warehouse: The published file.
@@ -77,6 +86,7 @@ def train_and_register(
         family,
         names,
         candidates,
+        reads,
         tracker=models.tracker,
         lake=lake,
         provenance=Provenance(data_version, closure_of(work.__module__).version, as_of.isoformat()),
@@ -88,6 +98,7 @@ def register(
     family: str,
     names: Sequence[str],
     train: Callable[[Mapping[str, dict[str, Any]]], Sequence[Candidate]],
+    reads: Reads,
     *,
     tracker: Tracker,
     lake: Lake,
@@ -99,6 +110,8 @@ def register(
         family: Family name; the summary is kept as `reports/models/<family>`.
         names: Registered model names that the family may return.
         train: Takes the standing champions' settings by model name and returns candidates.
+        reads: Reads a champion's bundle and settings, or raises. One that an earlier release wrote and this
+            one cannot read is demoted before anything else: nobody could serve or backtest it.
         tracker: The MLflow store.
         lake: Where the summary goes.
         provenance: Data, code and moment of the training.
@@ -108,7 +121,11 @@ def register(
         champion that is behind the best rule is demoted, and the rule serves. With too little data there is
         no candidate and the simple rule serves; the checks say so.
     """
-    champions = {name: champion for name in names if (champion := tracker.champion(name)) is not None}
+    standing = {name: champion for name in names if (champion := tracker.champion(name)) is not None}
+    unread = _unreadable(standing, reads)
+    for name in unread:
+        tracker.demote(name)
+    champions = {name: champion for name, champion in standing.items() if name not in unread}
     try:
         candidates = list(train({name: champion.config for name, champion in champions.items()}))
     except InsufficientDataError as error:
@@ -139,6 +156,8 @@ def register(
         }
         if decision.demotes and candidate.name in champions:
             facts["demoted"] = f"version {champions[candidate.name].version}, which is behind the simple rule"
+        if candidate.name in unread:
+            facts["demoted"] = unread[candidate.name]
         checks.append(_check(candidate.name, passed=decision.promoted, facts=facts))
     missing = set(names) - {candidate.name for candidate in candidates}
     checks += [
@@ -150,6 +169,18 @@ def register(
         metadata={"leaderboard_md": _leaderboard(candidates), "gates_md": _gates(candidates)},
         checks=checks,
     )
+
+
+def _unreadable(standing: Mapping[str, RegisteredVersion], reads: Reads) -> dict[str, str]:
+    """By name, why a champion cannot be read by this release."""
+    found = {}
+    for name, champion in standing.items():
+        try:
+            reads(name, champion.bundle_dir, champion.config)
+        except (ModelError, TypeError, ValueError, KeyError) as error:
+            found[name] = f"version {champion.version} of an earlier release cannot be read: {error}"
+            log.warning("%s: %s; the simple rule serves until a version passes", name, found[name])
+    return found
 
 
 def _without_retrying(candidate: Candidate, refused: Evidence | None) -> GateDecision:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from models.contracts import Candidate, GateDecision, Interval
-from models.errors import InsufficientDataError
+from models.errors import BundleError, InsufficientDataError
 from models.store.cards import Provenance
 from models.store.tracking import Evidence
 from pipelines.lake.tables import Lake
@@ -64,11 +64,12 @@ def candidate(name, *, promoted, tmp_path, rows=10, champion_lift=None):
 def register(tmp_path):
     lake = Lake(tmp_path / "lake")
 
-    def call(tracker, train, names=("churn", "rebuy")):
+    def call(tracker, train, names=("churn", "rebuy"), reads=lambda *champion: None):
         outcome = registration.register(
             "lifecycle",
             names,
             train,
+            reads,
             tracker=tracker,
             lake=lake,
             provenance=PROVENANCE,
@@ -101,7 +102,7 @@ def test_only_what_passes_the_gate_is_promoted_but_all_is_logged(register, tmp_p
 
 
 def test_training_is_told_the_settings_of_the_standing_champions(register, tmp_path):
-    tracker = FakeTracker({"churn": SimpleNamespace(config={"depth": 2})})
+    tracker = FakeTracker({"churn": SimpleNamespace(config={"depth": 2}, bundle_dir=tmp_path)})
     told = []
 
     def train(champions):
@@ -152,7 +153,7 @@ def test_scoring_loads_the_champion_or_is_told_to_use_the_rule(tmp_path):
 
 @pytest.mark.parametrize(("lift", "demoted"), [(-0.01, ["churn"]), (0.0, []), (0.01, [])])
 def test_a_champion_behind_the_rule_no_longer_serves(register, tmp_path, lift, demoted):
-    tracker = FakeTracker({"churn": SimpleNamespace(config={}, version="4")})
+    tracker = FakeTracker({"churn": SimpleNamespace(config={}, version="4", bundle_dir=tmp_path)})
     behind = candidate(
         "churn", promoted=False, tmp_path=tmp_path, champion_lift=Interval(lift, lift - 0.1, lift + 0.1)
     )
@@ -190,3 +191,29 @@ def test_after_a_refusal_only_new_data_let_a_model_pass(register, tmp_path, rows
     assert summary["models"][0]["reason"].startswith(
         "because" if promoted else "waits: version 3 was refused"
     )
+
+
+@pytest.mark.parametrize("error", [BundleError("other features"), TypeError("depth"), KeyError("settings")])
+def test_a_champion_that_this_release_cannot_read_serves_no_more(register, tmp_path, error):
+    """Neither is it backtested; the other champion stays."""
+    champions = {
+        name: SimpleNamespace(config={"of": name}, version="2", bundle_dir=tmp_path / name)
+        for name in ("churn", "rebuy")
+    }
+    tracker, told, read = FakeTracker(champions), [], []
+
+    def reads(name, bundle, config):
+        read.append((name, bundle, config))
+        if name == "churn":
+            raise error
+
+    def train(standing):
+        told.append(dict(standing))
+        return [candidate("churn", promoted=False, tmp_path=tmp_path)]
+
+    outcome, _ = register(tracker, train, reads=reads)
+    assert read == [(name, tmp_path / name, {"of": name}) for name in ("churn", "rebuy")]
+    assert tracker.demoted == ["churn"]
+    assert told == [{"rebuy": {"of": "rebuy"}}]
+    said = {check.name: check.metadata for check in outcome.checks}["churn_may_serve"]
+    assert said["demoted"].startswith("version 2 of an earlier release cannot be read")
