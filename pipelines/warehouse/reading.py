@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from models.given_back import kept
 from pipelines.warehouse import given_back
 
 
@@ -66,7 +67,7 @@ def order_lines(
 
 
 def _kept(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame) -> pl.DataFrame:
-    return given_back.kept(lines, given_back.returns(connection), given_back.cases(connection))
+    return kept(lines, given_back.returns(connection), given_back.cases(connection))
 
 
 _KNOWN = (

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from models.given_back import kept
 from models.lifecycle.features.churn_features import churned
 from models.lifecycle.features.history import read_history
 from models.lifecycle.features.rebuy_features import rebought
 from models.lifecycle.value.histories import purchase_days
 from models.lifecycle.value.training import purchases_of
-from pipelines.warehouse.given_back import kept
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 INSTANT = pl.Datetime("us", "UTC")
