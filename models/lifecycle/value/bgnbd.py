@@ -5,8 +5,8 @@ an own beta-distributed chance.
 
 Source:
     Fader, Hardie & Lee 2005, "Counting Your Customers" the Easy Way, Marketing Science 24(2); the stable form
-    of the likelihood is from Hardie's notes on it. Their parameters on the 1/10 sample of CDNOW and their
-    worked example are what `tests/unit/models/lifecycle/test_bgnbd.py` holds it to.
+    of the likelihood is from Hardie's notes on it. The benchmark `clv_cdnow` holds it to their parameters on
+    a tenth of CDNOW, `tests/unit/models/lifecycle/test_bgnbd.py` to their worked example.
 """
 
 from __future__ import annotations
