@@ -46,7 +46,7 @@ STATEMENTS = (
         min_order_qty BIGINT NOT NULL CHECK (min_order_qty >= 1),
         ship_from_region TEXT,
         state TEXT NOT NULL DEFAULT 'waiting'
-            CHECK (state IN ('waiting', 'accepted', 'superseded')),
+            CHECK (state IN ('waiting', 'accepted', 'rejected', 'superseded')),
         reason TEXT NOT NULL
             CHECK (reason IN ('no_reference', 'own_price', 'other_suppliers', 'delivered_price')),
         low_cents BIGINT,
