@@ -1,12 +1,14 @@
 """Sale lines less what came back of them, from the moment on at which that was known.
 
 A return lowers the line that it gives back, not the day on which it came: models learn what was kept. What is
-given back wholly is no sale any more. A return that names no line lowers the newest earlier sale of that sku
+given back wholly is no sale any more. A return that names no line lowers the newest earlier sales of that sku
 to that consumer; without a consumer it lowers nothing. A closed `return` case of after-sales without a return
 line gives the whole line back, a closed `refund` case its money alone; generated cases tell nothing.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import polars as pl
 
@@ -79,41 +81,13 @@ def _given_back(lines: pl.DataFrame, returned: pl.DataFrame, closed: pl.DataFram
         sold=pl.col("qty").cast(pl.Float64),
         paid="net_paid_cents",
     )
-    named = returned.filter(pl.col("order_id").is_not_null())
-    # Only the order is named: its first line of that sku.
-    by_sku = (
-        named.filter(pl.col("line_no").is_null())
-        .drop("line_no")
-        .join(
-            sold.sort(_LINE)
-            .unique(["order_id", "sku_id"], keep="first")
-            .select("order_id", "sku_id", "line_no"),
-            on=["order_id", "sku_id"],
-        )
-    )
-    unnamed = (
-        returned.filter(pl.col("order_id").is_null() & pl.col("consumer_id").is_not_null())
-        .drop(_LINE)
-        .sort("placed_at")
-        .join_asof(
-            sold.filter(pl.col("consumer_id").is_not_null())
-            .sort("placed_at", *_LINE)
-            .select("consumer_id", "sku_id", "placed_at", *_LINE),
-            on="placed_at",
-            by=["consumer_id", "sku_id"],
-            check_sortedness=False,
-        )
-        .filter(pl.col("order_id").is_not_null())
-    )
-    columns = [*_LINE, pl.col("qty").alias("back"), "cents", "known_at"]
-    by_lines = pl.concat(
-        part.with_columns(pl.col("line_no").cast(pl.Int32)).select(columns)
-        for part in (named.filter(pl.col("line_no").is_not_null()), by_sku, unnamed)
-    )
+    by_lines = _by_lines(returned, sold)
     keys = sold.with_columns(pl.col("line_no").cast(pl.Int32))
+    first = by_lines.group_by(_LINE).agg(named_at=pl.col("known_at").min())
     by_cases = (
         closed.with_columns(pl.col("line_no").cast(pl.Int32))
-        .join(by_lines.select(_LINE).unique(), on=_LINE, how="anti", maintain_order="left")
+        .join(first, on=_LINE, how="left", maintain_order="left")
+        .filter(pl.col("named_at").is_null() | (pl.col("known_at") < pl.col("named_at")))
         .join(keys.select(*_LINE, "sold", "paid"), on=_LINE, maintain_order="left")
         .select(
             *_LINE,
@@ -122,13 +96,70 @@ def _given_back(lines: pl.DataFrame, returned: pl.DataFrame, closed: pl.DataFram
             .then(pl.max_horizontal("paid", pl.col("cents").fill_null(0)))
             .otherwise(pl.col("cents").fill_null(0)),
             known_at="known_at",
+            named_at="named_at",
         )
     )
+    # A case tells until a return line does: what it told is taken back then, and not before.
+    until = by_cases.filter(pl.col("named_at").is_not_null()).select(
+        *_LINE, back=-pl.col("back"), cents=-pl.col("cents"), known_at="named_at"
+    )
+    by_cases = pl.concat([by_cases.drop("named_at"), until], how="vertical_relaxed")
     return (
         pl.concat([by_lines, by_cases], how="vertical_relaxed")
         .join(keys.select(_LINE), on=_LINE, how="semi", maintain_order="left")
         .with_columns(pl.col("line_no").cast(lines.schema["line_no"]))
     )
+
+
+def _by_lines(returned: pl.DataFrame, sold: pl.DataFrame) -> pl.DataFrame:
+    """Which sold line each return takes from: `order_id`, `line_no` (int32), `back`, `cents`, `known_at`.
+
+    A return that names no line takes what is left of the newest lines of that sku first: of the order that it
+    names, or of what that consumer bought before. Returns come in the order in which they were known.
+    """
+    columns = [*_LINE, pl.col("qty").alias("back"), "cents", "known_at"]
+    returned = returned.with_columns(pl.col("line_no").cast(pl.Int32), pl.col("qty").cast(pl.Float64))
+    named = returned.filter(pl.col("order_id").is_not_null() & pl.col("line_no").is_not_null())
+    if named.height == returned.height:
+        return named.select(columns)
+    left: dict[tuple[str, int], float] = {}
+    of_order: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    of_consumer: dict[tuple[str, str], list[tuple[datetime, tuple[str, int]]]] = {}
+    for order, line, consumer, sku, at, units in (
+        sold.sort("placed_at", *_LINE)
+        .select(*_LINE, "consumer_id", "sku_id", "placed_at", "sold")
+        .iter_rows()
+    ):
+        left[order, line] = units
+        of_order.setdefault((order, sku), []).append((order, line))
+        of_consumer.setdefault((consumer, sku), []).append((at, (order, line)))
+    found: list[tuple[str, int, float, int, datetime]] = []
+    for order, line, consumer, sku, at, units, cents, known in (
+        returned.sort("known_at", "placed_at", maintain_order=True)
+        .select(*_LINE, "consumer_id", "sku_id", "placed_at", "qty", "cents", "known_at")
+        .iter_rows()
+    ):
+        if order is not None and line is not None:
+            left[order, line] = left.get((order, line), 0.0) - units
+            found.append((order, line, units, cents, known))
+            continue
+        if order is not None:
+            lines = of_order.get((order, sku), [])
+        else:
+            lines = [key for bought, key in of_consumer.get((consumer, sku), []) if bought <= at]
+        open_units, open_cents = units, cents
+        for key in reversed(lines if consumer is not None or order is not None else []):
+            taken = min(open_units, max(left[key], 0.0))
+            if taken <= _NOTHING:
+                continue
+            is_last = taken >= open_units - _NOTHING
+            money = open_cents if is_last else round(cents * taken / units)
+            found.append((*key, taken, money, known))
+            left[key] -= taken
+            open_units, open_cents = open_units - taken, open_cents - money
+            if is_last:
+                break
+    return pl.DataFrame(found, schema=named.select(columns).schema, orient="row")
 
 
 def _pieces(lines: pl.DataFrame, given: pl.DataFrame) -> pl.DataFrame:

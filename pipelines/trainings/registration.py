@@ -134,7 +134,9 @@ def register(
         return Outcome(
             rows=0,
             metadata={"note": note},
-            checks=[_check(name, passed=False, facts={"reason": note}) for name in names],
+            checks=[
+                _check(name, passed=False, facts={"reason": note} | _lost(name, unread)) for name in names
+            ],
         )
     rows, checks = [], []
     for candidate in candidates:
@@ -156,12 +158,12 @@ def register(
         }
         if decision.demotes and candidate.name in champions:
             facts["demoted"] = f"version {champions[candidate.name].version}, which is behind the simple rule"
-        if candidate.name in unread:
-            facts["demoted"] = unread[candidate.name]
+        facts |= _lost(candidate.name, unread)
         checks.append(_check(candidate.name, passed=decision.promoted, facts=facts))
     missing = set(names) - {candidate.name for candidate in candidates}
     checks += [
-        _check(name, passed=False, facts={"reason": "not trained on these data"}) for name in sorted(missing)
+        _check(name, passed=False, facts={"reason": "not trained on these data"} | _lost(name, unread))
+        for name in sorted(missing)
     ]
     lake.write_report(f"models/{family}", {"models": rows})
     return Outcome(
@@ -169,6 +171,11 @@ def register(
         metadata={"leaderboard_md": _leaderboard(candidates), "gates_md": _gates(candidates)},
         checks=checks,
     )
+
+
+def _lost(name: str, unread: Mapping[str, str]) -> dict[str, Any]:
+    """The fact that a champion was demoted because it cannot be read, where it was."""
+    return {"demoted": unread[name]} if name in unread else {}
 
 
 def _unreadable(standing: Mapping[str, RegisteredVersion], reads: Reads) -> dict[str, str]:

@@ -151,8 +151,8 @@ class Reader:
             fixed |= {f"{name}_{k}": np.log(_mean(group[:, -k:]) + HALF_UNIT) - usual for k in (1, 4)}
         stepped: dict[str, FloatArray] = {"step": np.broadcast_to(np.asarray(steps, np.float64), ahead.shape)}
         for shift in (-1, 0, 1):
-            stepped[f"year_ago_{shift:+d}"] = self._at(self.logs, row, ahead - YEAR + shift) - base
-        year = self._at(self.logs, row, ahead - YEAR) - base
+            stepped[f"year_ago_{shift:+d}"] = self._before(row, origins, ahead - YEAR + shift) - base
+        year = self._before(row, origins, ahead - YEAR) - base
         stepped["year_change"] = year - _mean(_window(self.logs, row, origins - YEAR, 8) - base)[:, None]
         # A training origin near the end looks beyond the panel: its target is missing, and it is not used.
         within = np.minimum(ahead, len(self.panel.times) - 1)
@@ -187,6 +187,10 @@ class Reader:
             target=target,
             units=self._at(self.units, row, ahead),
         )
+
+    def _before(self, row: Int64, origins: Int64, columns: Int64) -> FloatArray:
+        """Logarithms of units at columns; NaN from the origin on, where a step lies a year ahead or more."""
+        return np.where(columns < origins[:, None], self._at(self.logs, row, columns), np.nan)
 
     @staticmethod
     def _at(values: FloatArray, row: Int64, columns: Int64) -> FloatArray:

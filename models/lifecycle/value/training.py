@@ -6,7 +6,7 @@ No tracking here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def train(
     params = params or ValueParams()
     family = CustomerValue(params, seed)
     tested = _backtest(history, family)
-    other = _family_of(champion, seed)
+    other = _family_of(champion, seed, params.horizon_days)
     standing = _backtest(history, other) if other is not None and other.params != params else None
     units = pl.concat([one.ids for one in tested]).unique().sort()
     rows_of = [_places(one.ids, units) for one in tested]
@@ -196,11 +196,12 @@ def _own_rate(known: Histories, weeks: float) -> FloatArray:
     return np.asarray(np.maximum((known.known.repeats + 1.0) / (known.known.age + weight) * weeks, 1e-6))
 
 
-def _family_of(champion: Mapping[str, Any] | None, seed: int) -> CustomerValue | None:
+def _family_of(champion: Mapping[str, Any] | None, seed: int, horizon_days: int) -> CustomerValue | None:
+    """The champion's procedure, asked today's question."""
     if champion is None:
         return None
     try:
-        return CustomerValue(params_of(champion), seed)
+        return CustomerValue(replace(params_of(champion), horizon_days=horizon_days), seed)
     except (TypeError, ValueError) as error:
         raise ModelError(
             f"settings of {NAME} cannot be read by this version ({error}); take the alias champion from the "

@@ -28,6 +28,9 @@ the four classes. Source: Syntetos, Boylan & Croston, "On the categorization of 
 (2005).
 """
 
+LONGEST_LEAD = 0.5
+"""Largest lead time of a sku that tunes, as a share of the weeks looked at."""
+
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -116,8 +119,14 @@ def _tuned(
     units_per_line: float,
     forecast_cv: float,
 ) -> dict[str, float]:
-    """The cheapest quantile of each class over a sample of its skus."""
-    primary = offers.filter(pl.col("place") == 0)
+    """The cheapest quantile of each class over a sample of its skus.
+
+    Skus whose orders take longer than `LONGEST_LEAD` of the weeks looked at take no part: the loop scores
+    from the week on in which the first order of the slowest one can be sold.
+    """
+    longest = LONGEST_LEAD * config.tuning_weeks * WEEK_DAYS
+    in_time = pl.col("lead_time_days").fill_null(WEEK_DAYS) <= longest
+    primary = offers.filter((pl.col("place") == 0) & in_time)
     rows = skus.with_row_index("row").join(primary, on="sku_id", how="inner").sort("row")
     # Evenly over the ids, at most so many of a class: the same skus every day, and seconds at any size.
     rows = rows.with_columns(demand_class=pl.Series(classes[rows["row"].to_numpy()], dtype=pl.String))
@@ -128,7 +137,7 @@ def _tuned(
         return {}
     demand, names = grid[rows["row"].to_numpy()], rows["demand_class"].to_numpy().astype(np.str_)
     lead_days = rows["lead_time_days"].fill_null(WEEK_DAYS).cast(pl.Float64).to_numpy()
-    leads = _drawn_leads(lead_days, demand.shape[1], config)
+    leads = np.minimum(_drawn_leads(lead_days, demand.shape[1], config), _latest(config))
     minimum, pack = (rows[name].cast(pl.Int64).to_numpy() for name in ("minimum", "pack"))
     # The capacity is that of a review period; the loop reviews once a week.
     most = rows["capacity"].fill_null(np.iinfo(np.int32).max).cast(pl.Int64).to_numpy()
@@ -152,6 +161,11 @@ def _tuned(
         return simulate(demand, policy, terms, stock=stock, start=start, score_from=score_from, leads=leads)
 
     return tune(run, names, grid=GRID, least_series=config.tuning_least_skus).levels
+
+
+def _latest(config: ReorderConfig) -> int:
+    """The week after the order at which the slowest draw is cut: half of the weeks are always scored."""
+    return max(int(LONGEST_LEAD * config.tuning_weeks), 1)
 
 
 def _drawn_leads(lead_days: FloatArray, weeks: int, config: ReorderConfig) -> npt.NDArray[np.int64]:

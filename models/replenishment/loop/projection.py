@@ -12,6 +12,8 @@ import numpy as np
 from models.metrics import FloatArray
 from models.replenishment.loop.draws import DemandDraws
 
+_TINY = 1e-12
+
 
 def needs(draws: DemandDraws, on_hand: FloatArray, arriving: FloatArray, review: int = 1) -> FloatArray:
     """What an order of now would have to bring in each future.
@@ -86,8 +88,8 @@ def order_of_least_cost(
         weight: One or (n,), by which holding counts more or less than it costs; tuned in the closed loop.
 
     Returns:
-        float64 (n,), whole units, at least 0: the smallest drawn need at which a further unit costs more to
-        hold than it saves in lost sales.
+        float64 (n,), whole units, at least 0: where a further unit costs as much to hold as it saves in lost
+        sales, at a drawn need or between two of them.
     """
     ordered = np.sort(need, axis=1)
     draws = need.shape[1]
@@ -99,4 +101,10 @@ def order_of_least_cost(
     # At the largest need nothing is saved any more, so there always is a place.
     place = np.argmax(saves <= 0, axis=1)
     chosen = np.take_along_axis(ordered, place[:, None], axis=1)[:, 0]
-    return np.ceil(np.maximum(chosen, 0.0))
+    # From the need before on the cost of holding rises steadily: there it may balance what is saved.
+    before = np.maximum(place - 1, 0)[:, None]
+    saved = np.take_along_axis(saves, before, axis=1)[:, 0]
+    from_need = np.take_along_axis(ordered, before, axis=1)[:, 0]
+    balance = from_need + saved * rate / np.maximum(hold[:, 0] * (before[:, 0] + 1), _TINY)
+    chosen = np.where(place > 0, np.minimum(chosen, balance), chosen)
+    return np.rint(np.maximum(chosen, 0.0))

@@ -152,3 +152,41 @@ def test_a_return_is_no_purchase_in_history_labels_and_value():
     assert history.known(at(40)).purchases.height == 2
     days = purchase_days(purchases_of(history, at(40)), at(40))
     assert days.select("consumer_id", "value_cents").rows() == [("a", 100.0), ("b", 50.0)]
+
+
+def test_a_case_tells_until_a_return_line_does_and_is_not_undone_before():
+    """The case of day 4 gave back the line wholly; the return line of day 9 says that it was one of three."""
+    found = kept(SOLD, returns(("o1", 1, "a", "cup", 9, 1, 100)), cases(("o1", 1, True, None, 4)))
+    assert states(found.filter(pl.col("sku_id") == "cup", pl.col("order_id") == "o1")) == [
+        ("o1", 1, 3.0, 300, 0, 4),
+        ("o1", 1, 2.0, 200, 9, None),
+    ]
+    refunded = kept(SOLD, returns(("o1", 1, "a", "cup", 9, 1, 100)), cases(("o1", 1, False, 50, 4)))
+    assert states(refunded.filter(pl.col("sku_id") == "cup", pl.col("order_id") == "o1")) == [
+        ("o1", 1, 3.0, 300, 0, 4),
+        ("o1", 1, 3.0, 250, 4, 9),
+        ("o1", 1, 2.0, 200, 9, None),
+    ]
+
+
+def test_returns_that_name_no_order_take_the_newest_first_and_then_those_before():
+    """Bought 3 and then 1: two returns of one piece, or one of three, leave what was kept."""
+    two = returns((None, None, "a", "cup", 8, 1, 100), (None, None, "a", "cup", 9, 1, 100))
+    one = returns((None, None, "a", "cup", 8, 3, 300))
+    assert [row[:4] for row in states(kept(SOLD, two, cases())) if row[5] is None and row[1] == 1] == [
+        ("o1", 1, 2.0, 200)
+    ]
+    assert [row[:4] for row in states(kept(SOLD, one, cases())) if row[5] is None and row[1] == 1] == [
+        ("o1", 1, 1.0, 100)
+    ]
+
+
+def test_a_return_that_names_its_order_alone_takes_every_line_of_that_sku():
+    sold = lines(("o1", 1, "a", "cup", 0, 2, 200), ("o1", 2, "a", "cup", 0, 2, 200))
+    found = kept(sold, returns(("o1", None, "a", "cup", 3, 3, 300)), cases())
+    assert [row[:4] for row in states(found) if row[5] is None] == [("o1", 1, 1.0, 100)]
+
+
+def test_more_than_was_bought_comes_back_only_as_far_as_it_was():
+    found = kept(SOLD, returns((None, None, "a", "cup", 8, 9, 900)), cases())
+    assert [row[:4] for row in states(found) if row[5] is None] == [("o1", 2, 1.0, 900)]

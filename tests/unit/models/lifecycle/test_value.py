@@ -1,5 +1,6 @@
 """Value of customers: rows by hand, money given back, shrinkage, and the whole on drawn customers."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 
 from models.data import Purchases
 from models.errors import BundleError, ModelError
+from models.lifecycle.features.history import read_history
 from models.lifecycle.value.histories import FEATURES, at_share, at_the_end, purchase_days, repeat_ages
 from models.lifecycle.value.measures import bias, poisson_deviance, top_capture
 from models.lifecycle.value.model import CustomerValue, ValueParams, load
 from models.lifecycle.value.spend import Spend, fit_spend
+from models.lifecycle.value.training import train
 
 START = datetime(2024, 1, 1, 9, tzinfo=UTC)
 
@@ -153,3 +156,29 @@ def test_purchases_of_anybody_are_days_and_returns_are_money_alone():
         ("1", 0.0, 1500.0, True),
         ("1", 2.0, -1000.0, False),
     ]
+
+
+def test_a_champion_of_another_horizon_is_asked_todays_question(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for customer in range(120):
+        day, gap = float(rng.integers(0, 300)), 3 + rng.gamma(1, 20)
+        while day < 400:
+            rows.append((f"o{len(rows)}", f"c{customer:03d}", START + timedelta(days=day)))
+            day += rng.exponential(gap)
+    sales = pl.DataFrame(
+        rows,
+        schema={"order_id": pl.String, "consumer_id": pl.String, "placed_at": pl.Datetime("us", "UTC")},
+        orient="row",
+    ).with_columns(
+        line_no=pl.lit(1), merchant_id=pl.lit("m"), sku_id=pl.lit("s"), category_l2_id=pl.lit("x"),
+        category_l3_id=pl.lit("y"), qty=pl.lit(1.0), net_paid_cents=pl.lit(500), is_merchandise=pl.lit(True),
+    )  # fmt: skip
+    known = sales.with_columns(
+        received_at="placed_at", superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+    )
+    history = read_history(known, START + timedelta(days=400))
+    decision = train(history, tmp_path, seed=1, champion=asdict(ValueParams(horizon_days=60))).decision
+    # Nothing but the horizon differs: what is found of the candidate holds of the champion.
+    assert decision.champion_lift is None
+    assert decision.champion_rule_lift == decision.lift

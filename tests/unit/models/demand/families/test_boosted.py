@@ -11,6 +11,7 @@ from panels import panel_of, promoted
 
 from models.data import Panel
 from models.demand.families.boosted import Boosted, BoostedConfig, load
+from models.demand.families.inputs import Reader
 from models.errors import BundleError, InsufficientDataError
 
 SMALL = BoostedConfig(steps=(1, 2), trees=40, leaves=6, min_leaf_rows=10, window=12)
@@ -69,3 +70,13 @@ def test_a_fit_until_after_the_last_period_is_one_on_everything() -> None:
     panel = Panel.from_frame(pl.DataFrame(rows), id="s", time="t", target="y")
     late, whole = (Boosted().fit(panel, until).predict(panel, 36, 4).mean for until in (99, 40))
     np.testing.assert_array_equal(late, whole)
+
+
+def test_inputs_a_year_ahead_read_nothing_from_the_origin_on() -> None:
+    rows = {"s": ["a"] * 300, "t": list(range(300)), "y": [float(3 + t % 11) for t in range(300)]}
+    panel = Panel.from_frame(pl.DataFrame(rows), id="s", time="t", target="y")
+    whole, seen = (
+        Reader(one, 28, {}).read(np.array([0]), np.array([200]), range(1, 61)).values
+        for one in (panel, panel.seen_at(200))
+    )
+    np.testing.assert_array_equal(whole, seen)
