@@ -74,7 +74,8 @@ def train(
         champions: Settings of the standing champion of each lane that has one; its procedure is backtested
             on the same cuts when they differ from `config`.
         products: As for `scoring.score`: what new skus and the order of lists are told from.
-        platform_wide: As for `scoring.score`: who consented to use across merchants.
+        platform_wide: As for `scoring.score`: who had consented to use across merchants at the origin of the
+            last test cut, whose lists are judged.
 
     Returns:
         `recommendation_repeat` and `recommendation_discovery`.

@@ -6,6 +6,7 @@ the tag registry. A log is bounded, so that it costs the same in a shop of any s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 import polars as pl
@@ -18,6 +19,7 @@ REBUY, REPEAT = "rebuy_reminders", "recommendations"
 """Kinds of decisions, as their logs are called."""
 
 _ANY_AGE_DAYS = 100_000
+_EVERY = "every merchant"
 
 
 def rebuy_again(lines: pl.DataFrame, logged: pl.DataFrame) -> Skew:
@@ -39,13 +41,17 @@ def rebuy_again(lines: pl.DataFrame, logged: pl.DataFrame) -> Skew:
     return again(logged, features, keys, FEATURES, "rebuy")
 
 
-def repeat_again(lines: pl.DataFrame, logged: pl.DataFrame) -> Skew:
+def repeat_again(
+    lines: pl.DataFrame, logged: pl.DataFrame, consented: Callable[[datetime], Collection[str]]
+) -> Skew:
     """The features of logged recommendations of the repeat lane.
 
     Args:
         lines: `reading.known_lines`, as known today.
         logged: `consumer_id`, `merchant_id` (null: of every merchant), `sku_id`, `as_of` and features, all of
             one moment.
+        consented: Moment to the consumers who had consented to use across merchants by then, logged or not:
+            each of them is one history.
     """
     from models.recommendation.config import RankerParams
     from models.recommendation.interactions import index_lines
@@ -55,12 +61,13 @@ def repeat_again(lines: pl.DataFrame, logged: pl.DataFrame) -> Skew:
     keys = ["consumer_id", "merchant_id", "sku_id"]
     if "merchant_id" not in logged.columns:
         return Skew(0, 0, 0, [], "logged when lists were made from purchases at every merchant")
-    platform_wide = logged.filter(pl.col("merchant_id").is_null())["consumer_id"].unique().to_list()
-    every = pl.col("merchant_id").fill_null("every merchant")
+    every = pl.col("merchant_id").fill_null(_EVERY)
     logged = logged.with_columns(every)
     if logged.is_empty():
         return again(logged, logged, keys, FEATURES, "the repeat ranker")
     moment = _moment(logged)
+    of_no_merchant = logged.filter(pl.col("merchant_id") == _EVERY)["consumer_id"].to_list()
+    platform_wide = {*consented(moment), *of_no_merchant}
     data = index_lines(by_history(lines, platform_wide), moment)
     # How old a pair may be decides who is a candidate, not what is told of it.
     features = (

@@ -1,6 +1,7 @@
 """Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
 
 from datetime import datetime
+from functools import partial
 
 import dagster as dg
 
@@ -129,7 +130,11 @@ def _score(
     )
     log = log_own(own_features.REPEAT, found.repeat_vectors, as_of, repeat_version, lake)
     forget_erased(log, database)
-    skews = [own_features.repeat_again(known, pl.read_parquet(file)) for file in log.files()[-2:]]
+    with warehouse.open() as connection:
+        consented = partial(reading.platform_wide_consumers, connection)
+        skews = [
+            own_features.repeat_again(known, pl.read_parquet(file), consented) for file in log.files()[-2:]
+        ]
     slots = log_own(explored.EXPLORED, found.explored, as_of, discovery_version, lake)
     forget_erased(slots, database)
     told = explored.estimates(explored.logged(slots), lines, as_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,23 @@ def recommendation(task: Task) -> list[Candidate]:
     from models.recommendation.training import LANES, train
     from pipelines.warehouse import reading
 
+    config = RecommendationConfig(seed=task.seed)
     with reading.connect(task.warehouse) as connection:
         lines = reading.known_lines(connection)
         products = reading.product_content(connection)
-        platform_wide = reading.platform_wide_consumers(connection)
+        # The lists that are judged are those of the last test cut, made with what was agreed to by then.
+        judged_from = task.as_of - timedelta(days=config.horizon_days)
+        platform_wide = reading.platform_wide_consumers(connection, judged_from)
     champions = {
-        lane: RecommendationConfig.from_dict(_settings(config))
+        lane: RecommendationConfig.from_dict(_settings(standing))
         for lane in LANES
-        if (config := task.champions.get(f"recommendation_{lane}")) is not None
+        if (standing := task.champions.get(f"recommendation_{lane}")) is not None
     }
     return train(
         lines,
         task.as_of,
         task.work,
-        RecommendationConfig(seed=task.seed),
+        config,
         champions,
         products=products,
         platform_wide=platform_wide,

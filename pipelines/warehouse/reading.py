@@ -1,8 +1,10 @@
 """What the models read from the published warehouse, by name. One query a table; no Dagster, no rule.
 
 Models learn from sales: lines that `is_sale`, so nothing cancelled, unpaid or refunded, less what was given
-back of them (`given_back`). What is no merchandise is neither forecast nor recommended nor priced. Every read
-is ordered by a complete key, so that equal content gives equal models.
+back of them (`given_back`): `order_lines` and `known_lines`, and what is made of them. Sums of units that
+the warehouse makes itself (`units_sold`, `weekly_units`, `stock_movements`, `price_periods`) tell what left,
+returns included, as the marts of stock do. What is no merchandise is neither forecast nor recommended nor
+priced. Every read is ordered by a complete key, so that equal content gives equal models.
 """
 
 from __future__ import annotations
@@ -468,13 +470,21 @@ def consumers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     ).pl()
 
 
-def platform_wide_consumers(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Consumers whose latest statement allows lists made from what they bought at any merchant; sorted."""
-    found = connection.sql(
+def platform_wide_consumers(connection: duckdb.DuckDBPyConnection, at: datetime | None = None) -> list[str]:
+    """Consumers whose latest statement allows lists made from what they bought at any merchant; sorted.
+
+    Args:
+        connection: The published warehouse.
+        at: Only what was stated and received by then counts; None means all of it.
+    """
+    found = connection.execute(
         """
-        select consumer_id from core.fct_consents where purpose = 'cross_merchant'
+        select consumer_id from core.fct_consents
+        where purpose = 'cross_merchant'
+            and ($at::timestamptz is null or (stated_at <= $at and received_at <= $at))
         group by consumer_id having max_by(is_granted, stated_at) order by consumer_id
-        """
+        """,
+        {"at": at},
     ).fetchall()
     return [consumer for (consumer,) in found]
 

@@ -14,10 +14,10 @@ from models.recommendation.interactions import index_lines
 from models.recommendation.lists.tenancy import by_history, histories
 from models.recommendation.rankers.ranker import named_pairs as named_skus
 from models.recommendation.rankers.ranker import pair_features
-from pipelines.decisions import skew
+from pipelines.decisions import own_features, skew
 from pipelines.decisions.kept import log_own
 from pipelines.decisions.log import RETENTION, DecisionLog
-from pipelines.decisions.own_features import REBUY, rebuy_again, repeat_again
+from pipelines.decisions.own_features import REBUY, rebuy_again
 from pipelines.lake.tables import Lake
 
 TAGS = ["recency_days", "orders_90d", "visit_gap_mean_182d", "aov_90d"]
@@ -76,11 +76,18 @@ def rebuy_vectors(panel: pl.DataFrame) -> pl.DataFrame:
 
 
 def repeat_vectors(panel: pl.DataFrame) -> pl.DataFrame:
-    agreed = {"c003", "c004"} & set(panel["consumer_id"])
+    agreed = set(AGREED) & set(panel["consumer_id"])
     data = index_lines(by_history(panel, agreed), MOMENT)
     named = named_skus(pair_features(data, MOMENT, RankerParams()), data)
     behind = histories(panel, agreed)
     return named.rename({"consumer_id": "history"}).join(behind, on="history").drop("history")
+
+
+AGREED = ["c003", "c004"]
+
+
+def repeat_again(lines: pl.DataFrame, logged: pl.DataFrame) -> skew.Skew:
+    return own_features.repeat_again(lines, logged, lambda moment: AGREED)
 
 
 OWN = pytest.mark.parametrize(
@@ -115,6 +122,16 @@ def test_what_a_model_makes_itself_is_made_again_although_more_is_known(
     assert again(gone, logged).differences > 0
     assert again(lines, logged.clear()).note.endswith("decided nothing")
     assert again(lines, logged.drop(feature)).note.endswith("logged with other features")
+
+
+def test_who_agreed_and_was_not_logged_is_one_history_all_the_same(panel: pl.DataFrame) -> None:
+    lines = panel.filter(pl.col("placed_at") <= MOMENT).with_columns(
+        sku_id="category_l3_id", category_l2_id=pl.lit("l2")
+    )
+    logged = repeat_vectors(lines).with_columns(as_of=pl.lit(MOMENT, dtype=pl.Datetime("us", "UTC")))
+    found = repeat_again(lines, logged.filter(~pl.col("consumer_id").is_in(AGREED)))
+    assert found.rows > 100
+    assert found.differences == 0
 
 
 def test_a_log_holds_so_many_vectors_of_the_same_consumers(tmp_path, panel: pl.DataFrame) -> None:

@@ -136,3 +136,22 @@ def test_the_time_range_of_the_orders(warehouse):
     assert reading.order_time_range(warehouse) == (T1, T2)
     warehouse.execute("delete from core.fct_orders")
     assert reading.order_time_range(warehouse) is None
+
+
+def test_who_agreed_by_a_moment_is_told_by_what_was_stated_and_received_by_then():
+    """`a` agreed on 1 January and took it back on 1 February; of `b` a statement of January came in March."""
+    with duckdb.connect() as connection:
+        connection.execute("set timezone='UTC'; create schema core")
+        connection.execute(
+            """
+            create table core.fct_consents as select * from (values
+              ('a', 'cross_merchant', timestamptz '2025-01-01', true, timestamptz '2025-01-01'),
+              ('a', 'cross_merchant', timestamptz '2025-02-01', false, timestamptz '2025-02-01'),
+              ('b', 'cross_merchant', timestamptz '2025-01-15', true, timestamptz '2025-03-01'),
+              ('c', 'marketing', timestamptz '2025-01-01', true, timestamptz '2025-01-01')
+            ) as t(consumer_id, purpose, stated_at, is_granted, received_at)
+            """
+        )
+        march = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
+        found = [reading.platform_wide_consumers(connection, at) for at in (T1, T2, march, None)]
+    assert found == [["a"], [], ["b"], ["b"]]
