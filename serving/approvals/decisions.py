@@ -88,7 +88,8 @@ def approve(conn: psycopg.Connection, effects: Effects, seen: Seen, decider: Dec
     key = decider.principal.key_id
     if found.first_approver == key:
         raise SecondPersonError(f"{found}: the second half must come from somebody else than the first")
-    is_half = found.approvals_needed == 2 and found.state is not State.HALF_APPROVED
+    persons = effects.kind(found.kind).persons(found.approvals_needed, found.wanted)
+    is_half = persons == 2 and found.state is not State.HALF_APPROVED
     move = Move.HALF_APPROVE if is_half else Move.APPROVE
     new = replace(found, state=after(str(found), found.state, move))
     if found.state is State.HALF_APPROVED:

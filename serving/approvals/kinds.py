@@ -5,7 +5,7 @@ Pure. The kinds that exist stand in `catalogue`, or with the package that asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -38,6 +38,8 @@ class Kind:
         rails: Fields of the suggestion that a decider may adjust, with their bounds.
         second_above_cents: Above this value, in fen, two persons are needed when a job asked; None: never.
             What a person asked needs one other person, whatever the value: that makes two.
+        worth: What a suggestion is worth, in fen, where adjusting may raise it above what was asked; None: an
+            adjustment only lowers what is at stake.
         asker_may_decide: Whether whoever asked may decide as well.
         is_unique: A subject is asked about once for ever (it is an idempotency key); else a newer request
             supersedes the open one and, when it takes effect, the one that is in effect.
@@ -53,6 +55,7 @@ class Kind:
     validity: timedelta
     rails: Mapping[str, Rail]
     second_above_cents: int | None
+    worth: Callable[[Suggestion], int] | None = None
     asker_may_decide: bool = False
     is_unique: bool = False
     quiet: timedelta = timedelta(0)
@@ -63,6 +66,17 @@ class Kind:
         """How many persons must approve: 1 or 2."""
         above = self.second_above_cents is not None and value_cents > self.second_above_cents
         return 2 if above and not by_a_person else 1
+
+    def persons(self, needed: int, wanted: Suggestion) -> int:
+        """How many persons must approve what is wanted now.
+
+        Args:
+            needed: How many what was asked needs.
+            wanted: The suggestion, adjusted or not.
+        """
+        if self.worth is None:
+            return needed
+        return max(needed, self.approvals_needed(self.worth(wanted), by_a_person=False))
 
     def require_decider(self, principal: Principal, party: tuple[str, str] | None) -> None:
         """Refuse a key that this kind is not for.

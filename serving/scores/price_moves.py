@@ -20,8 +20,15 @@ from serving.approvals.effects import Done
 from serving.approvals.errors import ApprovalError
 from serving.approvals.kinds import Kind, Rail
 from serving.approvals.records import Approval
+from serving.approvals.suggestions import Suggestion
 from serving.scores.in_force import record_approved
 from serving.security import Role, Scope
+
+
+def _move_of(suggestion: Suggestion) -> int:
+    """How far the wanted price of a unit lies from the one in force."""
+    return abs(int(suggestion["price_cents"]) - int(suggestion["current_cents"]))
+
 
 PRICE_MOVE = Kind(
     name="price_move",
@@ -31,10 +38,12 @@ PRICE_MOVE = Kind(
     validity=timedelta(days=2),
     rails={"price_cents": Rail("floor_cents", "ceiling_cents")},
     second_above_cents=10_000,
+    worth=_move_of,
 )
 """A suggested price is put into force; the subject is the listing, the value is the move of a unit.
 
-A move by more than 100 yuan needs a second person. Limit and validity are assumptions of ours."""
+A move by more than 100 yuan needs a second person, also one that a decider adjusted to it. Limit and validity
+are assumptions of ours."""
 
 SUGGESTED = "suggested"
 """The bucket of a move that nothing forces: the listing's mode wants to be asked."""
@@ -177,6 +186,8 @@ def move_price(conn: psycopg.Connection[Any], tenant_id: str, approval: Approval
     shown = found[0]
     if (shown.current_cents, shown.list_price_cents) != (wanted["current_cents"], wanted["list_price_cents"]):
         raise PriceMovedError(f"the price of sku {sku_id} moved to {shown.current_cents}; ask again")
+    if shown.price_cents != approval.suggestion["price_cents"]:
+        raise PriceMovedError(f"the suggestion for sku {sku_id} is {shown.price_cents} by now; ask again")
     if not shown.floor_cents <= price_cents <= shown.ceiling_cents:
         raise PriceMovedError(
             f"{price_cents} lies outside {shown.floor_cents} to {shown.ceiling_cents} by now; ask again"

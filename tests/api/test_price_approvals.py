@@ -195,6 +195,7 @@ def test_a_price_is_adjusted_within_floor_and_ceiling_only(shop):
         waiting("a", 106, current=102),
         waiting("a", 108, floor=107),
         waiting("a", 105, list_price=120),
+        waiting("a", 101),
     ],
 )
 def test_a_suggestion_that_moved_meanwhile_is_refused(shop, newer):
@@ -230,6 +231,20 @@ def test_a_far_move_needs_a_second_person_and_a_newer_suggestion_supersedes(shop
     shop.decide(newer)
     assert shop.decide(newer | {"version": 2}, who="ben").status_code == 200
     assert [row[2] for row in shop.recorded()] == [29_000]
+
+
+def test_a_near_move_that_is_adjusted_to_a_far_one_needs_a_second_person(shop):
+    shop.refine(waiting("f", 15_100, current=15_000, floor=5_000, ceiling=90_000))
+    (one,) = shop.ask(sku_ids=["f"])["approvals"]
+    assert one["approvals_needed"] == 1
+    far = shop.decide(one, "adjust", adjusted={"price_cents": 90_000}).json()
+    assert far["approvals_needed"] == 2
+    half = shop.decide(far)
+    assert half.json()["state"] == "half_approved"
+    assert shop.recorded() == []
+    assert shop.decide(half.json()).status_code == 403, "the same person twice"
+    assert shop.decide(half.json(), who="ben").json()["state"] == "in_effect"
+    assert [row[2] for row in shop.recorded()] == [90_000]
 
 
 def test_a_merchant_neither_asks_nor_decides(shop):

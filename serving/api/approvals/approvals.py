@@ -361,7 +361,7 @@ def view_of(approval: Approval, principal: Principal) -> ApprovalView:
         asked_at=approval.asked_at,
         expires_at=approval.expires_at,
         effect_at=approval.effect_at,
-        approvals_needed=approval.approvals_needed,
+        approvals_needed=EFFECTS.kind(approval.kind).persons(approval.approvals_needed, approval.wanted),
         first_approver=approval.first_approver if clear else None,
         second_approver=approval.second_approver if clear else None,
         snoozed_until=approval.snoozed_until,
