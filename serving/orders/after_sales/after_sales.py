@@ -354,7 +354,8 @@ def _require_agreement(
                 f"Case {other.case_id!r} of the same line was disputed or rejected: the supplier agrees with"
                 f" case {case.case_id!r}, or an operator decides, before money goes back."
             )
-    due = case.opened_at + time_to_answer
+    # Nobody disputes goods that have not left yet: the time to answer begins with the parcel, or the case.
+    due = max(case.opened_at, part.shipped_at or case.opened_at) + time_to_answer
     if now < due:
         raise RefundRefusedError(
             f"The supplier shipped and has not answered case {case.case_id!r}: it agrees, an operator"

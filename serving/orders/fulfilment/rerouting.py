@@ -233,9 +233,12 @@ def _move(
         " where tenant_id = %(tenant)s and order_id = %(order)s and supplier_id = %(old)s",
         {**ids, "old": line.supplier_id, "freight": freight_cents},
     )
-    # What the buyer complained about goes with the line, and stops the release of its money there.
+    # What the buyer complained about goes with the line, and stops the release of its money there. What the
+    # old supplier answered, and what was decided between it and the shop, binds nobody else.
     conn.execute(
-        "update orders.after_sale set supplier_id = %(new)s, xact_id = pg_current_xact_id()"
+        "update orders.after_sale set supplier_id = %(new)s, xact_id = pg_current_xact_id(),"
+        " supplier_answer = null, answer_code = null, answered_at = null,"
+        " decision = null, decision_code = null, decided_at = null"
         " where tenant_id = %(tenant)s and order_id = %(order)s and line_no = %(line)s and status = 'open'",
         {**ids, "new": new, "line": line.line_no},
     )

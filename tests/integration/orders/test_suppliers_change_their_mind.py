@@ -6,8 +6,8 @@ import pytest
 from small_market import NOW, TENANT
 
 from serving.ledger.invariants import check
-from serving.orders.after_sales import after_sales
-from serving.orders.errors import InvalidRequestError
+from serving.orders.after_sales import after_sales, returns
+from serving.orders.errors import InvalidRequestError, RefundRefusedError
 from serving.orders.fulfilment import fulfilment
 from serving.orders.fulfilment.receipts import confirm_receipts_due
 from serving.orders.settling import release_due
@@ -157,3 +157,33 @@ def test_a_late_notice_of_a_parcel_does_not_shorten_the_wait_of_the_buyer(shop):
     release_due(shop.transaction, TENANT, told)
     assert released(shop, "late-1") == 0
     assert shop.read("late-1")[2][0].status == "shipped"
+
+
+@pytest.mark.parametrize("how", ["opens", "answers", "decided", "silent"])
+def test_what_one_supplier_said_binds_no_other_one(shop, how):
+    """S1 agrees, or says nothing, and gives the line back; S2 ships it, and answers for itself."""
+    name = f"heir-{how}"
+    shop.list(name, 2000)
+    shop.supply("S1", name, 5, price=1200)
+    shop.supply("S2", name, 5, price=1300)
+    shop.place(name, (name, 1))
+    shop.pay(name)
+    is_suppliers = how == "opens"
+    case = shop.act(
+        after_sales.open_case, name, 1, None, "refund", "late", 2000, NOW, is_suppliers=is_suppliers
+    )
+    if how == "answers":
+        shop.act(returns.answer_case, case.case_id, agrees=True, reason_code=None, now=NOW)
+    if how == "decided":
+        shop.act(returns.arbitrate, case.case_id, "refund", "photo", NOW)
+    later = NOW + 3 * DAY
+    shop.act(fulfilment.reject, name, "S1", "broken", later)
+    _, (line,), _ = shop.read(name)
+    assert line.supplier_id == "S2"
+    shop.act(fulfilment.accept, name, "S2", {}, later)
+    shop.act(fulfilment.ship, name, "S2", fulfilment.Parcel(f"sh-{name}", later + DAY, later))
+    with pytest.raises(RefundRefusedError, match="has not answered"):
+        shop.act(after_sales.refund_case, case.case_id, 2000, later)
+    with pytest.raises(RefundRefusedError, match="has not answered"):
+        shop.act(after_sales.refund_case, case.case_id, 2000, later + 3 * DAY - timedelta(seconds=1))
+    assert shop.act(after_sales.refund_case, case.case_id, 2000, later + 3 * DAY).refund_cents == 2000
