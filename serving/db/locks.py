@@ -5,7 +5,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
 0. a batch of approvals, the subject of an approval, requests for approval by id: what is approved happens
    in the transaction of the decision;
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
-   idempotency key (its row), skus of a supplier;
+   idempotency key (its row), skus of a supplier, the prices in force;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel;
 5. stock, by supplier and sku; the loss budget of a merchant and day;
 6. the name of a fee, fees, pay-outs, requests to channels and misfits, by id;
@@ -145,6 +145,11 @@ def live_deltas(conn: Connection, wait_s: float) -> None:
         psycopg.errors.LockNotAvailable: Another one did not end in time.
     """
     _patiently(conn, _DELTAS, wait_s)
+
+
+def prices_in_force(conn: Connection, tenant_id: str) -> None:
+    """Be the one who changes which prices of a tenant are in force: a publication, a delta, an approval."""
+    _name(conn, "market.price_change", tenant_id)
 
 
 def publication(conn: Connection, tenant_id: str, version: str) -> bool:

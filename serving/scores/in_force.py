@@ -32,18 +32,49 @@ _CHANGED: LiteralString = """
 """
 """The prices of one delta."""
 
+DECIDED: LiteralString = """
+left join lateral (
+  select d.price_cents
+  from (
+    select c.price_cents, c.version from market.price_change c
+    where c.tenant_id = %(tenant)s and c.merchant_id = %(merchant_id)s and c.sku_id = x.sku_id
+    order by c.changed_at desc limit 1
+  ) d
+  join approvals.request q on q.tenant_id = %(tenant)s
+    and q.approval_id = case when d.version like 'approval:%%' then substr(d.version, 10)::bigint end
+  where x.action = 'await_approval' and d.price_cents between x.floor_cents and x.ceiling_cents
+    and (q.suggestion ->> 'price_cents')::bigint = x.price_cents
+    and (q.suggestion ->> 'list_price_cents')::bigint = x.list_price_cents
+    and (q.suggestion ->> 'current_cents')::bigint = coalesce((jsonb_path_query_first(
+      x.explanation::jsonb, '$[*] ? (@.step == "anchor")') ->> 'current_cents')::bigint, x.list_price_cents)
+) a on true
+"""
+"""Joins `a`, the price that a person decided on for this very suggestion `x`, if it is the last one recorded.
+
+Another suggestion, or one whose limits leave the price outside, was decided by nobody. Parameters: `tenant`
+and `merchant_id`."""
+
 # The last price up to the moment. A list price that moved since means that the merchant changed the price:
-# then the published price is a change even where it is the one published before.
+# then the published price is a change even where it is the one published before. Business time of a
+# publication is that of its data: what a person approved since is older than what readers see now, and is
+# followed by it.
 _RECORD: LiteralString = """
     insert into market.price_change as c (tenant_id, merchant_id, sku_id, changed_at, price_cents,
         list_price_cents, version, revision)
-    select %(tenant)s, s.merchant_id, s.sku_id, %(at)s, s.price_cents, s.list_price_cents, %(version)s,
-        s.revision
+    select %(tenant)s, s.merchant_id, s.sku_id,
+        coalesce(since.changed_at + interval '1 microsecond', %(at)s), s.price_cents, s.list_price_cents,
+        %(version)s, s.revision
     from ({shown}) s
+    left join lateral (
+        select p.changed_at from market.price_change p
+        where p.tenant_id = %(tenant)s and p.merchant_id = s.merchant_id and p.sku_id = s.sku_id
+            and p.changed_at > %(at)s and p.version like 'approval:%%'
+        order by p.changed_at desc limit 1
+    ) since on true
     left join lateral (
         select p.price_cents, p.list_price_cents from market.price_change p
         where p.tenant_id = %(tenant)s and p.merchant_id = s.merchant_id and p.sku_id = s.sku_id
-            and p.changed_at <= %(at)s
+            and p.changed_at <= coalesce(since.changed_at, %(at)s)
         order by p.changed_at desc limit 1
     ) last on true
     where s.action = 'publish'

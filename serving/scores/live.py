@@ -242,7 +242,10 @@ def _refine_prices(
             raise PublicationRejectedError(
                 f"revision {delta.revision} has prices and names no moment of them"
             )
-    if as_of is None or not _is_newer(connection, snapshot_id, delta.revision):
+    if as_of is None:
+        return None
+    locks.prices_in_force(connection, tenant_id)
+    if not _is_newer(connection, snapshot_id, delta.revision):
         return None
     if delta.replaces:
         connection.execute("delete from scores.live_price where snapshot_id = %s", (snapshot_id,))

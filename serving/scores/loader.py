@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from models.contracts import PUBLISHED_TABLES, REQUIRED_TABLES
+from serving.db import locks
 from serving.errors import PublicationRejectedError, UnknownVersionError
 from serving.scores.connection import connection_to, publisher
 from serving.scores.contracts import PublicationManifest
@@ -403,6 +404,7 @@ def _show(
 
 def _switch(connection: psycopg.Connection[Any], tenant_id: str, version: str) -> None:
     which = (tenant_id, version)
+    locks.prices_in_force(connection, tenant_id)
     connection.execute(
         "update scores.publication set status = 'loaded' where tenant_id = %s and version = %s", which
     )

@@ -21,7 +21,8 @@ from serving.approvals.errors import ApprovalError
 from serving.approvals.kinds import Kind, Rail
 from serving.approvals.records import Approval
 from serving.approvals.suggestions import Suggestion
-from serving.scores.in_force import record_approved
+from serving.db import locks
+from serving.scores.in_force import DECIDED, record_approved
 from serving.security import Role, Scope
 
 
@@ -63,20 +64,18 @@ _WAITING: LiteralString = """
     left join scores.live_pointer p using (snapshot_id)
     cross join lateral (
         select {columns} from scores.live_price l
-        where l.snapshot_id = t.snapshot_id and l.merchant_id = %(merchant)s
+        where l.snapshot_id = t.snapshot_id and l.merchant_id = %(merchant_id)s
         union all
         select {columns} from scores.prices l
-        where l.snapshot_id = t.snapshot_id and l.merchant_id = %(merchant)s and not exists (
+        where l.snapshot_id = t.snapshot_id and l.merchant_id = %(merchant_id)s and not exists (
             select from scores.live_price o where o.snapshot_id = l.snapshot_id
                 and o.merchant_id = l.merchant_id and o.sku_id = l.sku_id)
     ) x
     cross join lateral (select x.explanation::jsonb as steps) e
+    {decided}
     where c.tenant_id = %(tenant)s and t.table_name = 'prices' and x.action = 'await_approval'
         and (%(skus)s::text[] is null or x.sku_id = any(%(skus)s))
-        and not exists (
-            select from market.price_change d where d.tenant_id = %(tenant)s
-                and d.merchant_id = %(merchant)s and d.sku_id = x.sku_id and d.version like 'approval:%%'
-                and d.changed_at >= coalesce((p.as_of ->> 'prices')::timestamptz, v.as_of))
+        and a.price_cents is null
         and (%(category)s::text is null or exists (
             select from orders.product g where g.tenant_id = %(tenant)s and g.sku_id = x.sku_id
                 and %(category)s = any(g.category_ids)))
@@ -178,6 +177,7 @@ def move_price(conn: psycopg.Connection[Any], tenant_id: str, approval: Approval
     Raises:
         PriceMovedError: The suggestion is gone or published, or the price lies outside its limits of now.
     """
+    locks.prices_in_force(conn, tenant_id)
     wanted = approval.wanted
     merchant_id, sku_id, price_cents = wanted["merchant_id"], wanted["sku_id"], wanted["price_cents"]
     found = _waiting(conn, tenant_id, merchant_id, [sku_id], None)
@@ -214,10 +214,10 @@ def _waiting(
 ) -> list[Waiting]:
     """What asks, farthest moves first."""
     rows = conn.execute(
-        _WAITING.replace("{columns}", _COLUMNS),
+        _WAITING.replace("{columns}", _COLUMNS).replace("{decided}", DECIDED),
         {
             "tenant": tenant_id,
-            "merchant": merchant_id,
+            "merchant_id": merchant_id,
             "skus": None if sku_ids is None else list(sku_ids),
             "category": category_id,
         },

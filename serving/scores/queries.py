@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 from serving.orders.assortment.orderable import not_for_sale
+from serving.scores.in_force import DECIDED
 
 _CURRENT: Final[LiteralString] = (
     "(select c.version from scores.current_publication c where c.tenant_id = %(tenant)s)"
@@ -123,15 +124,6 @@ x.printed_formula_cents, x.elasticity, x.pricing_mode, x.action, x.explanation::
 """
 
 
-# What a person approved since the prices were made holds until the next ones, which start from it.
-_APPROVED: Final[LiteralString] = """
-left join lateral (
-  select d.price_cents from market.price_change d
-  where x.action = 'await_approval' and d.tenant_id = %(tenant)s and d.merchant_id = %(merchant_id)s
-    and d.sku_id = x.sku_id and d.version like 'approval:%%'
-    and d.changed_at >= coalesce((p.as_of ->> 'prices')::timestamptz, v.as_of)
-  order by d.changed_at desc limit 1) a on true
-"""
 _SHOWN_PRICE_COLUMNS: Final[LiteralString] = """
 x.sku_id, x.cost_cents, x.list_price_cents, coalesce(a.price_cents, x.price_cents), x.floor_cents,
 x.ceiling_cents, x.anchor_cents, x.printed_formula_cents, x.elasticity, x.pricing_mode,
@@ -160,7 +152,7 @@ left join lateral (
   where x.snapshot_id = {_snapshot("prices", _CURRENT)}
     and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
   limit 1) x on true
-{_APPROVED}
+{DECIDED}
 where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 
@@ -180,7 +172,7 @@ left join lateral (
         and l.merchant_id = x.merchant_id and l.sku_id = x.sku_id)
     order by x.sku_id limit %(rows)s)) y
   order by y.sku_id limit %(rows)s) x on true
-{_APPROVED}
+{DECIDED}
 where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.sku_id
 """

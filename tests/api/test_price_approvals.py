@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
@@ -11,6 +13,7 @@ from published_scores import AS_OF, SCHEMA, manifest_of, small_tables
 
 from feature_store.online import ProfileReader
 from serving.app import create_app
+from serving.db import locks
 from serving.db.urls import libpq_url
 from serving.scores.live import Delta, publish_delta
 from serving.scores.loader import publish
@@ -266,3 +269,62 @@ def test_the_changes_are_told_to_the_next_run(shop, tmp_path):
     rows = RecordedRows(extraction).rows("price_changes", NOON + dt.timedelta(seconds=1))
     mine = rows.filter(merchant_id=shop.merchant)
     assert mine.select("sku_id", "price_cents").rows() == [("a", 105)]
+
+
+def test_a_price_that_was_decided_for_another_suggestion_is_not_shown_for_this_one(shop):
+    """105 was decided on; a run that began before says 150 above a floor of 140, since the cost jumped."""
+    (one,) = shop.ask(sku_ids=["a"])["approvals"]
+    shop.decide(one)
+    older = AS_OF + timedelta(hours=6)
+    newer = waiting("a", 150, floor=140, ceiling=200, cause="cost_jumped")
+    shop.publish(f"{shop.version}-run", [newer, *PRICES[1:]], as_of=older)
+    assert (shop.price("a")["price_cents"], shop.price("a")["action"]) == (150, "await_approval")
+    assert [found["price_cents"] for found in shop.ask(sku_ids=["a"])["approvals"]] == [150]
+
+
+def test_the_same_suggestion_is_not_asked_again_by_a_run_that_began_before(shop):
+    (one,) = shop.ask(sku_ids=["a"])["approvals"]
+    shop.decide(one)
+    shop.publish(f"{shop.version}-run", [waiting("a", 105), *PRICES[1:]], as_of=AS_OF + timedelta(hours=6))
+    assert (shop.price("a")["price_cents"], shop.price("a")["action"]) == (105, "publish")
+    assert shop.ask(sku_ids=["a"])["approvals"] == []
+
+
+def test_a_delta_of_other_listings_leaves_an_approved_price_in_force(shop):
+    (one,) = shop.ask(sku_ids=["a"])["approvals"]
+    shop.decide(one)
+    shop.refine(waiting("b", 91), hours=9)
+    assert (shop.price("a")["price_cents"], shop.price("a")["action"]) == (105, "publish")
+    assert shop.ask(sku_ids=["a"])["approvals"] == []
+
+
+def test_what_readers_see_and_the_record_agree_when_an_older_run_publishes_after_an_approval(shop):
+    """The publication's business time lies before the approval; readers see it all the same."""
+    (one,) = shop.ask(sku_ids=["a"])["approvals"]
+    shop.decide(one)
+    published = waiting("a", 150, action="publish")
+    for name in ("run", "again"):
+        shop.publish(f"{shop.version}-{name}", [published, *PRICES[1:]], as_of=AS_OF + timedelta(hours=6))
+    assert (shop.price("a")["price_cents"], shop.price("a")["action"]) == (150, "publish")
+    with psycopg.connect(libpq_url(shop.url)) as connection:
+        (last,) = connection.execute(
+            "select price_cents from market.price_change where merchant_id = %s and sku_id = 'a'"
+            " order by changed_at desc limit 1",
+            (shop.merchant,),
+        ).fetchone()
+    assert last == 150
+
+
+def test_an_approval_waits_for_a_publication_that_is_about_to_be_seen(shop):
+    """It then meets the newer suggestion, and is refused; the record stays what readers see."""
+    (one,) = shop.ask(sku_ids=["a"])["approvals"]
+    with psycopg.connect(libpq_url(shop.url)) as publishing, ThreadPoolExecutor(1) as pool:
+        locks.prices_in_force(publishing, "default")
+        answer = pool.submit(shop.decide, one)
+        time.sleep(0.3)
+        assert not answer.done()
+        shop_row = "update scores.prices set price_cents = 120 where merchant_id = %s and sku_id = 'a'"
+        publishing.execute(shop_row, (shop.merchant,))
+        publishing.commit()
+        assert answer.result(10).status_code == 409
+    assert shop.recorded() == []
