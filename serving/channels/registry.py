@@ -20,6 +20,13 @@ ADAPTERS: Mapping[str, Callable[[Account], Adapter]] = {
 }
 """Adapters by the name under which accounts are registered."""
 
+BILL_KINDS: Mapping[str, frozenset[str]] = {
+    ALIPAY: AlipayAdapter.bill_kinds,
+    SIMULATED: SimulatedAdapter.bill_kinds,
+    WECHAT: WeChatAdapter.bill_kinds,
+}
+"""What the bills of an adapter's accounts tell of, of the kinds of `facts.BillLine`."""
+
 SECRETS: Mapping[str, tuple[str, ...]] = {
     ALIPAY: ("private_key",),
     SIMULATED: ("private_key",),

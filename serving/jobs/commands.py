@@ -315,7 +315,12 @@ def _bills(job: Job) -> Iterator[str]:
 def _load_bill(job: Job) -> Iterator[str]:
     options = job.options
     bill = channel_bill.Bill(
-        options.bill_id, options.adapter, options.bill_from, options.bill_to, options.channel_id
+        options.bill_id,
+        options.adapter,
+        options.bill_from,
+        options.bill_to,
+        options.channel_id,
+        None if options.kinds is None else frozenset(options.kinds),
     )
     with job.transactions() as conn, Path(options.file).open("rb") as file:
         loaded = channel_bill.load_bill(conn, job.tenant_id, bill, iter(partial(file.read, 1 << 20), b""))
@@ -519,6 +524,11 @@ JOBS: Mapping[str, Command] = {
             **_BILL,
             "--adapter": {"required": True},
             "--channel-id": {"help": "the account that it is of; default: all of the adapter"},
+            "--kinds": {
+                "nargs": "+",
+                "choices": channel_bill.KINDS,
+                "help": "what it tells of; default: what bills of that account do",
+            },
             "file": {},
         },
         turns="one",

@@ -1,5 +1,6 @@
 """Bills fetched from channels that are real HTTP servers: one an account and day, outages, faults by type."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from serving.jobs.__main__ import main
 from serving.ledger.invariants import check
 from serving.privacy.data_keys import Vault
 from serving.security import ROLE_SCOPES, Role, issue_key
+from serving.settlement.channel.daily_bills import take_bills
 from serving.settlement.channel.requests import Sent, send_due
 
 pytestmark = pytest.mark.xdist_group("channel_bills")  # one world for all, in order
@@ -197,6 +199,7 @@ def test_days_older_than_the_setting_are_told_until_they_are_loaded_by_hand(
     refused = call("op", "POST", "/channel-bills", bill)
     assert (refused.status_code, "ch-nobody" in refused.text) == (422, True)
     assert call("op", "POST", "/channel-bills", bill | {"channel_id": till.channel_id}).status_code == 201
+    assert run(at + 2 * DAY)[1][0] == told(0), "a bill that nobody compared covers no day"
     compared = call("op", "POST", "/reconciliations", {"run_id": "by-hand", "bill_id": "by-hand"}).json()
     assert (compared["breaks"], compared["records"]) == ({}, 1)
     assert run(at + 2 * DAY) == (0, [told(0)])
@@ -272,3 +275,41 @@ def test_the_night_takes_the_bills_and_a_channel_that_is_away_stops_nothing_else
     assert any("503" in line for line in lines)
     status, lines = run(at + DAY, "day")
     assert (status, "bills: 1" in lines, "bills_waiting: 0" in lines) == (0, True, True)
+
+
+def test_a_bill_of_other_kinds_covers_no_day_and_says_what_it_tells_of(tills, bought, run, shop, call):
+    """Loaded by hand: pay-outs alone. The night still takes the day's payments."""
+    till, other = tills
+    shop.sql("update channels.account set is_active = false where channel_id = %(c)s", c=other.channel_id)
+    at = bought(till, "kinds")
+    assert run(at + DAY) == (0, [told(1)])
+    ((_, end, _),) = bills_of(shop, till)
+    line = {"kind": "payout", "reference": "po-kinds", "amount_cents": 5, "occurred_at": end.isoformat()}
+    bill = {
+        "bill_id": "pay-outs",
+        "adapter": "simulated",
+        "channel_id": till.channel_id,
+        "kinds": ["payment"],
+        "bill_from": end.isoformat(),
+        "bill_to": (end + DAY).isoformat(),
+        "lines": [line],
+    }
+    refused = call("op", "POST", "/channel-bills", bill)
+    assert (refused.status_code, "name the kinds" in refused.text) == (422, True)
+    assert call("op", "POST", "/channel-bills", bill | {"kinds": ["payout"]}).status_code == 201
+    call("op", "POST", "/reconciliations", {"run_id": "pay-outs", "bill_id": "pay-outs"})
+    assert run(at + 2 * DAY) == (0, [told(1)])
+
+
+def test_two_workers_take_a_bill_once_and_neither_fails(tills, bought, shop, settings):
+    at = [bought(till, f"twice-{number}") for number, till in enumerate(tills)][-1]
+    vault, alarms = Vault.of(settings), []
+
+    def take(_):
+        return take_bills(shop.transaction, vault, TENANT, at + DAY, 7, lambda *told: alarms.append(told))
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(take, range(4)))
+    assert alarms == []
+    assert [sum(getattr(one, name) for one in done) for name in ("taken", "waiting", "held")] == [2, 0, 0]
+    assert [len(bills_of(shop, till)) for till in tills] == [1, 1]

@@ -29,13 +29,14 @@ from serving.settlement.channel.reconciliation import (
 )
 
 _RUN = {"scope": Scope.RECONCILIATION_RUN, "roles": frozenset({Role.OPERATOR}), "owner": None}
+BillKind = Literal["payment", "refund", "payout", "chargeback", "payout_return"]
 _Cents = Annotated[int, Meta(ge=-(10**15), le=10**15, description="Fen.")]
 
 
 class BillLineRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of a bill; amounts are above 0 whatever the direction, a returned fee is below 0."""
 
-    kind: Literal["payment", "refund", "payout", "chargeback", "payout_return"]
+    kind: BillKind
     reference: Annotated[Id, Meta(description="Id of the payment, refund or pay-out.")]
     amount_cents: Annotated[int, Meta(ge=1, le=10**15, description="Fen.")]
     fee_cents: _Cents = 0
@@ -49,6 +50,10 @@ class BillRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     adapter: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["simulated"])]
     channel_id: Annotated[
         Id | None, Meta(description="The account that it is of; without one: all accounts of the adapter.")
+    ] = None
+    kinds: Annotated[
+        Annotated[list[BillKind], Meta(min_length=1)] | None,
+        Meta(description="What it tells of; without any what bills of that account do, or everything."),
     ] = None
     bill_from: Moment
     bill_to: Annotated[Moment, Meta(description="First moment that it does not cover.")]
@@ -113,7 +118,8 @@ class ReconciliationPage(Struct, frozen=True, kw_only=True):
 )
 def post_channel_bill(request: Request[Any, Any, Any], data: BillRequest) -> BillView:
     """Loaded once per content: sending it again answers with the first."""
-    bill = Bill(data.bill_id, data.adapter, data.bill_from, data.bill_to, data.channel_id)
+    kinds = None if data.kinds is None else frozenset[str](data.kinds)
+    bill = Bill(data.bill_id, data.adapter, data.bill_from, data.bill_to, data.channel_id, kinds)
     lines = (
         BillLine(line.kind, line.reference, line.amount_cents, line.fee_cents, line.occurred_at)
         for line in data.lines

@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -19,6 +19,7 @@ import psycopg
 
 from serving.channels.accounts import is_account_of
 from serving.channels.facts import BillLine
+from serving.channels.registry import BILL_KINDS
 from serving.settlement.errors import SettlementError
 
 HEADER = ("kind", "reference", "amount_cents", "fee_cents", "occurred_at")
@@ -41,7 +42,7 @@ class Bill:
     """Which channel it comes from (`adapter`) and the time it covers: `bill_from` <= t < `bill_to`, UTC.
 
     `channel_id`: the account that it is of; None: all accounts of the adapter. `kinds`: what it tells of;
-    None: everything.
+    None: what bills of the adapter's accounts do, and everything where it is of all accounts.
     """
 
     bill_id: str
@@ -103,6 +104,7 @@ def load_bill(conn: psycopg.Connection, tenant_id: str, bill: Bill, blocks: Iter
                 f"bill {bill.bill_id}: there is no {bill.adapter} account {bill.channel_id!r}"
             )
         head = (*head, bill.channel_id)
+        bill = replace(bill, kinds=BILL_KINDS[bill.adapter] if bill.kinds is None else bill.kinds)
     digest = hashlib.sha256(repr(head).encode())
     # COPY is not possible on tables with row-level security.
     conn.execute("drop table if exists pg_temp.loaded_bill_line")
@@ -144,37 +146,54 @@ def _refuse_bad_lines(conn: psycopg.Connection, bill: Bill) -> None:
             f"bill {bill.bill_id}, line {bad[0]}: kind {bad[1]!r}, reference {bad[2]!r}, {bad[3]} fen; the"
             f" kind is {', '.join(KINDS)}, the reference is not empty and the amount is above 0"
         )
+    if bill.kinds is None:
+        return
+    other = conn.execute(
+        "select line_no, kind from loaded_bill_line where not kind = any(%s) order by line_no limit 1",
+        (sorted(bill.kinds),),
+    ).fetchone()
+    if other is not None:
+        raise BillRefusedError(
+            f"bill {bill.bill_id}, line {other[0]} is a {other[1]}, but the bill tells of"
+            f" {', '.join(sorted(bill.kinds))}: name the kinds that it tells of"
+        )
 
 
 def _store(conn: psycopg.Connection, tenant_id: str, bill: Bill, content_hash: str) -> LoadedBill:
-    same = conn.execute(
-        "select bill_id from settlement.channel_bill where tenant_id = %s and content_hash = %s",
+    if (same := _of_content(conn, tenant_id, content_hash)) is not None:
+        return same
+    made = conn.execute(
+        "insert into settlement.channel_bill (tenant_id, bill_id, adapter, bill_from, bill_to,"
+        " content_hash, channel_id, kinds)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning bill_id",
+        (
+            tenant_id, bill.bill_id, bill.adapter, bill.bill_from, bill.bill_to, content_hash,
+            bill.channel_id, None if bill.kinds is None else sorted(bill.kinds),
+        ),
+    ).fetchone()  # fmt: skip
+    if made is None:
+        # Somebody else may have loaded the same in this very moment.
+        if (same := _of_content(conn, tenant_id, content_hash)) is not None:
+            return same
+        raise BillConflictError(
+            f"bill {bill.bill_id} was loaded before with other content: give a corrected bill its own id"
+        )
+    inserted = conn.execute(
+        "insert into settlement.channel_bill_line"
+        " (tenant_id, bill_id, line_no, kind, reference, amount_cents, fee_cents, occurred_at)"
+        " select %s, %s, line_no, kind, reference, amount_cents, fee_cents, occurred_at from"
+        " loaded_bill_line",
+        (tenant_id, bill.bill_id),
+    )
+    return LoadedBill(bill.bill_id, inserted.rowcount, content_hash, True)
+
+
+def _of_content(conn: psycopg.Connection, tenant_id: str, content_hash: str) -> LoadedBill | None:
+    """The bill that holds this content already."""
+    found = conn.execute(
+        "select b.bill_id, (select count(*) from settlement.channel_bill_line l"
+        "  where l.tenant_id = b.tenant_id and l.bill_id = b.bill_id)"
+        " from settlement.channel_bill b where b.tenant_id = %s and b.content_hash = %s",
         (tenant_id, content_hash),
     ).fetchone()
-    if same is None:
-        made = conn.execute(
-            "insert into settlement.channel_bill (tenant_id, bill_id, adapter, bill_from, bill_to,"
-            " content_hash, channel_id, kinds)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning bill_id",
-            (
-                tenant_id, bill.bill_id, bill.adapter, bill.bill_from, bill.bill_to, content_hash,
-                bill.channel_id, None if bill.kinds is None else sorted(bill.kinds),
-            ),
-        ).fetchone()  # fmt: skip
-        if made is None:
-            raise BillConflictError(
-                f"bill {bill.bill_id} was loaded before with other content: give a corrected bill its own id"
-            )
-        inserted = conn.execute(
-            "insert into settlement.channel_bill_line"
-            " (tenant_id, bill_id, line_no, kind, reference, amount_cents, fee_cents, occurred_at)"
-            " select %s, %s, line_no, kind, reference, amount_cents, fee_cents, occurred_at from"
-            " loaded_bill_line",
-            (tenant_id, bill.bill_id),
-        )
-        return LoadedBill(bill.bill_id, inserted.rowcount, content_hash, True)
-    count = conn.execute(
-        "select count(*) from settlement.channel_bill_line where tenant_id = %s and bill_id = %s",
-        (tenant_id, same[0]),
-    ).fetchone()
-    return LoadedBill(same[0], int(count[0]) if count else 0, content_hash, False)
+    return None if found is None else LoadedBill(found[0], int(found[1]), content_hash, False)

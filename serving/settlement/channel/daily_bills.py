@@ -20,6 +20,7 @@ from serving.channels.errors import ChannelRefusedError, ChannelUnavailableError
 from serving.channels.facts import BillLine
 from serving.channels.protocol import CALENDAR, Account, Adapter
 from serving.channels.registry import adapter_of
+from serving.db import locks
 from serving.db.calendar import day_start, local_day
 from serving.db.isolation import Alarm, isolated
 from serving.db.retries import ConnectionFactory, in_transaction
@@ -95,7 +96,8 @@ def _take_of_account(
 ) -> None:
     last = local_day(now - adapter.bill_ready_after, CALENDAR) - _DAY
     earliest = last - (days - 1) * _DAY
-    missing = in_transaction(transactions, partial(_days_missing, account, earliest, last))
+    missing_days = partial(_days_missing, account, adapter.bill_kinds, earliest, last)
+    missing = in_transaction(transactions, missing_days)
     due = [day for day in missing if day >= earliest]
     subject = f"the bill of channel {account.channel_id}"
     if len(due) < len(missing):
@@ -119,22 +121,31 @@ def _take_of_account(
             done.waiting += 1
             continue
         held, differences = found
+        if differences is None:
+            continue  # another worker took it meanwhile
         done.taken += 1
         done.held += held
         done.differences.update(differences)
 
 
-def _days_missing(account: Account, earliest: date, last: date, conn: psycopg.Connection) -> list[date]:
-    """Days up to the last complete one that no bill of the account covers, the oldest first."""
+def _days_missing(
+    account: Account, kinds: frozenset[str], earliest: date, last: date, conn: psycopg.Connection
+) -> list[date]:
+    """Days up to the last complete one that no compared bill of the account covers, the oldest first.
+
+    A bill that tells of other kinds than the channel's own, or that was never compared, covers nothing.
+    """
     first = bills_begin(conn, account.tenant_id, account.channel_id, earliest, last)
     rows = conn.execute(
         "select d.day::date from generate_series(%(first)s::timestamp, %(last)s::timestamp, '1 day') d (day)"
         " where not exists (select from settlement.channel_bill b where b.tenant_id = %(tenant)s"
         "  and b.channel_id = %(channel)s and b.bill_from <= d.day at time zone %(zone)s"
-        "  and b.bill_to >= (d.day + interval '1 day') at time zone %(zone)s) order by 1",
+        "  and b.bill_to >= (d.day + interval '1 day') at time zone %(zone)s"
+        "  and b.kinds @> %(kinds)s and exists (select from settlement.reconciliation r"
+        "   where r.tenant_id = b.tenant_id and r.bill_id = b.bill_id)) order by 1",
         {
             "first": first, "last": last, "zone": CALENDAR.key, "tenant": account.tenant_id,
-            "channel": account.channel_id,
+            "channel": account.channel_id, "kinds": sorted(kinds),
         },
     ).fetchall()  # fmt: skip
     return [day for (day,) in rows]
@@ -147,8 +158,11 @@ def _compare(
     lines: Sequence[BillLine],
     now: datetime,
     conn: psycopg.Connection,
-) -> tuple[int, dict[str, int]]:
-    """Differences that are held, and all by type."""
+) -> tuple[int, dict[str, int] | None]:
+    """Differences that are held, and all by type; None where another worker compared the day meanwhile."""
+    locks.bills_of_account(conn, account.tenant_id, account.channel_id)
+    if day not in _days_missing(account, kinds, day, day, conn):
+        return 0, None
     bill = Bill(
         f"{account.channel_id}:{day}",
         account.adapter,
