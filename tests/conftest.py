@@ -10,7 +10,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
+
+# One commit, one verdict: the same examples each time. The nightly form looks for new ones.
+settings.register_profile("same_examples", derandomize=True, database=None, print_blob=True)
+settings.register_profile("nightly", print_blob=True)
+settings.load_profile("nightly" if os.environ.get("MUYUN_NIGHTLY") else "same_examples")
 
 
 @pytest.fixture(scope="session")

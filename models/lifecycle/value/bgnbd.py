@@ -106,7 +106,8 @@ class BgNbd:
         if open_.any():
             rest = Summary(known.repeats[open_], known.last[open_], known.age[open_])
             closed[open_] = self._by_quadrature(rest, np.broadcast_to(horizon, len(known))[open_])
-        return closed
+        # Near a = 1 a difference of rounding size is divided by almost nothing: of no time at all too little.
+        return np.maximum(closed, 0.0)
 
     def _in_closed_form(self, known: Summary, horizon: FloatArray | float) -> FloatArray:
         from scipy.special import hyp2f1
