@@ -422,11 +422,16 @@ OWNERS: Mapping[str, str] = MappingProxyType(
 NOT_LIVE: Mapping[str, str] = MappingProxyType(
     {
         "dim_agents": "comes from files alone",
+        "dim_batches": "comes from files alone",
         "dim_categories": "comes from files alone",
+        "dim_licences": "comes from files alone",
         "dim_merchants": "comes from files alone",
         "dim_products": "comes from files alone",
         "dim_suppliers": "the oldest row that names a supplier is looked for in every table",
+        "dim_warehouse_closures": "comes from files alone",
+        "dim_warehouses": "comes from files alone",
         "fct_settlement_legs": "the books are closed once a day",
+        "fct_supply_observations": "comes from files alone",
         "int_categories_levelled": "comes from files alone",
         "int_consumers_changed": "versions that a newer one replaced come with the full build",
         "int_products_categorised": "comes from files alone",

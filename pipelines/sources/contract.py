@@ -32,11 +32,19 @@ class ContractError(Exception):
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Columns whose values (when none is null) must exist in the parent table."""
+    """Columns whose values (when none is null) must exist in the parent table.
+
+    Attributes:
+        columns: The columns of this table.
+        parent: The other table.
+        parent_columns: Its columns.
+        not_before: A time of this table and one of the parent that it may not precede, where both are known.
+    """
 
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...]
+    not_before: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +250,30 @@ _ALL = (
         time_column="placed_at",
         time_parent=("order_id", "orders"),
         foreign_keys=(_ORDER, _SUPPLIER),
+    ),
+    ContractTable("warehouses", schemas.Warehouses, ("warehouse_id",), foreign_keys=(_SUPPLIER,)),
+    ContractTable(
+        "warehouse_closures",
+        schemas.WarehouseClosures,
+        ("warehouse_id", "closed_on"),
+        foreign_keys=(_fk("warehouse_id", "warehouses"),),
+    ),
+    ContractTable("licences", schemas.Licences, ("licence_id",), foreign_keys=(_SUPPLIER, _MERCHANT)),
+    ContractTable("batches", schemas.Batches, ("batch_id",), foreign_keys=(_SKU, _SUPPLIER)),
+    ContractTable(
+        "supply_observations",
+        schemas.SupplyObservations,
+        ("observation_id",),
+        time_column="occurred_at",
+        foreign_keys=(
+            _SUPPLIER,
+            _fk("warehouse_id", "warehouses"),
+            _SKU,
+            ForeignKey(
+                ("shipment_id",), "shipments", ("shipment_id",), not_before=("occurred_at", "shipped_at")
+            ),
+            _fk("batch_id", "batches"),
+        ),
     ),
     ContractTable(
         "after_sales",

@@ -418,3 +418,31 @@ def test_times_stay_utc_and_money_stays_whole(warehouse: duckdb.DuckDBPyConnecti
 def test_dbt_ran_its_own_tests(built: Build) -> None:
     assert " unit tests" in built.output
     assert "WARN=0 ERROR=0 SKIP=0" in built.output
+
+
+def test_a_licence_holds_for_who_stated_its_number_first(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = fetch(warehouse, "select licence_id, is_contested, is_in_force from core.dim_licences")
+    told = {row["licence_id"]: (row["is_contested"], row["is_in_force"]) for row in rows}
+    assert told == {
+        "alone": (False, True),
+        "renewed": (False, True),
+        "first": (False, True),
+        "copied": (True, False),
+        "same-moment-1": (True, False),
+        "same-moment-2": (True, False),
+        "another-kind": (False, True),
+        "last-day": (False, True),
+        "over": (False, False),
+        "not-yet": (False, False),
+        "suspended": (False, False),
+    }
+
+
+def test_a_warehouse_without_coordinates_says_so(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = fetch(warehouse, "select warehouse_id, has_coordinates from core.dim_warehouses order by 1")
+    assert [tuple(row.values()) for row in rows] == [("w-1", True), ("w-nowhere", False)]
+
+
+def test_an_observation_has_its_local_day(warehouse: duckdb.DuckDBPyConnection) -> None:
+    row = only(warehouse, "select occurred_on, qty from core.fct_supply_observations")
+    assert row == {"occurred_on": dt.date(2017, 3, 19), "qty": 40}

@@ -173,6 +173,36 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                 "occurred_at": at(1, 2),
             }
         ],
+        "warehouses": [
+            _warehouse("w-1", latitude=31.2, longitude=121.5),
+            _warehouse("w-nowhere"),
+        ],
+        "warehouse_closures": [{"warehouse_id": "w-1", "closed_on": dt.date(2017, 4, 5)}],
+        "licences": [
+            _licence("alone", "N-1", "s-1"),
+            _licence("first", "N-2", "s-1", received_at=at(2, 1)),
+            _licence("copied", "N-2", "s-2", received_at=at(2, 2)),
+            _licence("same-moment-1", "N-3", "s-1", received_at=at(2, 1)),
+            _licence("same-moment-2", "N-3", "s-2", received_at=at(2, 1)),
+            _licence("renewed", "N-1", "s-1", ends_on=None),
+            _licence("another-kind", "N-2", "s-2", kind="business"),
+            _licence("last-day", "N-4", "s-1", ends_on=dt.date(2017, 3, 31)),
+            _licence("over", "N-5", "s-1", ends_on=dt.date(2017, 3, 30)),
+            _licence("not-yet", "N-6", "s-1", starts_on=dt.date(2017, 4, 1)),
+            _licence("suspended", "N-7", "s-1", status="suspended"),
+        ],
+        "batches": [
+            {"batch_id": "b-1", "sku_id": "milk-1", "supplier_id": "s-1", "produced_on": dt.date(2017, 3, 1)}
+        ],
+        "supply_observations": [
+            {
+                "observation_id": "ob-1",
+                "kind": "capacity",
+                "supplier_id": "s-1",
+                "qty": 40,
+                "occurred_at": at(3, 20, 4, 59, 59),
+            }
+        ],
     }
 
 
@@ -218,6 +248,29 @@ def write(home: Path, rows: dict[str, list[dict[str, Any]]]) -> Path:
 def _write(frame: pl.DataFrame, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(file)
+
+
+def _warehouse(warehouse_id: str, **place: float) -> dict[str, Any]:
+    return {
+        "warehouse_id": warehouse_id,
+        "name": "Hub",
+        "region_code": "east",
+        "working_days": "12345",
+        **place,
+    }
+
+
+def _licence(licence_id: str, licence_no: str, supplier_id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "licence_id": licence_id,
+        "licence_no": licence_no,
+        "kind": "food",
+        "supplier_id": supplier_id,
+        "starts_on": dt.date(2017, 1, 1),
+        "ends_on": dt.date(2017, 12, 31),
+        "status": "valid",
+        **changes,
+    }
 
 
 def _supplier(supplier_id: str, name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ _COMPUTED: Mapping[tuple[str, str], tuple[tuple[str, ...], Callable[[Columns], p
     MappingProxyType(
         {
             ("products", "title"): (("sku_id",), lambda of: of["sku_id"]),
+            ("warehouses", "name"): (("warehouse_id",), lambda of: of["warehouse_id"]),
             ("order_lines", "list_price_cents"): (
                 ("net_paid_cents", "promo_discount_cents"),
                 lambda of: of["net_paid_cents"] + of["promo_discount_cents"],

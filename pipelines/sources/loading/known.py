@@ -40,11 +40,12 @@ class KnownKeys:
         for key in table.foreign_keys:
             if key.parent == table.name:
                 continue
-            keys = self.columns(key.parent, key.parent_columns)
+            since = (key.not_before[1],) if key.not_before else ()
+            keys = self.columns(key.parent, (*key.parent_columns, *since))
             if keys.height or key.parent in self._supplied or contract_table(key.parent).is_required:
                 if table.time_parent is not None and table.time_parent[1] == key.parent:
                     # What hangs on a row that was deleted goes with it; it is no orphan.
-                    gone = self.gone(key.parent).select(key.parent_columns)
+                    gone = self.gone(key.parent).select(keys.columns)
                     found.append(Parent(key, pl.concat([keys, gone]), partial(self._refused, key)))
                 else:
                     found.append(Parent(key, keys, partial(self._refused, key)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -43,6 +43,17 @@ _ROW_RULES: Mapping[str, tuple[str, str]] = {
     "net_within_list": ("net_paid_cents", "more than the list amount less promotions"),
     "delivered_after_shipped": ("delivered_at", "delivered before it was shipped"),
     "resolved_after_opened": ("resolved_at", "closed before it was opened"),
+    "coordinates_come_together": ("longitude", "one of latitude and longitude without the other"),
+    "works_on_some_days_of_the_week": ("working_days", "not days of the week: digits from 1 to 7, rising"),
+    "says_what_its_kind_needs": (
+        "kind",
+        "lacks what its kind needs: a parcel_scan shipment_id and status; a capacity qty and supplier_id or"
+        " warehouse_id; a stock_level these and sku_id; a device device_id and reading",
+    ),
+    "has_one_holder": ("supplier_id", "held by nobody or by two: name a supplier or a merchant"),
+    "authorisation_names_a_brand": ("brand_id", "an authorisation of no brand"),
+    "holds_before_it_ends": ("ends_on", "ends before it starts"),
+    "produced_before_it_expires": ("expires_on", "expires before it was made"),
     "starts_before_end": ("ends_at", "ends before it starts"),
     "reversal_within_amount": ("reversed_cents", "more taken back than was accrued"),
 }
@@ -71,7 +82,7 @@ class Parent:
 
     Attributes:
         key: The foreign key.
-        known: Keys that the parent has, under its own column names.
+        known: Keys that the parent has, under its own column names, with the time that rows may not precede.
         refused: Gives the keys of the parent that were refused: `key_0`, ... and `reason`.
     """
 
@@ -307,6 +318,25 @@ def record_orphans(rows: pl.DataFrame, parents: Iterable[Parent], found: Rejecti
         found.add(rows_of, column, cause)
 
 
+def record_early(rows: pl.DataFrame, parents: Iterable[Parent], found: Rejections) -> None:
+    """Records in `found` the rows that are of a time before the one of their parent; where both are known.
+
+    Args:
+        rows: Typed rows with `_row`.
+        parents: What is known of each foreign key.
+        found: Where rejections are recorded.
+    """
+    for parent in parents:
+        if parent.key.not_before is None:
+            continue
+        own, since = parent.key.not_before
+        times = rows.select(ROW, *parent.key.columns, pl.col(own).alias("_own")).join(
+            parent.known, left_on=parent.key.columns, right_on=parent.key.parent_columns
+        )
+        early = times.filter(pl.col("_own") < pl.col(since))[ROW]
+        found.add(early, own, f"before the {since} of its row in {parent.key.parent}")
+
+
 def _without(rows: pl.DataFrame, dropped: pl.Series) -> pl.DataFrame:
     return rows.filter(~pl.col(ROW).is_in(dropped.implode())) if len(dropped) else rows
 
@@ -323,7 +353,7 @@ def check_chunk(
     *,
     origin: str,
     as_of: dt.datetime,
-    parents: Iterable[Parent],
+    parents: Sequence[Parent],
     reading: TableReading | None = None,
 ) -> Checked:
     """Parses and checks one chunk by everything that can be said of a row alone or by its parents.
@@ -343,6 +373,7 @@ def check_chunk(
     standing = readable if not gone.height else readable.filter(~is_deleted[readable[ROW]])
     record_rules(table, standing, as_of, found)
     record_orphans(standing, parents, found)
+    record_early(standing, parents, found)
     rows = _without(readable, found.rows())
     rejected = found.to_quarantine(chunk.frame, chunk.file, lines, key_texts(table, parsed))
     refused = chunk.refused.select(

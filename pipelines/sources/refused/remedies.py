@@ -13,6 +13,10 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (r"a total row", "nothing: the totals of a file are no rows of it"),
     (r"has no accepted line", "add the lines of the order, or leave the order out"),
     (r"in the future", "correct the clock of the system that wrote it, or name the time zone in muyun.yaml"),
+    (
+        r"before the (?P<time>\w+) of its row in (?P<parent>\w+)",
+        "correct the clock of the system that wrote it, or the {time} in {parent}",
+    ),
     (r"unset clock", "correct the clock of the system that wrote it, or leave the row out"),
     (r"the column is missing", "name the column that holds {column} in muyun.yaml, or a constant for it"),
     (r"not one of", "map your words to ours in muyun.yaml: {table}.values.{column}"),

@@ -29,6 +29,13 @@ from pipelines.sources.schemas.goods import (
     Suppliers,
 )
 from pipelines.sources.schemas.parties import Agents, Consents, Consumers, IdentityEdges, Merchants
+from pipelines.sources.schemas.supply import (
+    Batches,
+    Licences,
+    SupplyObservations,
+    WarehouseClosures,
+    Warehouses,
+)
 from pipelines.sources.schemas.trade import AfterSales, OrderLines, Orders, Shipments
 
 __all__ = [
@@ -36,6 +43,7 @@ __all__ = [
     "EARLIEST_AT",
     "AfterSales",
     "Agents",
+    "Batches",
     "Categories",
     "CompetitorPrices",
     "Consents",
@@ -46,6 +54,7 @@ __all__ = [
     "IdentityEdges",
     "InventoryMovements",
     "LedgerEntries",
+    "Licences",
     "Listings",
     "Merchants",
     "Messages",
@@ -59,5 +68,8 @@ __all__ = [
     "SettlementLegs",
     "Shipments",
     "Suppliers",
+    "SupplyObservations",
     "Touches",
+    "WarehouseClosures",
+    "Warehouses",
 ]

@@ -27,6 +27,8 @@ MOST_COUNT = 10**9
 MILLI = 1000
 """Quantities of lines are whole thousandths of the unit of sale."""
 MOST_MILLI = 10**12
+MOST_READING = 10.0**9
+"""Largest reading of a device, either sign."""
 
 
 class Computed(str):
@@ -136,6 +138,28 @@ def share(description: str, *, nullable: bool = False) -> Any:
     """A number from 0 to 1."""
     return dy.Float64(
         min=0.0, max=1.0, nullable=nullable, metadata=_metadata("0.25", "0 to 1"), description=description
+    )
+
+
+def measured(description: str, *, nullable: bool = False) -> Any:
+    """What a device measured, in the unit that the row names."""
+    return dy.Float64(
+        min=-MOST_READING,
+        max=MOST_READING,
+        nullable=nullable,
+        metadata=_metadata("4.5", "as the row says"),
+        description=description,
+    )
+
+
+def degrees(description: str, most: float, example: str, *, nullable: bool = False) -> Any:
+    """An angle of a place, decimal degrees from -`most` to `most`."""
+    return dy.Float64(
+        min=-most,
+        max=most,
+        nullable=nullable,
+        metadata=_metadata(example, "decimal degrees"),
+        description=description,
     )
 
 

@@ -13,6 +13,7 @@ def test_tables_are_those_of_the_page():
         "agents", "consumers", "orders", "order_lines", "shipments", "after_sales", "events", "promotions",
         "coupons", "coupon_redemptions", "competitor_prices", "messages", "touches", "points_ledger",
         "settlement_legs", "ledger_entries", "consents", "identity_edges", "price_changes",
+        "warehouses", "warehouse_closures", "licences", "batches", "supply_observations",
     }  # fmt: skip
     assert [name for name, table in TABLES.items() if table.is_required] == [
         "products",

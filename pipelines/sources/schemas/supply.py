@@ -1,0 +1,144 @@
+"""The supply side: warehouses and their closed days, what is observed on the way, licences, batches."""
+
+from __future__ import annotations
+
+import dataframely as dy
+import polars as pl
+
+from pipelines.sources.schemas.columns import (
+    Accepted,
+    Computed,
+    at,
+    count,
+    degrees,
+    enum,
+    identifier,
+    measured,
+    on,
+    small,
+    text,
+)
+
+OBSERVED_KINDS = ("parcel_scan", "capacity", "stock_level", "device")
+SCANS = ("picked_up", "in_transit", "out_for_delivery", "delivered", "exception")
+"""What a scan says; a parcel is scanned from when it leaves."""
+LICENCE_KINDS = ("business", "food", "medical", "brand_authorisation")
+LICENCE_STATES = ("valid", "suspended", "revoked")
+
+
+class Warehouses(Accepted):
+    """One row per warehouse."""
+
+    warehouse_id = identifier("the warehouse", "w-1")
+    name = text("display name", "East hub", default=Computed("the warehouse_id"))
+    supplier_id = identifier("whose it is; null where the platform runs it", "s-12", nullable=True)
+    region_code = text("region of the warehouse, 'unknown' if not given", "east", default="unknown")
+    latitude = degrees("where it stands, north above 0; null if not known", 90.0, "31.23", nullable=True)
+    longitude = degrees("where it stands, east above 0; null if not known", 180.0, "121.47", nullable=True)
+    capacity_per_day = count("units that it can send a day; null if not known", nullable=True)
+    cut_off_minutes = small(
+        "minutes after local midnight until which an order leaves the same day; null: it need not",
+        nullable=True,
+        high=1440,
+        unit="minutes",
+        example="960",
+    )
+    working_days = text("the days of the week on which it works, Monday is 1", "12345", default="1234567")
+
+    @dy.rule()
+    def coordinates_come_together(self) -> pl.Expr:
+        """A latitude without a longitude is no place."""
+        return pl.col("latitude").is_null() == pl.col("longitude").is_null()
+
+    @dy.rule()
+    def works_on_some_days_of_the_week(self) -> pl.Expr:
+        """The days are digits from 1 to 7, each once at most, rising."""
+        return pl.col("working_days").str.contains(r"^1?2?3?4?5?6?7?$") & (pl.col("working_days") != "")
+
+
+class WarehouseClosures(Accepted):
+    """One row per day on which a warehouse is closed although the day of the week is a working one."""
+
+    warehouse_id = identifier("the warehouse", "w-1")
+    closed_on = on("the day", planned=True)
+    reason = text("why", "national day", nullable=True)
+
+
+class SupplyObservations(Accepted):
+    """One row per observation of the supply side, such as a scan of a parcel."""
+
+    observation_id = identifier("the observation", "ob-1")
+    kind = enum(OBSERVED_KINDS, "what was seen")
+    supplier_id = identifier("of which supplier", "s-12", nullable=True)
+    warehouse_id = identifier("at which warehouse", "w-1", nullable=True)
+    sku_id = identifier("of which sku", "milk-1l", nullable=True)
+    shipment_id = identifier("of a scan: the parcel leg", "p-1", nullable=True)
+    batch_id = identifier("the batch of the sku that was seen", "b-2611", nullable=True)
+    device_id = identifier("of a reading: the device", "thermo-3", nullable=True)
+    place = text("where, as the source words it", "Nanjing hub", nullable=True)
+    status = enum(SCANS, "what a scan says", nullable=True)
+    qty = count("units in stock, or units a day of a capacity", nullable=True, example="120")
+    reading = measured("of a device: what it measured", nullable=True)
+    reading_unit = text("of a device: the unit of the reading", "celsius", nullable=True)
+    occurred_at = at("when it was seen")
+
+    @dy.rule()
+    def says_what_its_kind_needs(self) -> pl.Expr:
+        """What was seen is of something, and says what was seen of it."""
+
+        def given(name: str) -> pl.Expr:
+            return pl.col(name).is_not_null()
+
+        owner = given("supplier_id") | given("warehouse_id")
+        needed = {
+            "parcel_scan": given("shipment_id") & given("status"),
+            "capacity": owner & given("qty"),
+            "stock_level": owner & given("sku_id") & given("qty"),
+            "device": given("device_id") & given("reading"),
+        }
+        return pl.all_horizontal((pl.col("kind") != kind) | holds for kind, holds in needed.items())
+
+
+class Licences(Accepted):
+    """One row per licence or brand authorisation that a supplier or a merchant states."""
+
+    licence_id = identifier("the statement", "l-1")
+    licence_no = identifier("number as printed", "SC10634010400123")
+    kind = enum(LICENCE_KINDS, "what it allows")
+    supplier_id = identifier("the supplier who holds it", "s-12", nullable=True)
+    merchant_id = identifier("the merchant who holds it", "m-1", nullable=True)
+    brand_id = identifier("of an authorisation: the brand", "b-7", nullable=True)
+    starts_on = on("first day on which it holds", planned=True)
+    ends_on = on("last day on which it holds; null: until further notice", nullable=True, planned=True)
+    status = enum(LICENCE_STATES, "where it stands", default="valid")
+
+    @dy.rule()
+    def has_one_holder(self) -> pl.Expr:
+        """A supplier holds it or a merchant does."""
+        return pl.col("supplier_id").is_null() != pl.col("merchant_id").is_null()
+
+    @dy.rule()
+    def authorisation_names_a_brand(self) -> pl.Expr:
+        """An authorisation is of a brand."""
+        return (pl.col("kind") != "brand_authorisation") | pl.col("brand_id").is_not_null()
+
+    @dy.rule()
+    def holds_before_it_ends(self) -> pl.Expr:
+        """The first day is not after the last."""
+        return pl.col("starts_on") <= pl.col("ends_on")
+
+
+class Batches(Accepted):
+    """One row per batch of a sku that a supplier made or bought."""
+
+    batch_id = identifier("the batch", "b-2611")
+    sku_id = identifier("the sku", "milk-1l")
+    supplier_id = identifier("who delivers it", "s-12")
+    produced_on = on("day of production")
+    expires_on = on("last day of use; null where it does not spoil", nullable=True, planned=True)
+    qty = count("units made; null if not known", nullable=True, example="5000")
+
+    @dy.rule()
+    def produced_before_it_expires(self) -> pl.Expr:
+        """A batch does not spoil before it is made."""
+        return pl.col("produced_on") <= pl.col("expires_on")
