@@ -70,6 +70,31 @@ def kept(lines: pl.DataFrame, returned: pl.DataFrame, closed: pl.DataFrame) -> p
     return pl.concat([lines.filter(~touched), net.cast(lines.schema)]).sort(order, maintain_order=True)
 
 
+def units_given_back(lines: pl.DataFrame, returned: pl.DataFrame, closed: pl.DataFrame) -> pl.DataFrame:
+    """Units that came back of each sale line, for readers that sum lines themselves.
+
+    Args:
+        lines: As for `kept`, as they stand; at least the lines of the orders that returns and cases name, and
+            those of the consumers and skus of returns that name none.
+        returned: As for `kept`.
+        closed: As for `kept`.
+
+    Returns:
+        order_id, line_no (as in `lines`) and back_qty (float, above 0, at most what was sold); one row a line
+        of which something came back, sorted.
+    """
+    sold = lines.select(*_LINE, sold_qty=pl.col("qty").cast(pl.Float64))
+    return (
+        _given_back(lines, returned, closed)
+        .group_by(_LINE)
+        .agg(back_qty=pl.col("back").sort().sum())
+        .join(sold, on=_LINE, how="inner")
+        .select(*_LINE, back_qty=pl.min_horizontal("back_qty", "sold_qty"))
+        .filter(pl.col("back_qty") > _NOTHING)
+        .sort(_LINE)
+    )
+
+
 def _given_back(lines: pl.DataFrame, returned: pl.DataFrame, closed: pl.DataFrame) -> pl.DataFrame:
     """`order_id`, `line_no`, `back` (units), `cents`, `known_at`, one row a return and line."""
     standing = lines.filter(pl.col("superseded_at").is_null()) if "superseded_at" in lines.columns else lines

@@ -384,9 +384,14 @@ def _write_warehouse(file, sku):
             create table core.fct_order_lines (
                 merchant_id varchar, category_l2_id varchar, week_start_on date, qty double,
                 qty_milli bigint, line_kind varchar, is_merchandise boolean, is_sale boolean,
-                is_return boolean, net_paid_cents bigint
+                is_return boolean, net_paid_cents bigint, order_id varchar, line_no int, sku_id varchar,
+                consumer_id varchar, placed_at timestamptz, received_at timestamptz,
+                returned_order_id varchar, returned_line_no int
             );
-            insert into core.fct_order_lines values
+            create table core.fct_after_sales (case_id varchar, order_id varchar, line_no int, kind varchar,
+                refund_cents bigint, resolved_at timestamptz, received_at timestamptz, origin varchar);
+            insert into core.fct_order_lines (merchant_id, category_l2_id, week_start_on, qty, qty_milli,
+                line_kind, is_merchandise, is_sale, is_return, net_paid_cents) values
                 ('m1', 'l2-g/soup', date '2017-12-04', 11, 11000, 'merchandise', true, true, false, 1100),
                 ('m1', 'l2-g/soup', date '2017-12-18', 7, 7000, 'merchandise', true, true, false, 700),
                 ('m1', 'l2-g/soup', date '2017-12-18', 2, 2000, 'merchandise', true, true, false, 200),
@@ -394,6 +399,8 @@ def _write_warehouse(file, sku):
                 ('m1', 'l2-g/soup', date '2017-12-18', 5, 5000, 'merchandise', true, false, false, 500),
                 ('m1', 'l2-g/soup', date '2017-12-18', 999, 999000, 'service', false, true, false, 600),
                 ('m2', 'l2-g/soup', date '2017-12-18', 999, 999000, 'merchandise', true, true, false, 99900);
+            update core.fct_order_lines set order_id = 'o' || qty_milli, line_no = 1, sku_id = 'soup';
+            update core.fct_order_lines set returned_order_id = 'o2000', returned_line_no = 1 where is_return;
             create table core.fct_orders (
                 state varchar, is_guest boolean, is_sale boolean, net_paid_cents bigint, sold_cents bigint,
                 returned_cents bigint, net_sales_cents bigint

@@ -21,6 +21,7 @@ from pipelines.sources.contract import INGEST_ORDER
 from pipelines.sources.loading.ingest import IngestReport, read_report
 from pipelines.stores.publication import score_key
 from pipelines.stores.versions import read_manifest
+from pipelines.warehouse import given_back
 from serving.scores.contracts import PublicationManifest
 
 FAMILIES = ("recommendation", "demand", "pricing", "lifecycle")
@@ -79,7 +80,7 @@ class Evidence:
     def weekly_units(
         self, merchants: Iterable[str], categories: Iterable[str], since: date
     ) -> pl.DataFrame | None:
-        """Merchandise units sold a week by merchant and level-2 category, from a week on.
+        """Merchandise units sold and kept a week by merchant and level-2 category, from a week on.
 
         Args:
             merchants: Merchant ids.
@@ -91,10 +92,11 @@ class Evidence:
             warehouse.
         """
         return self._query(
-            """
-            select merchant_id, category_l2_id as category_id, week_start_on, sum(qty) as qty
-            from core.fct_order_lines
-            where is_sale and is_merchandise and week_start_on >= $since
+            f"""
+            select merchant_id, category_l2_id as category_id, week_start_on,
+                sum(qty_milli)::double / 1000 as qty
+            from {given_back.SALES}
+            where qty_milli > 0 and week_start_on >= $since
                 and merchant_id in $merchants and category_l2_id in $categories
             group by all order by all
             """,
@@ -197,6 +199,8 @@ class Evidence:
             return None
         with duckdb.connect(str(self.settings.warehouse_good), read_only=True) as connection:
             connection.execute("SET TimeZone='UTC'")
+            if given_back.SALES in sql:
+                given_back.net(connection)
             return connection.execute(sql, parameters).pl()
 
 

@@ -1,10 +1,9 @@
 """What the models read from the published warehouse, by name. One query a table; no Dagster, no rule.
 
 Models learn from sales: lines that `is_sale`, so nothing cancelled, unpaid or refunded, less what was given
-back of them (`given_back`): `order_lines` and `known_lines`, and what is made of them. Sums of units that
-the warehouse makes itself (`units_sold`, `weekly_units`, `stock_movements`, `price_periods`) tell what left,
-returns included, as the marts of stock do. What is no merchandise is neither forecast nor recommended nor
-priced. Every read is ordered by a complete key, so that equal content gives equal models.
+back of them (`given_back`), line by line and in sums alike. What lies in stock is told by movements, in which
+what came back is one of its own. What is no merchandise is neither forecast nor recommended nor priced. Every
+read is ordered by a complete key, so that equal content gives equal models.
 """
 
 from __future__ import annotations
@@ -279,7 +278,7 @@ def units_sold(
     until: datetime,
     skus: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """What was sold of merchandise, line by line: merchant_id, sku_id, placed_at, qty_milli.
+    """What was sold of merchandise and kept, line by line: merchant_id, sku_id, placed_at, qty_milli.
 
     Args:
         connection: The published warehouse.
@@ -288,10 +287,11 @@ def units_sold(
         skus: Only these; None means all.
     """
     condition, parameters = _only(skus)
+    given_back.net(connection)
     return connection.execute(
         f"""
-        select merchant_id, sku_id, placed_at, qty_milli from core.fct_order_lines
-        where is_sale and is_merchandise and placed_at > $since and placed_at <= $until{condition}
+        select merchant_id, sku_id, placed_at, qty_milli from {given_back.SALES}
+        where qty_milli > 0 and placed_at > $since and placed_at <= $until{condition}
         order by placed_at, order_id, line_no
         """,
         parameters | {"since": since, "until": until},
@@ -299,16 +299,17 @@ def units_sold(
 
 
 def weekly_units(connection: duckdb.DuckDBPyConnection, *, since: datetime) -> pl.DataFrame:
-    """Units of merchandise sold by sku and week: sku_id, week_start_on, qty; idle weeks have no row.
+    """Units of merchandise sold and kept, by sku and week: sku_id, week_start_on, qty; no row for 0.
 
     Args:
         connection: The published warehouse.
         since: Only lines placed after this moment.
     """
+    given_back.net(connection)
     return connection.execute(
-        """
-        select sku_id, week_start_on, sum(qty_milli) / 1000 as qty from core.fct_order_lines
-        where is_sale and is_merchandise and placed_at > $since
+        f"""
+        select sku_id, week_start_on, sum(qty_milli) / 1000 as qty from {given_back.SALES}
+        where qty_milli > 0 and placed_at > $since
         group by all order by all
         """,
         {"since": since},
@@ -321,18 +322,20 @@ def stock_movements(
     """Everything in stock and what was sold of it: each supplier and sku with merchandise at hand.
 
     Columns supplier_id, sku_id, category_l3_id, on_hand_qty, cost_cents (null without an offer), sold_qty
-    (units, 0 where nothing sold). What lies there needs neither an offer nor a sale to be found.
+    (units sold and kept, 0 where there are none: what came back and lies there again did not turn over). What
+    lies there needs neither an offer nor a sale to be found.
 
     Args:
         connection: The published warehouse.
         since: Only sales after this moment count.
         until: Only sales up to this moment count.
     """
+    given_back.net(connection)
     return connection.execute(
-        """
+        f"""
         with sold as (
-            select supplier_id, sku_id, sum(qty_milli) as qty_milli from core.fct_order_lines
-            where is_sale and is_merchandise and placed_at > $since and placed_at <= $until
+            select supplier_id, sku_id, sum(qty_milli) as qty_milli from {given_back.SALES}
+            where placed_at > $since and placed_at <= $until
             group by all
         )
         select s.supplier_id, s.sku_id, p.category_l3_id, s.on_hand_qty,
@@ -380,7 +383,7 @@ def price_periods(
     until: datetime,
     skus: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """What sold in each week at each price, of the listings whose price the platform has moved.
+    """What sold and was kept in each week at each price, of the listings whose price the platform has moved.
 
     A listing counts from four weeks before its first published price: earlier moves were the merchant's own,
     and may have followed demand.
@@ -388,7 +391,8 @@ def price_periods(
     Args:
         connection: The published warehouse.
         since: Begin of a week (UTC); nothing before is read.
-        until: Begin of a later week (UTC); nothing from then on is read.
+        until: Begin of a later week (UTC); nothing from then on is read, so that what is
+            learnt stands for the week: what comes back later counts in the next.
         skus: Only these; None means all.
 
     Returns:
@@ -396,6 +400,7 @@ def price_periods(
         (mean of the prices observed that week, null without one), one row a listing, week and price in force.
     """
     condition, parameters = _only(skus)
+    given_back.net(connection, before=until)
     return connection.execute(
         f"""
         with moved as (
@@ -427,9 +432,8 @@ def price_periods(
                 sum(l.qty_milli)::bigint as qty_milli
             from (
                 select l.merchant_id, l.sku_id, l.placed_at, l.qty_milli
-                from core.fct_order_lines as l join moved as m using (merchant_id, sku_id)
-                where l.is_sale and l.is_merchandise
-                    and l.placed_at >= m.began_at and l.placed_at < $until
+                from {given_back.SALES} as l join moved as m using (merchant_id, sku_id)
+                where l.placed_at >= m.began_at and l.placed_at < $until
             ) as l
             asof join core.fct_prices_in_force as p
                 on l.merchant_id = p.merchant_id and l.sku_id = p.sku_id and l.placed_at >= p.valid_from

@@ -2,6 +2,7 @@
 
 A price is judged over what all suppliers of its sku hold, because one price sells it all; a supplier is
 warned about what it holds itself (`analyst.mart_stock_position` says `is_low_turnover` of the same stock).
+What came back was not sold: it lies in stock again.
 """
 
 from __future__ import annotations

@@ -19,7 +19,12 @@ def shop():
             create table core.fct_prices_in_force (merchant_id varchar, sku_id varchar,
                 valid_from timestamptz, valid_to timestamptz, price_cents bigint, source varchar);
             create table core.fct_order_lines (merchant_id varchar, sku_id varchar, placed_at timestamptz,
-                qty_milli bigint, is_sale boolean, is_merchandise boolean);
+                qty_milli bigint, is_sale boolean, is_merchandise boolean, order_id varchar, line_no int,
+                consumer_id varchar, qty double, net_paid_cents bigint default 0,
+                is_return boolean default false, returned_order_id varchar, returned_line_no int,
+                received_at timestamptz);
+            create table core.fct_after_sales (case_id varchar, order_id varchar, line_no int, kind varchar,
+                refund_cents bigint, resolved_at timestamptz, received_at timestamptz, origin varchar);
             create table core.fct_competitor_prices (sku_id varchar, competitor varchar,
                 observed_at timestamptz, price_cents bigint);
             insert into core.fct_prices_in_force values
@@ -31,7 +36,8 @@ def shop():
                 ('m', 'never_moved', '2018-01-10', null, 550, 'list'),
                 ('m', 'later', '2017-06-01', '2018-01-29', 500, 'list'),
                 ('m', 'later', '2018-01-29', null, 550, 'published');
-            insert into core.fct_order_lines values
+            insert into core.fct_order_lines
+                (merchant_id, sku_id, placed_at, qty_milli, is_sale, is_merchandise) values
                 ('m', 'a', '2017-12-31 23:00', 1000, true, true),
                 ('m', 'a', '2018-01-02', 2000, true, true),
                 ('m', 'a', '2018-01-17 11:59', 3000, true, true),
@@ -42,6 +48,8 @@ def shop():
                 ('m', 'never_moved', '2018-01-18', 1000, true, true);
             insert into core.fct_competitor_prices values
                 ('a', 'r', '2018-01-16', 1100), ('a', 'r', '2018-01-20', 1300), ('a', 'r', '2018-01-29', 1);
+            update core.fct_order_lines
+                set order_id = strftime(placed_at, '%m-%d %H:%M'), line_no = 1, qty = qty_milli / 1000;
             """
         )
         yield connection
@@ -70,3 +78,31 @@ def test_a_listing_counts_from_four_weeks_before_its_first_published_price(shop)
 def test_only_some_skus_and_none(shop):
     assert price_periods(shop, since=SINCE, until=UNTIL, skus=["never_moved", "later"]).is_empty()
     assert price_periods(shop, since=SINCE, until=UNTIL, skus=["a"]).height == 6
+
+
+def give_back(shop, order: str, units: float, when: str) -> None:
+    shop.execute(
+        "insert into core.fct_order_lines by name select 'm' as merchant_id, 'a' as sku_id,"
+        " $at::timestamptz as placed_at, $at::timestamptz as received_at, -1000 * $units as qty_milli,"
+        " -$units as qty, false as is_sale, true as is_return, true as is_merchandise,"
+        " 'back of ' || $of as order_id, 1 as line_no, $of as returned_order_id, 1 as returned_line_no",
+        {"at": when, "units": units, "of": order},
+    )
+
+
+def test_what_came_back_was_not_sold_at_the_price_of_its_line(shop):
+    give_back(shop, "01-17 12:00", 1.5, "2018-01-26")
+    give_back(shop, "01-02 00:00", 2, "2018-01-27")
+    sold = {row[2:4]: row[5] for row in price_periods(shop, since=SINCE, until=UNTIL).rows()}
+    assert sold[date(2018, 1, 15), 1050] == 4000 - 1500 + 500
+    assert sold[date(2018, 1, 15), 1000] == 3000
+    assert sold[date(2018, 1, 1), 1000] == 0
+    # The week of the return is left alone: nothing was sold in it, and nothing less.
+    assert sold[date(2018, 1, 22), 1000] == 0
+
+
+def test_what_comes_back_later_counts_in_the_next_week(shop):
+    give_back(shop, "01-17 12:00", 1, "2018-01-29")
+    assert price_periods(shop, since=SINCE, until=UNTIL)["qty_milli"].sum() == 2000 + 3000 + 4500
+    give_back(shop, "01-17 12:00", 1, "2018-01-28 23:59:59")
+    assert price_periods(shop, since=SINCE, until=UNTIL)["qty_milli"].sum() == 2000 + 3000 + 3500

@@ -45,7 +45,11 @@ class Shop:
                 observed_at timestamptz, price_cents bigint);
             create table core.fct_order_lines (order_id varchar, line_no int, merchant_id varchar,
                 sku_id varchar, placed_at timestamptz, qty_milli bigint, is_sale boolean,
-                is_merchandise boolean);
+                is_merchandise boolean, consumer_id varchar, qty double, net_paid_cents bigint,
+                is_return boolean default false, returned_order_id varchar, returned_line_no int,
+                received_at timestamptz);
+            create table core.fct_after_sales (case_id varchar, order_id varchar, line_no int, kind varchar,
+                refund_cents bigint, resolved_at timestamptz, received_at timestamptz, origin varchar);
             create table core.fct_prices_in_force (merchant_id varchar, sku_id varchar,
                 valid_from timestamptz, valid_to timestamptz, price_cents bigint, source varchar);
             """
@@ -83,7 +87,8 @@ class Shop:
         sold = rng.choice(SKUS)
         self._orders += 1
         self._db.execute(
-            "insert into core.fct_order_lines values (?, 1, 'm', ?, ?, ?, true, true)",
+            "insert into core.fct_order_lines (order_id, line_no, merchant_id, sku_id, placed_at, qty_milli,"
+            " is_sale, is_merchandise) values (?, 1, 'm', ?, ?, ?, true, true)",
             [f"o{self._orders}", sold, now - HOUR / 2, rng.randint(1, 5) * 1000],
         )
         self._db.execute(

@@ -34,7 +34,11 @@ create table intermediate.int_stock_levelled (supplier_id varchar, sku_id varcha
 create table core.fct_competitor_prices (sku_id varchar, competitor varchar, observed_at timestamptz,
   price_cents bigint);
 create table core.fct_order_lines (order_id varchar, line_no int, merchant_id varchar, sku_id varchar,
-  placed_at timestamptz, qty_milli bigint, is_sale boolean, is_merchandise boolean);
+  placed_at timestamptz, qty_milli bigint, is_sale boolean, is_merchandise boolean,
+  consumer_id varchar, qty double, net_paid_cents bigint, is_return boolean default false,
+  returned_order_id varchar, returned_line_no int, received_at timestamptz);
+create table core.fct_after_sales (case_id varchar, order_id varchar, line_no int, kind varchar,
+  refund_cents bigint, resolved_at timestamptz, received_at timestamptz, origin varchar);
 """
 
 
@@ -80,8 +84,9 @@ def offer(shop, supplier: str, sku: str, price: int, stated: int, on_hand: int) 
 
 def sell(shop, merchant: str, sku: str, units: float, when: datetime) -> None:
     shop.execute(
-        "insert into core.fct_order_lines values (?, 1, ?, ?, ?, ?, true, true)",
-        [f"{merchant}-{sku}-{when}", merchant, sku, when, round(units * 1000)],
+        "insert into core.fct_order_lines (order_id, line_no, merchant_id, sku_id, placed_at, qty_milli, qty,"
+        " is_sale, is_merchandise) values (?, 1, ?, ?, ?, ?, ?, true, true)",
+        [f"{merchant}-{sku}-{when}", merchant, sku, when, round(units * 1000), units],
     )
 
 
@@ -122,6 +127,26 @@ def test_what_an_order_used_makes_the_sku_scarce(shop, bundle: Path) -> None:
     scarce = score_prices(shop, AS_OF, bundle, ["tea"]).filter(pl.col("sku_id") == "tea")
     # D/S of tea is 20/50, four times the median 10/100; stock is plentiful, so alpha = 0.5 / 2: 800 * 4^0.25.
     assert one(scarce)["anchor_cents"] == round(800 * 4**0.25)
+
+
+def test_what_came_back_makes_nothing_scarce(shop, bundle: Path) -> None:
+    for sku in ("tea", "mate", "maca"):
+        product(shop, sku, "drinks", 800, "m")
+        offer(shop, "s", sku, 400, 100, 100)
+        sell(shop, "m", sku, 10, AS_OF - timedelta(days=3))
+    sold_at = AS_OF - timedelta(minutes=5)
+    sell(shop, "m", "tea", 30, sold_at)
+    prices = score_prices(shop, AS_OF, bundle, ["tea"])
+    # D/S of tea is 40/100, four times the median; stock is plentiful, so alpha = 0.5 / 2.
+    assert prices.filter(sku_id="tea")["anchor_cents"].to_list() == [round(800 * 4**0.25)]
+    shop.execute(
+        "insert into core.fct_order_lines by name select 'back' as order_id, 1 as line_no,"
+        " 'm' as merchant_id, 'tea' as sku_id, ? as placed_at, -30000 as qty_milli, -30 as qty,"
+        " false as is_sale, true as is_return, true as is_merchandise,"
+        " ? as returned_order_id, 1 as returned_line_no",
+        [AS_OF, f"m-tea-{sold_at}"],
+    )
+    assert score_prices(shop, AS_OF, bundle, ["tea"])["anchor_cents"].to_list() == [800, 800, 800]
 
 
 def test_a_competitor_price_moves_the_price(shop, bundle: Path) -> None:

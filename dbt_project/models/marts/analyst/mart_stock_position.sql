@@ -15,11 +15,11 @@ sales as (
     select
         supplier_id,
         sku_id,
-        {{ units('sum(case when placed_on > ' ~ add_days(as_of_date(), -28) ~ ' then qty_milli else 0 end)') }} as qty_28d,
-        {{ units('sum(qty_milli)') }} as qty_30d
+        {{ units('greatest(sum(case when placed_on > ' ~ add_days(as_of_date(), -28) ~ ' then qty_milli else 0 end), 0)') }} as qty_28d,
+        {{ units('greatest(sum(qty_milli), 0)') }} as qty_30d
     from {{ ref('fct_order_lines') }}
     where is_merchandise
-        and is_sale
+        and (is_sale or is_return)
         and placed_on > {{ add_days(as_of_date(), -30) }}
         and placed_on <= {{ as_of_date() }}
     group by
