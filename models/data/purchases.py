@@ -15,6 +15,7 @@ import polars as pl
 
 from models.data import reading
 from models.errors import FrameError
+from models.states import STATE_COLUMNS
 
 REQUIRED = ("consumer_id", "item_id", "at")
 IDS = ("consumer_id", "item_id", "basket_id", "merchant_id", "category_id")
@@ -78,7 +79,9 @@ class Purchases:
             out = out.with_columns(quantity=pl.lit(1.0))
         if (out["quantity"] == 0).any():
             raise FrameError("quantity: a line of 0 pieces is neither purchase nor return; drop such lines")
-        return cls(out.select(name for name in COLUMNS if name in out.columns).sort(ORDER))
+        # What is bought and sent back in one basket was bought first.
+        ordered = out.sort(*ORDER, -pl.col("quantity"), maintain_order=True)
+        return cls(ordered.select(name for name in COLUMNS if name in out.columns))
 
     def until(self, moment: datetime) -> Purchases:
         """Lines at or before a moment (with time zone)."""
@@ -103,41 +106,77 @@ class Purchases:
         """
         if (self.frame["quantity"] > 0).all():
             return self
-        kept = _kept(self.frame)
-        share = pl.col("kept") / pl.col("quantity")
-        frame = kept.filter(pl.col("kept") > 0)
+        standing = pl.col(STATE_COLUMNS[1]).is_null()
+        return Purchases(self.states().filter(standing).drop(STATE_COLUMNS))
+
+    def states(self) -> pl.DataFrame:
+        """What was bought, in every state that was known at some time: a return changes nothing before it.
+
+        Returns:
+            The columns of `frame`, quantities above 0, with `received_at` and `superseded_at` (UTC; null: it
+            stands). A line of which something came back is there as it was until then and, where something is
+            left, since.
+
+        >>> days = ["2026-01-01", "2026-01-02"]
+        >>> lines = pl.DataFrame({"consumer_id": 1, "item_id": 9, "at": days, "quantity": [3, -2]})
+        >>> Purchases.from_frame(lines).states().select("quantity", pl.col("superseded_at").dt.day()).rows()
+        [(3.0, 2), (1.0, None)]
+        """
+        received, superseded = STATE_COLUMNS
+        whole = self.frame.with_columns(
+            pl.col("at").alias(received), pl.lit(None, dtype=self.frame.schema["at"]).alias(superseded)
+        )
+        if (self.frame["quantity"] > 0).all():
+            return whole
+        states = _states(self.frame)
+        share = pl.col("left") / pl.col("quantity")
+        frame = (
+            whole.with_row_index("line")
+            .join(states, on="line", how="left", maintain_order="left_right")
+            .with_columns(left=pl.coalesce("left", "quantity"), from_at=pl.coalesce("from_at", received))
+            .filter(pl.col("left") > 0)
+        )
         if "value_cents" in frame.columns:
             frame = frame.with_columns(value_cents=pl.col("value_cents") * share)
-        return Purchases(frame.with_columns(quantity="kept").drop("kept"))
+        return frame.with_columns(
+            pl.col("left").alias("quantity"),
+            pl.col("from_at").alias(received),
+            pl.col("to_at").alias(superseded),
+        ).select(whole.columns)
 
 
-def _kept(frame: pl.DataFrame) -> pl.DataFrame:
-    """The lines with `kept`, what no later return took of them; pairs without a return are kept whole."""
+def _states(frame: pl.DataFrame) -> pl.DataFrame:
+    """States of the purchases of pairs with a return: `line`, `left` (quantity), `from_at` and `to_at`.
+
+    A purchase that came back at the very moment at which it was made has no state.
+    """
     pair = ["consumer_id", "item_id"]
     numbered = frame.with_row_index("line")
     touched = numbered.join(
         numbered.filter(pl.col("quantity") < 0).select(pair).unique(), on=pair, how="semi"
     ).sort("line")
     left: dict[int, float] = {}
+    since: dict[int, datetime] = {}
     stacks: dict[tuple[str, str], list[int]] = {}
-    for line, consumer, item, quantity in touched.select("line", *pair, "quantity").iter_rows():
+    found: list[tuple[int, float, datetime, datetime | None]] = []
+    for line, consumer, item, at, quantity in touched.select("line", *pair, "at", "quantity").iter_rows():
         stack = stacks.setdefault((consumer, item), [])
         if quantity > 0:
-            left[line] = quantity
+            left[line], since[line] = quantity, at
             stack.append(line)
             continue
         back = -quantity
         while back > 0 and stack:
-            taken = min(back, left[stack[-1]])
-            left[stack[-1]] -= taken
+            newest = stack[-1]
+            if since[newest] < at:
+                found.append((newest, left[newest], since[newest], at))
+            taken = min(back, left[newest])
+            left[newest], since[newest] = left[newest] - taken, at
             back -= taken
-            if left[stack[-1]] == 0:
+            if left[newest] == 0:
                 stack.pop()
-    found = pl.DataFrame(
-        {"line": list(left), "left": list(left.values())}, schema={"line": pl.UInt32, "left": pl.Float64}
-    )
-    return (
-        numbered.join(found, on="line", how="left", maintain_order="left")
-        .with_columns(kept=pl.coalesce("left", pl.col("quantity").clip(lower_bound=0.0)))
-        .drop("line", "left")
-    )
+    # What is left of a purchase stands, also where that is nothing: then only its states before are kept.
+    standing = [(line, rest, since[line], None) for line, rest in left.items()]
+    instant = frame.schema["at"]
+    schema = {"line": pl.UInt32(), "left": pl.Float64(), "from_at": instant, "to_at": instant}
+    return pl.DataFrame([*found, *standing], schema=schema, orient="row").sort("line", "from_at")

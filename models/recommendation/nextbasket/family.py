@@ -73,7 +73,7 @@ class TopFrequency:
 
     def fit(self, data: Purchases, until: datetime) -> FittedNextBasket:
         """Count the purchases until a moment."""
-        catalogue = Catalogue.of(data, until)
+        catalogue = Catalogue.of(data, until).kept()
         settings = NextBasketSettings()
         choice = Choice(settings.tifu_grid[0], settings.upcf_grid[0], (0.0, 0.0, 0.0), {})
         return FittedNextBasket(catalogue, until, settings, choice, None)
@@ -129,7 +129,7 @@ class NextBasket:
             for history, bought in held_out
         ]
         choice, booster = _chosen(scenes, labelled, tifu, upcf, settings)
-        return FittedNextBasket(catalogue, until, settings, choice, booster)
+        return FittedNextBasket(catalogue.kept(), until, settings, choice, booster)
 
     def _held_out(self, catalogue: Catalogue, until: datetime) -> list[tuple[History, sp.csr_matrix]]:
         """Histories with what followed them, newest first."""
@@ -151,7 +151,7 @@ class FittedNextBasket:
     """Ranks for anybody; see `NextBasket`.
 
     Attributes:
-        catalogue: Everything that was known.
+        catalogue: Everything that was bought and kept.
         until: Moment of knowledge.
         settings: Settings of the fit.
         choice: What validation chose.

@@ -30,8 +30,8 @@ class Catalogue:
         users: Consumer ids.
         items: Item ids.
         category: int64 (n_items,), number of each item's category; all 0 where none was given.
-        rows: `user`, `item`, `basket` (int64, baskets in order of time) and `at` (UTC); one row a basket and
-            item, what was sent back left out.
+        rows: `user`, `item`, `basket` (int64, baskets in order of time), `at` and `gone` (UTC; from when on
+            nothing of it was kept, null where something is); one row a basket and item.
     """
 
     users: list[str]
@@ -41,8 +41,8 @@ class Catalogue:
 
     @classmethod
     def of(cls, purchases: Purchases, until: datetime) -> Catalogue:
-        """Number what was known at a moment."""
-        kept = purchases.until(until).net().frame
+        """Number what was known at a moment, and before it."""
+        kept = purchases.until(until).states()
         users, items = (sorted(kept[name].unique().to_list()) for name in ("consumer_id", "item_id"))
         baskets = (
             kept.group_by("consumer_id", "basket_id")
@@ -50,18 +50,35 @@ class Catalogue:
             .sort("start", "consumer_id", "basket_id")
             .with_columns(basket=pl.int_range(pl.len(), dtype=pl.Int64))
         )
+        stands = pl.col("superseded_at").is_null().any()
         rows = (
             kept.join(baskets, on=["consumer_id", "basket_id"])
-            .select(
+            .group_by(
                 user=pl.col("consumer_id").cast(pl.Enum(users)).to_physical().cast(pl.Int64),
                 item=pl.col("item_id").cast(pl.Enum(items)).to_physical().cast(pl.Int64),
                 basket="basket",
                 at="start",
             )
-            .unique(["user", "item", "basket"])
+            .agg(gone=pl.when(~stands).then(pl.col("superseded_at").max()))
             .sort("user", "item", "basket")
         )
         return cls(users, items, _categories(kept), rows)
+
+    def kept(self) -> Catalogue:
+        """What is not sent back, numbered anew: whom and what nothing is kept of is not in it."""
+        rows = self.rows.filter(pl.col("gone").is_null()).drop("gone")
+        users, items = (np.unique(rows[name].to_numpy()) for name in ("user", "item"))
+        numbered = rows.with_columns(
+            user=pl.Series(np.searchsorted(users, rows["user"].to_numpy()), dtype=pl.Int64),
+            item=pl.Series(np.searchsorted(items, rows["item"].to_numpy()), dtype=pl.Int64),
+            basket=pl.col("basket").rank("dense").cast(pl.Int64) - 1,
+        )
+        return Catalogue(
+            [self.users[user] for user in users.tolist()],
+            [self.items[item] for item in items.tolist()],
+            self.category[items],
+            numbered,
+        )
 
     def history(self, rows: pl.DataFrame, moment: datetime | None) -> History:
         """Some of the rows as histories.
@@ -85,19 +102,29 @@ class Catalogue:
     def without_last(self) -> tuple[pl.DataFrame, sp.csr_matrix]:
         """Rows without each consumer's last basket, and that basket as 0/1 CSR (n_users, n_items).
 
-        A consumer with one basket keeps it and has nothing held out.
+        What was sent back when the last basket came, or later, is a part of the history, and never of that
+        basket. A consumer with one basket keeps it and has nothing held out.
         """
-        flagged = self.rows.with_columns(
-            is_last=(pl.col("basket") == pl.col("basket").max().over("user"))
-            & (pl.col("basket").min().over("user") < pl.col("basket").max().over("user"))
+        stands = pl.col("gone").is_null()
+        columns = self.rows.columns
+        flagged = (
+            self.rows.with_columns(last=pl.col("basket").filter(stands).max().over("user"))
+            .with_columns(came=pl.col("at").filter(pl.col("basket") == pl.col("last")).first().over("user"))
+            .with_columns(
+                is_before=(pl.col("basket") < pl.col("last")) & (stands | (pl.col("gone") >= pl.col("came")))
+            )
+            .with_columns(has_before=pl.col("is_before").any().over("user"))
         )
-        return flagged.filter(~pl.col("is_last")).drop("is_last"), self._flags(flagged.filter("is_last"))
+        held_out = flagged.filter(stands & (pl.col("basket") == pl.col("last")) & pl.col("has_before"))
+        before = flagged.filter(pl.col("is_before") | (stands & ~pl.col("has_before")))
+        return before.select(columns), self._flags(held_out)
 
     def window(self, origin: datetime, days: float) -> tuple[pl.DataFrame, sp.csr_matrix]:
-        """Rows until an origin, and what was bought in the days after it as 0/1 CSR."""
-        end = origin + timedelta(days=days)
-        before = self.rows.filter(pl.col("at") <= origin)
-        return before, self._flags(self.rows.filter((pl.col("at") > origin) & (pl.col("at") <= end)))
+        """Rows as they were known at an origin, and what was kept of the days after it as 0/1 CSR."""
+        end, stands = origin + timedelta(days=days), pl.col("gone").is_null()
+        before = self.rows.filter((pl.col("at") <= origin) & (stands | (pl.col("gone") > origin)))
+        after = (pl.col("at") > origin) & (pl.col("at") <= end)
+        return before, self._flags(self.rows.filter(after & stands))
 
     def _flags(self, rows: pl.DataFrame) -> sp.csr_matrix:
         shape = (len(self.users), len(self.items))

@@ -16,6 +16,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from models.data import Purchases
+from models.data.purchases import ORDER
 from models.metrics import paired_bootstrap
 from models.recommendation.config import AlsParams, RecommendationConfig
 from models.recommendation.interactions import Floats, Indices, Interactions, index_lines
@@ -32,6 +33,7 @@ from models.recommendation.rankers.discovery import (
     trend_factor,
 )
 from models.splits import Cut
+from models.states import STATE_COLUMNS
 from models.store import bundles
 
 KIND, FORMAT = "discovery", 1
@@ -169,7 +171,9 @@ class FittedDiscovery:
             wanted = set(within)
             inside = [data.skus[item] in wanted for item in candidates.tolist()]
             candidates = candidates[np.array(inside, dtype=np.bool_)]
-        row_of = {name: row for row, name in enumerate(data.consumers)}
+        # Who sent back everything is a stranger.
+        has_history = np.diff(self._counts.indptr) > 0
+        row_of = {name: row for row, name in enumerate(data.consumers) if has_history[row]}
         known = np.array(sorted({row_of[one] for one in users if one in row_of}), dtype=np.int64)
         ranked = rank_new(self._affinity, self._weight, candidates, self._counts, known, k, self._beside)
         lists = dict(zip(known.tolist(), (self._named(row) for row in ranked), strict=True))
@@ -232,12 +236,13 @@ def load(folder: Path) -> FittedDiscovery:
 
 
 def as_interactions(purchases: Purchases, until: datetime) -> Interactions:
-    """Purchases until a moment, what was sent back left out, as the product's lanes read them."""
-    kept = purchases.until(until).net().frame
+    """Purchases until a moment, in every state that was known by then, as the product's lanes read them."""
+    kept = _one_line_a_basket(purchases.until(until)).states()
     category = pl.col("category_id") if "category_id" in kept.columns else pl.lit(None, dtype=pl.String)
     return index_lines(
         kept.select(
             "consumer_id",
+            *STATE_COLUMNS,
             order_id="basket_id",
             merchant_id=pl.lit(""),
             sku_id="item_id",
@@ -248,6 +253,22 @@ def as_interactions(purchases: Purchases, until: datetime) -> Interactions:
         ),
         until,
     )
+
+
+def _one_line_a_basket(purchases: Purchases) -> Purchases:
+    """Lines of one item in one basket put together, so that they have their states together."""
+    is_bought = pl.col("quantity") > 0
+    key = ["consumer_id", "basket_id", "item_id"]
+    more = [name for name in ("category_id",) if name in purchases.frame.columns]
+    columns = [*key, "at", "quantity", *more]
+    together = (
+        purchases.frame.filter(is_bought)
+        .group_by(key)
+        .agg(pl.col("at").min(), pl.col("quantity").sum(), pl.col(more).max())
+    )
+    back = purchases.frame.filter(~is_bought)
+    lines = pl.concat([together.select(columns), back.select(columns)])
+    return Purchases(lines.sort(*ORDER, -pl.col("quantity"), maintain_order=True))
 
 
 def _as_lines(data: Interactions) -> pl.DataFrame:
@@ -263,4 +284,6 @@ def _as_lines(data: Interactions) -> pl.DataFrame:
         category_l3_id=kinds.gather(frame["item"]),
         placed_at="at",
         qty="qty",
+        received_at="received",
+        superseded_at="superseded",
     )

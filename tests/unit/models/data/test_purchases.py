@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from models.data import Purchases
 from models.errors import FrameError
+from models.states import known_at
 
 NAMES = {"consumer_id": "user", "item_id": "sku", "at": "when"}
 
@@ -144,6 +145,33 @@ def test_a_partly_returned_line_is_worth_its_part():
 def test_a_return_is_not_known_before_it_happened():
     purchases = returned([2, -2])
     assert purchases.until(datetime(2026, 1, 1, tzinfo=UTC)).net().frame["quantity"].to_list() == [2.0]
+
+
+def test_states_tell_a_line_before_and_since_something_came_back():
+    states = returned([4, 2, -3, -3], [400.0, 80.0, -90.0, -90.0]).states()
+    days = [pl.col(name).dt.day() for name in ("at", "received_at", "superseded_at")]
+    assert states.select(*days, "quantity", "value_cents").rows() == [
+        (1, 1, 3, 4.0, 400.0),
+        (1, 3, 4, 3.0, 300.0),
+        (2, 2, 3, 2.0, 80.0),
+    ]
+    assert returned([4, 2]).states()["superseded_at"].null_count() == 2
+
+
+def test_what_comes_back_at_once_was_never_there():
+    lines = pl.DataFrame(
+        {"consumer_id": "c", "item_id": "i", "at": date(2026, 1, 1), "basket_id": ["1", "2"],
+         "quantity": [3, -1]}
+    )  # fmt: skip
+    assert Purchases.from_frame(lines).states().select("quantity", "superseded_at").rows() == [(2.0, None)]
+
+
+@given(st.lists(st.integers(-4, 4).filter(bool), min_size=1, max_size=12), st.integers(1, 13))
+def test_states_known_at_a_moment_are_what_was_kept_by_then(quantities, day):
+    moment = datetime(2026, 1, day, tzinfo=UTC)
+    purchases = returned(quantities)
+    known = purchases.states().filter((pl.col("at") <= moment) & known_at(moment))
+    assert known.drop("received_at", "superseded_at").equals(purchases.until(moment).net().frame)
 
 
 @given(st.lists(st.integers(-4, 4).filter(bool), min_size=1, max_size=12))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,20 @@ def test_nothing_bought_is_listed_nothing_outside_and_nothing_of_the_future(tmp_
         assert set(ranked) == set(inside[:-1]) - set(mine)
     fitted.save(tmp_path / "d")
     assert load(tmp_path / "d").rank(["c00", "nobody"], 6) == fitted.rank(["c00", "nobody"], 6)
+
+
+def test_returns_after_the_held_out_time_began_do_not_choose() -> None:
+    known = purchases(simulated(skus=240, days=70))
+    until = last(known)
+    old = known.frame.filter(pl.col("at") < until - timedelta(days=50))
+    back = old.with_columns(at=pl.lit(until).cast(old.schema["at"]), quantity=-pl.col("quantity"))
+    without = Discovery(CONFIG).fit(known, until)
+    fitted = Discovery(CONFIG).fit(Purchases(pl.concat([known.frame, back])), until)
+    assert fitted.finding.factors is not None
+    for name in ("als", "power", "weights"):
+        assert getattr(fitted.finding, name) == getattr(without.finding, name)
+    kept = fitted.interactions.until(until).height
+    assert kept == without.interactions.until(until).height - old.height
 
 
 @pytest.mark.parametrize("consumers", [3, 30])

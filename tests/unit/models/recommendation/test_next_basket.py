@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.data import Purchases
 from models.errors import BundleError
@@ -15,6 +17,7 @@ from models.recommendation.config import TifuParams
 from models.recommendation.nextbasket.family import RULE, NextBasket, TopFrequency, load
 from models.recommendation.nextbasket.history import Catalogue
 from models.recommendation.nextbasket.settings import BoosterParams, NextBasketSettings, UpcfParams
+from models.recommendation.rankers.finds import as_interactions
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SMALL = NextBasketSettings(
@@ -138,7 +141,86 @@ def test_what_came_back_was_never_bought() -> None:
          "at": [START, START, START + timedelta(days=1)]}
     )  # fmt: skip
     catalogue = Catalogue.of(Purchases.from_frame(lines), START + timedelta(days=2))
-    assert catalogue.items == ["b"]
+    assert catalogue.kept().items == ["b"]
+    assert catalogue.rows["gone"].to_list() == [START + timedelta(days=1), None]
+
+
+def lines_of(*rows: tuple[str, str, int, int]) -> Purchases:
+    """(consumer, item, day, pieces), a basket a day."""
+    users, items, days, pieces = zip(*rows, strict=True)
+    at = [START + timedelta(days=day) for day in days]
+    return Purchases.from_frame(
+        pl.DataFrame({"consumer_id": users, "item_id": items, "at": at, "quantity": pieces})
+    )
+
+
+def named(catalogue: Catalogue, rows: pl.DataFrame) -> set[tuple[str, str, datetime]]:
+    return {
+        (catalogue.users[user], catalogue.items[item], at)
+        for user, item, at in rows.select("user", "item", "at").iter_rows()
+    }
+
+
+def test_a_history_holds_what_came_back_after_it() -> None:
+    """u sends a back on day 6: on day 5 that was not known; b is sent back before, c of the window after."""
+    known = lines_of(
+        ("u", "a", 0, 1), ("u", "a", 6, -1), ("u", "b", 1, 2), ("u", "b", 4, -2),
+        ("u", "d", 2, 2), ("u", "d", 8, -1), ("u", "c", 6, 1), ("u", "c", 7, -1), ("u", "e", 7, 1),
+    )  # fmt: skip
+    catalogue = Catalogue.of(known, START + timedelta(days=9))
+    before, truth = catalogue.window(START + timedelta(days=5), 3)
+    assert {item for _, item, _ in named(catalogue, before)} == {"a", "d"}
+    assert [catalogue.items[item] for item in truth.indices] == ["e"]
+    assert catalogue.kept().items == ["d", "e"]
+    # The basket of day 7 is the last; what came back on day 6 is known before it, c comes back with it.
+    rows, last = catalogue.without_last()
+    assert {item for _, item, _ in named(catalogue, rows)} == {"c", "d"}
+    assert [catalogue.items[item] for item in last.indices] == ["e"]
+
+
+@pytest.mark.parametrize("horizon", [2.0, None])
+def test_returns_after_the_held_out_time_began_do_not_choose(horizon: float | None) -> None:
+    settings = NextBasketSettings.from_dict(SMALL.to_dict() | {"horizon_days": horizon})
+    known, until = alternating(), START + timedelta(days=11)
+    # What nobody bought again after day 3: with 2 days ahead the older of two windows begins on day 7.
+    pair = ["consumer_id", "item_id"]
+    old = known.frame.filter(pl.col("at").max().over(pair) < START + timedelta(days=3))
+    old = old.filter(pl.len().over(pair) == 1)
+    assert old.height > 20
+    back = old.with_columns(at=pl.lit(until).cast(old.schema["at"]), quantity=-pl.col("quantity"))
+    family = NextBasket(settings)
+    without = family.fit(known, until)
+    fitted = family.fit(Purchases(pl.concat([known.frame, back])), until)
+    assert any(without.choice.weights)
+    assert fitted.choice == without.choice
+    assert fitted.catalogue.rows.height == without.catalogue.rows.height - old.height
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from("uv"), st.sampled_from("abc"), st.integers(0, 9), st.integers(-2, 2).filter(bool)
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(LINES, st.integers(0, 9))
+def test_histories_before_a_cut_are_those_that_were_known_there(lines: list, day: int) -> None:
+    """The library's two doors against purchases that end at the cut."""
+    known, until, origin = lines_of(*lines), START + timedelta(days=10), START + timedelta(days=day)
+    net = known.until(origin).net().frame.select("consumer_id", "item_id", "at").rows()
+    catalogue = Catalogue.of(known, until)
+    before, _ = catalogue.window(origin, 2)
+    assert named(catalogue, before) == set(net)
+    data = as_interactions(known, until)
+    seen = data.until(origin)
+    found = {
+        (data.consumers[user], data.skus[item], at)
+        for user, item, at in seen.select("user", "item", "at").iter_rows()
+    }
+    assert found == set(net)
+    assert seen.height == len(found)
 
 
 def test_held_out_and_histories_by_hand() -> None:
