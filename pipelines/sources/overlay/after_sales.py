@@ -1,8 +1,9 @@
-"""Overlay table `after_sales`: cases on observed lines, at the planted rate of sku and supplier group."""
+"""Overlay table `after_sales`: cases on observed lines, at the planted rate of sku, supplier and batch."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipelines.sources.overlay.context import Context
@@ -17,6 +18,7 @@ from pipelines.sources.overlay.draws import (
     moments_where,
     picks,
 )
+from pipelines.sources.overlay.truths import PlantedTruths
 
 _REASONS = {
     "quality": 0.34,
@@ -44,7 +46,9 @@ def after_sales(context: Context) -> pl.DataFrame:
         lines["sku_id"].is_in(pl.Series(truths.complaint_prone_skus, dtype=pl.String).implode()).to_numpy()
     )
     rate = np.where(prone, truths.case_rate_prone, truths.case_rate_base) * factor.to_numpy()
-    cases = lines.filter(pl.Series(rng.random(lines.height) < rate))
+    is_bad = _of_bad_batch(lines, truths)
+    rate = np.where(is_bad, truths.supply.bad_batch.case_rate if truths.supply.bad_batch else rate, rate)
+    cases = lines.with_columns(is_bad=pl.Series(is_bad)).filter(pl.Series(rng.random(lines.height) < rate))
     n = cases.height
     opened = micros_of(cases["placed_at"]) + DAY + (rng.exponential(3.0, n) * DAY).astype(np.int64)
     resolved = opened + HOUR + (rng.lognormal(0.6, 0.8, n) * DAY).astype(np.int64)
@@ -54,7 +58,7 @@ def after_sales(context: Context) -> pl.DataFrame:
     refund = np.floor(cases["net_paid_cents"].to_numpy() * share).astype(np.int64)
     rows = cases.with_columns(
         kind=kind,
-        reason_code=picks(rng, _REASONS, n),
+        reason_code=pl.when("is_bad").then(pl.lit("quality")).otherwise(picks(rng, _REASONS, n)),
         opened_at=moments(opened),
         resolved_at=moments_where(resolved, closed),
         refund=pl.Series(refund),
@@ -69,3 +73,13 @@ def after_sales(context: Context) -> pl.DataFrame:
         key="case_id",
         key_prefix="case",
     )
+
+
+def _of_bad_batch(lines: pl.DataFrame, truths: PlantedTruths) -> npt.NDArray[np.bool_]:
+    """Return whether each line is of the planted bad batch (n,)."""
+    bad = truths.supply.bad_batch
+    if bad is None:
+        return np.zeros(lines.height, dtype=bool)
+    placed = pl.col("placed_at")
+    within = (pl.col("sku_id") == bad.sku_id) & (placed > bad.sold_from) & (placed <= bad.sold_until)
+    return lines.select(within)["sku_id"].to_numpy()

@@ -23,6 +23,9 @@ from pipelines.sources.overlay.observed import ObservedTables
 from pipelines.sources.overlay.offers import inventory_movements, offers
 from pipelines.sources.overlay.points import points_ledger
 from pipelines.sources.overlay.shipments import shipments
+from pipelines.sources.overlay.supply.observations import supply_observations
+from pipelines.sources.overlay.supply.papers import batches, licences
+from pipelines.sources.overlay.supply.places import warehouse_closures, warehouses
 from pipelines.sources.overlay.truths import planted_truths
 
 
@@ -37,6 +40,11 @@ _BUILDERS: Mapping[str, Callable[[Context], pl.DataFrame]] = MappingProxyType(
         "listings": listings,
         "inventory_movements": inventory_movements,
         "shipments": shipments,
+        "warehouses": warehouses,
+        "warehouse_closures": warehouse_closures,
+        "licences": licences,
+        "batches": batches,
+        "supply_observations": supply_observations,
         "after_sales": after_sales,
         "events": events,
         "competitor_prices": competitor_prices,

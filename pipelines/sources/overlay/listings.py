@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import polars as pl
 
 from pipelines.sources.overlay.context import Context
 from pipelines.sources.overlay.draws import (
+    DAY,
     MINUTE,
     arrivals,
     finish,
@@ -26,6 +28,8 @@ _DELISTED_SHARE = 0.25
 
 def listings(context: Context) -> pl.DataFrame:
     """One row per merchant and sku sold in the last 180 days of the observed data, the most sold pairs first.
+
+    Beside them the planted counterfeits: goods that the merchant never sold, far below their shelf price.
 
     The price is the latest observed list price per unit; `valid_from` is the local midnight of the first day
     in the window on which the pair sold at that price, so no reader sees a price before it was on a shelf.
@@ -61,4 +65,27 @@ def listings(context: Context) -> pl.DataFrame:
         valid_from=moments(start),
         received_at=moments(arrivals(rng, start, 5 * MINUTE)),
     ).with_columns(is_listed=~(quiet & (pl.col("chance") < _DELISTED_SHARE)))
+    rows = pl.concat([rows, _counterfeits(context)], how="diagonal")
     return finish("listings", rows, as_of=context.as_of, order_by=["merchant_id", "sku_id"])
+
+
+def _counterfeits(context: Context) -> pl.DataFrame:
+    """Return the planted listings, on sale since a local midnight 40 days before the newest order."""
+    truths = context.truths.supply
+    pairs = pl.DataFrame(
+        list(truths.counterfeit_listings),
+        schema={"merchant_id": pl.String, "sku_id": pl.String},
+        orient="row",
+    ).join(context.observed.skus.select("sku_id", "shelf_price_cents"), on="sku_id", maintain_order="left")
+    since = micros_of(context.observed.lines["placed_at"].tail(1)) - 40 * DAY
+    start = np.full(pairs.height, local_day_start(since, context.utc_offset_hours)[0], dtype=np.int64)
+    price = (pl.col("shelf_price_cents") * truths.counterfeit_price_share).round().cast(pl.Int64)
+    return pairs.select(
+        "merchant_id",
+        "sku_id",
+        list_price_cents=price.clip(lower_bound=1),
+        pricing_mode=pl.lit("fixed"),
+        is_listed=pl.lit(True),
+        valid_from=moments(start),
+        received_at=moments(start + 5 * MINUTE),
+    )

@@ -29,7 +29,8 @@ class ObservedTables:
         orders: order_id, consumer_id, merchant_id, placed_at (UTC).
         order_lines: order_id, line_no, sku_id, supplier_id (nullable), qty_milli (whole units),
             list_price_cents, net_paid_cents (line totals, integer cents).
-        products: sku_id, category_id, manufacturer_id (nullable; the primary supplier's id), role (nullable).
+        products: sku_id, category_id, brand_id (nullable), manufacturer_id (nullable; the primary supplier's
+            id), role (nullable).
         consumers: consumer_id, consent_marketing.
         merchants: merchant_id, region_code.
         suppliers: supplier_id, region_code.

@@ -23,7 +23,7 @@ from pipelines.sources.overlay.draws import (
     moments,
 )
 from pipelines.sources.overlay.stock import StockPlan, stock_plan
-from pipelines.sources.overlay.truths import offered_skus, regions
+from pipelines.sources.overlay.truths import offered_skus, supplier_regions
 
 _MIDDLE_RANK = 25_000
 """Skus without movements up to this rank have two versions, beyond it one: they hardly sell."""
@@ -55,12 +55,7 @@ def offers(context: Context) -> pl.DataFrame:
     primary = _primary_versions(frame, plan, rng)
     backup = _backup_versions(context, frame.head(plan.skus.height), plan, rng)
     rows = pl.concat([primary, backup], how="vertical_relaxed")
-    home = regions(
-        context.seed,
-        "suppliers",
-        context.observed.suppliers["supplier_id"],
-        context.observed.suppliers["region_code"],
-    )
+    home = supplier_regions(context.seed, context.observed)
     rows = rows.join(home.rename({"id": "supplier_id", "region": "ship_from_region"}), on="supplier_id")
     rows = rows.unique(["supplier_id", "sku_id", "valid_from"], keep="any").sort(
         "supplier_id", "sku_id", "valid_from"
@@ -95,12 +90,7 @@ def inventory_movements(context: Context) -> pl.DataFrame:
             "adjust",
         ),
     ]
-    home = regions(
-        context.seed,
-        "suppliers",
-        context.observed.suppliers["supplier_id"],
-        context.observed.suppliers["region_code"],
-    )
+    home = supplier_regions(context.seed, context.observed)
     rows = (
         pl.concat(parts)
         .filter(pl.col("at") <= context.end)

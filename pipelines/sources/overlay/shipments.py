@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipelines.sources.overlay.context import Context
@@ -10,14 +11,16 @@ from pipelines.sources.overlay.draws import (
     DAY,
     HOUR,
     MINUTE,
+    Ints,
     arrivals,
     finish,
     local_day_start,
+    micros,
     micros_of,
     moments,
     moments_where,
 )
-from pipelines.sources.overlay.truths import regions
+from pipelines.sources.overlay.truths import regions, supplier_regions
 
 _PARCELS_PER_ORDER = 2
 _DELIVERY_HOUR = 20
@@ -41,9 +44,7 @@ def shipments(context: Context) -> pl.DataFrame:
         .filter(pl.int_range(pl.len()).over("order_id") < _PARCELS_PER_ORDER)
     )
     parcels = parcels.join(
-        regions(
-            context.seed, "suppliers", observed.suppliers["supplier_id"], observed.suppliers["region_code"]
-        ).rename({"id": "supplier_id", "region": "from_region"}),
+        supplier_regions(context.seed, observed).rename({"id": "supplier_id", "region": "from_region"}),
         on="supplier_id",
         how="left",
         maintain_order="left",
@@ -69,6 +70,7 @@ def shipments(context: Context) -> pl.DataFrame:
     on_time_at = shipped + (rng.beta(4, 2, n) * (promised - shipped)).astype(np.int64)
     late_at = promised + HOUR + (rng.exponential(1.5, n) * DAY).astype(np.int64)
     arrived = np.where(late, late_at, on_time_at)
+    arrived = arrived + _wait(context, parcels["from_region"], near, shipped)
     lost = rng.random(n) < truths.lost_share
     lost_seen = shipped + (rng.uniform(0.2, 0.8, n) * (arrived - shipped)).astype(np.int64)
 
@@ -101,3 +103,13 @@ def shipments(context: Context) -> pl.DataFrame:
         key="shipment_id",
         key_prefix="shp",
     )
+
+
+def _wait(context: Context, from_region: pl.Series, near: npt.NDArray[np.bool_], shipped: Ints) -> Ints:
+    """Return microseconds (n,) that parcels to another region wait at the closed port."""
+    closing = context.truths.supply.port_closing
+    if closing is None:
+        return np.zeros(len(shipped), dtype=np.int64)
+    closed, reopened = micros(closing.closed_at), micros(closing.reopened_at)
+    waits = (from_region == closing.region).to_numpy() & ~near & (shipped >= closed) & (shipped < reopened)
+    return np.where(waits, reopened - shipped, 0)

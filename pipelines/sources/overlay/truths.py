@@ -15,6 +15,7 @@ import polars as pl
 
 from pipelines.sources.overlay.draws import generator
 from pipelines.sources.overlay.observed import ObservedTables
+from pipelines.sources.overlay.supply.truths import SupplyTruths, supply_truths
 
 HEAD_SKUS = 6_000
 """Best-selling skus that get stock movements, several offer versions and backup suppliers."""
@@ -58,6 +59,7 @@ class PlantedTruths:
         campaign_response_share: the same for marketing campaign messages.
         opt_out_share: share of messages answered by an opt-out.
         redeem_share: share of orders after which the consumer redeems points.
+        supply: what is planted on the supply side besides the delivery groups.
     """
 
     supplier_groups: Mapping[str, str]
@@ -88,6 +90,7 @@ class PlantedTruths:
     campaign_response_share: float
     opt_out_share: float
     redeem_share: float
+    supply: SupplyTruths
 
 
 def planted_truths(seed: int, observed: ObservedTables) -> PlantedTruths:
@@ -102,6 +105,7 @@ def planted_truths(seed: int, observed: ObservedTables) -> PlantedTruths:
     """
     skus = observed.skus
     stock_out, slow = _stock_exceptions(seed, skus)
+    prone = _chosen(seed, "complaint_prone", skus["sku_id"].head(600), share=0.10)
     return PlantedTruths(
         supplier_groups=_supplier_groups(seed, observed),
         late_rate_by_group={"reliable": 0.04, "average": 0.11, "poor": 0.28},
@@ -110,7 +114,7 @@ def planted_truths(seed: int, observed: ObservedTables) -> PlantedTruths:
         case_rate_prone=0.09,
         case_factor_by_group={"reliable": 1.0, "average": 1.3, "poor": 2.0},
         case_kind_shares={"complaint": 0.40, "refund": 0.35, "return": 0.25},
-        complaint_prone_skus=_chosen(seed, "complaint_prone", skus["sku_id"].head(600), share=0.10),
+        complaint_prone_skus=prone,
         margin_mean_by_department=_margins(seed, observed),
         margin_sd=0.05,
         loss_maker_skus=_chosen(seed, "loss_maker", offered_skus(observed)["sku_id"], share=0.012),
@@ -131,6 +135,7 @@ def planted_truths(seed: int, observed: ObservedTables) -> PlantedTruths:
         campaign_response_share=0.05,
         opt_out_share=0.01,
         redeem_share=0.04,
+        supply=supply_truths(seed, observed, prone, supplier_regions(seed, observed)),
     )
 
 
@@ -153,6 +158,11 @@ def regions(seed: int, name: str, ids: pl.Series, codes: pl.Series) -> pl.DataFr
     planted = pl.Series("planted", list(REGIONS)).gather(drawn)
     known = pl.col("code").is_not_null() & ~pl.col("code").str.to_lowercase().is_in(["", "unknown"])
     return frame.with_columns(planted).select("id", region=pl.when(known).then("code").otherwise("planted"))
+
+
+def supplier_regions(seed: int, observed: ObservedTables) -> pl.DataFrame:
+    """Return id, region of every supplier (see `regions`)."""
+    return regions(seed, "suppliers", observed.suppliers["supplier_id"], observed.suppliers["region_code"])
 
 
 def _supplier_groups(seed: int, observed: ObservedTables) -> dict[str, str]:

@@ -10,27 +10,32 @@ from overlay_panel import AS_OF, OFFSET, days, overlay_of
 
 from pipelines.sources.contract import INGEST_ORDER, contract_table
 from pipelines.sources.loading.validation import Parent, check_chunk
-from pipelines.sources.overlay import OVERLAY_ORDER, OVERLAY_TABLES, ObservedTables, generate
+from pipelines.sources.overlay import OVERLAY_ORDER, OVERLAY_TABLES, ObservedTables, PlantedTruths, generate
 from pipelines.sources.protocol import Chunk
 
 Tables = dict[str, pl.DataFrame]
-PLANNED = {"promised_at", "expires_on"}
+PLANNED = {"promised_at", "expires_on", "closed_on", "ends_on"}
 HAPPENED = {
     "offers": "valid_from", "listings": "valid_from", "inventory_movements": "occurred_at",
     "shipments": "last_node_at", "after_sales": "opened_at", "events": "occurred_at",
     "competitor_prices": "observed_at", "messages": "sent_at", "points_ledger": "occurred_at",
+    "supply_observations": "occurred_at",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("table", OVERLAY_ORDER)
 def test_contract_accepts_every_row(observed: ObservedTables, overlay: Tables, table: str) -> None:
     contract = contract_table(table)
-    known = {"agents": overlay["agents"]} | {
+    known = overlay | {
         name: getattr(observed, name)
         for name in ("suppliers", "products", "merchants", "consumers", "orders", "order_lines")
     }
     parents = [
-        Parent(key, known[key.parent].select(key.parent_columns).unique(), refused=pl.DataFrame)
+        Parent(
+            key,
+            known[key.parent].select(*key.parent_columns, *(key.not_before or ())[1:]).unique(),
+            refused=pl.DataFrame,
+        )
         for key in contract.foreign_keys
     ]
     rows = overlay[table]
@@ -58,7 +63,9 @@ def test_origin_money_and_clock(overlay: Tables, table: str) -> None:
         assert rows.filter(pl.col("received_at") < pl.col(HAPPENED[table])).height == 0
 
 
-@pytest.mark.parametrize("table", ["events", "points_ledger", "competitor_prices", "inventory_movements"])
+@pytest.mark.parametrize(
+    "table", ["events", "points_ledger", "competitor_prices", "inventory_movements", "supply_observations"]
+)
 def test_a_few_rows_arrive_late(overlay: Tables, table: str) -> None:
     old = overlay[table].filter(pl.col(HAPPENED[table]) < AS_OF - days(3))
     late = (old["received_at"] - old[HAPPENED[table]] > timedelta(hours=1)).mean()
@@ -252,7 +259,9 @@ def test_offers_versions_and_suppliers(observed: ObservedTables, overlay: Tables
     assert (midnight.dt.truncate("1w") == midnight).all()
 
 
-def test_listing_price_is_the_latest_observed(observed: ObservedTables, overlay: Tables) -> None:
+def test_listing_price_is_the_latest_observed(
+    observed: ObservedTables, overlay: Tables, truths: PlantedTruths
+) -> None:
     lines = observed.order_lines.join(observed.orders, on="order_id")
     recent = lines.filter(pl.col("placed_at") > observed.orders["placed_at"].max() - days(180))
     oracle = (
@@ -262,7 +271,9 @@ def test_listing_price_is_the_latest_observed(observed: ObservedTables, overlay:
         .with_columns(unit=(pl.col("list_price_cents") * 1000 / pl.col("qty_milli")).round().cast(pl.Int64))
     )
     both = oracle.join(overlay["listings"], on=["merchant_id", "sku_id"], suffix="_listing")
-    assert both.height == oracle.height == overlay["listings"].height
+    assert (
+        both.height == oracle.height == overlay["listings"].height - len(truths.supply.counterfeit_listings)
+    )
     assert (both["unit"] == both["list_price_cents_listing"]).all()
     assert 0.85 < overlay["listings"]["is_listed"].mean() < 1
 

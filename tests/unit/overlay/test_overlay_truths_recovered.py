@@ -41,6 +41,14 @@ def shelf_prices(observed: ObservedTables) -> pl.DataFrame:
     )
 
 
+def of_bad_batch(truths: PlantedTruths) -> pl.Expr:
+    """Whether a line (sku_id, placed_at) is of the planted bad batch."""
+    bad = truths.supply.bad_batch
+    assert bad is not None
+    placed = pl.col("placed_at")
+    return (pl.col("sku_id") == bad.sku_id) & (placed > bad.sold_from) & (placed <= bad.sold_until)
+
+
 @pytest.mark.parametrize("group", ["reliable", "average", "poor"])
 def test_late_share_by_supplier_group(overlay: Tables, truths: PlantedTruths, group: str) -> None:
     # Parcels promised long ago: near as_of the late ones have not arrived yet and would be missing.
@@ -64,12 +72,13 @@ def test_case_rate_by_sku_and_supplier(
     observed: ObservedTables, overlay: Tables, truths: PlantedTruths, group: str, is_prone: bool
 ) -> None:
     # A line needs about a month before all of its cases have been opened.
-    old = observed.orders.filter(pl.col("placed_at") < AS_OF - days(40)).select("order_id")
+    old = observed.orders.filter(pl.col("placed_at") < AS_OF - days(40)).select("order_id", "placed_at")
     lines = (
         observed.order_lines.join(old, on="order_id")
         .join(group_of(truths), on="supplier_id")
         .filter(pl.col("group") == group)
         .filter(pl.col("sku_id").is_in(list(truths.complaint_prone_skus)) == is_prone)
+        .filter(~of_bad_batch(truths))
     )
     with_case = lines.join(overlay["after_sales"], on=["order_id", "line_no"], how="semi")
     rate = truths.case_rate_prone if is_prone else truths.case_rate_base
@@ -80,11 +89,11 @@ def test_base_case_rate_pooled_over_groups(
     observed: ObservedTables, overlay: Tables, truths: PlantedTruths
 ) -> None:
     # One group holds too few cases to tell 0.009 from 0.011; weighted by their factors all of them do.
-    old = observed.orders.filter(pl.col("placed_at") < AS_OF - days(40)).select("order_id")
+    old = observed.orders.filter(pl.col("placed_at") < AS_OF - days(40)).select("order_id", "placed_at")
     lines = (
         observed.order_lines.join(old, on="order_id")
         .join(group_of(truths), on="supplier_id")
-        .filter(~pl.col("sku_id").is_in(list(truths.complaint_prone_skus)))
+        .filter(~pl.col("sku_id").is_in(list(truths.complaint_prone_skus)), ~of_bad_batch(truths))
     )
     cases = lines.join(overlay["after_sales"], on=["order_id", "line_no"], how="semi").height
     exposure = sum(truths.case_factor_by_group[group] for group in lines["group"].to_list())
