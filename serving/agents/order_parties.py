@@ -66,16 +66,16 @@ def parties_of_order(
         raise JoinRefusedError(
             f"agent {agent.agent_id} sells for merchant {agent.merchant_id}, not {merchant_id}"
         )
-    selling = agent if agent is not None and agent.is_active else None
+    selling = agent if agent is not None and agent.sold_at(at) else None
     referrer_id = referrer_of(conn, tenant_id, consumer_id, merchant_id, placed_at)
     if referrer_id is None and selling is not None:
         referrer_id = selling.agent_id
     found = Parties(
         seller=_party(selling) if selling else _merchant(conn, tenant_id, merchant_id),
-        upline=_chain(conn, referrer_id),
-        manager=_manager(conn, selling),
+        upline=_chain(conn, referrer_id, at),
+        manager=_manager(conn, selling, at),
         roles=roles,
-        region_protected=_protected(conn, tenant_id, region_code, on) if selling else None,
+        region_protected=_protected(conn, tenant_id, region_code, on, at) if selling else None,
         seller_scheme="agent_store" if selling and selling.runs_store else "direct",
         is_first_purchase=_is_first_purchase(conn, tenant_id, consumer_id, order_id),
     )
@@ -130,28 +130,32 @@ def _merchant(conn: psycopg.Connection[Any], tenant_id: str, merchant_id: str) -
     return replace(party, is_natural_person=row[0], has_contract=row[1], is_verified=row[2])
 
 
-def _chain(conn: psycopg.Connection[Any], agent_id: str | None) -> tuple[Party, ...]:
+def _chain(conn: psycopg.Connection[Any], agent_id: str | None, at: datetime | None) -> tuple[Party, ...]:
     if agent_id is None:
         return ()
     chain = []
     for relative_id in (agent_id, *(relative.agent_id for relative in upline(conn, agent_id))):
         agent = get(conn, relative_id)
-        if not agent.is_active:
+        if not agent.sold_at(at):
             break
         chain.append(_party(agent))
     return tuple(chain)
 
 
-def _manager(conn: psycopg.Connection[Any], selling: Agent | None) -> Party | None:
+def _manager(conn: psycopg.Connection[Any], selling: Agent | None, at: datetime | None) -> Party | None:
     """The one manager of record of the selling agent, while active."""
     if selling is None or selling.manager_agent_id is None:
         return None
     manager = find(conn, selling.manager_agent_id)
-    return _party(manager) if manager is not None and manager.is_active else None
+    return _party(manager) if manager is not None and manager.sold_at(at) else None
 
 
 def _protected(
-    conn: psycopg.Connection[Any], tenant_id: str, region_code: str | None, on: date | None
+    conn: psycopg.Connection[Any],
+    tenant_id: str,
+    region_code: str | None,
+    on: date | None,
+    at: datetime | None,
 ) -> Party | None:
     """The active agent for whom the region is protected then; the waterfall leaves out the seller's own."""
     if region_code is None or on is None:
@@ -162,7 +166,7 @@ def _protected(
         (tenant_id, region_code, on, on),
     ).fetchone()
     agent = find(conn, str(row[0])) if row else None
-    return _party(agent) if agent is not None and agent.is_active else None
+    return _party(agent) if agent is not None and agent.sold_at(at) else None
 
 
 def _is_first_purchase(

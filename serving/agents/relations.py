@@ -10,7 +10,7 @@ Source: P1 (no cycle), P12 (depth at most three, counting the top payee).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import psycopg
@@ -63,7 +63,7 @@ class Joining:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent as stored; `depth` 1 is the top of a relation, `is_active` ends with a termination."""
+    """An agent as stored; `depth` 1 is the top of a relation, `is_active` ends at `ended_at`."""
 
     agent_id: str
     merchant_id: str | None
@@ -80,6 +80,11 @@ class Agent:
     has_contract: bool
     is_verified: bool
     is_active: bool
+    ended_at: datetime | None
+
+    def sold_at(self, at: datetime | None) -> bool:
+        """Whether the agent had not ended at a moment; None: now."""
+        return self.is_active or (at is not None and self.ended_at is not None and at < self.ended_at)
 
 
 class Relative(NamedTuple):
@@ -96,7 +101,8 @@ _SELECT = (
     " a.has_service_evidence, a.own_consumer_id, a.runs_store, a.joined_on,"
     " coalesce(p.is_natural_person, true) as is_natural_person, coalesce(p.has_contract, false) as "
     "has_contract,"
-    " coalesce(p.is_verified, false) as is_verified, coalesce(p.is_active, true) as is_active"
+    " coalesce(p.is_verified, false) as is_verified, coalesce(p.is_active, true) as is_active,"
+    " p.ended_at"
     " from agents.agent a left join parties.party p"
     " on p.tenant_id = a.tenant_id and p.party_type = 'agent' and p.party_id = a.agent_id"
 )

@@ -154,7 +154,7 @@ def record_violation(
     if Consequence.TIER_DOWN in found and tier != "none":
         _lower_tier(conn, tenant_id, report.agent_id, tier, stored, now)
     if Consequence.TERMINATED in found:
-        _terminate(conn, tenant_id, report.agent_id)
+        _terminate(conn, tenant_id, report.agent_id, now)
     if Consequence.TERMINATION_REVIEW in found:
         hold_agent(conn, tenant_id, report.agent_id, "violation", TERMINATION_REVIEW, now, None)
     return Outcome(stored, after, found, True)
@@ -223,16 +223,17 @@ def decide_termination(
     if not lift_holds(conn, tenant_id, agent_id, "violation", [TERMINATION_REVIEW], now, by):
         raise ReviewError(f"no termination of agent {agent_id} is under review; nothing was decided")
     if terminate:
-        _terminate(conn, tenant_id, agent_id)
+        _terminate(conn, tenant_id, agent_id, now)
 
 
-def _terminate(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str) -> None:
+def _terminate(conn: psycopg.Connection[Any], tenant_id: str, agent_id: str, now: datetime) -> None:
     """The agent sells nothing from now on; what was earned stays owed."""
     conn.execute(
-        "insert into parties.party (tenant_id, party_type, party_id, is_natural_person, is_active)"
-        " values (%s, 'agent', %s, true, false)"
-        " on conflict (tenant_id, party_type, party_id) do update set is_active = false",
-        (tenant_id, agent_id),
+        "insert into parties.party (tenant_id, party_type, party_id, is_natural_person, is_active,"
+        " ended_at) values (%s, 'agent', %s, true, false, %s)"
+        " on conflict (tenant_id, party_type, party_id)"
+        " do update set is_active = false, ended_at = excluded.ended_at",
+        (tenant_id, agent_id, now),
     )
 
 

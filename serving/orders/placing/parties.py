@@ -38,11 +38,11 @@ def parties_at_payment(conn: Connection, tenant_id: str, order: Order, at: datet
         region_code=order.region_code,
         on=local_day(at, zone_of(conn, tenant_id)),
         at=at,
-        roles=_roles(conn, tenant_id, order.order_id),
+        roles=_roles(conn, tenant_id, order.order_id, at),
     )
 
 
-def _roles(conn: Connection, tenant_id: str, order_id: str) -> dict[str, Party]:
+def _roles(conn: Connection, tenant_id: str, order_id: str, at: datetime) -> dict[str, Party]:
     rows = conn.execute(
         "select r.role, r.party_type, r.party_id, coalesce(a.tier, 'none'),"
         " coalesce(p.is_natural_person, r.party_type = 'agent'), coalesce(p.has_contract, false),"
@@ -50,7 +50,7 @@ def _roles(conn: Connection, tenant_id: str, order_id: str) -> dict[str, Party]:
         " from orders.order_role r left join parties.party p using (tenant_id, party_type, party_id)"
         " left join agents.agent a on a.tenant_id = r.tenant_id and a.agent_id = r.party_id"
         " and r.party_type = 'agent' where r.tenant_id = %(tenant)s and r.order_id = %(order)s"
-        " and coalesce(p.is_active, true) order by r.role",
-        {"tenant": tenant_id, "order": order_id},
+        " and (coalesce(p.is_active, true) or p.ended_at > %(at)s) order by r.role",
+        {"tenant": tenant_id, "order": order_id, "at": at},
     ).fetchall()
     return {role: Party(*values) for role, *values in rows}

@@ -6,7 +6,7 @@ import pytest
 from small_market import STRICT
 
 from serving.agents.tier_close import close_month, tiers_at
-from serving.agents.violation_records import Report, record_violation
+from serving.agents.violation_records import Report, decide_termination, record_violation
 from serving.agents.violations import Severity
 from serving.orders.paying import payments
 from serving.settlement.plans.rules import TierRule, ViolationRule
@@ -55,3 +55,26 @@ def test_of_several_changes_the_first_after_the_payment_tells(shop):
     assert shop.act(tiers_at, ["ta"], BEFORE) == {"ta": "gold"}
     assert shop.act(tiers_at, ["ta"], CLOSE) == {"ta": "silver"}
     assert shop.act(tiers_at, ["ta"], LATER) == {}
+
+
+def paid_agents(shop, order_id):
+    rows = shop.sql(
+        "select payee_id from settlement.leg where order_id = %(o)s and kind = 'direct'", o=order_id
+    )
+    return [payee for (payee,) in rows]
+
+
+def test_an_agent_who_ended_is_paid_for_what_was_paid_before(shop):
+    """Ended at 00:05: a payment of 23:58 whose notice comes at 00:20 is the agent's, one of 00:05 is not."""
+    shop.agent("tb", tier="gold")
+    placed = BEFORE - timedelta(minutes=10)
+    for order_id in ("tb-before", "tb-after"):
+        shop.place(order_id, ("tiered", 1), agent_id="tb", at=placed)
+    report = Report("tb", Severity.EXTREME, "false_listing", BEFORE, "end-1")
+    shop.act(record_violation, report, STRICT.only(ViolationRule), CLOSE)
+    shop.act(decide_termination, "tb", terminate=True, now=CLOSE, by="operator")
+    for order_id, paid_at in (("tb-before", BEFORE), ("tb-after", CLOSE)):
+        paid = payments.Payment(f"pay-{order_id}", order_id, "simulated", 10_000, 0, paid_at)
+        shop.act(payments.take_payment, paid, LATER)
+    assert paid_agents(shop, "tb-before") == ["tb"]
+    assert "tb" not in paid_agents(shop, "tb-after")
