@@ -351,7 +351,20 @@ def test_a_refund_that_comes_back_is_held(call, bought, refund, run, shop, till)
     reference = asked(call, till)[0]["reference"]
     assert till.send(till.bank.finish("refund", reference, Progress.FAILED))[0] == 200
     assert shop.moved(before) == {("channel_available", ""): -200, ("reconciliation_suspense", ""): 200}
-    assert find(call, "refund_returned", reference)["booked_cents"] == 200
+    misfit = find(call, "refund_returned", reference)
+    assert misfit["booked_cents"] == 200
+    assert sound(shop) == []
+    # The buyer is still owed it: once more through the channel, under a reference of its own.
+    till.bank.faults.slow = False
+    body = {"act": "refund", "reason_code": "card_replaced"}
+    answer = call("op", "POST", f"/misfits/{misfit['misfit_id']}/resolutions", body)
+    assert answer.status_code == 201, answer.text
+    held = till.bank.balance_cents
+    run(minutes=1)
+    again = next(one for one in asked(call, till) if one["subject"] == f"misfit:{misfit['misfit_id']}")
+    assert (again["state"], again["amount_cents"]) == ("done", 200)
+    assert again["reference"] != reference
+    assert till.bank.balance_cents == held - 200
     assert sound(shop) == []
 
 

@@ -36,6 +36,7 @@ PAYMENTS = frozenset(
     }
 )
 """Kinds that are a buyer's money at the channel, in the currency of the books."""
+_TO_THE_BUYER = PAYMENTS | {MisfitKind.REFUND_RETURNED}
 
 
 class Act(StrEnum):
@@ -53,10 +54,10 @@ class Resolution:
     """An act and its reason.
 
     Attributes:
-        act: `refund`: back to the buyer through the channel. `give_to_party`: a party gets what came.
-            `charge_party`: a party bears what left; what it does not have becomes its debt. `absorb`: the
-            platform keeps or bears it. `correct`: there was no difference (a corrected bill), or it is in
-            another currency and was settled outside.
+        act: `refund`: back to the buyer through the channel, once more where it came back.
+            `give_to_party`: a party gets what came. `charge_party`: a party bears what left; what it does
+            not have becomes its debt. `absorb`: the platform keeps or bears it. `correct`: there was no
+            difference (a corrected bill), or it is in another currency and was settled outside.
         reason: Kept with the misfit.
         by: Key or job.
         party: Whom it is given to or charged.
@@ -104,7 +105,7 @@ def _lines(
     """Where the money goes: entries that sum to what is held."""
     cents, party = misfit.booked_cents, resolution.party
     match resolution.act:
-        case Act.REFUND if misfit.kind in PAYMENTS and misfit.channel_id and cents > 0:
+        case Act.REFUND if misfit.kind in _TO_THE_BUYER and misfit.channel_id and cents > 0:
             _ask_refund(conn, tenant_id, misfit, resolution.reason, now)
             return [Line(AccountKind.REFUND_IN_TRANSIT, cents)]
         case Act.GIVE_TO_PARTY if party is not None and cents > 0:
@@ -127,12 +128,8 @@ def _ask_refund(
     conn: psycopg.Connection, tenant_id: str, misfit: StoredMisfit, reason: str, now: datetime
 ) -> None:
     assert misfit.channel_id is not None
-    row = conn.execute(
-        "select amount_cents from channels.fact where tenant_id = %s and channel_id = %s"
-        " and kind = 'payment' and reference = %s and currency = %s",
-        (tenant_id, misfit.channel_id, misfit.reference, CURRENCY),
-    ).fetchone()
-    if row is None:
+    payment = _payment_of(conn, tenant_id, misfit, misfit.channel_id)
+    if payment is None:
         raise MisfitClosedError(f"the channel said nothing of payment {misfit.reference}: nothing to refund")
     wanted = NewRequest(
         "refund",
@@ -140,7 +137,24 @@ def _ask_refund(
         misfit.channel_id,
         misfit.amount_cents,
         reason[:80],
-        misfit.reference,
-        row[0],
+        *payment,
     )
     open_request(conn, tenant_id, wanted, now)
+
+
+def _payment_of(
+    conn: psycopg.Connection, tenant_id: str, misfit: StoredMisfit, channel_id: str
+) -> tuple[str, int] | None:
+    """The channel's payment that the money is of, and the whole of it in fen."""
+    if misfit.kind == MisfitKind.REFUND_RETURNED:
+        query = (
+            "select payment_id, total_cents from channels.request where tenant_id = %s and channel_id = %s"
+            " and kind = 'refund' and reference = %s and payment_id is not null"
+        )
+    else:
+        query = (
+            "select reference, amount_cents from channels.fact where tenant_id = %s and channel_id = %s"
+            f" and kind = 'payment' and reference = %s and currency = '{CURRENCY}'"
+        )
+    row = conn.execute(query.encode(), (tenant_id, channel_id, misfit.reference)).fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))
