@@ -29,10 +29,18 @@ def till_of(client, url, *, fee_bps=0, **more):
 
 
 @contextmanager
-def till_with_server(client, url, *, fee_bps=0, clock=lambda: datetime.now(UTC)):
+def till_with_server(client, url, *, fee_bps=0, split_max_bps=0, clock=lambda: datetime.now(UTC)):
     """A till whose channel also answers requests, as a real HTTP server; `clock`: of what its bank does."""
-    keys, bank = new_keys(), Bank(fee_bps, clock)
+    keys, bank = new_keys(), Bank(fee_bps, clock, split_max_bps=split_max_bps)
     with SimulatedChannel(keys.private, {}, bank) as channel:
-        till = till_of(client, url, fee_bps=fee_bps, api_url=channel.url, keys=keys, bank=bank)
+        till = till_of(
+            client,
+            url,
+            fee_bps=fee_bps,
+            split_max_bps=split_max_bps,
+            api_url=channel.url,
+            keys=keys,
+            bank=bank,
+        )
         channel.shop_keys[till.merchant_number] = till.shop_key
         yield till

@@ -48,6 +48,7 @@ class Till:
         *,
         merchant_number: str,
         fee_bps: int = 0,
+        split_max_bps: int = 0,
         api_url: str = "http://127.0.0.1:9",
         keys: Keys | None = None,
         bank: Bank | None = None,
@@ -59,6 +60,7 @@ class Till:
             key: API key of an operator with `payments:write`.
             merchant_number: What the channel calls the account.
             fee_bps: Of the contract.
+            split_max_bps: Of the contract.
             api_url: Where the channel's server answers, for refunds, pay-outs and queries.
             keys: The channel's keys; fresh ones by default.
             bank: What the channel remembers; nothing by default.
@@ -72,6 +74,7 @@ class Till:
             "merchant_number": merchant_number,
             "api_url": api_url,
             "fee_bps": fee_bps,
+            "split_max_bps": split_max_bps,
             "public_keys": {SERIAL: keys.public},
             "secrets": {"private_key": ours.private},
         }

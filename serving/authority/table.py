@@ -156,13 +156,14 @@ AUTHORITIES: tuple[Authority, ...] = (
     ),
     Authority(
         "channel",
-        "an account at a payment channel, its certificates and its fee by contract",
+        "an account at a payment channel, its certificates, fee and split by contract, and whom it pays",
         _ALL,
         "the contract with the channel",
         routes=(
             "POST /v1/channels",
             "PUT /v1/channels/{channel_id}",
             "PUT /v1/channels/{channel_id}/payees",
+            "PUT /v1/channels/{channel_id}/receivers",
         ),
     ),
     Authority(

@@ -24,7 +24,7 @@ Connection = psycopg.Connection[Any]
 
 _COLUMNS = (
     "tenant_id, channel_id, adapter, merchant_number, app_id, api_url, notify_url, fee_bps, public_keys,"
-    " secrets_enc, is_active"
+    " secrets_enc, is_active, split_max_bps"
 )
 
 
@@ -40,6 +40,7 @@ class NewAccount:
     fee_bps: int
     public_keys: Mapping[str, str]
     secrets: Mapping[str, str]
+    split_max_bps: int = 0
 
 
 def add_account(conn: Connection, vault: Vault, tenant_id: str, wanted: NewAccount) -> str:
@@ -63,8 +64,9 @@ def add_account(conn: Connection, vault: Vault, tenant_id: str, wanted: NewAccou
     channel_id = f"ch-{secrets.token_hex(8)}"
     made = conn.execute(
         "insert into channels.account (tenant_id, channel_id, adapter, merchant_number, app_id, api_url,"
-        " notify_url, fee_bps, public_keys, secrets_enc) values (%(tenant)s, %(channel)s, %(adapter)s,"
-        " %(merchant)s, %(app)s, %(url)s, %(notify)s, %(fee)s, %(keys)s, %(secrets_enc)s)"
+        " notify_url, fee_bps, public_keys, secrets_enc, split_max_bps) values (%(tenant)s, %(channel)s,"
+        " %(adapter)s, %(merchant)s, %(app)s, %(url)s, %(notify)s, %(fee)s, %(keys)s, %(secrets_enc)s,"
+        " %(split)s)"
         " on conflict (tenant_id, adapter, merchant_number) do nothing",
         {
             "tenant": tenant_id,
@@ -76,6 +78,7 @@ def add_account(conn: Connection, vault: Vault, tenant_id: str, wanted: NewAccou
             "notify": wanted.notify_url,
             "fee": wanted.fee_bps,
             "keys": Jsonb(dict(wanted.public_keys)),
+            "split": wanted.split_max_bps,
             **_sealed(conn, vault, tenant_id, channel_id, wanted.secrets),
         },
     )
@@ -94,8 +97,11 @@ def change_account(
     public_keys: Mapping[str, str],
     fee_bps: int,
     is_active: bool,
+    split_max_bps: int | None = None,
 ) -> None:
-    """Change the channel's keys (certificates are renewed), the contract's rate, or end the account.
+    """Change the channel's keys (certificates are renewed), the contract's rates, or end the account.
+
+    What may be split of payments that came before stays as it was; None leaves it as it is.
 
     Raises:
         UnknownChannelError: There is no such account.
@@ -104,9 +110,10 @@ def change_account(
     check_public_keys(public_keys)
     changed = conn.execute(
         "update channels.account set public_keys = %s, fee_bps = %s, is_active = %s,"
+        " split_max_bps = coalesce(%s, split_max_bps),"
         # Bills of an account that was ended begin anew.
         " bills_from = case when %s then bills_from end where tenant_id = %s and channel_id = %s",
-        (Jsonb(dict(public_keys)), fee_bps, is_active, is_active, tenant_id, channel_id),
+        (Jsonb(dict(public_keys)), fee_bps, is_active, split_max_bps, is_active, tenant_id, channel_id),
     )
     if changed.rowcount == 0:
         raise UnknownChannelError(f"there is no channel account {channel_id!r}")
@@ -212,9 +219,9 @@ def check_public_keys(keys: Mapping[str, str]) -> None:
 
 
 def _account(row: tuple[Any, ...], opened: Mapping[str, str]) -> Account:
-    tenant, channel, adapter, merchant, app, api_url, notify_url, fee_bps, keys, _, is_active = row
+    tenant, channel, adapter, merchant, app, api_url, notify_url, fee_bps, keys, _, is_active, split = row
     return Account(
-        tenant, channel, adapter, merchant, app, api_url, notify_url, fee_bps, keys, opened, is_active
+        tenant, channel, adapter, merchant, app, api_url, notify_url, fee_bps, keys, opened, is_active, split
     )
 
 

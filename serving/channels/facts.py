@@ -75,7 +75,28 @@ class ChargebackFact:
     occurred_at: datetime
 
 
+class SplitKind(StrEnum):
+    """What a channel is asked to do with a payment that it holds for splitting."""
+
+    SPLIT = "split"
+    RETURN = "split_return"
+    UNFREEZE = "unfreeze"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFact:
+    """How far a split, its return or an unfreezing is; `reference` is the one that we gave it."""
+
+    kind: SplitKind
+    reference: str
+    amount_cents: int
+    progress: Progress
+    occurred_at: datetime
+    failure: str | None = None
+
+
 Fact = PaymentFact | RefundFact | PayoutFact | ChargebackFact
+"""What notices say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +133,21 @@ class PayoutWanted:
     account: str
     amount_cents: int
     remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverWanted:
+    """Whom the channel shall be ready to send parts of payments to.
+
+    Attributes:
+        account: The receiver's at the channel.
+        name: Its registered name, which the channel compares.
+        party_type: `supplier`, `merchant` or `agent`: how it stands to us.
+    """
+
+    account: str
+    name: str
+    party_type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from serving.channels.errors import Doubt, NoticeRefusedError
-from serving.channels.facts import ChargebackFact, Fact, PaymentFact, PayoutFact, RefundFact
+from serving.channels.facts import ChargebackFact, Fact, PaymentFact, PayoutFact, RefundFact, SplitFact
 
 Connection = psycopg.Connection[Any]
 
@@ -48,7 +48,9 @@ def forget_nonces(conn: Connection, tenant_id: str, now: datetime) -> int:
     return removed.rowcount
 
 
-def note_fact(conn: Connection, tenant_id: str, channel_id: str, notice_id: str, fact: Fact) -> bool:
+def note_fact(
+    conn: Connection, tenant_id: str, channel_id: str, notice_id: str, fact: Fact | SplitFact
+) -> bool:
     """Note a fact, before it is booked in the same transaction.
 
     Args:
@@ -100,7 +102,9 @@ def note_fact(conn: Connection, tenant_id: str, channel_id: str, notice_id: str,
     return False
 
 
-def came_back(conn: Connection, tenant_id: str, channel_id: str, fact: RefundFact | PayoutFact) -> bool:
+def came_back(
+    conn: Connection, tenant_id: str, channel_id: str, fact: RefundFact | PayoutFact | SplitFact
+) -> bool:
     """Whether a channel said of what it says is done that it came back, or that it failed after that."""
     row = conn.execute(
         "select 1 from channels.fact where tenant_id = %s and channel_id = %s and kind = %s"
@@ -111,7 +115,9 @@ def came_back(conn: Connection, tenant_id: str, channel_id: str, fact: RefundFac
     return row is not None
 
 
-def had_left(conn: Connection, tenant_id: str, channel_id: str, fact: RefundFact | PayoutFact) -> bool:
+def had_left(
+    conn: Connection, tenant_id: str, channel_id: str, fact: RefundFact | PayoutFact | SplitFact
+) -> bool:
     """Whether a channel said of what it says came back, or failed, that it had been done before."""
     row = conn.execute(
         "select 1 from channels.fact where tenant_id = %s and channel_id = %s and kind = %s"
@@ -124,7 +130,7 @@ def had_left(conn: Connection, tenant_id: str, channel_id: str, fact: RefundFact
     return row is not None
 
 
-def _named(fact: Fact) -> tuple[str, str, str, str]:
+def _named(fact: Fact | SplitFact) -> tuple[str, str, str, str]:
     """Kind, the id that the fact is noted under, what it refers to, how far it is."""
     match fact:
         case PaymentFact():
@@ -133,5 +139,7 @@ def _named(fact: Fact) -> tuple[str, str, str, str]:
             return "chargeback", fact.chargeback_id, fact.payment_id, "done"
         case RefundFact():
             return "refund", fact.reference, "", str(fact.progress)
+        case SplitFact():
+            return str(fact.kind), fact.reference, "", str(fact.progress)
         case _:
             return "payout", fact.reference, "", str(fact.progress)

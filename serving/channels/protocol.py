@@ -15,6 +15,7 @@ from serving.channels.facts import (
     PayoutFact,
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundFact,
     RefundWanted,
     SplitReturnWanted,
@@ -42,6 +43,8 @@ class Account:
         public_keys: The channel's public keys (PEM, certificate or key) by serial.
         secrets: By name, as `registry.SECRETS` asks for them.
         is_active: An ended account believes no notice and sends nothing.
+        split_max_bps: What the contract lets us split of a payment; above 0 the channel holds payments until
+            they are split or unfrozen.
     """
 
     tenant_id: str
@@ -55,6 +58,7 @@ class Account:
     public_keys: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
     is_active: bool = True
+    split_max_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,9 @@ class Adapter(Protocol):
 
     def query_payout(self, wanted: PayoutWanted) -> PayoutFact | None:
         """How far a transfer is; None when the channel does not know it."""
+
+    def add_receiver(self, wanted: ReceiverWanted) -> None:
+        """Make the channel ready to send parts of payments to an account; a known one again does nothing."""
 
     def split(self, wanted: SplitWanted) -> Progress:
         """Send a part of a frozen payment to another account, once per reference."""

@@ -1,4 +1,7 @@
-"""Refunds and pay-outs that channels are asked for: kept until the channel says that they are done.
+"""What channels are asked for: kept until the channel says that it is done.
+
+Kinds: `refund`; `payout` (a transfer) and `split` (a part of a payment), by which parties are paid;
+`split_return`, by which a part comes back; `unfreeze`, which frees what is left of a payment.
 
 States: `requested` (to be asked, or again), `accepted` (the channel is at it), `done`, `failed` (it will
 not). A request is repeated under the same reference, so that the channel does it once. Times of attempts are
@@ -21,10 +24,13 @@ from serving.db import locks
 Connection = psycopg.Connection[Any]
 
 OPEN = ("requested", "accepted")
+PAYS = ("payout", "split")
+"""Kinds by which a party is paid: the subject is the pay-out."""
 _FIRST_DELAY = timedelta(minutes=1)
 _LONGEST_DELAY = timedelta(hours=6)
 _LEASE = timedelta(minutes=2)
 _LONGEST_ANSWER = 300
+_LETTERS = {"refund": "r", "payout": "p", "split": "s", "split_return": "b", "unfreeze": "u"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +38,17 @@ class NewRequest:
     """What is to be asked; `subject` names the refund, the pay-out or `misfit:<id>`.
 
     Attributes:
-        kind: `refund` or `payout`.
+        kind: See above.
         subject: What it is for; asked once.
         channel_id: Which account.
-        amount_cents: Fen, above 0.
+        amount_cents: Fen, above 0; of an unfreezing the whole payment.
         reason: Told to the channel.
-        payment_id: Of a refund: the channel's payment.
+        payment_id: The channel's payment, of all but pay-outs.
         total_cents: Of a refund: the whole payment.
         order_id: Of a refund of an order.
         frozen_cents: What of it the channel still holds frozen.
-        party: Of a pay-out: type and id of the payee.
+        party: Type and id of who is paid, or whose part comes back.
+        split_reference: Of a return: our reference of the split.
     """
 
     kind: str
@@ -54,6 +61,7 @@ class NewRequest:
     order_id: str | None = None
     frozen_cents: int = 0
     party: tuple[str, str] | None = None
+    split_reference: str | None = None
 
 
 class Request(NamedTuple):
@@ -78,6 +86,7 @@ class Request(NamedTuple):
     failure: str | None
     requested_at: datetime
     resolved_at: datetime | None
+    split_reference: str | None
 
 
 _COLUMNS = ", ".join(Request._fields)
@@ -86,7 +95,7 @@ _COLUMNS = ", ".join(Request._fields)
 def reference_of(tenant_id: str, kind: str, subject: str) -> str:
     """Our id of a request at the channel: 32 letters and digits, the same for the same subject."""
     digest = hashlib.sha256("\x1f".join((tenant_id, kind, subject)).encode()).hexdigest()
-    return kind[0] + digest[:31]
+    return _LETTERS[kind] + digest[:31]
 
 
 def open_request(conn: Connection, tenant_id: str, wanted: NewRequest, now: datetime) -> str:
@@ -102,13 +111,14 @@ def open_request(conn: Connection, tenant_id: str, wanted: NewRequest, now: date
     party_type, party_id = wanted.party or (None, None)
     conn.execute(
         "insert into channels.request (tenant_id, reference, kind, subject, channel_id, payment_id, order_id,"
-        " party_type, party_id, amount_cents, total_cents, frozen_cents, reason, next_attempt_at,"
-        " requested_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'epoch', %s)"
+        " party_type, party_id, amount_cents, total_cents, frozen_cents, reason, split_reference,"
+        " next_attempt_at, requested_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'epoch', %s)"
         " on conflict do nothing",
         (
             tenant_id, reference, wanted.kind, wanted.subject, wanted.channel_id, wanted.payment_id,
             wanted.order_id, party_type, party_id, wanted.amount_cents, wanted.total_cents,
-            wanted.frozen_cents, wanted.reason, now,
+            wanted.frozen_cents, wanted.reason, wanted.split_reference, now,
         ),
     )  # fmt: skip
     return reference
@@ -183,12 +193,12 @@ def retry_request(conn: Connection, tenant_id: str, reference: str, wall: dateti
 
     Raises:
         UnknownRequestError: There is no such request.
-        RequestStateError: It is done, or a pay-out that failed: the party has its money again.
+        RequestStateError: It is done, or a pay-out or split that failed: the party has its money again.
     """
     request = lock_request(conn, tenant_id, reference)
     if request is None:
         raise UnknownRequestError(f"there is no request {reference!r}")
-    if request.state == "done" or (request.kind == "payout" and request.state == "failed"):
+    if request.state == "done" or (request.kind in PAYS and request.state == "failed"):
         raise RequestStateError(f"the {request.kind} {reference} is {request.state}: there is nothing to ask")
     conn.execute(
         "update channels.request set state = case state when 'failed' then 'requested' else state end,"
@@ -223,19 +233,23 @@ def require_by_hand(conn: Connection, tenant_id: str, payout_id: str) -> None:
     """
     locks.payout(conn, tenant_id, payout_id)
     row = conn.execute(
-        "select channel_id from channels.request where tenant_id = %s and kind = 'payout' and subject = %s",
-        (tenant_id, payout_id),
+        "select channel_id from channels.request where tenant_id = %s and kind = any(%s) and subject = %s",
+        (tenant_id, list(PAYS), payout_id),
     ).fetchone()
     if row is not None:
         raise RequestStateError(f"channel {row[0]} is asked for pay-out {payout_id}: its word counts")
 
 
 def money_at(conn: Connection, tenant_id: str, channel_id: str) -> int:
-    """What an account holds by what its channel said, less fees and less what the channel is at, fen."""
+    """What an account holds free by what its channel said, less fees and less what the channel is at, fen.
+
+    What the channel holds of payments until they are split or unfrozen is not free.
+    """
     row = conn.execute(
         """
         select coalesce((select sum(case
-                when f.kind = 'payment' then f.amount_cents
+                when f.kind = 'payment' or (f.kind, f.progress) = ('split_return', 'done')
+                    then f.amount_cents
                 when f.kind = 'chargeback' or f.progress = 'done' then -f.amount_cents
                 -- Only what had left comes back.
                 when d.reference is not null then f.amount_cents else 0 end)
@@ -248,9 +262,19 @@ def money_at(conn: Connection, tenant_id: str, channel_id: str) -> int:
                         and b.progress = 'returned'))
             where f.tenant_id = %(tenant)s and f.channel_id = %(channel)s and f.currency = 'CNY'), 0)
           - coalesce((select sum(amount_cents) from channels.request
-              where tenant_id = %(tenant)s and channel_id = %(channel)s and state = 'accepted'), 0)
+              where tenant_id = %(tenant)s and channel_id = %(channel)s and state = 'accepted'
+              and kind in ('refund', 'payout', 'split')), 0)
           - coalesce((select sum(fee_cents) from orders.payment
               where tenant_id = %(tenant)s and channel_id = %(channel)s), 0)
+          - coalesce((select sum(greatest(p.captured_cents - p.fee_cents - coalesce(r.cents, 0), 0))
+              from orders.payment p
+              left join (select payment_id, sum(amount_cents) as cents from channels.request
+                  where tenant_id = %(tenant)s and channel_id = %(channel)s and kind in ('refund', 'split')
+                  and state in ('accepted', 'done') group by 1) r using (payment_id)
+              where p.tenant_id = %(tenant)s and p.channel_id = %(channel)s and p.split_max_bps > 0
+              and not exists (select from channels.request u where u.tenant_id = p.tenant_id
+                  and u.channel_id = p.channel_id and u.kind = 'unfreeze' and u.subject = p.payment_id
+                  and u.state = 'done')), 0)
         """,
         {"tenant": tenant_id, "channel": channel_id},
     ).fetchone()

@@ -370,7 +370,7 @@ def _simulated_channel(job: Job) -> Iterator[str]:
             return clock.now(conn, job.tenant_id)
 
     number = f"simulated-{secrets.token_hex(4)}"
-    bank = Bank(job.options.fee_bps, business_time)
+    bank = Bank(job.options.fee_bps, business_time, split_max_bps=job.options.split_max_bps)
     with SimulatedChannel(keys.private, {number: ours.public}, bank, port=job.options.port) as channel:
         wanted = NewAccount(
             SIMULATED,
@@ -381,6 +381,7 @@ def _simulated_channel(job: Job) -> Iterator[str]:
             job.options.fee_bps,
             {SERIAL: keys.public},
             {"private_key": ours.private},
+            job.options.split_max_bps,
         )
         with job.transactions() as conn:
             channel_id = add_account(conn, Vault.of(job.settings), job.tenant_id, wanted)
@@ -550,6 +551,11 @@ JOBS: Mapping[str, Command] = {
         {
             "--port": {"type": int, "default": 0},
             "--fee-bps": {"type": int, "default": 60},
+            "--split-max-bps": {
+                "type": int,
+                "default": 0,
+                "help": "what may be split of a payment; above 0 payments are held until then",
+            },
             "--api-url": {"default": "http://127.0.0.1:8080", "help": "where the API answers"},
             "--for-s": {"type": float, "help": "end by itself after so many seconds"},
         },

@@ -17,7 +17,7 @@ from serving.approvals.catalogue import PAYOUT_BATCH
 from serving.approvals.documents import FIELD, keep_document
 from serving.approvals.errors import RequestConflictError
 from serving.approvals.records import newest_of_subject
-from serving.settlement.payouts import Payout, has_batch, prepare_payouts, text_of
+from serving.settlement.payouts import Payout, by_party, has_batch, prepare_payouts, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,8 @@ class Transfers:
             )
         with conn.transaction(force_rollback=True):
             payouts = self.prepare(conn, tenant_id, now)
-        cents = [payout.amount_cents for payout in payouts]
+        # Of a party as a whole: parts of payments do not make it smaller.
+        cents = list(by_party(payouts).values())
         return Ask(
             kind=PAYOUT_BATCH,
             subject=subject,

@@ -440,7 +440,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "a channel gave out no more than it took in",
         """
         select 'channel ' || f.channel_id || ' by ' || -sum(f.cents)
-        from (select f.channel_id, case when f.kind = 'payment' then f.amount_cents
+        from (select f.channel_id, case
+                when f.kind = 'payment' or (f.kind, f.progress) = ('split_return', 'done')
+                    then f.amount_cents
                 when f.kind = 'chargeback' or f.progress = 'done' then -f.amount_cents
                 -- Only what had left comes back.
                 when f.progress = 'returned' and d.reference is not null then f.amount_cents
@@ -450,6 +452,24 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                 and d.progress = 'done' and f.progress = 'returned'
               where f.tenant_id = %(tenant)s and f.currency = 'CNY') f
         group by f.channel_id having sum(f.cents) < 0
+        """,
+    ),
+    (
+        "L14",
+        "no more of a payment is split than its contract lets, and no more of a part comes back",
+        """
+        select 'payment ' || p.payment_id || ': split ' || sum(o.amount_cents) || ' of '
+            || p.captured_cents * p.split_max_bps / 10000
+        from orders.payment p join settlement.payout o using (tenant_id, payment_id)
+        where p.tenant_id = %(tenant)s and o.state <> 'failed'
+        group by p.payment_id, p.captured_cents, p.split_max_bps
+        having sum(o.amount_cents) > p.captured_cents * p.split_max_bps / 10000
+        union all
+        select 'part ' || s.reference || ': ' || sum(q.amount_cents) || ' back of ' || s.amount_cents
+        from channels.request s join channels.request q on q.tenant_id = s.tenant_id
+            and q.split_reference = s.reference and q.state <> 'failed'
+        where s.tenant_id = %(tenant)s and s.kind = 'split' group by s.reference, s.amount_cents
+        having sum(q.amount_cents) > s.amount_cents
         """,
     ),
     (

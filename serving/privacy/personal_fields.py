@@ -43,7 +43,15 @@ RETURN_ADDRESS = PersonalTable("orders", "return_address", "case_id", RECIPIENT.
 WEBHOOK_SECRET = PersonalTable("orders", "webhook_endpoint", "endpoint_id", ("secret_enc",))
 CHANNEL_SECRETS = PersonalTable("channels", "account", "channel_id", ("secrets_enc",))
 CHANNEL_PAYEE = PersonalTable("channels", "payee", "payee_id", ("account_enc",))
-PERSONAL_TABLES = (RECIPIENT, RETURN_ADDRESS, WEBHOOK_SECRET, CHANNEL_SECRETS, CHANNEL_PAYEE)
+CHANNEL_RECEIVER = PersonalTable("channels", "receiver", "receiver_id", ("account_enc", "name_enc"))
+PERSONAL_TABLES = (
+    RECIPIENT,
+    RETURN_ADDRESS,
+    WEBHOOK_SECRET,
+    CHANNEL_SECRETS,
+    CHANNEL_PAYEE,
+    CHANNEL_RECEIVER,
+)
 """Every table with sealed columns; secrets of endpoints and of channel accounts are kept the same way."""
 
 

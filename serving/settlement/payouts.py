@@ -1,6 +1,8 @@
 """Pay-outs: batches of what parties have available, sent to the payment channel, then confirmed or failed.
 
-Talking to the channel is the affair of its adapter; here only the books move.
+What a party gets goes by splits of payments of its own orders that the channel still holds, as far as they
+carry it, and by one transfer for the rest. Talking to the channel is the affair of its adapter; here only the
+books move.
 
 Source: the pay-out leg of every scenario; L5, L14.
 """
@@ -8,6 +10,7 @@ Source: the pay-out leg of every scenario; L5, L14.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -20,6 +23,7 @@ from serving.ledger.posting import Line, Posting, post
 from serving.ledger.posting_bulk import post_many
 from serving.settlement.books.receivables import PartyFunds
 from serving.settlement.books.supplier_terms import not_payable_yet
+from serving.settlement.channel.splits import Split, lock_rooms, share_out
 from serving.settlement.control.blocks import read_blocks
 from serving.settlement.errors import PayoutConflictError, PayoutResolvedError, UnknownPayoutError
 from serving.settlement.plans.refusals import check_payment_adapter
@@ -28,13 +32,17 @@ PAYEES = ("supplier", "merchant", "agent")
 
 
 class Payout(NamedTuple):
-    """One transfer to a party, fen; `state` is `in_transit`, `paid` or `failed`."""
+    """One payment to a party, fen; `state` is `in_transit`, `paid` or `failed`.
+
+    `order_id` names the order whose payment is split; None for a transfer.
+    """
 
     payout_id: str
     batch_id: str
     party: Party
     amount_cents: int
     state: str
+    order_id: str | None = None
 
 
 def prepare_payouts(
@@ -65,7 +73,7 @@ def prepare_payouts(
         most: What was approved, fen by party: nobody else is paid, and nobody more. None: everything.
 
     Returns:
-        The transfers, by party; those of the first call when the batch was prepared before.
+        The payments, by party; those of the first call when the batch was prepared before.
 
     Raises:
         PayoutConflictError: The batch was prepared before for another adapter.
@@ -86,23 +94,21 @@ def prepare_payouts(
     free = [party for party in candidates if not blocks.of_party(party)]
     if most is not None:
         free = [party for party in free if party in most]
+    rooms = lock_rooms(conn, tenant_id, adapter, free)
     book = AccountBook(conn, tenant_id)
     funds = PartyFunds.lock(conn, tenant_id, book, free)
     suppliers = [party for party in free if party.party_type == "supplier"]
     waiting = not_payable_yet(conn, tenant_id, suppliers, now)
     # Looked at again now that nobody else can move it.
     payable = {party: funds.available_cents(party) - waiting.get(party, 0) for party in free}
-    payouts = [
-        Payout(
-            _payout_id(batch_id, party),
-            batch_id,
-            party,
-            min(payable[party], most[party] if most is not None else payable[party]),
-            "in_transit",
-        )
+    paid = {
+        party: min(payable[party], most[party] if most is not None else payable[party])
         for party in free
         if payable[party] >= max(1, threshold_cents)
-    ]
+    }
+    splits = share_out(rooms, paid)
+    payouts = _payouts(batch_id, paid, splits)
+    of_payment = {split.order_id: split for split in splits}
     postings = [
         Posting(
             key=f"payout:{payout.payout_id}:sent",
@@ -119,10 +125,12 @@ def prepare_payouts(
     post_many(conn, tenant_id, postings, book)
     conn.execute(
         "insert into settlement.payout"
-        " (tenant_id, payout_id, batch_id, party_type, party_id, amount_cents, state, sent_at)"
-        " select %s, p.payout_id, %s, p.party_type, p.party_id, p.amount_cents, 'in_transit', %s"
-        " from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])"
-        " as p (payout_id, party_type, party_id, amount_cents)",
+        " (tenant_id, payout_id, batch_id, party_type, party_id, amount_cents, state, sent_at, order_id,"
+        " channel_id, payment_id)"
+        " select %s, p.payout_id, %s, p.party_type, p.party_id, p.amount_cents, 'in_transit', %s, p.order_id,"
+        " p.channel_id, p.payment_id"
+        " from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
+        " as p (payout_id, party_type, party_id, amount_cents, order_id, channel_id, payment_id)",
         (
             tenant_id,
             batch_id,
@@ -131,21 +139,25 @@ def prepare_payouts(
             [payout.party.party_type for payout in payouts],
             [payout.party.party_id for payout in payouts],
             [payout.amount_cents for payout in payouts],
+            [payout.order_id for payout in payouts],
+            [of_payment[one.order_id].channel_id if one.order_id else None for one in payouts],
+            [of_payment[one.order_id].payment_id if one.order_id else None for one in payouts],
         ),
     )
     return payouts
 
 
 def payouts_of_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str) -> list[Payout]:
-    """The transfers of a batch, by party."""
+    """The payments of a batch, by party and id."""
     rows = conn.execute(
-        "select payout_id, batch_id, party_type, party_id, amount_cents, state from settlement.payout"
-        " where tenant_id = %s and batch_id = %s order by party_type, party_id",
+        "select payout_id, batch_id, party_type, party_id, amount_cents, state, order_id"
+        " from settlement.payout where tenant_id = %s and batch_id = %s"
+        " order by party_type, party_id, payout_id",
         (tenant_id, batch_id),
     )
     return [
-        Payout(pid, bid, Party(kind, party_id), cents, state)
-        for pid, bid, kind, party_id, cents, state in rows
+        Payout(pid, bid, Party(kind, party_id), cents, state, order_id)
+        for pid, bid, kind, party_id, cents, state, order_id in rows
     ]
 
 
@@ -157,11 +169,18 @@ def has_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str) -> bool:
     return row is not None
 
 
+def by_party(payouts: Sequence[Payout]) -> dict[Party, int]:
+    """What each party gets, by whichever roads, fen."""
+    cents: dict[Party, int] = defaultdict(int)
+    for payout in payouts:
+        cents[payout.party] += payout.amount_cents
+    return cents
+
+
 def text_of(payouts: Sequence[Payout]) -> str:
-    """The transfers of a pay-out as JSON lines, for whoever approves them: party type, party, fen."""
-    return "".join(
-        json.dumps([*payout.party, payout.amount_cents], ensure_ascii=False) + "\n" for payout in payouts
-    )
+    """What parties get by a pay-out as JSON lines, for whoever approves it: party type, party, fen."""
+    rows = ([*party, cents] for party, cents in by_party(payouts).items())
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def amounts_of(text: str) -> dict[Party, int]:
@@ -211,6 +230,22 @@ def fail_payout(
     return _resolve(conn, tenant_id, payout, "failed", now, failure)
 
 
+def _payouts(batch_id: str, paid: Mapping[Party, int], splits: Sequence[Split]) -> list[Payout]:
+    """What parties are paid as splits, and a transfer for what no split carries."""
+    rest = dict(paid)
+    payouts = []
+    for number, split in enumerate(splits):
+        rest[split.party] -= split.cents
+        payout_id = f"{_payout_id(batch_id, split.party)}:split-{number}"
+        payouts.append(Payout(payout_id, batch_id, split.party, split.cents, "in_transit", split.order_id))
+    payouts += [
+        Payout(_payout_id(batch_id, party), batch_id, party, cents, "in_transit")
+        for party, cents in rest.items()
+        if cents
+    ]
+    return sorted(payouts, key=lambda payout: (payout.party, payout.payout_id))
+
+
 def _payout_id(batch_id: str, party: Party) -> str:
     return f"{batch_id}:{party.party_type}:{party.party_id}"
 
@@ -251,13 +286,13 @@ def _open_batch(conn: psycopg.Connection, tenant_id: str, batch_id: str, adapter
 def _locked(conn: psycopg.Connection, tenant_id: str, payout_id: str) -> Payout:
     locks.payout(conn, tenant_id, payout_id)
     row = conn.execute(
-        "select payout_id, batch_id, party_type, party_id, amount_cents, state from settlement.payout"
-        " where tenant_id = %s and payout_id = %s",
+        "select payout_id, batch_id, party_type, party_id, amount_cents, state, order_id"
+        " from settlement.payout where tenant_id = %s and payout_id = %s",
         (tenant_id, payout_id),
     ).fetchone()
     if row is None:
         raise UnknownPayoutError(f"pay-out {payout_id} is unknown")
-    return Payout(row[0], row[1], Party(row[2], row[3]), row[4], row[5])
+    return Payout(row[0], row[1], Party(row[2], row[3]), row[4], row[5], row[6])
 
 
 def _resolve(

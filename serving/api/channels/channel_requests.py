@@ -1,4 +1,4 @@
-"""`/v1/channel-requests`: refunds and pay-outs that payment channels are asked for."""
+"""`/v1/channel-requests`: what payment channels are asked for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ChannelRequestView(Struct, frozen=True, kw_only=True):
     """A request to a channel."""
 
     reference: Annotated[str, Meta(description="Our id of it at the channel.")]
-    kind: Annotated[str, Meta(description="`refund` or `payout`.")]
+    kind: Annotated[str, Meta(description="`refund`, `payout`, `split`, `split_return` or `unfreeze`.")]
     subject: Annotated[str, Meta(description="The refund, the pay-out, or `misfit:<id>`.")]
     channel_id: str
     order_id: str | None

@@ -38,6 +38,7 @@ from serving.channels.errors import (
 from serving.channels.heard import spend_nonce
 from serving.channels.payees import put_payee
 from serving.channels.protocol import Account
+from serving.channels.receivers import put_receiver
 from serving.channels.registry import ADAPTERS, adapter_of
 from serving.channels.signatures import LONGEST_MESSAGE
 from serving.db.operations import Operations
@@ -64,6 +65,15 @@ _Keys = Annotated[
         description="The channel's certificates or public keys in PEM, by serial.",
     ),
 ]
+_SplitBps = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=10_000,
+        description="What the contract lets us split of a payment, basis points; above 0 the channel holds"
+        " payments until they are split or unfrozen.",
+    ),
+]
 _FeeBps = Annotated[int, Meta(ge=0, le=10_000, description="What the contract says it keeps, basis points.")]
 
 
@@ -78,6 +88,7 @@ class ChannelRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ""
     )
     fee_bps: _FeeBps
+    split_max_bps: _SplitBps = 0
     public_keys: _Keys
     secrets: Annotated[dict[_Serial, _Pem], Meta(max_length=5, description="Sealed; never shown again.")]
 
@@ -88,6 +99,7 @@ class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fee_bps: _FeeBps
     public_keys: _Keys
     is_active: bool = True
+    split_max_bps: Annotated[_SplitBps | None, Meta(description="None leaves it.")] = None
 
 
 class PayeeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +108,17 @@ class PayeeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     party_type: PartyType
     party_id: Id
     account: Id
+
+
+class ReceiverRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A party that a channel may send parts of payments to."""
+
+    party_type: PartyType
+    party_id: Id
+    account: Annotated[Id, Meta(description="A merchant number at WeChat Pay, a user id at Alipay.")]
+    name: Annotated[
+        str, Meta(min_length=1, max_length=60, description="Its registered name; the channel compares it.")
+    ]
 
 
 class ChannelView(Struct, frozen=True, kw_only=True):
@@ -108,6 +131,7 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     api_url: str
     notify_url: str
     fee_bps: int
+    split_max_bps: int
     serials: list[str]
     is_active: bool
     notices_path: Annotated[str, Meta(description="Where the channel is to send its notices.")]
@@ -139,6 +163,7 @@ def post_channel(request: Request[Any, Any, Any], data: ChannelRequest) -> Chann
         data.fee_bps,
         data.public_keys,
         data.secrets,
+        data.split_max_bps,
     )
     with channel_problems(), order_transaction(request) as (conn, _):
         channel_id = add_account(conn, vault_of(request), tenant, wanted)
@@ -148,7 +173,11 @@ def post_channel(request: Request[Any, Any, Any], data: ChannelRequest) -> Chann
             "channel.register",
             "channel",
             channel_id,
-            details={"adapter": data.adapter, "fee_bps": data.fee_bps},
+            details={
+                "adapter": data.adapter,
+                "fee_bps": data.fee_bps,
+                "split_max_bps": data.split_max_bps,
+            },
         )
         return _view(find_account(conn, vault_of(request), tenant, channel_id))
 
@@ -188,6 +217,7 @@ def put_channel(request: Request[Any, Any, Any], channel_id: Identifier, data: C
             public_keys=data.public_keys,
             fee_bps=data.fee_bps,
             is_active=data.is_active,
+            split_max_bps=data.split_max_bps,
         )
         note(
             request,
@@ -195,7 +225,12 @@ def put_channel(request: Request[Any, Any, Any], channel_id: Identifier, data: C
             "channel.change",
             "channel",
             channel_id,
-            details={"fee_bps": data.fee_bps, "is_active": data.is_active, "serials": len(data.public_keys)},
+            details={
+                "fee_bps": data.fee_bps,
+                "is_active": data.is_active,
+                "serials": len(data.public_keys),
+                "split_max_bps": data.split_max_bps,
+            },
         )
         return _view(find_account(conn, vault_of(request), tenant, channel_id, with_ended=True))
 
@@ -266,7 +301,31 @@ def put_payee_account(request: Request[Any, Any, Any], channel_id: Identifier, d
         note(request, conn, "payee.put", "channel", channel_id, details={"party": ":".join(party)[:200]})
 
 
-CHANNEL_ROUTES = (post_channel, list_channels, put_channel, put_payee_account)
+@put(
+    "/channels/{channel_id:str}/receivers",
+    opt=_WRITE,
+    tags=["Channels"],
+    summary="Whom a channel may send parts of payments to",
+    status_code=204,
+    responses=problem_responses(404),
+    sync_to_thread=True,
+)
+def put_receiver_account(
+    request: Request[Any, Any, Any], channel_id: Identifier, data: ReceiverRequest
+) -> None:
+    """Pay-outs to the party go by parts of its own orders' payments, as far as the contract lets them.
+
+    Account and name are sealed, and never shown again; the channel is told of them with the first part.
+    """
+    tenant = principal_of(request).tenant_id
+    party = (data.party_type, data.party_id)
+    with channel_problems(), order_transaction(request) as (conn, _):
+        find_account(conn, vault_of(request), tenant, channel_id)
+        put_receiver(conn, vault_of(request), tenant, channel_id, party, data.account, data.name)
+        note(request, conn, "receiver.put", "channel", channel_id, details={"party": ":".join(party)[:200]})
+
+
+CHANNEL_ROUTES = (post_channel, list_channels, put_channel, put_payee_account, put_receiver_account)
 """Handlers of this resource that ask for a key, for the application."""
 
 
@@ -345,6 +404,7 @@ def _view(account: Account) -> ChannelView:
         api_url=account.api_url,
         notify_url=account.notify_url,
         fee_bps=account.fee_bps,
+        split_max_bps=account.split_max_bps,
         serials=sorted(account.public_keys),
         is_active=account.is_active,
         notices_path=f"/v1/channels/{account.channel_id}/notices",

@@ -29,7 +29,7 @@ from serving.settlement.channel.reconciliation import (
 )
 
 _RUN = {"scope": Scope.RECONCILIATION_RUN, "roles": frozenset({Role.OPERATOR}), "owner": None}
-BillKind = Literal["payment", "refund", "payout", "chargeback", "payout_return"]
+BillKind = Literal["payment", "refund", "payout", "chargeback", "payout_return", "split", "split_return"]
 _Cents = Annotated[int, Meta(ge=-(10**15), le=10**15, description="Fen.")]
 
 
@@ -52,7 +52,7 @@ class BillRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Id | None, Meta(description="The account that it is of; without one: all accounts of the adapter.")
     ] = None
     kinds: Annotated[
-        Annotated[list[BillKind], Meta(min_length=1)] | None,
+        Annotated[list[BillKind], Meta(min_length=1, max_length=10)] | None,
         Meta(description="What it tells of; without any what bills of that account do, or everything."),
     ] = None
     bill_from: Moment

@@ -85,7 +85,7 @@ class PayoutBatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PayoutView(Struct, frozen=True, kw_only=True):
-    """One transfer."""
+    """One payment to a party."""
 
     payout_id: str
     batch_id: str
@@ -93,6 +93,9 @@ class PayoutView(Struct, frozen=True, kw_only=True):
     party_id: str
     amount_cents: int
     state: Annotated[str, Meta(description="`in_transit`, `paid` or `failed`.")]
+    order_id: Annotated[
+        str | None, Meta(description="The order whose payment is split for it; null for a transfer.")
+    ]
 
 
 class PayoutBatch(Struct, frozen=True, kw_only=True):
@@ -311,4 +314,5 @@ def _payout(payout: Payout) -> PayoutView:
         party_id=payout.party.party_id,
         amount_cents=payout.amount_cents,
         state=payout.state,
+        order_id=payout.order_id,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, ClassVar, TypeVar
@@ -20,6 +21,7 @@ from serving.channels.facts import (
     PayoutFact,
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundFact,
     RefundWanted,
     SplitReturnWanted,
@@ -126,6 +128,22 @@ class AlipayAdapter:
         """See `Adapter.query_payout`."""
         node = self._call("alipay.fund.trans.common.query", {"out_biz_no": wanted.reference, **_TRANSFER})
         return None if node is None else self._payout(node, wanted)
+
+    def add_receiver(self, wanted: ReceiverWanted) -> None:
+        """See `Adapter.add_receiver`."""
+        content = {
+            "out_request_no": hashlib.sha256(wanted.account.encode()).hexdigest()[:32],
+            "receiver_list": [
+                {
+                    "type": "userId",
+                    "account": wanted.account,
+                    "name": wanted.name,
+                    "memo": wanted.party_type,
+                }
+            ],
+        }
+        if self._call("alipay.trade.royalty.relation.bind", content) is None:
+            raise ChannelRefusedError("USER_NOT_EXIST", "the channel does not know the receiver")
 
     def split(self, wanted: SplitWanted) -> Progress:
         """See `Adapter.split`."""

@@ -17,6 +17,7 @@ from serving.channels.facts import (
     PayoutFact,
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundFact,
     RefundWanted,
     SplitReturnWanted,
@@ -49,7 +50,7 @@ class SimulatedAdapter:
     """
 
     bill_kinds: ClassVar[frozenset[str]] = frozenset(
-        {"payment", "refund", "payout", "chargeback", "payout_return"}
+        {"payment", "refund", "payout", "chargeback", "payout_return", "split", "split_return"}
     )
     bill_ready_after: ClassVar[timedelta] = timedelta()
 
@@ -92,6 +93,10 @@ class SimulatedAdapter:
     def query_payout(self, wanted: PayoutWanted) -> PayoutFact | None:
         """See `Adapter.query_payout`."""
         return self._known(f"/payouts/{quote(wanted.reference, safe='')}", PayoutFact)
+
+    def add_receiver(self, wanted: ReceiverWanted) -> None:
+        """See `Adapter.add_receiver`."""
+        self._progress("/receivers", wanted)
 
     def split(self, wanted: SplitWanted) -> Progress:
         """See `Adapter.split`."""

@@ -15,6 +15,7 @@ from serving.channels.facts import (
     BillLine,
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundWanted,
     SplitReturnWanted,
     SplitWanted,
@@ -42,7 +43,7 @@ class Faults:
         busy: So many of the next requests are answered 503 before anything is done.
         silent: So many of the next requests are done and then answered 503: the caller cannot know.
         slow: Refunds and pay-outs are accepted first; `Bank.finish` ends them.
-        failing: References (ours) of refunds and pay-outs that end as failed.
+        failing: References (ours) of what ends as failed.
     """
 
     busy: int = 0
@@ -58,6 +59,8 @@ class Bank:
         fee_bps: What it keeps of a payment; returned in proportion with refunds.
         clock: Business time of what it does.
         opening_cents: Money that the account holds at the beginning.
+        split_max_bps: What may be split of a payment; above 0 payments are frozen until they are split or
+            unfrozen, and what is frozen cannot be paid out.
     """
 
     def __init__(
@@ -65,9 +68,12 @@ class Bank:
         fee_bps: int = 0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         opening_cents: int = 0,
+        split_max_bps: int = 0,
     ) -> None:
         self.faults = Faults()
         self.fee_bps = fee_bps
+        self.split_max_bps = split_max_bps
+        self.received: dict[str, int] = {}
         self._clock = clock
         self._lock = threading.RLock()
         self._balance = opening_cents
@@ -76,8 +82,15 @@ class Bank:
         self._refunded: dict[str, int] = {}
         self._frozen: dict[str, int] = {}
         self._splits: dict[str, tuple[str, int]] = {}
-        self._done: dict[str, Progress] = {}
+        self._split_of: dict[str, int] = {}
+        self._returned: dict[str, int] = {}
         self._lines: list[BillLine] = []
+
+    @property
+    def frozen_cents(self) -> int:
+        """What of it waits to be split or unfrozen, fen."""
+        with self._lock:
+            return sum(self._frozen.values())
 
     @property
     def balance_cents(self) -> int:
@@ -109,7 +122,7 @@ class Bank:
                 self._payments[message.id] = message
                 if currency == "CNY":
                     self._balance += amount_cents
-                    self._frozen[message.id] = amount_cents
+                    self._frozen[message.id] = amount_cents if self.split_max_bps else 0
                     self._line(message, contract_fee(amount_cents, self.fee_bps))
             return message
 
@@ -159,6 +172,7 @@ class Bank:
             if message.progress is not Progress.FAILED:
                 self._refunded[payment.id] = before + wanted.amount_cents
                 self._balance -= wanted.amount_cents
+                self._frozen[payment.id] -= min(self._frozen[payment.id], wanted.amount_cents)
                 fee = contract_fee(payment.amount_cents, self.fee_bps)
                 returned = fee * (before + wanted.amount_cents) // payment.amount_cents
                 self._line(message, fee * before // payment.amount_cents - returned)
@@ -170,8 +184,8 @@ class Bank:
             known = self._same("payout", wanted.reference, wanted.amount_cents)
             if known is not None:
                 return known
-            if wanted.amount_cents > self._balance:
-                raise RefusedByBankError("NOT_ENOUGH", "the account does not hold that much")
+            if wanted.amount_cents > self._balance - sum(self._frozen.values()):
+                raise RefusedByBankError("NOT_ENOUGH", "the account does not hold that much free")
             message = self._begun("payout", wanted.reference, wanted.amount_cents)
             if message.progress is not Progress.FAILED:
                 self._balance -= wanted.amount_cents
@@ -189,28 +203,54 @@ class Bank:
             self._others[kind, reference] = message
             return message
 
+    def add_receiver(self, wanted: ReceiverWanted) -> None:
+        """Be ready to send parts of payments to an account."""
+        with self._lock:
+            self.received.setdefault(wanted.account, 0)
+
     def split(self, wanted: SplitWanted) -> Progress:
         """Send a part of what is frozen to another account, once per reference."""
         with self._lock:
             if wanted.reference not in self._splits:
-                self._paid(wanted.payment_id)
-                if wanted.amount_cents > self._frozen.get(wanted.payment_id, 0):
-                    raise RefusedByBankError("NOT_ENOUGH", "less than that is frozen")
+                self._check_split(wanted)
                 self._frozen[wanted.payment_id] -= wanted.amount_cents
                 self._balance -= wanted.amount_cents
                 self._splits[wanted.reference] = (wanted.account, wanted.amount_cents)
+                self._split_of[wanted.payment_id] = (
+                    self._split_of.get(wanted.payment_id, 0) + wanted.amount_cents
+                )
+                self.received[wanted.account] += wanted.amount_cents
+                line = BillLine("split", wanted.reference, wanted.amount_cents, 0, self._clock())
+                self._lines.append(line)
             return Progress.DONE
+
+    def _check_split(self, wanted: SplitWanted) -> None:
+        payment = self._paid(wanted.payment_id)
+        if wanted.reference in self.faults.failing:
+            raise RefusedByBankError("RECEIVER_INVALID", "the receiver's account is closed")
+        if wanted.account not in self.received:
+            raise RefusedByBankError("NO_RECEIVER", "that account is no receiver")
+        if wanted.amount_cents > self._frozen.get(payment.id, 0):
+            raise RefusedByBankError("NOT_ENOUGH", "less than that is frozen")
+        most = payment.amount_cents * self.split_max_bps // 10_000
+        if self._split_of.get(payment.id, 0) + wanted.amount_cents > most:
+            raise RefusedByBankError("RATE_EXCEEDED", "more than the contract lets be split")
 
     def return_split(self, wanted: SplitReturnWanted) -> Progress:
         """Fetch a part of a split back, once per reference."""
         with self._lock:
-            if wanted.reference not in self._done:
+            if wanted.reference not in self._returned:
                 account, cents = self._splits.get(wanted.split_reference, ("", 0))
                 if account != wanted.account or cents < wanted.amount_cents:
                     raise RefusedByBankError("NO_SUCH_SPLIT", "that was not split to that account")
+                if wanted.reference in self.faults.failing:
+                    raise RefusedByBankError("NOT_ENOUGH", "the receiver does not hold that much")
                 self._splits[wanted.split_reference] = (account, cents - wanted.amount_cents)
                 self._balance += wanted.amount_cents
-                self._done[wanted.reference] = Progress.DONE
+                self._returned[wanted.reference] = wanted.amount_cents
+                self.received[account] -= wanted.amount_cents
+                line = BillLine("split_return", wanted.reference, wanted.amount_cents, 0, self._clock())
+                self._lines.append(line)
             return Progress.DONE
 
     def unfreeze(self, wanted: UnfreezeWanted) -> Progress:

@@ -20,6 +20,7 @@ from serving.channels.errors import ChannelUnavailableError, NoticeRefusedError
 from serving.channels.facts import (
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundWanted,
     SplitReturnWanted,
     SplitWanted,
@@ -175,6 +176,9 @@ class SimulatedChannel:
                 return 200, self.bank.refund(msgspec.json.decode(body, type=RefundWanted))
             case ("POST", "payouts"):
                 return 200, self.bank.pay_out(msgspec.json.decode(body, type=PayoutWanted))
+            case ("POST", "receivers"):
+                self.bank.add_receiver(msgspec.json.decode(body, type=ReceiverWanted))
+                return 200, {"progress": Progress.DONE}
             case ("POST", "splits"):
                 return 200, {"progress": self.bank.split(msgspec.json.decode(body, type=SplitWanted))}
             case ("POST", "split-returns"):

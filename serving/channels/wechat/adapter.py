@@ -19,6 +19,7 @@ from serving.channels.facts import (
     PayoutFact,
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundFact,
     RefundWanted,
     SplitReturnWanted,
@@ -28,7 +29,7 @@ from serving.channels.facts import (
 from serving.channels.protocol import Account, Acknowledgement
 from serving.channels.wechat import documents
 from serving.channels.wechat.bills import bill_lines
-from serving.channels.wechat.resource import decrypted
+from serving.channels.wechat.resource import decrypted, encrypted
 from serving.channels.wechat.signing import authorization, verified_answer, verified_nonce
 from serving.channels.wire import Answer, HttpWire, Wire
 
@@ -45,6 +46,7 @@ _BUSY = frozenset(
     }
 )  # fmt: skip
 _NOTHING_SOLD = "NO_STATEMENT_EXIST"
+_RELATIONS = {"supplier": "SUPPLIER", "merchant": "STORE", "agent": "DISTRIBUTOR"}
 # Scene 1005 is commission, 1000 marketing; the scene is a part of what the merchant agreed with the channel.
 _TRANSFER_SCENE = "1005"
 
@@ -130,6 +132,18 @@ class WeChatAdapter:
         found = self._get(f"/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/{reference}")
         return None if found is None else self._payout(found, wanted)
 
+    def add_receiver(self, wanted: ReceiverWanted) -> None:
+        """See `Adapter.add_receiver`."""
+        serial, name = encrypted(self._account.public_keys, wanted.name)
+        document = {
+            "appid": self._account.app_id,
+            "type": "MERCHANT_ID",
+            "account": wanted.account,
+            "name": name,
+            "relation_type": _RELATIONS[wanted.party_type],
+        }
+        self._post("/v3/profitsharing/receivers/add", document, {"wechatpay-serial": serial})
+
     def split(self, wanted: SplitWanted) -> Progress:
         """See `Adapter.split`."""
         document = {
@@ -213,9 +227,10 @@ class WeChatAdapter:
             return None
         return self._verified(answer)
 
-    def _post(self, target: str, document: Mapping[str, Any]) -> bytes:
+    def _post(self, target: str, document: Mapping[str, Any], more: Mapping[str, str] | None = None) -> bytes:
         body = msgspec.json.encode(document)
-        return self._verified(self._call("POST", self._account.api_url.rstrip("/") + target, body))
+        url = self._account.api_url.rstrip("/") + target
+        return self._verified(self._call("POST", url, body, more))
 
     def _verified(self, answer: Answer) -> bytes:
         """Body of an answer that the channel signed; an error is an error whoever signed it."""
@@ -225,7 +240,7 @@ class WeChatAdapter:
         _answered(lambda: verified_answer(account.public_keys, answer.headers, answer.body, self._clock()))
         return answer.body
 
-    def _call(self, method: str, url: str, body: bytes) -> Answer:
+    def _call(self, method: str, url: str, body: bytes, more: Mapping[str, str] | None = None) -> Answer:
         account, parts = self._account, urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         headers = {
@@ -244,6 +259,7 @@ class WeChatAdapter:
         }
         if body:
             headers["content-type"] = "application/json"
+        headers |= more or {}
         return self._wire.call(method, url, headers, body)
 
 

@@ -129,6 +129,7 @@ def _payment_of(order: Order, account: Account, fact: PaymentFact, now: datetime
         fee,
         paid_at,
         account.channel_id,
+        account.split_max_bps,
     )
 
 

@@ -52,6 +52,7 @@ class Payment:
         fee_cents: What the channel keeps for it, fen.
         paid_at: When (UTC).
         channel_id: The registered account that said so; None for history that was imported.
+        split_max_bps: What may be split of it by the account's contract of then; above 0 it is held.
     """
 
     payment_id: str
@@ -61,6 +62,7 @@ class Payment:
     fee_cents: int
     paid_at: datetime
     channel_id: str | None = None
+    split_max_bps: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: dateti
     snapshot = frozen_order(conn, tenant_id, order, payment, plan)
     inserted = conn.execute(
         "insert into orders.payment (tenant_id, payment_id, order_id, adapter, captured_cents, fee_cents,"
-        " paid_at, channel_id) values (%(tenant)s, %(payment)s, %(order)s, %(adapter)s, %(captured)s,"
-        " %(fee)s, %(paid_at)s, %(channel)s)"
+        " paid_at, channel_id, split_max_bps) values (%(tenant)s, %(payment)s, %(order)s, %(adapter)s,"
+        " %(captured)s, %(fee)s, %(paid_at)s, %(channel)s, %(split)s)"
         " on conflict (tenant_id, payment_id) do nothing",
         {
             "tenant": tenant_id,
@@ -118,6 +120,7 @@ def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: dateti
             "fee": payment.fee_cents,
             "paid_at": payment.paid_at,
             "channel": payment.channel_id,
+            "split": payment.split_max_bps,
         },
     )
     if inserted.rowcount == 0:

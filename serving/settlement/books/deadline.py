@@ -1,6 +1,7 @@
 """The deadline before the payment channel unfreezes: what cannot be released yet leaves the channel's freeze.
 
-The shares themselves keep waiting; their later release does not move the channel again.
+The shares themselves keep waiting; their later release does not move the channel again. A channel that holds
+payments for splitting is asked to free them.
 
 Source: common rules, release (a channel unfreezes after 30 days, the job acts at day 25).
 """
@@ -22,6 +23,7 @@ from serving.ledger.posting_bulk import post_many
 from serving.settlement.books.accrual import lock_orders
 from serving.settlement.books.legs import StoredLeg, order_legs, summed
 from serving.settlement.books.release import release_due, unfreeze
+from serving.settlement.books.unfreeze_requests import ask_unfreezes, held_plans
 from serving.settlement.control.blocks import Blocks, SubOrder, read_blocks
 from serving.settlement.order_book import OrderBook
 from serving.settlement.plans.plan import PlanVersion
@@ -87,7 +89,14 @@ def unfreeze_due(
         plan = isolated(transactions, f"the deadline under plan {plan_id} {version}", read, alarm)
         if plan is not None:
             waiting += _unfreeze_plan(transactions, tenant_id, now, plan, batch, alarm)
+    for plan_id, version in in_transaction(transactions, partial(held_plans, tenant_id=tenant_id)):
+        ask = partial(_ask_under, tenant_id=tenant_id, plan_id=plan_id, version=version, now=now)
+        isolated(transactions, f"unfreezing under plan {plan_id} {version}", ask, alarm)
     return waiting
+
+
+def _ask_under(conn: psycopg.Connection, tenant_id: str, plan_id: str, version: int, now: datetime) -> int:
+    return ask_unfreezes(conn, tenant_id, plan_version(conn, tenant_id, plan_id, version), now)
 
 
 def _unfreeze_plan(

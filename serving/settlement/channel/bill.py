@@ -1,7 +1,8 @@
 """Bills of a payment channel: what they hold and how they are loaded. Comparing them: `reconciliation`.
 
 A line says what the channel did: `payment` (captured), `refund` (paid back), `payout` (sent to a party),
-`chargeback` (taken back by the buyer's bank) or `payout_return` (came back from a party). Amounts are above 0
+`chargeback` (taken back by the buyer's bank), `payout_return` (came back from a party), `split` (a part of a
+payment sent to a party) or `split_return` (came back of such a part). Amounts are above 0
 whatever the direction; the fee of a payment is above 0, a returned fee (of a refund) below 0.
 """
 
@@ -25,7 +26,7 @@ from serving.settlement.errors import SettlementError
 HEADER = ("kind", "reference", "amount_cents", "fee_cents", "occurred_at")
 # How far the clocks of channel and shop may differ at the end of a bill before a line counts as missing.
 CUT_OFF = timedelta(minutes=10)
-KINDS = ("payment", "refund", "payout", "chargeback", "payout_return")
+KINDS = ("payment", "refund", "payout", "chargeback", "payout_return", "split", "split_return")
 _LINES_A_BLOCK = 10_000
 
 

@@ -10,7 +10,7 @@ from serving.channels.facts import CURRENCY
 from serving.settlement.channel.reconciliation import BreakType
 from serving.settlement.channel.suspense import Misfit, MisfitKind, hold_misfit
 
-_ARRIVES = frozenset({"payment", "payout_return"})
+_ARRIVES = frozenset({"payment", "payout_return", "split_return"})
 
 
 def hold_breaks(conn: psycopg.Connection, tenant_id: str, run_id: str, now: datetime) -> int:
@@ -71,7 +71,7 @@ def arriving_cents(break_type: BreakType, kind: str, expected: int, found: int) 
 
     Args:
         break_type: How bill and records differ.
-        kind: `payment`, `refund`, `payout`, `chargeback` or `payout_return`.
+        kind: Of the bill's line; see `bill`.
         expected: By the records, fen.
         found: By the bill, fen.
     """

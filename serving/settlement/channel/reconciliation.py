@@ -108,16 +108,27 @@ _REFUNDS = """
     where r.tenant_id = %(tenant)s and r.refund_cents > 0
 """
 _PAYOUTS = """
-    select 'payout', coalesce(q.reference, o.payout_id), o.amount_cents, 0::bigint,
+    select case when o.payment_id is null then 'payout' else 'split' end,
+           coalesce(q.reference, o.payout_id), o.amount_cents, 0::bigint,
            coalesce(o.resolved_at, o.sent_at), o.state =
     'paid',
-           'payout:' || o.payout_id || ':confirmed', null::bigint, b.adapter, q.channel_id
+           'payout:' || o.payout_id || ':confirmed', null::bigint, b.adapter,
+           coalesce(q.channel_id, o.channel_id)
     from settlement.payout o join settlement.payout_batch b on b.tenant_id = o.tenant_id and b.batch_id =
     o.batch_id
-    left join channels.request q on q.tenant_id = o.tenant_id and q.kind = 'payout'
+    left join channels.request q on q.tenant_id = o.tenant_id and q.kind in ('payout', 'split')
         and q.subject = o.payout_id
     where o.tenant_id = %(tenant)s
 """
+_RETURNS = """
+    select 'split_return', q.reference, q.amount_cents, 0::bigint, coalesce(q.resolved_at, q.requested_at),
+           q.state = 'done', 'channel-request:' || q.reference || ':done', null::bigint, a.adapter,
+           q.channel_id
+    from channels.request q join channels.account a on a.tenant_id = q.tenant_id
+        and a.channel_id = q.channel_id
+    where q.tenant_id = %(tenant)s and q.kind = 'split_return'
+"""
+_ARRIVES = "('payment', 'split_return')"
 
 # A bill of one account, or of some kinds, is compared with what is of them.
 _OF_THE_BILL = """
@@ -133,6 +144,8 @@ _RECORDS_IN_TIME = f"""
                             and coalesce(q.resolved_at, r.refunded_at) < %(late)s
         union all {_PAYOUTS} and coalesce(o.resolved_at, o.sent_at) >= %(early)s
                              and coalesce(o.resolved_at, o.sent_at) < %(late)s
+        union all {_RETURNS} and coalesce(q.resolved_at, q.requested_at) >= %(early)s
+                             and coalesce(q.resolved_at, q.requested_at) < %(late)s
     ) r {_OF_THE_BILL}
 """
 # What the bill names and the time did not bring: looked up one by one, whenever it happened.
@@ -143,7 +156,9 @@ _RECORDS_FROM_AFAR = f"""
         union all {_REFUNDS} and coalesce(q.reference, r.refund_id) in
             (select u.reference from unmatched u where u.kind = 'refund')
         union all {_PAYOUTS} and coalesce(q.reference, o.payout_id) in
-            (select u.reference from unmatched u where u.kind = 'payout')
+            (select u.reference from unmatched u where u.kind in ('payout', 'split'))
+        union all {_RETURNS} and q.reference in
+            (select u.reference from unmatched u where u.kind = 'split_return')
     ) r {_OF_THE_BILL}
 """
 _BILLED = """
@@ -211,7 +226,7 @@ _ORPHANS = """
     join ledger.entry e on e.transaction_id = t.transaction_id
     join ledger.account a on a.account_id = e.account_id and a.kind in ('channel_frozen', 'channel_available')
     where t.tenant_id = %(tenant)s and t.booked_at >= %(from)s and t.booked_at < %(to)s
-      and t.kind not in ('misfit_held', 'misfit_closed', 'refund_requested', 'refund_done')
+      and t.kind not in ('misfit_held', 'misfit_closed', 'refund_requested', 'refund_done', 'split_returned')
       and not exists (select 1 from booked b where b.transaction_id = t.transaction_id)
       and not exists (select 1 from orders.payment p
                       where p.tenant_id = t.tenant_id and t.idempotency_key = 'accrue:' || p.order_id
@@ -235,7 +250,7 @@ _ELSEWHERE = """
       and (b.bill_to between %(early)s and %(from)s or b.bill_from between %(to)s and %(late)s)
       and exists (select 1 from reconciled_record r where r.kind = l.kind and r.reference = l.reference)
 """
-_BREAKS = """
+_BREAKS = f"""
     insert into settlement.reconciliation_break
         (tenant_id, run_id, break_type, kind, reference, expected_cents, found_cents, details)
     with compared as (
@@ -246,7 +261,7 @@ _BREAKS = """
                r.happened_at >= %(from)s and r.happened_at < %(to)s as is_in_time,
                b.copies, b.total_cents, b.amount_cents as billed_cents, b.fee_cents as billed_fee_cents,
                b.occurred_at as billed_at,
-               case when r.kind = 'payment' then -k.channel_cents else k.channel_cents end as booked_cents,
+               case when r.kind in {_ARRIVES} then -k.channel_cents else k.channel_cents end as booked_cents,
                k.fee_cents as booked_fee_cents
         from reconciled_record r
         full join billed b on b.kind = r.kind and b.reference = r.reference
@@ -254,7 +269,8 @@ _BREAKS = """
         -- What agrees everywhere, which is nearly all, is left out before it is looked at in detail.
         where (b.copies = 1 and r.is_final and r.happened_at >= %(from)s and r.happened_at < %(to)s
                and b.amount_cents = r.amount_cents and b.fee_cents = coalesce(r.fee_cents, k.fee_cents)
-               and k.channel_cents = case when r.kind = 'payment' then -r.amount_cents else r.amount_cents end
+               and k.channel_cents = case when r.kind in {_ARRIVES} then -r.amount_cents
+                                     else r.amount_cents end
                and (r.kind <> 'payment' or k.fee_cents = r.fee_cents)) is not true
     )
     select %(tenant)s, %(run)s, x.break_type, c.kind, c.reference, x.expected_cents, x.found_cents, x.details
@@ -297,14 +313,14 @@ _BREAKS = """
            'transaction ' || o.transaction_id || ' moved money at the channel'
     from orphan o
 """
-_TOTALS = """
+_TOTALS = f"""
     select (select count(*) from settlement.channel_bill_line where tenant_id = %(tenant)s and bill_id =
     %(bill)s),
            (select count(*) from reconciled_record r
             where r.is_final and r.happened_at >= %(from)s and r.happened_at < %(to)s),
-           coalesce((select sum(case when kind = 'payment' then total_cents else -total_cents end) from
-           billed), 0)
-           - coalesce((select sum(case when kind = 'payment' then amount_cents else -amount_cents end)
+           coalesce((select sum(case when kind in ('payment', 'payout_return', 'split_return')
+                                     then total_cents else -total_cents end) from billed), 0)
+           - coalesce((select sum(case when kind in {_ARRIVES} then amount_cents else -amount_cents end)
                        from reconciled_record r
                        where r.is_final and r.happened_at >= %(from)s and r.happened_at < %(to)s), 0)
 """

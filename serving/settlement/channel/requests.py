@@ -1,4 +1,4 @@
-"""Asking channels for refunds and pay-outs, and what their answers do to the books.
+"""Asking channels for what is due, and what their answers do to the books.
 
 No transaction is open while a channel is asked. A request is leased before, so that a worker that dies leaves
 it to the next one; it is repeated under the same reference, so that the channel does it once.
@@ -20,12 +20,26 @@ from serving.channels.errors import (
     NoticeRefusedError,
     UnknownChannelError,
 )
-from serving.channels.facts import PayoutFact, PayoutWanted, Progress, RefundFact, RefundWanted
+from serving.channels.facts import (
+    PayoutFact,
+    PayoutWanted,
+    Progress,
+    ReceiverWanted,
+    RefundFact,
+    RefundWanted,
+    SplitFact,
+    SplitKind,
+    SplitReturnWanted,
+    SplitWanted,
+    UnfreezeWanted,
+)
 from serving.channels.heard import came_back, forget_nonces, had_left, note_fact
 from serving.channels.payees import payee_of
 from serving.channels.protocol import Account, Adapter
+from serving.channels.receivers import note_told, receiver_of
 from serving.channels.registry import adapter_of
 from serving.channels.requests import (
+    PAYS,
     NewRequest,
     Request,
     accept_request,
@@ -40,10 +54,23 @@ from serving.db import locks
 from serving.db.operations import Operations
 from serving.privacy.data_keys import Vault
 from serving.settlement.books.refund_requests import book_refund_done
+from serving.settlement.channel.splits import book_return, open_returns, open_unfreezes
 from serving.settlement.channel.suspense import Misfit, MisfitKind, hold_misfit
 from serving.settlement.payouts import confirm_payout, fail_payout
 
 _RETURNED = {"payout": MisfitKind.PAYOUT_RETURNED, "refund": MisfitKind.REFUND_RETURNED}
+
+Answer = RefundFact | PayoutFact | SplitFact
+_Wanted = RefundWanted | PayoutWanted | SplitWanted | SplitReturnWanted | UnfreezeWanted
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What to ask of whom; `receiver`: whom the channel was not told of yet."""
+
+    account: Account
+    wanted: _Wanted
+    receiver: ReceiverWanted | None = None
 
 
 @dataclass
@@ -64,24 +91,33 @@ class Sent:
 
 
 def open_payout_requests(conn: psycopg.Connection, tenant_id: str, now: datetime) -> int:
-    """Ask the channel for every transfer of a batch whose adapter has a registered account; how many.
+    """Ask the channel for every payment of a batch whose adapter has a registered account; how many.
 
-    Batches of adapters without an account are confirmed by hand.
+    A split is asked of the account that holds its payment. Batches of adapters without an account are
+    confirmed by hand.
     """
     rows = conn.execute(
-        "select o.payout_id, o.party_type, o.party_id, o.amount_cents, a.channel_id"
-        " from settlement.payout o join settlement.payout_batch b using (tenant_id, batch_id)"
+        "select o.payout_id, o.party_type, o.party_id, o.amount_cents, coalesce(o.channel_id, a.channel_id),"
+        " o.payment_id, o.order_id from settlement.payout o"
+        " join settlement.payout_batch b using (tenant_id, batch_id)"
         " join lateral (select channel_id from channels.account a where a.tenant_id = o.tenant_id"
         "   and a.adapter = b.adapter and a.is_active order by a.created_at, a.channel_id limit 1) a on true"
         " where o.tenant_id = %(tenant)s and o.state = 'in_transit' and not exists"
-        " (select from channels.request r where r.tenant_id = o.tenant_id and r.kind = 'payout'"
+        " (select from channels.request r where r.tenant_id = o.tenant_id and r.kind = any(%(kinds)s)"
         "  and r.subject = o.payout_id) order by o.payout_id" + locks.CLAIMED_PAYOUTS,
         # One that an operator decides at this moment is looked at again by the next round.
-        {"tenant": tenant_id},
+        {"tenant": tenant_id, "kinds": list(PAYS)},
     ).fetchall()
-    for payout_id, party_type, party_id, cents, channel_id in rows:
+    for payout_id, party_type, party_id, cents, channel_id, payment_id, order_id in rows:
         wanted = NewRequest(
-            "payout", payout_id, channel_id, cents, "settlement", party=(party_type, party_id)
+            "payout" if payment_id is None else "split",
+            payout_id,
+            channel_id,
+            cents,
+            "settlement",
+            payment_id,
+            order_id=order_id,
+            party=(party_type, party_id),
         )
         open_request(conn, tenant_id, wanted, now)
     return len(rows)
@@ -111,6 +147,8 @@ def send_due(
     with operations.transaction(tenant_id) as conn:
         forget_nonces(conn, tenant_id, wall)
         open_payout_requests(conn, tenant_id, now)
+        open_returns(conn, tenant_id, now)
+        open_unfreezes(conn, tenant_id, now)
     sent = Sent()
     for _ in range(limit):
         with operations.transaction(tenant_id) as conn:
@@ -118,9 +156,9 @@ def send_due(
             if request is None:
                 break
             ready = _ready(conn, vault, tenant_id, request)
-        answer: RefundFact | PayoutFact | ChannelError
+        answer: Answer | ChannelError
         try:
-            answer = _asked(adapters, request, ready)
+            answer = _asked(adapters, request, ready, now)
         except (ChannelUnavailableError, ChannelRefusedError) as error:
             answer = error
         with operations.transaction(tenant_id) as conn:
@@ -133,7 +171,7 @@ def take_progress(
     conn: psycopg.Connection,
     tenant_id: str,
     channel_id: str,
-    fact: RefundFact | PayoutFact,
+    fact: Answer,
     now: datetime,
 ) -> bool:
     """Book how far a request is, once; whether the channel was asked for it.
@@ -146,7 +184,10 @@ def take_progress(
         now: Time of booking.
     """
     request = lock_request(conn, tenant_id, fact.reference)
-    kind = "refund" if isinstance(fact, RefundFact) else "payout"
+    if isinstance(fact, SplitFact):
+        kind = str(fact.kind)
+    else:
+        kind = "refund" if isinstance(fact, RefundFact) else "payout"
     if request is None or (request.kind, request.channel_id) != (kind, channel_id):
         return False
     if fact.amount_cents != request.amount_cents:
@@ -162,7 +203,7 @@ def take_progress(
         _done(conn, tenant_id, request, fact.occurred_at, now)
     elif fact.progress is Progress.FAILED:
         failure = (fact.failure or "the channel does not say why")[:300]
-        if request.kind == "payout":
+        if request.kind in PAYS:
             fail_payout(conn, tenant_id, request.subject, now, failure)
         end_request(conn, tenant_id, request.reference, "failed", fact.occurred_at, failure)
     elif request.state == "requested":
@@ -174,15 +215,16 @@ def _after_failure(
     conn: psycopg.Connection,
     tenant_id: str,
     request: Request,
-    fact: RefundFact | PayoutFact,
+    fact: Answer,
     now: datetime,
 ) -> None:
     """The books let a request fail, and the channel did it after all.
 
-    A refund is still owed: this was it. The party of a pay-out has its money again: what left is held.
+    A refund is still owed: this was it; so were a return and an unfreezing. The party of a pay-out has its
+    money again: what left is held.
     """
     if fact.progress is Progress.DONE and not came_back(conn, tenant_id, request.channel_id, fact):
-        if request.kind == "refund":
+        if request.kind not in PAYS:
             _done(conn, tenant_id, request, fact.occurred_at, now)
         else:
             kind = MisfitKind.PAYOUT_AFTER_FAILURE
@@ -195,7 +237,7 @@ def _after_done(
     conn: psycopg.Connection,
     tenant_id: str,
     request: Request,
-    fact: RefundFact | PayoutFact,
+    fact: Answer,
     now: datetime,
 ) -> None:
     """What was done came back: the channel says so, or says later that it failed."""
@@ -208,9 +250,7 @@ def _after_done(
         _hold(conn, tenant_id, request, fact, _RETURNED[request.kind], now)
 
 
-def _ready(
-    conn: psycopg.Connection, vault: Vault, tenant_id: str, request: Request
-) -> tuple[Account, RefundWanted | PayoutWanted] | str:
+def _ready(conn: psycopg.Connection, vault: Vault, tenant_id: str, request: Request) -> _Ready | str:
     """What to ask of whom; or why it cannot be asked now."""
     try:
         account = find_account(conn, vault, tenant_id, request.channel_id)
@@ -224,55 +264,108 @@ def _ready(
             request.total_cents,
             request.reason,
         )
-        return account, wanted
+        return _Ready(account, wanted)
+    if request.kind == "unfreeze":
+        return _unfreezing(conn, tenant_id, account, request)
     party = (request.party_type or "", request.party_id or "")
+    if request.kind != "payout":
+        return _splitting(conn, vault, tenant_id, account, request, party)
     payee = payee_of(conn, vault, tenant_id, account, party)
     if payee is None:
         return f"{party[0]} {party[1]} has no account at {request.channel_id}: register it"
     held = money_at(conn, tenant_id, request.channel_id)
     if request.state == "requested" and request.amount_cents > held:
         return f"the channel holds {held} fen: too little to pay {request.amount_cents}"
-    return account, PayoutWanted(request.reference, payee, request.amount_cents, request.reason)
+    return _Ready(account, PayoutWanted(request.reference, payee, request.amount_cents, request.reason))
+
+
+def _splitting(
+    conn: psycopg.Connection,
+    vault: Vault,
+    tenant_id: str,
+    account: Account,
+    request: Request,
+    party: tuple[str, str],
+) -> _Ready | str:
+    receiver = receiver_of(conn, vault, tenant_id, request.channel_id, party)
+    if receiver is None:
+        return f"{party[0]} {party[1]} is no receiver of {request.channel_id}: register it"
+    payment_id = request.payment_id or ""
+    if request.split_reference is not None:
+        back = SplitReturnWanted(
+            request.reference,
+            request.split_reference,
+            payment_id,
+            receiver.account,
+            request.amount_cents,
+            request.reason,
+        )
+        return _Ready(account, back)
+    wanted = SplitWanted(
+        request.reference, payment_id, receiver.account, request.amount_cents, request.reason
+    )
+    told = ReceiverWanted(receiver.account, receiver.name, receiver.party_type)
+    return _Ready(account, wanted, None if receiver.is_told else told)
+
+
+def _unfreezing(conn: psycopg.Connection, tenant_id: str, account: Account, request: Request) -> _Ready | str:
+    row = conn.execute(
+        "select from settlement.payout where tenant_id = %s and order_id = %s and state = 'in_transit'",
+        (tenant_id, request.order_id),
+    ).fetchone()
+    if row is not None:
+        return f"a part of payment {request.payment_id} is on its way: it is unfrozen after that"
+    return _Ready(account, UnfreezeWanted(request.reference, request.payment_id or "", request.reason))
 
 
 def _asked(
-    adapters: Callable[[Account], Adapter],
-    request: Request,
-    ready: tuple[Account, RefundWanted | PayoutWanted] | str,
-) -> RefundFact | PayoutFact:
+    adapters: Callable[[Account], Adapter], request: Request, ready: _Ready | str, now: datetime
+) -> Answer:
     if isinstance(ready, str):
         raise ChannelUnavailableError(ready)
-    account, wanted = ready
-    adapter = adapters(account)
-    found: RefundFact | PayoutFact | None = None
+    adapter, wanted = adapters(ready.account), ready.wanted
     if isinstance(wanted, RefundWanted):
-        if request.state == "accepted":
-            found = adapter.query_refund(wanted)
-        return found or adapter.request_refund(wanted)
-    if request.state == "accepted":
-        found = adapter.query_payout(wanted)
-    return found or adapter.request_payout(wanted)
+        refund = adapter.query_refund(wanted) if request.state == "accepted" else None
+        return refund or adapter.request_refund(wanted)
+    if isinstance(wanted, PayoutWanted):
+        payout = adapter.query_payout(wanted) if request.state == "accepted" else None
+        return payout or adapter.request_payout(wanted)
+    # Asked again under the same reference, a channel says how far it is.
+    if isinstance(wanted, SplitWanted):
+        if ready.receiver is not None:
+            adapter.add_receiver(ready.receiver)
+        progress = adapter.split(wanted)
+    elif isinstance(wanted, SplitReturnWanted):
+        progress = adapter.return_split(wanted)
+    else:
+        progress = adapter.unfreeze(wanted)
+    failure = "the channel does not say why" if progress is Progress.FAILED else None
+    return SplitFact(SplitKind(request.kind), request.reference, request.amount_cents, progress, now, failure)
 
 
 def _take_answer(
     conn: psycopg.Connection,
     tenant_id: str,
     request: Request,
-    answer: RefundFact | PayoutFact | ChannelError,
+    answer: Answer | ChannelError,
     now: datetime,
     wall: datetime,
 ) -> str:
     """Name of the counter of `Sent` that the answer belongs to."""
     if isinstance(answer, ChannelRefusedError):
-        kind = RefundFact if request.kind == "refund" else PayoutFact
-        refusal = kind(request.reference, request.amount_cents, Progress.FAILED, now, str(answer))
+        refusal = _refusal(request, str(answer), now)
         take_progress(conn, tenant_id, request.channel_id, refusal, now)
         return "failed"
     if isinstance(answer, ChannelError):
         note_answer(conn, tenant_id, request, wall, str(answer))
         return "waiting"
+    if request.kind == "split" and answer.progress is not Progress.FAILED:
+        party = (request.party_type or "", request.party_id or "")
+        note_told(conn, tenant_id, request.channel_id, party)
     try:
-        note_fact(conn, tenant_id, request.channel_id, "answer", answer)
+        if request.kind != "unfreeze":
+            # An unfreezing moves no money to or from the account.
+            note_fact(conn, tenant_id, request.channel_id, "answer", answer)
         is_ours = take_progress(conn, tenant_id, request.channel_id, answer, now)
     except NoticeRefusedError as error:
         is_ours, told = False, str(error)
@@ -286,13 +379,26 @@ def _take_answer(
     return "done" if answer.progress is Progress.RETURNED else str(answer.progress)
 
 
+def _refusal(request: Request, reason: str, now: datetime) -> Answer:
+    """That a channel will not do what it was asked for."""
+    match request.kind:
+        case "refund":
+            return RefundFact(request.reference, request.amount_cents, Progress.FAILED, now, reason)
+        case "payout":
+            return PayoutFact(request.reference, request.amount_cents, Progress.FAILED, now, reason)
+    kind = SplitKind(request.kind)
+    return SplitFact(kind, request.reference, request.amount_cents, Progress.FAILED, now, reason)
+
+
 def _done(
     conn: psycopg.Connection, tenant_id: str, request: Request, occurred_at: datetime, now: datetime
 ) -> None:
-    if request.kind == "payout":
+    if request.kind in PAYS:
         confirm_payout(conn, tenant_id, request.subject, now)
-    else:
+    elif request.kind == "refund":
         book_refund_done(conn, tenant_id, request, now)
+    elif request.kind == "split_return":
+        book_return(conn, tenant_id, request, now)
     end_request(conn, tenant_id, request.reference, "done", occurred_at, None)
 
 
@@ -300,7 +406,7 @@ def _hold(
     conn: psycopg.Connection,
     tenant_id: str,
     request: Request,
-    fact: RefundFact | PayoutFact,
+    fact: Answer,
     kind: MisfitKind,
     now: datetime,
     *,

@@ -79,14 +79,20 @@ _RECORDS = """
           f.order_id
                         and p.adapter = %(adapter)s)
         union all
-        select 'payout', coalesce(q.reference, o.payout_id), o.amount_cents, 0,
+        select case when o.payment_id is null then 'payout' else 'split' end,
+               coalesce(q.reference, o.payout_id), o.amount_cents, 0,
                coalesce(o.resolved_at, o.sent_at), o.state = 'paid'
         from settlement.payout o left join channels.request q on q.tenant_id = o.tenant_id
-            and q.kind = 'payout' and q.subject = o.payout_id
+            and q.kind in ('payout', 'split') and q.subject = o.payout_id
         where o.tenant_id = %(tenant)s and o.state <> 'in_transit'
           and o.resolved_at >= %(from)s and o.resolved_at < %(late)s
           and exists (select 1 from settlement.payout_batch b where b.tenant_id = o.tenant_id
                         and b.batch_id = o.batch_id and b.adapter = %(adapter)s)
+        union all
+        select 'split_return', q.reference, q.amount_cents, 0, q.resolved_at, q.state = 'done'
+        from channels.request q join channels.account a using (tenant_id, channel_id)
+        where q.tenant_id = %(tenant)s and q.kind = 'split_return' and a.adapter = %(adapter)s
+          and q.resolved_at >= %(from)s and q.resolved_at < %(late)s
     ) r
 """
 # Money of the last minutes may come with the next bill, money of the minutes after may come with this one.

@@ -23,6 +23,7 @@ from serving.channels.facts import (
     PaymentFact,
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundFact,
     RefundWanted,
     SplitReturnWanted,
@@ -162,6 +163,21 @@ def test_splits_returns_and_unfreezing():
     assert contents[0]["royalty_parameters"][0]["amount"] == "1.00"
     assert contents[1]["refund_amount"] == "0.00"
     assert contents[2]["extend_params"] == {"royalty_finish": "true"}
+
+
+def test_a_receiver_is_bound_under_an_id_of_its_own():
+    done = {"code": "10000"}
+    asking, wire = adapter(*[node("alipay_trade_royalty_relation_bind", done)] * 2)
+    for _ in range(2):
+        asking.add_receiver(ReceiverWanted("2088102", "一号供应商有限公司", "supplier"))
+    forms = [dict(parse_qsl(body.decode())) for *_, body in wire.asked]
+    assert forms[0]["method"] == "alipay.trade.royalty.relation.bind"
+    assert forms[0]["biz_content"] == forms[1]["biz_content"]
+    content = json.loads(forms[0]["biz_content"])
+    assert len(content["out_request_no"]) == 32
+    assert content["receiver_list"] == [
+        {"type": "userId", "account": "2088102", "name": "一号供应商有限公司", "memo": "supplier"}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """WeChat Pay v3: signed and encrypted notices, signed requests and answers, bills."""
 
+import base64
 import hashlib
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -7,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from channel_keys import NOW, FakeWire, account, rsa_pair
 from channel_notices import wechat_envelope, wechat_signed
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from serving.channels.errors import (
     ChannelRefusedError,
@@ -20,13 +23,14 @@ from serving.channels.facts import (
     PayoutFact,
     PayoutWanted,
     Progress,
+    ReceiverWanted,
     RefundFact,
     RefundWanted,
     SplitReturnWanted,
     SplitWanted,
     UnfreezeWanted,
 )
-from serving.channels.signatures import is_signed
+from serving.channels.signatures import is_signed, private_key
 from serving.channels.wechat.adapter import WeChatAdapter
 from serving.channels.wire import Answer
 
@@ -213,6 +217,25 @@ def test_splits_returns_and_unfreezing():
         "/v3/profitsharing/return-orders",
         "/v3/profitsharing/orders/unfreeze",
     ]
+
+
+def test_a_receiver_is_told_with_its_name_for_the_channel_alone():
+    asking, wire = adapter(answer({"type": "MERCHANT_ID", "account": "1900000002"}))
+    asking.add_receiver(ReceiverWanted("1900000002", "一号供应商有限公司", "supplier"))
+    method, url, headers, body = wire.asked[0]
+    assert (method, url.partition(".test")[2]) == ("POST", "/v3/profitsharing/receivers/add")
+    document = json.loads(body)
+    name = base64.b64decode(document.pop("name"))
+    assert document == {
+        "appid": "wx1",
+        "type": "MERCHANT_ID",
+        "account": "1900000002",
+        "relation_type": "SUPPLIER",
+    }
+    key = private_key(rsa_pair("platform")[0])
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
+    assert key.decrypt(name, oaep).decode() == "一号供应商有限公司"
+    assert headers["wechatpay-serial"] in account("wechat").public_keys
 
 
 @pytest.mark.parametrize(
