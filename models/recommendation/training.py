@@ -73,7 +73,8 @@ def train(
         config: Settings; the defaults when None.
         champions: Settings of the standing champion of each lane that has one; its procedure is backtested
             on the same cuts when they differ from `config`.
-        products: As for `scoring.score`: what new skus and the order of lists are told from.
+        products: As for `scoring.score`: what new skus and the order of lists are told from, with the prices
+            of the origin of the last test cut.
         platform_wide: As for `scoring.score`: who had consented to use across merchants at the origin of the
             last test cut, whose lists are judged.
 

@@ -20,9 +20,9 @@ def recommendation(task: Task) -> list[Candidate]:
     config = RecommendationConfig(seed=task.seed)
     with reading.connect(task.warehouse) as connection:
         lines = reading.known_lines(connection)
-        products = reading.product_content(connection)
-        # The lists that are judged are those of the last test cut, made with what was agreed to by then.
+        # The lists that are judged are those of the last test cut, made with its prices and consents.
         judged_from = task.as_of - timedelta(days=config.horizon_days)
+        products = reading.product_content(connection, judged_from)
         platform_wide = reading.platform_wide_consumers(connection, judged_from)
     champions = {
         lane: RecommendationConfig.from_dict(_settings(standing))

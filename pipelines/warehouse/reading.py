@@ -507,17 +507,33 @@ def sellable_skus(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
     return {sku for (sku,) in found}
 
 
-def product_content(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """What is known of each piece of merchandise, whoever bought it; the price is the lowest list price."""
-    return connection.sql(
+def product_content(connection: duckdb.DuckDBPyConnection, at: datetime | None = None) -> pl.DataFrame:
+    """What is known of each piece of merchandise, whoever bought it; the price is the lowest list price.
+
+    Args:
+        connection: The published warehouse.
+        at: Prices as they were in force, and told, at this moment; None means now. What a product is (title,
+            brand, category) has one state.
+    """
+    return connection.execute(
         """
+        with listings as (
+            select sku_id, is_listed, list_price_cents from core.dim_listings
+            where $at::timestamptz is null and is_current
+            union all
+            select sku_id, max_by(is_listed, valid_from), max_by(list_price_cents, valid_from)
+            from core.dim_listings
+            where valid_from <= $at and received_at <= $at
+            group by merchant_id, sku_id
+        )
         select sku_id, category_l1_id, category_l2_id, category_l3_id, brand_id, title, l.list_price_cents
         from core.dim_products left join (
-            select sku_id, min(list_price_cents) as list_price_cents from core.dim_listings
-            where is_current and is_listed group by sku_id
+            select sku_id, min(list_price_cents) as list_price_cents from listings
+            where is_listed group by sku_id
         ) as l using (sku_id)
         where is_merchandise order by sku_id
-        """
+        """,
+        {"at": at},
     ).pl()
 
 

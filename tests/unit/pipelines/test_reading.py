@@ -5,6 +5,9 @@ import datetime as dt
 import duckdb
 import pytest
 
+from models.recommendation.config import RecommendationConfig
+from pipelines.trainings.recommendation import recommendation
+from pipelines.trainings.task import Task
 from pipelines.warehouse import reading
 
 T1, T2 = dt.datetime(2025, 1, 1, tzinfo=dt.UTC), dt.datetime(2025, 2, 1, tzinfo=dt.UTC)
@@ -155,3 +158,58 @@ def test_who_agreed_by_a_moment_is_told_by_what_was_stated_and_received_by_then(
         march = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
         found = [reading.platform_wide_consumers(connection, at) for at in (T1, T2, march, None)]
     assert found == [["a"], [], ["b"], ["b"]]
+
+
+@pytest.fixture
+def priced(tmp_path):
+    """A price of 100 that falls to 60 in February, and one of 90 in January that was told in March."""
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            """
+            set timezone='UTC'; create schema core;
+            create table core.dim_products as select *, null as brand_id, null as title,
+                null as category_l1_id, null as category_l2_id, null as category_l3_id
+            from (values ('a', true), ('fee', false)) as t(sku_id, is_merchandise);
+            create table core.dim_listings as select *, valid_from = max(valid_from) over (
+                partition by merchant_id, sku_id) as is_current from (values
+              ('m1', 'a', 100, true, timestamptz '2025-01-01', timestamptz '2025-01-01'),
+              ('m1', 'a', 60, true, timestamptz '2025-02-01', timestamptz '2025-02-01'),
+              ('m2', 'a', 90, true, timestamptz '2025-01-15', timestamptz '2025-03-01'),
+              ('m3', 'a', 50, true, timestamptz '2025-01-01', timestamptz '2025-01-01'),
+              ('m3', 'a', 50, false, timestamptz '2025-01-02', timestamptz '2025-01-02')
+            ) as t(merchant_id, sku_id, list_price_cents, is_listed, valid_from, received_at)
+            """
+        )
+    return file
+
+
+@pytest.mark.parametrize(
+    ("at", "cents"),
+    [
+        (dt.datetime(2024, 12, 31, tzinfo=dt.UTC), None),
+        (T1, 50),
+        (T2 - dt.timedelta(microseconds=1), 100),
+        (T2, 60),
+        (None, 60),
+    ],
+)
+def test_a_product_of_a_moment_has_the_price_of_that_moment(priced, at, cents):
+    with duckdb.connect(str(priced), read_only=True) as connection:
+        connection.execute("set timezone='UTC'")
+        found = reading.product_content(connection, at)
+    assert found.select("sku_id", "list_price_cents").rows() == [("a", cents)]
+
+
+def test_lists_are_judged_with_the_prices_of_their_moment(priced, tmp_path, monkeypatch):
+    """The lists that are judged begin 14 days before: what fell after that is not told to them."""
+    given = []
+    monkeypatch.setattr(
+        "models.recommendation.training.train", lambda *_, products, **__: given.append(products) or []
+    )
+    monkeypatch.setattr(reading, "known_lines", lambda *_, **__: None)
+    monkeypatch.setattr(reading, "platform_wide_consumers", lambda *_: [])
+    horizon = dt.timedelta(days=RecommendationConfig().horizon_days)
+    for as_of in (T2 + horizon, T2 + horizon - dt.timedelta(seconds=1)):
+        recommendation(Task(priced, as_of, tmp_path, 1, 0, "UTC", "none", {}))
+    assert [frame["list_price_cents"].to_list() for frame in given] == [[60], [100]]
