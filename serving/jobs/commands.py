@@ -508,7 +508,7 @@ JOBS: Mapping[str, Command] = {
     "deposits": Command("top deposits up out of the last releases", _deposits),
     "points": Command("give back the points of cancelled and refunded lines", _points),
     "routing": Command(
-        "say what the last orders cost to ship above the exact optimum",
+        "say what the last orders cost to ship above routing them together, and how near the least that is",
         _routing,
         {"--days": {"type": int, "default": 1}},
     ),

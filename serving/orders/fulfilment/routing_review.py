@@ -1,4 +1,4 @@
-"""What the last orders cost to ship, against the exact optimum of routing them all together.
+"""What the last orders cost to ship, against routing them all together and the least possible.
 
 Orders are routed one by one as they come; the difference is what that costs. Terms and stock are those of
 today, with what the orders themselves took put back. Reading only.
@@ -28,21 +28,20 @@ class RoutingReview:
         units: Units in them.
         cost_cents: As they were routed.
         exact_cents: Routed together; never more.
-        is_proven_optimal: The solver's answer equals its bound.
+        bound_cents: What no routing of them can cost less than, splits included.
     """
 
     orders: int
     units: int
     cost_cents: int
     exact_cents: int
-    is_proven_optimal: bool
+    bound_cents: int
 
     def __str__(self) -> str:
         above = self.cost_cents - self.exact_cents
-        proof = "proven" if self.is_proven_optimal else "not proven"
         return (
-            f"{self.orders} orders, {self.units} units cost {self.cost_cents} fen: {above} above the optimum"
-            f" of routing them together ({proof})"
+            f"{self.orders} orders, {self.units} units cost {self.cost_cents} fen: {above} above routing them"
+            f" together, which is at most {self.exact_cents - self.bound_cents} above the least possible"
         )
 
 
@@ -86,7 +85,7 @@ def review_routing(
         units=sum(demand.qty for demand in demands),
         cost_cents=cost,
         exact_cents=min(cost, exact.plan.cost_cents) if not exact.plan.unroutable else cost,
-        is_proven_optimal=exact.is_proven_optimal,
+        bound_cents=exact.lower_bound_cents,
     )
 
 

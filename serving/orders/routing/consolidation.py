@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from serving.orders.routing.contracts import CostParameters, Demand, OfferStock
-from serving.orders.routing.cost import allocations_of, unit_cost
-from serving.orders.routing.greedy import Key, Parts, route_line
+from serving.orders.routing.cost import parts_cost, unit_cents
+from serving.orders.routing.greedy import Key, Parts, cheapest_first, route_line
 
 
 class Consolidation:
@@ -53,7 +53,9 @@ class Consolidation:
     def _route_anew(self, place: int) -> None:
         demand, parts = self._lines[place], self.parts_of[place]
         _give_back(self._stock, parts)
-        fresh = route_line(demand, self._candidates, self._stock, self._parameters)
+        fresh = route_line(
+            demand, cheapest_first(self._candidates, demand.to_region, self._parameters), self._stock
+        )
         if _ships(parts) and self._merit(demand, fresh) >= self._merit(demand, parts):
             _give_back(self._stock, fresh)
             for offer, units in parts:
@@ -107,10 +109,10 @@ class Consolidation:
         return {}
 
     def _unit(self, offer: OfferStock, place: int) -> int:
-        return unit_cost(offer, self._lines[place].to_region, self._parameters).total_cents
+        return unit_cents(offer, self._lines[place].to_region, self._parameters)
 
     def _cost(self, demand: Demand, parts: Parts) -> int:
-        return sum(part.cost_cents for part in allocations_of(demand, parts, self._parameters))
+        return parts_cost(demand, parts, self._parameters)
 
     def _merit(self, demand: Demand, parts: Parts) -> tuple[int, int]:
         """Units short, then full stated cost; smaller is better."""

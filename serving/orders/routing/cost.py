@@ -42,13 +42,29 @@ def zone(from_region: str, to_region: str, parameters: CostParameters) -> Zone:
 
 def unit_cost(offer: OfferStock, to_region: str, parameters: CostParameters) -> UnitCost:
     """Cost of one unit of `offer` sent to `to_region`; linear in the quantity."""
+    return UnitCost(*_amounts(offer, to_region, parameters))
+
+
+def unit_cents(offer: OfferStock, to_region: str, parameters: CostParameters) -> int:
+    """Total of `unit_cost`; a batch asks for hundreds of thousands of them."""
+    return sum(_amounts(offer, to_region, parameters))
+
+
+def _amounts(offer: OfferStock, to_region: str, parameters: CostParameters) -> tuple[int, int, int]:
+    """Supply price, freight and lateness of one unit."""
     way = zone(offer.ship_from_region, to_region, parameters)
     days_late = max(0, offer.lead_time_days + way.transit_days - parameters.promised_days)
-    return UnitCost(
-        supply_cents=offer.supply_price_cents,
-        freight_cents=offer.freight_cents + way.surcharge_cents,
-        lateness_cents=days_late * parameters.lateness_penalty_cents_per_day,
+    return (
+        offer.supply_price_cents,
+        offer.freight_cents + way.surcharge_cents,
+        days_late * parameters.lateness_penalty_cents_per_day,
     )
+
+
+def parts_cost(demand: Demand, parts: Sequence[tuple[OfferStock, int]], parameters: CostParameters) -> int:
+    """Full stated cost of the parts of one line, in cents."""
+    split = parameters.split_penalty_cents * max(0, len(parts) - 1)
+    return split + sum(unit_cents(offer, demand.to_region, parameters) * units for offer, units in parts)
 
 
 def allocations_of(

@@ -21,12 +21,12 @@ from serving.orders.routing.contracts import (
     OfferStock,
     RoutingSolverError,
 )
-from serving.orders.routing.cost import unit_cost
+from serving.orders.routing.cost import unit_cents
 
 Ints = npt.NDArray[np.int64]
 
 LARGEST_TOTAL = 2**61
-"""Bound on units x price of a batch, so that no int64 sum overflows."""
+"""Bound on units x price x offers of a sku of a batch, so that no int64 sum overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,9 @@ def build_network(
     )
     widest = max((len(places) for places in offers_of.values()), default=0)
     # Routing one unit more moves at most one unit at each offer of its sku, so it adds at most widest x
-    # dearest.
-    overflow_cents = widest * int(arc_cents.max(initial=0)) + 1
-    if sum(line.qty for line in lines) * overflow_cents > LARGEST_TOTAL:
+    # dearest, and may split as many lines.
+    overflow_cents = widest * (int(arc_cents.max(initial=0)) + parameters.split_penalty_cents) + 1
+    if sum(line.qty for line in lines) * overflow_cents * max(1, widest) > LARGEST_TOTAL:
         raise InvalidRoutingInputError(
             f"a batch of {len(lines)} lines at an overflow price of {overflow_cents} cents leaves the range "
             "of exact arithmetic; route fewer lines at once or check the unit of the prices"
@@ -122,7 +122,7 @@ def _sku_costs(lines: Sequence[Demand], offers: Sequence[OfferStock], parameters
     """Unit costs, lines x offers; each region is priced once."""
     regions = {region: row for row, region in enumerate(dict.fromkeys(line.to_region for line in lines))}
     prices = np.array(
-        [[unit_cost(offer, region, parameters).total_cents for offer in offers] for region in regions],
+        [[unit_cents(offer, region, parameters) for offer in offers] for region in regions],
         dtype=np.int64,
     )
     return prices[[regions[line.to_region] for line in lines]]

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from serving.orders.routing.contracts import (
+    Allocation,
     CostParameters,
     Demand,
     OfferStock,
@@ -19,7 +20,7 @@ from serving.orders.routing.contracts import (
     UnroutableReason,
     require_unique,
 )
-from serving.orders.routing.cost import allocations_of, unit_cost
+from serving.orders.routing.cost import allocations_of, unit_cents
 
 Key = tuple[str, str]
 """(supplier_id, sku_id) of an offer."""
@@ -46,15 +47,51 @@ def route_greedy(
     """
     parameters = parameters or CostParameters()
     require_unique(demands, offers)
+    lines = sorted(demands, key=lambda line: (line.order_id, line.line_no))
+    return plan_of(lines, greedy_parts(lines, offers, parameters), offers, parameters)
+
+
+def greedy_parts(
+    lines: Sequence[Demand], offers: Sequence[OfferStock], parameters: CostParameters
+) -> list[Parts]:
+    """The parts of each line, routed in the order given; fewer units than asked when stock is short."""
     by_sku = offers_by_sku(offers)
     stock = {(offer.supplier_id, offer.sku_id): offer.available_qty for offer in offers}
-    allocations = []
-    unroutable = []
-    for demand in sorted(demands, key=lambda line: (line.order_id, line.line_no)):
-        candidates = by_sku.get(demand.sku_id, [])
-        parts = route_line(demand, candidates, stock, parameters)
-        allocations.extend(allocations_of(demand, parts, parameters))
-        missing = shortage(demand, parts, candidates, stock)
+    ranks: dict[tuple[str, str], list[OfferStock]] = {}
+    parts_of = []
+    for line in lines:
+        way = line.sku_id, line.to_region
+        if way not in ranks:
+            ranks[way] = cheapest_first(by_sku.get(line.sku_id, []), line.to_region, parameters)
+        parts_of.append(route_line(line, ranks[way], stock))
+    return parts_of
+
+
+def plan_of(
+    lines: Sequence[Demand],
+    parts_of: Sequence[Parts],
+    offers: Sequence[OfferStock],
+    parameters: CostParameters,
+) -> RoutingPlan:
+    """Price the parts of every line and say why units are short.
+
+    Args:
+        lines: The lines.
+        parts_of: Parts of each, together within the stock.
+        offers: Every offer that was to be had.
+        parameters: Penalties and ways.
+    """
+    by_sku = offers_by_sku(offers)
+    left = {(offer.supplier_id, offer.sku_id): offer.available_qty for offer in offers}
+    for parts in parts_of:
+        for offer, units in parts:
+            left[offer.supplier_id, offer.sku_id] -= units
+    allocations: list[Allocation] = []
+    unroutable: list[Unroutable] = []
+    pairs = zip(lines, parts_of, strict=True)
+    for line, parts in sorted(pairs, key=lambda pair: (pair[0].order_id, pair[0].line_no)):
+        allocations.extend(allocations_of(line, parts, parameters))
+        missing = shortage(line, parts, by_sku.get(line.sku_id, []), left)
         if missing is not None:
             unroutable.append(missing)
     return RoutingPlan(tuple(allocations), tuple(unroutable))
@@ -68,27 +105,27 @@ def offers_by_sku(offers: Sequence[OfferStock]) -> dict[str, list[OfferStock]]:
     return dict(found)
 
 
-def route_line(
-    demand: Demand,
-    candidates: Sequence[OfferStock],
-    stock: MutableMapping[Key, int],
-    parameters: CostParameters,
-) -> Parts:
+def cheapest_first(
+    candidates: Sequence[OfferStock], region: str, parameters: CostParameters
+) -> list[OfferStock]:
+    """The offers by what a unit costs that goes to `region`, ties by supplier id."""
+    return sorted(
+        candidates,
+        key=lambda offer: (unit_cents(offer, region, parameters), offer.supplier_id),
+    )
+
+
+def route_line(demand: Demand, ranked: Sequence[OfferStock], stock: MutableMapping[Key, int]) -> Parts:
     """Choose the offers of one line and take their units out of `stock`.
 
     Args:
         demand: The line.
-        candidates: Offers of its sku.
+        ranked: Offers of its sku, the cheapest first for its region.
         stock: Units left of each offer; changed in place.
-        parameters: Penalties and ways.
 
     Returns:
         The chosen parts; fewer units than asked when stock is short.
     """
-    ranked = sorted(
-        candidates,
-        key=lambda offer: (unit_cost(offer, demand.to_region, parameters).total_cents, offer.supplier_id),
-    )
     whole = next((offer for offer in ranked if _takes(offer, demand.qty, stock) == demand.qty), None)
     if whole is not None:
         stock[whole.supplier_id, whole.sku_id] -= demand.qty

@@ -13,6 +13,7 @@ from serving.orders.errors import (
     NotListedError,
     OutOfStockError,
 )
+from serving.orders.fulfilment import routing_review
 from serving.orders.placing import placing
 
 
@@ -218,3 +219,24 @@ def test_an_older_statement_of_terms_changes_nothing(shop):
         assert catalogue.put_offers(conn, TENANT, [old]) == []
     shop.place("t", ("terms", 1))
     assert shop.read("t")[1][0].supply_price_cents == 300
+
+
+def test_the_review_finds_the_split_that_routing_together_would_have_saved(shop):
+    """rv1 takes one of the two cheap units, so rv2 is split (600): the other way round nothing is."""
+
+    def review():
+        with shop.transaction() as conn:
+            start, end = NOW - timedelta(days=1), NOW + timedelta(days=1)
+            return routing_review.review_routing(conn, TENANT, start, end)
+
+    before = review()
+    shop.list("rv", 9000)
+    shop.supply("S1", "rv", 2, price=100)
+    shop.supply("S2", "rv", 1, price=150)
+    shop.place("rv1", ("rv", 1))
+    shop.place("rv2", ("rv", 2))
+    after = review()
+    assert after.cost_cents - before.cost_cents == 100 + 100 + 150 + 600
+    assert after.exact_cents - before.exact_cents == 200 + 150
+    assert after.bound_cents <= after.exact_cents
+    assert f"at most {after.exact_cents - after.bound_cents} above the least" in str(after)

@@ -255,10 +255,17 @@ def test_a_swap_avoids_a_split_where_it_costs_less_than_the_split(penalty, swaps
 
 
 def test_no_part_stays_below_the_smallest_order_of_its_supplier():
-    # The flow alone would take 1 of b, which ships 2 or more.
-    exact = route_batch([line("o1", 3)], [offer("a", 1, 2), offer("b", 2, 2, moq=2)], PARAMETERS)
-    assert_conserved(exact.plan, [line("o1", 3)], [offer("a", 1, 2), offer("b", 2, 2, moq=2)])
-    assert [u.reason for u in exact.plan.unroutable] == [UnroutableReason.BELOW_MIN_ORDER]
+    # The flow alone takes 2 of a and 1 of b, which ships 2 or more; 1 of a and 2 of b leave nothing short.
+    lines, offers = [line("o1", 3)], [offer("a", 1, 2), offer("b", 2, 2, moq=2)]
+    exact = route_batch(lines, offers, PARAMETERS)
+    assert [(part.supplier_id, part.qty) for part in exact.plan.allocations] == [("b", 2), ("a", 1)]
+    assert_conserved(exact.plan, lines, offers)
+    # With one unit of b the line stays short.
+    offers[1] = offer("b", 2, 1, moq=2)
+    outcome = route_batch(lines, offers, PARAMETERS)
+    assert [(u.short_qty, u.reason) for u in outcome.plan.unroutable] == [
+        (1, UnroutableReason.BELOW_MIN_ORDER)
+    ]
 
 
 def test_the_same_batch_in_another_order_gives_the_same_plan():
