@@ -8,18 +8,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.demand.config import BOOSTED, LSTM, DemandConfig, from_json
+from models.demand.config import BOOSTED, LSTM, STACKED, DemandConfig, from_json
 from models.demand.judging import conformal
 from models.demand.panel.series import Panel
+from models.demand.weekly import stacking
 from models.demand.weekly.forecasts import Forecast
 from models.errors import BundleError
 
 FORMAT = 1
-SYSTEMS = (LSTM, BOOSTED)
+SYSTEMS = (LSTM, BOOSTED, STACKED)
+WEIGHTS = "weights.json"
 
 PanelPredict = Callable[[Panel, int], Forecast]
 
@@ -29,7 +31,7 @@ class Bundle:
     """A loaded model.
 
     Attributes:
-        system: `demand_lstm` or `demand_boosted`.
+        system: One of `SYSTEMS`.
         config: Settings it was fitted with.
         calibration: Shifts learnt in its backtest.
         predict: Panel and origin to raw forecast.
@@ -95,15 +97,60 @@ def read(folder: Path) -> Bundle:
         calibration = conformal.from_json(document["calibration"])
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{path}: not a demand bundle ({error}); train again") from error
+    return Bundle(system, config, calibration, _predictor(folder, system, config))
+
+
+def save_stack(
+    weights: stacking.Weights, save_member: Mapping[str, Callable[[Path], None]], folder: Path
+) -> None:
+    """Write the weights, and each fitted member that has one into a folder of its own.
+
+    Args:
+        weights: Of all members.
+        save_member: What writes a fitted member, by name.
+        folder: An existing folder.
+    """
+    (folder / WEIGHTS).write_text(json.dumps(weights.as_json(), indent=1, sort_keys=True))
+    for name in weights.used:
+        if name in save_member:
+            (folder / name).mkdir()
+            save_member[name](folder / name)
+
+
+def _predictor(folder: Path, system: str, config: DemandConfig) -> PanelPredict:
+    """What predicts with the files of a system."""
+    horizon = config.horizon
     if system == LSTM:
         from models.demand.weekly import lstm_fit
 
         network = lstm_fit.load(folder)
-        return Bundle(system, config, calibration, lambda panel, o: lstm_fit.predict(network, panel, o))
+        return lambda panel, origin: lstm_fit.predict(network, panel, origin)
     if system == BOOSTED:
         from models.demand.weekly import boosting
 
         boosters = boosting.load(folder)
-        horizon = config.horizon
-        return Bundle(system, config, calibration, lambda p, o: boosting.predict(boosters, p, o, horizon))
+        return lambda panel, origin: boosting.predict(boosters, panel, origin, horizon)
+    if system == STACKED:
+        return _stack(folder, config)
     raise BundleError(f"{folder}: unknown system {system!r}; expected one of {SYSTEMS}")
+
+
+def _stack(folder: Path, config: DemandConfig) -> PanelPredict:
+    try:
+        weights = stacking.from_json(json.loads((folder / WEIGHTS).read_text()))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise BundleError(f"{folder / WEIGHTS}: not the weights of a stack ({error}); train again") from error
+    fitted = {
+        name: _predictor(folder / name, name, config) for name in weights.used if name not in stacking.RULES
+    }
+
+    def predict(panel: Panel, origin: int) -> Forecast:
+        parts = {
+            name: fitted[name](panel, origin)
+            if name in fitted
+            else stacking.rule(name, panel, origin, config.horizon)
+            for name in weights.used
+        }
+        return stacking.mixed(parts, weights, panel, origin)
+
+    return predict

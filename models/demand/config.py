@@ -20,6 +20,7 @@ NO_HOLIDAYS = "none"
 
 LSTM = "demand_lstm"
 BOOSTED = "demand_boosted"
+STACKED = "demand_stacked"
 
 
 @dataclass(frozen=True)

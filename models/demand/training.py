@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from models.contracts import Candidate
 from models.demand import bundle as bundles
-from models.demand.config import BOOSTED, LSTM, DemandConfig, from_json
+from models.demand.config import BOOSTED, LSTM, STACKED, DemandConfig, from_json
 from models.demand.judging import figures, leaderboard
 from models.demand.judging.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
 from models.demand.judging.levels import CategoryLevels
 from models.demand.judging.reconcile import towards_category_level
 from models.demand.panel.series import Panel, build_panel, weekly_sales
 from models.demand.panel.vintages import Vintages, vintages
+from models.demand.weekly import stacking
 from models.demand.weekly.forecasts import Forecast
 from models.errors import InsufficientDataError
 from models.progress import PROGRESS
@@ -31,7 +32,9 @@ from models.progress import PROGRESS
 FAMILY = "demand"
 MIN_WEEKS = 16
 PLAN_KNOWN, PLAN_HIDDEN = " (plan known)", " (plan not published)"
-AVERAGE = "average of both"
+
+Told = Mapping[int, Forecast]
+"""Forecasts by origin, before they meet their category's level."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,15 @@ def train(
         lines: As for `weekly_sales`: each origin of the backtest sees what was known then.
         promotions_weekly: Columns of int_promotions_weekly_category; may be empty.
         as_of: Business time, with time zone.
-        bundle_dir: Folder that receives `demand_lstm/`, `demand_boosted/` and `fans.parquet`.
+        bundle_dir: Folder that receives a folder for each candidate, by its name, and `fans.parquet`.
         config: Settings.
         champions: `Candidate.config` of the standing champions by model name. Where a champion's settings
             differ from the candidate's of its name, its procedure joins the backtest (on today's panel, with
             its own model settings); no model is compared with another model's champion.
 
     Returns:
-        Two candidates, the better first: promoted before refused, then by least quantile loss.
+        Three candidates, LSTM, boosting and their stack with two intermittent rules, the better first:
+        promoted before refused, then by least quantile loss.
 
     Raises:
         InsufficientDataError: Too few weeks, or no series with enough signal; the simple rule should serve.
@@ -129,23 +133,24 @@ def train(
     # Judged is what is known in use: where no plan of the coming weeks is on file, the backtest hides it too.
     hide = not bool(final.plan_known[n_weeks:].all())
     levels = {origin: CategoryLevels(known, config.horizon) for origin, known in panels.known.items()}
-    learned = {name: _roll(f, panels, levels, origins, config, hide=hide) for name, f in fitted.items()}
+    told = _told(fitted, panels, hide=hide)
+    otherwise = _told(fitted, panels, hide=not hide)
+    by_rules = _told_by_rules(panels, config.horizon)
+    told[STACKED] = _stack(told | by_rules, panels, config.horizon)
+    otherwise[STACKED] = _stack(otherwise | by_rules, panels, config.horizon)
+    learned = {name: _roll(one, panels, levels, origins, config, hide=hide) for name, one in told.items()}
     suffix = PLAN_KNOWN if hide else PLAN_HIDDEN
     extra = {
-        name + suffix: _roll(f, panels, levels, origins, config, hide=not hide) for name, f in fitted.items()
-    } | {AVERAGE: _average(learned)}
+        name + suffix: _roll(one, panels, levels, origins, config, hide=not hide)
+        for name, one in otherwise.items()
+    }
     rows = [
         row
         for name, rolled in (rules | learned | extra).items()
         for row in leaderboard.scores(truth, rolled, panel, name)
     ]
     rows = leaderboard.with_ratios(rows, config.horizon)
-    champions = champions or {}
-    standing = {
-        name: _standing(name, champions[name], panels, levels, origins, config, hide=hide)
-        for name in _FIT
-        if name in champions
-    }
+    standing = _standing(champions or {}, panels, levels, origins, config, hide=hide)
     decisions = {
         name: leaderboard.gate(
             truth,
@@ -163,18 +168,26 @@ def train(
     simple = leaderboard.best_rule(truth, rules, panel)
     fans = figures.fans(panel, origins, learned | {simple: rules[simple]})
     fans.write_parquet(bundle_dir / "fans.parquet")
-    candidates = []
-    for number, (name, rolled) in enumerate(learned.items(), start=len(_FIT) + 1):
+    refits: dict[str, Callable[[Path], None]] = {}
+    for number, (name, cuts) in enumerate(fitted.items(), start=len(_FIT) + 1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
-        refit = _FIT[name](final, final.n_weeks, config, fitted[name][origins.fit_cut].epochs)
-        folder = bundles.write(bundle_dir / name, name, config, rolled.calibration, refit.save)
+        refits[name] = _FIT[name](final, final.n_weeks, config, cuts[origins.fit_cut].epochs).save
+    members = {name: told[name] for name in fitted} | by_rules
+    weights = stacking.learn(members, panels.standing, origins.all, config.horizon)
+    saves = refits | {STACKED: partial(bundles.save_stack, weights, refits)}
+    epochs = {name: cuts[origins.fit_cut].epochs for name, cuts in fitted.items()}
+    more = {name: {"epochs": float(count)} for name, count in epochs.items() if count is not None}
+    more[STACKED] = _flat(weights)
+    candidates = []
+    for name, rolled in learned.items():
+        folder = bundles.write(bundle_dir / name, name, config, rolled.calibration, saves[name])
         candidates.append(
             Candidate(
                 name=name,
                 family=FAMILY,
                 config={"system": name, "settings": config.as_json()},
                 decision=decisions[name],
-                metrics=_metrics(rows, name, panel, final, origins, config, fitted[name][origins.fit_cut]),
+                metrics=_metrics(rows, name, panel, final, origins, config) | more.get(name, {}),
                 leaderboard=rows,
                 bundle_dir=folder,
                 data_from=final.weeks[0],
@@ -198,8 +211,38 @@ def _fits(name: str, panels: Vintages, origins: Origins, config: DemandConfig) -
     return {cut: _FIT[name](panels.known[cut], cut, config, None) for cut in sorted(wanted)}
 
 
+def _told(fitted: Mapping[str, Mapping[int, _Fitted]], panels: Vintages, *, hide: bool) -> dict[str, Told]:
+    """What each fitted system forecast at every origin."""
+    return {
+        name: {
+            origin: fits[max(cut for cut in fits if cut <= origin)].predict(known, origin, hide)
+            for origin, known in panels.known.items()
+        }
+        for name, fits in fitted.items()
+    }
+
+
+def _told_by_rules(panels: Vintages, horizon: int) -> dict[str, Told]:
+    """What the rules among the stack's members forecast at every origin; they read no plan."""
+    return {
+        name: {origin: stacking.rule(name, known, origin, horizon) for origin, known in panels.known.items()}
+        for name in stacking.RULES
+    }
+
+
+def _stack(members: Mapping[str, Told], panels: Vintages, horizon: int) -> Told:
+    """The members as one, at each origin with the weights that were known then."""
+    stacked = {}
+    for origin, known in panels.known.items():
+        over = [earlier for earlier in panels.known if earlier + horizon <= origin]
+        weights = stacking.learn(members, known, over, horizon)
+        parts = {name: told[origin] for name, told in members.items()}
+        stacked[origin] = stacking.mixed(parts, weights, known, origin)
+    return stacked
+
+
 def _roll(
-    fitted: Mapping[int, _Fitted],
+    told: Told,
     panels: Vintages,
     levels: Mapping[int, CategoryLevels],
     origins: Origins,
@@ -208,46 +251,37 @@ def _roll(
     hide: bool,
 ) -> Rolled:
     def predict(origin: int) -> Forecast:
-        panel = panels.known[origin]
-        raw = fitted[max(cut for cut in fitted if cut <= origin)].predict(panel, origin, hide)
         level = levels[origin].at(origin, hide_plan=hide)
-        return towards_category_level(raw, panel, level, config.category_weight)
+        return towards_category_level(told[origin], panels.known[origin], level, config.category_weight)
 
     return roll(predict, panels, origins, config.horizon, is_rule=False)
 
 
-def _average(learned: Mapping[str, Rolled]) -> Rolled:
-    """Equal weights of the learned systems' calibrated quantiles; evidence on the leaderboard only."""
-    parts = list(learned.values())
-    return Rolled(
-        point=np.mean([p.point for p in parts], axis=0),
-        mean=np.mean([p.mean for p in parts], axis=0),
-        quantiles=np.mean([p.quantiles for p in parts], axis=0),
-        wide=np.mean([p.wide for p in parts], axis=0),
-        raw_crossings=0,
-        calibration=parts[0].calibration,
-    )
-
-
 def _standing(
-    name: str,
-    champion: Mapping[str, Any],
+    champions: Mapping[str, Mapping[str, Any]],
     panels: Vintages,
     levels: Mapping[int, CategoryLevels],
     origins: Origins,
     config: DemandConfig,
     *,
     hide: bool,
-) -> Rolled | None:
-    """A standing champion's procedure on the same origins; None when its settings are the candidate's."""
-    settings = from_json(champion["settings"])
-    if settings == config:
-        return None
-    with_its_models = DemandConfig(
-        **{**config.__dict__, "lstm": settings.lstm, "gbm": settings.gbm, "seed": settings.seed}
-    )
-    fitted = _fits(name, panels, origins, with_its_models)
-    return _roll(fitted, panels, levels, origins, config, hide=hide)
+) -> dict[str, Rolled | None]:
+    """Each standing champion's procedure on the same origins; None when its settings are the candidate's."""
+    found: dict[str, Rolled | None] = {}
+    for name, champion in champions.items():
+        settings = from_json(champion["settings"])
+        if settings == config:
+            found[name] = None
+            continue
+        with_its_models = replace(config, lstm=settings.lstm, gbm=settings.gbm, seed=settings.seed)
+        wanted = _FIT if name == STACKED else (name,)
+        fitted = {one: _fits(one, panels, origins, with_its_models) for one in wanted}
+        told = _told(fitted, panels, hide=hide)
+        if name == STACKED:
+            members = told | _told_by_rules(panels, config.horizon)
+            told[name] = _stack(members, panels, config.horizon)
+        found[name] = _roll(told[name], panels, levels, origins, config, hide=hide)
+    return found
 
 
 def _metrics(
@@ -257,7 +291,6 @@ def _metrics(
     final: Panel,
     origins: Origins,
     config: DemandConfig,
-    fitted: _Fitted,
 ) -> dict[str, float]:
     """Flat metrics of one candidate: its series-level numbers and the size of the evidence."""
     level = leaderboard.SERIES_LEVEL.format(h=config.horizon)
@@ -270,6 +303,13 @@ def _metrics(
         "series_served": float((~final.is_pooled).sum()),
         "pooled_members_served": float(final.members.height),
     }
-    if fitted.epochs is not None:
-        metrics["epochs"] = float(fitted.epochs)
     return metrics
+
+
+def _flat(weights: stacking.Weights) -> dict[str, float]:
+    """The weights as metrics, e.g. `weight_smooth_tsb`."""
+    return {
+        f"weight_{kind}_{name}": float(each[place])
+        for kind, each in weights.by_class.items()
+        for place, name in enumerate(weights.members)
+    }

@@ -25,7 +25,7 @@ from pipelines.warehouse import reading
 if TYPE_CHECKING:
     from models.demand.config import DemandConfig
 
-MODELS = ("demand_lstm", "demand_boosted")
+MODELS = ("demand_lstm", "demand_boosted", "demand_stacked")
 FAMILY = Family("demand", MODELS, demand_training.demand, demand_training.reads)
 
 
@@ -46,7 +46,7 @@ def forecasters(
     models: dg.ResourceParam[ModelStore],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """The global LSTM and the global LightGBM, backtested at rolling origins beside the simple rules.
+    """The global LSTM, the global LightGBM and their stack with SBA and TSB, backtested at rolling origins.
 
     Weekly units of a category at a merchant, with quantiles. One row per order line used.
     """

@@ -1,4 +1,4 @@
-"""Demand: the two forecasters."""
+"""Demand: the two forecasters and their stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.trainings.task import Task
 
 
 def demand(task: Task) -> list[Candidate]:
-    """The LSTM and the LightGBM forecasters, each origin of the backtest with what was known then."""
+    """The LSTM, LightGBM and their stack, each origin of the backtest with what was known then."""
     from models.demand.config import DemandConfig
     from models.demand.training import train
     from pipelines.warehouse import reading

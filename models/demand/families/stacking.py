@@ -6,7 +6,6 @@ are learnt on origins that no member was fitted on.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,9 @@ from models.protocol import Family, Forecaster
 PARTS = 20
 """Weights are multiples of one part in so many."""
 
+STEPS = (8, 4, 2, 1)
+"""So many parts at a time go from one member to another, until that no longer helps."""
+
 INTERMITTENT_SHARE = 0.25
 """From this share of periods without a sale on a series is intermittent."""
 
@@ -31,12 +33,13 @@ FEWEST_POINTS = 30
 
 
 def classes(panel: Panel, origin: int) -> npt.NDArray[np.str_]:
-    """The class of each series by what was observed before an origin.
+    """The class of each series by what was observed from its start to before an origin.
 
     Returns:
         (n,) of `smooth` and `intermittent`; a series that was never observed is intermittent.
     """
-    seen = panel.target[:, :origin]
+    before = np.arange(origin)[None, :] < panel.start[:, None]
+    seen = np.where(before, np.nan, panel.target[:, :origin])
     observed = np.isfinite(seen).sum(axis=1)
     silent = (seen <= 0).sum(axis=1)
     often = (observed > 0) & (silent < INTERMITTENT_SHARE * np.maximum(observed, 1))
@@ -44,7 +47,10 @@ def classes(panel: Panel, origin: int) -> npt.NDArray[np.str_]:
 
 
 def best_weights(actual: FloatArray, quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
-    """Non-negative weights with sum 1 and the least pinball loss of log(units + half).
+    """Non-negative weights with sum 1 and little pinball loss of log(units + half).
+
+    The loss is convex in the weights. From the best member alone, parts go from one member to another as long
+    as that lowers the loss, large parts first.
 
     Args:
         actual: float64 (m,), units.
@@ -52,19 +58,83 @@ def best_weights(actual: FloatArray, quantiles: FloatArray, levels: Sequence[flo
         levels: The q levels.
 
     Returns:
-        float64 (k,), multiples of 1 / `PARTS`; of equal ones the first in lexical order from the last member.
+        float64 (k,), multiples of 1 / `PARTS`, never worse than the best member; of equal steps the first.
     """
     truth, logs = np.log(actual + HALF_UNIT), np.log(quantiles + HALF_UNIT)
-    best, least = np.full(len(logs), 1 / len(logs)), np.inf
-    for parts in itertools.product(range(PARTS + 1), repeat=len(logs) - 1):
-        if sum(parts) > PARTS:
-            continue
-        weights = np.array([*parts, PARTS - sum(parts)]) / PARTS
-        mixed = np.tensordot(weights, logs, axes=1)
-        loss = sum(float(pinball(truth, mixed[:, q], level).sum()) for q, level in enumerate(levels))
-        if loss < least - 1e-12:
-            best, least = weights, loss
-    return best
+
+    def loss(parts: npt.NDArray[np.int64]) -> float:
+        mixed = np.tensordot(parts / PARTS, logs, axes=1)
+        return sum(float(pinball(truth, mixed[:, q], level).sum()) for q, level in enumerate(levels))
+
+    alone = np.eye(len(logs), dtype=np.int64) * PARTS
+    best = min(alone, key=loss)
+    least = loss(best)
+    for size in STEPS:
+        improved = True
+        while improved:
+            moved = [best + step for step in _steps(len(best), size) if (best + step).min() >= 0]
+            found = [loss(parts) for parts in moved]
+            improved = bool(found) and min(found) < least - 1e-12
+            if improved:
+                least = min(found)
+                best = moved[found.index(least)]
+    return np.asarray(best / PARTS)
+
+
+def _steps(members: int, size: int) -> list[npt.NDArray[np.int64]]:
+    """Every way to take so many parts from one member and give them to another."""
+    unit = np.eye(members, dtype=np.int64) * size
+    return [unit[to] - unit[of] for of in range(members) for to in range(members) if to != of]
+
+
+def weights_by_class(
+    actual: FloatArray, quantiles: FloatArray, kinds: npt.NDArray[np.str_], levels: Sequence[float]
+) -> dict[str, FloatArray]:
+    """`best_weights` of each class; one with fewer than `FEWEST_POINTS` points takes those of all.
+
+    Args:
+        actual: float64 (m,), units; NaN where not observed, which is left out. One at least is.
+        quantiles: float64 (k, m, q), units of the k members.
+        kinds: (m,), the class of each point.
+        levels: The q levels.
+    """
+    seen = np.isfinite(actual)
+    everything = best_weights(np.maximum(actual[seen], 0), quantiles[:, seen], levels)
+    weights = {}
+    for name in (SMOOTH, INTERMITTENT):
+        inside = seen & (kinds == name)
+        weights[name] = (
+            everything
+            if inside.sum() < FEWEST_POINTS
+            else best_weights(np.maximum(actual[inside], 0), quantiles[:, inside], levels)
+        )
+    return weights
+
+
+def mix(
+    means: Sequence[FloatArray],
+    quantiles: Sequence[FloatArray],
+    kinds: npt.NDArray[np.str_],
+    weights: Mapping[str, FloatArray],
+) -> tuple[FloatArray, FloatArray]:
+    """Members' forecasts as one: means are averaged in units, quantiles level by level in logarithms.
+
+    Args:
+        means: k times float64 (n, h), units.
+        quantiles: k times float64 (n, h, q), units, ascending.
+        kinds: (n,), the class of each series.
+        weights: Class to float64 (k,).
+
+    Returns:
+        float64 (n, h) and (n, h, q).
+    """
+    each = np.stack([weights[kind] for kind in kinds], axis=1)
+    mean = np.zeros_like(means[0])
+    logs = np.zeros_like(quantiles[0])
+    for weight, one, spread in zip(each, means, quantiles, strict=True):
+        mean += weight[:, None] * one
+        logs += weight[:, None, None] * np.log(spread + HALF_UNIT)
+    return mean, np.maximum(np.exp(logs) - HALF_UNIT, 0.0)
 
 
 @dataclass(frozen=True)
@@ -87,16 +157,13 @@ class Stacked:
     def predict(self, panel: Panel, origin: int, horizon: int) -> Forecast:
         """Forecast every series of the panel; arguments as for every forecaster."""
         parts = [member.predict(panel, origin, horizon) for member in self.members]
-        kinds = classes(panel, origin)
-        each = np.stack([self.weights[kind] for kind in kinds], axis=1)
-        mean = sum(w[:, None] * np.asarray(part.mean) for w, part in zip(each, parts, strict=True))
-        logs = sum(
-            w[:, None, None] * np.log(np.asarray(part.quantiles) + HALF_UNIT)
-            for w, part in zip(each, parts, strict=True)
+        mean, quantiles = mix(
+            [np.asarray(part.mean) for part in parts],
+            [np.asarray(part.quantiles) for part in parts],
+            classes(panel, origin),
+            self.weights,
         )
-        return Forecast(
-            np.asarray(mean), np.maximum(np.exp(np.asarray(logs)) - HALF_UNIT, 0.0), tuple(self.levels)
-        )
+        return Forecast(mean, quantiles, tuple(self.levels))
 
 
 def learn_weights(
@@ -139,17 +206,6 @@ def learn_weights(
     truth, kind = np.concatenate(actual).ravel(), np.concatenate(kinds).ravel()
     told = np.concatenate(quantiles, axis=1)
     told = told.reshape(len(fitted), -1, told.shape[-1])
-    seen = np.isfinite(truth)
-    if not seen.any():
+    if not np.isfinite(truth).any():
         raise InsufficientDataError(f"stacking: nothing was observed in periods {starts[0]} to {until - 1}")
-    levels = list(fitted[0].levels)
-    everything = best_weights(np.maximum(truth[seen], 0), told[:, seen], levels)
-    weights = {}
-    for name in (SMOOTH, INTERMITTENT):
-        inside = seen & (kind == name)
-        weights[name] = (
-            everything
-            if inside.sum() < FEWEST_POINTS
-            else best_weights(np.maximum(truth[inside], 0), told[:, inside], levels)
-        )
-    return weights
+    return weights_by_class(truth, told, kind, list(fitted[0].levels))

@@ -1,7 +1,8 @@
-"""A category's units over the horizon: smoothing, the newest weeks, or a regression pooled over categories.
+"""A category's units over the horizon: the mean of smoothing and of a regression pooled over categories.
 
 Noise averages out in a category's total, so its level tells drift, promotions and the pay cycle better than
-the sum of its series' forecasts. Which way is taken is chosen by what was best at earlier origins.
+the sum of its series' forecasts. Which of the two is better changes by chance from week to week: one alone is
+taken only where it was clearly better at earlier origins.
 """
 
 from __future__ import annotations
@@ -14,14 +15,21 @@ from models.demand.panel.series import Panel
 from models.demand.weekly.baselines import CYCLE_WEEKS, exponential_smoothing
 from models.metrics import FloatArray
 
+SMOOTHING, REGRESSION, BOTH = "smoothing", "regression", "both"
 SCALE_WEEKS = 8
 LAGS = 8
 MEANS = (1, 2, 4, 13, 26)
 FIRST_ORIGIN = 8
 """A regression learns from origins with so many weeks before them."""
 
+FEWEST_ORIGINS = 8
+"""With fewer of them to learn from there is no regression."""
+
 CHECKS = 8
-"""So many origins whose weeks are over choose the way; with fewer than half of them it is smoothing."""
+"""So many origins whose weeks are over tell whether one of the two is clearly better."""
+
+CLEARLY = 0.9
+"""One is when its error is below so much of their mean's."""
 
 FEWEST_ROWS = 40
 RIDGE = 1e-3
@@ -45,7 +53,7 @@ class CategoryLevels:
         self.promo = np.log1p(np.stack(counts, axis=2))
         self.plan_known = panel.plan_known
         self._features: dict[tuple[int, bool], FloatArray] = {}
-        self._ways: dict[tuple[int, bool], dict[str, FloatArray]] = {}
+        self._found: dict[tuple[int, bool], dict[str, FloatArray]] = {}
 
     def at(self, origin: int, *, hide_plan: bool = False) -> FloatArray:
         """Units over the `horizon` weeks from an origin on.
@@ -58,39 +66,32 @@ class CategoryLevels:
             float64 (categories,), in sorted order of the categories.
         """
         plan = not hide_plan and bool(self.plan_known[origin : origin + self.horizon].all())
-        ways = self._at(origin, plan)
-        past = [t for t in range(origin - self.horizon, FIRST_ORIGIN, -1) if len(self._at(t, plan)) > 1]
+        ways = self._ways(origin, plan)
+        past = [t for t in range(origin - self.horizon, FIRST_ORIGIN, -1) if len(self._ways(t, plan)) > 1]
+        if len(ways) == 1 or not past:
+            return ways[SMOOTHING]
         errors = dict.fromkeys(ways, 0.0)
-        if len(ways) == 1 or len(past) < CHECKS // 2:
-            return ways["smoothing"]
         for t in past[:CHECKS]:
             truth = self._sold(t)
-            for name, value in self._at(t, plan).items():
+            for name, value in self._ways(t, plan).items():
                 errors[name] += float(np.abs(truth - value).sum())
-        return ways[min(errors, key=lambda name: errors[name])]
+        best = min(errors, key=lambda name: errors[name])
+        return ways[best if errors[best] < CLEARLY * errors[BOTH] else BOTH]
 
     def _sold(self, origin: int) -> FloatArray:
         return np.asarray(self.units[:, origin : origin + self.horizon].sum(axis=1))
 
-    def _at(self, origin: int, plan: bool) -> dict[str, FloatArray]:
+    def _ways(self, origin: int, plan: bool) -> dict[str, FloatArray]:
         """Each way's units over the horizon; smoothing alone where there is too little to learn from."""
-        if (origin, plan) not in self._ways:
-            before = self.units[:, :origin]
-            smoothing = exponential_smoothing(before, np.minimum(self.begun, origin - 1), self.horizon).sum(
-                axis=1
-            )
-            newest = before[:, -CYCLE_WEEKS:].mean(axis=1) * self.horizon
-            ways = {"smoothing": smoothing}
+        if (origin, plan) not in self._found:
+            begun = np.minimum(self.begun, origin - 1)
+            smoothing = exponential_smoothing(self.units[:, :origin], begun, self.horizon).sum(axis=1)
             regression = self._regression(origin, plan)
+            ways = {SMOOTHING: smoothing}
             if regression is not None:
-                ways |= {
-                    "newest": newest,
-                    "regression": regression,
-                    "regression and smoothing": (regression + smoothing) / 2,
-                    "regression and newest": (regression + newest) / 2,
-                }
-            self._ways[origin, plan] = ways
-        return self._ways[origin, plan]
+                ways |= {REGRESSION: regression, BOTH: (smoothing + regression) / 2}
+            self._found[origin, plan] = ways
+        return self._found[origin, plan]
 
     def _regression(self, origin: int, plan: bool) -> FloatArray | None:
         """Ridge regression of log ratios to the newest weeks' mean, pooled over categories and origins."""
@@ -99,7 +100,7 @@ class CategoryLevels:
             for t in range(FIRST_ORIGIN, origin - self.horizon + 1)
             if not plan or self.plan_known[t : t + self.horizon].all()
         ]
-        if len(earlier) * len(self.units) < FEWEST_ROWS or not earlier:
+        if len(earlier) < FEWEST_ORIGINS or len(earlier) * len(self.units) < FEWEST_ROWS:
             return None
         rows = np.concatenate([self._inputs(t, plan) for t in earlier])
         scale = np.concatenate([self._scale(t) for t in earlier])

@@ -1,4 +1,4 @@
-"""The simple rules: naive, season, means, smoothing and the papers' blend. No learning, no quantiles.
+"""The simple rules: naive, season, means, smoothing, intermittent demand, the papers' blend. No quantiles.
 
 With one year of history there is no season of 52 weeks: `seasonal_naive` then repeats the last four weeks
 (the pay and mailer cycle) week by week, and says so by its name; with more than 52 weeks it is last year.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from models.demand.families.intermittent import METHODS
 from models.demand.panel.series import Int64
 from models.metrics import FloatArray
 
@@ -100,6 +101,15 @@ def exponential_smoothing(qty: FloatArray, start: Int64, horizon: int) -> FloatA
     return _flat(np.stack(levels)[best, np.arange(qty.shape[0])], horizon)
 
 
+def intermittent(name: str) -> Rule:
+    """The rule of that name in `families.intermittent`: SBA or TSB."""
+
+    def rule(qty: FloatArray, start: Int64, horizon: int) -> FloatArray:
+        return _flat(METHODS[name](qty.astype(np.float64), start), horizon)
+
+    return rule
+
+
 def blend_40_30_20(qty: FloatArray, start: Int64, horizon: int) -> FloatArray:
     """History 40, season 30, market trend 20; the printed weights sum to 90 and are normalised.
 
@@ -127,5 +137,7 @@ RULES: dict[str, Rule] = {
     "mean_26w": mean_last(26),
     "median_13w": median_last(13),
     "ses": exponential_smoothing,
+    "sba": intermittent("sba"),
+    "tsb": intermittent("tsb"),
     "blend_40_30_20": blend_40_30_20,
 }

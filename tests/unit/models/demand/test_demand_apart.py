@@ -57,4 +57,4 @@ def test_two_trainings_at_a_time_equal_the_one_in_sequence(
         ]
         there = [content(one.result()) for one in apart]
     assert there == [here, here]
-    assert len(here) == 2
+    assert len(here) == 3

@@ -7,20 +7,21 @@ from dataclasses import replace
 import numpy as np
 
 from models.demand.config import DemandConfig
+from models.demand.panel.general import general
 from models.demand.panel.series import Panel
 from models.demand.weekly import boosting
 
 
 def test_the_general_panel_says_what_is_known_and_no_more(small_panel: Panel) -> None:
     told = replace(small_panel, plan_known=np.arange(44) < 42, promo=small_panel.promo + 1)
-    panel = boosting.general(told, hidden_from=38)
+    panel = general(told, hidden_from=38)
     assert panel.ids[1] == f"{small_panel.category_id[1]}|{small_panel.merchant_id[1]}"
     np.testing.assert_array_equal(panel.target[:, :40], small_panel.qty)
     assert np.isnan(panel.target[:, 40:]).all()
     assert np.isnan(panel.known["display"][:, 38:]).all()
     assert (panel.known["display"][:, :38] == 1).all()
-    assert (boosting.general(told).known["mailer"][:, :42] == 1).all()
-    assert np.isnan(boosting.general(told).known["mailer"][:, 42:]).all()
+    assert (general(told).known["mailer"][:, :42] == 1).all()
+    assert np.isnan(general(told).known["mailer"][:, 42:]).all()
     np.testing.assert_array_equal(panel.known["month_start_share"][0], small_panel.calendar[:, 2])
     assert panel.times == small_panel.weeks
 

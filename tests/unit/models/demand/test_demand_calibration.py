@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from models.demand.families.counts import count_quantile
 from models.demand.judging import conformal
 from models.demand.judging.conformal import calibrate, conformal_shift
 from models.demand.judging.leaderboard import coverage, quantile_loss
-from models.demand.panel.pooling import count_quantile, with_count_quantiles
+from models.demand.panel.pooling import with_count_quantiles
 from models.demand.weekly.forecasts import Forecast, count_crossings, repaired
 
 

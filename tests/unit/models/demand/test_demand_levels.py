@@ -1,4 +1,4 @@
-"""Levels of categories: the better way is taken, a known plan is used, and no week ahead is read."""
+"""Levels of categories: smoothing meets a regression, a known plan is used, and no week ahead is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from demand_samples import PROMOTIONS_SCHEMA, MakeLines, after, lines_of
 
 from models.demand.config import DemandConfig
-from models.demand.judging.levels import CategoryLevels
+from models.demand.judging.levels import BOTH, REGRESSION, SMOOTHING, CategoryLevels
 from models.demand.panel.series import Panel, build_panel, weekly_sales
 from models.demand.weekly.baselines import exponential_smoothing
 
@@ -43,7 +43,7 @@ def test_a_known_promotion_is_seen_and_a_hidden_one_is_not(promoted_panel: Panel
     origins = range(28, WEEKS - 4, 4)
     known = np.mean([wape(promoted_panel, o, levels.at(o)) for o in origins])
     hidden = np.mean([wape(promoted_panel, o, levels.at(o, hide_plan=True)) for o in origins])
-    smoothing = np.mean([wape(promoted_panel, o, levels._at(o, False)["smoothing"]) for o in origins])
+    smoothing = np.mean([wape(promoted_panel, o, levels._ways(o, False)[SMOOTHING]) for o in origins])
     assert known < 0.6 * hidden
     assert hidden < 1.1 * smoothing
 
@@ -61,6 +61,30 @@ def test_a_short_history_is_smoothed(promoted_panel: Panel) -> None:
     level = CategoryLevels(promoted_panel, 4).at(14)
     units = promoted_panel.qty[:, :14].astype(np.float64)
     np.testing.assert_allclose(level, exponential_smoothing(units, promoted_panel.start, 4).sum(axis=1))
+
+
+@pytest.mark.parametrize(("origin", "ways"), [(18, {SMOOTHING}), (19, {SMOOTHING, REGRESSION, BOTH})])
+def test_a_regression_needs_eight_origins(promoted_panel: Panel, origin: int, ways: set[str]) -> None:
+    """Origins from week 8 on whose four weeks are over: seven before week 18, eight before week 19."""
+    assert set(CategoryLevels(promoted_panel, 4)._ways(origin, False)) == ways
+
+
+@pytest.mark.parametrize(
+    ("smoothing_error", "taken"), [(90.0, BOTH), (89.9, SMOOTHING), (100.0, BOTH), (140.0, BOTH)]
+)
+def test_one_way_alone_must_be_clearly_better(
+    promoted_panel: Panel, monkeypatch: pytest.MonkeyPatch, smoothing_error: float, taken: str
+) -> None:
+    """The mean of both misses by 100 at each of the eight earlier origins, the regression by 95."""
+    levels = CategoryLevels(promoted_panel, 4)
+    error = {SMOOTHING: smoothing_error, REGRESSION: 95.0, BOTH: 100.0}
+
+    def ways(origin: int, plan: bool) -> dict[str, np.ndarray]:
+        truth = levels._sold(origin)
+        return {name: truth + np.eye(len(truth))[0] * miss for name, miss in error.items()}
+
+    monkeypatch.setattr(levels, "_ways", ways)
+    np.testing.assert_allclose(levels.at(36), ways(36, False)[taken])
 
 
 def test_steady_sales_keep_their_level(make_lines: MakeLines, small_config: DemandConfig) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,12 +13,14 @@ import pytest
 from demand_samples import MakeLines, after
 
 from models.contracts import PUBLISHED_TABLES, Candidate
-from models.demand.config import BOOSTED, LSTM, DemandConfig
+from models.demand.bundle import read
+from models.demand.config import BOOSTED, LSTM, STACKED, DemandConfig
 from models.demand.judging.figures import FANS_SCHEMA
 from models.demand.panel.pooling import publish
-from models.demand.panel.series import Panel
+from models.demand.panel.series import Panel, build_panel, weekly_sales
 from models.demand.scoring import forecast
 from models.demand.training import train
+from models.demand.weekly import stacking
 from models.demand.weekly.baselines import RULES
 from models.demand.weekly.forecasts import Forecast
 from models.errors import BundleError, InsufficientDataError
@@ -45,7 +48,7 @@ def values(candidate: Candidate, system: str, metric: str) -> list[float]:
 
 def test_candidates_carry_their_evidence(trained: tuple[list[Candidate], Path]) -> None:
     candidates, folder = trained
-    assert {c.name for c in candidates} == {LSTM, BOOSTED}
+    assert {c.name for c in candidates} == {LSTM, BOOSTED, STACKED}
     for candidate in candidates:
         assert candidate.decision.baseline.removesuffix("_median") in RULES
         assert candidate.metrics["crossings"] == 0
@@ -60,7 +63,7 @@ def test_candidates_carry_their_evidence(trained: tuple[list[Candidate], Path]) 
     assert not list(folder.glob(".*"))
     fans = pl.read_parquet(folder / "fans.parquet")
     assert fans.schema == FANS_SCHEMA
-    assert fans["system"].n_unique() == 3
+    assert fans["system"].n_unique() == 4
     assert fans.filter(pl.col("week_start_on") >= pl.col("origin_week"))["p50"].null_count() == 0
 
 
@@ -70,7 +73,7 @@ def test_the_better_candidate_comes_first(trained: tuple[list[Candidate], Path])
     assert [c.name for c in candidates] == sorted(losses, key=lambda name: losses[name])
 
 
-@pytest.mark.parametrize("name", [LSTM, BOOSTED])
+@pytest.mark.parametrize("name", [LSTM, BOOSTED, STACKED])
 def test_a_bundle_serves_the_published_table(
     trained: tuple[list[Candidate], Path],
     make_lines: MakeLines,
@@ -152,6 +155,61 @@ def test_one_wholesale_line_and_goods_by_weight_do_not_break_the_training(
         assert others["mean_qty"].max() < 0.345 * max(small_weekly["l2-0", "m1"])
 
 
+def test_the_stack_serves_the_mixture_of_what_its_members_serve(
+    trained: tuple[list[Candidate], Path],
+    make_lines: MakeLines,
+    small_weekly: Weekly,
+    no_promotions: pl.DataFrame,
+    small_config: DemandConfig,
+) -> None:
+    candidates, folder = trained
+    stack = next(c for c in candidates if c.name == STACKED)
+    weights = {name: value for name, value in stack.metrics.items() if name.startswith("weight_")}
+    assert set(weights) == {
+        f"weight_{kind}_{name}"
+        for kind in ("smooth", "intermittent")
+        for name in (LSTM, BOOSTED, "sba", "tsb")
+    }
+    smooth = {name: weights[f"weight_smooth_{name}"] for name in (LSTM, BOOSTED, "sba", "tsb")}
+    assert sum(smooth.values()) == pytest.approx(1)
+    panel = build_panel(
+        weekly_sales(make_lines(small_weekly), after(40), small_config), no_promotions, small_config
+    )
+    parts = {name: read(folder / name).predict(panel, 40) for name in (LSTM, BOOSTED)}
+    parts |= {name: stacking.rule(name, panel, 40, 4) for name in ("sba", "tsb")}
+    found = read(folder / STACKED).predict(panel, 40)
+    own = ~panel.is_pooled
+    expected = sum(weight * parts[name].mean[own] for name, weight in smooth.items())
+    np.testing.assert_allclose(found.mean[own], expected)
+    logs = sum(weight * np.log(parts[name].quantiles[own] + 0.5) for name, weight in smooth.items())
+    np.testing.assert_allclose(found.quantiles[own], np.exp(logs) - 0.5, atol=1e-9)
+
+
+def test_a_stack_with_another_champion_is_compared_with_its_procedure(
+    trained: tuple[list[Candidate], Path],
+    make_lines: MakeLines,
+    small_weekly: Weekly,
+    no_promotions: pl.DataFrame,
+    small_config: DemandConfig,
+    tmp_path: Path,
+) -> None:
+    other = replace(small_config, gbm=replace(small_config.gbm, trees=2))
+    champions = {STACKED: {"system": STACKED, "settings": other.as_json()}}
+    again = train(make_lines(small_weekly), no_promotions, after(40), tmp_path, small_config, champions)
+    decisions = {c.name: c.decision for c in again}
+    assert decisions[STACKED].champion_lift is not None
+    assert decisions[BOOSTED].champion_lift is None
+
+
+def test_a_stack_without_its_weights_is_named(trained: tuple[list[Candidate], Path], tmp_path: Path) -> None:
+    _, folder = trained
+    broken = tmp_path / STACKED
+    shutil.copytree(folder / STACKED, broken)
+    (broken / "weights.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"weights\.json: not the weights of a stack"):
+        read(broken)
+
+
 def test_a_named_rule_is_used(
     make_lines: MakeLines, no_promotions: pl.DataFrame, small_weekly: Weekly, small_config: DemandConfig
 ) -> None:
@@ -216,7 +274,8 @@ def test_a_model_is_compared_with_its_own_champion_only(
     champions: dict[str, Any] = {c.name: c.config for c in candidates}
     champions[LSTM] = {"system": LSTM, "settings": other.as_json()}
     again = train(make_lines(small_weekly), no_promotions, after(40), tmp_path, small_config, champions)
-    boosted, lstm = ({c.name: c for c in again}[name].decision for name in (BOOSTED, LSTM))
+    boosted, lstm, stacked = ({c.name: c for c in again}[name].decision for name in (BOOSTED, LSTM, STACKED))
+    assert stacked.champion_lift is None
     assert boosted.champion_lift is None
     assert boosted.champion_rule_lift == boosted.lift
     assert lstm.champion_lift is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,34 @@ def test_weights_are_at_least_as_good_as_every_member_alone() -> None:
     assert found.sum() == pytest.approx(1.0)
     assert (found >= 0).all()
     assert all(loss(found) <= loss(one) + 1e-9 for one in np.eye(3))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_exchange_finds_what_trying_every_mixture_finds(seed: int) -> None:
+    """Of three members in twentieths: 231 mixtures, each tried."""
+    rng = np.random.default_rng(seed)
+    actual = rng.poisson(6, 150).astype(float)
+    centre = actual[None, :, None] * rng.lognormal(0, 0.5, (3, 150, 1)) * rng.lognormal(0, 0.2, (3, 1, 1))
+    quantiles = centre * np.array([0.7, 1.0, 1.4])
+
+    def loss(weights: np.ndarray) -> float:
+        mixed = np.tensordot(weights, np.log(quantiles + 0.5), axes=1)
+        error = np.log(actual + 0.5)[:, None] - mixed
+        levels = np.array(LEVELS)
+        return float(np.maximum(levels * error, (levels - 1) * error).sum())
+
+    every = [
+        np.array([a, b, 20 - a - b]) / 20 for a, b in itertools.product(range(21), repeat=2) if a + b <= 20
+    ]
+    assert loss(best_weights(actual, quantiles, LEVELS)) <= min(map(loss, every)) * 1.001
+
+
+@pytest.mark.parametrize(("silent", "kind"), [(4, SMOOTH), (5, INTERMITTENT)])
+def test_from_a_quarter_of_silent_periods_on_a_series_is_intermittent(silent: int, kind: str) -> None:
+    """Twenty periods since the first demand; what came before it does not count."""
+    target = np.r_[np.zeros(30), 7.0, np.zeros(silent), np.ones(19 - silent)][None, :]
+    panel = replace(panel_of(target), start=np.array([30]))
+    assert classes(panel, 50).tolist() == [kind]
 
 
 def test_classes_by_hand() -> None:

@@ -1,0 +1,104 @@
+"""The product's forecasters and two intermittent rules as one, with weights learnt at origins that were over.
+
+What mixes and what weighs is the general families' (`families.stacking`); here it meets the weekly panel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.demand.config import QUANTILES
+from models.demand.families.intermittent import METHODS, Intermittent
+from models.demand.families.stacking import INTERMITTENT, SMOOTH, classes, mix, weights_by_class
+from models.demand.panel.general import general
+from models.demand.panel.series import Panel
+from models.demand.weekly.forecasts import Forecast
+from models.metrics import FloatArray
+
+RULES: tuple[str, ...] = tuple(METHODS)
+"""Members that need no fit."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each member counts.
+
+    Attributes:
+        members: Names.
+        by_class: Class of series to float64 (k,), non-negative with sum 1.
+    """
+
+    members: tuple[str, ...]
+    by_class: Mapping[str, FloatArray]
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Members with a weight in any class."""
+        total = sum(self.by_class.values(), np.zeros(len(self.members)))
+        return tuple(name for name, weight in zip(self.members, total, strict=True) if weight > 0)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-able form; `from_json` reads it back."""
+        by_class = {name: weights.tolist() for name, weights in self.by_class.items()}
+        return {"members": list(self.members), "by_class": by_class}
+
+
+def from_json(document: Mapping[str, Any]) -> Weights:
+    """Read what `Weights.as_json` wrote."""
+    by_class = {name: np.asarray(weights, np.float64) for name, weights in document["by_class"].items()}
+    return Weights(tuple(document["members"]), by_class)
+
+
+def rule(name: str, panel: Panel, origin: int, horizon: int) -> Forecast:
+    """Forecast by one of `RULES`, with quantiles from each series' own spread."""
+    found = Intermittent(name, QUANTILES).predict(general(panel), origin, horizon)
+    return Forecast(found.mean, found.quantiles)
+
+
+def learn(
+    told: Mapping[str, Mapping[int, Forecast]], panel: Panel, over: Sequence[int], horizon: int
+) -> Weights:
+    """Weights with little pinball loss over origins whose weeks are over; pools do not count.
+
+    Args:
+        told: Each member's forecasts by origin.
+        panel: What is known now.
+        over: The origins; with none of them, or without a series of its own, all members count alike.
+        horizon: Weeks ahead.
+    """
+    members, own = tuple(told), ~panel.is_pooled
+    if not over or not own.any():
+        alike = np.full(len(members), 1 / len(members))
+        return Weights(members, {SMOOTH: alike, INTERMITTENT: alike})
+    seen = general(panel)
+    actual = np.concatenate([panel.qty[own, o : o + horizon].ravel() for o in over]).astype(np.float64)
+    kinds = np.concatenate([np.repeat(classes(seen, o)[own], horizon) for o in over])
+    points = [
+        np.concatenate([forecasts[o].quantiles[own].reshape(-1, len(QUANTILES)) for o in over])
+        for forecasts in told.values()
+    ]
+    return Weights(members, weights_by_class(actual, np.stack(points), kinds, QUANTILES))
+
+
+def mixed(parts: Mapping[str, Forecast], weights: Weights, panel: Panel, origin: int) -> Forecast:
+    """The members' forecasts at an origin as one.
+
+    Args:
+        parts: Forecasts by name, of all members with a weight.
+        weights: Their weights.
+        panel: The panel.
+        origin: Index of the first week to forecast.
+    """
+    used = weights.used
+    chosen = [weights.members.index(name) for name in used]
+    mean, quantiles = mix(
+        [parts[name].mean for name in used],
+        [parts[name].quantiles for name in used],
+        classes(general(panel), origin),
+        {name: each[chosen] for name, each in weights.by_class.items()},
+    )
+    return Forecast(mean, quantiles)
