@@ -114,6 +114,17 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             "One row per merchant, sku and supplier.",
         ),
         PublishedTable(
+            "sku_forecasts",
+            ("sku_id", "week_start_on"),
+            _columns(
+                "sku_id:text week_start_on:date category_id:text horizon_weeks:int mean_qty:float "
+                "p10_qty:float p50_qty:float p90_qty:float new_listing_qty:float basis:text"
+            ),
+            "Units of a sku expected to sell in a week over all merchants; `basis` is `new_in_category` "
+            "where nobody sold it yet. One row per sku and week.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "clearance_warnings",
             ("supplier_id", "sku_id"),
             _columns(

@@ -151,6 +151,6 @@ def _stack(folder: Path, config: DemandConfig) -> PanelPredict:
             else stacking.rule(name, panel, origin, config.horizon)
             for name in weights.used
         }
-        return stacking.mixed(parts, weights, panel, origin)
+        return stacking.mixed(parts, weights, stacking.kinds(panel, origin))
 
     return predict

@@ -19,7 +19,7 @@ from models.contracts import Candidate
 from models.demand import bundle as bundles
 from models.demand.config import BOOSTED, LSTM, STACKED, DemandConfig, from_json
 from models.demand.judging import figures, leaderboard
-from models.demand.judging.backtest import Origins, Rolled, actuals, plan_origins, roll, roll_rules
+from models.demand.judging.backtest import Origins, Predict, Rolled, actuals, plan_origins, roll, roll_rules
 from models.demand.judging.levels import CategoryLevels
 from models.demand.judging.reconcile import towards_category_level
 from models.demand.panel.series import Panel, build_panel, weekly_sales
@@ -133,17 +133,19 @@ def train(
     # Judged is what is known in use: where no plan of the coming weeks is on file, the backtest hides it too.
     hide = not bool(final.plan_known[n_weeks:].all())
     levels = {origin: CategoryLevels(known, config.horizon) for origin, known in panels.known.items()}
-    told = _told(fitted, panels, hide=hide)
-    otherwise = _told(fitted, panels, hide=not hide)
-    by_rules = _told_by_rules(panels, config.horizon)
-    told[STACKED] = _stack(told | by_rules, panels, config.horizon)
-    otherwise[STACKED] = _stack(otherwise | by_rules, panels, config.horizon)
-    learned = {name: _roll(one, panels, levels, origins, config, hide=hide) for name, one in told.items()}
+    by_rules = stacking.told_by_rules(panels, config.horizon)
+
+    def rolled_with(*, hide: bool) -> tuple[dict[str, Rolled], stacking.Stack]:
+        told = _told(fitted, panels, hide=hide)
+        stack = stacking.Stack(told | by_rules, panels, config.horizon)
+        procedures = _procedures(told, stack)
+        rolled = {n: _roll(p, panels, levels, origins, config, hide=hide) for n, p in procedures.items()}
+        return rolled, stack
+
+    learned, stack = rolled_with(hide=hide)
+    otherwise, _ = rolled_with(hide=not hide)
     suffix = PLAN_KNOWN if hide else PLAN_HIDDEN
-    extra = {
-        name + suffix: _roll(one, panels, levels, origins, config, hide=not hide)
-        for name, one in otherwise.items()
-    }
+    extra = {name + suffix: rolled for name, rolled in otherwise.items()}
     rows = [
         row
         for name, rolled in (rules | learned | extra).items()
@@ -172,8 +174,7 @@ def train(
     for number, (name, cuts) in enumerate(fitted.items(), start=len(_FIT) + 1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
         refits[name] = _FIT[name](final, final.n_weeks, config, cuts[origins.fit_cut].epochs).save
-    members = {name: told[name] for name in fitted} | by_rules
-    weights = stacking.learn(members, panels.standing, origins.all, config.horizon)
+    weights = stack.weights(panel.n_weeks)
     saves = refits | {STACKED: partial(bundles.save_stack, weights, refits)}
     epochs = {name: cuts[origins.fit_cut].epochs for name, cuts in fitted.items()}
     more = {name: {"epochs": float(count)} for name, count in epochs.items() if count is not None}
@@ -222,27 +223,17 @@ def _told(fitted: Mapping[str, Mapping[int, _Fitted]], panels: Vintages, *, hide
     }
 
 
-def _told_by_rules(panels: Vintages, horizon: int) -> dict[str, Told]:
-    """What the rules among the stack's members forecast at every origin; they read no plan."""
-    return {
-        name: {origin: stacking.rule(name, known, origin, horizon) for origin, known in panels.known.items()}
-        for name in stacking.RULES
-    }
+def _procedures(told: Mapping[str, Told], stack: stacking.Stack) -> dict[str, Predict]:
+    """The fitted systems, and the stack of them and its rules."""
 
+    def fixed(forecasts: Told) -> Predict:
+        return lambda origin, _moment: forecasts[origin]
 
-def _stack(members: Mapping[str, Told], panels: Vintages, horizon: int) -> Told:
-    """The members as one, at each origin with the weights that were known then."""
-    stacked = {}
-    for origin, known in panels.known.items():
-        over = [earlier for earlier in panels.known if earlier + horizon <= origin]
-        weights = stacking.learn(members, known, over, horizon)
-        parts = {name: told[origin] for name, told in members.items()}
-        stacked[origin] = stacking.mixed(parts, weights, known, origin)
-    return stacked
+    return {name: fixed(forecasts) for name, forecasts in told.items()} | {STACKED: stack.predict}
 
 
 def _roll(
-    told: Told,
+    procedure: Predict,
     panels: Vintages,
     levels: Mapping[int, CategoryLevels],
     origins: Origins,
@@ -250,9 +241,11 @@ def _roll(
     *,
     hide: bool,
 ) -> Rolled:
-    def predict(origin: int) -> Forecast:
+    def predict(origin: int, moment: int) -> Forecast:
         level = levels[origin].at(origin, hide_plan=hide)
-        return towards_category_level(told[origin], panels.known[origin], level, config.category_weight)
+        return towards_category_level(
+            procedure(origin, moment), panels.known[origin], level, config.category_weight
+        )
 
     return roll(predict, panels, origins, config.horizon, is_rule=False)
 
@@ -277,10 +270,9 @@ def _standing(
         wanted = _FIT if name == STACKED else (name,)
         fitted = {one: _fits(one, panels, origins, with_its_models) for one in wanted}
         told = _told(fitted, panels, hide=hide)
-        if name == STACKED:
-            members = told | _told_by_rules(panels, config.horizon)
-            told[name] = _stack(members, panels, config.horizon)
-        found[name] = _roll(told[name], panels, levels, origins, config, hide=hide)
+        by_rules = stacking.told_by_rules(panels, config.horizon) if name == STACKED else {}
+        procedures = _procedures(told, stacking.Stack(told | by_rules, panels, config.horizon))
+        found[name] = _roll(procedures[name], panels, levels, origins, config, hide=hide)
     return found
 
 

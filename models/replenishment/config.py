@@ -29,6 +29,12 @@ class ReorderConfig:
         share_weeks: Weeks whose sales split a merchant's category over its skus.
         share_prior_units: Units of the platform-wide split that are mixed into a merchant's own.
         assortment_weeks: A sku belongs to a merchant's assortment when it sold there within these weeks.
+        newcomer_weeks: What a new listing sold in so many weeks tells how new ones sell.
+        newcomer_ratio: A new listing sells so many times what an average one of its category sells, before
+            any is seen. 0.5: new skus of the embedded panel sold 0.50 and 0.51 of an average pair's units.
+        newcomer_prior: So many listings `newcomer_ratio` weighs beside those that were seen.
+        newcomer_share: Most that all new listings of a merchant take of a category together.
+        newcomer_cv: Spread of what a new listing sells over its mean: little is known of it.
         pack_qty: Units a pack where the offer has no `pack_qty` column.
         primary_share: Least share of the primary supplier where there are backups.
         backup_share: Largest share of all backups together.
@@ -50,6 +56,11 @@ class ReorderConfig:
     share_weeks: int = 8
     share_prior_units: float = 8.0
     assortment_weeks: int = 26
+    newcomer_weeks: int = 4
+    newcomer_ratio: float = 0.5
+    newcomer_prior: float = 20.0
+    newcomer_share: float = 0.2
+    newcomer_cv: float = 1.0
     pack_qty: int = 1
     primary_share: float = 0.6
     backup_share: float = 0.3
@@ -85,6 +96,12 @@ class ReorderConfig:
         if self.lead_time_cv < 0 or self.share_prior_units < 0 or self.slow_share < 0:
             raise ValueError(
                 "reorder config: lead_time_cv, share_prior_units and slow_share must not be negative"
+            )
+        if self.newcomer_weeks < 1 or min(self.newcomer_prior, self.newcomer_cv) < 0:
+            raise ValueError("reorder config: newcomer_weeks must be at least 1, prior and cv not negative")
+        if self.newcomer_ratio < 0 or not 0 <= self.newcomer_share < 1:
+            raise ValueError(
+                "reorder config: newcomer_ratio must not be negative, newcomer_share be in [0, 1)"
             )
         if self.slow_reading not in ("each_day", "window_sum"):
             raise ValueError(f"reorder config: unknown slow_reading {self.slow_reading!r}")

@@ -1,8 +1,9 @@
 """From a merchant's category forecast to the weekly demand of a sku, pooled over merchants.
 
 A sku's share of its category is its share of the newest weeks' sales at that merchant, shrunk towards the
-platform-wide split over the same assortment. Variances: the share of the category's forecast variance, plus
-the spread of which sku a unit falls on. Forecast errors of different merchants are taken as independent.
+platform-wide split over the same assortment; a listing without a sale has what new ones take (`newcomers`).
+Variances: the share of the category's forecast variance, plus the spread of which sku a unit falls on, plus
+what is not known of a new listing. Forecast errors of different merchants are taken as independent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy import stats
 
 from models.metrics import FloatArray
 from models.replenishment.config import ReorderConfig
+from models.replenishment.newcomers import NEW_LISTINGS, with_newcomers
 
 # Distance of the 90% from the 10% point of a normal distribution, in standard deviations.
 OUTER_WIDTH = float(2 * stats.norm.ppf(0.9))
@@ -23,7 +25,11 @@ BUNDLE_CAP = 100.0
 
 
 def sku_shares(
-    lines: pl.DataFrame, listings: pl.DataFrame, today: date, config: ReorderConfig
+    lines: pl.DataFrame,
+    listings: pl.DataFrame,
+    today: date,
+    config: ReorderConfig,
+    new_listings: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Each merchant's split of a category over its skus.
 
@@ -32,9 +38,11 @@ def sku_shares(
         listings: Columns of core.dim_listings; a pair whose current listing is off is left out. May be empty.
         today: Local day; later sales are ignored.
         config: Settings.
+        new_listings: As `newcomers.NEW_LISTINGS`; None when there are none.
 
     Returns:
-        merchant_id, category_id, sku_id, share (float, > 0; sums to 1 within merchant and category).
+        merchant_id, category_id, sku_id, share (float, > 0; sums to 1 within merchant and category), is_new
+        (never sold there).
     """
     sold = lines.lazy().filter(pl.col("is_merchandise") & (pl.col("placed_on") <= today))
     recent_day = today - timedelta(weeks=config.share_weeks)
@@ -60,13 +68,18 @@ def sku_shares(
     prior = pl.col("platform") / pl.col("platform").sum().over(cell)
     strength = config.share_prior_units
     weight = pl.col("recent") + strength * prior
-    return (
+    weighed = (
         pairs.with_columns(platform=platform)
         # With no prior and no recent sale a cell would have no split at all; the longer window steps in.
         .with_columns(weight=pl.when(weight.sum().over(cell) > 0).then(weight).otherwise(pl.col("long")))
+    )
+    new = NEW_LISTINGS.to_frame() if new_listings is None else new_listings
+    return (
+        with_newcomers(weighed, new, today, config)
+        .sort("merchant_id", "category_id", "sku_id")
         .with_columns(share=pl.col("weight") / pl.col("weight").sum().over(cell))
         .filter(pl.col("share") > 0)
-        .select(*cell, "sku_id", "share")
+        .select(*cell, "sku_id", "share", "is_new")
         .sort("merchant_id", "category_id", "sku_id")
     )
 
@@ -85,29 +98,39 @@ def units_per_line_factor(lines: pl.DataFrame) -> float:
     return max(1.0, float((qty * qty).sum()) / total) if total > 0 else 1.0
 
 
-def merchant_sku_weeks(forecasts: pl.DataFrame, shares: pl.DataFrame, bundle_factor: float) -> pl.DataFrame:
+def merchant_sku_weeks(
+    forecasts: pl.DataFrame, shares: pl.DataFrame, bundle_factor: float, newcomer_cv: float
+) -> pl.DataFrame:
     """Expected units and variance of a sku at a merchant in each forecast week.
 
     Args:
         forecasts: Columns of `demand_forecasts`.
         shares: From `sku_shares`.
         bundle_factor: From `units_per_line_factor`.
+        newcomer_cv: Spread of what a new listing sells over its mean.
 
     Returns:
-        merchant_id, sku_id, horizon_weeks, mean, variance (units, units squared, of a whole week).
+        merchant_id, category_id, sku_id, is_new, week_start_on, horizon_weeks, mean, variance (units, units
+        squared, of a whole week).
     """
     sd = (pl.col("p90_qty") - pl.col("p10_qty")) / OUTER_WIDTH
     share = pl.col("share")
+    unknown = pl.when("is_new").then(newcomer_cv * share * pl.col("mean_qty")).otherwise(0.0) ** 2
     return (
         forecasts.lazy()
-        .select("merchant_id", "category_id", "horizon_weeks", "mean_qty", sd=sd)
+        .select("merchant_id", "category_id", "week_start_on", "horizon_weeks", "mean_qty", sd=sd)
         .join(shares.lazy(), on=["merchant_id", "category_id"], how="inner")
         .select(
             "merchant_id",
+            "category_id",
             "sku_id",
+            "is_new",
+            "week_start_on",
             "horizon_weeks",
             mean=share * pl.col("mean_qty"),
-            variance=(share * pl.col("sd")) ** 2 + bundle_factor * share * (1 - share) * pl.col("mean_qty"),
+            variance=(share * pl.col("sd")) ** 2
+            + bundle_factor * share * (1 - share) * pl.col("mean_qty")
+            + unknown,
         )
         .collect()
     )

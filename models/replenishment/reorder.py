@@ -6,7 +6,7 @@ here; forecasts arrive as `demand_forecasts`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -28,6 +28,10 @@ from models.replenishment.protection import (
     expected_lost,
     protection_demand,
     service_level,
+)
+from models.replenishment.sku_forecasts import (
+    SKU_FORECASTS_SCHEMA,
+    sku_forecasts,
 )
 from models.replenishment.stalled import stalled
 from models.replenishment.suppliers import ranked_offers, split_over_suppliers
@@ -62,16 +66,18 @@ DEFAULT_LEAD_DAYS = 7
 
 @dataclass(frozen=True)
 class ReorderResult:
-    """Both published tables of the reorder rule.
+    """The published tables of the reorder rule.
 
     Attributes:
         reorder_suggestions: As in `PUBLISHED_TABLES`; one row per offer of a sku with expected demand or with
             stock: what lies there and is not expected to sell is found, too.
         reorder_merchant_shares: As in `PUBLISHED_TABLES`; only shares above 0, summing to the suggestion.
+        sku_forecasts: As in `PUBLISHED_TABLES`; also of skus that nobody offers.
     """
 
     reorder_suggestions: pl.DataFrame
     reorder_merchant_shares: pl.DataFrame
+    sku_forecasts: pl.DataFrame
 
 
 def reorder(
@@ -82,6 +88,7 @@ def reorder(
     as_of: datetime,
     config: ReorderConfig | None = None,
     weekly: pl.DataFrame | None = None,
+    new_listings: pl.DataFrame | None = None,
 ) -> ReorderResult:
     """Suggest how much of each sku its suppliers should bring in, and by when.
 
@@ -95,9 +102,11 @@ def reorder(
         config: Settings.
         weekly: sku_id, week_start_on, qty of the past weeks, on which the quantile of each class of demand
             is tuned in the closed loop; without it every sku has `config.service_quantile`.
+        new_listings: As `newcomers.NEW_LISTINGS`: what has no sale yet is expected to sell as new listings of
+            its category do.
 
     Returns:
-        Suggestions and shares; both empty without offers or without forecasts.
+        Suggestions, shares and forecasts of skus; without offers only the last, without forecasts none.
 
     Raises:
         ValueError: `as_of` carries no time zone.
@@ -105,12 +114,18 @@ def reorder(
     config = config or ReorderConfig()
     if as_of.utcoffset() is None:
         raise ValueError("reorder: as_of needs a time zone (UTC)")
-    if offers_current.height == 0 or forecasts.height == 0:
-        return ReorderResult(pl.DataFrame(schema=SUGGESTIONS_SCHEMA), pl.DataFrame(schema=SHARES_SCHEMA))
+    nothing = ReorderResult(
+        SUGGESTIONS_SCHEMA.to_frame(), SHARES_SCHEMA.to_frame(), SKU_FORECASTS_SCHEMA.to_frame()
+    )
+    if forecasts.height == 0:
+        return nothing
     today = (as_of + timedelta(hours=config.utc_offset_hours)).date()
-    shares = sku_shares(lines, listings, today, config)
+    shares = sku_shares(lines, listings, today, config, new_listings)
     units_per_line = units_per_line_factor(lines)
-    pairs = merchant_sku_weeks(forecasts, shares, units_per_line)
+    pairs = merchant_sku_weeks(forecasts, shares, units_per_line, config.newcomer_cv)
+    by_sku = sku_forecasts(pairs)
+    if offers_current.height == 0:
+        return replace(nothing, sku_forecasts=by_sku)
     offers = ranked_offers(offers_current, config)
     tuned = SKU_LEVELS.to_frame()
     if weekly is not None:
@@ -125,9 +140,10 @@ def reorder(
         ),
         config,
     ).join(alarms, on="sku_id", how="left")
+    orders = orders.join(by_sku.select("sku_id", "basis").unique("sku_id"), on="sku_id", how="left")
     orders = _with_budget(orders, config)
     suggestions = _suggestions(orders, today, config)
-    return ReorderResult(suggestions, _merchant_shares(orders, pairs))
+    return ReorderResult(suggestions, _merchant_shares(orders, pairs), by_sku)
 
 
 def _levels(
@@ -258,6 +274,7 @@ def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl
     )
     orders = _with_outlook(orders, config)
     explanation = pl.struct(
+        demand_basis="basis",
         demand_class="demand_class",
         service_quantile="service_quantile",
         service_level=pl.col("service_level").round(4),

@@ -31,7 +31,7 @@ def reorder_suggestions(
     warehouse: dg.ResourceParam[Warehouse],
     scores: dg.ResourceParam[Scores],
 ) -> dg.MaterializeResult:
-    """How much of each sku its suppliers should bring in, and each merchant's share of it.
+    """How much of each sku its suppliers should bring in, each merchant's share, and what each sku will sell.
 
     Without offers there is no stock to compare with and no suggestion. One row per supplier and sku.
     """
@@ -43,7 +43,7 @@ def reorder_suggestions(
             "budget_cents": settings.reorder_budget_cents,
             "holding_cost": settings.reorder_holding_cost,
         },
-        outputs=scores.files("reorder_suggestions", "reorder_merchant_shares"),
+        outputs=scores.files("reorder_suggestions", "reorder_merchant_shares", "sku_forecasts"),
         clock="day",
     )
 
@@ -64,9 +64,17 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
         listings = reading.current_listings(connection, listed_only=False)
         past = timedelta(weeks=config.share_weeks + config.tuning_weeks + 1)
         weekly = reading.weekly_units(connection, since=as_of - past)
-    result = reorder(forecasts, lines, offers, listings, as_of, config, weekly)
+        new = reading.new_listings(
+            connection,
+            since=as_of - timedelta(weeks=config.assortment_weeks),
+            until=as_of,
+            weeks=config.newcomer_weeks,
+            offset_hours=config.utc_offset_hours,
+        )
+    result = reorder(forecasts, lines, offers, listings, as_of, config, weekly, new)
     scores.save("reorder_suggestions", result.reorder_suggestions)
     scores.save("reorder_merchant_shares", result.reorder_merchant_shares)
+    scores.save("sku_forecasts", result.sku_forecasts)
     suggestions = result.reorder_suggestions
     return Outcome(
         rows=suggestions.height,
@@ -76,5 +84,7 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
             "stalled": int(suggestions["is_stalled"].sum()),
             "cut_by_budget": suggestions["reason_code"].is_in(["reorder_cut_by_budget", "over_budget"]).sum(),
             "merchant_shares": result.reorder_merchant_shares.height,
+            "skus_forecast": result.sku_forecasts["sku_id"].n_unique(),
+            "new_skus_forecast": result.sku_forecasts.filter(basis="new_in_category")["sku_id"].n_unique(),
         },
     )

@@ -31,6 +31,7 @@ PUBLISHED = (
     "demand_forecasts",
     "reorder_suggestions",
     "reorder_merchant_shares",
+    "sku_forecasts",
     "wakeup_list",
     "rebuy_reminders",
     "profiles",
@@ -40,6 +41,7 @@ PUBLISHED = (
 SCORED_BY: Mapping[str, str] = {
     "popular_items": "recommendations",
     "reorder_merchant_shares": "reorder_suggestions",
+    "sku_forecasts": "reorder_suggestions",
     "rebuy_reminders": "wakeup_list",
 }
 """Published tables that another table's asset writes."""

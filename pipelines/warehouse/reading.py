@@ -316,6 +316,50 @@ def weekly_units(connection: duckdb.DuckDBPyConnection, *, since: datetime) -> p
     ).pl()
 
 
+def new_listings(
+    connection: duckdb.DuckDBPyConnection, *, since: datetime, until: datetime, weeks: int, offset_hours: int
+) -> pl.DataFrame:
+    """What merchants have on sale and began lately, without a sale of it before; merchandise only.
+
+    Columns merchant_id, category_id, sku_id, first_listed_on (local day), first_weeks_qty and sold_qty: units
+    sold in its first weeks and since. A listing without a category is left out.
+
+    Args:
+        connection: The published warehouse.
+        since: Only what was listed for the first time after this moment.
+        until: Only what was, and sales, up to this moment.
+        weeks: The first so many weeks.
+        offset_hours: Local time minus UTC.
+    """
+    return connection.execute(
+        f"""
+        with began as (
+            select merchant_id, sku_id, min(valid_from) as began_at from core.dim_listings
+            where {_MERCHANDISE}
+            group by merchant_id, sku_id
+            having began_at > $since and began_at <= $until and bool_or(is_current and is_listed)
+        ),
+        sold as (
+            select b.merchant_id, b.sku_id, min(l.placed_at) as first_sold_at, sum(l.qty_milli) as qty_milli,
+                sum(l.qty_milli) filter (where l.placed_at < b.began_at + to_days(7 * $weeks)) as first_milli
+            from began as b join core.fct_order_lines as l using (merchant_id, sku_id)
+            where l.is_sale and l.placed_at <= $until
+            group by b.merchant_id, b.sku_id
+        )
+        select b.merchant_id, p.category_l2_id as category_id, b.sku_id,
+            cast((b.began_at at time zone 'UTC') + to_hours($offset) as date) as first_listed_on,
+            coalesce(s.first_milli, 0) / 1000 as first_weeks_qty,
+            coalesce(s.qty_milli, 0) / 1000 as sold_qty
+        from began as b
+        join core.dim_products as p using (sku_id)
+        left join sold as s using (merchant_id, sku_id)
+        where coalesce(s.first_sold_at >= b.began_at, true)
+        order by b.merchant_id, b.sku_id
+        """,
+        {"since": since, "until": until, "weeks": weeks, "offset": offset_hours},
+    ).pl()
+
+
 def stock_movements(
     connection: duckdb.DuckDBPyConnection, *, since: datetime, until: datetime
 ) -> pl.DataFrame:

@@ -77,6 +77,9 @@ def small_tables(version="v1"):
             ("m2", "s00", "s-69", 21.0, 30),
             ("m1", "s02", "s-69", 20.0, 20),
         ],
+        "sku_forecasts": [
+            ("s00", date(2018, 1, 1), "l2-grocery/milk", 1, 6.0, 2.0, 5.0, 10.0, 0.0, "share_of_sales")
+        ],
         "clearance_warnings": [
             ("s-69", "s00", 40, 3.0, 30, 0.0698, 400.0, 119, 86, -1.5, LADDER),
             ("s-69", "s31", 7, 0.0, 30, 0.0, None, None, None, -1.5, UNLISTED),

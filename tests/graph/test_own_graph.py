@@ -99,13 +99,15 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
     """The reorder step reads forecasts and writes suggestions through the fakes, and is then remembered."""
     calls = []
 
-    def reorder(forecasts, lines, offers, listings, as_of, config, weekly):
+    def reorder(forecasts, lines, offers, listings, as_of, config, weekly, new_listings):
         calls.append((forecasts["asked_for"].to_list(), as_of))
         frame = pl.DataFrame({"reorder_qty": [2, 0], "is_stalled": [False, True], "reason_code": ["x", "y"]})
-        return type("Result", (), {"reorder_suggestions": frame, "reorder_merchant_shares": frame})
+        skus = pl.DataFrame({"sku_id": ["a", "b"], "basis": ["share_of_sales", "new_in_category"]})
+        tables = {"reorder_suggestions": frame, "reorder_merchant_shares": frame, "sku_forecasts": skus}
+        return type("Result", (), tables)
 
     monkeypatch.setattr("models.replenishment.reorder.reorder", reorder)
-    for name in ("order_lines", "current_offers", "current_listings", "weekly_units"):
+    for name in ("order_lines", "current_offers", "current_listings", "weekly_units", "new_listings"):
         monkeypatch.setattr(f"pipelines.warehouse.reading.{name}", lambda *_, **__: pl.DataFrame({"x": [1]}))
     (tmp_path / "scores").mkdir()
     scores = FakeScores(tmp_path / "scores")
@@ -123,7 +125,7 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
 
     assert run().success
     assert calls == [(["demand_forecasts"], AS_OF)]
-    assert set(scores.saved) == {"reorder_suggestions", "reorder_merchant_shares"}
+    assert set(scores.saved) == {"reorder_suggestions", "reorder_merchant_shares", "sku_forecasts"}
     assert run().success
     assert len(calls) == 1, "nothing changed: the step is reported again"
     assert not (settings.home / "lake").exists()

@@ -158,11 +158,25 @@ class Intermittent:
         Returns:
             Units; whole ones in the quantiles.
         """
-        units = np.maximum(panel.target[:, :origin], 0.0)
-        mean = np.repeat(METHODS[self.name](units, panel.start)[:, None], horizon, axis=1)
-        variance = spreads(units, panel.start)[:, None] * mean
-        quantiles = [count_quantile(mean, variance, level) for level in self.levels]
-        return Forecast(mean, np.stack(quantiles, axis=-1), self.levels)
+        return self.after(panel.target[:, :origin], panel.start, horizon)
+
+    def after(self, units: FloatArray, start: Int64, horizon: int) -> Forecast:
+        """Forecast the periods after the last.
+
+        Args:
+            units: float64 (n, t); NaN where nobody saw it.
+            start: int64 (n,), index of the first demand.
+            horizon: Periods ahead.
+        """
+        units = np.maximum(units, 0.0)
+        mean = METHODS[self.name](units, start)
+        variance = spreads(units, start) * mean
+        quantiles = np.stack([count_quantile(mean, variance, level) for level in self.levels], axis=-1)
+        return Forecast(
+            np.repeat(mean[:, None], horizon, axis=1),
+            np.repeat(quantiles[:, None], horizon, axis=1),
+            self.levels,
+        )
 
     def save(self, folder: Path) -> None:
         """Write the bundle; `load` reads it."""

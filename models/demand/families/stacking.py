@@ -30,6 +30,8 @@ INTERMITTENT_SHARE = 0.25
 
 SMOOTH, INTERMITTENT = "smooth", "intermittent"
 FEWEST_POINTS = 30
+MOST_POINTS = 20_000
+"""Of more points evenly spaced ones are taken: more would move no weight by a part."""
 
 
 def classes(panel: Panel, origin: int) -> npt.NDArray[np.str_]:
@@ -38,8 +40,13 @@ def classes(panel: Panel, origin: int) -> npt.NDArray[np.str_]:
     Returns:
         (n,) of `smooth` and `intermittent`; a series that was never observed is intermittent.
     """
-    before = np.arange(origin)[None, :] < panel.start[:, None]
-    seen = np.where(before, np.nan, panel.target[:, :origin])
+    return kinds_of(panel.target[:, :origin], panel.start)
+
+
+def kinds_of(units: FloatArray, start: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
+    """The class of each series by its units, float (n, t), from its start (n,) on."""
+    before = np.arange(units.shape[1])[None, :] < start[:, None]
+    seen = np.where(before, np.nan, units)
     observed = np.isfinite(seen).sum(axis=1)
     silent = (seen <= 0).sum(axis=1)
     often = (observed > 0) & (silent < INTERMITTENT_SHARE * np.maximum(observed, 1))
@@ -92,6 +99,8 @@ def weights_by_class(
 ) -> dict[str, FloatArray]:
     """`best_weights` of each class; one with fewer than `FEWEST_POINTS` points takes those of all.
 
+    Of more than `MOST_POINTS` points evenly spaced ones are taken.
+
     Args:
         actual: float64 (m,), units; NaN where not observed, which is left out. One at least is.
         quantiles: float64 (k, m, q), units of the k members.
@@ -99,15 +108,12 @@ def weights_by_class(
         levels: The q levels.
     """
     seen = np.isfinite(actual)
-    everything = best_weights(np.maximum(actual[seen], 0), quantiles[:, seen], levels)
     weights = {}
     for name in (SMOOTH, INTERMITTENT):
         inside = seen & (kinds == name)
-        weights[name] = (
-            everything
-            if inside.sum() < FEWEST_POINTS
-            else best_weights(np.maximum(actual[inside], 0), quantiles[:, inside], levels)
-        )
+        points = np.flatnonzero(inside if inside.sum() >= FEWEST_POINTS else seen)
+        taken = points[:: -(-len(points) // MOST_POINTS)]
+        weights[name] = best_weights(np.maximum(actual[taken], 0), quantiles[:, taken], levels)
     return weights
 
 

@@ -22,7 +22,9 @@ from models.demand.weekly.forecasts import Forecast, count_crossings, repaired
 from models.errors import InsufficientDataError
 from models.metrics import FloatArray
 
-Predict = Callable[[int], Forecast]
+Predict = Callable[[int, int], Forecast]
+"""Origin and moment (a week index, at or after it) to the forecast of that origin by what the procedure had
+learnt at that moment. Most procedures learn nothing on the way, and the moment changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def roll(predict: Predict, panels: Vintages, origins: Origins, horizon: int, *, 
     """Forecast at every origin and calibrate each on the origins whose weeks were over by then.
 
     Args:
-        predict: Origin to forecast; must not read weeks at or after the origin other than known inputs.
+        predict: Must not read weeks at or after the moment other than known inputs. Each origin is forecast,
+            and calibrated, as at its own moment.
         panels: The panel as it was known at each origin: what a calibration there compares with.
         origins: Layout.
         horizon: Weeks ahead.
@@ -113,19 +116,20 @@ def roll(predict: Predict, panels: Vintages, origins: Origins, horizon: int, *, 
     Returns:
         The forecasts at the tested origins.
     """
-    forecasts = {o: predict(o) for o in origins.all}
+    forecasts = {o: predict(o, o) for o in origins.tested}
     crossings = sum(count_crossings(forecasts[o].quantiles) for o in origins.tested)
     fixed = {o: repaired(f) for o, f in forecasts.items()}
     own = ~panels.standing.is_pooled
     chosen = own if own.any() else ~own
 
-    def learn(over: list[int], told: Panel) -> conformal.Calibration:
+    def learn(moment: int, told: Panel) -> conformal.Calibration:
+        over = tuple(o for o in origins.all if o + horizon <= moment)
         if not over:
             return conformal.unshifted()
-        truth = actuals(told, tuple(over), horizon)[:, chosen]
-        return conformal.calibrate(truth, np.stack([fixed[o].quantiles[chosen] for o in over]))
+        then = [repaired(predict(o, moment)).quantiles[chosen] for o in over]
+        return conformal.calibrate(actuals(told, over, horizon)[:, chosen], np.stack(then))
 
-    learnt = {o: learn([e for e in origins.all if e + horizon <= o], panels.known[o]) for o in origins.tested}
+    learnt = {o: learn(o, panels.known[o]) for o in origins.tested}
     served = [conformal.apply(learnt[o], fixed[o]) for o in origins.tested]
     wide = [conformal.wide_interval(learnt[o], f) for o, f in zip(origins.tested, served, strict=True)]
     quantiles = np.stack([f.quantiles for f in served])
@@ -136,7 +140,7 @@ def roll(predict: Predict, panels: Vintages, origins: Origins, horizon: int, *, 
         quantiles=quantiles,
         wide=np.stack(wide),
         raw_crossings=crossings,
-        calibration=learn(list(origins.all), panels.standing),
+        calibration=learn(panels.standing.n_weeks, panels.standing),
     )
 
 
@@ -146,7 +150,8 @@ def roll_rules(
     """Roll every simple rule."""
 
     def predictor(rule: Rule) -> Predict:
-        return lambda origin: rule_forecast(rule, panels.known[origin], origin, horizon)
+        told = {origin: rule_forecast(rule, known, origin, horizon) for origin, known in panels.known.items()}
+        return lambda origin, _moment: told[origin]
 
     return {
         name: roll(predictor(rule), panels, origins, horizon, is_rule=True) for name, rule in rules.items()

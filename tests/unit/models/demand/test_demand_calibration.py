@@ -6,11 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from models.demand.config import DemandConfig
 from models.demand.families.counts import count_quantile
 from models.demand.judging import conformal
+from models.demand.judging.backtest import actuals, plan_origins, roll
 from models.demand.judging.conformal import calibrate, conformal_shift
 from models.demand.judging.leaderboard import coverage, quantile_loss
 from models.demand.panel.pooling import with_count_quantiles
+from models.demand.panel.series import Panel
+from models.demand.panel.vintages import Vintages
 from models.demand.weekly.forecasts import Forecast, count_crossings, repaired
 
 
@@ -108,3 +112,22 @@ def test_count_quantiles_are_ordered_and_zero_for_no_demand() -> None:
     forecast = with_count_quantiles(np.array([[0.0, 5.0]]), 2.0)
     assert forecast.quantiles[0, 0].tolist() == [0, 0, 0]
     assert (np.diff(forecast.quantiles[0, 1]) > 0).all()
+
+
+def test_a_procedure_is_calibrated_by_what_it_would_have_said_at_that_moment(small_panel: Panel) -> None:
+    """It says one unit more for every week that it learnt since: each moment judges its own sayings."""
+    config = DemandConfig(min_history=8)
+    origins = plan_origins(small_panel.n_weeks, config)
+    panels = Vintages(small_panel, dict.fromkeys(origins.all, small_panel))
+
+    def predict(origin: int, moment: int) -> Forecast:
+        value = np.full((small_panel.n_series, 4), 5.0 + moment - origin)
+        return Forecast(value, np.repeat(value[:, :, None], 3, axis=2))
+
+    rolled = roll(predict, panels, origins, 4, is_rule=False)
+    own = ~small_panel.is_pooled
+    over = [origin for origin in origins.all if origin + 4 <= small_panel.n_weeks]
+    said = np.stack([predict(origin, small_panel.n_weeks).quantiles[own] for origin in over])
+    expected = calibrate(actuals(small_panel, tuple(over), 4)[:, own], said)
+    np.testing.assert_allclose(rolled.calibration.shifts, expected.shifts)
+    np.testing.assert_allclose(rolled.mean, 5.0)
