@@ -322,7 +322,7 @@ def new_listings(
     """What merchants have on sale and began lately, without a sale of it before; merchandise only.
 
     Columns merchant_id, category_id, sku_id, first_listed_on (local day), first_weeks_qty and sold_qty: units
-    sold in its first weeks and since. A listing without a category is left out.
+    sold and kept in its first weeks and since. A listing without a category is left out.
 
     Args:
         connection: The published warehouse.
@@ -331,6 +331,7 @@ def new_listings(
         weeks: The first so many weeks.
         offset_hours: Local time minus UTC.
     """
+    given_back.net(connection)
     return connection.execute(
         f"""
         with began as (
@@ -342,8 +343,8 @@ def new_listings(
         sold as (
             select b.merchant_id, b.sku_id, min(l.placed_at) as first_sold_at, sum(l.qty_milli) as qty_milli,
                 sum(l.qty_milli) filter (where l.placed_at < b.began_at + to_days(7 * $weeks)) as first_milli
-            from began as b join core.fct_order_lines as l using (merchant_id, sku_id)
-            where l.is_sale and l.placed_at <= $until
+            from began as b join {given_back.SALES} as l using (merchant_id, sku_id)
+            where l.qty_milli > 0 and l.placed_at <= $until
             group by b.merchant_id, b.sku_id
         )
         select b.merchant_id, p.category_l2_id as category_id, b.sku_id,

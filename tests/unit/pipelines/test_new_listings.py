@@ -21,18 +21,32 @@ def warehouse():
                 ('s', true, 'a'), ('postage', false, 'z')) as t(sku_id, is_merchandise, category_l2_id);
             create table core.dim_listings (
                 merchant_id text, sku_id text, is_listed boolean, is_current boolean, valid_from timestamptz);
-            create table core.fct_order_lines (
-                merchant_id text, sku_id text, is_sale boolean, placed_at timestamptz, qty_milli bigint);
+            create table core.fct_order_lines (order_id text, line_no smallint, consumer_id text,
+                merchant_id text, sku_id text, is_sale boolean, is_return boolean, is_merchandise boolean,
+                placed_at timestamptz, received_at timestamptz, qty double, qty_milli bigint,
+                net_paid_cents bigint, returned_order_id text, returned_line_no smallint);
+            create table core.fct_after_sales (case_id text, order_id text, line_no smallint, kind text,
+                refund_cents bigint, resolved_at timestamptz, received_at timestamptz, origin text);
             """
         )
         yield connection
 
 
 def new(warehouse, listings, sold=()):
+    """`sold` are (merchant, at, units, order that is returned or None)."""
     for row in listings:
         warehouse.execute("insert into core.dim_listings values (?, ?, ?, ?, ?)", row)
-    for row in sold:
-        warehouse.execute("insert into core.fct_order_lines values (?, 's', ?, ?, ?)", row)
+    for number, (merchant, at, units, returned) in enumerate(sold):
+        warehouse.execute(
+            """
+            insert into core.fct_order_lines
+            values (?, 1, 'c', ?, 's', ?, ?, true, ?, ?, ?, ?, 100, ?, ?)
+            """,
+            [
+                *(f"o{number}", merchant, units > 0, units < 0, at, at, units, round(units * 1000)),
+                *(returned, 1 if returned else None),
+            ],
+        )
     until = BEGAN + 30 * DAY
     return reading.new_listings(warehouse, since=BEGAN - DAY, until=until, weeks=2, offset_hours=-5).rows()
 
@@ -60,17 +74,17 @@ def test_what_was_taken_off_or_is_no_merchandise_is_not_new(warehouse):
 @pytest.mark.parametrize(("sold_at", "is_new"), [(-DAY, False), (0 * DAY, True)])
 def test_what_sold_before_is_not_new(warehouse, sold_at, is_new):
     listing = [("m", "s", True, True, BEGAN)]
-    assert bool(new(warehouse, listing, [("m", True, BEGAN + sold_at, 1000)])) == is_new
+    assert bool(new(warehouse, listing, [("m", BEGAN + sold_at, 1, None)])) == is_new
 
 
 def test_units_of_the_first_weeks_and_since(warehouse):
     """The fifteenth day is the third week; others' sales, what came back and what is later is not read."""
     sold = [
-        ("m", True, BEGAN + 8 * DAY, 2500),
-        ("m", True, BEGAN + 14 * DAY, 4000),
-        ("m", True, BEGAN + 31 * DAY, 9000),
-        ("m", False, BEGAN + 2 * DAY, 7000),
-        ("other", True, BEGAN + 2 * DAY, 7000),
+        ("m", BEGAN + 8 * DAY, 3.5, None),
+        ("m", BEGAN + 9 * DAY, -1, "o0"),
+        ("m", BEGAN + 14 * DAY, 4, None),
+        ("m", BEGAN + 31 * DAY, 9, None),
+        ("other", BEGAN + 2 * DAY, 7, None),
     ]
     found = new(warehouse, [("m", "s", True, True, BEGAN)], sold)
     assert found == [("m", "a", "s", dt.date(2024, 12, 31), 2.5, 6.5)]
