@@ -12,6 +12,7 @@ ROOMS = {
     "profile_read": "web",
     "score_2m_skus": "web",
     "order_assignment": "supply",
+    "routing": "supply",
     "event_intake": "web",
     "event_to_profile": "web",
     "event_to_list": "web",

@@ -41,6 +41,7 @@ from serving.api.money.withholdings import list_withholdings
 from serving.api.orders.after_sales import AFTER_SALE_ROUTES
 from serving.api.orders.catalogue import CATALOGUE_ROUTES
 from serving.api.orders.coupons import COUPON_ROUTES
+from serving.api.orders.delivery_routes import plan_delivery_routes
 from serving.api.orders.fulfilment import FULFILMENT_ROUTES
 from serving.api.orders.loss_budgets import LOSS_BUDGET_ROUTES
 from serving.api.orders.offers import OFFER_ROUTES
@@ -62,6 +63,7 @@ from serving.api.scores.segments import SEGMENT_ROUTES
 from serving.api.scores.wakeup import get_wakeup_list
 from serving.db.operations import Operations
 from serving.db.pool import Pool
+from serving.delivery_routes.planner import Planner
 from serving.observability import Metrics, RequestContext, configure_logging
 from serving.orders.clock import BusinessClock
 from serving.privacy.data_keys import Vault
@@ -119,6 +121,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         operations.open()
         app.state.operations = operations
         app.state.vault = Vault.of(settings)
+        planner = Planner()
+        app.state.route_planner = planner
         app.state.notice_limiter = RateLimiter()
         app.state.clock = BusinessClock(settings)
         app.state.standing = StandingReader(
@@ -133,6 +137,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             yield
         finally:
             gc.unfreeze()
+            planner.close()
             await profiles.stop()
             operations.close()
             await pool.close()
@@ -185,6 +190,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *CHANNEL_REQUEST_ROUTES,
             *MISFIT_ROUTES,
             *FULFILMENT_ROUTES,
+            plan_delivery_routes,
             *STOCK_ROUTES,
             *AFTER_SALE_ROUTES,
             *WEBHOOK_ROUTES,

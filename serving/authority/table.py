@@ -518,6 +518,14 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "route_plan",
+        "stops and vehicles for which routes are computed; nothing is stored",
+        _SUPPLY,
+        _OWN_KEY,
+        routes=("POST /v1/routes/plan",),
+        moves_money=False,
+    ),
+    Authority(
         "consumer",
         "a consent, an erasure, which visitor a consumer is",
         _ALL,
