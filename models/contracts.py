@@ -137,6 +137,29 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             is_optional=True,
         ),
         PublishedTable(
+            "supplier_grades",
+            ("supplier_id",),
+            _columns(
+                "supplier_id:text grade:text gate:text? score:float score_low:float score_high:float "
+                "quality:float? fulfilment:float? price:float? channels:int line_count:int graded_on:date "
+                "explanation:json"
+            ),
+            "How good a supplier is over all that it sells, with what stops it. One row per supplier.",
+            is_optional=True,
+        ),
+        PublishedTable(
+            "channel_scores",
+            ("supplier_id", "category_id"),
+            _columns(
+                "supplier_id:text category_id:text rank:int grade:text gate:text? score:float "
+                "score_low:float score_high:float quality:float? fulfilment:float? price:float? "
+                "line_count:int graded_on:date explanation:json"
+            ),
+            "How good a supplier is in a category, with its place there and what it is made of. "
+            "One row per supplier and category.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "wakeup_list",
             ("consumer_id",),
             _columns(

@@ -12,6 +12,7 @@ class Group:
     OPERATIONS: Final = "operations"
     WAREHOUSE: Final = "warehouse"
     FEATURES: Final = "features"
+    SUPPLY: Final = "supply"
     RECOMMENDATION: Final = "recommendation"
     DEMAND: Final = "demand"
     REPLENISHMENT: Final = "replenishment"

@@ -26,6 +26,7 @@ from pipelines.defs import (
     publish,
     recommendation,
     replenishment,
+    supply,
     warehouse,
 )
 from pipelines.home.executor import one_at_a_time
@@ -51,7 +52,7 @@ RESOURCES = (
 )  # fmt: skip
 """What a step may ask for by name."""
 
-_PLAIN = (erasures, features, recommendation, demand, replenishment, pricing, lifecycle, publish)
+_PLAIN = (erasures, features, supply, recommendation, demand, replenishment, pricing, lifecycle, publish)
 """Flows whose assets do not depend on settings."""
 
 

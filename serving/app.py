@@ -53,6 +53,7 @@ from serving.api.people.identity import IDENTITY_ROUTES
 from serving.api.retries import RetryLost
 from serving.api.scores.clearance import get_clearance_warnings
 from serving.api.scores.consumers import get_rebuy_reminders
+from serving.api.scores.grades import get_channel_scores, get_supplier_grades
 from serving.api.scores.price_approvals import ask_prices
 from serving.api.scores.prices import get_price, list_prices
 from serving.api.scores.profiles import PROFILE_ROUTES
@@ -153,6 +154,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             list_prices,
             get_reorder_suggestions,
             get_clearance_warnings,
+            get_supplier_grades,
+            get_channel_scores,
             get_wakeup_list,
             *PROFILE_ROUTES,
             get_rebuy_reminders,
@@ -231,6 +234,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Recommendations"),
             Tag(name="Prices"),
             Tag(name="Replenishment"),
+            Tag(name="Supply", description="How good suppliers are, and what stops them."),
             Tag(name="Lifecycle"),
             Tag(name="Consumers"),
             Tag(name="Publications"),

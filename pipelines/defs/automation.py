@@ -30,6 +30,7 @@ _CONSUMER_TAGS = dg.AssetSelection.assets(["features", "consumer_tags"])
 _PUBLISHED = dg.AssetSelection.key_prefixes("published")
 _SWITCH = dg.AssetSelection.assets(["published", "publication"])
 _PROFILES = dg.AssetSelection.assets(["published", "profiles"], ["published", "segments"])
+_GATES = dg.AssetSelection.assets(["operations", "supplier_gates"])
 _PRICES = dg.AssetSelection.assets(["published", "prices"])
 
 
@@ -59,7 +60,7 @@ def definitions() -> dg.Definitions:
     )
     nightly = dg.define_asset_job(
         "publish_nightly",
-        selection=_WAREHOUSE | _FEATURES | _PUBLISHED,
+        selection=_WAREHOUSE | _FEATURES | _PUBLISHED | _GATES,
         tags={PUBLICATION_TAG: "full"},
         description="Rebuild warehouse and features, score with the serving models, publish.",
     )

@@ -28,6 +28,7 @@ SCORED = (
     "prices",
     "demand_forecasts",
     "reorder_suggestions",
+    "supplier_grades",
     "wakeup_list",
     "profiles",
     "segments",

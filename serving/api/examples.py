@@ -89,6 +89,70 @@ ANSWERS: Mapping[str, Any] = {
         "shares": [],
         "next_cursor": None,
     },
+    "/v1/supplier-grades": {
+        **_VERSION,
+        "grades": [
+            {
+                "supplier_id": "s-69",
+                "grade": "B",
+                "gate": None,
+                "score": 0.71,
+                "score_low": 0.64,
+                "score_high": 0.78,
+                "quality": 0.8,
+                "fulfilment": 0.7,
+                "price": 0.6,
+                "line_count": 400,
+                "graded_on": "2017-12-31",
+                "channels": 2,
+                "explanation": {
+                    "channels": [
+                        {"category_id": "l2-milk", "grade": "B", "score_low": 0.64, "line_count": 380}
+                    ]
+                },
+            }
+        ],
+        "next_cursor": None,
+    },
+    "/v1/channel-scores": {
+        **_VERSION,
+        "channels": [
+            {
+                "supplier_id": "s-69",
+                "grade": "B",
+                "gate": None,
+                "score": 0.71,
+                "score_low": 0.64,
+                "score_high": 0.78,
+                "quality": 0.8,
+                "fulfilment": 0.7,
+                "price": 0.6,
+                "line_count": 380,
+                "graded_on": "2017-12-31",
+                "category_id": "l2-milk",
+                "rank": 3,
+                "explanation": {
+                    "signals": [
+                        {
+                            "signal": "fault",
+                            "count": 380,
+                            "value": 0.02,
+                            "low": 0.01,
+                            "high": 0.03,
+                            "category": 0.03,
+                            "prior_of": "category",
+                            "points": 0.32,
+                            "of": 0.4,
+                        }
+                    ],
+                    "next": {"line": 0.75, "grade": "A"},
+                    "raise": [{"signal": "fault", "from": 0.02, "to": 0.0}],
+                    "is_proven": True,
+                },
+            }
+        ],
+        "next_cursor": None,
+    },
     "/v1/clearance-warnings": {
         **_VERSION,
         "warnings": [

@@ -269,6 +269,10 @@ sa.Index(
     *(score_tables["clearance_warnings"].c[name] for name in ("snapshot_id", "sku_id", "supplier_id")),
 )
 sa.Index(
+    "channel_scores_category",
+    *(score_tables["channel_scores"].c[name] for name in ("snapshot_id", "category_id", "rank")),
+)
+sa.Index(
     "wakeup_list_merchant",
     *(score_tables["wakeup_list"].c[name] for name in ("snapshot_id", "merchant_id", "rank", "consumer_id")),
 )

@@ -179,6 +179,57 @@ class ClearancePage(Scored, frozen=True, kw_only=True):
     next_cursor: Cursor
 
 
+class Graded(Struct, frozen=True, kw_only=True):
+    """How good a supplier is, by the lower bound of its score."""
+
+    supplier_id: str
+    grade: Annotated[Literal["A", "B", "C", "D"], Meta(description="A is the best; D while a gate holds.")]
+    gate: Annotated[
+        Literal["frozen", "licence_revoked", "licence_contested", "licence_expired", "quality_floor"] | None,
+        Meta(description="What stops it whatever its score; null where nothing does."),
+    ]
+    score: Annotated[float, Meta(description="0 to 1; 1 is the best.")]
+    score_low: Annotated[float, Meta(description="Lower end of its 90% interval: what is graded and ranked.")]
+    score_high: float
+    quality: Annotated[float | None, Meta(description="0 to 1; null where nobody has any evidence of it.")]
+    fulfilment: float | None
+    price: float | None
+    line_count: Annotated[int, Meta(description="Order lines that it is judged by.")]
+    graded_on: date
+
+
+class SupplierGrade(Graded, frozen=True, kw_only=True):
+    """The grade of a supplier over all that it sells."""
+
+    channels: Annotated[int, Meta(description="Categories in which it sells.")]
+    explanation: Annotated[Any, Meta(description="The channels that it is made of, the largest first.")]
+
+
+class ChannelScore(Graded, frozen=True, kw_only=True):
+    """The grade of a supplier in a category."""
+
+    category_id: str
+    rank: Annotated[int, Meta(description="Place in the category; gated channels come last.")]
+    explanation: Annotated[
+        Any,
+        Meta(description="What each signal gives to the score, and what would raise the grade."),
+    ]
+
+
+class SupplierGradePage(Scored, frozen=True, kw_only=True):
+    """Grades of suppliers, by supplier."""
+
+    grades: list[SupplierGrade]
+    next_cursor: Cursor
+
+
+class ChannelScorePage(Scored, frozen=True, kw_only=True):
+    """A supplier's channels by category, or a category's by rank."""
+
+    channels: list[ChannelScore]
+    next_cursor: Cursor
+
+
 class WakeupEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A dormant consumer worth waking."""
 

@@ -247,6 +247,54 @@ where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.sku_id, x.supplier_id
 """
 
+_GRADE: Final[LiteralString] = """
+  x.supplier_id, x.grade, x.gate, x.score, x.score_low, x.score_high, x.quality, x.fulfilment, x.price,
+  x.line_count, x.graded_on, x.explanation::text
+"""
+_IS_GRADED: Final[LiteralString] = f"""
+  case when x.supplier_id is null and %(supplier_id)s::text is not null
+    then {_has("supplier_grades", _PINNED, "k.supplier_id = %(supplier_id)s")} else true end
+"""
+
+SUPPLIER_GRADES: Final[LiteralString] = f"""
+select v.version, v.as_of, {_IS_GRADED}, {_GRADE}, x.channels
+from scores.publication v
+left join lateral (
+  select * from scores.supplier_grades y
+  where y.snapshot_id = {_snapshot("supplier_grades", _PINNED)} and y.supplier_id > %(after)s
+    and (%(supplier_id)s::text is null or y.supplier_id = %(supplier_id)s)
+  order by y.supplier_id limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.supplier_id
+"""
+
+CHANNELS_OF_SUPPLIER: Final[LiteralString] = f"""
+select v.version, v.as_of, {_IS_GRADED}, {_GRADE}, x.category_id, x.rank
+from scores.publication v
+left join lateral (
+  select * from scores.channel_scores y
+  where y.snapshot_id = {_snapshot("channel_scores", _PINNED)}
+    and y.supplier_id = %(supplier_id)s and y.category_id > %(after)s
+  order by y.category_id limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.category_id
+"""
+
+CHANNELS_OF_CATEGORY: Final[LiteralString] = f"""
+select v.version, v.as_of,
+  case when x.supplier_id is null
+    then {_has("channel_scores", _PINNED, "k.category_id = %(category_id)s")} else true end,
+  {_GRADE}, x.category_id, x.rank
+from scores.publication v
+left join lateral (
+  select * from scores.channel_scores y
+  where y.snapshot_id = {_snapshot("channel_scores", _PINNED)}
+    and y.category_id = %(category_id)s and y.rank > %(after)s
+  order by y.rank limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.rank
+"""
+
 _WAKEUP: Final[LiteralString] = """
 select v.version, v.as_of, x.rank, x.consumer_id, x.merchant_id, x.dormant_days, x.churn_probability,
   x.expected_value_cents, x.is_high_value, x.offer_code, x.offer_threshold_cents, x.offer_value_cents,

@@ -255,6 +255,27 @@ class ScoreReader:
         }
         return _page(await self._fetch(queries.CLEARANCE_BY_MERCHANT, values), _clearance)
 
+    async def supplier_grades(
+        self, supplier_id: str | None, *, version: str | None, after: str, limit: int
+    ) -> Page | None:
+        """Grades of suppliers after one of them, or that of one supplier."""
+        values = {"supplier_id": supplier_id, "version": version, "after": after, "rows": limit + 1}
+        return _page(await self._fetch(queries.SUPPLIER_GRADES, values), _supplier_grade)
+
+    async def channels_of_supplier(
+        self, supplier_id: str, *, version: str | None, after: str, limit: int
+    ) -> Page | None:
+        """A supplier's channels after a category."""
+        values = {"supplier_id": supplier_id, "version": version, "after": after, "rows": limit + 1}
+        return _page(await self._fetch(queries.CHANNELS_OF_SUPPLIER, values), _channel_score)
+
+    async def channels_of_category(
+        self, category_id: str, *, version: str | None, after: int, limit: int
+    ) -> Page | None:
+        """The channels of a category after a rank, the best first."""
+        values = {"category_id": category_id, "version": version, "after": after, "rows": limit + 1}
+        return _page(await self._fetch(queries.CHANNELS_OF_CATEGORY, values), _channel_score)
+
     async def wakeup(
         self,
         merchant_id: str | None,
@@ -407,6 +428,21 @@ def _clearance(row: Sequence[Any]) -> documents.ClearanceWarning:
         elasticity=row[9],
         cuts=_CUTS.decode(row[10]),
     )
+
+
+def _graded(row: Sequence[Any]) -> dict[str, Any]:
+    """What a grade of a supplier and one of a channel have in common."""
+    names = ("supplier_id", "grade", "gate", "score", "score_low", "score_high", "quality", "fulfilment",
+             "price", "line_count", "graded_on")  # fmt: skip
+    return {**dict(zip(names, row, strict=False)), "explanation": _ANY.decode(row[11])}
+
+
+def _supplier_grade(row: Sequence[Any]) -> documents.SupplierGrade:
+    return documents.SupplierGrade(**_graded(row), channels=row[12])
+
+
+def _channel_score(row: Sequence[Any]) -> documents.ChannelScore:
+    return documents.ChannelScore(**_graded(row), category_id=row[12], rank=row[13])
 
 
 def _price_page(rows: list[tuple[Any, ...]], merchant_id: str) -> Page | None:

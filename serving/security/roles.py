@@ -56,6 +56,7 @@ class Scope(StrEnum):
     IDENTITY_WRITE = "identity:write"
     COMPETITOR_PRICES_WRITE = "competitor_prices:write"
     SEGMENTS = "segments:read"
+    GRADES = "grades:read"
     APPROVALS_READ = "approvals:read"
     APPROVALS_DECIDE = "approvals:decide"
 
@@ -70,6 +71,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
         {
             Scope.PRICES,
             Scope.REORDER,
+            Scope.GRADES,
             Scope.PUBLICATIONS,
             Scope.ORDERS_READ,
             Scope.FULFILMENT_READ,
@@ -85,6 +87,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
     Role.SUPPLIER: frozenset(
         {
             Scope.REORDER,
+            Scope.GRADES,
             Scope.PUBLICATIONS,
             Scope.ORDERS_READ,
             Scope.STOCK_WRITE,

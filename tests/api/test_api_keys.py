@@ -20,6 +20,7 @@ NEEDS = {
     "/v1/reorder-suggestions?supplier_id=s-69": Scope.REORDER,
     "/v1/clearance-warnings?merchant_id=m1": Scope.REORDER,
     "/v1/clearance-warnings?supplier_id=s-69": Scope.REORDER,
+    "/v1/supplier-grades": Scope.GRADES,
     "/v1/wakeup-list": Scope.WAKEUP,
     "/v1/consumers/c1/profile": Scope.PROFILES,
     "/v1/consumers/c1/rebuy-reminders": Scope.PROFILES,

@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from published_scores import TAGS
 
 from serving.db.urls import libpq_url
+from serving.security import Role, Scope, issue_key
 
 RESOURCES = {
     "/v1/recommendations": {"merchant_id": "m1", "consumer_id": "c1"},
@@ -14,6 +15,8 @@ RESOURCES = {
     "/v1/prices/m1": {"limit": 3},
     "/v1/reorder-suggestions": {"supplier_id": "s-69"},
     "/v1/clearance-warnings": {"supplier_id": "s-69"},
+    "/v1/supplier-grades": {},
+    "/v1/channel-scores": {"supplier_id": "s-69"},
     "/v1/wakeup-list": {},
     "/v1/consumers/c1/profile": {},
     "/v1/profiles/c1": {},
@@ -215,6 +218,50 @@ def test_reorder_shares_of_a_merchant(ask):
     assert [row["sku_id"] for row in rest["shares"]] == ["s02"]
     # A cursor belongs to its list.
     assert ask("/v1/reorder-suggestions", supplier_id="s-69", cursor=first["next_cursor"]).status_code == 422
+
+
+def test_grades_by_supplier_and_their_channels(ask):
+    first = ask("/v1/supplier-grades", limit=1).json()
+    (grade,) = first["grades"]
+    assert (grade["supplier_id"], grade["grade"], grade["gate"], grade["channels"]) == ("s-69", "B", None, 2)
+    (other,) = ask("/v1/supplier-grades", limit=1, cursor=first["next_cursor"]).json()["grades"]
+    assert (other["supplier_id"], other["grade"], other["gate"]) == ("s-70", "D", "licence_expired")
+    assert [
+        row["supplier_id"] for row in ask("/v1/supplier-grades", supplier_id="s-70").json()["grades"]
+    ] == ["s-70"]
+    assert ask("/v1/supplier-grades", supplier_id="nobody").status_code == 404
+    own = ask("/v1/channel-scores", supplier_id="s-69", limit=1).json()
+    assert [(row["category_id"], row["rank"], row["grade"]) for row in own["channels"]] == [
+        ("l2-bread", 1, "A")
+    ]
+    rest = ask("/v1/channel-scores", supplier_id="s-69", cursor=own["next_cursor"]).json()
+    assert [row["category_id"] for row in rest["channels"]] == ["l2-milk"]
+    assert rest["next_cursor"] is None
+
+
+def test_channels_of_a_category_by_rank(ask):
+    first = ask("/v1/channel-scores", category_id="l2-milk", limit=1).json()
+    assert [(row["supplier_id"], row["rank"]) for row in first["channels"]] == [("s-70", 1)]
+    rest = ask("/v1/channel-scores", category_id="l2-milk", cursor=first["next_cursor"]).json()
+    assert [(row["supplier_id"], row["rank"]) for row in rest["channels"]] == [("s-69", 2)]
+    assert ask("/v1/channel-scores", category_id="l2-none").status_code == 404
+    assert ask("/v1/channel-scores", category_id="a", supplier_id="b").status_code == 422
+    assert ask("/v1/channel-scores").status_code == 422
+
+
+def test_a_supplier_sees_its_own_grade_only(client, scores_url):
+    key = issue_key(
+        scores_url, name="s-69", scopes=[Scope.GRADES], role=Role.SUPPLIER, party_id="s-69"
+    ).secret
+
+    def asked(path):
+        return client.get(path, headers={"X-API-Key": key})
+
+    assert [row["supplier_id"] for row in asked("/v1/supplier-grades").json()["grades"]] == ["s-69"]
+    assert asked("/v1/channel-scores?supplier_id=s-69").status_code == 200
+    assert asked("/v1/supplier-grades?supplier_id=s-70").status_code == 403
+    assert asked("/v1/channel-scores?supplier_id=s-70").status_code == 403
+    assert asked("/v1/channel-scores?category_id=l2-milk").status_code == 422
 
 
 def test_clearance_warnings_of_who_holds_the_stock(ask):

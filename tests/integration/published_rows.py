@@ -24,6 +24,10 @@ def rows_of(version, size=40):
         "reorder_suggestions": [("s-1", "s1", 1, None, 1.0, 2.0, 3, 2, None, False, version, text)],
         "reorder_merchant_shares": [("m1", "s1", "s-1", 1.0, 2)],
         "sku_forecasts": [("s1", date(2018, 1, 1), "l2-a", 1, 1.0, 0.5, 1.0, 2.0, 0.0, version)],
+        "supplier_grades": [("s-1", "A", None, 0.9, 0.8, 1.0, 0.9, 0.9, None, 1, 9, date(2025, 6, 30), "[]")],
+        "channel_scores": [
+            ("s-1", "milk", 1, "A", None, 0.9, 0.8, 1.0, 0.9, 0.9, None, 9, date(2025, 6, 30), "[]")
+        ],
         "clearance_warnings": [("s-1", "s1", 9, 1.0, 30, 0.1, 270.0, 5, 1, -1.0, "[]")],
         "wakeup_list": [("c1", "m1", 1, 30, 0.5, 100, True, None, None, None, "[]", True)],
         "rebuy_reminders": [("c1", 1, "l3-a", 0.5, version)],

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from serving.supply.gates import GATED
+
 # A value and no join: the planner would rather read the whole table of approvals.
 IN_FORCE: Final[LiteralString] = (
     "o.is_active and (select m.is_approved from orders.supplier_sku m where m.tenant_id = o.tenant_id"
     " and m.supplier_id = o.supplier_id and m.sku_id = o.sku_id)"
     " and not exists (select from parties.party p where p.tenant_id = o.tenant_id"
     " and p.party_type = 'supplier' and p.party_id = o.supplier_id and not p.is_active)"
+    f" and not {GATED}"
 )
-"""The offer is in force, and its supplier may offer the sku."""
+"""The offer is in force, and its supplier may offer the sku and is not gated."""
 
 AVAILABLE: Final[LiteralString] = "greatest(0, s.on_hand_qty - s.reserved_qty - s.buffer_qty)"
 """Units that may be promised."""

@@ -1,0 +1,152 @@
+"""Supply: how good suppliers are, by category, and whose offers route no orders."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from pipelines.clock import Clock
+from pipelines.conventions import Group, Owner
+from pipelines.lake.tables import Lake
+from pipelines.settings import Settings
+from pipelines.steps.memo import Steps
+from pipelines.steps.state import Outcome, fingerprint
+from pipelines.stores.database import Database
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
+
+STATES = "supply/grade_states"
+"""Where the grades of the last days lie, without gates: what a step down is told from."""
+GATES = "supply/supplier_gates"
+_KEPT = timedelta(days=14)
+_HALF_LIVES = 8
+"""Evidence older than this weighs less than half a percent."""
+
+
+@dg.asset(
+    key=["published", "supplier_grades"],
+    group_name=Group.SUPPLY,
+    owners=[Owner.DATA_SCIENCE],
+    kinds={"python", "parquet"},
+    deps=[dg.AssetKey(["warehouse", "published"])],
+)
+def supplier_grades(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    lake: dg.ResourceParam[Lake],
+    warehouse: dg.ResourceParam[Warehouse],
+    scores: dg.ResourceParam[Scores],
+) -> dg.MaterializeResult:
+    """Grades A to D of suppliers, and scores of each supplier and category, by the lower bound.
+
+    With what they are made of and what would raise them, and the suppliers that a gate stops. Read by
+    operators, by each supplier its own. One row per supplier; the channels stand in a table of their own.
+    """
+    return steps.run(
+        context,
+        lambda: grade_suppliers(settings, clock.as_of(context), lake, warehouse, scores),
+        settings={"time_zone": settings.zone},
+        outputs=[
+            *scores.files("supplier_grades", "channel_scores"),
+            lake.derived_path(STATES),
+            lake.derived_path(GATES),
+        ],
+        clock="day",
+    )
+
+
+def grade_suppliers(
+    settings: Settings, as_of: datetime, lake: Lake, warehouse: Warehouse, scores: Scores
+) -> Outcome:
+    """Grade from the published warehouse, and keep what is published, enforced and compared tomorrow."""
+    import polars as pl
+
+    from models.supply.grading.config import GradingConfig
+    from models.supply.grading.gates import supplier_gates
+    from models.supply.grading.grade import STATE_TYPES, grade
+    from pipelines.warehouse import supply
+
+    config = GradingConfig()
+    today = as_of.astimezone(ZoneInfo(settings.zone)).date()
+    with warehouse.open() as connection:
+        what = supply.happened(
+            connection,
+            since=as_of - timedelta(days=config.half_life_days * _HALF_LIVES),
+            as_of=as_of,
+            fault_reasons=config.fault_reasons,
+        )
+        suppliers, licences = supply.suppliers_and_licences(connection)
+    gated = supplier_gates(suppliers, licences)
+    known = lake.derived_path(STATES).exists()
+    before = lake.get(STATES) if known else pl.DataFrame(schema=STATE_TYPES)
+    done = grade(what, gated, before, as_of, today, config)
+    kept = before.filter(pl.col("graded_on") < today, pl.col("graded_on") >= today - _KEPT)
+    scores.save("supplier_grades", done.supplier_grades.with_columns(graded_on=pl.lit(today)))
+    scores.save("channel_scores", done.channel_scores.with_columns(graded_on=pl.lit(today)))
+    lake.put(GATES, gated)
+    lake.put(STATES, pl.concat([kept, done.state]))
+    counted = dict(done.supplier_grades["grade"].value_counts().sort("grade").iter_rows())
+    return Outcome(
+        rows=done.supplier_grades.height,
+        metadata={
+            "channels": done.channel_scores.height,
+            "gated_suppliers": gated.height,
+            **{f"grade_{name}": counted.get(name, 0) for name in "ABCD"},
+        },
+    )
+
+
+@dg.asset(
+    key=["operations", "supplier_gates"],
+    group_name=Group.OPERATIONS,
+    owners=[Owner.PLATFORM],
+    kinds={"postgres"},
+    deps=[dg.AssetKey(["published", "supplier_grades"])],
+)
+def gates_in_force(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    clock: dg.ResourceParam[Clock],
+    lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
+) -> dg.MaterializeResult:
+    """The hard gates of suppliers in the database: what ordering reads in its own transaction.
+
+    Put whole in one transaction, so that a gate that no longer holds is lifted. One row per gated supplier.
+    """
+    url = database.url()
+    return steps.run(
+        context,
+        lambda: _put(clock.as_of(context), lake, url, database.tenant_id),
+        settings={"database": database.number(url)},
+        clock="none",
+        holds=lambda _: _in_force(url, database.tenant_id) == _wanted(lake),
+    )
+
+
+def _put(as_of: datetime, lake: Lake, url: str, tenant_id: str) -> Outcome:
+    import psycopg
+
+    from serving.db.urls import libpq_url
+    from serving.supply.gates import put_gates
+
+    wanted = _wanted(lake)
+    with psycopg.connect(libpq_url(url)) as connection:
+        changed = put_gates(connection, tenant_id, wanted, as_of)
+    return Outcome(rows=len(wanted), metadata={"changed": changed}, version=fingerprint(wanted))
+
+
+def _in_force(url: str, tenant_id: str) -> dict[str, str]:
+    import psycopg
+
+    from serving.db.urls import libpq_url
+    from serving.supply.gates import gates
+
+    with psycopg.connect(libpq_url(url)) as connection:
+        return gates(connection, tenant_id)
+
+
+def _wanted(lake: Lake) -> dict[str, str]:
+    return dict(lake.get(GATES).iter_rows())

@@ -1,0 +1,93 @@
+"""What the grading reads of the tiny warehouse, and the step from the warehouse to the published grades."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import duckdb
+import polars as pl
+import tiny_lake
+from dbt_runs import Build
+
+from models.supply.grading.config import FAULT_REASONS
+from pipelines.defs.supply import GATES, STATES, grade_suppliers
+from pipelines.lake.tables import Lake
+from pipelines.settings import Settings
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
+from pipelines.warehouse.supply import happened, suppliers_and_licences
+
+SINCE = tiny_lake.AS_OF - dt.timedelta(days=400)
+
+
+def read(warehouse: duckdb.DuckDBPyConnection):
+    return happened(warehouse, since=SINCE, as_of=tiny_lake.AS_OF, fault_reasons=FAULT_REASONS)
+
+
+def test_lines_and_their_faults_are_those_of_the_facts(warehouse: duckdb.DuckDBPyConnection) -> None:
+    lines = read(warehouse).lines
+    told = warehouse.sql(
+        "select count(*) from core.fct_order_lines"
+        " where is_sale and is_merchandise and supplier_id is not null"
+    ).fetchone()
+    assert (lines.height,) == told
+    cases = {
+        (case["order_id"], case["line_no"])
+        for case in tiny_lake.tables()["after_sales"]
+        if case["kind"] == "complaint" or case["reason_code"] in FAULT_REASONS
+    }
+    assert lines["is_fault"].sum() == len(cases) > 0
+
+
+def test_parcels_count_when_they_came_or_were_due(warehouse: duckdb.DuckDBPyConnection) -> None:
+    deliveries = read(warehouse).deliveries
+    # p-1 in time, p-2 late, p-3 due and not there; all of supplier s-1 and of milk.
+    assert deliveries["is_late"].sort().to_list() == [False, True, True]
+    assert set(deliveries["category_id"]) == {"l2-grocery/milk"}
+    late = deliveries.filter(pl.col("is_late"))["days_late"].sort(nulls_last=True).to_list()
+    assert late[0] > 0
+    assert late[1] is None
+
+
+def test_offers_and_the_market_are_read_as_they_stand(warehouse: duckdb.DuckDBPyConnection) -> None:
+    what = read(warehouse)
+    milk = what.offers.filter(sku_id="milk-1").sort("valid_from")
+    assert milk.select("supply_price_cents", "is_current").rows() == [(60, False), (70, True)]
+    assert what.market.rows() == [("milk-1", 100.0)]  # the median of 110 and 90
+
+
+def test_the_step_publishes_grades_gates_and_what_tomorrow_needs(built: Build, tmp_path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.create()
+    scores = Scores(lake)
+    settings = Settings(home=tmp_path, time_zone="Etc/GMT+5", data=tmp_path)
+
+    def run(as_of: dt.datetime):
+        return grade_suppliers(settings, as_of, lake, Warehouse(built.file), scores)
+
+    done = run(tiny_lake.AS_OF)
+    grades = scores.get("supplier_grades")
+    assert done.rows == grades.height > 0
+    assert set(grades["supplier_id"]) == set(scores.get("channel_scores")["supplier_id"])
+    assert set(grades["graded_on"]) == {dt.date(2017, 3, 31)}
+    (row,) = (
+        scores.get("channel_scores")
+        .filter(supplier_id="s-1", category_id="l2-grocery/milk")
+        .iter_rows(named=True)
+    )
+    signals = {one["signal"]: one["count"] for one in json.loads(row["explanation"])["signals"]}
+    assert signals["late"] == 3
+    assert signals["fault"] == row["line_count"]
+    # Supplier s-2 states licences of which the business one holds; nobody is gated.
+    assert lake.get(GATES).height == 0
+    assert set(lake.get(STATES)["graded_on"]) == {dt.date(2017, 3, 31)}
+    run(tiny_lake.AS_OF + dt.timedelta(days=1))
+    assert set(lake.get(STATES)["graded_on"]) == {dt.date(2017, 3, 31), dt.date(2017, 4, 1)}
+
+
+def test_suppliers_and_their_licences_are_read_whole(warehouse: duckdb.DuckDBPyConnection) -> None:
+    suppliers, licences = suppliers_and_licences(warehouse)
+    assert suppliers.columns == ["supplier_id", "is_active"]
+    assert licences.height == len(tiny_lake.tables()["licences"])
+    assert licences["is_in_force"].sum() == 5
