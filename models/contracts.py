@@ -97,6 +97,18 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             "Units expected to sell in a week. One row per merchant, category and week.",
         ),
         PublishedTable(
+            "demand_outlook",
+            ("merchant_id", "category_id", "grain", "ends_on"),
+            _columns(
+                "merchant_id:text category_id:text grain:text starts_on:date ends_on:date mean_qty:float "
+                "p10_qty:float p50_qty:float p90_qty:float model:text"
+            ),
+            "Units expected to sell in a `day` of the forecast weeks (series of two units a week or more), "
+            "and in one, two and three months (`month`) from their first day. "
+            "One row per merchant, category, grain and last day.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "reorder_suggestions",
             ("supplier_id", "sku_id"),
             _columns(

@@ -1,24 +1,37 @@
 """Publish `demand_forecasts`: a promoted bundle's forecast, or the best simple rule's where there is none.
 
+`demand_outlook` tells the same of days and months.
+
 Reads frames, returns a frame. Nothing is trained here; a rule's quantiles come from its own past errors.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
 
 from models.demand import bundle as bundles
 from models.demand.config import DemandConfig
+from models.demand.horizons.outlook import OUTLOOK_SCHEMA
+from models.demand.horizons.outlook import outlook as days_and_months
+from models.demand.horizons.weekdays import COLUMNS as WEEKDAY_COLUMNS
+from models.demand.horizons.weekdays import learn
 from models.demand.judging import conformal
 from models.demand.judging.backtest import actuals, plan_origins, roll_rules, rule_forecast
 from models.demand.judging.leaderboard import best_rule
 from models.demand.judging.levels import CategoryLevels
 from models.demand.judging.reconcile import towards_category_level
 from models.demand.panel.pooling import FORECAST_SCHEMA, dispersion, publish, with_count_quantiles
-from models.demand.panel.series import Panel, Weekly, build_panel, weekly_sales
+from models.demand.panel.series import (
+    NO_PROMOTIONS,
+    Panel,
+    Weekly,
+    build_panel,
+    known_lines,
+    weekly_sales,
+)
 from models.demand.panel.vintages import vintages
 from models.demand.weekly.baselines import RULES
 from models.demand.weekly.forecasts import Forecast, repaired
@@ -67,6 +80,29 @@ def forecast(
         return publish(panel, conformal.apply(loaded.calibration, raw), model_name)
     values, name = _by_rule(lines, weekly, promotions_weekly, panel, model_name, settings)
     return publish(panel, values, name)
+
+
+def outlook(
+    lines: pl.DataFrame, weeks: pl.DataFrame, as_of: datetime, *, config: DemandConfig | None = None
+) -> pl.DataFrame:
+    """Days and months of published weeks.
+
+    Args:
+        lines: As for `weekly_sales`.
+        weeks: What `forecast` gave of the same lines.
+        as_of: Business time, with time zone.
+        config: Settings.
+
+    Returns:
+        `demand_outlook` as in `PUBLISHED_TABLES`; zero rows without weeks.
+    """
+    config = config or DemandConfig()
+    first = weeks["week_start_on"].min()
+    if not isinstance(first, date):
+        return OUTLOOK_SCHEMA.to_frame()
+    panel = build_panel(weekly_sales(lines, as_of, config), NO_PROMOTIONS.to_frame(), config)
+    weekdays = learn(known_lines(lines, as_of).select(WEEKDAY_COLUMNS).collect(), first)
+    return days_and_months(weeks, weekdays, panel, config.min_weekly_units)
 
 
 def _by_rule(

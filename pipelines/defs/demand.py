@@ -91,13 +91,14 @@ def demand_forecasts(
 ) -> dg.MaterializeResult:
     """Units expected in the coming weeks with their 10%, 50% and 90% points, by the model that serves.
 
-    Read by replenishment and by analysts. One row per merchant, category and week.
+    Also of days and months (`demand_outlook`). Read by replenishment and by analysts. One row per merchant,
+    category and week.
     """
     return steps.run(
         context,
         lambda: _forecast(settings, clock.as_of(context), warehouse, models, scores, lake),
         settings={"champions": models.champions(MODELS), "time_zone": settings.zone},
-        outputs=[*scores.files("demand_forecasts"), scores.versions_file("demand")],
+        outputs=[*scores.files("demand_forecasts", "demand_outlook"), scores.versions_file("demand")],
         clock="day",
     )
 
@@ -110,12 +111,14 @@ def _forecast(
     scores: Scores,
     lake: Lake,
 ) -> Outcome:
-    from models.demand.scoring import forecast
+    from models.demand.scoring import forecast, outlook
 
     bundle, name, version = serving_forecaster(models, lake)
     lines, promotions = read_inputs(warehouse)
-    frame = forecast(lines, promotions, as_of, bundle, name, config=_config(settings))
+    config = _config(settings)
+    frame = forecast(lines, promotions, as_of, bundle, name, config=config)
     scores.save("demand_forecasts", frame)
+    scores.save("demand_outlook", outlook(lines, frame, as_of, config=config))
     scores.save_model_versions("demand", {name: version})
     return Outcome(
         rows=frame.height,

@@ -29,6 +29,7 @@ PUBLISHED = (
     "popular_items",
     "prices",
     "demand_forecasts",
+    "demand_outlook",
     "reorder_suggestions",
     "reorder_merchant_shares",
     "sku_forecasts",
@@ -40,6 +41,7 @@ PUBLISHED = (
 
 SCORED_BY: Mapping[str, str] = {
     "popular_items": "recommendations",
+    "demand_outlook": "demand_forecasts",
     "reorder_merchant_shares": "reorder_suggestions",
     "sku_forecasts": "reorder_suggestions",
     "rebuy_reminders": "wakeup_list",

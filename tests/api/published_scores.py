@@ -67,6 +67,9 @@ def small_tables(version="v1"):
             ("m2", "s00", 50, 80, 75, 54, 90, 75, 77, -0.8, mode, "await_approval", explanation),
         ],
         "demand_forecasts": [("m1", "l2-grocery/milk", date(2018, 1, 1), 1, 10.0, 5.0, 9.5, 16.0, "lstm")],
+        "demand_outlook": [
+            ("m1", "l2-grocery/milk", "day", date(2018, 1, 1), date(2018, 1, 1), 1.4, 0.0, 1.0, 3.0, "lstm")
+        ],
         "reorder_suggestions": [
             ("s-69", "s00", 40, 5, 61.5, 79.0, 120, 80, date(2018, 1, 2), False, "below_target", explanation),
             ("s-69", "s01", None, None, 1.0, 2.0, 3, 0, None, True, "slow_mover", explanation),

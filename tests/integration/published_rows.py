@@ -21,6 +21,9 @@ def rows_of(version, size=40):
             ("m1", f"s{n}", 1, 9, 5, 2, 8, 5, None, -1.0, version, "publish", text) for n in range(size)
         ],
         "demand_forecasts": [("m1", "l2-a", date(2018, 1, 1), 1, 1.0, 0.5, 1.0, 2.0, version)],
+        "demand_outlook": [
+            ("m1", "l2-a", "month", date(2018, 1, 1), date(2018, 1, 31), 4.0, 1.0, 4.0, 8.0, version)
+        ],
         "reorder_suggestions": [("s-1", "s1", 1, None, 1.0, 2.0, 3, 2, None, False, version, text)],
         "reorder_merchant_shares": [("m1", "s1", "s-1", 1.0, 2)],
         "sku_forecasts": [("s1", date(2018, 1, 1), "l2-a", 1, 1.0, 0.5, 1.0, 2.0, 0.0, version)],

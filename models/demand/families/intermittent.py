@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.data import Panel
-from models.demand.families.counts import count_quantile
+from models.demand.families.counts import count_quantiles
 from models.demand.families.forecast import Forecast
 from models.metrics import FloatArray
 from models.store import bundles
@@ -171,7 +171,7 @@ class Intermittent:
         units = np.maximum(units, 0.0)
         mean = METHODS[self.name](units, start)
         variance = spreads(units, start) * mean
-        quantiles = np.stack([count_quantile(mean, variance, level) for level in self.levels], axis=-1)
+        quantiles = count_quantiles(mean, variance, self.levels)
         return Forecast(
             np.repeat(mean[:, None], horizon, axis=1),
             np.repeat(quantiles[:, None], horizon, axis=1),

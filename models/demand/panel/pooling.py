@@ -11,7 +11,7 @@ import polars as pl
 from scipy import stats
 
 from models.demand.config import QUANTILES
-from models.demand.families.counts import count_quantile
+from models.demand.families.counts import count_quantiles
 from models.demand.panel.series import Panel
 from models.demand.weekly.forecasts import Forecast
 from models.metrics import FloatArray
@@ -55,7 +55,8 @@ def with_count_quantiles(mean: FloatArray, ratio: float) -> Forecast:
     Returns:
         The forecast.
     """
-    return Forecast(mean, np.stack([count_quantile(mean, ratio * mean, q) for q in QUANTILES], axis=-1))
+    quantiles = count_quantiles(mean.ravel(), ratio * mean.ravel(), QUANTILES)
+    return Forecast(mean, quantiles.reshape(*mean.shape, len(QUANTILES)))
 
 
 def publish(panel: Panel, forecast: Forecast, model: str) -> pl.DataFrame:
@@ -78,10 +79,9 @@ def publish(panel: Panel, forecast: Forecast, model: str) -> pl.DataFrame:
     pool_sd = (forecast.quantiles[row, :, -1] - forecast.quantiles[row, :, 0]) / OUTER_WIDTH
     variance = dispersion(panel) * member_mean + (share * pool_sd) ** 2
     mean = np.concatenate([forecast.mean[own], member_mean])
-    quantiles = [
-        np.concatenate([forecast.quantiles[own, :, q], count_quantile(member_mean, variance, level)])
-        for q, level in enumerate(QUANTILES)
-    ]
+    of_members = count_quantiles(member_mean.ravel(), variance.ravel(), QUANTILES)
+    shape = (*member_mean.shape, len(QUANTILES))
+    quantiles = np.concatenate([forecast.quantiles[own], of_members.reshape(shape)])
     horizon = forecast.mean.shape[1]
     count = mean.shape[0]
     merchants = [panel.merchant_id[i] for i in own] + members["merchant_id"].to_list()
@@ -97,9 +97,9 @@ def publish(panel: Panel, forecast: Forecast, model: str) -> pl.DataFrame:
             "week_start_on": weeks.gather(steps),
             "horizon_weeks": steps + 1,
             "mean_qty": mean.ravel(),
-            "p10_qty": quantiles[0].ravel(),
-            "p50_qty": quantiles[1].ravel(),
-            "p90_qty": quantiles[2].ravel(),
+            "p10_qty": quantiles[..., 0].ravel(),
+            "p50_qty": quantiles[..., 1].ravel(),
+            "p90_qty": quantiles[..., 2].ravel(),
         }
     )
     return (

@@ -24,6 +24,17 @@ Bool = npt.NDArray[np.bool_]
 
 KEY = ["category_id", "merchant_id"]
 
+NO_PROMOTIONS = pl.Schema(
+    {
+        "category_l2_id": pl.String,
+        "merchant_id": pl.String,
+        "week_start_on": pl.Date,
+        "display_sku_count": pl.Int64,
+        "mailer_sku_count": pl.Int64,
+    }
+)
+"""Columns of weekly promotions, for when none are asked about."""
+
 
 @dataclass(frozen=True)
 class Weekly:
@@ -90,6 +101,15 @@ class Panel:
         return np.array([m == POOLED_MERCHANT for m in self.merchant_id], dtype=np.bool_)
 
 
+def known_lines(lines: pl.DataFrame, as_of: datetime) -> pl.LazyFrame:
+    """Merchandise lines that were placed and known at a moment, in the state that stood then."""
+    return (
+        with_states(lines)
+        .lazy()
+        .filter(pl.col("is_merchandise") & (pl.col("placed_at") <= as_of) & known_at(as_of))
+    )
+
+
 def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> Weekly:
     """Sum merchandise lines to category x merchant x local week; incomplete edge weeks are dropped.
 
@@ -105,14 +125,10 @@ def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> 
         `week_grace_hours` of it lie after `as_of`. Zero complete weeks give an empty result.
     """
     last = last_complete_week(as_of, config)
-    known = (
-        with_states(lines)
-        .lazy()
-        .filter(pl.col("is_merchandise") & (pl.col("placed_at") <= as_of) & known_at(as_of))
-    )
     first_day = lines["placed_on"].min()
     frame = (
-        known.group_by(pl.col("category_l2_id").alias("category_id"), "merchant_id", "week_start_on")
+        known_lines(lines, as_of)
+        .group_by(pl.col("category_l2_id").alias("category_id"), "merchant_id", "week_start_on")
         .agg(pl.col("qty").sum(), pl.col("net_paid_cents").sum(), pl.len().alias("lines"))
         .filter(pl.col("week_start_on") <= last)
         .sort("category_id", "merchant_id", "week_start_on")

@@ -1,0 +1,1 @@
+"""Forecasts of weeks turned into those of days and months."""
