@@ -1,12 +1,12 @@
 """Published forecasts of days and months.
 
-Revision: 0046, after 0045.
+Revision: 0047, after 0046.
 """
 
 from alembic import op
 
-revision = "0046"
-down_revision = "0045"
+revision = "0047"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 
