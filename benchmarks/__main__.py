@@ -13,6 +13,7 @@ ROOMS = {
     "score_2m_skus": "web",
     "order_assignment": "supply",
     "routing": "supply",
+    "quality_brake": "supply",
     "event_intake": "web",
     "event_to_profile": "web",
     "event_to_list": "web",

@@ -13,6 +13,7 @@ class Group:
     WAREHOUSE: Final = "warehouse"
     FEATURES: Final = "features"
     SUPPLY: Final = "supply"
+    QUALITY: Final = "quality"
     RECOMMENDATION: Final = "recommendation"
     DEMAND: Final = "demand"
     REPLENISHMENT: Final = "replenishment"

@@ -24,6 +24,7 @@ from pipelines.defs import (
     operations,
     pricing,
     publish,
+    quality,
     recommendation,
     replenishment,
     supply,
@@ -52,7 +53,9 @@ RESOURCES = (
 )  # fmt: skip
 """What a step may ask for by name."""
 
-_PLAIN = (erasures, features, supply, recommendation, demand, replenishment, pricing, lifecycle, publish)
+_PLAIN = (
+    erasures, features, quality, supply, recommendation, demand, replenishment, pricing, lifecycle, publish,
+)  # fmt: skip
 """Flows whose assets do not depend on settings."""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.supply.brake.ladder import QUALITY_REASONS, SAFETY_REASONS
 from pipelines.console.language import Language, language_of
 from pipelines.countries import NO_HOLIDAYS, country_of, is_country
 from serving.home_record import with_remembered
@@ -68,6 +69,10 @@ class Settings(BaseSettings):
         reorder_budget_cents: Most that the reorder suggestions of a run may cost together; None: no limit.
         reorder_holding_cost: Cost of a unit that is left at the end of a week, as a share of what a lost sale
             of one costs; decides how much stock the suggestions aim at.
+        quality_lines: Category to its alarm line, complaints of quality a delivered unit; lines of other
+            categories are learned.
+        quality_reasons: Reason codes of after-sales that blame the goods.
+        safety_reasons: Reason codes of after-sales that tell of harm.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -103,6 +108,9 @@ class Settings(BaseSettings):
     tick_minutes: int = Field(default=5, ge=1, le=60)
     reorder_budget_cents: int | None = Field(default=None, ge=0)
     reorder_holding_cost: float = Field(default=0.05, gt=0)
+    quality_lines: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    quality_reasons: frozenset[str] = QUALITY_REASONS
+    safety_reasons: frozenset[str] = SAFETY_REASONS
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)

@@ -50,6 +50,7 @@ from serving.api.orders.stock import STOCK_ROUTES
 from serving.api.orders.webhooks import WEBHOOK_ROUTES
 from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.people.identity import IDENTITY_ROUTES
+from serving.api.quality.brake import QUALITY_ROUTES
 from serving.api.retries import RetryLost
 from serving.api.scores.clearance import get_clearance_warnings
 from serving.api.scores.consumers import get_rebuy_reminders
@@ -197,6 +198,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *STOCK_ROUTES,
             *AFTER_SALE_ROUTES,
             *WEBHOOK_ROUTES,
+            *QUALITY_ROUTES,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],
@@ -251,6 +253,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Fulfilment"),
             Tag(name="After-sale"),
             Tag(name="Webhooks"),
+            Tag(name="Quality", description="The quality brake: what it holds, why, and what releases it."),
             Tag(name="Agents"),
             Tag(name="Operations", description="Without a key."),
         ],

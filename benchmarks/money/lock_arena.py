@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from models.supply.brake.ladder import Level, Rules
 from serving.agents.errors import AgentsError
 from serving.agents.violation_records import Report, record_violation
 from serving.agents.violations import Severity
@@ -35,6 +36,7 @@ from serving.orders.paying import payments
 from serving.orders.placing import placing
 from serving.orders.placing.cancelling import cancel_units, expire_unpaid
 from serving.orders.settling import release_due, unfreeze_due
+from serving.quality.judging import Finding, judge
 from serving.settlement import payouts
 from serving.settlement.beside.fees import charge_penalty, release_fees_due, reverse_fee
 from serving.settlement.books.referral_unlock import unlock_due
@@ -314,6 +316,11 @@ def _stock(arena: Arena, order_id: str) -> None:
     arena.count_stock(NOW + timedelta(microseconds=next(arena._numbers)))
 
 
+def _night(arena: Arena, order_id: str) -> None:
+    finding = Finding("beside", Level.WATCH, "likely_above_line", {})
+    arena.do(judge, [finding], Rules(), NOW)
+
+
 def _job(run: Callable[..., object], arena: Arena, order_id: str) -> None:
     run(arena.transactions, TENANT, LATER)
 
@@ -345,6 +352,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("hold_confirm", "paid", _confirm_hold),
     Operation("hold_party", "received", _hold_party),
     Operation("violation", "received", _violation),
+    Operation("quality_night", "paid", _night),
 )
 """Everything that writes to orders, stock, parties and balances."""
 

@@ -5,7 +5,8 @@ Reads frames and a bundle folder; writes nothing. Uses polars, so a serving proc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def price(
     bundle: Path | None,
     config: PricingConfig,
     periods: pl.DataFrame | None = None,
+    unpromoted: Collection[str] = (),
 ) -> pl.DataFrame:
     """Suggest a price for each listing that somebody supplies.
 
@@ -85,6 +87,7 @@ def price(
         config: Settings.
         periods: What sold at the prices that the platform put in force, `learning.PERIOD_SCHEMA`; only whole
             weeks before that of `as_of` are learnt from, so that beliefs change once a week. None: nothing.
+        unpromoted: Skus that the quality brake limits: no policy cuts their price.
 
     Returns:
         The columns of `PUBLISHED_TABLES["prices"]`, sorted by merchant_id and sku_id. Listings without an
@@ -110,7 +113,7 @@ def price(
     rows = rows.join(slow, on="sku_id", how="left", maintain_order="left")
     anchors = _anchors(rows, elasticities, config.policy)
     choice = _choice(rows, anchors, as_of, config.policy)
-    inputs = _guard_inputs(rows, choice)
+    inputs = _guard_inputs(rows, _without_cuts(rows, choice, unpromoted))
     guarded = apply_guards(inputs, config.guards)
     changed = guarded.price_cents != inputs.current_cents
     anchor_cents = _cents(anchors.anchor)
@@ -136,7 +139,7 @@ def price(
         elasticity=pl.Series(anchors.beliefs.elasticity),
         pricing_mode=pl.col("pricing_mode"),
         action=action,
-        explanation=_explanation(rows, anchors, anchor_cents, inputs, guarded, config),
+        explanation=_explanation(rows, anchors, anchor_cents, choice, inputs, guarded, config),
     ).cast(PRICE_SCHEMA)
 
 
@@ -188,6 +191,14 @@ def _choice(rows: pl.DataFrame, anchors: _Anchors, as_of: datetime, policy: Poli
     return choose(anchors.anchor, cost, current, own_qty, anchors.beliefs, policy, draw)
 
 
+def _without_cuts(rows: pl.DataFrame, choice: Choice, unpromoted: Collection[str]) -> Choice:
+    """The targets, but no cut of what nothing may promote."""
+    held = rows.get_column("sku_id").is_in(sorted(unpromoted)).to_numpy()
+    current = rows.get_column("current_price_cents").cast(pl.Int64).to_numpy()
+    uncut = np.maximum(choice.target_cents, current)
+    return replace(choice, target_cents=np.where(held, uncut, choice.target_cents))
+
+
 def _guard_inputs(rows: pl.DataFrame, choice: Choice) -> GuardInputs:
     """Put the columns into guard-rail arrays."""
 
@@ -226,6 +237,7 @@ def _explanation(
     rows: pl.DataFrame,
     anchors: _Anchors,
     anchor_cents: IntArray,
+    choice: Choice,
     inputs: GuardInputs,
     guarded: GuardResult,
     config: PricingConfig,
@@ -246,7 +258,13 @@ def _explanation(
     chosen = policy.learning if anchors.has_model else "anchor"
     steps = [
         Step("anchor", inputs.cost_cents, anchor_cents, everyone, {**how, "current_cents": current}),
-        Step("policy", anchor_cents, inputs.target_cents, ~inputs.is_fixed, {"rule": chosen}),
+        Step("policy", anchor_cents, choice.target_cents, ~inputs.is_fixed, {"rule": chosen}),
+        Step(
+            "quality_brake",
+            choice.target_cents,
+            inputs.target_cents,
+            ~inputs.is_fixed & (choice.target_cents != inputs.target_cents),
+        ),
         Step("fixed", anchor_cents, inputs.current_cents, inputs.is_fixed),
     ]
     numbers = _rail_numbers(rows, inputs, guarded, config.guards)

@@ -98,6 +98,8 @@ def score(
     in_stock: Collection[str] | None = None,
     products: pl.DataFrame | None = None,
     platform_wide: Collection[str] = (),
+    stopped: Collection[str] = (),
+    halved: Collection[str] = (),
 ) -> RecommendationScores:
     """Score every pair that was active in the last `active_days`.
 
@@ -117,6 +119,9 @@ def score(
         products: `sku_id`, `category_l2_id`, `category_l3_id` and whatever `content.content_vectors` reads;
             without it nothing that was never sold is shown, and lists are not diversified.
         platform_wide: Consumers who consented to lists made from what they bought at any merchant.
+        stopped: Skus that nobody is shown.
+        halved: Skus with half the exposure: on each day every second consumer, and every second merchant's
+            popular items, by a fixed draw.
 
     Returns:
         The frames. Works on zero rows.
@@ -130,7 +135,7 @@ def score(
     data = index_lines(by_history(sold, platform_wide), as_of)
     market = market_of(
         sold, data, listings, as_of, config,
-        in_stock=in_stock, products=products, platform_wide=platform_wide,
+        in_stock=in_stock, products=products, platform_wide=platform_wide, stopped=stopped, halved=halved,
     )  # fmt: skip
     repeat = repeat_lane(market.known, load_repeat(repeat_bundle) if repeat_bundle is not None else None)
     discovery = discovery_lane(
@@ -156,6 +161,7 @@ class Market:
         assortment: `merchant_id`, `sku_id` that may be shown.
         popular: Each merchant's popular items.
         own: `merchant_id`, `consumer_id`, `sku_id` sold there; None where nobody consented to more.
+        halved: Skus with half the exposure.
     """
 
     known: Active
@@ -164,6 +170,7 @@ class Market:
     assortment: pl.DataFrame
     popular: pl.DataFrame
     own: pl.DataFrame | None
+    halved: frozenset[str]
 
 
 def market_of(
@@ -177,6 +184,8 @@ def market_of(
     products: pl.DataFrame | None = None,
     platform_wide: Collection[str] = (),
     only: pl.DataFrame | None = None,
+    stopped: Collection[str] = (),
+    halved: Collection[str] = (),
 ) -> Market:
     """Prepare what lists are made in.
 
@@ -190,6 +199,8 @@ def market_of(
         products: As for `score`.
         platform_wide: As for `score`.
         only: `merchant_id`, `consumer_id`: make lists of these pairs alone; None makes all.
+        stopped: As for `score`.
+        halved: As for `score`.
     """
     behind = histories(sold, platform_wide)
     owner = dict(behind.select("history", "consumer_id").iter_rows())
@@ -200,7 +211,9 @@ def market_of(
         wanted = set(only.select("merchant_id", "consumer_id").iter_rows())
         named = ((data.merchants[merchant], consumers[user]) for merchant, user in active.iter_rows())
         active = active.filter(pl.Series([pair in wanted for pair in named], dtype=pl.Boolean))
-    assortment = assortments(sold, listings, as_of, config.active_days, in_stock)
+    assortment = assortments(sold, listings, as_of, config.active_days, in_stock).filter(
+        ~pl.col("sku_id").is_in(sorted(stopped))
+    )
     catalogue = catalogue_of(data, assortment["sku_id"].unique(), products, as_of, config.new_days)
     users = np.unique(active["user"].to_numpy())
     return Market(
@@ -208,9 +221,29 @@ def market_of(
         behind,
         active,
         assortment,
-        popular_items(sold, assortment, as_of, config),
+        popular_items(sold, _exposed(assortment, halved, as_of, config), as_of, config),
         sold.select("merchant_id", "consumer_id", "sku_id").unique() if platform_wide else None,
+        frozenset(halved),
     )
+
+
+def _exposed(
+    assortment: pl.DataFrame, halved: Collection[str], as_of: datetime, config: RecommendationConfig
+) -> pl.DataFrame:
+    """The assortment without what is not among its merchant's popular items today."""
+    hidden = [
+        not _is_exposed(sku, merchant, "", as_of, config) if sku in halved else False
+        for merchant, sku in assortment.iter_rows()
+    ]
+    return assortment.filter(~pl.Series(hidden, dtype=pl.Boolean)) if halved else assortment
+
+
+def _is_exposed(
+    sku: str, merchant: str, consumer: str, as_of: datetime, config: RecommendationConfig
+) -> bool:
+    """Whether a sku of half exposure is shown there today."""
+    words = ("half", str(config.seed), f"{as_of:%Y-%m-%d}", merchant, consumer, sku)
+    return unit_draws(*words)[0] < 0.5
 
 
 def lists_of(
@@ -277,6 +310,7 @@ def _lists(
         name = data.merchants[int(str(merchant))]
         known = np.array([item_of[sku] for sku in listed.get(name, []) if sku in item_of], dtype=np.int64)
         known = known[np.argsort(place_of[known])]
+        halved = [(item_of[sku], sku) for sku in sorted(market.halved.intersection(listed.get(name, [])))]
         shown = [
             Offer(item, value, POPULAR, catalogue.l2[item], catalogue.l3[item], reason)
             for item, value, reason in ranked.get(name, [])
@@ -284,8 +318,14 @@ def _lists(
         places = np.searchsorted(known_of.users, part["user"].to_numpy())
         for place, own, new, untried in _merchant_offers(known_of, repeat, discovery, places, known, config):
             consumer = consumers[int(known_of.users[place])]
-            chosen = blend({REPEAT: own, DISCOVERY: new(), POPULAR: shown}, rules)
-            tried = _alternately(new(), untried())
+            hidden = {item for item, sku in halved if not _is_exposed(sku, name, consumer, as_of, config)}
+            lanes = {
+                REPEAT: _without(hidden, own),
+                DISCOVERY: _without(hidden, new()),
+                POPULAR: _without(hidden, iter(shown)),
+            }
+            chosen = blend(lanes, rules)
+            tried = _alternately(_without(hidden, new()), _without(hidden, untried()))
             pools = exploration_pools(chosen, tried, rules, ranks, config.exploration_pool)
             propensity = dict.fromkeys(pools, 1.0)
             for rank, pool in pools.items():
@@ -312,6 +352,10 @@ def _lists(
                 for rank, offer in enumerate(chosen, start=1)
             ]
     return pl.DataFrame(rows, schema=_schema("recommendations"), orient="row"), draws
+
+
+def _without(hidden: set[int], offers: Iterator[Offer]) -> Iterator[Offer]:
+    return (offer for offer in offers if offer.item not in hidden) if hidden else offers
 
 
 def _alternately(first: Iterator[Offer], second: Iterator[Offer]) -> Iterator[Offer]:

@@ -6,6 +6,7 @@ here; forecasts arrive as `demand_forecasts`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -89,6 +90,8 @@ def reorder(
     config: ReorderConfig | None = None,
     weekly: pl.DataFrame | None = None,
     new_listings: pl.DataFrame | None = None,
+    *,
+    stopped: Collection[str] = (),
 ) -> ReorderResult:
     """Suggest how much of each sku its suppliers should bring in, and by when.
 
@@ -104,6 +107,7 @@ def reorder(
             is tuned in the closed loop; without it every sku has `config.service_quantile`.
         new_listings: As `newcomers.NEW_LISTINGS`: what has no sale yet is expected to sell as new listings of
             its category do.
+        stopped: Skus of which nothing is to be brought in, whatever is missing.
 
     Returns:
         Suggestions, shares and forecasts of skus; without offers only the last, without forecasts none.
@@ -136,7 +140,10 @@ def reorder(
     alarms = stalled(lines, stock, today, config)
     orders = split_over_suppliers(
         offers.join(levels.drop("lead_days", "offered_on"), on="sku_id", how="inner").with_columns(
-            need_qty=pl.max_horizontal(pl.col("order_up_to_qty") - pl.col("on_hand_total"), pl.lit(0))
+            is_stopped=pl.col("sku_id").is_in(sorted(stopped)),
+            need_qty=pl.when(~pl.col("sku_id").is_in(sorted(stopped)))
+            .then(pl.max_horizontal(pl.col("order_up_to_qty") - pl.col("on_hand_total"), pl.lit(0)))
+            .otherwise(0),
         ),
         config,
     ).join(alarms, on="sku_id", how="left")
@@ -256,7 +263,9 @@ def _suggestions(orders: pl.DataFrame, today: date, config: ReorderConfig) -> pl
     short = pl.col("shortfall_qty") > 0
     over = pl.col("over_budget_qty") > 0
     reason = (
-        pl.when(ordered & over)
+        pl.when(pl.col("is_stopped"))
+        .then(pl.lit("stopped_by_quality_brake"))
+        .when(ordered & over)
         .then(pl.lit("reorder_cut_by_budget"))
         .when(over)
         .then(pl.lit("over_budget"))

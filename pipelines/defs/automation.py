@@ -28,10 +28,15 @@ _WAREHOUSE = dg.AssetSelection.groups("warehouse")
 _FEATURES = dg.AssetSelection.key_prefixes("features")
 _CONSUMER_TAGS = dg.AssetSelection.assets(["features", "consumer_tags"])
 _PUBLISHED = dg.AssetSelection.key_prefixes("published")
+_QUALITY = dg.AssetSelection.key_prefixes("quality")
 _SWITCH = dg.AssetSelection.assets(["published", "publication"])
 _PROFILES = dg.AssetSelection.assets(["published", "profiles"], ["published", "segments"])
 _GATES = dg.AssetSelection.assets(["operations", "supplier_gates"])
 _PRICES = dg.AssetSelection.assets(["published", "prices"])
+_OBEDIENT = _PRICES | dg.AssetSelection.assets(
+    ["published", "recommendations"], ["published", "reorder_suggestions"]
+)
+"""What obeys the quality brake."""
 
 
 def definitions() -> dg.Definitions:
@@ -58,11 +63,17 @@ def definitions() -> dg.Definitions:
         selection=_PRICES | _SWITCH,
         description="By hand: all prices from the last warehouse, and their publication.",
     )
+    quality = dg.define_asset_job(
+        "quality_publish",
+        selection=_QUALITY | _OBEDIENT | _SWITCH,
+        description="By hand, as after an override: the quality brake, and the lists, prices and reorders "
+        "that obey it.",
+    )
     nightly = dg.define_asset_job(
         "publish_nightly",
-        selection=_WAREHOUSE | _FEATURES | _PUBLISHED | _GATES,
+        selection=_WAREHOUSE | _FEATURES | _QUALITY | _PUBLISHED | _GATES,
         tags={PUBLICATION_TAG: "full"},
-        description="Rebuild warehouse and features, score with the serving models, publish.",
+        description="Rebuild warehouse and features, judge quality, score with the serving models, publish.",
     )
     retrain = dg.define_asset_job(
         "models_retrain_weekly",
@@ -71,7 +82,7 @@ def definitions() -> dg.Definitions:
         description="Train every family that has anything new, pass the gates, score, publish.",
     )
     return dg.Definitions(
-        jobs=[build, ingest, profiles, prices, nightly, retrain],
+        jobs=[build, ingest, profiles, prices, quality, nightly, retrain],
         schedules=[
             running_schedule(nightly, "30 2 * * *"),
             running_schedule(retrain, "0 4 * * 1"),

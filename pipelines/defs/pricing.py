@@ -11,6 +11,7 @@ from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import CheckRecord, Outcome
+from pipelines.stores.brake import held_back
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
@@ -53,7 +54,11 @@ def elasticities(
     group_name=Group.PRICING,
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "parquet"},
-    deps=[dg.AssetKey(["models", "pricing", "elasticities"]), dg.AssetKey(["warehouse", "published"])],
+    deps=[
+        dg.AssetKey(["models", "pricing", "elasticities"]),
+        dg.AssetKey(["warehouse", "published"]),
+        dg.AssetKey(["quality", "brake"]),
+    ],
     check_specs=[
         dg.AssetCheckSpec(
             _COSTS,
@@ -76,6 +81,7 @@ def prices(
     warehouse: dg.ResourceParam[Warehouse],
     models: dg.ResourceParam[ModelStore],
     scores: dg.ResourceParam[Scores],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """The suggested unit price of every current listing, with each guard rail that moved it.
 
@@ -84,14 +90,14 @@ def prices(
     """
     return steps.run(
         context,
-        lambda: _price(clock.as_of(context), warehouse, models, scores),
+        lambda: _price(clock.as_of(context), warehouse, models, scores, lake),
         settings={"champions": models.champions(MODELS)},
         outputs=[*scores.files("prices", "clearance_warnings"), scores.versions_file("pricing")],
         clock="day",
     )
 
 
-def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores) -> Outcome:
+def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Scores, lake: Lake) -> Outcome:
     import polars as pl
 
     from models.pricing.config import PricingConfig
@@ -99,7 +105,7 @@ def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Sc
 
     bundle, version = registration.champion_bundle(models.tracker, MODELS[0])
     with warehouse.open() as connection:
-        market = read_market(connection, as_of, PricingConfig().policy)
+        market = read_market(connection, as_of, PricingConfig().policy, held=held_back(lake))
         slow, stocked = score_clearance(connection, market.listings, as_of, bundle)
     frame = score_market(market, as_of, bundle)
     scores.save("prices", frame)
@@ -111,6 +117,7 @@ def _price(as_of: datetime, warehouse: Warehouse, models: ModelStore, scores: Sc
         metadata={
             "listings": market.listings.height,
             "unpriced": market.unpriced(),
+            "unpromoted_skus": len(market.unpromoted),
             "slow_listings": frame["explanation"].str.contains('"step":"turnover"', literal=True).sum(),
             "clearance_warnings": slow.height,
             "actions": dict(frame["action"].value_counts().sort("action").iter_rows()),

@@ -13,6 +13,7 @@ from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import Outcome
+from pipelines.stores.brake import held_back
 from pipelines.stores.database import Database
 from pipelines.stores.models import ModelStore
 from pipelines.stores.scores import Scores
@@ -58,7 +59,11 @@ def lanes(
     group_name=Group.RECOMMENDATION,
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "parquet"},
-    deps=[dg.AssetKey(["models", "recommendation", "lanes"]), dg.AssetKey(["warehouse", "published"])],
+    deps=[
+        dg.AssetKey(["models", "recommendation", "lanes"]),
+        dg.AssetKey(["warehouse", "published"]),
+        dg.AssetKey(["quality", "brake"]),
+    ],
     check_specs=[
         dg.AssetCheckSpec(
             RECOMPUTED,
@@ -81,11 +86,11 @@ def recommendations(
     """Ranked skus for every active consumer inside each merchant's assortment, and what is popular there.
 
     Made from what the consumer bought at that merchant, unless they consented to use across merchants; only
-    of what has an offer in force and stock. Read by the storefront; unknown consumers get the popular items.
-    What the ranker read is logged in `lake/decisions/recommendations` for 90 days, what the slots that
-    explore could have shown in `lake/decisions/explored_slots`; from these comes what other ways to fill them
-    would have sold (SNIPS, doubly robust), or why that cannot be told. One row per merchant, consumer and
-    rank.
+    of what has an offer in force and stock, and is not stopped by the quality brake. Read by the storefront;
+    unknown consumers get the popular items. What the ranker read is logged in
+    `lake/decisions/recommendations` for 90 days, what the slots that explore could have shown in
+    `lake/decisions/explored_slots`; from these comes what other ways to fill them would have sold (SNIPS,
+    doubly robust), or why that cannot be told. One row per merchant, consumer and rank.
     """
     return steps.run(
         context,
@@ -109,13 +114,14 @@ def _score(
     from models.recommendation.scoring import score
     from pipelines.decisions import explored, own_features
 
+    held = held_back(lake)
     repeat, repeat_version = registration.champion_bundle(models.tracker, MODELS[0])
     discovery, discovery_version = registration.champion_bundle(models.tracker, MODELS[1])
     with warehouse.open() as connection:
         lines = reading.order_lines(connection, with_guests=False)
         listings = reading.current_listings(connection)
         known = reading.known_lines(connection, merchandise_only=True)
-        in_stock = reading.sellable_skus(connection)
+        in_stock = reading.sellable_skus(connection, without=held.frozen)
         products = reading.product_content(connection)
         platform_wide = reading.platform_wide_consumers(connection)
     found = score(
@@ -127,6 +133,8 @@ def _score(
         in_stock=in_stock,
         products=products,
         platform_wide=platform_wide,
+        stopped=held.stopped,
+        halved=held.limited,
     )
     log = log_own(own_features.REPEAT, found.repeat_vectors, as_of, repeat_version, lake)
     forget_erased(log, database)
@@ -150,6 +158,8 @@ def _score(
             "lists": found.recommendations.select("merchant_id", "consumer_id").n_unique(),
             "popular_items": found.popular_items.height,
             "consumers_platform_wide": len(platform_wide),
+            "stopped_skus": len(held.stopped),
+            "halved_skus": len(held.limited),
             "explored_slots": found.explored.height,
             "off_policy_refused": told["refused"].drop_nulls().unique().to_list(),
             "lanes": dict(found.recommendations["lane"].value_counts().sort("lane").iter_rows()),

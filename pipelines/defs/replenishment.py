@@ -6,9 +6,11 @@ import dagster as dg
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import Outcome
+from pipelines.stores.brake import held_back
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.warehouse import reading
@@ -21,7 +23,11 @@ _SHARE_WINDOW = timedelta(days=90)
     group_name=Group.REPLENISHMENT,
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "parquet"},
-    deps=[dg.AssetKey(["published", "demand_forecasts"]), dg.AssetKey(["warehouse", "published"])],
+    deps=[
+        dg.AssetKey(["published", "demand_forecasts"]),
+        dg.AssetKey(["warehouse", "published"]),
+        dg.AssetKey(["quality", "brake"]),
+    ],
 )
 def reorder_suggestions(
     context: dg.AssetExecutionContext,
@@ -30,14 +36,16 @@ def reorder_suggestions(
     clock: dg.ResourceParam[Clock],
     warehouse: dg.ResourceParam[Warehouse],
     scores: dg.ResourceParam[Scores],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
     """How much of each sku its suppliers should bring in, each merchant's share, and what each sku will sell.
 
-    Without offers there is no stock to compare with and no suggestion. One row per supplier and sku.
+    Without offers there is no stock to compare with and no suggestion. Nothing is brought in of what the
+    quality brake stopped, nor from a supplier that it froze. One row per supplier and sku.
     """
     return steps.run(
         context,
-        lambda: _reorder(settings, clock.as_of(context), warehouse, scores),
+        lambda: _reorder(settings, clock.as_of(context), warehouse, scores, lake),
         settings={
             "time_zone": settings.zone,
             "budget_cents": settings.reorder_budget_cents,
@@ -48,7 +56,9 @@ def reorder_suggestions(
     )
 
 
-def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: Scores) -> Outcome:
+def _reorder(
+    settings: Settings, as_of: datetime, warehouse: Warehouse, scores: Scores, lake: Lake
+) -> Outcome:
     from models.replenishment.config import ReorderConfig
     from models.replenishment.reorder import reorder
 
@@ -58,9 +68,10 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
         budget_cents=settings.reorder_budget_cents,
         holding_cost=settings.reorder_holding_cost,
     )
+    held = held_back(lake)
     with warehouse.open() as connection:
         lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
-        offers = reading.current_offers(connection)
+        offers = held.offers(reading.current_offers(connection))
         listings = reading.current_listings(connection, listed_only=False)
         past = timedelta(weeks=config.share_weeks + config.tuning_weeks + 1)
         weekly = reading.weekly_units(connection, since=as_of - past)
@@ -71,7 +82,7 @@ def _reorder(settings: Settings, as_of: datetime, warehouse: Warehouse, scores: 
             weeks=config.newcomer_weeks,
             offset_hours=config.utc_offset_hours,
         )
-    result = reorder(forecasts, lines, offers, listings, as_of, config, weekly, new)
+    result = reorder(forecasts, lines, offers, listings, as_of, config, weekly, new, stopped=held.stopped)
     scores.save("reorder_suggestions", result.reorder_suggestions)
     scores.save("reorder_merchant_shares", result.reorder_merchant_shares)
     scores.save("sku_forecasts", result.sku_forecasts)

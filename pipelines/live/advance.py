@@ -16,12 +16,14 @@ from feature_store.contracts import RefreshClass
 from feature_store.refresh.engine import refresh
 from feature_store.registry import load_registry
 from pipelines.erasure.intake import ErasureFilter
+from pipelines.lake.tables import Lake
 from pipelines.live import erasing, facts, files, intake, prices, waiting
 from pipelines.live.files import FileNews
 from pipelines.live.recorded import Recorded
 from pipelines.live.store import Standing, move_on
 from pipelines.sources.contract import contract_table
 from pipelines.sources.files.folder import Files
+from pipelines.stores.brake import held_back
 from pipelines.warehouse.compiled import Compiled
 
 CLASSES = (RefreshClass.QUARTER_HOUR, RefreshClass.HOUR)
@@ -164,7 +166,9 @@ def advance(
         with stages("prices"):
             all_again = prices.is_hour_begun(standing.as_of, as_of)
             skus = None if all_again else prices.touched_skus(connection)
-            priced = prices.reprice(connection, as_of, around.pricing, skus, tick)
+            priced = prices.reprice(
+                connection, as_of, around.pricing, skus, tick, held_back(Lake(around.lake))
+            )
         erasing.finish(connection, erased)
         move_on(connection, as_of=as_of, recorded_cursor=recorded.cursor, tick=tick)
         with stages("commit"):

@@ -14,6 +14,7 @@ import duckdb
 
 from models.contracts import PUBLISHED_TABLES
 from pipelines.scoring.prices import score_prices
+from pipelines.stores.brake import NOTHING_HELD, HeldBack
 
 _COLUMNS = tuple(column.name for column in PUBLISHED_TABLES["prices"].columns)
 _KEY = PUBLISHED_TABLES["prices"].key
@@ -52,6 +53,7 @@ def reprice(
     bundle: Path | None,
     skus: Sequence[str] | None,
     tick: int,
+    held: HeldBack = NOTHING_HELD,
 ) -> int:
     """Price again and keep what has changed under the tick's number; part of the tick's transaction.
 
@@ -61,13 +63,14 @@ def reprice(
         bundle: Folder of the champion; None means cost plus.
         skus: Skus with news; None means all.
         tick: Number of the tick.
+        held: What the quality brake holds back since the last night.
 
     Returns:
         Prices that changed or are new.
     """
     if skus is not None and not skus:
         return 0
-    fresh = score_prices(connection, as_of, bundle, skus)
+    fresh = score_prices(connection, as_of, bundle, skus, held)
     connection.register("fresh_prices", fresh)
     same = " and ".join(f"old.{name} is not distinct from fresh.{name}" for name in _DECIDED)
     key = " and ".join(f"old.{name} = fresh.{name}" for name in _KEY)

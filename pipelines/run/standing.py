@@ -24,6 +24,7 @@ from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.recorded.extraction import database_identity
 from pipelines.steps.evidence import recorded_still_holds
 from pipelines.steps.state import StateStore, fingerprint
+from pipelines.stores.brake import newest_change
 from pipelines.stores.models import ModelStore
 from pipelines.stores.sources import Sources
 from pipelines.stores.versions import is_whole_in_lake
@@ -118,7 +119,11 @@ def _mark(settings: Settings, sources: Sources, summary: Mapping[str, Any]) -> d
 
 def _database_mark(settings: Settings, url: str) -> dict[str, str]:
     """What the database adds to the mark."""
-    return {"database": database_identity(url, settings.tenant), "served": _served(url, settings.tenant)}
+    return {
+        "database": database_identity(url, settings.tenant),
+        "served": _served(url, settings.tenant),
+        "held": str(newest_change(url, settings.tenant)),
+    }
 
 
 def _has_recorded(settings: Settings, sources: Sources, url: str) -> bool:

@@ -17,7 +17,7 @@ from serving.db.embedded import embedded_postgres
 
 FILE = "whole_run.json"
 """Beside the records of the steps."""
-IN_DATABASE = frozenset({"database", "served"})
+IN_DATABASE = frozenset({"database", "served", "held"})
 """Parts of a run's mark that only the database tells."""
 
 

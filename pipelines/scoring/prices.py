@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from models.pricing.config import PolicyConfig, PricingConfig
 from models.pricing.inputs import count_unpriced, learning_week
 from models.pricing.rules.markdown import clearance_warnings
 from models.pricing.scoring import price
+from pipelines.stores.brake import NOTHING_HELD, HeldBack
 from pipelines.warehouse import reading
 
 
@@ -27,6 +28,7 @@ class Market:
     competitor_prices: pl.DataFrame
     sold: pl.DataFrame
     periods: pl.DataFrame
+    unpromoted: Collection[str]
 
     def unpriced(self) -> dict[str, int]:
         """Listings that get no price, by reason."""
@@ -38,6 +40,7 @@ def read_market(
     as_of: datetime,
     policy: PolicyConfig,
     skus: Sequence[str] | None = None,
+    held: HeldBack = NOTHING_HELD,
 ) -> Market:
     """Listings, offers with their stock, competitor prices and sales up to a moment.
 
@@ -46,18 +49,20 @@ def read_market(
         as_of: Business moment, aware UTC.
         policy: The windows.
         skus: Only these; None means all.
+        held: What the quality brake holds back.
     """
     sold_days = timedelta(days=max(policy.demand_days, policy.turnover_days))
     rival_days = timedelta(days=policy.competitor_days)
     week = datetime.combine(learning_week(as_of), time(), UTC)
     return Market(
         reading.listings_in_force(connection, as_of=as_of, skus=skus),
-        reading.current_offers(connection, skus=skus),
+        held.offers(reading.current_offers(connection, skus=skus)),
         reading.competitor_prices(connection, since=as_of - rival_days, until=as_of, skus=skus),
         reading.units_sold(connection, since=as_of - sold_days, until=as_of, skus=skus),
         reading.price_periods(
             connection, since=week - timedelta(days=policy.learning_days), until=week, skus=skus
         ),
+        held.unpromoted,
     )
 
 
@@ -72,6 +77,7 @@ def score_market(market: Market, as_of: datetime, bundle: Path | None) -> pl.Dat
         bundle,
         PricingConfig(),
         market.periods,
+        market.unpromoted,
     )
 
 
@@ -101,7 +107,11 @@ def score_clearance(
 
 
 def score_prices(
-    connection: duckdb.DuckDBPyConnection, as_of: datetime, bundle: Path | None, skus: Sequence[str] | None
+    connection: duckdb.DuckDBPyConnection,
+    as_of: datetime,
+    bundle: Path | None,
+    skus: Sequence[str] | None,
+    held: HeldBack = NOTHING_HELD,
 ) -> pl.DataFrame:
     """Suggest prices for the listings of some skus and of everything that is priced together with them.
 
@@ -114,6 +124,7 @@ def score_prices(
         as_of: Business moment, aware UTC.
         bundle: Folder of promoted elasticities; None means cost plus.
         skus: Skus with news; None means all.
+        held: What the quality brake holds back.
 
     Returns:
         The columns of the published table `prices`, sorted by merchant_id and sku_id.
@@ -123,4 +134,4 @@ def score_prices(
         ModelError: A listing appears twice.
     """
     group = None if skus is None else reading.pricing_group(connection, skus)
-    return score_market(read_market(connection, as_of, PricingConfig().policy, group), as_of, bundle)
+    return score_market(read_market(connection, as_of, PricingConfig().policy, group, held), as_of, bundle)

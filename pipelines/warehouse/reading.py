@@ -538,16 +538,22 @@ def platform_wide_consumers(connection: duckdb.DuckDBPyConnection, at: datetime 
     return [consumer for (consumer,) in found]
 
 
-def sellable_skus(connection: duckdb.DuckDBPyConnection) -> set[str] | None:
-    """Skus with an offer in force and something at hand; None where no offer was ever told."""
+def sellable_skus(connection: duckdb.DuckDBPyConnection, *, without: Sequence[str] = ()) -> set[str] | None:
+    """Skus with an offer in force and something at hand; None where no offer was ever told.
+
+    Args:
+        connection: The published warehouse.
+        without: Suppliers whose offers do not count.
+    """
     if connection.sql("select count(*) from core.dim_offers").fetchone() == (0,):
         return None
-    found = connection.sql(
+    found = connection.execute(
         """
         select distinct sku_id from core.dim_offers as o
         join intermediate.int_stock_levelled as s using (supplier_id, sku_id)
-        where o.is_current and s.on_hand_qty > 0
-        """
+        where o.is_current and s.on_hand_qty > 0 and not list_contains($without, supplier_id)
+        """,
+        {"without": list(without)},
     ).fetchall()
     return {sku for (sku,) in found}
 

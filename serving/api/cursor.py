@@ -39,6 +39,10 @@ Kind = Literal[
     "withholdings",
     "approvals",
     "accounts",
+    "quality_levels",
+    "quality_cases",
+    "recalls",
+    "recall_buyers",
 ]
 
 
@@ -85,6 +89,10 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "withholdings": (str, str),
     "approvals": (int,),
     "accounts": (str, str, str),
+    "quality_levels": (str,),
+    "quality_cases": (int,),
+    "recalls": (int,),
+    "recall_buyers": (str, int),
 }
 
 

@@ -9,6 +9,7 @@ from serving.approvals import errors as approvals
 from serving.ledger import errors as ledger
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
+from serving.quality import errors as quality
 from serving.scores.price_moves import PriceMovedError
 from serving.settlement import errors
 from serving.settlement.channel import bill as channel_bill
@@ -30,6 +31,11 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (approvals.SuggestionError, 422, "adjustment-refused", "Not inside the rails of the kind"),
     (PriceMovedError, 409, "price-moved", "The suggestion is another one by now"),
     (approvals.ApprovalError, 422, "approval-refused", "Not approved"),
+    (quality.UnknownCaseError, 404, "case-not-found", "No such improvement case"),
+    (quality.UnknownRecallError, 404, "recall-not-found", "No such recall"),
+    (quality.SignedBeforeError, 409, "signed-before", "It was signed before"),
+    (quality.OverrideRefusedError, 422, "override-refused", "Not an override"),
+    (quality.QualityError, 409, "quality-refused", "The quality brake refuses"),
     (ledger.IdempotencyConflictError, 409, "idempotency-conflict", "The key was used with another body"),
     (ledger.InsufficientBalanceError, 409, "insufficient-balance", "An account does not hold that much"),
     (ledger.PeriodClosedError, 409, "period-closed", "The period is closed"),
@@ -64,11 +70,16 @@ def typed_problems() -> Iterator[None]:
     """Around the transaction of a handler: a refusal rolls it back and becomes a problem document.
 
     Raises:
-        ApiError: For every `ApprovalError`, `LedgerError`, `SettlementError` and `OrdersError`.
+        ApiError: For whatever approvals, quality, ledger, settlement and orders refuse.
     """
     try:
         yield
-    except (approvals.ApprovalError, ledger.LedgerError, errors.SettlementError) as error:
+    except (
+        approvals.ApprovalError,
+        quality.QualityError,
+        ledger.LedgerError,
+        errors.SettlementError,
+    ) as error:
         raise as_problem(error) from error
     except OrdersError as error:
         raise order_problem(error) from error

@@ -487,6 +487,22 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/prices/{merchant_id}/approvals",),
     ),
     Authority(
+        "quality_override",
+        "a sku is held at another level of the quality brake than the estimates say, for a while",
+        _ALL,
+        "reason and end; the numbers behind the level stay on record",
+        agrees="a second operator",
+        routes=("POST /v1/quality/overrides",),
+    ),
+    Authority(
+        "quality_sign_off",
+        "what a department found about a held sku; the fifth signature releases one level",
+        _ALL,
+        "key of an operator, one department a key",
+        agrees="the other four departments",
+        routes=("POST /v1/quality/cases/{improvement_case_id}/sign-offs",),
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

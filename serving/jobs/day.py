@@ -25,6 +25,7 @@ from serving.orders.placing.cancelling import PATIENCE, expire_unpaid
 from serving.orders.placing.points_payment import give_back_due
 from serving.orders.settling import release_due, unfreeze_due
 from serving.privacy.data_keys import Vault
+from serving.quality.overrides import end_due
 from serving.settlement.beside.fees import release_fees_due
 from serving.settlement.books.referral_unlock import unlock_due
 from serving.settlement.channel.daily_bills import take_bills
@@ -55,6 +56,7 @@ class DayDone:
         held_agents: Those of them whose payment is held.
         expired_approvals: Requests for approval that nobody decided in time.
         effects: Approved requests that took effect, since their time came.
+        ended_overrides: Overrides of the quality brake that ended.
         violations: Invariants that do not hold, and approved requests that could not take effect.
         stopped: What could not be done although it was due, and why; everything else was done.
     """
@@ -78,6 +80,7 @@ class DayDone:
     held_agents: int
     expired_approvals: int
     effects: int
+    ended_overrides: int
     violations: tuple[str, ...]
     stopped: tuple[str, ...]
 
@@ -134,6 +137,7 @@ def work_day(
     sort_misfits(transactions, tenant_id, now)
     closed = close_tiers(transactions, tenant_id, now)
     clock = run_clock(transactions, EFFECTS, tenant_id, now)
+    overrides = in_transaction(transactions, lambda conn: end_due(conn, tenant_id, now))
     found = in_transaction(transactions, lambda conn: invariants.check(conn, tenant_id))
     return DayDone(
         expired_orders=expired_orders,
@@ -155,6 +159,7 @@ def work_day(
         held_agents=reviewed.held,
         expired_approvals=clock.expired,
         effects=clock.in_effect,
+        ended_overrides=overrides,
         violations=(*(f"{one.invariant} {one.rule}: {one.subject}" for one in found), *clock.refused),
         stopped=alarms.told(),
     )

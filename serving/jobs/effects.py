@@ -29,6 +29,7 @@ from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
 from serving.orders.assortment.offer_requests import OFFER
 from serving.orders.assortment.offers import accept_proposal
+from serving.quality.overrides import QUALITY_OVERRIDE, set_override
 from serving.scores.price_moves import PRICE_MOVE, move_price
 from serving.settings import Settings
 from serving.settlement.beside.fees import charge_penalty, compensate_region, plan_of_leg
@@ -148,5 +149,6 @@ EFFECTS = Effects(
         Wired(WRITE_OFF, _write_off),
         Wired(OFFER, accept_proposal),
         Wired(PRICE_MOVE, move_price),
+        Wired(QUALITY_OVERRIDE, set_override),
     ]
 )

@@ -93,6 +93,19 @@ class NotListedError(OrdersError):
         self.remedy = "Order skus that the merchant lists."
 
 
+class SaleStoppedError(OrdersError):
+    """The quality brake stopped a sku: it is neither sold nor listed anew."""
+
+    slug = "sale-stopped"
+    title = "Stopped by the quality brake"
+
+    def __init__(self, stopped: Sequence[tuple[str, int, str]]) -> None:
+        self.stopped = tuple(stopped)
+        named = "; ".join(f"sku {sku!r} at level {level} ({reason})" for sku, level, reason in stopped)
+        super().__init__(f"The quality brake holds {named}.")
+        self.remedy = "Leave these skus out until their level is released; `GET /v1/quality/levels` shows it."
+
+
 class SkuNotApprovedError(OrdersError):
     """A supplier states terms of a sku that it may not offer; nothing of the batch was taken over."""
 

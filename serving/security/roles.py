@@ -57,6 +57,8 @@ class Scope(StrEnum):
     COMPETITOR_PRICES_WRITE = "competitor_prices:write"
     SEGMENTS = "segments:read"
     GRADES = "grades:read"
+    QUALITY_READ = "quality:read"
+    QUALITY_WRITE = "quality:write"
     APPROVALS_READ = "approvals:read"
     APPROVALS_DECIDE = "approvals:decide"
 
@@ -81,6 +83,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.COUPONS_READ,
             Scope.SCENES_READ,
             Scope.AUDIT_READ,
+            Scope.QUALITY_READ,
             Scope.APPROVALS_READ,
         }
     ),
@@ -98,6 +101,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.COUPONS_READ,
             Scope.COUPONS_WRITE,
             Scope.WEBHOOKS_WRITE,
+            Scope.QUALITY_READ,
             Scope.APPROVALS_READ,
         }
     ),
@@ -125,6 +129,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.EVENTS_WRITE,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
+            Scope.QUALITY_READ,
             Scope.APPROVALS_READ,
         }
     ),

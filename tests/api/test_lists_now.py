@@ -8,9 +8,11 @@ from published_scores import AS_OF, SCHEMA, manifest_of, small_tables
 from small_market import NOW, TENANT, Shop
 
 from feature_store.online import ProfileReader
+from models.supply.brake.ladder import Level, Rules
 from serving.app import create_app
 from serving.db.operations import Operations
 from serving.orders.assortment import catalogue
+from serving.quality.judging import Finding, judge
 from serving.scores.loader import publish
 from serving.security import Scope, issue_key
 
@@ -62,6 +64,19 @@ def test_the_last_unit_sold_is_gone_from_the_next_answer_and_the_list_fills_up(f
     assert front.shown("c1", "m2", limit=1) == ["m2-s1"]
     front.shop.supply("S2", "m1-s1", 5)
     assert front.shown(limit=2) == ["m1-s1", "m1-s2"], "back in stock is back in the list"
+
+
+def test_what_the_quality_brake_stopped_is_gone_from_the_next_answer(front):
+    def night(level):
+        found = [Finding(sku, level, "reason", {}) for sku in ("m1-s1", "m1-s4")]
+        with front.shop.transaction() as conn:
+            judge(conn, TENANT, found, Rules(), NOW)
+
+    night(Level.LIMIT)
+    assert front.shown(limit=2) == ["m1-s1", "m1-s2"], "half the exposure is made when lists are scored"
+    night(Level.STOP)
+    # m1-s4 is known to no till: it is stopped all the same.
+    assert front.shown() == ["m1-s2", "m1-s3", "m1-s5"]
 
 
 def test_an_event_orders_the_next_answer(front):

@@ -70,6 +70,14 @@ PLANTED = (
     "insert into settlement.payout (tenant_id, payout_id, batch_id, party_type, party_id, amount_cents,"
     " state, sent_at) values (%(tenant)s, %(mark)s || 'payout', %(mark)s || 'batch', 'supplier',"
     " %(supplier)s, 5, 'in_transit', now())",
+    "insert into quality.brake (tenant_id, sku_id, held_level, reason_code, evidence, judged_at)"
+    " values (%(tenant)s, %(mark)s || 'sku', 3, %(mark)s || 'line', '{}', now())",
+    "insert into quality.change (tenant_id, sku_id, changed_at, from_level, to_level, cause, reason_code,"
+    " evidence) values (%(tenant)s, %(mark)s || 'sku', now(), 0, 3, 'estimate', %(mark)s || 'line', '{}')",
+    "insert into quality.improvement_case (tenant_id, sku_id, opened_level, opened_at)"
+    " values (%(tenant)s, %(mark)s || 'sku', 3, now())",
+    "insert into quality.recall (tenant_id, sku_id, reason_code, evidence, opened_at)"
+    " values (%(tenant)s, %(mark)s || 'sku', %(mark)s || 'line', '{}', now())",
 )
 """Things of the first tenant that a path may name."""
 
@@ -232,8 +240,13 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
         "hold_id": world.number("settlement.hold", "hold_id"),
         "violation_id": world.number("agents.violation", "violation_id"),
         "transaction_id": world.number("ledger.transaction", "transaction_id"),
+        "recall_id": world.number("quality.recall", "recall_id"),
+        "improvement_case_id": world.number("quality.improvement_case", "case_id"),
     }
-    things = {"case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id"}
+    things = {
+        "case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id",
+        "recall_id", "improvement_case_id",
+    }  # fmt: skip
     told = {
         *named.values(),
         *PARTIES.values(),

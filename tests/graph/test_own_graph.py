@@ -99,7 +99,7 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
     """The reorder step reads forecasts and writes suggestions through the fakes, and is then remembered."""
     calls = []
 
-    def reorder(forecasts, lines, offers, listings, as_of, config, weekly, new_listings):
+    def reorder(forecasts, lines, offers, listings, as_of, config, weekly, new_listings, *, stopped):
         calls.append((forecasts["asked_for"].to_list(), as_of))
         frame = pl.DataFrame({"reorder_qty": [2, 0], "is_stalled": [False, True], "reason_code": ["x", "y"]})
         skus = pl.DataFrame({"sku_id": ["a", "b"], "basis": ["share_of_sales", "new_in_category"]})

@@ -16,6 +16,7 @@ from models.pricing.rules.guards import BoolArray, IntArray
 STEPS = (
     "anchor",
     "policy",
+    "quality_brake",
     "fixed",
     "law",
     "floor",

@@ -6,7 +6,7 @@ Works on plain lists of one consumer; which items a lane offers, and in what ord
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -58,7 +58,7 @@ def lane_order(slot: int, spacing: int) -> tuple[str, str, str]:
     return REPEAT, DISCOVERY, POPULAR
 
 
-def blend(lanes: dict[str, Iterable[Offer]], rules: Rules) -> list[Offer]:
+def blend(lanes: Mapping[str, Iterable[Offer]], rules: Rules) -> list[Offer]:
     """Interleave the lanes under the quotas.
 
     Each lane is read in its own order. An item over a quota waits; waiting items come back, in the order in

@@ -80,6 +80,7 @@ def _turnover(step: Step, money: Callable[[int], str]) -> str:
 _WORDS: Mapping[str, Callable[[Step, Callable[[int], str]], str]] = {
     "anchor": _anchor,
     "policy": _policy,
+    "quality_brake": lambda step, money: "the quality brake limits the sku: its price is not cut",
     "fixed": lambda step, money: "the merchant fixed the price",
     "law": lambda step, money: "legal maximum or minimum advertised price",
     "floor": lambda step, money: (

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.transactions import note
+from serving.approvals import asking
 from serving.approvals.asking import Ask, ask_or_act
 from serving.approvals.kinds import Kind
 from serving.approvals.records import Approval
@@ -65,8 +66,25 @@ def two_people(
     found = ask_or_act(
         conn, principal.tenant_id, ask, principal, now, alone_cents=alone_cents(settings, ask), act=act
     )
-    if not isinstance(found, Approval):
-        return found
+    return _waiting(request, conn, found) if isinstance(found, Approval) else found
+
+
+def ask_another(
+    request: Request[Any, Any, Any], conn: psycopg.Connection[Any], ask: Ask, now: datetime
+) -> Waiting:
+    """Ask for what nobody does alone, whatever its value; the request is noted in the audit log.
+
+    Args:
+        request: Of the person who asks.
+        conn: Inside a transaction of the tenant.
+        ask: What is asked.
+        now: Business time.
+    """
+    principal = principal_of(request)
+    return _waiting(request, conn, asking.request(conn, principal.tenant_id, ask, principal, now).approval)
+
+
+def _waiting(request: Request[Any, Any, Any], conn: psycopg.Connection[Any], found: Approval) -> Waiting:
     note(
         request,
         conn,

@@ -11,7 +11,7 @@ from serving.api.answers import principal_of, problem_responses
 from serving.api.orders.order_work import order_transaction
 from serving.api.parameters import Identifier
 from serving.api.transactions import note
-from serving.orders.assortment.catalogue import Listing, Product, put_listings, put_products
+from serving.orders.assortment.catalogue import Listing, Product, put_products, state_listings
 from serving.orders.contracts import Id, Text
 from serving.orders.errors import InvalidRequestError
 from serving.security import Role, Scope
@@ -76,17 +76,20 @@ def put_product_batch(request: Request[Any, Any, Any], data: ProductBatch) -> St
     opt={"scope": Scope.ORDERS_WRITE, "roles": _SHOP, "owner": "merchant"},
     tags=["Orders"],
     summary="Put a merchant's listings",
-    responses=problem_responses(),
+    responses=problem_responses(409),
     sync_to_thread=True,
 )
 def put_listing_batch(request: Request[Any, Any, Any], merchant_id: Identifier, data: ListingBatch) -> Stored:
-    """Prices of new orders; orders placed before keep theirs."""
+    """Prices of new orders; orders placed before keep theirs.
+
+    409 where the quality brake stopped a sku of the batch that is to be on sale.
+    """
     listings = [
         Listing(merchant_id, one.sku_id, one.list_price_cents, one.is_listed) for one in data.listings
     ]
-    with order_transaction(request) as (conn, _):
+    with order_transaction(request) as (conn, now):
         _unique("listings", [listing.sku_id for listing in data.listings])
-        put_listings(conn, principal_of(request).tenant_id, listings)
+        state_listings(conn, principal_of(request).tenant_id, listings, now)
         note(request, conn, "listings.put", "merchant", merchant_id, details={"listings": len(listings)})
     return Stored(rows=len(listings))
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 
+from serving.db import locks
+from serving.orders.assortment.brake import require_sold
 from serving.orders.errors import NotListedError
 
 Connection = psycopg.Connection[Any]
@@ -108,8 +110,25 @@ def categories_of(conn: Connection, tenant_id: str, sku_ids: Sequence[str]) -> d
     return dict.fromkeys(sku_ids, ()) | {sku_id: tuple(categories) for sku_id, categories in rows}
 
 
+def state_listings(conn: Connection, tenant_id: str, listings: Sequence[Listing], now: datetime) -> None:
+    """Take what a merchant wants to sell, and at which prices.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        listings: At most one a merchant and sku.
+        now: Business time.
+
+    Raises:
+        SaleStoppedError: The quality brake stopped a sku that is to be on sale; nothing was taken.
+    """
+    locks.brake_stays(conn, tenant_id)
+    require_sold(conn, tenant_id, [listing.sku_id for listing in listings if listing.is_listed], now)
+    put_listings(conn, tenant_id, listings)
+
+
 def put_listings(conn: Connection, tenant_id: str, listings: Sequence[Listing]) -> None:
-    """Add listings or change their prices; orders placed before keep theirs."""
+    """Add listings or change their prices as they are; orders placed before keep theirs."""
     ordered = sorted(listings, key=lambda listing: (listing.merchant_id, listing.sku_id))
     conn.execute(
         "insert into orders.listing (tenant_id, merchant_id, sku_id, list_price_cents, is_listed)"

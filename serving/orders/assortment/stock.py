@@ -130,7 +130,8 @@ def lock_offers(
 
     Only offers in force of suppliers that may offer the sku; what waits for a decision is none.
 
-    The rows stay locked until the transaction ends, so what is read here may be reserved.
+    The rows stay locked until the transaction ends, so what is read here may be reserved; and so do the
+    levels of the quality brake, so that a sku that is not stopped by now is not stopped before.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -143,6 +144,7 @@ def lock_offers(
     """
     wanted = sorted(set(sku_ids))
     locks.stock_of_skus(conn, tenant_id, wanted)
+    locks.brake_stays(conn, tenant_id)
     rows = conn.execute(
         f"select s.supplier_id, s.sku_id, {AVAILABLE},"
         " o.supply_price_cents, o.freight_cents, o.lead_time_days, o.ship_from_region, o.min_order_qty"

@@ -238,6 +238,7 @@ def _go_elsewhere(
     order_id = order.order_id
     rules = rules.under_contracts(conn, tenant_id)
     suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
+    locks.brake_stays(conn, tenant_id)
     if order.paid_at is not None:
         locks.balances_of_orders(conn, tenant_id, [order_id], suppliers)
     freight = freight_shares(conn, tenant_id, order_id, supplier_id, lines)

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from serving.db.calendar import local_day, zone_of
 from serving.orders.assortment import stock
+from serving.orders.assortment.brake import is_stopped
 from serving.orders.assortment.losses import LossRules, expected_losses, retake
 from serving.orders.coupons.redeeming import discounts_of
 from serving.orders.errors import LossRefusedError
@@ -87,7 +88,8 @@ def move_line(
 
     Suppliers whose part of this order was shipped, rejected or cancelled are out of the question, and so is a
     split: an order keeps its lines. A line of which something was refunded stays, and so does one with a
-    discount that its supplier pays for: nobody else agreed to it.
+    discount that its supplier pays for: nobody else agreed to it. Nobody takes a sku that the quality brake
+    stopped.
 
     Args:
         conn: Inside a transaction of the tenant; order, sub-orders and the stock of the sku are locked.
@@ -109,6 +111,8 @@ def move_line(
     parts = sub_orders_of(conn, tenant_id, order.order_id)
     closed = {part.supplier_id for part in parts if part.status not in UNSHIPPED} | {line.supplier_id}
     offers = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
+    if is_stopped(conn, tenant_id, line.sku_id, now):
+        return None
     demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, order.region_code or stock.ANYWHERE)
     terms = _terms(conn, tenant_id, order, discounts)
     loss = {offer.supplier_id: _loss(terms, line, offer, rules, now) for offer in offers}

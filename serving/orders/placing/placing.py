@@ -18,7 +18,7 @@ from serving.agents.scenes import roles_at
 from serving.consumers.erased import require_not_erased
 from serving.db import locks
 from serving.db.calendar import local_day, zone_of
-from serving.orders.assortment import losses, stock
+from serving.orders.assortment import brake, losses, stock
 from serving.orders.assortment.catalogue import categories_of, list_prices
 from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
 from serving.orders.coupons import bearing, redeeming
@@ -118,6 +118,7 @@ def place_order(
         InvalidRequestError: The agent is unknown or not active, or a scene does not hold for this order.
         NotListedError: The merchant does not sell a sku.
         DiscountRefusedError: A coupon does not hold for this order, or a funder's share does not carry it.
+        SaleStoppedError: The quality brake stopped a sku.
         OutOfStockError: Nobody has the units; nothing is reserved.
         LossRefusedError: A line costs more than it brings, beyond the budget.
         ConsumerErasedError: The buyer was erased.
@@ -128,12 +129,13 @@ def place_order(
     roles = _roles(conn, tenant_id, order, now)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)
+    unpromoted = brake.require_sold(conn, tenant_id, prices, now)
     day = local_day(now, zone_of(conn, tenant_id))
     if order.coupon_codes:
         locks.loss_budget(conn, tenant_id, order.merchant_id, day)
 
     def redeem(lines: Sequence[_Line]) -> redeeming.Redemption:
-        return _redeem(conn, tenant_id, order, lines, plan, now)
+        return _redeem(conn, tenant_id, order, lines, plan, unpromoted, now)
 
     lines, freights, redemption = _routed(order, prices, offers, redeem, cost, rules, now)
     if bearing.is_agreed(redemption):
@@ -179,9 +181,12 @@ def _redeem(
     order: NewOrder,
     lines: Sequence[_Line],
     plan: PlanVersion,
+    unpromoted: frozenset[str],
     now: datetime,
 ) -> redeeming.Redemption:
     """What the coupons of an order take off its lines; their rows are locked.
+
+    Skus that nothing may promote are no goods of a coupon.
 
     Raises:
         DiscountRefusedError: One does not hold.
@@ -192,6 +197,7 @@ def _redeem(
     goods = [
         Goods(line.line_no, line.sku_id, categories[line.sku_id], line.supplier_id, line.list_price_cents)
         for line in lines
+        if line.sku_id not in unpromoted
     ]
     limits = CouponLimits.of(plan)
     shop, buyer = order.merchant_id, order.consumer_id

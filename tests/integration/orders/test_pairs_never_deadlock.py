@@ -21,8 +21,12 @@ HARD = [
     ("release", "refund_part"),
     ("deadline", "release"),
     ("pay_out", "hold_party"),
+    ("quality_night", "place"),
+    ("quality_night", "reject"),
+    ("quality_night", "accept_short"),
 ]
-"""Stock against balances, several lines against several lines, batches of orders against single ones."""
+"""Stock against balances, several lines against several lines, batches of orders against single ones, and who
+waits for all who sell against those who do."""
 
 
 @pytest.fixture(scope="module")

@@ -190,6 +190,25 @@ def test_actions_follow_the_mode() -> None:
     }
 
 
+def test_the_quality_brake_lets_nothing_cut_a_price() -> None:
+    lists = listings(("m1", "dear", 2000, "auto"), ("m1", "cheap", 1150, "auto"))
+    supply = offers(("dear", "s", 1000, 10), ("cheap", "s", 1000, 10))
+
+    def priced(unpromoted: tuple[str, ...]) -> dict[str, dict]:
+        frame = price(lists, supply, competitors(), sales(), AS_OF, None, CONFIG, unpromoted=unpromoted)
+        return {row["sku_id"]: row for row in frame.iter_rows(named=True)}
+
+    free, held = priced(()), priced(("dear", "cheap"))
+    assert free["dear"]["price_cents"] < 2000
+    assert (held["dear"]["price_cents"], held["dear"]["action"]) == (2000, "keep")
+    told = [step["step"] for step in json.loads(held["dear"]["explanation"])]
+    assert told[:3] == ["anchor", "policy", "quality_brake"]
+    # What rises anyway is not touched.
+    assert free["cheap"]["price_cents"] > 1150
+    assert held["cheap"] == free["cheap"]
+    assert priced(("cheap",))["dear"] == free["dear"]
+
+
 def test_fixed_price_below_the_floor_asks_for_approval() -> None:
     got = run(listings(("m", "p1", 500, "fixed")), offers(("p1", "s", 500, 5)))
     assert got.select("price_cents", "floor_cents", "action").row(0) == (525, 525, "await_approval")

@@ -114,6 +114,33 @@ def test_nothing_outside_the_assortment_or_out_of_stock(bundles: tuple[Path, Pat
         assert set(frame["sku_id"]) <= stocked
 
 
+def test_what_the_quality_brake_stopped_is_shown_nowhere(bundles: tuple[Path, Path]) -> None:
+    panel = simulated()
+    usual = score(panel, NO_LISTINGS, AS_OF, *bundles, CONFIG)
+    stopped = usual.recommendations["sku_id"].value_counts(sort=True)["sku_id"].head(5).to_list()
+    held = score(panel, NO_LISTINGS, AS_OF, *bundles, CONFIG, stopped=stopped)
+    check(held)
+    for frame in (held.recommendations, held.popular_items, held.explored):
+        assert not frame["sku_id"].is_in(stopped).any()
+    assert not held.explored["pool"].explode().is_in(stopped).any()
+    assert held.recommendations.height == usual.recommendations.height, "others take the places"
+
+
+def test_what_the_quality_brake_limits_is_shown_half_as_much(bundles: tuple[Path, Path]) -> None:
+    panel = simulated()
+    usual = score(panel, NO_LISTINGS, AS_OF, *bundles, CONFIG)
+    limited = usual.recommendations["sku_id"].value_counts(sort=True)["sku_id"].head(12).to_list()
+    held = score(panel, NO_LISTINGS, AS_OF, *bundles, CONFIG, halved=limited)
+    check(held)
+    of_them = pl.col("sku_id").is_in(limited)
+    before, after = (one.recommendations.filter(of_them).height for one in (usual, held))
+    assert 0.35 * before < after < 0.65 * before
+    again = score(panel, NO_LISTINGS, AS_OF, *bundles, CONFIG, halved=limited)
+    assert again.recommendations.equals(held.recommendations)
+    best, kept = (one.popular_items.filter(of_them).height for one in (usual, held))
+    assert 0 < kept < best
+
+
 def test_without_bundles_the_rules_serve_and_say_so() -> None:
     # c buys a1 twice and b1 once; others make d1 (2 orders) and e1 (1 order) popular and new to c.
     panel = lines(

@@ -226,6 +226,19 @@ def test_past_weeks_tune_what_is_ordered() -> None:
     assert all(said.startswith("smooth") for said in low[1] | high[1])
 
 
+def test_nothing_is_brought_in_of_what_the_quality_brake_stopped() -> None:
+    sold = lines([("m1", "k", 3, 5), ("m1", "j", 3, 5)])
+    supply = table(offer("k"), offer("j"))
+    free = reorder(forecasts({"m1": 70.0}), sold, supply, NO_LISTINGS, AS_OF, SURE)
+    assert (free.reorder_suggestions["reorder_qty"] > 0).all()
+    held = reorder(forecasts({"m1": 70.0}), sold, supply, NO_LISTINGS, AS_OF, SURE, stopped=["k"])
+    found = {row["sku_id"]: row for row in held.reorder_suggestions.iter_rows(named=True)}
+    assert (found["k"]["reorder_qty"], found["k"]["order_by_on"]) == (0, None)
+    assert found["k"]["reason_code"] == "stopped_by_quality_brake"
+    assert found["j"] == free.reorder_suggestions.row(by_predicate=pl.col("sku_id") == "j", named=True)
+    assert held.reorder_merchant_shares["sku_id"].unique().to_list() == ["j"]
+
+
 def test_packs_from_the_offer() -> None:
     supply = table(offer("k", min_order_qty=24)).with_columns(pack_qty=pl.lit(24))
     assert one(run(lines([("m1", "k", 3, 5)]), forecasts({"m1": 70.0}), supply))["reorder_qty"] == 168

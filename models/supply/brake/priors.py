@@ -1,0 +1,90 @@
+"""What is usual in a category: a Beta prior over the rates of its skus, and the alarm line that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import beta, betabinom
+
+from models.supply.brake.config import BrakeConfig
+
+FloatArray = npt.NDArray[np.float64]
+Source = Literal["category", "platform", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """A Beta prior and its line.
+
+    Attributes:
+        mean: Usual rate, complaints a unit.
+        strength: Units that the prior weighs.
+        line: Alarm line.
+        source: Whose deliveries it was learned from: the category's, the whole platform's, or nobody's.
+    """
+
+    mean: float
+    strength: float
+    line: float
+    source: Source
+
+
+def fit(units: FloatArray, complaints: FloatArray, config: BrakeConfig) -> tuple[float, float] | None:
+    """Mean and strength of the rates of skus by moments, without the skus that stand out.
+
+    Args:
+        units: Matured units by sku, shape (n,).
+        complaints: Complaints by sku, shape (n,).
+        config: Bounds.
+
+    Returns:
+        Mean and strength; None where there is too little, or nobody complained.
+
+    Source:
+        Method of moments for the beta-binomial, Kleinman (1973), JASA 68.
+    """
+    if len(units) < config.least_skus or units.sum() < config.least_units or not complaints.sum():
+        return None
+    order = np.argsort(complaints / units)
+    middle = order[np.searchsorted(np.cumsum(units[order]), units.sum() / 2)]
+    mean = max(float(complaints[middle] / units[middle]), 1 / float(units.sum()))
+    spread = mean * config.outlier_strength, (1 - mean) * config.outlier_strength
+    usual = betabinom.sf(complaints - 1, np.ceil(units), *spread) >= config.outlier_probability
+    return _moments(units[usual], complaints[usual], config)
+
+
+def prior_of(
+    category_id: str, fitted: tuple[float, float] | None, source: Source, config: BrakeConfig
+) -> Prior:
+    """The prior of a category with its line: the setting, else learned.
+
+    Args:
+        category_id: The category.
+        fitted: Mean and strength, its own or the platform's; None takes the default.
+        source: Where they are from.
+        config: Lines that are set, and bounds of learned ones.
+    """
+    if fitted is None:
+        mean, strength, learned = config.default_rate, config.least_strength, config.default_line
+    else:
+        mean, strength = fitted
+        upper = float(beta.ppf(config.line_quantile, mean * strength, (1 - mean) * strength))
+        learned = max(upper, config.least_line)
+    return Prior(mean, strength, config.lines.get(category_id, learned), source)
+
+
+def _moments(units: FloatArray, complaints: FloatArray, config: BrakeConfig) -> tuple[float, float] | None:
+    if len(units) < config.least_skus or units.sum() < config.least_units or not complaints.sum():
+        return None
+    total = float(units.sum())
+    mean = float(complaints.sum()) / total
+    spread = float((units * (complaints / units - mean) ** 2).sum())
+    noise = mean * (1 - mean)
+    overdispersion = (spread - (len(units) - 1) * noise) / (
+        (total - float((units**2).sum()) / total - len(units) + 1) * noise
+    )
+    strength = 1 / overdispersion - 1 if overdispersion > 0 else config.most_strength
+    return mean, float(np.clip(strength, config.least_strength, config.most_strength))

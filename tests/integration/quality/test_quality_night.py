@@ -1,0 +1,104 @@
+"""A night from the warehouse's facts to levels in the database and to what the next scoring reads."""
+
+from datetime import timedelta
+
+import pytest
+from delivered_facts import AS_OF, Facts, market
+from held_skus import held
+from small_market import NOW, TENANT
+
+from models.supply.brake.config import BrakeConfig
+from models.supply.brake.ladder import Level
+from pipelines.lake.tables import Lake
+from pipelines.quality_night import judge_night, keep_night
+from pipelines.stores.brake import held_back, newest_change
+from serving.quality import cases
+
+CONFIG = BrakeConfig(lines={"tea": 0.05})
+
+
+@pytest.fixture
+def facts():
+    return Facts()
+
+
+def test_a_line_is_delivered_when_its_parcel_arrived_or_its_buyer_complains(facts):
+    for order in ("arrived", "under-way", "store", "complained", "not-blamed"):
+        facts.line(order, "a", 10)
+    facts.parcel("arrived", 6)
+    facts.parcel("under-way", None)
+    facts.parcel("complained", None)
+    facts.case("complained", 4)
+    facts.case("not-blamed", 4, reason="changed_mind")
+    found = facts.delivered()
+    ago = {order: (AS_OF - row["delivered_at"]).days for order, row in found.items()}
+    assert ago == {"arrived": 6, "store": 10, "complained": 4, "not-blamed": 10}
+    assert {order for order, row in found.items() if row["complained_at"]} == {"complained"}
+
+
+def test_what_was_refunded_because_it_was_bad_still_counts_and_what_was_never_sent_does_not(facts):
+    facts.line("refunded", "a", 10, counted=False)
+    facts.case("refunded", 5)
+    facts.line("cancelled", "a", 10, counted=False)
+    facts.line("given-back", "a", 3, qty=-1.0)
+    facts.line("bag", "a", 10, merchandise=False)
+    assert facts.delivered().keys() == {"refunded"}
+
+
+def test_units_are_whole_and_at_least_one(facts):
+    for order, qty in (("weighed", 0.4), ("some", 3.7)):
+        facts.line(order, "a", 10, qty=qty)
+    assert {order: row["units"] for order, row in facts.delivered().items()} == {"weighed": 1, "some": 3}
+
+
+def test_the_first_complaint_counts_the_last_harm_and_nothing_that_came_later(facts):
+    facts.line("twice", "a", 20)
+    facts.case("twice", 12)
+    facts.case("twice", 8, reason="过敏")
+    facts.case("twice", 6, reason="injury")
+    facts.line("unknown-yet", "a", 20)
+    facts.case("unknown-yet", 1, received=-1)
+    facts.line("old", "a", 400)
+    facts.case("old", 3, reason="safety")
+    facts.line("old-and-fine", "a", 400)
+    found = facts.delivered()
+    assert found.keys() == {"twice", "unknown-yet", "old"}
+    days = [(AS_OF - found["twice"][name]).days for name in ("complained_at", "harmed_at")]
+    assert days == [12, 6]
+    assert found["unknown-yet"]["complained_at"] is None
+
+
+def test_a_night_holds_what_is_bad_and_the_next_scoring_obeys(facts, shop, tmp_path, module_database_url):
+    market(facts)
+    night = judge_night(facts.connection, module_database_url, TENANT, CONFIG, AS_OF)
+    assert {one.sku_id: int(one.level) for one in night.in_force} == {"poor": 3, "bad": 4, "harmful": 4}
+    assert night.too_low == []
+    assert night.without_prior == ["tea"]
+    assert night.frozen == ["of-bad", "of-harmful"]
+    evidence = held(shop, "poor").evidence
+    assert (evidence["orders"], evidence["complaints"], evidence["line"]) == (60, 12, 0.05)
+    lake = Lake(tmp_path)
+    assert held_back(lake).stopped == ()
+    keep_night(lake, night)
+    obeyed = held_back(lake)
+    assert obeyed.stopped == obeyed.unpromoted == ("bad", "harmful", "poor")
+    assert (obeyed.limited, obeyed.frozen) == ((), ("of-bad", "of-harmful"))
+    assert newest_change(module_database_url, TENANT) == night.newest_change == 3
+
+
+def test_a_closed_case_is_answered_for_good(facts, shop, module_database_url):
+    """After five signatures the old complaints do not raise the level again."""
+    market(facts)
+    judge_night(facts.connection, module_database_url, TENANT, CONFIG, AS_OF)
+    with shop.transaction() as conn:
+        known = cases.cases_page(conn, TENANT, after=0, limit=10, open_only=True)
+    case = next(one for one in known if one.sku_id == "poor")
+    for department in cases.Department:
+        with shop.transaction() as conn:
+            cases.sign(conn, TENANT, case.case_id, department, "new seal", f"key-{department}", AS_OF)
+    assert held(shop, "poor").held_level is Level.LIMIT
+    later = AS_OF + timedelta(hours=20)
+    judge_night(facts.connection, module_database_url, TENANT, CONFIG, later)
+    assert held(shop, "poor").held_level is Level.LIMIT
+    assert held(shop, "poor").clean_since == later
+    assert NOW < AS_OF
