@@ -18,13 +18,14 @@ from typing import Any
 from benchmarks.harness import OURS, Row, report
 from models.contracts import Candidate
 from models.demand.config import DemandConfig
+from models.demand.judging.backtest import LEVELLED
 from models.demand.judging.leaderboard import MONTH_LEVEL, REFERENCE, SERIES_LEVEL
 from models.demand.training import train
 from pipelines.settings import Settings
 from pipelines.warehouse import reading
 
 HOME = Path(os.environ.get("MUYUN_HOME", "var"))
-RULES = ("seasonal_naive", "mean_4w", "ses")
+RULES = ("seasonal_naive", "mean_4w", "ses", "tsb")
 REFIT_WEEKS = 2
 """Boosting is fitted anew at every origin, as it is in use each time that it trains."""
 
@@ -87,7 +88,7 @@ def main() -> int:
     board = candidates[0].leaderboard
     served = serving(candidates)
     there = {row["system"] for row in board}
-    peers = [*RULES, *(name for one in candidates for name in (one.name, one.name + PLAN_KNOWN))]
+    peers = [*RULES, LEVELLED, *(name for one in candidates for name in (one.name, one.name + PLAN_KNOWN))]
     found = {OURS: metrics(board, served, config.horizon)} | {
         name: metrics(board, name, config.horizon) for name in peers if name in there
     }

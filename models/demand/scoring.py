@@ -19,7 +19,14 @@ from models.demand.horizons.outlook import outlook as days_and_months
 from models.demand.horizons.weekdays import COLUMNS as WEEKDAY_COLUMNS
 from models.demand.horizons.weekdays import learn
 from models.demand.judging import conformal
-from models.demand.judging.backtest import actuals, plan_origins, roll_rules, rule_forecast
+from models.demand.judging.backtest import (
+    LEVELLED,
+    actuals,
+    levelled_forecast,
+    plan_origins,
+    roll_rules,
+    rule_forecast,
+)
 from models.demand.judging.leaderboard import best_rule
 from models.demand.judging.levels import CategoryLevels
 from models.demand.judging.reconcile import towards_category_level
@@ -121,8 +128,20 @@ def _by_rule(
         value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
         return with_count_quantiles(value.mean, dispersion(panel)), name
     past = vintages(lines, weekly, promotions_weekly, origins.all, config)
-    rules = {wanted: RULES[wanted]} if wanted in RULES else RULES
-    rolled = roll_rules(past, origins, config.horizon, rules)
+    if wanted in RULES:
+        rolled = roll_rules(past, origins, config.horizon, {wanted: RULES[wanted]})
+    else:
+        hide = not bool(panel.plan_known[panel.n_weeks :].all())
+        levels = {
+            origin: CategoryLevels(known, config.horizon).at(origin, hide_plan=hide)
+            for origin, known in past.known.items()
+        }
+        rolled = roll_rules(past, origins, config.horizon, levels=levels)
+        rolled = {LEVELLED: rolled[LEVELLED]} if wanted == LEVELLED else rolled
     name = best_rule(actuals(past.standing, origins.tested, config.horizon), rolled, past.standing)
-    value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
+    if name == LEVELLED:
+        level = CategoryLevels(panel, config.horizon).at(panel.n_weeks)
+        value = levelled_forecast(panel, panel.n_weeks, config.horizon, level)
+    else:
+        value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
     return conformal.apply(rolled[name].calibration, value), name

@@ -123,16 +123,17 @@ def train(
         raise InsufficientDataError(
             f"demand: there are no weeks to judge by, nothing was sold since {since}; the simple rule serves"
         )
-    rules = roll_rules(panels, origins, config.horizon)
+    final = build_panel(weekly, promotions_weekly, config)
+    # Judged is what is known in use: where no plan of the coming weeks is on file, the backtest hides it too.
+    hide = not bool(final.plan_known[n_weeks:].all())
+    levels = {origin: CategoryLevels(known, config.horizon) for origin, known in panels.known.items()}
+    shown = {origin: level.at(origin, hide_plan=hide) for origin, level in levels.items()}
+    rules = roll_rules(panels, origins, config.horizon, levels=shown)
     fitted = {}
     for number, name in enumerate(_FIT, start=1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
         fitted[name] = _fits(name, panels, origins, config)
     PROGRESS.info("backtest")
-    final = build_panel(weekly, promotions_weekly, config)
-    # Judged is what is known in use: where no plan of the coming weeks is on file, the backtest hides it too.
-    hide = not bool(final.plan_known[n_weeks:].all())
-    levels = {origin: CategoryLevels(known, config.horizon) for origin, known in panels.known.items()}
     by_rules = stacking.told_by_rules(panels, config.horizon)
 
     def rolled_with(*, hide: bool) -> tuple[dict[str, Rolled], stacking.Stack]:

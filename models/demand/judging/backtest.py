@@ -15,12 +15,16 @@ import numpy as np
 
 from models.demand.config import QUANTILES, DemandConfig
 from models.demand.judging import conformal
+from models.demand.judging.reconcile import towards_category_level
 from models.demand.panel.series import Panel
 from models.demand.panel.vintages import Vintages
 from models.demand.weekly.baselines import RULES, Rule
 from models.demand.weekly.forecasts import Forecast, count_crossings, repaired
 from models.errors import InsufficientDataError
 from models.metrics import FloatArray
+
+LEVELLED = "tsb_levelled"
+"""The rule TSB whose series meet their category's level, as those of the learned models do."""
 
 Predict = Callable[[int, int], Forecast]
 """Origin and moment (a week index, at or after it) to the forecast of that origin by what the procedure had
@@ -144,15 +148,34 @@ def roll(predict: Predict, panels: Vintages, origins: Origins, horizon: int, *, 
     )
 
 
-def roll_rules(
-    panels: Vintages, origins: Origins, horizon: int, rules: Mapping[str, Rule] = RULES
-) -> dict[str, Rolled]:
-    """Roll every simple rule."""
+def levelled_forecast(panel: Panel, origin: int, horizon: int, level: FloatArray) -> Forecast:
+    """What `LEVELLED` says at an origin; the level, float64 (categories,), is of the same weeks."""
+    return towards_category_level(rule_forecast(RULES["tsb"], panel, origin, horizon), panel, level, 1.0)
 
-    def predictor(rule: Rule) -> Predict:
-        told = {origin: rule_forecast(rule, known, origin, horizon) for origin, known in panels.known.items()}
-        return lambda origin, _moment: told[origin]
+
+def roll_rules(
+    panels: Vintages,
+    origins: Origins,
+    horizon: int,
+    rules: Mapping[str, Rule] = RULES,
+    *,
+    levels: Mapping[int, FloatArray] | None = None,
+) -> dict[str, Rolled]:
+    """Roll every simple rule; with the categories' levels by origin `LEVELLED` as well."""
+    told = {
+        name: {origin: rule_forecast(rule, known, origin, horizon) for origin, known in panels.known.items()}
+        for name, rule in rules.items()
+    }
+    if levels is not None:
+        told[LEVELLED] = {
+            origin: levelled_forecast(known, origin, horizon, levels[origin])
+            for origin, known in panels.known.items()
+        }
+
+    def predictor(forecasts: Mapping[int, Forecast]) -> Predict:
+        return lambda origin, _moment: forecasts[origin]
 
     return {
-        name: roll(predictor(rule), panels, origins, horizon, is_rule=True) for name, rule in rules.items()
+        name: roll(predictor(forecasts), panels, origins, horizon, is_rule=True)
+        for name, forecasts in told.items()
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.contracts import GateDecision
 from models.demand.config import QUANTILES
-from models.demand.judging.backtest import Rolled
+from models.demand.judging.backtest import LEVELLED, Rolled
 from models.demand.judging.reconcile import category_totals
 from models.demand.panel.series import Panel
 from models.demand.weekly.forecasts import count_crossings
@@ -139,8 +139,9 @@ def gate(
     """Decide on one candidate: WAPE at series level, paired over series, and what orders are made by.
 
     At category x horizon, which replenishment pools to, the mean may not be behind the best rule's, and its
-    bias may not be above `max_bias`. At series level each rule stands twice, with its own number and with its
-    calibrated median, so that a model is not promoted merely because a median has a lower WAPE than a mean.
+    bias may not be above `max_bias`. There `LEVELLED` does not count: it has the candidate's own level. At
+    series level each rule stands twice, with its own number and with its calibrated median, so that a model
+    is not promoted merely because a median has a lower WAPE than a mean.
 
     Args:
         actual: float64 (O, n, h).
@@ -163,7 +164,7 @@ def gate(
         name + MEDIAN_SUFFIX: _unit_wape(truth, rolled.quantiles[:, own][..., middle])
         for name, rolled in rules.items()
     }
-    totals = {name: _totals(rolled.mean, panel) for name, rolled in rules.items()}
+    totals = {name: _totals(rolled.mean, panel) for name, rolled in rules.items() if name != LEVELLED}
     sold, mean = _totals(actual, panel), _totals(candidate.mean, panel)
     month = MONTH_LEVEL.format(h=actual.shape[2])
     keeps = Keeps(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from models.contracts import GateDecision
 from models.demand.judging import conformal, leaderboard
-from models.demand.judging.backtest import Rolled
+from models.demand.judging.backtest import LEVELLED, Rolled
 from models.demand.panel.series import Panel
 
 
@@ -66,3 +68,19 @@ def test_the_rule_that_serves_is_the_best_one_where_orders_are_made(
     assert leaderboard.best_rule(sold, rules, small_panel) == "month"
     tied = rules | {"month": rolled(sold * wave, sold * 1.1)}
     assert leaderboard.best_rule(sold, tied, small_panel) == "weeks"
+
+
+def test_the_levelled_rule_counts_at_series_and_not_at_its_own_level(
+    sold: np.ndarray, small_panel: Panel
+) -> None:
+    """It has no error at category x four weeks: its level is the candidate's, a hair apart."""
+    wave = np.where(np.arange(4) % 2, 1.3, 0.7)
+    rule = rolled(sold * wave, sold)
+    behind = rolled(sold * 1.05, sold * 1.001)
+    gate = partial(leaderboard.gate, sold, behind, panel=small_panel, max_bias=0.03)
+    other = rolled(sold * 2, sold * 1.1)
+    assert gate(rules={LEVELLED: rule, "other": other}).promoted
+    assert not gate(rules={"rule": rule, "other": other}).promoted
+    close = rolled(sold * 1.01, sold)
+    assert gate(rules={LEVELLED: close, "other": other}).baseline.removesuffix("_median") == LEVELLED
+    assert not gate(rules={LEVELLED: close, "other": other}).promoted

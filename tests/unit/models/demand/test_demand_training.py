@@ -15,7 +15,9 @@ from demand_samples import MakeLines, after
 from models.contracts import PUBLISHED_TABLES, Candidate
 from models.demand.bundle import read
 from models.demand.config import BOOSTED, LSTM, STACKED, DemandConfig
+from models.demand.judging.backtest import LEVELLED
 from models.demand.judging.figures import FANS_SCHEMA
+from models.demand.judging.levels import CategoryLevels
 from models.demand.panel.pooling import publish
 from models.demand.panel.series import Panel, build_panel, weekly_sales
 from models.demand.scoring import forecast
@@ -50,14 +52,14 @@ def test_candidates_carry_their_evidence(trained: tuple[list[Candidate], Path]) 
     candidates, folder = trained
     assert {c.name for c in candidates} == {LSTM, BOOSTED, STACKED}
     for candidate in candidates:
-        assert candidate.decision.baseline.removesuffix("_median") in RULES
+        assert candidate.decision.baseline.removesuffix("_median") in {*RULES, LEVELLED}
         assert candidate.metrics["crossings"] == 0
         assert candidate.metrics["origins"] == 6
         assert candidate.metrics["series_tested"] == 12
         assert candidate.data_from == date(2017, 1, 2)
         assert candidate.bundle_dir == folder / candidate.name
         assert values(candidate, "seasonal_naive", "wape_ratio_to_seasonal_naive") == [1.0]
-        for rule in RULES:
+        for rule in (*RULES, LEVELLED):
             assert len(values(candidate, rule, "wape")) == 7
         json.dumps(candidate.config)
     assert not list(folder.glob(".*"))
@@ -126,7 +128,7 @@ def test_short_histories_are_served_by_a_rule(
     lines = make_lines({("l2-a", "m1"): [6] * weeks, ("l2-a", "m2"): [0] * (weeks - 1) + [1]})
     served = forecast(lines, no_promotions, after(weeks), None, "none", config=small_config)
     assert served.height == 8
-    assert served["model"][0] in RULES
+    assert served["model"][0] in {*RULES, LEVELLED}
     assert np.isfinite(served["mean_qty"].to_numpy()).all()
     np.testing.assert_allclose(
         served.filter(pl.col("merchant_id") == "m1")["mean_qty"].to_numpy(), 6.0, rtol=0.2
@@ -218,6 +220,20 @@ def test_a_named_rule_is_used(
     row = served.filter((pl.col("merchant_id") == "m2") & (pl.col("category_id") == "l2-1"))
     assert row["mean_qty"].to_list() == [float(small_weekly["l2-1", "m2"][-1])] * 4
     assert served["model"].unique().to_list() == ["naive"]
+
+
+def test_the_levelled_rule_serves_by_its_name(
+    make_lines: MakeLines, no_promotions: pl.DataFrame, small_weekly: Weekly, small_config: DemandConfig
+) -> None:
+    lines = make_lines(small_weekly)
+    served = forecast(lines, no_promotions, after(40), None, LEVELLED, config=small_config)
+    assert served["model"].unique().to_list() == [LEVELLED]
+    panel = build_panel(weekly_sales(lines, after(40), small_config), no_promotions, small_config)
+    level = CategoryLevels(panel, 4).at(40)
+    units = served.group_by("category_id").agg(pl.col("mean_qty").sum()).sort("category_id")["mean_qty"]
+    np.testing.assert_allclose(units.to_numpy(), level, rtol=0.01)
+    plain = forecast(lines, no_promotions, after(40), None, "tsb", config=small_config)
+    assert not np.allclose(served["mean_qty"], plain["mean_qty"])
 
 
 def test_nothing_in_nothing_out(make_lines: MakeLines, no_promotions: pl.DataFrame, tmp_path: Path) -> None:
