@@ -14,6 +14,7 @@ ROOMS = {
     "order_assignment": "supply",
     "routing": "supply",
     "quality_brake": "supply",
+    "supplier_grades": "supply",
     "event_intake": "web",
     "event_to_profile": "web",
     "event_to_list": "web",
