@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from models.replenishment.protection import demand_quantile
+from models.counts import count_quantiles
 
 SKU_FORECASTS_SCHEMA = pl.Schema(
     {
@@ -25,7 +25,8 @@ SHARE_OF_SALES = "share_of_sales"
 NEW_IN_CATEGORY = "new_in_category"
 """No merchant sold it yet: it has what new listings take of its category."""
 
-LEVELS = {"p10_qty": 0.1, "p50_qty": 0.5, "p90_qty": 0.9}
+QUANTILES = (0.1, 0.5, 0.9)
+QUANTILE_NAMES = ("p10_qty", "p50_qty", "p90_qty")
 
 
 def sku_forecasts(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -48,8 +49,8 @@ def sku_forecasts(pairs: pl.DataFrame) -> pl.DataFrame:
             is_new=pl.col("is_new").all(),
         )
     )
-    mean, variance = pooled["mean"].to_numpy(), pooled["variance"].to_numpy()
-    quantiles = {name: pl.Series(demand_quantile(mean, variance, level)) for name, level in LEVELS.items()}
+    found = count_quantiles(pooled["mean"].to_numpy(), pooled["variance"].to_numpy(), QUANTILES)
+    quantiles = {name: pl.Series(found[:, k]) for k, name in enumerate(QUANTILE_NAMES)}
     basis = pl.when("is_new").then(pl.lit(NEW_IN_CATEGORY)).otherwise(pl.lit(SHARE_OF_SALES))
     told = pooled.rename({"mean": "mean_qty"}).with_columns(basis=basis, **quantiles)
     return told.select([pl.col(name).cast(kind) for name, kind in SKU_FORECASTS_SCHEMA.items()])

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.counts import count_quantiles
 from models.data import Panel
-from models.demand.families.counts import count_quantiles
 from models.demand.families.forecast import Forecast
 from models.metrics import FloatArray
 from models.store import bundles

@@ -11,8 +11,8 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
+from models.counts import count_quantiles
 from models.demand.config import QUANTILES
-from models.demand.families.counts import count_quantiles
 from models.demand.horizons.together import correlation, variance_of_sum
 from models.demand.horizons.weekdays import DAYS, Weekdays
 from models.demand.panel.pooling import OUTER_WIDTH

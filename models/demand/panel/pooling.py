@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from models.counts import count_quantiles
 from models.demand.config import QUANTILES
-from models.demand.families.counts import count_quantiles
 from models.demand.panel.series import Panel
 from models.demand.weekly.forecasts import Forecast
 from models.metrics import FloatArray

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from models.counts import count_quantile
 from models.demand.config import DemandConfig
-from models.demand.families.counts import count_quantile
 from models.demand.judging import conformal
 from models.demand.judging.backtest import actuals, plan_origins, roll
 from models.demand.judging.conformal import calibrate, conformal_shift

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from models.contracts import PUBLISHED_TABLES
+from models.counts import SMALL, count_quantile, count_quantiles
 from models.demand.config import DemandConfig
-from models.demand.families.counts import SMALL, count_quantile, count_quantiles
 from models.demand.horizons.outlook import outlook as days_and_months
 from models.demand.horizons.together import FEWEST_WEEKS, correlation, variance_of_sum
 from models.demand.horizons.weekdays import PRIOR_UNITS, Weekdays, learn
