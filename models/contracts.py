@@ -137,6 +137,39 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             is_optional=True,
         ),
         PublishedTable(
+            "supply_resilience",
+            ("category_id",),
+            _columns(
+                "category_id:text units_per_day:float suppliers:int main_supplier_id:text main_share:float "
+                "is_main_too_large:bool backup_share:float is_backup_too_small:bool trial_share:float "
+                "trial_skus:json moved_share:float extra_cents_per_day:int"
+            ),
+            "How far a category leans on its main supplier, what the others could ship, and the share for "
+            "which new suppliers must be tried. One row per category.",
+            is_optional=True,
+        ),
+        PublishedTable(
+            "supply_proposals",
+            ("category_id", "sku_id", "supplier_id"),
+            _columns(
+                "category_id:text sku_id:text supplier_id:text units_per_day:float proposed_per_day:float"
+            ),
+            "Units a day that would change so that no supplier has more of its category than it may. One row "
+            "per sku and supplier that changes.",
+            is_optional=True,
+        ),
+        PublishedTable(
+            "supply_failures",
+            ("supplier_id",),
+            _columns(
+                "supplier_id:text horizon_days:int skus:int units:float lost_units:float "
+                "lost_sales_cents:int extra_cost_cents:int extra_days:float? days_until_short:int? "
+                "lost_skus:json"
+            ),
+            "What the failure of a supplier tomorrow would cost within the horizon. One row per supplier.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "clearance_warnings",
             ("supplier_id", "sku_id"),
             _columns(

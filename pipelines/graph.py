@@ -27,6 +27,7 @@ from pipelines.defs import (
     quality,
     recommendation,
     replenishment,
+    resilience,
     supply,
     warehouse,
 )
@@ -54,7 +55,8 @@ RESOURCES = (
 """What a step may ask for by name."""
 
 _PLAIN = (
-    erasures, features, quality, supply, recommendation, demand, replenishment, pricing, lifecycle, publish,
+    erasures, features, quality, supply, recommendation, demand, replenishment, resilience, pricing,
+    lifecycle, publish,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

@@ -61,6 +61,7 @@ from serving.api.scores.profiles import PROFILE_ROUTES
 from serving.api.scores.publications import get_current_publication, list_publications
 from serving.api.scores.recommendations import get_recommendations
 from serving.api.scores.reorder import get_reorder_suggestions
+from serving.api.scores.resilience import RESILIENCE_ROUTES
 from serving.api.scores.segments import SEGMENT_ROUTES
 from serving.api.scores.wakeup import get_wakeup_list
 from serving.db.operations import Operations
@@ -157,6 +158,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_clearance_warnings,
             get_supplier_grades,
             get_channel_scores,
+            *RESILIENCE_ROUTES,
             get_wakeup_list,
             *PROFILE_ROUTES,
             get_rebuy_reminders,

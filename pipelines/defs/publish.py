@@ -29,6 +29,7 @@ SCORED = (
     "demand_forecasts",
     "reorder_suggestions",
     "supplier_grades",
+    "supply_resilience",
     "wakeup_list",
     "profiles",
     "segments",

@@ -33,6 +33,8 @@ PUBLISHED = (
     "reorder_suggestions",
     "reorder_merchant_shares",
     "sku_forecasts",
+    "supply_resilience",
+    "supply_failures",
     "wakeup_list",
     "rebuy_reminders",
     "profiles",
@@ -44,6 +46,7 @@ SCORED_BY: Mapping[str, str] = {
     "demand_outlook": "demand_forecasts",
     "reorder_merchant_shares": "reorder_suggestions",
     "sku_forecasts": "reorder_suggestions",
+    "supply_failures": "supply_resilience",
     "rebuy_reminders": "wakeup_list",
 }
 """Published tables that another table's asset writes."""

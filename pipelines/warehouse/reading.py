@@ -185,7 +185,8 @@ def current_offers(
     condition, parameters = _only(skus, "o.sku_id")
     return connection.execute(
         f"""
-        select o.* exclude (stock_qty), s.on_hand_qty, p.category_l3_id, began.first_offered_at
+        select o.* exclude (stock_qty), s.on_hand_qty, p.category_l2_id, p.category_l3_id,
+            began.first_offered_at
         from core.dim_offers as o
         join (
             select supplier_id, sku_id, min(valid_from) as first_offered_at from core.dim_offers group by all
@@ -313,6 +314,21 @@ def weekly_units(connection: duckdb.DuckDBPyConnection, *, since: datetime) -> p
         group by all order by all
         """,
         {"since": since},
+    ).pl()
+
+
+def units_supplied(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """What each supplier sold of each sku in the 90 days before the build; the mart of resilience shows it.
+
+    Columns supplier_id, sku_id, category_id (middle), units, net_paid_cents.
+    """
+    return connection.execute(
+        """
+        select supplier_id, sku_id, category_l2_id as category_id, units_90d as units,
+            net_paid_90d_cents as net_paid_cents
+        from intermediate.int_units_supplied
+        order by supplier_id, sku_id
+        """
     ).pl()
 
 

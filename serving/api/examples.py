@@ -180,6 +180,57 @@ ANSWERS: Mapping[str, Any] = {
         ],
         "next_cursor": None,
     },
+    "/v1/supply-resilience": {
+        **_VERSION,
+        "categories": [
+            {
+                "category_id": "l2-grocery/milk",
+                "units_per_day": 10.0,
+                "suppliers": 2,
+                "main_supplier_id": "s-69",
+                "main_share": 0.9,
+                "is_main_too_large": True,
+                "backup_share": 0.3,
+                "is_backup_too_small": False,
+                "trial_share": 0.1,
+                "trial_skus": ["1095275"],
+                "moved_share": 0.3,
+                "extra_cents_per_day": 120,
+            }
+        ],
+        "next_cursor": None,
+    },
+    "/v1/supply-proposals": {
+        **_VERSION,
+        "proposals": [
+            {
+                "category_id": "l2-grocery/milk",
+                "sku_id": "1095275",
+                "supplier_id": "s-70",
+                "units_per_day": 1.0,
+                "proposed_per_day": 4.0,
+            }
+        ],
+        "next_cursor": None,
+    },
+    "/v1/supply-failures": {
+        **_VERSION,
+        "failures": [
+            {
+                "supplier_id": "s-69",
+                "horizon_days": 28,
+                "skus": 3,
+                "units": 252.0,
+                "lost_units": 42.0,
+                "lost_sales_cents": 21000,
+                "extra_cost_cents": 4200,
+                "extra_days": 1.5,
+                "days_until_short": 9,
+                "lost_skus": ["1095275"],
+            }
+        ],
+        "next_cursor": None,
+    },
     "/v1/wakeup-list": {
         **_VERSION,
         "entries": [

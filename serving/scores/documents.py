@@ -230,6 +230,77 @@ class ChannelScorePage(Scored, frozen=True, kw_only=True):
     next_cursor: Cursor
 
 
+class CategoryResilience(Struct, frozen=True, kw_only=True):
+    """How far a category leans on its main supplier, by units of the last 90 days."""
+
+    category_id: str
+    units_per_day: float
+    suppliers: Annotated[int, Meta(description="How many shipped some.")]
+    main_supplier_id: str
+    main_share: float
+    is_main_too_large: Annotated[bool, Meta(description="More than 60%.")]
+    backup_share: Annotated[float, Meta(description="What all others together could ship.")]
+    is_backup_too_small: Annotated[bool, Meta(description="Less than 30%.")]
+    trial_share: Annotated[
+        float,
+        Meta(description="What no plan within 60% for any supplier can supply: new suppliers are needed."),
+    ]
+    trial_skus: Annotated[list[str], Meta(description="Of which skus, the most units first; at most 20.")]
+    moved_share: Annotated[float, Meta(description="Share of the units that the proposals move.")]
+    extra_cents_per_day: Annotated[int, Meta(description="What they cost more a day; negative: less.")]
+
+
+class ResiliencePage(Scored, frozen=True, kw_only=True):
+    """Categories by id."""
+
+    categories: list[CategoryResilience]
+    next_cursor: Cursor
+
+
+class SupplyProposal(Struct, frozen=True, kw_only=True):
+    """Units a day of a sku that would move to or from a supplier."""
+
+    category_id: str
+    sku_id: str
+    supplier_id: str
+    units_per_day: float
+    proposed_per_day: float
+
+
+class ProposalPage(Scored, frozen=True, kw_only=True):
+    """Proposals by category, sku and supplier."""
+
+    proposals: list[SupplyProposal]
+    next_cursor: Cursor
+
+
+class SupplierFailure(Struct, frozen=True, kw_only=True):
+    """What if a supplier fails tomorrow and stays away for `horizon_days`."""
+
+    supplier_id: str
+    horizon_days: int
+    skus: int
+    units: Annotated[float, Meta(description="What it would have shipped.")]
+    lost_units: Annotated[float, Meta(description="What nobody else has.")]
+    lost_sales_cents: int
+    extra_cost_cents: Annotated[int, Meta(description="What the others cost more; negative: less.")]
+    extra_days: Annotated[
+        float | None, Meta(description="Later arrival, by units; null where nobody takes over.")
+    ]
+    days_until_short: Annotated[
+        int | None,
+        Meta(description="The first day on which a sku runs short; null: none within the horizon."),
+    ]
+    lost_skus: Annotated[list[str], Meta(description="The most units first; at most 20.")]
+
+
+class FailurePage(Scored, frozen=True, kw_only=True):
+    """Suppliers by id."""
+
+    failures: list[SupplierFailure]
+    next_cursor: Cursor
+
+
 class WakeupEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A dormant consumer worth waking."""
 

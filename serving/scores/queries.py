@@ -295,6 +295,45 @@ where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.rank
 """
 
+SUPPLY_RESILIENCE: Final[LiteralString] = f"""
+select v.version, v.as_of, true, x.category_id, x.units_per_day, x.suppliers, x.main_supplier_id,
+  x.main_share, x.is_main_too_large, x.backup_share, x.is_backup_too_small, x.trial_share,
+  x.trial_skus::text, x.moved_share, x.extra_cents_per_day
+from scores.publication v
+left join lateral (
+  select * from scores.supply_resilience y
+  where y.snapshot_id = {_snapshot("supply_resilience", _PINNED)} and y.category_id > %(after)s
+  order by y.category_id limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.category_id
+"""
+
+SUPPLY_PROPOSALS: Final[LiteralString] = f"""
+select v.version, v.as_of, true, x.category_id, x.sku_id, x.supplier_id, x.units_per_day, x.proposed_per_day
+from scores.publication v
+left join lateral (
+  select * from scores.supply_proposals y
+  where y.snapshot_id = {_snapshot("supply_proposals", _PINNED)}
+    and (%(category_id)s::text is null or y.category_id = %(category_id)s)
+    and (y.category_id, y.sku_id, y.supplier_id) > (%(after)s, %(after_sku)s, %(after_supplier)s)
+  order by y.category_id, y.sku_id, y.supplier_id limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.category_id, x.sku_id, x.supplier_id
+"""
+
+SUPPLY_FAILURES: Final[LiteralString] = f"""
+select v.version, v.as_of, true, x.supplier_id, x.horizon_days, x.skus, x.units, x.lost_units,
+  x.lost_sales_cents, x.extra_cost_cents, x.extra_days, x.days_until_short, x.lost_skus::text
+from scores.publication v
+left join lateral (
+  select * from scores.supply_failures y
+  where y.snapshot_id = {_snapshot("supply_failures", _PINNED)}
+    and (%(supplier_id)s::text is null or y.supplier_id = %(supplier_id)s) and y.supplier_id > %(after)s
+  order by y.supplier_id limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.supplier_id
+"""
+
 _WAKEUP: Final[LiteralString] = """
 select v.version, v.as_of, x.rank, x.consumer_id, x.merchant_id, x.dormant_days, x.churn_probability,
   x.expected_value_cents, x.is_high_value, x.offer_code, x.offer_threshold_cents, x.offer_value_cents,

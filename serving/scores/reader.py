@@ -16,6 +16,7 @@ from serving.scores.session import Act, reordered
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _CUTS = msgspec.json.Decoder(list[documents.MarkdownCut])
+_NAMES = msgspec.json.Decoder(list[str])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
 _ACTS = msgspec.json.Decoder(tuple[Act, ...])
 _ANY = msgspec.json.Decoder()
@@ -276,6 +277,32 @@ class ScoreReader:
         values = {"category_id": category_id, "version": version, "after": after, "rows": limit + 1}
         return _page(await self._fetch(queries.CHANNELS_OF_CATEGORY, values), _channel_score)
 
+    async def supply_resilience(self, *, version: str | None, after: str, limit: int) -> Page | None:
+        """How far categories lean on one supplier, after a category."""
+        values = {"version": version, "after": after, "rows": limit + 1}
+        return _page(await self._fetch(queries.SUPPLY_RESILIENCE, values), _resilience)
+
+    async def supply_proposals(
+        self, category_id: str | None, *, version: str | None, after: tuple[str, str, str], limit: int
+    ) -> Page | None:
+        """What should change, of one category or all, after a (category, sku, supplier)."""
+        values = {
+            "category_id": category_id,
+            "version": version,
+            "after": after[0],
+            "after_sku": after[1],
+            "after_supplier": after[2],
+            "rows": limit + 1,
+        }
+        return _page(await self._fetch(queries.SUPPLY_PROPOSALS, values), _proposal)
+
+    async def supply_failures(
+        self, supplier_id: str | None, *, version: str | None, after: str, limit: int
+    ) -> Page | None:
+        """What the failure of a supplier would cost, of one or all, after a supplier."""
+        values = {"supplier_id": supplier_id, "version": version, "after": after, "rows": limit + 1}
+        return _page(await self._fetch(queries.SUPPLY_FAILURES, values), _failure)
+
     async def wakeup(
         self,
         merchant_id: str | None,
@@ -412,6 +439,48 @@ def _page(rows: list[tuple[Any, ...]], document: Any) -> Page | None:
         return None
     found = [document(row[3:]) for row in rows if row[3] is not None]
     return Page(Shown(rows[0][0], rows[0][1]), found, bool(rows[0][2]))
+
+
+def _resilience(row: Sequence[Any]) -> documents.CategoryResilience:
+    return documents.CategoryResilience(
+        category_id=row[0],
+        units_per_day=row[1],
+        suppliers=row[2],
+        main_supplier_id=row[3],
+        main_share=row[4],
+        is_main_too_large=row[5],
+        backup_share=row[6],
+        is_backup_too_small=row[7],
+        trial_share=row[8],
+        trial_skus=_NAMES.decode(row[9]),
+        moved_share=row[10],
+        extra_cents_per_day=row[11],
+    )
+
+
+def _proposal(row: Sequence[Any]) -> documents.SupplyProposal:
+    return documents.SupplyProposal(
+        category_id=row[0],
+        sku_id=row[1],
+        supplier_id=row[2],
+        units_per_day=row[3],
+        proposed_per_day=row[4],
+    )
+
+
+def _failure(row: Sequence[Any]) -> documents.SupplierFailure:
+    return documents.SupplierFailure(
+        supplier_id=row[0],
+        horizon_days=row[1],
+        skus=row[2],
+        units=row[3],
+        lost_units=row[4],
+        lost_sales_cents=row[5],
+        extra_cost_cents=row[6],
+        extra_days=row[7],
+        days_until_short=row[8],
+        lost_skus=_NAMES.decode(row[9]),
+    )
 
 
 def _clearance(row: Sequence[Any]) -> documents.ClearanceWarning:

@@ -83,6 +83,18 @@ def small_tables(version="v1"):
         "sku_forecasts": [
             ("s00", date(2018, 1, 1), "l2-grocery/milk", 1, 6.0, 2.0, 5.0, 10.0, 0.0, "share_of_sales")
         ],
+        "supply_resilience": [
+            ("l2-grocery/milk", 10.0, 2, "s-69", 0.9, True, 0.3, False, 0.1, '["s00"]', 0.3, 120),
+            ("l2-pens", 4.0, 2, "s-70", 0.5, False, 0.5, False, 0.0, "[]", 0.0, 0),
+        ],
+        "supply_proposals": [
+            ("l2-grocery/milk", "s00", "s-69", 9.0, 6.0),
+            ("l2-grocery/milk", "s00", "s-70", 1.0, 3.0),
+        ],
+        "supply_failures": [
+            ("s-69", 28, 3, 252.0, 42.0, 21000, 4200, 1.5, 9, '["s00"]'),
+            ("s-70", 28, 1, 56.0, 0.0, 0, -30, None, None, "[]"),
+        ],
         "clearance_warnings": [
             ("s-69", "s00", 40, 3.0, 30, 0.0698, 400.0, 119, 86, -1.5, LADDER),
             ("s-69", "s31", 7, 0.0, 30, 0.0, None, None, None, -1.5, UNLISTED),

@@ -17,6 +17,9 @@ RESOURCES = {
     "/v1/clearance-warnings": {"supplier_id": "s-69"},
     "/v1/supplier-grades": {},
     "/v1/channel-scores": {"supplier_id": "s-69"},
+    "/v1/supply-resilience": {},
+    "/v1/supply-proposals": {},
+    "/v1/supply-failures": {},
     "/v1/wakeup-list": {},
     "/v1/consumers/c1/profile": {},
     "/v1/profiles/c1": {},
@@ -392,3 +395,29 @@ def test_metrics_count_by_route_and_hold_no_ids(ask, client):
     assert "muyun_database_up 1.0" in text
     assert "c1-secret" not in text
     assert json.dumps(text).count("/v1/consumers/c1") == 0
+
+
+def test_resilience_of_supply_page_by_page(ask):
+    first = ask("/v1/supply-resilience", limit=1).json()
+    (category,) = first["categories"]
+    assert (category["category_id"], category["main_share"], category["trial_skus"]) == (
+        "l2-grocery/milk",
+        0.9,
+        ["s00"],
+    )
+    rest = ask("/v1/supply-resilience", limit=1, cursor=first["next_cursor"]).json()
+    assert [one["category_id"] for one in rest["categories"]] == ["l2-pens"]
+    assert rest["next_cursor"] is None
+    of_one = ask("/v1/supply-proposals", category_id="l2-grocery/milk", limit=1).json()
+    assert [one["supplier_id"] for one in of_one["proposals"]] == ["s-69"]
+    more = ask("/v1/supply-proposals", limit=1, cursor=of_one["next_cursor"]).json()
+    assert [(one["supplier_id"], one["proposed_per_day"]) for one in more["proposals"]] == [("s-70", 3.0)]
+    assert ask("/v1/supply-proposals", category_id="l2-pens").json()["proposals"] == []
+    assert ask("/v1/supply-failures", cursor=first["next_cursor"]).status_code == 422
+
+
+def test_what_if_a_supplier_fails(ask):
+    (failure,) = ask("/v1/supply-failures", supplier_id="s-69").json()["failures"]
+    assert (failure["lost_units"], failure["days_until_short"], failure["lost_skus"]) == (42.0, 9, ["s00"])
+    assert [one["supplier_id"] for one in ask("/v1/supply-failures").json()["failures"]] == ["s-69", "s-70"]
+    assert ask("/v1/supply-failures", supplier_id="nobody").json()["type"].endswith("supplier-not-found")

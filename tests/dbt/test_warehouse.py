@@ -13,6 +13,10 @@ import tiny_lake
 from dbt_runs import Build
 
 from models.pricing.config import PricingConfig
+from models.supply.resilience.config import ResilienceConfig
+from models.supply.resilience.coverage import coverage
+from models.supply.resilience.failures import failures
+from models.supply.resilience.supply import daily_supply
 from pipelines.scoring.prices import read_market, score_clearance, score_prices
 from pipelines.warehouse import reading
 
@@ -446,3 +450,23 @@ def test_a_warehouse_without_coordinates_says_so(warehouse: duckdb.DuckDBPyConne
 def test_an_observation_has_its_local_day(warehouse: duckdb.DuckDBPyConnection) -> None:
     row = only(warehouse, "select occurred_on, qty from core.fct_supply_observations")
     assert row == {"occurred_on": dt.date(2017, 3, 19), "qty": 40}
+
+
+def test_resilience_leans_as_the_mart_says(warehouse: duckdb.DuckDBPyConnection) -> None:
+    config = ResilienceConfig()
+    offers = reading.current_offers(warehouse).rename({"category_l2_id": "category_id"})
+    supply = daily_supply(reading.units_supplied(warehouse), offers, config)
+    found = coverage(supply, config).categories
+    said = warehouse.sql(
+        "select category_l2_id, supplier_id, unit_share, is_main_too_large, category_units_90d / 90 "
+        "from analyst.mart_supply_resilience where is_main order by category_l2_id"
+    ).fetchall()
+    assert said
+    assert found["category_id"].to_list() == [row[0] for row in said]
+    assert found["main_supplier_id"].to_list() == [row[1] for row in said]
+    assert found["main_share"].to_list() == pytest.approx([row[2] for row in said])
+    assert found["is_main_too_large"].to_list() == [row[3] for row in said]
+    assert found["units_per_day"].to_list() == pytest.approx([row[4] for row in said])
+    failed = failures(supply, config)
+    assert failed["units"].sum() > 0
+    assert (failed["lost_units"] <= failed["units"] + 1e-9).all()

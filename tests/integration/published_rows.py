@@ -31,6 +31,9 @@ def rows_of(version, size=40):
         "channel_scores": [
             ("s-1", "milk", 1, "A", None, 0.9, 0.8, 1.0, 0.9, 0.9, None, 9, date(2025, 6, 30), "[]")
         ],
+        "supply_resilience": [("l2-a", 1.0, 1, "s-1", 1.0, True, 0.0, True, 0.4, "[]", 0.0, 0)],
+        "supply_proposals": [("l2-a", "s1", "s-1", 1.0, 0.6)],
+        "supply_failures": [("s-1", 28, 1, 28.0, 28.0, 100, 0, None, 1, "[]")],
         "clearance_warnings": [("s-1", "s1", 9, 1.0, 30, 0.1, 270.0, 5, 1, -1.0, "[]")],
         "wakeup_list": [("c1", "m1", 1, 30, 0.5, 100, True, None, None, None, "[]", True)],
         "rebuy_reminders": [("c1", 1, "l3-a", 0.5, version)],

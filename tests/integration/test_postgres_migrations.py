@@ -63,7 +63,16 @@ def test_migrations_and_metadata_agree(database_url):
 
 def test_what_was_published_before_there_were_tenants_still_serves(database_url):
     # These tables are younger than tenants: what they held goes with them.
-    young = ("clearance_warnings", "sku_forecasts", "demand_outlook", "supplier_grades", "channel_scores")
+    young = (
+        "clearance_warnings",
+        "sku_forecasts",
+        "demand_outlook",
+        "supplier_grades",
+        "channel_scores",
+        "supply_resilience",
+        "supply_proposals",
+        "supply_failures",
+    )
     rows = rows_of("v1") | {name: [] for name in young}
     publish(database_url, manifest_of("v1", rows), rows)
     claim_database(database_url, "home", Path("/srv/home"))
