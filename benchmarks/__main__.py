@@ -37,6 +37,7 @@ ROOMS = {
     "next_basket_tafeng": "models",
     "next_basket_complete_journey": "models",
     "discovery_complete_journey": "models",
+    "als_speed": "models",
     "pricing_regret": "models",
     "forecast_orange_juice": "models",
     "uplift_hillstrom": "models",

@@ -2,8 +2,12 @@
 
 913 series of a store and a brand; a policy orders at the end of week X what can be sold from week X + 3 on; a
 unit held at the end of a week costs 0.2, a unit of demand that finds no stock costs 1; weeks 141 to 160 are
-scored. A run learns and tunes on weeks up to 135, or on what the loop has seen by week X. The kind of policy
-was chosen after about forty had been tried on the scored weeks, so that its figure is no clean hold-out one.
+scored. A run learns and tunes on weeks up to 135, or on what the loop has seen by week X.
+
+muyun is the nightly rule (`models.replenishment.protection`): up to a tuned quantile of the demand over lead
+time and review, by two moments, the median forecaster's errors telling the second. The drawn systems are
+peers: whole error vectors of past forecasts are drawn, and what the order must bring is told after the sales
+that are lost before it comes. Their kind was chosen after about forty had been tried on the scored weeks.
 """
 
 from __future__ import annotations
@@ -21,13 +25,16 @@ from scipy import stats
 
 from benchmarks.harness import OURS, Row, report
 from benchmarks.models import orange_juice
+from benchmarks.models.drawn_orders import needs, order_of_least_cost, order_to_level
+from benchmarks.models.error_draws import bootstrap_draws, log_errors
 from benchmarks.models.public_data import MissingDataError, public_file
 from models.data import Panel
 from models.demand.families.boosted import Boosted, BoostedConfig
-from models.replenishment.loop.draws import bootstrap_draws, log_errors
-from models.replenishment.loop.projection import needs, order_of_least_cost, order_to_level
+from models.replenishment.disaggregate import OUTER_WIDTH
+from models.replenishment.loop.past_loop import GRID
 from models.replenishment.loop.simulate import Outcome, Policy, Terms, simulate
-from models.replenishment.loop.tuning import Tuned, tune
+from models.replenishment.loop.tuning import LEVELS, Tuned, tune
+from models.replenishment.protection import WEEK_DAYS, demand_quantile, protection_demand
 
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.str_]
@@ -42,9 +49,8 @@ FIRST_FIT = 104 - orange_juice.FIRST_WEEK
 """The first week that the first forecaster does not see: its errors are the first that draws are made of."""
 
 REFIT_WEEKS = 8
-LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-"""Quantiles, and weights of holding, of which the loop over the weeks before takes the cheapest."""
+"""Weights of holding, of which the loop over the weeks before takes the cheapest."""
 
 FRONTIER = (0.25, 0.5, 1.0, 1.5, 2.0)
 """Weights that are not tuned, shown beside: what more or less stock would have cost in the scored weeks."""
@@ -167,6 +173,22 @@ class Forecasts:
         return self.errors[: week - 1]
 
 
+def by_moments(forecasts: Forecasts, level: Floats) -> Policy:
+    """The product's policy: a quantile of the demand until the next order comes, by its mean and variance."""
+    lead_days = np.full(len(level), (TERMS.lead_periods - 1) * WEEK_DAYS)
+
+    def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
+        if week + 1 >= len(forecasts.weeks) - 2:
+            return np.zeros(len(stock))
+        mean = np.nan_to_num(forecasts.weeks[week + 1])
+        low, high = np.nanquantile(np.exp(forecasts.seen(week)), (0.1, 0.9), axis=(0, 1))
+        deviation = mean * (high - low) / OUTER_WIDTH
+        total, spread = protection_demand(mean, deviation**2, lead_days, 0.0, int(WEEK_DAYS), 0.0)
+        return np.asarray(demand_quantile(total, spread, level) - stock - arriving.sum(axis=1))
+
+    return policy
+
+
 def drawn_needs(forecasts: Forecasts, classes: Classes, week: int, stock: Floats, arriving: Floats) -> Floats:
     """What an order at the end of a week would have to bring, by draws."""
     leads = np.asarray([3], dtype=np.int64)
@@ -175,7 +197,7 @@ def drawn_needs(forecasts: Forecasts, classes: Classes, week: int, stock: Floats
 
 
 def by_quantile(forecasts: Forecasts, classes: Classes, level: Floats) -> Policy:
-    """The product's policy with a quantile of the need."""
+    """A quantile of the drawn need."""
 
     def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
         if week + 1 >= len(forecasts.weeks) - 2:
@@ -186,7 +208,7 @@ def by_quantile(forecasts: Forecasts, classes: Classes, level: Floats) -> Policy
 
 
 def by_cost(demand: Floats, forecasts: Forecasts, classes: Classes, weight: Floats) -> Policy:
-    """The product's policy of least cost; the median of 13 weeks is what a usual week sells."""
+    """The order of least cost; the median of 13 weeks is what a usual week sells."""
 
     def policy(week: int, stock: Floats, arriving: Floats) -> Floats:
         if week + 1 >= len(forecasts.weeks) - 2:
@@ -263,7 +285,14 @@ def main() -> int:
     def quantile(level: Floats) -> Policy:
         return by_quantile(forecasts, classes, level)
 
-    for system, family, grid in ((OURS, costly, WEIGHTS), (f"{OURS}_quantile", quantile, LEVELS)):
+    def moments(level: Floats) -> Policy:
+        return by_moments(forecasts, level)
+
+    for system, family, grid in (
+        (OURS, moments, GRID),
+        ("drawn_quantile", quantile, LEVELS),
+        ("drawn_least_cost", costly, WEIGHTS),
+    ):
         began = time.monotonic()
         tuned = tuned_before(demand, family, classes, grid)
         outcome = run(demand, family(tuned.of(classes, 1.0)), START, SCORED_FROM, weeks)
@@ -271,7 +300,7 @@ def main() -> int:
         print(f"{system}, tuned: {tuned.levels}")
     for weight in FRONTIER:
         outcome = run(demand, costly(np.full(len(demand), weight)), START, SCORED_FROM, weeks)
-        rows += rows_of(f"{OURS}_weight_{weight}", outcome)
+        rows += rows_of(f"drawn_weight_{weight}", outcome)
     rows.append(Row(OURS, "forecasting_s", fitted_s, "s"))
     report(
         Path(os.environ.get("MUYUN_HOME", "var")),

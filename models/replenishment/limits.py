@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from models.metrics import FloatArray
-from models.replenishment.loop.draws import IntArray
+from models.metrics import FloatArray, IntArray
 from models.replenishment.suppliers import rounded_order
 
 

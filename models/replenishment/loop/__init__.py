@@ -1,1 +1,1 @@
-"""The closed loop: drawn demand, projected stock, a policy, and what is tuned in it."""
+"""The closed loop: known demand, a policy, and what is tuned in it."""

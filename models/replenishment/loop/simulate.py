@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.metrics import FloatArray
+from models.metrics import FloatArray, IntArray
 from models.replenishment.limits import OrderLimits
-from models.replenishment.loop.draws import IntArray
 
 Policy = Callable[[int, FloatArray, FloatArray], FloatArray]
 """Takes the period, the stock (n,) after its sales, and what arrives in the next `lead_periods` - 1 periods

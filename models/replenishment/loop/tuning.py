@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from models.metrics import FloatArray
-from models.replenishment.loop.draws import CodeArray
+from models.metrics import FloatArray, IntArray
 from models.replenishment.loop.simulate import Outcome
 
+CodeArray = npt.NDArray[np.str_] | IntArray
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 

@@ -40,6 +40,21 @@ def test_errors_are_known_when_their_last_week_is_over() -> None:
     assert forecasts.seen(11)[-1].item() == 9
 
 
+def test_the_nightly_rule_by_hand() -> None:
+    """Three weeks of 4: errors of 1 at both ends tell no variance, so that the demand is Poisson(12)."""
+    forecasts = object.__new__(inventory.Forecasts)
+    forecasts.weeks = np.full((30, 1, 3), 4.0)
+    forecasts.errors = np.zeros((30, 1, 3))
+    order = inventory.by_moments(forecasts, np.asarray([0.7]))
+    # P(D <= 13) = .682 and P(D <= 14) = .772 for Poisson(12).
+    assert order(20, np.asarray([3.0]), np.asarray([[2.0, 1.0]])).tolist() == [14 - 3 - 3]
+    high = inventory.by_moments(forecasts, np.asarray([0.9]))
+    sure = high(20, np.asarray([3.0]), np.asarray([[2.0, 1.0]]))
+    forecasts.errors[::2] = np.log(3.0)
+    assert high(20, np.asarray([3.0]), np.asarray([[2.0, 1.0]])) > sure
+    assert order(27, np.asarray([0.0]), np.asarray([[0.0, 0.0]])).tolist() == [0]
+
+
 def test_another_loop_is_not_compared_with_the_stated_figures() -> None:
     rows = [Row(system, metric, value, "") for (system, metric), value in inventory.STATED.items()]
     assert inventory.check(rows) == []

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.models.error_draws import DemandDraws
 from models.metrics import FloatArray
-from models.replenishment.loop.draws import DemandDraws
 
 _TINY = 1e-12
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from models.metrics import FloatArray
-
-IntArray = npt.NDArray[np.int64]
-CodeArray = npt.NDArray[np.str_] | IntArray
+from models.metrics import FloatArray, IntArray
+from models.replenishment.loop.tuning import CodeArray
 
 LEAST_ERRORS = 30
 """Error vectors below which a class borrows those of all classes."""
