@@ -36,7 +36,15 @@ class ChannelKeyError(ChannelError):
 
 
 class ChannelUnavailableError(ChannelError):
-    """The channel does not answer, is busy, or answers what it did not sign; the same may be asked again."""
+    """The channel does not answer, is busy, or answers what it did not sign; the same may be asked again.
+
+    Attributes:
+        code: The channel's word for why, where it said one.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(message)
 
 
 class ChannelRefusedError(ChannelError):

@@ -150,7 +150,8 @@ class AlipayAdapter:
         content = {
             "out_request_no": wanted.reference,
             "trade_no": wanted.payment_id,
-            "royalty_mode": "async",
+            # The answer is the result; asynchronously it would only say that the request was read.
+            "royalty_mode": "sync",
             "royalty_parameters": [
                 {
                     "royalty_type": "transfer",

@@ -39,9 +39,10 @@ _T = TypeVar("_T")
 API_URL = "https://api.mch.weixin.qq.com"
 """Where the channel answers."""
 
+_NOT_ENOUGH = "NOT_ENOUGH"
 _BUSY = frozenset(
     {
-        "SYSTEM_ERROR", "FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED", "BANK_ERROR", "NOT_ENOUGH",
+        "SYSTEM_ERROR", "FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED", "BANK_ERROR", _NOT_ENOUGH,
         "STATEMENT_CREATING",
     }
 )  # fmt: skip
@@ -160,7 +161,13 @@ class WeChatAdapter:
             ],
             "unfreeze_unsplit": False,
         }
-        return self._split(self._post("/v3/profitsharing/orders", document))
+        try:
+            return self._split(self._post("/v3/profitsharing/orders", document))
+        except ChannelUnavailableError as error:
+            if error.code == _NOT_ENOUGH:
+                # Not our account is short, as with a transfer, but what is left of the payment: for ever.
+                raise ChannelRefusedError(error.code, str(error)) from error
+            raise
 
     def return_split(self, wanted: SplitReturnWanted) -> Progress:
         """See `Adapter.return_split`."""
@@ -271,7 +278,7 @@ def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
     if answer.status >= 500 or answer.status in (401, 429) or problem.code in _BUSY:
         # 401 tells of our own keys or clock: that is repaired here, and the same asked again.
         return ChannelUnavailableError(
-            f"WeChat Pay answers {answer.status} {problem.code}: {problem.message}"
+            f"WeChat Pay answers {answer.status} {problem.code}: {problem.message}", problem.code
         )
     return ChannelRefusedError(problem.code or str(answer.status), problem.message)
 

@@ -71,11 +71,21 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     create_time: str = ""
 
 
+class SplitReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one receiver's part: `PENDING`, `SUCCESS` or `CLOSED`, which gives it back to us."""
+
+    result: str = ""
+
+
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """A profit-sharing order, its return, or an unfreezing: `state` or `result`."""
+    """A profit-sharing order, its return, or an unfreezing: `state` or `result`.
+
+    An order is `FINISHED` when every part has ended, in whichever way.
+    """
 
     state: str = ""
     result: str = ""
+    receivers: list[SplitReceiver] = []
 
 
 class DownloadUrl(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +200,7 @@ def payout_of(transfer: Transfer, amount_cents: int, now: datetime) -> PayoutFac
 
 
 def split_progress(split: Split) -> Progress:
-    """How far a split, its return or an unfreezing is.
+    """How far a split to one receiver, its return or an unfreezing is.
 
     Raises:
         NoticeRefusedError: Its state is unknown.
@@ -200,7 +210,10 @@ def split_progress(split: Split) -> Progress:
         raise NoticeRefusedError(
             Doubt.CONTENT, f"a split of the unknown state {split.state or split.result!r}"
         )
-    return progress
+    of_parts = {receiver.result for receiver in split.receivers}
+    if progress is Progress.DONE and "CLOSED" in of_parts:
+        return Progress.FAILED
+    return Progress.ACCEPTED if progress is Progress.DONE and "PENDING" in of_parts else progress
 
 
 def fact_of_notice(event_type: str, data: bytes, merchant_number: str, now: datetime) -> Fact | None:

@@ -160,6 +160,7 @@ def test_splits_returns_and_unfreezing():
     assert asking.return_split(SplitReturnWanted("b1", "s1", "t", "2088102", 100, "back")) is Progress.DONE
     assert asking.unfreeze(UnfreezeWanted("u1", "t", "done")) is Progress.DONE
     contents = [json.loads(dict(parse_qsl(body.decode()))["biz_content"]) for *_, body in wire.asked]
+    assert contents[0]["royalty_mode"] == "sync"
     assert contents[0]["royalty_parameters"][0]["amount"] == "1.00"
     assert contents[1]["refund_amount"] == "0.00"
     assert contents[2]["extend_params"] == {"royalty_finish": "true"}

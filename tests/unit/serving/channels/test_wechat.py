@@ -219,6 +219,25 @@ def test_splits_returns_and_unfreezing():
     ]
 
 
+@pytest.mark.parametrize(
+    ("result", "progress"),
+    [("SUCCESS", Progress.DONE), ("PENDING", Progress.ACCEPTED), ("CLOSED", Progress.FAILED)],
+)
+def test_a_finished_split_is_as_far_as_its_receivers_part(result, progress):
+    """A receiver that may not take it gets nothing, and the order is finished all the same."""
+    asking, _ = adapter(answer({"state": "FINISHED", "receivers": [{"result": result, "amount": 100}]}))
+    assert asking.split(SplitWanted("s1", "42", "1900000002", 100, "share")) is progress
+
+
+def test_a_payment_that_is_used_up_refuses_a_part_and_a_receiver_without_money_keeps_us_waiting():
+    short = Answer(403, {}, b'{"code":"NOT_ENOUGH","message":"x"}')
+    asking, _ = adapter(short, short)
+    with pytest.raises(ChannelRefusedError, match="NOT_ENOUGH"):
+        asking.split(SplitWanted("s1", "42", "1900000002", 100, "share"))
+    with pytest.raises(ChannelUnavailableError):
+        asking.return_split(SplitReturnWanted("b1", "s1", "42", "1900000002", 100, "back"))
+
+
 def test_a_receiver_is_told_with_its_name_for_the_channel_alone():
     asking, wire = adapter(answer({"type": "MERCHANT_ID", "account": "1900000002"}))
     asking.add_receiver(ReceiverWanted("1900000002", "一号供应商有限公司", "supplier"))
