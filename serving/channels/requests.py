@@ -26,6 +26,8 @@ Connection = psycopg.Connection[Any]
 OPEN = ("requested", "accepted")
 PAYS = ("payout", "split")
 """Kinds by which a party is paid: the subject is the pay-out."""
+FREED_AFTER = timedelta(days=30)
+"""How long after a payment a channel holds it for splitting at most, whatever it is asked for."""
 _FIRST_DELAY = timedelta(minutes=1)
 _LONGEST_DELAY = timedelta(hours=6)
 _LEASE = timedelta(minutes=2)
@@ -49,6 +51,7 @@ class NewRequest:
         frozen_cents: What of it the channel still holds frozen.
         party: Type and id of who is paid, or whose part comes back.
         split_reference: Of a return: our reference of the split.
+        receiver_id: Whose account at the channel, of splits and returns; see `receivers`.
     """
 
     kind: str
@@ -62,6 +65,7 @@ class NewRequest:
     frozen_cents: int = 0
     party: tuple[str, str] | None = None
     split_reference: str | None = None
+    receiver_id: str | None = None
 
 
 class Request(NamedTuple):
@@ -87,6 +91,7 @@ class Request(NamedTuple):
     requested_at: datetime
     resolved_at: datetime | None
     split_reference: str | None
+    receiver_id: str | None
 
 
 _COLUMNS = ", ".join(Request._fields)
@@ -112,13 +117,13 @@ def open_request(conn: Connection, tenant_id: str, wanted: NewRequest, now: date
     conn.execute(
         "insert into channels.request (tenant_id, reference, kind, subject, channel_id, payment_id, order_id,"
         " party_type, party_id, amount_cents, total_cents, frozen_cents, reason, split_reference,"
-        " next_attempt_at, requested_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'epoch', %s)"
+        " receiver_id, next_attempt_at, requested_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'epoch', %s)"
         " on conflict do nothing",
         (
             tenant_id, reference, wanted.kind, wanted.subject, wanted.channel_id, wanted.payment_id,
             wanted.order_id, party_type, party_id, wanted.amount_cents, wanted.total_cents,
-            wanted.frozen_cents, wanted.reason, wanted.split_reference, now,
+            wanted.frozen_cents, wanted.reason, wanted.split_reference, wanted.receiver_id, now,
         ),
     )  # fmt: skip
     return reference
@@ -202,7 +207,9 @@ def retry_request(conn: Connection, tenant_id: str, reference: str, wall: dateti
         raise RequestStateError(f"the {request.kind} {reference} is {request.state}: there is nothing to ask")
     conn.execute(
         "update channels.request set state = case state when 'failed' then 'requested' else state end,"
-        " failure = null, resolved_at = null, attempts = 0, next_attempt_at = %s"
+        # What waits may have been done, so that it is asked about before it is asked for once more.
+        " failure = null, resolved_at = null, next_attempt_at = %s,"
+        " attempts = case state when 'failed' then 0 else least(attempts, 1) end"
         " where tenant_id = %s and reference = %s",
         (wall, tenant_id, reference),
     )
@@ -240,10 +247,11 @@ def require_by_hand(conn: Connection, tenant_id: str, payout_id: str) -> None:
         raise RequestStateError(f"channel {row[0]} is asked for pay-out {payout_id}: its word counts")
 
 
-def money_at(conn: Connection, tenant_id: str, channel_id: str) -> int:
+def money_at(conn: Connection, tenant_id: str, channel_id: str, now: datetime) -> int:
     """What an account holds free by what its channel said, less fees and less what the channel is at, fen.
 
-    What the channel holds of payments until they are split or unfrozen is not free.
+    What the channel holds of payments until they are split or unfrozen is not free, whatever the payments are
+    for; `FREED_AFTER` it is, whether or not the channel did what it was asked for.
     """
     row = conn.execute(
         """
@@ -266,17 +274,23 @@ def money_at(conn: Connection, tenant_id: str, channel_id: str) -> int:
               and kind in ('refund', 'payout', 'split')), 0)
           - coalesce((select sum(fee_cents) from orders.payment
               where tenant_id = %(tenant)s and channel_id = %(channel)s), 0)
-          - coalesce((select sum(greatest(p.captured_cents - p.fee_cents - coalesce(r.cents, 0), 0))
-              from orders.payment p
+          - coalesce((select sum(greatest(
+                  f.amount_cents - coalesce(p.fee_cents, 0) - coalesce(r.cents, 0), 0))
+              from channels.fact f join channels.account a using (tenant_id, channel_id)
+              left join orders.payment p on p.tenant_id = f.tenant_id and p.channel_id = f.channel_id
+                  and p.payment_id = f.reference
               left join (select payment_id, sum(amount_cents) as cents from channels.request
                   where tenant_id = %(tenant)s and channel_id = %(channel)s and kind in ('refund', 'split')
-                  and state in ('accepted', 'done') group by 1) r using (payment_id)
-              where p.tenant_id = %(tenant)s and p.channel_id = %(channel)s and p.split_max_bps > 0
-              and not exists (select from channels.request u where u.tenant_id = p.tenant_id
-                  and u.channel_id = p.channel_id and u.kind = 'unfreeze' and u.subject = p.payment_id
+                  and state in ('accepted', 'done') group by 1) r on r.payment_id = f.reference
+              where f.tenant_id = %(tenant)s and f.channel_id = %(channel)s and f.kind = 'payment'
+              and f.currency = 'CNY' and f.occurred_at > %(held_since)s
+              -- Money that is of no order yet is held as the account's payments are.
+              and coalesce(p.split_max_bps, a.split_max_bps) > 0
+              and not exists (select from channels.request u where u.tenant_id = f.tenant_id
+                  and u.channel_id = f.channel_id and u.kind = 'unfreeze' and u.subject = f.reference
                   and u.state = 'done')), 0)
         """,
-        {"tenant": tenant_id, "channel": channel_id},
+        {"tenant": tenant_id, "channel": channel_id, "held_since": now - FREED_AFTER},
     ).fetchone()
     assert row is not None
     return int(row[0])

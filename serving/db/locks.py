@@ -5,8 +5,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
 0. a batch of approvals, the subject of an approval, requests for approval by id: what is approved happens
    in the transaction of the decision;
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
-   idempotency key (its row), skus of a supplier, the prices in force, bills of an
-   account;
+   idempotency key (its row), skus of a supplier, the prices in force, bills and
+   receivers of an account;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel;
 5. stock, by supplier and sku; the quality brake of the tenant; the loss budget of a merchant and day;
 6. the name of a fee, fees, pay-outs, requests to channels and misfits, by id;
@@ -273,6 +273,11 @@ def misfit(conn: Connection, tenant_id: str, misfit_id: int) -> None:
         "select from channels.misfit where tenant_id = %s and misfit_id = %s for update",
         (tenant_id, misfit_id),
     )
+
+
+def receivers(conn: Connection, tenant_id: str, channel_id: str) -> None:
+    """Be the one who registers receivers of an account at a channel."""
+    _name(conn, "channels.receiver", f"{tenant_id}/{channel_id}")
 
 
 def bills_of_account(conn: Connection, tenant_id: str, channel_id: str) -> None:

@@ -473,6 +473,37 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         """,
     ),
     (
+        "L14",
+        "nobody has more parts of a payment than it was released of the order",
+        """
+        select 'order ' || o.order_id || ', ' || o.party_type || ' ' || o.party_id || ': has ' || o.cents
+            || ', was released ' || coalesce(l.cents, 0)
+        from (select p.order_id, p.party_type, p.party_id,
+                  sum(p.amount_cents)::bigint - coalesce((select sum(q.amount_cents) from channels.request q
+                      where q.tenant_id = %(tenant)s and q.order_id = p.order_id and q.kind = 'split_return'
+                      and (q.party_type, q.party_id) = (p.party_type, p.party_id)
+                      and q.state <> 'failed'), 0)::bigint as cents
+              from settlement.payout p where p.tenant_id = %(tenant)s and p.order_id is not null
+              and p.state <> 'failed' group by 1, 2, 3) o
+        left join (select order_id, payee_type, payee_id, sum(amount_cents)::bigint as cents
+              from settlement.leg where tenant_id = %(tenant)s and state = 'released' group by 1, 2, 3) l
+            on l.order_id = o.order_id and (l.payee_type, l.payee_id) = (o.party_type, o.party_id)
+        where o.cents > coalesce(l.cents, 0)
+        """,
+    ),
+    (
+        "L14",
+        "a part goes to a receiver of its party, and comes back from it",
+        """
+        select 'request ' || q.reference from channels.request q
+        left join channels.receiver r on r.tenant_id = q.tenant_id and r.receiver_id = q.receiver_id
+            and (r.channel_id, r.party_type, r.party_id) = (q.channel_id, q.party_type, q.party_id)
+        left join channels.request s on s.tenant_id = q.tenant_id and s.reference = q.split_reference
+        where q.tenant_id = %(tenant)s and q.kind in ('split', 'split_return') and (r.receiver_id is null
+            or q.kind = 'split_return' and s.receiver_id is distinct from q.receiver_id)
+        """,
+    ),
+    (
         "L9",
         "the points that are issued are those that consumers hold",
         """

@@ -9,6 +9,7 @@ Source: the pay-out leg of every scenario; L5, L14.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ from serving.settlement.errors import PayoutConflictError, PayoutResolvedError, 
 from serving.settlement.plans.refusals import check_payment_adapter
 
 PAYEES = ("supplier", "merchant", "agent")
+_LONGEST_ID = 128
+_DIGEST = 32
 
 
 class Payout(NamedTuple):
@@ -236,18 +239,23 @@ def _payouts(batch_id: str, paid: Mapping[Party, int], splits: Sequence[Split]) 
     payouts = []
     for number, split in enumerate(splits):
         rest[split.party] -= split.cents
-        payout_id = f"{_payout_id(batch_id, split.party)}:split-{number}"
+        payout_id = _payout_id(batch_id, *split.party, f"split-{number}")
         payouts.append(Payout(payout_id, batch_id, split.party, split.cents, "in_transit", split.order_id))
     payouts += [
-        Payout(_payout_id(batch_id, party), batch_id, party, cents, "in_transit")
+        Payout(_payout_id(batch_id, *party), batch_id, party, cents, "in_transit")
         for party, cents in rest.items()
         if cents
     ]
     return sorted(payouts, key=lambda payout: (payout.party, payout.payout_id))
 
 
-def _payout_id(batch_id: str, party: Party) -> str:
-    return f"{batch_id}:{party.party_type}:{party.party_id}"
+def _payout_id(*parts: str) -> str:
+    """One id for one list of parts, short enough to be asked for: a colon within a part stands out."""
+    name = ":".join(part.replace("~", "~~").replace(":", "~.") for part in parts)
+    if len(name) <= _LONGEST_ID:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]
+    return f"{name[: _LONGEST_ID - _DIGEST - 1]}~{digest}"
 
 
 def _check_adapter(conn: psycopg.Connection, tenant_id: str, adapter: str) -> None:

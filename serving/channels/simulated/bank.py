@@ -22,6 +22,7 @@ from serving.channels.facts import (
     UnfreezeWanted,
 )
 from serving.channels.fees import contract_fee
+from serving.channels.requests import FREED_AFTER
 from serving.channels.simulated.messages import Message
 
 _CHINA = timezone(timedelta(hours=8))
@@ -42,7 +43,7 @@ class Faults:
     Attributes:
         busy: So many of the next requests are answered 503 before anything is done.
         silent: So many of the next requests are done and then answered 503: the caller cannot know.
-        slow: Refunds and pay-outs are accepted first; `Bank.finish` ends them.
+        slow: Refunds, pay-outs and splits are accepted first; `Bank.finish` and `finish_split` end them.
         failing: References (ours) of what ends as failed.
     """
 
@@ -50,6 +51,15 @@ class Faults:
     silent: int = 0
     slow: bool = False
     failing: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Split:
+    payment_id: str
+    account: str
+    amount_cents: int
+    progress: Progress = Progress.ACCEPTED
+    returned_cents: int = 0
 
 
 class Bank:
@@ -60,7 +70,7 @@ class Bank:
         clock: Business time of what it does.
         opening_cents: Money that the account holds at the beginning.
         split_max_bps: What may be split of a payment; above 0 payments are frozen until they are split or
-            unfrozen, and what is frozen cannot be paid out.
+            unfrozen, `FREED_AFTER` at most, and what is frozen cannot be paid out.
     """
 
     def __init__(
@@ -74,14 +84,15 @@ class Bank:
         self.fee_bps = fee_bps
         self.split_max_bps = split_max_bps
         self.received: dict[str, int] = {}
-        self._clock = clock
+        self.clock = clock
         self._lock = threading.RLock()
         self._balance = opening_cents
         self._payments: dict[str, Message] = {}
         self._others: dict[tuple[str, str], Message] = {}
+        self._payees: dict[str, str] = {}
         self._refunded: dict[str, int] = {}
         self._frozen: dict[str, int] = {}
-        self._splits: dict[str, tuple[str, int]] = {}
+        self._splits: dict[str, _Split] = {}
         self._split_of: dict[str, int] = {}
         self._returned: dict[str, int] = {}
         self._lines: list[BillLine] = []
@@ -116,7 +127,7 @@ class Bank:
                 reference=order_ref,
                 amount_cents=amount_cents,
                 currency=currency,
-                occurred_at=paid_at or self._clock(),
+                occurred_at=paid_at or self.clock(),
             )
             if message.id not in self._payments:
                 self._payments[message.id] = message
@@ -137,7 +148,7 @@ class Bank:
                 id=_new_id("cb"),
                 reference=payment_id,
                 amount_cents=amount_cents,
-                occurred_at=at or self._clock(),
+                occurred_at=at or self.clock(),
             )
             self._line(message, 0)
             return message
@@ -148,7 +159,7 @@ class Bank:
             known = self._others["payout", reference]
             self._balance += known.amount_cents
             message = _next(
-                known, progress=Progress.RETURNED, failure=failure, occurred_at=at or self._clock()
+                known, progress=Progress.RETURNED, failure=failure, occurred_at=at or self.clock()
             )
             self._others["payout", reference] = message
             self._lines.append(
@@ -172,7 +183,8 @@ class Bank:
             if message.progress is not Progress.FAILED:
                 self._refunded[payment.id] = before + wanted.amount_cents
                 self._balance -= wanted.amount_cents
-                self._frozen[payment.id] -= min(self._frozen[payment.id], wanted.amount_cents)
+                frozen = self._frozen.get(payment.id, 0)
+                self._frozen[payment.id] = frozen - min(frozen, wanted.amount_cents)
                 fee = contract_fee(payment.amount_cents, self.fee_bps)
                 returned = fee * (before + wanted.amount_cents) // payment.amount_cents
                 self._line(message, fee * before // payment.amount_cents - returned)
@@ -183,10 +195,14 @@ class Bank:
         with self._lock:
             known = self._same("payout", wanted.reference, wanted.amount_cents)
             if known is not None:
+                if self._payees[wanted.reference] != wanted.account:
+                    raise RefusedByBankError("REFERENCE_USED", "the reference stands for another payee")
                 return known
+            self._free_what_is_old()
             if wanted.amount_cents > self._balance - sum(self._frozen.values()):
                 raise RefusedByBankError("NOT_ENOUGH", "the account does not hold that much free")
             message = self._begun("payout", wanted.reference, wanted.amount_cents)
+            self._payees[wanted.reference] = wanted.account
             if message.progress is not Progress.FAILED:
                 self._balance -= wanted.amount_cents
                 self._line(message, 0)
@@ -199,7 +215,7 @@ class Bank:
             failure = "ended by the channel" if progress is Progress.FAILED else None
             if progress is Progress.FAILED and known.progress is Progress.ACCEPTED:
                 self._balance += known.amount_cents
-            message = _next(known, progress=progress, failure=failure, occurred_at=self._clock())
+            message = _next(known, progress=progress, failure=failure, occurred_at=self.clock())
             self._others[kind, reference] = message
             return message
 
@@ -211,18 +227,40 @@ class Bank:
     def split(self, wanted: SplitWanted) -> Progress:
         """Send a part of what is frozen to another account, once per reference."""
         with self._lock:
-            if wanted.reference not in self._splits:
-                self._check_split(wanted)
-                self._frozen[wanted.payment_id] -= wanted.amount_cents
-                self._balance -= wanted.amount_cents
-                self._splits[wanted.reference] = (wanted.account, wanted.amount_cents)
-                self._split_of[wanted.payment_id] = (
-                    self._split_of.get(wanted.payment_id, 0) + wanted.amount_cents
-                )
-                self.received[wanted.account] += wanted.amount_cents
-                line = BillLine("split", wanted.reference, wanted.amount_cents, 0, self._clock())
-                self._lines.append(line)
-            return Progress.DONE
+            known = self._splits.get(wanted.reference)
+            if known is not None:
+                if (known.account, known.amount_cents) != (wanted.account, wanted.amount_cents):
+                    raise RefusedByBankError("REFERENCE_USED", "the reference stands for another part")
+                return known.progress
+            self._check_split(wanted)
+            self._frozen[wanted.payment_id] -= wanted.amount_cents
+            self._balance -= wanted.amount_cents
+            of_payment = self._split_of.get(wanted.payment_id, 0)
+            self._split_of[wanted.payment_id] = of_payment + wanted.amount_cents
+            known = _Split(wanted.payment_id, wanted.account, wanted.amount_cents)
+            self._splits[wanted.reference] = known
+            if not self.faults.slow:
+                self.finish_split(wanted.reference)
+            return known.progress
+
+    def finish_split(self, reference: str, progress: Progress = Progress.DONE) -> None:
+        """End a split that was accepted; what failed is frozen again."""
+        with self._lock:
+            known = self._splits[reference]
+            known.progress = progress
+            if progress is Progress.FAILED:
+                self._frozen[known.payment_id] += known.amount_cents
+                self._balance += known.amount_cents
+                self._split_of[known.payment_id] -= known.amount_cents
+                return
+            self.received[known.account] += known.amount_cents
+            self._lines.append(BillLine("split", reference, known.amount_cents, 0, self.clock()))
+
+    def _free_what_is_old(self) -> None:
+        before = self.clock() - FREED_AFTER
+        for payment_id, payment in self._payments.items():
+            if payment.occurred_at <= before:
+                self._frozen[payment_id] = 0
 
     def _check_split(self, wanted: SplitWanted) -> None:
         payment = self._paid(wanted.payment_id)
@@ -240,16 +278,21 @@ class Bank:
         """Fetch a part of a split back, once per reference."""
         with self._lock:
             if wanted.reference not in self._returned:
-                account, cents = self._splits.get(wanted.split_reference, ("", 0))
-                if account != wanted.account or cents < wanted.amount_cents:
+                known = self._splits.get(wanted.split_reference)
+                if (
+                    known is None
+                    or known.progress is not Progress.DONE
+                    or known.account != wanted.account
+                    or known.amount_cents - known.returned_cents < wanted.amount_cents
+                ):
                     raise RefusedByBankError("NO_SUCH_SPLIT", "that was not split to that account")
                 if wanted.reference in self.faults.failing:
                     raise RefusedByBankError("NOT_ENOUGH", "the receiver does not hold that much")
-                self._splits[wanted.split_reference] = (account, cents - wanted.amount_cents)
+                known.returned_cents += wanted.amount_cents
                 self._balance += wanted.amount_cents
                 self._returned[wanted.reference] = wanted.amount_cents
-                self.received[account] -= wanted.amount_cents
-                line = BillLine("split_return", wanted.reference, wanted.amount_cents, 0, self._clock())
+                self.received[known.account] -= wanted.amount_cents
+                line = BillLine("split_return", wanted.reference, wanted.amount_cents, 0, self.clock())
                 self._lines.append(line)
             return Progress.DONE
 
@@ -257,6 +300,8 @@ class Bank:
         """Free the rest of a payment."""
         with self._lock:
             self._paid(wanted.payment_id)
+            if wanted.reference in self.faults.failing:
+                raise RefusedByBankError("NOT_NOW", "the payment is looked at")
             self._frozen[wanted.payment_id] = 0
             return Progress.DONE
 
@@ -298,7 +343,7 @@ class Bank:
             id=_new_id("ch"),
             reference=reference,
             amount_cents=amount_cents,
-            occurred_at=self._clock(),
+            occurred_at=self.clock(),
             progress=progress,
             failure=failure,
         )

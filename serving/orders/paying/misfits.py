@@ -97,6 +97,7 @@ def match_misfit(
         contract_fee(misfit.booked_cents, account.fee_bps),
         paid_at,
         account.channel_id,
+        account.split_max_bps,
     )
     take_payment(conn, tenant_id, payment, now)
     return lock_misfit(conn, tenant_id, misfit_id)

@@ -180,7 +180,10 @@ _HELD_PART = """
 _HELD_WHOLE = """
     delete from billed b using (
         select case when m.kind = 'chargeback' then 'chargeback'
-                   when m.kind in ('unknown_payout', 'payout_after_failure') and m.leaves then 'payout'
+                   -- A transfer or a part of a payment.
+                   when m.kind = 'payout_after_failure' then (select q.kind from channels.request q
+                       where q.tenant_id = m.tenant_id and q.reference = m.reference)
+                   when m.kind = 'unknown_payout' and m.leaves then 'payout'
                    when m.kind in ('unknown_payout', 'payout_returned') then 'payout_return'
                    when m.kind = 'unknown_refund' and m.leaves then 'refund'
                    when m.kind in ('unknown_refund', 'refund_returned') then 'refund_return'

@@ -36,7 +36,7 @@ from serving.channels.facts import (
 from serving.channels.heard import came_back, forget_nonces, had_left, note_fact
 from serving.channels.payees import payee_of
 from serving.channels.protocol import Account, Adapter
-from serving.channels.receivers import note_told, receiver_of
+from serving.channels.receivers import Receiver, find_receiver, note_told
 from serving.channels.registry import adapter_of
 from serving.channels.requests import (
     PAYS,
@@ -66,11 +66,11 @@ _Wanted = RefundWanted | PayoutWanted | SplitWanted | SplitReturnWanted | Unfree
 
 @dataclass(frozen=True)
 class _Ready:
-    """What to ask of whom; `receiver`: whom the channel was not told of yet."""
+    """What to ask of whom; `receiver`: who gets a part, or gives it back."""
 
     account: Account
     wanted: _Wanted
-    receiver: ReceiverWanted | None = None
+    receiver: Receiver | None = None
 
 
 @dataclass
@@ -98,17 +98,19 @@ def open_payout_requests(conn: psycopg.Connection, tenant_id: str, now: datetime
     """
     rows = conn.execute(
         "select o.payout_id, o.party_type, o.party_id, o.amount_cents, coalesce(o.channel_id, a.channel_id),"
-        " o.payment_id, o.order_id from settlement.payout o"
+        " o.payment_id, o.order_id, w.receiver_id from settlement.payout o"
         " join settlement.payout_batch b using (tenant_id, batch_id)"
         " join lateral (select channel_id from channels.account a where a.tenant_id = o.tenant_id"
         "   and a.adapter = b.adapter and a.is_active order by a.created_at, a.channel_id limit 1) a on true"
+        " left join channels.receiver w on w.tenant_id = o.tenant_id and w.channel_id = o.channel_id"
+        "   and (w.party_type, w.party_id) = (o.party_type, o.party_id) and w.is_current"
         " where o.tenant_id = %(tenant)s and o.state = 'in_transit' and not exists"
         " (select from channels.request r where r.tenant_id = o.tenant_id and r.kind = any(%(kinds)s)"
         "  and r.subject = o.payout_id) order by o.payout_id" + locks.CLAIMED_PAYOUTS,
         # One that an operator decides at this moment is looked at again by the next round.
         {"tenant": tenant_id, "kinds": list(PAYS)},
     ).fetchall()
-    for payout_id, party_type, party_id, cents, channel_id, payment_id, order_id in rows:
+    for payout_id, party_type, party_id, cents, channel_id, payment_id, order_id, receiver_id in rows:
         wanted = NewRequest(
             "payout" if payment_id is None else "split",
             payout_id,
@@ -118,6 +120,7 @@ def open_payout_requests(conn: psycopg.Connection, tenant_id: str, now: datetime
             payment_id,
             order_id=order_id,
             party=(party_type, party_id),
+            receiver_id=receiver_id,
         )
         open_request(conn, tenant_id, wanted, now)
     return len(rows)
@@ -155,13 +158,15 @@ def send_due(
             request = take_due(conn, tenant_id, wall)
             if request is None:
                 break
-            ready = _ready(conn, vault, tenant_id, request)
+            ready = _ready(conn, vault, tenant_id, request, now)
         answer: Answer | ChannelError
         try:
             answer = _asked(adapters, request, ready, now)
-        except (ChannelUnavailableError, ChannelRefusedError) as error:
+        except ChannelError as error:
             answer = error
         with operations.transaction(tenant_id) as conn:
+            if request.kind == "split" and isinstance(answer, SplitFact):
+                note_told(conn, tenant_id, request.receiver_id or "")
             state = _take_answer(conn, tenant_id, request, answer, now, wall)
         setattr(sent, state, getattr(sent, state) + 1)
     return sent
@@ -191,6 +196,9 @@ def take_progress(
     if request is None or (request.kind, request.channel_id) != (kind, channel_id):
         return False
     if fact.amount_cents != request.amount_cents:
+        return False
+    if fact.progress is Progress.RETURNED and request.kind not in _RETURNED:
+        # What comes back of a part comes back by a request of its own.
         return False
     if request.state == "failed":
         _after_failure(conn, tenant_id, request, fact, now)
@@ -240,7 +248,12 @@ def _after_done(
     fact: Answer,
     now: datetime,
 ) -> None:
-    """What was done came back: the channel says so, or says later that it failed."""
+    """What was done came back: the channel says so, or says later that it failed.
+
+    Of parts and unfreezings nobody says so unasked: that is an answer to a repeated question, come too late.
+    """
+    if request.kind not in _RETURNED:
+        return
     is_back = fact.progress is Progress.RETURNED or (
         fact.progress is Progress.FAILED
         and request.resolved_at is not None
@@ -250,7 +263,9 @@ def _after_done(
         _hold(conn, tenant_id, request, fact, _RETURNED[request.kind], now)
 
 
-def _ready(conn: psycopg.Connection, vault: Vault, tenant_id: str, request: Request) -> _Ready | str:
+def _ready(
+    conn: psycopg.Connection, vault: Vault, tenant_id: str, request: Request, now: datetime
+) -> _Ready | str:
     """What to ask of whom; or why it cannot be asked now."""
     try:
         account = find_account(conn, vault, tenant_id, request.channel_id)
@@ -267,13 +282,13 @@ def _ready(conn: psycopg.Connection, vault: Vault, tenant_id: str, request: Requ
         return _Ready(account, wanted)
     if request.kind == "unfreeze":
         return _unfreezing(conn, tenant_id, account, request)
-    party = (request.party_type or "", request.party_id or "")
     if request.kind != "payout":
-        return _splitting(conn, vault, tenant_id, account, request, party)
+        return _splitting(conn, vault, tenant_id, account, request)
+    party = (request.party_type or "", request.party_id or "")
     payee = payee_of(conn, vault, tenant_id, account, party)
     if payee is None:
         return f"{party[0]} {party[1]} has no account at {request.channel_id}: register it"
-    held = money_at(conn, tenant_id, request.channel_id)
+    held = money_at(conn, tenant_id, request.channel_id, now)
     if request.state == "requested" and request.amount_cents > held:
         return f"the channel holds {held} fen: too little to pay {request.amount_cents}"
     return _Ready(account, PayoutWanted(request.reference, payee, request.amount_cents, request.reason))
@@ -285,11 +300,8 @@ def _splitting(
     tenant_id: str,
     account: Account,
     request: Request,
-    party: tuple[str, str],
-) -> _Ready | str:
-    receiver = receiver_of(conn, vault, tenant_id, request.channel_id, party)
-    if receiver is None:
-        return f"{party[0]} {party[1]} is no receiver of {request.channel_id}: register it"
+) -> _Ready:
+    receiver = find_receiver(conn, vault, tenant_id, request.receiver_id or "")
     payment_id = request.payment_id or ""
     if request.split_reference is not None:
         back = SplitReturnWanted(
@@ -300,12 +312,11 @@ def _splitting(
             request.amount_cents,
             request.reason,
         )
-        return _Ready(account, back)
+        return _Ready(account, back, receiver)
     wanted = SplitWanted(
         request.reference, payment_id, receiver.account, request.amount_cents, request.reason
     )
-    told = ReceiverWanted(receiver.account, receiver.name, receiver.party_type)
-    return _Ready(account, wanted, None if receiver.is_told else told)
+    return _Ready(account, wanted, receiver)
 
 
 def _unfreezing(conn: psycopg.Connection, tenant_id: str, account: Account, request: Request) -> _Ready | str:
@@ -324,16 +335,19 @@ def _asked(
     if isinstance(ready, str):
         raise ChannelUnavailableError(ready)
     adapter, wanted = adapters(ready.account), ready.wanted
+    # What may have been done before is asked about first: a refusal of the same once more would say nothing.
+    is_repeated = request.state == "accepted" or request.attempts > 1
     if isinstance(wanted, RefundWanted):
-        refund = adapter.query_refund(wanted) if request.state == "accepted" else None
+        refund = adapter.query_refund(wanted) if is_repeated else None
         return refund or adapter.request_refund(wanted)
     if isinstance(wanted, PayoutWanted):
-        payout = adapter.query_payout(wanted) if request.state == "accepted" else None
+        payout = adapter.query_payout(wanted) if is_repeated else None
         return payout or adapter.request_payout(wanted)
     # Asked again under the same reference, a channel says how far it is.
     if isinstance(wanted, SplitWanted):
-        if ready.receiver is not None:
-            adapter.add_receiver(ready.receiver)
+        receiver = ready.receiver
+        if receiver is not None and not receiver.is_told:
+            adapter.add_receiver(ReceiverWanted(receiver.account, receiver.name, receiver.party_type))
         progress = adapter.split(wanted)
     elif isinstance(wanted, SplitReturnWanted):
         progress = adapter.return_split(wanted)
@@ -359,9 +373,6 @@ def _take_answer(
     if isinstance(answer, ChannelError):
         note_answer(conn, tenant_id, request, wall, str(answer))
         return "waiting"
-    if request.kind == "split" and answer.progress is not Progress.FAILED:
-        party = (request.party_type or "", request.party_id or "")
-        note_told(conn, tenant_id, request.channel_id, party)
     try:
         if request.kind != "unfreeze":
             # An unfreezing moves no money to or from the account.

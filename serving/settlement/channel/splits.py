@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from serving.channels.requests import NewRequest, Request, open_request, reference_of
+from serving.channels.requests import NewRequest, Request, open_request
 from serving.db import locks
 from serving.ledger.accounts import AccountBook, AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
@@ -53,7 +53,7 @@ class Split(NamedTuple):
 # Payments that a channel holds and nobody asked to unfreeze.
 _HELD = """
     held as (
-        select p.order_id, p.payment_id, p.channel_id, p.paid_at, p.captured_cents,
+        select p.order_id, p.payment_id, p.channel_id, p.paid_at, p.captured_cents, p.fee_cents,
             p.captured_cents * p.split_max_bps / 10000 as most_cents
         from orders.payment p join channels.account a
             on a.tenant_id = p.tenant_id and a.channel_id = p.channel_id and a.is_active
@@ -66,7 +66,7 @@ _HELD = """
             sum(l.amount_cents - l.reversed_cents - l.forfeited_cents)::bigint as cents
         from held h join settlement.leg l on l.tenant_id = %(tenant)s and l.order_id = h.order_id
         join channels.receiver r on r.tenant_id = %(tenant)s and r.channel_id = h.channel_id
-            and (r.party_type, r.party_id) = (l.payee_type, l.payee_id)
+            and (r.party_type, r.party_id) = (l.payee_type, l.payee_id) and r.is_current
         where l.state = 'released' group by 1, 2, 3
     ),
     sent as (
@@ -87,14 +87,19 @@ _HELD = """
             coalesce((select sum(f.refund_cents) from settlement.refund f
                 where f.tenant_id = %(tenant)s and f.order_id = h.order_id), 0)::bigint as refunded_cents
         from held h
+    ),
+    room as (
+        -- The channel keeps its fee before anything is split.
+        select h.order_id, g.refunded_cents, least(h.most_cents,
+            h.captured_cents - h.fee_cents - g.refunded_cents) - g.split_cents as left_cents
+        from held h join gone g using (order_id)
     )
 """
 _ROOMS = f"""
     with {_HELD}
     select d.party_type, d.party_id, h.order_id, h.channel_id, h.payment_id,
-        d.cents - coalesce(s.cents, 0) + coalesce(b.cents, 0),
-        least(h.most_cents - g.split_cents, h.captured_cents - g.refunded_cents - g.split_cents)
-    from held h join due d using (order_id) join gone g using (order_id)
+        d.cents - coalesce(s.cents, 0) + coalesce(b.cents, 0), m.left_cents
+    from held h join due d using (order_id) join room m using (order_id)
     left join sent s using (order_id, party_type, party_id)
     left join back b using (order_id, party_type, party_id)
     where h.order_id = any(%(orders)s) and s.is_refused is not true
@@ -120,10 +125,17 @@ def lock_rooms(
         "select distinct p.order_id from orders.payment p join settlement.leg l using (tenant_id, order_id)"
         " join channels.receiver r on r.tenant_id = p.tenant_id and r.channel_id = p.channel_id"
         " and (r.party_type, r.party_id) = (l.payee_type, l.payee_id)"
+        " join unnest(%s::text[], %s::text[]) as w (party_type, party_id)"
+        " on (w.party_type, w.party_id) = (l.payee_type, l.payee_id)"
         " where p.tenant_id = %s and p.split_max_bps > 0 and p.adapter = %s and l.state = 'released'"
         " and not exists (select from channels.request u where u.tenant_id = p.tenant_id"
         "  and u.kind = 'unfreeze' and u.subject = p.payment_id)",
-        (tenant_id, adapter),
+        (
+            [party.party_type for party in wanted],
+            [party.party_id for party in wanted],
+            tenant_id,
+            adapter,
+        ),
     ).fetchall()
     if not rows:
         return []
@@ -162,7 +174,8 @@ def open_unfreezes(conn: psycopg.Connection, tenant_id: str, now: datetime) -> i
     """Ask channels to free what is left of payments of which nothing more will be split; how many.
 
     Those are payments of orders of which every share is released or void, and whose receivers have what is
-    theirs. What still waits is freed by the deadline.
+    theirs: by parts of them, or in another way, when nothing is left that they could be paid. What still
+    waits is freed by the deadline.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -173,19 +186,22 @@ def open_unfreezes(conn: psycopg.Connection, tenant_id: str, now: datetime) -> i
         f"""
         with {_HELD}
         select h.channel_id, h.payment_id, h.order_id, h.captured_cents
-        from held h join gone g using (order_id)
-        where h.captured_cents > g.refunded_cents
+        from held h join room m using (order_id)
+        where h.captured_cents > m.refunded_cents
             and exists (select from settlement.leg l where l.tenant_id = %(tenant)s
                 and l.order_id = h.order_id and l.state = 'released')
             and not exists (select from settlement.leg l where l.tenant_id = %(tenant)s
                 and l.order_id = h.order_id and l.state in ('pending', 'locked'))
             and not exists (select from settlement.payout o where o.tenant_id = %(tenant)s
                 and o.order_id = h.order_id and o.state = 'in_transit')
-            and (g.split_cents >= h.most_cents or not exists (select from due d
+            and (m.left_cents <= 0 or not exists (select from due d
                 left join sent s using (order_id, party_type, party_id)
                 left join back b using (order_id, party_type, party_id)
                 where d.order_id = h.order_id and s.is_refused is not true
-                and d.cents > coalesce(s.cents, 0) - coalesce(b.cents, 0)))
+                and d.cents > coalesce(s.cents, 0) - coalesce(b.cents, 0)
+                and exists (select from ledger.account a join ledger.balance v using (account_id)
+                    where a.tenant_id = %(tenant)s and a.kind = d.party_type || '_available'
+                    and (a.party_type, a.party_id) = (d.party_type, d.party_id) and v.amount > 0)))
         order by h.payment_id
         """.encode(),
         {"tenant": tenant_id},
@@ -246,10 +262,12 @@ def _open_returns_of(conn: psycopg.Connection, tenant_id: str, party: Party, now
         )
         select o.order_id, o.payout_id, o.channel_id, o.payment_id, o.amount_cents,
             coalesce((select sum(q.amount_cents) from channels.request q where q.tenant_id = %(tenant)s
-                and q.kind = 'split_return' and q.state <> 'failed'
-                and starts_with(q.subject, o.payout_id || ':return:')), 0)::bigint,
-            coalesce(d.cents, 0)
-        from settlement.payout o left join due d using (order_id)
+                and q.order_id = o.order_id and q.kind = 'split_return' and q.state <> 'failed'
+                and q.split_reference = s.reference), 0)::bigint,
+            coalesce(d.cents, 0), s.reference, s.receiver_id
+        from settlement.payout o join channels.request s on s.tenant_id = o.tenant_id and s.kind = 'split'
+            and s.subject = o.payout_id
+        left join due d on d.order_id = o.order_id
         where o.tenant_id = %(tenant)s and (o.party_type, o.party_id) = (%(type)s, %(id)s)
             and o.payment_id is not null and o.state = 'paid'
         order by o.order_id, o.resolved_at desc, o.payout_id
@@ -258,11 +276,11 @@ def _open_returns_of(conn: psycopg.Connection, tenant_id: str, party: Party, now
     ).fetchall()
     beyond: dict[str, int] = defaultdict(int)
     due: dict[str, int] = {}
-    for order_id, _, _, _, cents, back, due_cents in rows:
+    for order_id, _, _, _, cents, back, due_cents, _, _ in rows:
         beyond[order_id] += cents - back
         due[order_id] = due_cents
     asked = 0
-    for order_id, payout_id, channel_id, payment_id, cents, back, _ in rows:
+    for order_id, payout_id, channel_id, payment_id, cents, back, _, reference, receiver_id in rows:
         take = min(cents - back, beyond[order_id] - due[order_id], owed)
         if take <= 0:
             continue
@@ -277,7 +295,8 @@ def _open_returns_of(conn: psycopg.Connection, tenant_id: str, party: Party, now
             payment_id,
             order_id=order_id,
             party=(party.party_type, party.party_id),
-            split_reference=reference_of(tenant_id, "split", payout_id),
+            split_reference=reference,
+            receiver_id=receiver_id,
         )
         open_request(conn, tenant_id, wanted, now)
         asked += 1

@@ -3,162 +3,27 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
-from litestar.testing import TestClient
-from published_scores import SCHEMA
-from simulated_till import till_with_server
-from small_market import NOW, TENANT, Shop
+from held_payments import DAY, PAID, PRICE, SUPPLY, asked, states
+from small_market import NOW, TENANT
 from two_people import approved
 
-from feature_store.online import ProfileReader
-from serving.app import create_app
 from serving.channels.facts import SplitWanted
 from serving.channels.requests import money_at, reference_of
-from serving.db.operations import Operations
+from serving.db.urls import libpq_url
 from serving.jobs.__main__ import main
 from serving.ledger.accounts import Party
 from serving.ledger.invariants import check
 from serving.orders.after_sales import after_sales
-from serving.orders.fulfilment import fulfilment, receipts
-from serving.orders.settling import release_due, unfreeze_due
-from serving.privacy.data_keys import Vault
-from serving.security import ROLE_SCOPES, Role, issue_key
+from serving.orders.settling import unfreeze_due
 from serving.settlement.channel.bill import Bill, as_csv, load_bill
 from serving.settlement.channel.reconciliation import reconcile
-from serving.settlement.channel.requests import Sent, send_due
+from serving.settlement.channel.requests import Sent
 from serving.settlement.control.holds import on_party, place_hold
 from serving.settlement.payouts import prepare_payouts
 
 pytestmark = pytest.mark.xdist_group("channel_splits")  # one world for all, in order
-
-DAY = timedelta(days=1)
-# Released on 8 November; the supplier's plan pays it from Monday the 9th on.
-PAID = NOW + 9 * DAY
-PRICE = 1000
-SUPPLY = 600
-
-
-@pytest.fixture(scope="module")
-def shop(module_database_url):
-    with Operations(module_database_url, size=8, timeout_s=60) as operations:
-        made = Shop(module_database_url, operations)
-        made.plan()
-        made.list("sku", PRICE)
-        made.supply("S1", "sku", 10_000, price=SUPPLY)
-        made.sql(
-            "insert into parties.party (tenant_id, party_type, party_id, is_verified)"
-            " values (%(t)s, 'supplier', 'S1', true), (%(t)s, 'merchant', 'm1', true)"
-            " on conflict (tenant_id, party_type, party_id) do update set is_verified = true",
-            t=TENANT,
-        )
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(module_database_url, settings, shop):
-    told = settings.model_copy(update={"as_of": PAID})
-    app = create_app(told, module_database_url, ProfileReader(SCHEMA))
-    with TestClient(app, raise_server_exceptions=False) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def call(client, module_database_url):
-    keys = {
-        who: issue_key(
-            module_database_url, name=who, role=role, party_id=party, scopes=sorted(ROLE_SCOPES[role])
-        ).secret
-        for who, role, party in (
-            ("op", Role.OPERATOR, None),
-            ("op2", Role.OPERATOR, None),
-            ("m1", Role.MERCHANT, "m1"),
-        )
-    }
-
-    def send(who, method, path, body=None, **query):
-        return client.request(method, f"/v1{path}", params=query, json=body, headers={"X-API-Key": keys[who]})
-
-    send.keys = keys
-    return send
-
-
-@pytest.fixture
-def till(client, call, module_database_url, shop):
-    """The one active account: seven tenths of a payment may be split, and S1 is a receiver."""
-    shop.sql("update channels.account set is_active = false")
-    with till_with_server(
-        client, module_database_url, fee_bps=60, split_max_bps=7000, clock=lambda: PAID
-    ) as made:
-        body = {"party_type": "supplier", "party_id": "S1", "account": "190001", "name": "一号供应商有限公司"}
-        path = f"/channels/{made.channel_id}/receivers"
-        assert call("m1", "PUT", path, body).status_code == 403
-        assert call("op", "PUT", path, body).status_code == 204
-        yield made
-
-
-@pytest.fixture
-def sold(shop, till):
-    """Orders that were paid, received and released; all at once."""
-
-    def make(*names, released=True):
-        for name in names:
-            shop.place(name, ("sku", 1))
-            assert till.pay(name, PRICE, payment_id=f"pay-{name}", paid_at=NOW)[0] == 200
-            shop.act(fulfilment.accept, name, "S1", {}, NOW)
-            shop.act(fulfilment.ship, name, "S1", fulfilment.Parcel(f"sh-{name}", NOW + 3 * DAY, NOW))
-            shop.act(receipts.confirm_receipt, name, None, NOW)
-        if released:
-            release_due(shop.transaction, TENANT, PAID)
-
-    return make
-
-
-@pytest.fixture
-def pay_out(shop):
-    def prepare(batch, at=PAID, **more):
-        made = shop.act(prepare_payouts, batch, "simulated", at, **more)
-        return {(one.party.party_id, one.order_id): one.amount_cents for one in made}
-
-    return prepare
-
-
-@pytest.fixture
-def run(shop, settings):
-    """One round of the job, the wall clock so many minutes ahead."""
-    wall = shop.sql("select clock_timestamp()")[0][0]
-
-    def once(minutes=0, at=PAID):
-        later = wall + timedelta(minutes=minutes)
-        return send_due(shop.operations, Vault.of(settings), TENANT, at, later)
-
-    return once
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(shop, request, till):
-    """Every test ends in sound books, and the party is paid whatever it had before the next one."""
-    yield
-    with shop.transaction() as conn:
-        assert [f"{one.rule}: {one.subject}" for one in check(conn, TENANT)] == []
-
-
-def asked(shop, till):
-    return {
-        (kind, order): (state, cents)
-        for kind, order, state, cents in shop.sql(
-            "select kind, order_id, state, amount_cents from channels.request where channel_id = %(c)s",
-            c=till.channel_id,
-        )
-    }
-
-
-def states(shop, batch):
-    return dict(
-        shop.sql(
-            "select coalesce(order_id, party_id), state from settlement.payout where batch_id = %(b)s",
-            b=batch,
-        )
-    )
 
 
 def test_a_pay_out_goes_by_the_payments_of_the_partys_own_orders(shop, till, sold, pay_out, run):
@@ -180,7 +45,7 @@ def test_a_pay_out_goes_by_the_payments_of_the_partys_own_orders(shop, till, sol
     # The rest of both payments is frozen until nothing more can be split of it: no transfer goes before.
     assert till.bank.frozen_cents == 2 * (PRICE - SUPPLY)
     with shop.transaction() as conn:
-        assert money_at(conn, TENANT, till.channel_id) <= 0
+        assert money_at(conn, TENANT, till.channel_id, PAID) <= 0
     run(1)
     assert till.bank.frozen_cents == 0
     run(5)
@@ -410,3 +275,26 @@ def test_a_part_that_the_books_do_not_know_is_a_difference(shop, till, sold, pay
         found = reconcile(conn, TENANT, bill_id="odd", run_id="odd", as_of=PAID + DAY)
         assert found.breaks == {"missing_in_ledger": 1}
         assert found.difference_cents == -SUPPLY
+
+
+def test_books_that_somebody_changed_are_found(shop, sold, pay_out, run, module_database_url):
+    """6.00 of 7.00 that may be split went to S1, 2.40 came back; then somebody changes rows."""
+    sold("i1")
+    pay_out("i1", party_types=["supplier"])
+    run()
+    case = shop.agreed_case("i1", 1, None, "refund", "broken", 400, PAID)
+    shop.act(after_sales.refund_case, case.case_id, 400, PAID)
+    run(1)
+    part, back = "order_id = 'i1'", "order_id = 'i1' and kind = 'split_return'"
+    changes = {
+        f"update settlement.payout set amount_cents = 701 where {part}": "than its contract lets",
+        f"update channels.request set amount_cents = 601 where {back}": "of a part comes back",
+        f"update settlement.leg set amount_cents = 359 where {part} and payee_id = 'S1'": "was released of",
+        f"update channels.request set party_id = 'S2' where {back}": "a receiver of its party",
+    }
+    with psycopg.connect(libpq_url(module_database_url)) as conn:
+        for change, rule in changes.items():
+            with conn.transaction(force_rollback=True):
+                conn.execute("set local session_replication_role = replica")
+                conn.execute(change.encode())
+                assert any(rule in one.rule for one in check(conn, TENANT)), rule
