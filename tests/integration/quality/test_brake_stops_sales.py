@@ -3,15 +3,16 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import psycopg
 import pytest
 from held_skus import day, finding, night, override
-from small_market import NOW, TENANT
+from small_market import NOW, STRICT, TENANT
 
 from models.supply.brake.ladder import Rules
-from serving.db import locks
 from serving.orders.assortment import catalogue
 from serving.orders.errors import DiscountRefusedError, OutOfStockError, SaleStoppedError
 from serving.orders.fulfilment import fulfilment
+from serving.orders.placing import placing
 from serving.quality.judging import judge
 
 
@@ -138,16 +139,34 @@ def test_nothing_is_sold_after_a_stop_is_committed(shop):
     assert shop.stock_of("S1", "raced")[1] == at_the_stop
 
 
-def test_a_night_waits_for_a_sale_that_has_looked(shop, module_database_url):
-    """Whoever has read the level sells; the night comes after."""
-    goods(shop, "looked")
+def sell(conn, sku):
+    order = placing.NewOrder(f"{sku}-open", "m1", "c1", [placing.WantedLine(sku, 1)])
+    placing.place_order(conn, TENANT, order, STRICT, NOW)
+
+
+def list_anew(conn, sku):
+    catalogue.state_listings(conn, TENANT, [catalogue.Listing("m2", sku, 900)], NOW)
+
+
+def send_by_another(conn, sku):
+    fulfilment.reject(conn, TENANT, f"{sku}-1", "S1", "broken", NOW)
+
+
+@pytest.mark.parametrize("act", [sell, list_anew, send_by_another])
+def test_a_night_waits_until_whoever_has_looked_is_done(shop, act):
+    """Otherwise it would commit between the look and the sale."""
+    sku = f"looked-{act.__name__}"
+    goods(shop, sku, suppliers=("S1", "S2"))
+    shop.place(f"{sku}-1", (sku, 1))
+    shop.pay(f"{sku}-1")
     with shop.transaction() as seller:
-        locks.brake_stays(seller, TENANT)
+        act(seller, sku)
         with shop.transaction() as other:
             other.execute("set local lock_timeout = '50ms'")
-            with pytest.raises(Exception, match="lock timeout"):
-                judge(other, TENANT, [finding("looked", 3)], Rules(), NOW)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                judge(other, TENANT, [finding(sku, 3)], Rules(), NOW)
             other.rollback()
+    assert night(shop, NOW, finding(sku, 3)).raised == 1
 
 
 def test_an_override_that_has_ended_binds_nobody_though_nobody_noticed(shop):
