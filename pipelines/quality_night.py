@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,7 +12,7 @@ import psycopg
 
 from models.supply.brake.config import BrakeConfig
 from models.supply.brake.estimates import estimate
-from models.supply.brake.ladder import Estimate, level_of
+from models.supply.brake.ladder import Estimate, Level, level_of
 from pipelines.lake.tables import Lake
 from pipelines.stores.brake import ESTIMATES, FROZEN, LEVELS
 from pipelines.warehouse.delivered import delivered_lines
@@ -20,7 +20,7 @@ from serving.db.operations import Operations
 from serving.db.retries import in_transaction
 from serving.quality.judging import Finding, Judged, judge
 from serving.quality.levels import InForce, all_in_force, counted_from, frozen_suppliers, newest_change
-from serving.quality.records import SUPPLIERS
+from serving.quality.records import BATCHES, SUPPLIERS
 
 _ON_THE_WAY = timedelta(days=60)
 """So long before its delivery a line may have been ordered."""
@@ -89,7 +89,7 @@ def judge_night(
         transactions = partial(operations.transaction, tenant_id)
         answered = in_transaction(transactions, lambda conn: counted_from(conn, tenant_id))
         estimates = estimate(frame, as_of, config, _frame(answered))
-        findings = findings_of(estimates, config)
+        findings = findings_of(estimates, config, frame)
 
         def judged(conn: psycopg.Connection) -> Night:
             return Night(
@@ -104,17 +104,50 @@ def judge_night(
         return in_transaction(transactions, judged)
 
 
-def findings_of(estimates: pl.DataFrame, config: BrakeConfig) -> list[Finding]:
-    """What each estimate asks for, with the numbers behind it."""
-    found = []
+def findings_of(
+    estimates: pl.DataFrame, config: BrakeConfig, delivered: pl.DataFrame | None = None
+) -> list[Finding]:
+    """What the estimates of each sku and of its batches ask for, with the numbers behind it.
+
+    A batch that asks for more than its sku as a whole decides: `batches` names those that do, and a recall
+    is of their lines alone.
+
+    Args:
+        estimates: Columns of `models.supply.brake.estimates.ESTIMATES`, the row of a sku before its batches.
+        config: Settings.
+        delivered: The lines that a recall of a batch may be of; None: none.
+    """
+    found: dict[str, Finding] = {}
     for row in estimates.iter_rows(named=True):
         level, reason = level_of(
             Estimate(row["mean"], row["above"], row["line"], row["orders"], row["complaints"], row["safety"]),
             config.rules,
         )
+        sku_id, batch_id = row["sku_id"], row["batch_id"]
         numbers = {name: _rounded(row[name]) for name in _NUMBERS}
-        found.append(Finding(row["sku_id"], level, reason, {**numbers, SUPPLIERS: row["suppliers"]}))
-    return found
+        evidence = {**numbers, SUPPLIERS: row["suppliers"]}
+        if batch_id is None:
+            found[sku_id] = Finding(sku_id, level, reason, evidence)
+        elif level > found[sku_id].level:
+            found[sku_id] = Finding(sku_id, level, reason, {**evidence, BATCHES: [batch_id]})
+        elif level == found[sku_id].level and BATCHES in found[sku_id].evidence:
+            found[sku_id] = _also(found[sku_id], batch_id, row["suppliers"])
+    return [_with_lines(finding, delivered) for finding in found.values()]
+
+
+def _also(finding: Finding, batch_id: str, suppliers: list[str]) -> Finding:
+    """A finding that another batch asks for as well; its numbers stay those of the first."""
+    known = finding.evidence
+    blamed = sorted({*known[SUPPLIERS], *suppliers})
+    return replace(finding, evidence={**known, SUPPLIERS: blamed, BATCHES: [*known[BATCHES], batch_id]})
+
+
+def _with_lines(finding: Finding, delivered: pl.DataFrame | None) -> Finding:
+    if finding.level < Level.RECALL or BATCHES not in finding.evidence or delivered is None:
+        return finding
+    of_them = pl.col("batch_id").is_in(finding.evidence[BATCHES])
+    lines = delivered.filter(pl.col("sku_id") == finding.sku_id, of_them).select("order_id", "line_no")
+    return replace(finding, lines=tuple(lines.sort("order_id", "line_no").iter_rows()))
 
 
 def keep_night(lake: Lake, night: Night) -> None:

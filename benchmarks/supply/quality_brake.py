@@ -163,6 +163,8 @@ def _delivered(skus: list[Sku], rng: np.random.Generator) -> pl.DataFrame:
         pl.lit("s").alias("supplier_id"),
         "category_id",
         pl.col("order_id").cast(pl.String),
+        pl.lit(1).alias("line_no"),
+        pl.lit(None, pl.String).alias("batch_id"),
         pl.lit(1.0).alias("units"),
         moment("delivered").alias("delivered_at"),
         pl.when(pl.col("complained").is_not_nan()).then(moment("complained")).alias("complained_at"),

@@ -86,7 +86,8 @@ def _judge(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake
     return Outcome(
         rows=len(night.in_force),
         metadata={
-            "judged": night.estimates.height,
+            "judged": night.estimates["batch_id"].null_count(),
+            "judged_batches": night.estimates["batch_id"].count(),
             "raised": judged.raised,
             "released": judged.released,
             "ended_overrides": judged.ended_overrides,

@@ -22,7 +22,8 @@ def delivered_lines(
     """Merchandise that reached its buyer, also what was refunded since.
 
     A line is delivered when its parcel arrived; without any parcel, when it was ordered, as in a store. Who
-    complains has the goods, whatever parcels say. A line counts as its whole units, at least one.
+    complains has the goods, whatever parcels say. A line counts as its whole units, at least one. Its batch
+    is known where the scans of its parcels name one and no other.
 
     Args:
         connection: The published warehouse.
@@ -40,13 +41,20 @@ def delivered_lines(
             select order_id, supplier_id, min(delivered_at) as delivered_at
             from core.fct_shipments group by all
         ),
+        scanned as (
+            select s.order_id, o.sku_id, any_value(o.batch_id) as batch_id
+            from core.fct_supply_observations as o join core.fct_shipments as s using (shipment_id)
+            where o.kind = 'parcel_scan' and o.batch_id is not null and o.received_at <= $as_of
+            group by all having count(distinct o.batch_id) = 1
+        ),
         cases as (
             select order_id, line_no,
                 min(opened_at) filter (list_contains($quality, reason_code)) as complained_at,
                 max(opened_at) filter (list_contains($safety, reason_code)) as harmed_at
             from core.fct_after_sales where received_at <= $as_of group by all
         )
-        select l.sku_id, l.supplier_id, l.category_l2_id as category_id, l.order_id,
+        select l.sku_id, l.supplier_id, l.category_l2_id as category_id, l.order_id, l.line_no,
+            b.batch_id,
             greatest(1, floor(l.qty)) as units,
             least(
                 case when p.order_id is null then l.placed_at else p.delivered_at end,
@@ -55,6 +63,7 @@ def delivered_lines(
             c.complained_at, c.harmed_at
         from core.fct_order_lines as l
         left join parcels as p on l.order_id = p.order_id and l.supplier_id = p.supplier_id
+        left join scanned as b on l.order_id = b.order_id and l.sku_id = b.sku_id
         left join cases as c on l.order_id = c.order_id and l.line_no = c.line_no
         where l.is_merchandise and l.qty_milli > 0
             and (l.placed_at > $since or c.harmed_at is not null)

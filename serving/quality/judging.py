@@ -12,7 +12,7 @@ import psycopg
 from models.supply.brake.ladder import Level, Rules, next_held
 from serving.db import locks
 from serving.quality.overrides import end_due
-from serving.quality.records import SUPPLIERS, Brake, Cause, brakes, keep, never_judged
+from serving.quality.records import SUPPLIERS, Brake, Cause, Lines, brakes, keep, never_judged
 
 Connection = psycopg.Connection[Any]
 
@@ -29,12 +29,14 @@ class Finding:
         level: The level.
         reason_code: The rule that asks for it.
         evidence: Numbers behind it, and under `suppliers` whom a recall points to.
+        lines: What a recall is of; none: every line of the sku.
     """
 
     sku_id: str
     level: Level
     reason_code: str
     evidence: Mapping[str, Any]
+    lines: Lines = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def judge(
         raised += moved.held_level > before.held_level
         released += moved.held_level < before.held_level
         cause: Cause = "clean_days" if moved.held_level < before.held_level else "estimate"
-        keep(conn, tenant_id, before, _with_evidence(moved, finding, now), cause, now)
+        keep(conn, tenant_id, before, _with_evidence(moved, finding, now), cause, now, finding.lines)
     return Judged(raised, released, ended, outdated, levels)
 
 

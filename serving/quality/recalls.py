@@ -65,7 +65,8 @@ def buyers_page(
 ) -> list[Buyer]:
     """Who bought the sku of a recall and is to be told, by order and line; of one merchant, or of all.
 
-    Lines of suppliers that the evidence does not point to are left out where it points to any.
+    Lines of suppliers that the evidence does not point to are left out where it points to any, and those of
+    other batches where batches asked for the recall.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -93,12 +94,16 @@ def buyers_page(
             " join orders.sub_order p using (tenant_id, order_id, supplier_id)"
             " where l.tenant_id = %(tenant)s and l.sku_id = %(sku)s and p.status <> all(%(called_off)s)"
             " and (cardinality(%(suppliers)s::text[]) = 0 or l.supplier_id = any(%(suppliers)s))"
+            " and (not exists (select from quality.recall_line r where r.recall_id = %(recall)s)"
+            "  or exists (select from quality.recall_line r where r.recall_id = %(recall)s"
+            "   and r.order_id = l.order_id and r.line_no = l.line_no))"
             " and (%(merchant)s::text is null or o.merchant_id = %(merchant)s)"
             " and (l.order_id, l.line_no) > (%(order)s, %(line)s) order by l.order_id, l.line_no"
             " limit %(limit)s",
             {
                 "tenant": tenant_id,
                 "sku": recall[0],
+                "recall": recall_id,
                 "called_off": ["cancelled", "rejected"],
                 "suppliers": recall[1].get("suppliers", []),
                 "merchant": merchant_id,

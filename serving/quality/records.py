@@ -18,6 +18,10 @@ Cause = Literal["estimate", "clean_days", "case_closed", "override", "override_e
 
 SUPPLIERS = "suppliers"
 """Key of the evidence: whom a recall points to."""
+BATCHES = "batches"
+"""Key of the evidence: the batches that ask for the level, where the sku as a whole does not."""
+Lines = Sequence[tuple[str, int]]
+"""(order, line) of what a recall is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,15 @@ def brakes(conn: Connection, tenant_id: str, sku_ids: Sequence[str] | None = Non
         return {brake.sku_id: brake for brake in cursor}
 
 
-def keep(conn: Connection, tenant_id: str, before: Brake, after: Brake, cause: Cause, now: datetime) -> None:
+def keep(
+    conn: Connection,
+    tenant_id: str,
+    before: Brake,
+    after: Brake,
+    cause: Cause,
+    now: datetime,
+    lines: Lines = (),
+) -> None:
     """Write how a sku is held from now on, and do what the change of its level asks for.
 
     Args:
@@ -107,6 +119,7 @@ def keep(conn: Connection, tenant_id: str, before: Brake, after: Brake, cause: C
         after: How it is held.
         cause: Why that changed, if it did.
         now: Business time.
+        lines: What a recall is of; none: every line of the sku.
     """
     conn.execute(
         "insert into quality.brake (tenant_id, sku_id, held_level, clean_since, reason_code, evidence,"
@@ -136,7 +149,7 @@ def keep(conn: Connection, tenant_id: str, before: Brake, after: Brake, cause: C
     )
     if before.level != after.level:
         _note(conn, tenant_id, before, after, cause, now)
-        _recall(conn, tenant_id, before, after, now)
+        _recall(conn, tenant_id, before, after, now, lines)
     _hold_case(conn, tenant_id, after, now)
 
 
@@ -157,7 +170,9 @@ def _note(conn: Connection, tenant_id: str, before: Brake, after: Brake, cause: 
     )
 
 
-def _recall(conn: Connection, tenant_id: str, before: Brake, after: Brake, now: datetime) -> None:
+def _recall(
+    conn: Connection, tenant_id: str, before: Brake, after: Brake, now: datetime, lines: Lines
+) -> None:
     """At level 4 the suppliers to blame are frozen and buyers are to be told; below it nobody is frozen."""
     if after.level == Level.RECALL:
         conn.execute(
@@ -167,14 +182,20 @@ def _recall(conn: Connection, tenant_id: str, before: Brake, after: Brake, now: 
             (tenant_id, after.sku_id, now, sorted(after.evidence.get(SUPPLIERS, []))),
         )
         conn.execute(
-            "insert into quality.recall (tenant_id, sku_id, reason_code, evidence, opened_at)"
-            " values (%s, %s, %s, %s, %s)",
+            "with made as (insert into quality.recall (tenant_id, sku_id, reason_code, evidence, opened_at)"
+            " values (%s, %s, %s, %s, %s) returning recall_id)"
+            " insert into quality.recall_line (recall_id, tenant_id, order_id, line_no)"
+            " select recall_id, %s, order_id, line_no from made,"
+            " unnest(%s::text[], %s::integer[]) as l (order_id, line_no)",
             (
                 tenant_id,
                 after.sku_id,
                 after.override_reason or after.reason_code,
                 Jsonb(dict(after.evidence)),
                 now,
+                tenant_id,
+                [order_id for order_id, _ in lines],
+                [line_no for _, line_no in lines],
             ),
         )
     elif before.level == Level.RECALL:

@@ -18,15 +18,18 @@ DELIVERED: dict[str, pl.DataType] = {
     "supplier_id": pl.String(),
     "category_id": pl.String(),
     "order_id": pl.String(),
+    "line_no": pl.Int64(),
+    "batch_id": pl.String(),
     "units": pl.Float64(),
     "delivered_at": _MOMENT,
     "complained_at": _MOMENT,
     "harmed_at": _MOMENT,
 }
-"""A delivered order line: its units, its first complaint of quality and its last one that tells of harm; null
-where there is none."""
+"""A delivered order line: its batch where that is known, its units, its first complaint of quality and its
+last one that tells of harm; null where there is none."""
 ESTIMATES: dict[str, pl.DataType] = {
     "sku_id": pl.String(),
+    "batch_id": pl.String(),
     "category_id": pl.String(),
     "line": pl.Float64(),
     "prior_mean": pl.Float64(),
@@ -41,6 +44,7 @@ ESTIMATES: dict[str, pl.DataType] = {
     "above": pl.Float64(),
     "suppliers": pl.List(pl.String()),
 }
+_UNIT = ["sku_id", "batch_id"]
 FloatArray = npt.NDArray[np.float64]
 _DAY_S = 86_400.0
 
@@ -51,7 +55,7 @@ def estimate(
     config: BrakeConfig,
     counted_from: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """The posterior of every sku that was delivered in the window.
+    """The posterior of every sku that was delivered in the window, and of every batch of it that is known.
 
     A unit that was delivered `a` days ago counts as F(a) of a unit, F being the share of all complaints that
     have come after `a` days: what has had no time to be complained about is no proof of quality. The
@@ -66,9 +70,9 @@ def estimate(
         counted_from: `sku_id`, `counted_from`: what was delivered before, a closed improvement case answered.
 
     Returns:
-        Columns of `ESTIMATES`, one row a sku with deliveries or harm in the window, by sku. `suppliers` are
-        those to whom a recall would point: whose goods harmed, or whose own raw rate lies above the line that
-        recalls.
+        Columns of `ESTIMATES`, by sku and batch: one row a sku with deliveries or harm in the window, whose
+        `batch_id` is null, and one a batch. `suppliers` are those to whom a recall would point: whose goods
+        harmed, or whose own raw rate lies above the line that recalls.
 
     Note:
         Without any history the default prior and line serve; `prior_source` says so.
@@ -82,7 +86,9 @@ def estimate(
         window = window.join(counted_from, on="sku_id", how="left").filter(
             (pl.col("delivered_at") >= pl.col("counted_from")).fill_null(True)
         )
-    skus = window.group_by("sku_id").agg(
+    whole = window.with_columns(batch_id=pl.lit(None, pl.String))
+    window = pl.concat([whole, window.filter(pl.col("batch_id").is_not_null())])
+    skus = window.group_by(_UNIT).agg(
         category_id=pl.col("category_id").sort().last(),
         orders=pl.col("order_id").filter("is_judged").n_unique().cast(pl.Int64),
         units=pl.col("units").filter("is_judged").sum(),
@@ -98,10 +104,10 @@ def estimate(
         mean=pl.Series(a / (a + b)), above=pl.Series(beta.sf(found["line"].to_numpy(), *light))
     )
     return (
-        found.join(_to_blame(window, found, config), on="sku_id", how="left")
+        found.join(_to_blame(window, found, config), on=_UNIT, how="left", nulls_equal=True)
         .with_columns(pl.col("suppliers").fill_null([]))
         .select(pl.col(name).cast(kind) for name, kind in ESTIMATES.items())
-        .sort("sku_id")
+        .sort(_UNIT)
     )
 
 
@@ -181,21 +187,21 @@ def _priors(known: pl.DataFrame, config: BrakeConfig) -> pl.DataFrame:
 
 
 def _to_blame(window: pl.DataFrame, found: pl.DataFrame, config: BrakeConfig) -> pl.DataFrame:
-    """`sku_id`, `suppliers` whose goods harmed, or whose own rate lies above the line that recalls."""
+    """Sku, batch and the suppliers whose goods harmed, or whose rate lies above the line that recalls."""
     return (
         window.filter(pl.col("supplier_id").is_not_null())
-        .group_by("sku_id", "supplier_id")
+        .group_by(*_UNIT, "supplier_id")
         .agg(
             matured=pl.col("matured").sum(),
             complaints=pl.col("has_complaint").sum(),
             harmed=pl.col("has_harmed").any(),
         )
-        .join(found.select("sku_id", "line"), on="sku_id")
+        .join(found.select(*_UNIT, "line"), on=_UNIT, nulls_equal=True)
         .filter(
             pl.col("harmed")
             | (pl.col("complaints") > pl.col("matured") * pl.col("line") * config.rules.recall_lines)
         )
-        .sort("sku_id", "supplier_id")
-        .group_by("sku_id", maintain_order=True)
+        .sort(*_UNIT, "supplier_id")
+        .group_by(_UNIT, maintain_order=True)
         .agg(suppliers="supplier_id")
     )

@@ -22,8 +22,10 @@ class Facts:
             "create table core.fct_order_lines (order_id varchar, line_no bigint, sku_id varchar,"
             " supplier_id varchar, category_l2_id varchar, placed_at timestamptz, qty double,"
             " qty_milli bigint, is_merchandise boolean, is_counted boolean);"
-            "create table core.fct_shipments (order_id varchar, supplier_id varchar,"
+            "create table core.fct_shipments (shipment_id varchar, order_id varchar, supplier_id varchar,"
             " delivered_at timestamptz);"
+            "create table core.fct_supply_observations (kind varchar, shipment_id varchar, sku_id varchar,"
+            " batch_id varchar, received_at timestamptz);"
             "create table core.fct_after_sales (order_id varchar, line_no bigint, reason_code varchar,"
             " opened_at timestamptz, received_at timestamptz)"
         )
@@ -36,7 +38,15 @@ class Facts:
 
     def parcel(self, order, ago, supplier="S1"):
         arrived = None if ago is None else AS_OF - timedelta(days=ago)
-        self.connection.execute("insert into core.fct_shipments values (?, ?, ?)", [order, supplier, arrived])
+        self.connection.execute(
+            "insert into core.fct_shipments values (?, ?, ?, ?)", [f"p-{order}", order, supplier, arrived]
+        )
+
+    def scan(self, order, sku, batch, kind="parcel_scan"):
+        self.connection.execute(
+            "insert into core.fct_supply_observations values (?, ?, ?, ?, ?)",
+            [kind, f"p-{order}", sku, batch, AS_OF],
+        )
 
     def case(self, order, ago, reason="quality", received=None):
         opened = AS_OF - timedelta(days=ago)

@@ -12,7 +12,7 @@ from models.supply.brake.ladder import Level
 from pipelines.lake.tables import Lake
 from pipelines.quality_night import judge_night, keep_night
 from pipelines.stores.brake import held_back, newest_change
-from serving.quality import cases
+from serving.quality import cases, recalls
 
 CONFIG = BrakeConfig(lines={"tea": 0.05})
 
@@ -86,6 +86,47 @@ def test_a_night_holds_what_is_bad_and_the_next_scoring_obeys(facts, shop, tmp_p
     assert newest_change(module_database_url, TENANT) == night.newest_change == 3
 
 
+def test_a_batch_is_known_by_the_scans_of_its_parcels(facts):
+    for order, scans in (("one", ["b1", "b1"]), ("two", ["b1", "b2"]), ("none", [])):
+        facts.line(order, "a", 10)
+        facts.parcel(order, 6)
+        for batch in scans:
+            facts.scan(order, "a", batch)
+    facts.line("another-sku", "a", 10)
+    facts.parcel("another-sku", 6)
+    facts.scan("another-sku", "z", "b9")
+    facts.scan("none", "a", "b3", kind="device")
+    batches = {order: row["batch_id"] for order, row in facts.delivered().items()}
+    assert batches == {"one": "b1", "two": None, "none": None, "another-sku": None}
+
+
+def test_a_bad_batch_holds_its_sku_and_its_buyers_alone_are_told(facts, shop, module_database_url):
+    shop.plan()
+    shop.list("batched", 2000)
+    shop.supply("of-batched", "batched", 1000)
+    for number in range(300):
+        order = f"batched-{number}"
+        is_bad = number % 10 == 0
+        facts.line(order, "batched", 28, supplier="of-batched")
+        facts.parcel(order, 26, supplier="of-batched")
+        facts.scan(order, "batched", "b-bad" if is_bad else "b-good")
+        if is_bad and number % 20 == 0:
+            facts.case(order, 20)
+    for number in (0, 1, 10):
+        shop.place(f"batched-{number}", ("batched", 1), consumer=f"c{number}")
+    at = AS_OF + timedelta(days=1)
+    judge_night(facts.connection, module_database_url, TENANT, CONFIG, at)
+    known = held(shop, "batched")
+    assert (known.held_level, known.evidence["batches"], known.evidence["orders"]) == (4, ["b-bad"], 30)
+    with shop.transaction() as conn:
+        page = recalls.recalls_page(conn, TENANT, merchant_id="m1", after=0, limit=500)
+        (recall,) = [one for one in page if one.sku_id == "batched"]
+        found = recalls.buyers_page(
+            conn, TENANT, recall.recall_id, merchant_id=None, after=("", 0), limit=500
+        )
+    assert [buyer.consumer_id for buyer in found] == ["c0", "c10"]
+
+
 def test_a_closed_case_is_answered_for_good(facts, shop, module_database_url):
     """After five signatures the old complaints do not raise the level again."""
     market(facts)
@@ -97,7 +138,7 @@ def test_a_closed_case_is_answered_for_good(facts, shop, module_database_url):
         with shop.transaction() as conn:
             cases.sign(conn, TENANT, case.case_id, department, "new seal", f"key-{department}", AS_OF)
     assert held(shop, "poor").held_level is Level.LIMIT
-    later = AS_OF + timedelta(hours=20)
+    later = AS_OF + timedelta(days=2)
     judge_night(facts.connection, module_database_url, TENANT, CONFIG, later)
     assert held(shop, "poor").held_level is Level.LIMIT
     assert held(shop, "poor").clean_since == later

@@ -28,6 +28,7 @@ def delivered(*rows):
                 "sku_id": sku,
                 "order_id": order,
                 "supplier_id": more.get("supplier", "s1"),
+                "batch_id": more.get("batch"),
                 "category_id": more.get("category", "tea"),
                 "units": more.get("units", 1.0),
                 "delivered_at": ago(days),
@@ -182,6 +183,25 @@ def test_the_suppliers_to_blame_are_those_above_the_line_that_recalls():
     found = one(delivered(*rows))
     assert found["suppliers"] == ["bad"]
     assert asks_for(found)[0] is Level.RECALL
+
+
+def test_a_batch_is_judged_beside_its_sku():
+    rows = [("a", f"g{n}", 29.0, None, {"batch": "b1"}) for n in range(300)]
+    rows += [("a", f"b{n}", 29.0, 20.0 if n < 12 else None, {"batch": "b2"}) for n in range(40)]
+    rows += [("a", f"u{n}", 29.0, None) for n in range(10)]
+    found = estimate(delivered(*rows), AS_OF, PLAIN)
+    alone = [
+        estimate(delivered(*part), AS_OF, PLAIN).row(0, named=True) for part in (rows[:300], rows[300:340])
+    ]
+    assert found["batch_id"].to_list() == [None, "b1", "b2"]
+    assert found["orders"].to_list() == [350, 300, 40]
+    assert found["mean"].to_list()[1:] == [row["mean"] for row in alone]
+    assert [asks_for(row)[0] for row in found.iter_rows(named=True)] == [
+        Level.LIMIT,
+        Level.FREE,
+        Level.RECALL,
+    ]
+    assert found["suppliers"].to_list() == [[], [], ["s1"]]
 
 
 def test_nothing_delivered_is_no_row():
