@@ -11,6 +11,7 @@ from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import Outcome
 from pipelines.stores.brake import held_back
+from pipelines.stores.grades import without_gated
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.warehouse import reading
@@ -27,6 +28,7 @@ _SHARE_WINDOW = timedelta(days=90)
         dg.AssetKey(["published", "demand_forecasts"]),
         dg.AssetKey(["warehouse", "published"]),
         dg.AssetKey(["quality", "brake"]),
+        dg.AssetKey(["published", "supplier_grades"]),
     ],
 )
 def reorder_suggestions(
@@ -41,7 +43,7 @@ def reorder_suggestions(
     """How much of each sku its suppliers should bring in, each merchant's share, and what each sku will sell.
 
     Without offers there is no stock to compare with and no suggestion. Nothing is brought in of what the
-    quality brake stopped, nor from a supplier that it froze. One row per supplier and sku.
+    quality brake stopped, nor from a supplier that it froze or that is gated. One row per supplier and sku.
     """
     return steps.run(
         context,
@@ -71,7 +73,7 @@ def _reorder(
     held = held_back(lake)
     with warehouse.open() as connection:
         lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
-        offers = held.offers(reading.current_offers(connection))
+        offers = without_gated(held.offers(reading.current_offers(connection)), lake)
         listings = reading.current_listings(connection, listed_only=False)
         past = timedelta(weeks=config.share_weeks + config.tuning_weeks + 1)
         weekly = reading.weekly_units(connection, since=as_of - past)

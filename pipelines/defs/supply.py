@@ -11,13 +11,12 @@ from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import Outcome, fingerprint
+from pipelines.stores.brake import held_back
 from pipelines.stores.database import Database
+from pipelines.stores.grades import GATES, STATES, gates
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 
-STATES = "supply/grade_states"
-"""Where the grades of the last days lie, without gates: what a step down is told from."""
-GATES = "supply/supplier_gates"
 _KEPT = timedelta(days=14)
 _HALF_LIVES = 8
 """Evidence older than this weighs less than half a percent."""
@@ -28,7 +27,7 @@ _HALF_LIVES = 8
     group_name=Group.SUPPLY,
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "parquet"},
-    deps=[dg.AssetKey(["warehouse", "published"])],
+    deps=[dg.AssetKey(["warehouse", "published"]), dg.AssetKey(["quality", "brake"])],
 )
 def supplier_grades(
     context: dg.AssetExecutionContext,
@@ -64,7 +63,7 @@ def grade_suppliers(
     import polars as pl
 
     from models.supply.grading.config import GradingConfig
-    from models.supply.grading.gates import supplier_gates
+    from models.supply.grading.gates import supplier_gates, with_frozen
     from models.supply.grading.grade import STATE_TYPES, grade
     from pipelines.warehouse import supply
 
@@ -81,7 +80,8 @@ def grade_suppliers(
     gated = supplier_gates(suppliers, licences)
     known = lake.derived_path(STATES).exists()
     before = lake.get(STATES) if known else pl.DataFrame(schema=STATE_TYPES)
-    done = grade(what, gated, before, as_of, today, config)
+    stopped = with_frozen(gated, held_back(lake).frozen)
+    done = grade(what, stopped, before, as_of, today, config)
     kept = before.filter(pl.col("graded_on") < today, pl.col("graded_on") >= today - _KEPT)
     scores.save("supplier_grades", done.supplier_grades.with_columns(graded_on=pl.lit(today)))
     scores.save("channel_scores", done.channel_scores.with_columns(graded_on=pl.lit(today)))
@@ -93,6 +93,7 @@ def grade_suppliers(
         metadata={
             "channels": done.channel_scores.height,
             "gated_suppliers": gated.height,
+            "frozen_by_the_brake": stopped.height - gated.height,
             **{f"grade_{name}": counted.get(name, 0) for name in "ABCD"},
         },
     )
@@ -105,7 +106,7 @@ def grade_suppliers(
     kinds={"postgres"},
     deps=[dg.AssetKey(["published", "supplier_grades"])],
 )
-def gates_in_force(
+def enforced_gates(
     context: dg.AssetExecutionContext,
     steps: dg.ResourceParam[Steps],
     clock: dg.ResourceParam[Clock],
@@ -122,7 +123,7 @@ def gates_in_force(
         lambda: _put(clock.as_of(context), lake, url, database.tenant_id),
         settings={"database": database.number(url)},
         clock="none",
-        holds=lambda _: _in_force(url, database.tenant_id) == _wanted(lake),
+        holds=lambda _: _in_force(url, database.tenant_id) == gates(lake),
     )
 
 
@@ -132,7 +133,7 @@ def _put(as_of: datetime, lake: Lake, url: str, tenant_id: str) -> Outcome:
     from serving.db.urls import libpq_url
     from serving.supply.gates import put_gates
 
-    wanted = _wanted(lake)
+    wanted = gates(lake)
     with psycopg.connect(libpq_url(url)) as connection:
         changed = put_gates(connection, tenant_id, wanted, as_of)
     return Outcome(rows=len(wanted), metadata={"changed": changed}, version=fingerprint(wanted))
@@ -142,11 +143,7 @@ def _in_force(url: str, tenant_id: str) -> dict[str, str]:
     import psycopg
 
     from serving.db.urls import libpq_url
-    from serving.supply.gates import gates
+    from serving.supply.gates import gates_in_force
 
     with psycopg.connect(libpq_url(url)) as connection:
-        return gates(connection, tenant_id)
-
-
-def _wanted(lake: Lake) -> dict[str, str]:
-    return dict(lake.get(GATES).iter_rows())
+        return gates_in_force(connection, tenant_id)

@@ -30,6 +30,7 @@ from pipelines.steps.evidence import evidence_of
 from pipelines.steps.memo import Steps
 from pipelines.steps.results import as_metadata, materialize_result
 from pipelines.steps.state import CheckRecord, Outcome, StateStore, StepRecord, fingerprint, measured
+from pipelines.stores.scores import Scores
 from pipelines.stores.sources import Sources
 from pipelines.warehouse.compiled import compiled_beside, compiled_of, read_compiled
 from pipelines.warehouse.files import (
@@ -49,6 +50,7 @@ BUILD = "dbt_build"
 """Name of the op that builds every dbt model."""
 
 _READ_ONLY = 0o444
+_WRITABLE = 0o644
 _STEP = f"warehouse/{BUILD}"
 _READ = ("core", "intermediate")
 """Schemas that tags, models and scores read; marts are for analysts."""
@@ -59,7 +61,7 @@ _WHOLE = "warehouse_holds_every_accepted_order_line"
 def definitions(dbt_project: DbtProject) -> dg.Definitions:
     """The dbt models and the published file."""
     build = dbt_build_assets(dbt_project)
-    return dg.Definitions(assets=[build, published_asset(build)])
+    return dg.Definitions(assets=[build, published_asset(build), analysts])
 
 
 def dbt_build_assets(dbt_project: DbtProject) -> dg.AssetsDefinition:
@@ -274,9 +276,8 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
         sources: dg.ResourceParam[Sources],
         lake: dg.ResourceParam[Lake],
     ) -> dg.MaterializeResult:
-        """The warehouse file that analysts open: every mart of the last good build. Read-only.
+        """The warehouse file that the other steps read: every mart of the last good build. Read-only.
 
-        Steps read a file of their own with the same content, so that nothing done to this one reaches a run.
         Replaced by atomic rename; a reader that holds the old file keeps reading the old build. One row per
         table.
         """
@@ -285,7 +286,6 @@ def published_asset(build: dg.AssetsDefinition) -> dg.AssetsDefinition:
             lambda: _publish(settings, lake, steps.records, sources),
             outputs=[
                 settings.warehouse_good,
-                settings.warehouse_file,
                 settings.warehouse_seed,
                 compiled_beside(settings.warehouse_good),
             ],
@@ -310,18 +310,15 @@ def _publish(settings: Settings, lake: Lake, records: StateStore, sources: Sourc
     if whole:
         with atomic_path(compiled_beside(settings.warehouse_good)) as sql:
             shutil.copyfile(compiled_beside(settings.warehouse_build), sql)
-        for target in (settings.warehouse_good, settings.warehouse_file):
-            temporary = target.with_suffix(".tmp")
-            temporary.unlink(missing_ok=True)  # a killed run's, which may be read-only
-            shutil.copyfile(settings.warehouse_build, temporary)
-            temporary.chmod(_READ_ONLY)
-            temporary.replace(target)
+        draft = _copied(settings.warehouse_build, settings.warehouse_good)
+        draft.chmod(_READ_ONLY)
+        draft.replace(settings.warehouse_good)
         _seed(records, version, sources).write(settings.warehouse_seed)
     listing = "\n".join(f"| {schema} | {name} | {rows:,} |" for schema, name, rows in tables)
     return Outcome(
         rows=len(tables),
         metadata={
-            "path": str(settings.warehouse_file.relative_to(settings.home)),
+            "path": str(settings.warehouse_good.relative_to(settings.home)),
             "size_mb": round(settings.warehouse_build.stat().st_size / 2**20, 1),
             "tables_md": f"| schema | table | rows |\n|---|---|---|\n{listing}",
         },
@@ -334,6 +331,52 @@ def _publish(settings: Settings, lake: Lake, records: StateStore, sources: Sourc
         ],
         version=version,
     )
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """A copy of a file beside the one that it will replace; a killed run's may be there, read-only."""
+    draft = target.with_suffix(".tmp")
+    draft.unlink(missing_ok=True)
+    shutil.copyfile(source, draft)
+    return draft
+
+
+@dg.asset(
+    key=["warehouse", "analysts"],
+    group_name=Group.WAREHOUSE,
+    owners=[Owner.ANALYTICS],
+    kinds={"duckdb"},
+    pool="warehouse",
+    deps=[dg.AssetKey(["warehouse", "published"]), dg.AssetKey(["published", "supplier_grades"])],
+)
+def analysts(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    scores: dg.ResourceParam[Scores],
+) -> dg.MaterializeResult:
+    """The warehouse file that analysts open: every mart, the scorecard with the published grades. Read-only.
+
+    A file of their own, so that nothing done to it reaches a run. Replaced by atomic rename; a reader that
+    holds the old file keeps reading the old build. One row per graded supplier.
+    """
+    return steps.run(
+        context,
+        lambda: _for_analysts(settings, scores),
+        outputs=[settings.warehouse_file],
+        clock="none",
+    )
+
+
+def _for_analysts(settings: Settings, scores: Scores) -> Outcome:
+    from pipelines.warehouse.graded import put_grades
+
+    draft = _copied(settings.warehouse_good, settings.warehouse_file)
+    draft.chmod(_WRITABLE)
+    graded = put_grades(draft, *scores.files("supplier_grades"))
+    draft.chmod(_READ_ONLY)
+    draft.replace(settings.warehouse_file)
+    return Outcome(rows=graded, metadata={"path": str(settings.warehouse_file.relative_to(settings.home))})
 
 
 def _seed(records: StateStore, version: str, sources: Sources) -> Seed:

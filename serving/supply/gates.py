@@ -45,7 +45,7 @@ def put_gates(conn: Connection, tenant_id: str, gates: Mapping[str, str], now: d
     return lifted + put
 
 
-def gates(conn: Connection, tenant_id: str) -> dict[str, str]:
+def gates_in_force(conn: Connection, tenant_id: str) -> dict[str, str]:
     """Supplier to the reason, of every gate in force."""
     rows = conn.execute(
         "select supplier_id, reason from supply.supplier_gate where tenant_id = %s order by supplier_id",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 
 import duckdb
 import polars as pl
@@ -11,11 +12,13 @@ import tiny_lake
 from dbt_runs import Build
 
 from models.supply.grading.config import FAULT_REASONS
-from pipelines.defs.supply import GATES, STATES, grade_suppliers
+from pipelines.defs.supply import grade_suppliers
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
+from pipelines.stores.grades import GATES, STATES, without_gated
 from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
+from pipelines.warehouse.graded import put_grades
 from pipelines.warehouse.supply import happened, suppliers_and_licences
 
 SINCE = tiny_lake.AS_OF - dt.timedelta(days=400)
@@ -81,9 +84,27 @@ def test_the_step_publishes_grades_gates_and_what_tomorrow_needs(built: Build, t
     assert signals["fault"] == row["line_count"]
     # Supplier s-2 states licences of which the business one holds; nobody is gated.
     assert lake.get(GATES).height == 0
+    copy = tmp_path / "analysts.duckdb"
+    shutil.copyfile(built.file, copy)
+    assert put_grades(copy, *scores.files("supplier_grades")) == grades.height
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        shown = connection.sql(
+            "select supplier_id, grade, gate, score, score_low, graded_on from"
+            " analyst.mart_supplier_scorecard where grade is not null order by 1"
+        ).pl()
+    assert shown.equals(grades.select(shown.columns))
     assert set(lake.get(STATES)["graded_on"]) == {dt.date(2017, 3, 31)}
     run(tiny_lake.AS_OF + dt.timedelta(days=1))
     assert set(lake.get(STATES)["graded_on"]) == {dt.date(2017, 3, 31), dt.date(2017, 4, 1)}
+
+
+def test_offers_of_gated_suppliers_do_not_count_for_reorders(tmp_path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.create()
+    offers = pl.DataFrame({"supplier_id": ["s-1", "s-2"], "sku_id": "milk-1"})
+    assert without_gated(offers, lake).equals(offers)
+    lake.put(GATES, pl.DataFrame({"supplier_id": ["s-2"], "gate": ["licence_expired"]}))
+    assert without_gated(offers, lake)["supplier_id"].to_list() == ["s-1"]
 
 
 def test_suppliers_and_their_licences_are_read_whole(warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from models.supply.grading.config import GradingConfig
@@ -53,6 +55,15 @@ def supplier_gates(suppliers: pl.DataFrame, licences: pl.DataFrame) -> pl.DataFr
         .select("supplier_id", "gate")
         .sort("supplier_id")
     )
+
+
+def with_frozen(gated: pl.DataFrame, frozen: Iterable[str]) -> pl.DataFrame:
+    """Gates with those of suppliers that the quality brake froze, who have no other."""
+    known = set(gated["supplier_id"])
+    more = sorted(set(frozen) - known)
+    return pl.concat(
+        [gated, pl.DataFrame({"supplier_id": more, "gate": ["frozen"] * len(more)}, schema=gated.schema)]
+    ).sort("supplier_id")
 
 
 def with_gates(channels: pl.DataFrame, gated: pl.DataFrame, config: GradingConfig) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from small_market import NOW, TENANT
 
 from serving.db.urls import libpq_url
 from serving.orders.errors import OutOfStockError
-from serving.supply.gates import gates, put_gates
+from serving.supply.gates import gates_in_force, put_gates
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def test_a_gate_that_stays_keeps_its_time_and_one_that_changes_does_not(shop, pu
 def test_gates_are_of_their_tenant_and_written_by_the_grading_alone(shop, put):
     put({"GE": "frozen"})
     put({}, tenant="another")
-    assert shop.act(gates) == {"GE": "frozen"}
+    assert shop.act(gates_in_force) == {"GE": "frozen"}
     with shop.transaction("another") as conn:
-        assert gates(conn, "another") == {}
+        assert gates_in_force(conn, "another") == {}
         assert conn.execute("select count(*) from supply.supplier_gate").fetchone() == (0,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         shop.sql("insert into supply.supplier_gate values ('default', 'x', 'frozen', now())")

@@ -75,6 +75,12 @@ final as (
         suppliers.name,
         suppliers.channel,
         suppliers.is_active,
+        -- Filled from the published grades when the file is handed to analysts: their rule has one home.
+        cast(null as string) as grade,
+        cast(null as string) as gate,
+        cast(null as double) as score,
+        cast(null as double) as score_low,
+        cast(null as date) as graded_on,
         coalesce(sales.line_count, 0) as line_count,
         coalesce(sales.units, 0) as units,
         coalesce(sales.returned_cents, 0) as returned_cents,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.supply.grading.config import GradingConfig
 from models.supply.grading.estimates import ESTIMATES, estimate
 from models.supply.grading.evidence import channels_of, evidence_of
-from models.supply.grading.gates import supplier_gates, with_gates
+from models.supply.grading.gates import supplier_gates, with_frozen, with_gates
 from models.supply.grading.grade import STATE_TYPES, grade
 from models.supply.grading.ladder import STATE, reached, with_grades
 from models.supply.grading.scores import channel_scores, points_of, supplier_scores
@@ -164,6 +164,14 @@ def test_each_gate_has_its_reason_and_a_licence_in_force_is_enough():
         "over": "licence_expired", "taken": "licence_revoked", "copied": "licence_contested",
         "frozen": "frozen",
     }  # fmt: skip
+
+
+def test_who_the_brake_froze_is_gated_and_keeps_another_gate():
+    gated = pl.DataFrame({"supplier_id": ["b"], "gate": ["licence_expired"]})
+    assert with_frozen(gated, ["c", "b", "a"]).rows() == [
+        ("a", "frozen"), ("b", "licence_expired"), ("c", "frozen"),
+    ]  # fmt: skip
+    assert with_frozen(gated, []).equals(gated)
 
 
 def test_a_channel_is_gated_where_its_faults_are_surely_above_the_floor():
