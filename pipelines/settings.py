@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.supply.brake.ladder import QUALITY_REASONS, SAFETY_REASONS
+from models.supply.grading.config import GradingConfig
 from pipelines.console.language import Language, language_of
 from pipelines.countries import NO_HOLIDAYS, country_of, is_country
 from serving.home_record import with_remembered
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
         reorder_budget_cents: Most that the reorder suggestions of a run may cost together; None: no limit.
         reorder_holding_cost: Cost of a unit that is left at the end of a week, as a share of what a lost sale
             of one costs; decides how much stock the suggestions aim at.
+        grade_weights: Weights of quality, fulfilment and price in a supplier's score; they sum to 1.
+        grade_lines: Least lower bounds of the grades A, B and C.
+        grade_half_life_days: Days after which a piece of evidence about a supplier counts half.
         quality_lines: Category to its alarm line, complaints of quality a delivered unit; lines of other
             categories are learned.
         quality_reasons: Reason codes of after-sales that blame the goods.
@@ -108,6 +112,9 @@ class Settings(BaseSettings):
     tick_minutes: int = Field(default=5, ge=1, le=60)
     reorder_budget_cents: int | None = Field(default=None, ge=0)
     reorder_holding_cost: float = Field(default=0.05, gt=0)
+    grade_weights: dict[str, float] = Field(default_factory=lambda: GradingConfig().weights)
+    grade_lines: tuple[float, float, float] = GradingConfig().lines
+    grade_half_life_days: float = Field(default=GradingConfig().half_life_days, gt=0)
     quality_lines: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     quality_reasons: frozenset[str] = QUALITY_REASONS
     safety_reasons: frozenset[str] = SAFETY_REASONS
@@ -128,6 +135,22 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.absolute()
+
+    @model_validator(mode="after")
+    def _grades_are_possible(self) -> Self:
+        self.grading  # noqa: B018  (what contradicts itself is refused when settings are read)
+        return self
+
+    @property
+    def grading(self) -> GradingConfig:
+        """How suppliers are graded.
+
+        Raises:
+            ValueError: Weights or lines contradict each other.
+        """
+        return GradingConfig(
+            weights=self.grade_weights, lines=self.grade_lines, half_life_days=self.grade_half_life_days
+        )
 
     @field_validator("holidays")
     @classmethod

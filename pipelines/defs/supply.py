@@ -46,7 +46,12 @@ def supplier_grades(
     return steps.run(
         context,
         lambda: grade_suppliers(settings, clock.as_of(context), lake, warehouse, scores),
-        settings={"time_zone": settings.zone},
+        settings={
+            "time_zone": settings.zone,
+            "weights": settings.grade_weights,
+            "lines": list(settings.grade_lines),
+            "half_life_days": settings.grade_half_life_days,
+        },
         outputs=[
             *scores.files("supplier_grades", "channel_scores"),
             lake.derived_path(STATES),
@@ -62,12 +67,11 @@ def grade_suppliers(
     """Grade from the published warehouse, and keep what is published, enforced and compared tomorrow."""
     import polars as pl
 
-    from models.supply.grading.config import GradingConfig
     from models.supply.grading.gates import supplier_gates, with_frozen
     from models.supply.grading.grade import STATE_TYPES, grade
     from pipelines.warehouse import supply
 
-    config = GradingConfig()
+    config = settings.grading
     today = as_of.astimezone(ZoneInfo(settings.zone)).date()
     with warehouse.open() as connection:
         what = supply.happened(

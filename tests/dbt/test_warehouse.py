@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -422,6 +424,16 @@ def test_times_stay_utc_and_money_stays_whole(warehouse: duckdb.DuckDBPyConnecti
 def test_dbt_ran_its_own_tests(built: Build) -> None:
     assert " unit tests" in built.output
     assert "WARN=0 ERROR=0 SKIP=0" in built.output
+
+
+def test_what_steps_read_is_read_from_a_file_of_another_name(built: Build, tmp_path: Path) -> None:
+    """A view names its tables as they stand in the file that is handed on, not as in the build."""
+    copy = tmp_path / "handed_on.duckdb"
+    shutil.copyfile(built.file, copy)
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        assert reading.units_supplied(connection).height > 0
+        assert reading.known_lines(connection).height > 0
 
 
 def test_a_licence_holds_for_who_stated_its_number_first(warehouse: duckdb.DuckDBPyConnection) -> None:

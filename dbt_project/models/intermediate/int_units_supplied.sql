@@ -1,6 +1,6 @@
 with lines as (
 
-    select * from {{ ref('fct_order_lines') }}
+    select * from {{ in_this_file(ref('fct_order_lines')) }}
     where is_merchandise
         and (is_sale or is_return)
         and supplier_id is not null
@@ -11,7 +11,7 @@ with lines as (
 
 products as (
 
-    select * from {{ ref('dim_products') }}
+    select * from {{ in_this_file(ref('dim_products')) }}
 
 ),
 
