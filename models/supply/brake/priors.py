@@ -12,6 +12,7 @@ from scipy.stats import beta, betabinom
 from models.supply.brake.config import BrakeConfig
 
 FloatArray = npt.NDArray[np.float64]
+_ROUNDS = 3
 Source = Literal["category", "platform", "default"]
 
 
@@ -46,13 +47,15 @@ def fit(units: FloatArray, complaints: FloatArray, config: BrakeConfig) -> tuple
     Source:
         Method of moments for the beta-binomial, Kleinman (1973), JASA 68.
     """
-    if len(units) < config.least_skus or units.sum() < config.least_units or not complaints.sum():
-        return None
-    order = np.argsort(complaints / units)
-    middle = order[np.searchsorted(np.cumsum(units[order]), units.sum() / 2)]
-    mean = max(float(complaints[middle] / units[middle]), 1 / float(units.sum()))
-    spread = mean * config.outlier_strength, (1 - mean) * config.outlier_strength
-    usual = betabinom.sf(complaints - 1, np.ceil(units), *spread) >= config.outlier_probability
+    usual = np.ones(len(units), dtype=np.bool_)
+    for _ in range(_ROUNDS):
+        if usual.sum() < config.least_skus or not complaints[usual].sum():
+            return None
+        # A sku weighs as much as the prior at most: one big seller gone bad is not what is usual.
+        weight = np.minimum(units, config.outlier_strength) * usual
+        mean = float((weight * complaints / units).sum() / weight.sum())
+        a, b = mean * config.outlier_strength, (1 - mean) * config.outlier_strength
+        usual = betabinom.sf(complaints - 1, np.ceil(units), a, b) >= config.outlier_probability
     return _moments(units[usual], complaints[usual], config)
 
 

@@ -168,6 +168,17 @@ def test_the_fit_recovers_what_was_planted_and_bad_skus_do_not_shape_it():
     assert spoiled == pytest.approx(mean, rel=0.02)
 
 
+def test_skus_that_sell_little_tell_the_usual_rate_as_well():
+    """Most of them have no complaint at all, and one complaint is nothing that stands out."""
+    rng = np.random.default_rng(11)
+    units = rng.integers(1, 60, 3000).astype(float)
+    complaints = rng.binomial(units.astype(int), 0.005).astype(float)
+    assert (complaints == 0).mean() > 0.8
+    mean, strength = fit(units, complaints, BrakeConfig())
+    assert mean == pytest.approx(complaints.sum() / units.sum(), rel=0.05)
+    assert strength > 500
+
+
 @pytest.mark.parametrize(
     ("units", "complaints"),
     [([600.0] * 4, [6.0] * 4), ([10.0] * 20, [1.0] * 20), ([100.0] * 20, [0.0] * 20)],
