@@ -319,6 +319,14 @@ def _scores(sku):
             ),
             ("s-1", "s9", 90, 7, 31.5, 44.0, 40, 0, None, False, "enough_stock", "{}"),
         ],
+        "supply_resilience": [
+            ("l2-g/soup", 10.0, 2, "s-1", 0.9, True, 0.25, True, 0.15, '["s1"]', 0.25, 120),
+            ("l2-g/tea", 4.0, 2, "s-2", 0.5, False, 0.5, False, 0.0, "[]", 0.0, 0),
+        ],
+        "supply_failures": [
+            ("s-1", 28, 3, 252.0, 63.0, 31500, 4200, 1.5, 9, '["s1"]'),
+            ("s-2", 28, 1, 56.0, 0.0, 0, -30, None, None, "[]"),
+        ],
         "clearance_warnings": [
             ("s-1", sku, 100, 15.0, 30, 0.1304, 200.0, 1000, 800, -2.0, json.dumps(_LADDER)),
             ("s-2", "s9", 4, 0.0, 30, 0.0, None, None, None, -2.0, json.dumps(_UNSOLD)),

@@ -9,7 +9,7 @@ from pipelines.report.blocks import Block, Column, Figure, Figures, Note, Sectio
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, count, day, decimal, plain_name, shortened
 from pipelines.report.origins import Origin
-from pipelines.report.sections import clearance
+from pipelines.report.sections import clearance, resilience
 
 _ROWS = 20
 _SUPPLIERS = 12
@@ -25,7 +25,11 @@ def section(evidence: Evidence) -> Section:
         "ordered in packs, within minimum and capacity. What lies there too long could be cleared by a cut; "
         "a star marks a cut below the floor.",
         origin,
-        [*_blocks(evidence, origin), *clearance.blocks(evidence, origin)],
+        [
+            *_blocks(evidence, origin),
+            *clearance.blocks(evidence, origin),
+            *resilience.blocks(evidence, origin),
+        ],
     )
 
 

@@ -171,6 +171,14 @@ def test_slow_stock_is_shown_with_its_ladder(full):
     assert "13.0%" in text
 
 
+def test_supply_that_leans_on_one_supplier_is_shown_with_what_its_failure_costs(full):
+    text = Page(full).texts["reorder"]
+    said = "1 of 2 categories have more than 60% of their units from one supplier; in 1 the others could not"
+    assert said in text
+    assert "s-190.0%25.0%15.0%25.0%" in text  # cells without a space between
+    assert "s-136325.0%315.0042.001.59" in text
+
+
 def test_without_a_warehouse_ids_stand_for_titles(tmp_path):
     settings = make_home(tmp_path / "var")
     settings.warehouse_good.unlink()
