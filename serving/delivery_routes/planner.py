@@ -30,7 +30,7 @@ class Planner:
             self._idle.put(process)
 
     def plan(self, request: RoutePlanRequest) -> RoutePlan:
-        """Plan the routes of a request; it takes its `seconds` at most, twice that where routes stand.
+        """Plan the routes of a request; it takes about its `seconds`.
 
         Raises:
             InvalidRouteRequestError: The request contradicts itself.
@@ -45,7 +45,7 @@ class Planner:
                 f"all {PROCESSES} planning processes are at work; ask again, or plan for fewer seconds"
             ) from None
         try:
-            answer = process.ask(msgspec.json.encode(request) + b"\n", 2 * request.seconds + GRACE_S)
+            answer = process.ask(msgspec.json.encode(request) + b"\n", request.seconds + GRACE_S)
         finally:
             self._idle.put(process)
         return msgspec.json.decode(answer, type=RoutePlan)

@@ -10,10 +10,7 @@ from serving.delivery_routes.solving import Solved, SolvedRoute, solve_routes
 
 
 def plan_routes(request: RoutePlanRequest) -> RoutePlan:
-    """Plan the routes of a request.
-
-    A standing plan that breaks a limit today is only a hint: where the search does not mend it in time, it
-    begins anew without it.
+    """Plan the routes of a request; it takes about its `seconds`.
 
     Raises:
         InvalidRouteRequestError: The request contradicts itself.
@@ -25,10 +22,7 @@ def plan_routes(request: RoutePlanRequest) -> RoutePlan:
         (vehicles[route.vehicle_id], [stops[stop_id] for stop_id in route.stop_ids])
         for route in request.standing
     ]
-    solved = solve_routes(problem, request.seconds, standing)
-    if not solved.is_feasible:
-        solved = solve_routes(problem, request.seconds)
-    return _plan(request, solved)
+    return _plan(request, solve_routes(problem, request.seconds, standing))
 
 
 def _plan(request: RoutePlanRequest, solved: Solved) -> RoutePlan:

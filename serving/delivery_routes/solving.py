@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from serving.delivery_routes.problem import LATEST, Problem
+from serving.delivery_routes.repair import Way, possible
 
 if TYPE_CHECKING:
     import pyvrp
@@ -55,12 +57,10 @@ class Solved:
     Attributes:
         routes: By kind of vehicle, then by begin.
         unserved: Stops that are left out.
-        is_feasible: Whether every limit holds; otherwise the plan is no plan.
     """
 
     routes: tuple[SolvedRoute, ...]
     unserved: tuple[int, ...]
-    is_feasible: bool
 
     @property
     def cost(self) -> int:
@@ -75,11 +75,13 @@ def solve_routes(
 
     Args:
         problem: The problem.
-        seconds: Longest search. It ends earlier once it has found nothing better for a while.
-        standing: Routes to begin with, as kind of vehicle and stops in order; stops in none are inserted.
+        seconds: Time for everything; inserting many stops may take longer. The search ends earlier once it
+            has found nothing better for a while.
+        standing: Routes to begin with, as kind of vehicle and stops in order, at most as many of a kind as
+            there are vehicles; stops in none are inserted first.
 
     Returns:
-        The best plan found.
+        The best plan found; it holds every limit.
     """
     import pyvrp
     from pyvrp.stop import MaxRuntime, MultipleCriteria, NoImprovement
@@ -87,6 +89,7 @@ def solve_routes(
     # The stub of PyVRP names a shape that no array has.
     distances: list[Any] = list(problem.distance)
     durations: list[Any] = list(problem.duration)
+    ends = time.perf_counter() + seconds
     places = len(distances[0])
     data = pyvrp.ProblemData(
         locations=[pyvrp.Location(0, 0) for _ in range(places)],
@@ -123,19 +126,35 @@ def solve_routes(
         distance_matrices=distances,
         duration_matrices=durations,
     )
-    begin = None
-    if standing:
-        begin = pyvrp.Solution(data, [pyvrp.Route(data, list(stops), vehicle) for vehicle, stops in standing])
+    begin = (
+        _solution(data, possible(data, [(kind, list(stops)) for kind, stops in standing]))
+        if standing
+        else None
+    )
     calm = CALM + CALM_PER_STOP * len(problem.stops)
-    stop = MultipleCriteria([MaxRuntime(seconds), NoImprovement(calm)])
+    stop = MultipleCriteria([MaxRuntime(max(0.0, ends - time.perf_counter())), NoImprovement(calm)])
     best = pyvrp.solve(data, stop, seed=SEED, collect_stats=False, initial_solution=begin).best
+    if not best.is_feasible():
+        best = _solution(data, possible(data, _ways(best)))
     routes = [_route(route) for route in best.routes()]
     served = {visit.stop for route in routes for visit in route.visits}
     return Solved(
         routes=tuple(sorted(routes, key=lambda route: (route.vehicle, route.starts, route.visits[0].stop))),
         unserved=tuple(stop for stop in range(len(problem.stops)) if stop not in served),
-        is_feasible=best.is_feasible(),
     )
+
+
+def _solution(data: pyvrp.ProblemData, ways: list[Way]) -> pyvrp.Solution:
+    import pyvrp
+
+    return pyvrp.Solution(data, [pyvrp.Route(data, stops, kind) for kind, stops in ways])
+
+
+def _ways(solution: pyvrp.Solution) -> list[Way]:
+    return [
+        (route.vehicle_type(), [visit.idx for visit in route.schedule() if visit.is_client()])
+        for route in solution.routes()
+    ]
 
 
 def _route(route: pyvrp.Route) -> SolvedRoute:

@@ -42,7 +42,6 @@ def test_a_vehicle_waits_for_a_window_and_times_follow():
         (1, 25, 40, 45),
     ]
     assert (route.ends, route.distance, route.cost) == (65, 40, 40)
-    assert solved.is_feasible
     assert solved.unserved == ()
 
 
@@ -67,7 +66,6 @@ def test_a_vehicle_starts_at_its_own_depot():
 def test_what_a_fleet_has_no_room_for_is_left_out_and_named():
     stops = [Stop(place, 2, 0, 0, 0, 1000, prize=10_000) for place in (1, 2, 3)]
     solved = solve_routes(line_of(stops, [Vehicle(0, 1, 4, 0, 1000)]), 1)
-    assert solved.is_feasible
     assert solved.unserved == (2,)  # the farthest: 40 for the two nearest
 
 
@@ -242,3 +240,50 @@ def test_a_planner_with_all_processes_at_work_says_so(monkeypatch):
         planner._idle.get()
     with pytest.raises(errors.PlannerBusyError, match="at work"):
         planner.plan(request())
+
+
+def test_a_search_without_time_still_gives_a_plan_within_every_limit():
+    random = np.random.default_rng(3)
+    at = random.integers(0, 100, size=(41, 2))
+    distance = np.rint(np.hypot(*(at[:, None] - at).transpose(2, 0, 1))).astype(np.int64)
+    stops = tuple(
+        Stop(place, int(random.integers(1, 9)), 0, 5, opens, opens + 60, prize=10_000)
+        for place, opens in zip(range(1, 41), random.integers(0, 300, size=40).tolist(), strict=True)
+    )
+    problem = Problem((distance,), (distance,), 1, stops, (Vehicle(0, 12, 20, 0, 600),))
+    for standing in ((), [(0, list(range(0, 20))), (0, list(range(20, 39)))]):
+        solved = solve_routes(problem, 0.0, standing)
+        assert_within_limits(problem, solved)
+
+
+def assert_within_limits(problem, solved):
+    """Capacity, windows, shift and number of vehicles, told from the visits alone."""
+    visited = [visit.stop for route in solved.routes for visit in route.visits]
+    assert sorted([*visited, *solved.unserved]) == list(range(len(problem.stops)))
+    assert len(solved.routes) <= sum(vehicle.count for vehicle in problem.vehicles)
+    for route in solved.routes:
+        vehicle = problem.vehicles[route.vehicle]
+        assert sum(problem.stops[visit.stop].delivery for visit in route.visits) <= vehicle.capacity
+        place, leaves = vehicle.depot, route.starts
+        for visit in route.visits:
+            stop = problem.stops[visit.stop]
+            assert visit.arrives >= leaves + problem.duration[0][place, stop.place]
+            assert max(visit.arrives, stop.opens) <= visit.starts <= stop.closes
+            assert visit.leaves == visit.starts + stop.service
+            place, leaves = stop.place, visit.leaves
+        assert leaves + problem.duration[0][place, vehicle.depot] <= route.ends <= vehicle.ends
+
+
+def test_a_new_stop_is_in_the_plan_before_the_search_begins():
+    stops = [Stop(place, 1, 0, 0, 0, 1000, prize=10_000) for place in (1, 2, 3)]
+    problem = line_of(stops, [Vehicle(0, 1, 3, 0, 1000)])
+    solved = solve_routes(problem, 0.0, [(0, [0, 2])])
+    assert solved.unserved == ()
+    assert solved.cost == 60
+
+
+def test_a_standing_route_that_is_too_full_today_loses_a_stop_to_another_vehicle():
+    stops = [Stop(place, 2, 0, 0, 0, 1000, prize=10_000) for place in (1, 2, 3)]
+    solved = solve_routes(line_of(stops, [Vehicle(0, 2, 4, 0, 1000)]), 0.0, [(0, [0, 1, 2])])
+    assert solved.unserved == ()
+    assert sorted(len(stops) for _, stops in orders_of(solved)) == [1, 2]
