@@ -24,6 +24,7 @@ from pipelines.defs import (
     operations,
     pricing,
     publish,
+    purchasing,
     quality,
     recommendation,
     replenishment,
@@ -56,7 +57,7 @@ RESOURCES = (
 
 _PLAIN = (
     erasures, features, quality, supply, recommendation, demand, replenishment, resilience, pricing,
-    lifecycle, publish,
+    lifecycle, publish, purchasing,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

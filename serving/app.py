@@ -46,6 +46,7 @@ from serving.api.orders.fulfilment import FULFILMENT_ROUTES
 from serving.api.orders.loss_budgets import LOSS_BUDGET_ROUTES
 from serving.api.orders.offers import OFFER_ROUTES
 from serving.api.orders.orders import ORDER_ROUTES
+from serving.api.orders.purchases import PURCHASE_ROUTES
 from serving.api.orders.stock import STOCK_ROUTES
 from serving.api.orders.webhooks import WEBHOOK_ROUTES
 from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
@@ -198,6 +199,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *FULFILMENT_ROUTES,
             plan_delivery_routes,
             *STOCK_ROUTES,
+            *PURCHASE_ROUTES,
             *AFTER_SALE_ROUTES,
             *WEBHOOK_ROUTES,
             *QUALITY_ROUTES,
@@ -253,6 +255,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Coupons"),
             Tag(name="Channels"),
             Tag(name="Fulfilment"),
+            Tag(name="Purchasing"),
             Tag(name="After-sale"),
             Tag(name="Webhooks"),
             Tag(name="Quality", description="The quality brake: what it holds, why, and what releases it."),

@@ -46,6 +46,8 @@ Kind = Literal[
     "quality_cases",
     "recalls",
     "recall_buyers",
+    "purchases",
+    "merchant_purchases",
 ]
 
 
@@ -99,6 +101,8 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "quality_cases": (int,),
     "recalls": (int,),
     "recall_buyers": (str, int),
+    "purchases": (str,),
+    "merchant_purchases": (str, str),
 }
 
 

@@ -9,6 +9,7 @@ from serving.approvals import errors as approvals
 from serving.ledger import errors as ledger
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
+from serving.purchasing.placing import PurchaseMovedError
 from serving.quality import errors as quality
 from serving.scores.price_moves import PriceMovedError
 from serving.settlement import errors
@@ -30,6 +31,7 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (approvals.BatchRefusedError, 422, "batch-refused", "Not a batch"),
     (approvals.SuggestionError, 422, "adjustment-refused", "Not inside the rails of the kind"),
     (PriceMovedError, 409, "price-moved", "The suggestion is another one by now"),
+    (PurchaseMovedError, 409, "purchase-moved", "The suggestion is another one by now"),
     (approvals.ApprovalError, 422, "approval-refused", "Not approved"),
     (quality.UnknownCaseError, 404, "case-not-found", "No such improvement case"),
     (quality.UnknownRecallError, 404, "recall-not-found", "No such recall"),

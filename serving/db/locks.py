@@ -6,8 +6,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
    in the transaction of the decision;
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
    idempotency key (its row), skus of a supplier, the prices in force, bills and
-   receivers of an account;
-2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel;
+   receivers of an account, what is ordered at suppliers;
+2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order;
 5. stock, by supplier and sku; the quality brake of the tenant; the loss budget of a merchant and day;
 6. the name of a fee, fees, pay-outs, requests to channels and misfits, by id;
 7. agents, by id; 8. parties, by type and id; 9. the consumer;
@@ -198,6 +198,19 @@ def sub_orders(conn: Connection, tenant_id: str, order_id: str) -> None:
 def parcel(conn: Connection, tenant_id: str, shipment_id: str) -> None:
     """Two notices with one id on different orders do not wait for each other's order: here they do."""
     _name(conn, "orders.shipment", f"{tenant_id}/{shipment_id}")
+
+
+def purchases(conn: Connection, tenant_id: str) -> None:
+    """Be the one who orders at suppliers what is suggested: what is on order counts against it."""
+    _name(conn, "purchasing.purchase_order", tenant_id)
+
+
+def purchase_order(conn: Connection, tenant_id: str, purchase_order_id: str) -> None:
+    """Lock a purchase order."""
+    conn.execute(
+        "select from purchasing.purchase_order where tenant_id = %s and purchase_order_id = %s for update",
+        (tenant_id, purchase_order_id),
+    )
 
 
 def stock(conn: Connection, tenant_id: str, keys: Iterable[tuple[str, str]]) -> None:

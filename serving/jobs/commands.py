@@ -49,6 +49,7 @@ from serving.orders.placing.points_payment import give_back_due
 from serving.orders.webhooks.delivery import HttpSender, deliver_due
 from serving.orders.webhooks.webhook_addresses import address_rules
 from serving.privacy.data_keys import Vault
+from serving.purchasing.placing import order_suggested
 from serving.settings import Settings
 from serving.settlement import payouts
 from serving.settlement.beside.fees import release_fees_due
@@ -356,6 +357,11 @@ def _channel_requests(job: Job) -> Iterator[str]:
     yield str(send_due(job.operations, Vault.of(job.settings), job.tenant_id, now, datetime.now(UTC)))
 
 
+def _purchases(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        yield str(order_suggested(conn, job.tenant_id, job.now))
+
+
 def _misfits(job: Job) -> Iterator[str]:
     yield str(sort_misfits(job.transactions, job.tenant_id, job.now))
 
@@ -543,6 +549,7 @@ JOBS: Mapping[str, Command] = {
         {"--bill-id": {"required": True}, "--run-id": {}},
         turns="one",
     ),
+    "purchases": Command("order at suppliers what is suggested, by the policy of each category", _purchases),
     "channel-requests": Command("ask payment channels for what is due", _channel_requests),
     "misfits": Command("match money in suspense that fits by now, send back what never will", _misfits),
     "simulated-channel": Command(

@@ -29,6 +29,7 @@ from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
 from serving.orders.assortment.offer_requests import OFFER
 from serving.orders.assortment.offers import accept_proposal
+from serving.purchasing.placing import PURCHASE, place_approved
 from serving.quality.overrides import QUALITY_OVERRIDE, set_override
 from serving.scores.price_moves import PRICE_MOVE, move_price
 from serving.settings import Settings
@@ -150,5 +151,6 @@ EFFECTS = Effects(
         Wired(OFFER, accept_proposal),
         Wired(PRICE_MOVE, move_price),
         Wired(QUALITY_OVERRIDE, set_override),
+        Wired(PURCHASE, place_approved),
     ]
 )

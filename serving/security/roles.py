@@ -61,6 +61,7 @@ class Scope(StrEnum):
     QUALITY_WRITE = "quality:write"
     APPROVALS_READ = "approvals:read"
     APPROVALS_DECIDE = "approvals:decide"
+    PURCHASES_WRITE = "purchases:write"
 
 
 PARTY_ROLES = frozenset({Role.SUPPLIER, Role.MERCHANT, Role.AGENT})

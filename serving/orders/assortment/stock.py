@@ -60,8 +60,8 @@ def report_stock(
 ) -> list[str]:
     """Take over what a supplier counted; an older count than the known one changes nothing.
 
-    Units that left the shelf after the count by shipment notices, or came back onto it, are reckoned in: the
-    count cannot know them.
+    Units that left the shelf after the count by shipment notices, came back onto it or were brought in by a
+    purchase order are reckoned in: the count cannot know them.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -87,7 +87,8 @@ def report_stock(
         " locked as materialized (select s.sku_id, s.on_hand_qty as before_qty, r.buffer_qty, r.source_at,"
         " greatest(0, r.on_hand_qty + coalesce((select sum(m.qty_delta) from orders.stock_movement m"
         " where m.tenant_id = s.tenant_id and m.supplier_id = s.supplier_id and m.sku_id = s.sku_id"
-        " and m.reason in ('sale', 'return') and m.occurred_at > r.source_at), 0)::bigint) as after_qty"
+        " and (m.reason in ('sale', 'return') or m.purchase_order_id is not null)"
+        " and m.occurred_at > r.source_at), 0)::bigint) as after_qty"
         " from orders.stock s join report r using (sku_id)"
         " where s.tenant_id = %(tenant)s and s.supplier_id = %(supplier)s and s.source_at < r.source_at"
         " order by s.sku_id),"
@@ -237,6 +238,30 @@ def take_back(
         "insert into orders.stock_movement (tenant_id, supplier_id, sku_id, qty_delta, reason, order_id,"
         " occurred_at) values (%(tenant)s, %(supplier)s, %(sku)s, %(qty)s, 'return', %(order)s, %(now)s)",
         {**values, "order": order_id, "now": now},
+    )
+
+
+def bring_in(
+    conn: Connection, tenant_id: str, purchase_order_id: str, arrived: Mapping[StockKey, int], now: datetime
+) -> None:
+    """Put units of a purchase order on the shelf, with a movement each."""
+    columns = _columns(arrived)
+    conn.execute(
+        "insert into orders.stock (tenant_id, supplier_id, sku_id, on_hand_qty, source_at)"
+        " select %(tenant)s, supplier_id, sku_id, 0, '-infinity'"
+        " from unnest(%(suppliers)s::text[], %(skus)s::text[]) as n (supplier_id, sku_id)"
+        " order by supplier_id, sku_id on conflict do nothing",
+        {"tenant": tenant_id, **columns},
+    )
+    locks.stock(conn, tenant_id, arrived)
+    conn.execute(
+        "with n as (select * from unnest(%(suppliers)s::text[], %(skus)s::text[], %(quantities)s::bigint[])"
+        " as n (supplier_id, sku_id, qty)), moved as (insert into orders.stock_movement (tenant_id,"
+        " supplier_id, sku_id, qty_delta, reason, purchase_order_id, occurred_at)"
+        " select %(tenant)s, supplier_id, sku_id, qty, 'inbound', %(purchase)s, %(now)s from n)"
+        " update orders.stock s set on_hand_qty = s.on_hand_qty + n.qty from n"
+        " where s.tenant_id = %(tenant)s and s.supplier_id = n.supplier_id and s.sku_id = n.sku_id",
+        {"tenant": tenant_id, "purchase": purchase_order_id, "now": now, **columns},
     )
 
 

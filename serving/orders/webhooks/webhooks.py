@@ -141,6 +141,14 @@ def tell_supplier_of_case(
     _tell(conn, tenant_id, "supplier", supplier_id, event_type, f"{order_id}:{case_id}", payload)
 
 
+def tell_supplier_of_purchase(
+    conn: Connection, tenant_id: str, purchase_order_id: str, supplier_id: str, event: str
+) -> None:
+    """Tell a supplier of a purchase order: `placed`, `agreed` or `cancelled`."""
+    payload = {"purchase_order_id": purchase_order_id, "supplier_id": supplier_id}
+    _tell(conn, tenant_id, "supplier", supplier_id, f"purchase_order.{event}", purchase_order_id, payload)
+
+
 def tell_merchant(
     conn: Connection,
     tenant_id: str,
