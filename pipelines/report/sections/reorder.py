@@ -50,11 +50,39 @@ def _blocks(evidence: Evidence, origin: Origin) -> list[Block]:
             f"{count(frame.height)} supplier and sku pairs were judged: {count(ordered.height)} are to be "
             f"ordered, {count(int(ordered['reorder_qty'].sum()))} units in all; {count(slow)} move slowly."
         ),
+        *_purchases(evidence),
         Figures([_reasons(frame, origin), _suppliers(ordered, origin)]),
     ]
     if not ordered.height:
         return [*blocks, Note("Nothing needs ordering now.", is_gap=True)]
     return [*blocks, _urgent(evidence, ordered, origin)]
+
+
+def _purchases(evidence: Evidence) -> list[Block]:
+    done = evidence.lake.read_report("operations/purchases")
+    if done is None:
+        return []
+    if not done["orders"] + done["asked"]:
+        return [
+            Note(
+                f"None of the {count(done['left'])} suggestions that are due was ordered by this run: "
+                "`PUT /v1/purchase-policies` says which categories are ordered at once or asked for."
+            )
+        ]
+    text = (
+        f"Of what is due by tomorrow this run placed {count(done['orders'])} purchase orders with "
+        f"{count(done['lines'])} lines for {count(done['cents'] // 100)} at supply prices; "
+        f"{count(done['asked'])} wait for an approval, {count(done['left'])} have no policy."
+    )
+    played = done["demonstration"]
+    if played["past"] + played["answered"]:
+        text += (
+            f" On the embedded panel {count(played['past'])} deliveries of the last weeks are told as "
+            "purchase orders that were received, and suppliers are played: "
+            f"{count(played['answered'])} answered, {count(played['shipped'])} shipped, "
+            f"{count(played['received'])} delivered."
+        )
+    return [Note(text)]
 
 
 def _reasons(frame: pl.DataFrame, origin: Origin) -> Figure:
