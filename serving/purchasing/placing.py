@@ -22,6 +22,7 @@ from serving.approvals.records import Approval
 from serving.approvals.suggestions import Suggestion
 from serving.db import locks
 from serving.db.calendar import local_day, zone_of
+from serving.orders.assortment.brake import require_sold
 from serving.orders.assortment.orderable import IN_FORCE
 from serving.orders.errors import InvalidRequestError
 from serving.orders.webhooks import webhooks
@@ -106,6 +107,7 @@ def order_suggested(conn: Connection, tenant_id: str, now: datetime) -> Ordered:
             asked += request(conn, tenant_id, _ask(one), "replenishment", now).is_new
     # Whoever decides holds a request and then waits here: asking comes before, and what is read is read anew.
     locks.purchases(conn, tenant_id)
+    locks.brake_stays(conn, tenant_id)
     at_once: dict[str, list[Suggested]] = defaultdict(list)
     for one in suggested(conn, tenant_id, today + AHEAD):
         if _road(policies, one) == "auto":
@@ -135,6 +137,7 @@ def place_approved(conn: Connection, tenant_id: str, approval: Approval, now: da
         PurchaseMovedError: It is on order meanwhile or not suggested any more, or its offer is dearer now.
     """
     locks.purchases(conn, tenant_id)
+    locks.brake_stays(conn, tenant_id)
     wanted = approval.wanted
     supplier_id, sku_id, qty = wanted["supplier_id"], wanted["sku_id"], wanted["qty"]
     today = local_day(now, zone_of(conn, tenant_id))
@@ -176,14 +179,17 @@ def place_stated(
 
     Raises:
         InvalidRequestError: The supplier has no offer in force of a sku, or takes no order so small.
+        SaleStoppedError: The quality brake stopped a sku.
     """
     locks.purchases(conn, tenant_id)
+    locks.brake_stays(conn, tenant_id)
     rows = conn.execute(
         "select o.sku_id, o.supply_price_cents, o.lead_time_days, o.min_order_qty from orders.offer o"
         f" where o.tenant_id = %s and o.supplier_id = %s and o.sku_id = any(%s) and {IN_FORCE}",
         (tenant_id, supplier_id, sorted(units)),
     ).fetchall()
     offers = {sku_id: terms for sku_id, *terms in rows}
+    require_sold(conn, tenant_id, units, now)
     missing = sorted(units.keys() - offers.keys())
     if missing:
         raise InvalidRequestError(

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from serving.orders.assortment.orderable import IN_FORCE
+from serving.quality.levels import STOPPED
 
 Connection = psycopg.Connection[Any]
 
@@ -52,7 +53,7 @@ class Suggested:
 def suggested(
     conn: Connection, tenant_id: str, until: date, offer: tuple[str, str] | None = None
 ) -> list[Suggested]:
-    """What the current publication suggests to order by a day, by supplier and sku.
+    """What the current publication suggests to order by a day and no brake stops, by supplier and sku.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -92,7 +93,7 @@ def suggested(
         left join ordered d on d.supplier_id = r.supplier_id and d.sku_id = r.sku_id
         where r.order_by_on <= %(until)s
             and (%(supplier)s::text is null or (r.supplier_id, r.sku_id) = (%(supplier)s, %(sku)s))
-            and r.reorder_qty > coalesce(d.qty, 0) and {IN_FORCE}
+            and r.reorder_qty > coalesce(d.qty, 0) and {IN_FORCE} and r.sku_id not in ({STOPPED})
         order by r.supplier_id, r.sku_id
         """,
         {

@@ -284,6 +284,26 @@ def test_what_is_declined_cancelled_or_closed_short_is_not_on_order(shop, call):
     assert shop.act(order_suggested, NOW).orders == 1
 
 
+def test_what_the_quality_brake_stopped_is_ordered_by_nobody(shop, call):
+    """Level 3 stops reorders in the transaction that would place them."""
+    shop.sql(
+        "update purchasing.purchase_order set status = 'cancelled', closed_at = now()"
+        " where status in ('placed', 'changed', 'confirmed', 'shipped')"
+    )
+    shop.sql(
+        "insert into quality.brake (tenant_id, sku_id, held_level, reason_code, evidence, judged_at)"
+        " values (%(t)s, 'tea', 3, 'rate', '{}', %(at)s)",
+        t=TENANT,
+        at=NOW,
+    )
+    assert shop.act(order_suggested, NOW).orders == 0
+    body = {"supplier_id": "S1", "lines": [{"sku_id": "tea", "qty": 5}]}
+    problem = call("op", "POST", "/purchase-orders", body, 409, "braked")
+    assert problem["type"].endswith("sale-stopped")
+    shop.sql("update quality.brake set held_level = 2 where sku_id = 'tea'")
+    assert shop.act(order_suggested, NOW).orders == 2
+
+
 def test_runs_at_once_order_once(shop, call):
     shop.sql(
         "update purchasing.purchase_order set status = 'cancelled', closed_at = now()"

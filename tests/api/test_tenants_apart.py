@@ -70,6 +70,11 @@ PLANTED = (
     "insert into settlement.payout (tenant_id, payout_id, batch_id, party_type, party_id, amount_cents,"
     " state, sent_at) values (%(tenant)s, %(mark)s || 'payout', %(mark)s || 'batch', 'supplier',"
     " %(supplier)s, 5, 'in_transit', now())",
+    "insert into purchasing.purchase_order (tenant_id, purchase_order_id, supplier_id, status, cause, placed_at,"
+    " expected_on, source) values (%(tenant)s, %(mark)s || 'purchase', %(supplier)s, 'placed', 'stated', now(),"
+    " now()::date, 'test')",
+    "insert into purchasing.purchase_line (tenant_id, purchase_order_id, sku_id, ordered_qty,"
+    " supply_price_cents) values (%(tenant)s, %(mark)s || 'purchase', %(mark)s || 'sku', 5, 1)",
     "insert into quality.brake (tenant_id, sku_id, held_level, reason_code, evidence, judged_at)"
     " values (%(tenant)s, %(mark)s || 'sku', 3, %(mark)s || 'line', '{}', now())",
     "insert into quality.change (tenant_id, sku_id, changed_at, from_level, to_level, cause, reason_code,"
@@ -237,6 +242,7 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
         "case_id": f"{MARK}case",
         "endpoint_id": f"{MARK}hook",
         "payout_id": f"{MARK}payout",
+        "purchase_order_id": f"{MARK}purchase",
         "hold_id": world.number("settlement.hold", "hold_id"),
         "violation_id": world.number("agents.violation", "violation_id"),
         "transaction_id": world.number("ledger.transaction", "transaction_id"),
@@ -245,7 +251,7 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
     }
     things = {
         "case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id",
-        "recall_id", "improvement_case_id",
+        "recall_id", "improvement_case_id", "purchase_order_id",
     }  # fmt: skip
     told = {
         *named.values(),
