@@ -24,6 +24,7 @@ WHOLE = {
     "/v1/plans": "plans that lawyers reviewed",
     "/v1/plans/{plan_id}": "versions of one plan",
     "/v1/profiles": "those that the request names, at most 100",
+    "/v1/purchase-policies": "one a category",
     "/v1/quality/levels/{sku_id}/history": "the newest changes of one sku, at most `limit`",
     "/v1/recommendations": "a ranked list, cut when it is published",
     "/v1/segments": "rules of the installation",

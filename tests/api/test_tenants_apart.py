@@ -70,9 +70,9 @@ PLANTED = (
     "insert into settlement.payout (tenant_id, payout_id, batch_id, party_type, party_id, amount_cents,"
     " state, sent_at) values (%(tenant)s, %(mark)s || 'payout', %(mark)s || 'batch', 'supplier',"
     " %(supplier)s, 5, 'in_transit', now())",
-    "insert into purchasing.purchase_order (tenant_id, purchase_order_id, supplier_id, status, cause, placed_at,"
-    " expected_on, source) values (%(tenant)s, %(mark)s || 'purchase', %(supplier)s, 'placed', 'stated', now(),"
-    " now()::date, 'test')",
+    "insert into purchasing.purchase_order (tenant_id, purchase_order_id, supplier_id, status, cause,"
+    " placed_at, expected_on, source) values (%(tenant)s, %(mark)s || 'purchase', %(supplier)s, 'placed',"
+    " 'stated', now(), now()::date, 'test')",
     "insert into purchasing.purchase_line (tenant_id, purchase_order_id, sku_id, ordered_qty,"
     " supply_price_cents) values (%(tenant)s, %(mark)s || 'purchase', %(mark)s || 'sku', 5, 1)",
     "insert into quality.brake (tenant_id, sku_id, held_level, reason_code, evidence, judged_at)"
