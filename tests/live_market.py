@@ -153,7 +153,8 @@ class History:
             happen = self._rng.choice(
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
-                 self._case_ends, self._consent, self._rival, self._price, self._edge, self._edge_cut)
+                 self._case_ends, self._consent, self._rival, self._price, self._terms, self._edge,
+                 self._edge_cut)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -280,6 +281,15 @@ class History:
         return {"price_changes": [{
             "merchant_id": self._rng.choice(["m-1", "m-2"]), "sku_id": self._sku(), "changed_at": at,
             "price_cents": self._rng.randint(70, 130), "received_at": at,
+        }]}  # fmt: skip
+
+    def _terms(self) -> dict[str, list[Row]]:
+        """As the API states them: without stock and capacity; now and then an offer ends."""
+        return {"offers": [{
+            "supplier_id": self._rng.choice(["s-1", "s-2"]), "sku_id": self._sku(), "valid_from": self.now,
+            "supply_price_cents": self._rng.randint(40, 110), "lead_time_days": self._rng.randint(1, 9),
+            "min_order_qty": 1, "ship_from_region": "unknown", "is_active": self._rng.random() < 0.8,
+            "received_at": self.now,
         }]}  # fmt: skip
 
     def _stock(self) -> dict[str, list[Row]]:

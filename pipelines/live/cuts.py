@@ -73,7 +73,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "consumers": Held("core.dim_consumers"),
         "orders": Held("core.fct_orders", {"coupon_discount_cents": "header_coupon_discount_cents"}),
         "order_lines": Held(TAIL),
-        "offers": Held("core.dim_offers"),
+        "offers": Held("core.dim_offers", {"capacity_per_day": "stated_capacity_per_day"}),
         "listings": Held("core.dim_listings"),
         "price_changes": Held("core.fct_price_changes"),
         "inventory_movements": Held("core.fct_inventory_movements"),
@@ -198,11 +198,12 @@ CUTS: tuple[Cut, ...] = (
     Cut(
         "by_offer",
         {
-            "key_offers": "select distinct supplier_id, sku_id from {live}.core.dim_offers"
+            "key_offers": "select supplier_id, sku_id from temp.arrived_offers"
+            " union select supplier_id, sku_id from {live}.core.dim_offers"
             f" where {_passed('valid_from')} or {_passed('valid_to')}"
         },
         {
-            "raw.offers": held(
+            "raw.offers": _raw(
                 "offers", "(supplier_id, sku_id) in (select (supplier_id, sku_id) from temp.key_offers)"
             )
         },

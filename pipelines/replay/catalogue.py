@@ -21,6 +21,7 @@ def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) 
         "lead_time_days",
         pl.max_horizontal(pl.col("min_order_qty"), 1).alias("min_order_qty"),
         "ship_from_region",
+        pl.col("is_active").fill_null(True),
         pl.col("valid_from").alias("source_at"),
     )
     listings = _current(lake, "listings", ("merchant_id", "sku_id"), as_of).select(
@@ -35,9 +36,12 @@ def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) 
             offers,
             "(tenant_id, supplier_id, sku_id) do update set supply_price_cents = excluded.supply_price_cents,"
             " lead_time_days = excluded.lead_time_days, min_order_qty = excluded.min_order_qty,"
-            " ship_from_region = excluded.ship_from_region, source_at = excluded.source_at,"
-            " reference_price_cents = null, reference_freight_cents = null, reference_at = null"
-            " where t.source_at < excluded.source_at",
+            " ship_from_region = excluded.ship_from_region, is_active = excluded.is_active,"
+            " source_at = excluded.source_at,"
+            " reference_price_cents = null, reference_freight_cents = null, reference_at = null,"
+            " in_force_at = null"
+            # What was stated here comes back with the moment at which it was taken over.
+            " where greatest(t.source_at, t.in_force_at) < excluded.source_at",
         )
         + insert(
             connection,
@@ -55,7 +59,7 @@ def load_stock(connection: psycopg.Connection, lake: Lake, selection: Selection,
 
     On hand is what the offer stated plus what moved since, as the warehouse reckons it.
     """
-    offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of)
+    offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of, stated="stock_qty")
     moved = (
         lake.scan("inventory_movements")
         .join(
@@ -108,7 +112,10 @@ def _products(lake: Lake) -> pl.DataFrame:
     return products.join(levels, on="category_id", how="left").select("sku_id", "title", "category_ids")
 
 
-def _current(lake: Lake, table: str, key: tuple[str, ...], as_of: datetime) -> pl.DataFrame:
-    """The version of each key in force at a moment."""
-    frame = lake.scan(table).filter(pl.col("valid_from") <= as_of).sort("valid_from")
+def _current(
+    lake: Lake, table: str, key: tuple[str, ...], as_of: datetime, *, stated: str = "valid_from"
+) -> pl.DataFrame:
+    """The version of each key in force at a moment; the newest of those that state a column."""
+    said = pl.col(stated).is_not_null() & (pl.col("valid_from") <= as_of)
+    frame = lake.scan(table).filter(said).sort("valid_from")
     return frame.unique(key, keep="last", maintain_order=True).collect().sort(key)

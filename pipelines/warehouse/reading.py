@@ -185,8 +185,8 @@ def current_offers(
     condition, parameters = _only(skus, "o.sku_id")
     return connection.execute(
         f"""
-        select o.* exclude (stock_qty), s.on_hand_qty, p.category_l2_id, p.category_l3_id,
-            began.first_offered_at
+        select o.* exclude (stock_qty, stated_capacity_per_day), s.on_hand_qty, p.category_l2_id,
+            p.category_l3_id, began.first_offered_at
         from core.dim_offers as o
         join (
             select supplier_id, sku_id, min(valid_from) as first_offered_at from core.dim_offers group by all
@@ -255,7 +255,7 @@ def listings_in_force(
         costs as (
             select merchant_id, sku_id, min(supply_price_cents) as cost_at_change_cents
             from prices join core.dim_offers as o using (sku_id)
-            where o.valid_from <= prices.valid_from
+            where coalesce(o.is_active, true) and o.valid_from <= prices.valid_from
                 and coalesce(o.valid_to > prices.valid_from, true)
                 and o.supply_price_cents > 0
             group by merchant_id, sku_id

@@ -638,7 +638,7 @@ class Office:
 
 @pytest.mark.slow
 def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monkeypatch):
-    """Through the API, an hour each: a competitor's price, stock, an order; and a price that is approved."""
+    """Through the API, an hour each: a competitor's price, terms and stock, an order; a price is approved."""
     from small_market import Shop
 
     from serving.db.operations import Operations
@@ -648,7 +648,8 @@ def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monke
     asks = sorted(listing for listing, (_, action) in shown_prices(url).items() if action == "await_approval")
     merchant, sku = asks[0]
     with (live["feeds"] / "offers.csv").open() as file:
-        supplier = next(row["supplier_id"] for row in csv.DictReader(file) if row["sku_id"] == sku)
+        *_, of_feed = (row for row in csv.DictReader(file) if row["sku_id"] == sku)
+    supplier, cheaper = of_feed["supplier_id"], round(int(of_feed["supply_price_cents"]) * 0.9)
 
     def hour():
         nonlocal now
@@ -678,13 +679,18 @@ def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monke
         listing = {"sku_id": sku, "list_price_cents": 9_000}
         office.send("PUT", f"/merchants/{merchant}/listings", {"listings": [listing]})
         office.send("PUT", f"/suppliers/{supplier}/skus", {"skus": [{"sku_id": sku}]})
-        offer = {"sku_id": sku, "supply_price_cents": 300, "lead_time_days": 1, "source_at": at}
-        office.send("PUT", f"/suppliers/{supplier}/offers", {"offers": [offer]})
+        offer = {"sku_id": sku, "supply_price_cents": cheaper, "lead_time_days": 1, "source_at": at}
+        stated = office.send("PUT", f"/suppliers/{supplier}/offers", {"offers": [offer]})
+        assert stated["accepted"] == [sku]
         counted = {"sku_id": sku, "on_hand_qty": 5_000, "source_at": at}
         office.send("PUT", f"/suppliers/{supplier}/stock", {"stock": [counted]})
     with hour() as office:
-        stocked = priced(office)["printed_formula_cents"]
+        before = office.send("GET", f"/prices/{merchant}/{sku}")["price"]
+        shown = priced(office)
+        stocked = shown["printed_formula_cents"]
         assert abs(stocked) < abs(rivalled), "more stock, less scarce"
+        # A unit costs what its supplier has stated within the hour, and leaves 5%.
+        assert before["floor_cents"] > shown["floor_cents"] == -(-cheaper * 105 // 100)
         (one,) = office.send("POST", f"/prices/{merchant}/approvals", {"sku_ids": [sku]})["approvals"]
         shown = {"version": one["version"], "digest": one["digest"]}
         office.send("POST", f"/approvals/{one['approval_id']}/approve", shown)

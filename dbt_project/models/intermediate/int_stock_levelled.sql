@@ -3,7 +3,7 @@
 with offers as (
 
     select * from {{ ref('int_offers_versioned') }}
-    where is_current
+    where is_newest
 
 ),
 
@@ -16,7 +16,7 @@ movements as (
 ),
 
 -- Movements from the moment on for which the supplier stated its stock: the statement is the level before what
--- happens at that very moment. Without an offer, all movements.
+-- happens at that very moment. Without a statement, all movements. Goods lie there also when their offer has ended.
 moved as (
 
     select
@@ -24,7 +24,7 @@ moved as (
         movements.sku_id,
         cast(sum(
             case
-                when offers.valid_from is null or movements.occurred_at >= offers.valid_from
+                when offers.stock_stated_at is null or movements.occurred_at >= offers.stock_stated_at
                     then movements.qty_delta
                 else 0
             end
@@ -52,10 +52,10 @@ final as (
     select
         stocked.supplier_id,
         stocked.sku_id,
-        offers.stock_qty as stated_qty,
-        offers.valid_from as stated_at,
+        offers.stated_qty,
+        offers.stock_stated_at as stated_at,
         moved.moved_qty,
-        greatest(coalesce(offers.stock_qty, 0) + coalesce(moved.moved_qty, 0), 0) as on_hand_qty,
+        greatest(coalesce(offers.stated_qty, 0) + coalesce(moved.moved_qty, 0), 0) as on_hand_qty,
         offers.supply_price_cents,
         offers.lead_time_days,
         coalesce(offers.origin, 'observed') as origin

@@ -16,6 +16,7 @@ renamed as (
         cast(lead_time_days as bigint) as lead_time_days,
         cast(min_order_qty as bigint) as min_order_qty,
         cast(ship_from_region as string) as ship_from_region,
+        cast(is_active as boolean) as is_active,
         cast(received_at as {{ instant_type() }}) as received_at,
         cast(origin as string) as origin
     from source

@@ -234,4 +234,5 @@ def _version_rows(
         valid_from=moments(plan.week_start(week)),
         supply_price_cents=pl.Series(np.maximum(price, 1.0).astype(np.int64)),
         stock_qty=pl.Series(stock, dtype=pl.Int64),
+        is_active=pl.lit(None, dtype=pl.Boolean),
     )

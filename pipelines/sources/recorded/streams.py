@@ -178,6 +178,22 @@ _PRICE_CHANGES = Stream(
     """,
 )
 
+# Terms that were stated here, from when they were taken over; those that came from the lake are not read
+# back. A statement says nothing of stock, whose counts are movements, or of capacity.
+_OFFERS = Stream(
+    "offers",
+    ("supplier_id", "sku_id", "valid_from"),
+    f"""
+    select o.supplier_id, o.sku_id, {_us("o.in_force_at")}, o.supply_price_cents, o.lead_time_days,
+           o.min_order_qty, coalesce(o.ship_from_region, 'unknown'), o.is_active, {_us("o.in_force_at")},
+           'observed', o.xact_id::text as xact_id
+    from orders.offer o
+    where o.xact_id >= %(since)s::xid8 and o.in_force_at is not null
+    order by o.supplier_id, o.sku_id
+    """,
+    frozenset({"stock_qty", "capacity_per_day"}),
+)
+
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -227,6 +243,7 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _CONSENTS,
             _EDGES,
             _COMPETITOR_PRICES,
+            _OFFERS,
         ),
         "prices": (_PRICE_CHANGES,),
         "books": (_LEGS, _ENTRIES),

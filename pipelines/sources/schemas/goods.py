@@ -72,11 +72,14 @@ class Offers(Accepted):
     sku_id = identifier("the sku offered", "milk-1l")
     valid_from = at("when this version starts to hold", planned=True)
     supply_price_cents = cents("price a unit asked by the supplier")
-    stock_qty = count("units in stock at the supplier")
-    capacity_per_day = count("units the supplier can ship a day")
+    stock_qty = count("units in stock at the supplier; null: this version states none", nullable=True)
+    capacity_per_day = count(
+        "units the supplier can ship a day; null: as the version before says", nullable=True
+    )
     lead_time_days = small("days from order to arrival", unit="days", example="3")
     min_order_qty = count("smallest order, units")
     ship_from_region = text("region the goods leave from", "east")
+    is_active = flag("whether it is offered from then on; null means it is", nullable=True)
 
 
 class InventoryMovements(Accepted):

@@ -150,6 +150,7 @@ def put_offers(
     tenant_id: str,
     offers: Sequence[Offer],
     references: Mapping[tuple[str, str], Reference] | None = None,
+    in_force_at: datetime | None = None,
 ) -> list[tuple[str, str]]:
     """Take over terms as they are, and let their suppliers offer their skus unless that was withdrawn.
 
@@ -162,6 +163,8 @@ def put_offers(
         offers: At most one a supplier and sku.
         references: What the next prices are measured against, by (supplier_id, sku_id); None takes the
             prices that are taken over.
+        in_force_at: When terms that were stated here are taken over; None for those of a feed, which the
+            warehouse knows from there.
 
     Returns:
         (supplier_id, sku_id) of the offers that were taken over.
@@ -188,17 +191,19 @@ def put_offers(
     rows = conn.execute(
         "insert into orders.offer as o (tenant_id, supplier_id, sku_id, supply_price_cents, freight_cents,"
         " lead_time_days, min_order_qty, ship_from_region, is_active, source_at, reference_price_cents,"
-        " reference_freight_cents, reference_at)"
+        " reference_freight_cents, reference_at, in_force_at)"
         " select %(tenant)s, * from unnest(%(suppliers)s::text[], %(skus)s::text[], %(prices)s::bigint[],"
         " %(freights)s::bigint[], %(days)s::integer[], %(smallest)s::bigint[], %(regions)s::text[],"
         " %(active)s::boolean[], %(source_at)s::timestamptz[], %(reference_prices)s::bigint[],"
-        " %(reference_freights)s::bigint[], %(reference_at)s::timestamptz[])"
+        " %(reference_freights)s::bigint[], %(reference_at)s::timestamptz[]),"
+        " (select %(in_force_at)s::timestamptz) as t"
         " on conflict (tenant_id, supplier_id, sku_id) do update set"
         " supply_price_cents = excluded.supply_price_cents, freight_cents = excluded.freight_cents,"
         " lead_time_days = excluded.lead_time_days, min_order_qty = excluded.min_order_qty,"
         " ship_from_region = excluded.ship_from_region, is_active = excluded.is_active,"
         " source_at = excluded.source_at, reference_price_cents = excluded.reference_price_cents,"
-        " reference_freight_cents = excluded.reference_freight_cents, reference_at = excluded.reference_at"
+        " reference_freight_cents = excluded.reference_freight_cents, reference_at = excluded.reference_at,"
+        " in_force_at = excluded.in_force_at, xact_id = pg_current_xact_id()"
         " where o.source_at < excluded.source_at returning o.supplier_id, o.sku_id",
         {
             **pairs,
@@ -212,6 +217,7 @@ def put_offers(
             "reference_prices": [reference.price_cents for reference in measured],
             "reference_freights": [reference.freight_cents for reference in measured],
             "reference_at": [reference.at for reference in measured],
+            "in_force_at": in_force_at,
         },
     ).fetchall()
     return sorted((supplier, sku) for supplier, sku in rows)

@@ -207,8 +207,8 @@ def state_offers(
         (supplier_id, offer.sku_id): _next_reference(offer, known[offer.sku_id], corridor, now)
         for offer in inside
     }
-    put_offers(conn, tenant_id, inside, references)
-    _end(conn, tenant_id, ended)
+    put_offers(conn, tenant_id, inside, references, now)
+    _end(conn, tenant_id, ended, now)
     _propose(conn, tenant_id, outside, key, now)
     for offer, judgement in outside:
         terms = _terms_for_decision(offer, judgement, known[offer.sku_id])
@@ -268,7 +268,7 @@ def accept_proposal(conn: Connection, tenant_id: str, approval: Approval, now: d
         conn, tenant_id, supplier_id, sku_id, source_at, f"approval:{approval.approval_id}", now
     )
     offer = Offer(supplier_id, sku_id, price, freight, days, source_at, smallest, region)
-    put_offers(conn, tenant_id, [offer], {(supplier_id, sku_id): Reference(price, freight, now)})
+    put_offers(conn, tenant_id, [offer], {(supplier_id, sku_id): Reference(price, freight, now)}, now)
     return done(approval)
 
 
@@ -370,10 +370,11 @@ def _supersede(
     )
 
 
-def _end(conn: Connection, tenant_id: str, offers: Sequence[Offer]) -> None:
+def _end(conn: Connection, tenant_id: str, offers: Sequence[Offer], now: datetime) -> None:
     with conn.cursor() as cursor:
         cursor.executemany(
-            "update orders.offer set is_active = false, source_at = %(at)s where tenant_id = %(tenant)s"
+            "update orders.offer set is_active = false, source_at = %(at)s, in_force_at = %(now)s,"
+            " xact_id = pg_current_xact_id() where tenant_id = %(tenant)s"
             " and supplier_id = %(supplier)s and sku_id = %(sku)s",
             [
                 {
@@ -381,6 +382,7 @@ def _end(conn: Connection, tenant_id: str, offers: Sequence[Offer]) -> None:
                     "supplier": offer.supplier_id,
                     "sku": offer.sku_id,
                     "at": offer.source_at,
+                    "now": now,
                 }
                 for offer in offers
             ],

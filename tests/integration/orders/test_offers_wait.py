@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
+import polars as pl
 import pytest
 from small_market import NOW, TENANT
 
 from serving.approvals import decisions
 from serving.approvals.errors import ImpossibleMoveError, NotAllowedError
 from serving.approvals.records import newest_of_subject
+from serving.db.urls import libpq_url
 from serving.jobs.effects import EFFECTS
 from serving.orders.assortment import catalogue, offers
 from serving.orders.errors import FreeOfferError, OutOfStockError, SkuNotApprovedError
@@ -160,3 +162,82 @@ def test_an_offer_is_ended_at_any_price_and_its_price_is_not_taken_over(shop):
     found = shop.act(offers.terms_of, "SA", after=("o-end", ""), limit=2)
     assert [(terms.sku_id, terms.state) for terms in found] == [("o-end", "ended"), ("o-end", "waiting")]
     assert TENANT == "default"
+
+
+def recorded(shop, sku):
+    """What the warehouse reads of a sku: moment, price and whether it is offered, by supplier."""
+    from pipelines.sources.recorded.reading import snapshot, versions_since
+    from pipelines.sources.recorded.streams import RECORDED
+
+    (stream,) = (one for one in RECORDED["feeds"] if one.table == "offers")
+    with snapshot(libpq_url(shop.url), "test", TENANT) as connection:
+        rows = versions_since(connection, stream, 0, replayed_origin="overlay").filter(sku_id=sku)
+    assert rows["valid_from"].equals(rows["received_at"].alias("valid_from"))
+    told = rows.select("supplier_id", "valid_from", "supply_price_cents", "is_active")
+    return {supplier: rest for supplier, *rest in told.iter_rows()}
+
+
+def test_the_warehouse_reads_terms_from_when_they_were_taken_over(shop):
+    hours = [NOW + timedelta(hours=hour) for hour in range(6)]
+    shop.list("o-read", 10_000)
+    shop.supply("SA", "o-read", 9, price=7_000)
+    assert recorded(shop, "o-read") == {}, "terms of the feed are known from there"
+    assert state(shop, "SA", "o-read", 7_100, after=1, now=hours[2]) == "accepted"
+    assert recorded(shop, "o-read") == {"SA": [hours[2], 7_100, True]}
+    assert state(shop, "SA", "o-read", 9_000, after=3).reason == "own_price"
+    assert recorded(shop, "o-read") == {"SA": [hours[2], 7_100, True]}, "what waits is not in force"
+    decide(shop, "SA", "o-read", now=hours[4])
+    assert recorded(shop, "o-read") == {"SA": [hours[4], 9_000, True]}
+    assert state(shop, "SA", "o-read", 9_000, after=5, active=False) == "accepted"
+    assert recorded(shop, "o-read") == {"SA": [hours[5], 9_000, False]}
+
+
+class LakeOf:
+    """A lake with nothing but versions of offers."""
+
+    def __init__(self, *offers):
+        self._offers = pl.DataFrame(
+            [
+                {"supplier_id": "SA", "sku_id": sku, "valid_from": at, "supply_price_cents": cents,
+                 "stock_qty": None, "lead_time_days": 1, "min_order_qty": 1, "ship_from_region": "east",
+                 "is_active": active}
+                for sku, at, cents, active in offers
+            ],
+            schema_overrides={"is_active": pl.Boolean, "stock_qty": pl.Int64},
+        )  # fmt: skip
+
+    def scan(self, table):
+        if table == "offers":
+            return self._offers.lazy()
+        columns = ("merchant_id", "sku_id", "valid_from", "list_price_cents", "is_listed")
+        return pl.LazyFrame(
+            schema=dict.fromkeys(columns, pl.String) | {"valid_from": pl.Datetime("us", "UTC")}
+        )
+
+    def read(self, table, columns):
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+
+
+def test_what_was_stated_here_comes_home_from_the_lake_unchanged_and_newer_terms_of_the_feed_hold(shop):
+    from pipelines.replay.catalogue import load_catalogue
+
+    def replay(*offers):
+        with shop.transaction() as conn:
+            load_catalogue(conn, LakeOf(*offers), NOW + timedelta(days=1))
+
+    def stands():
+        query = (
+            "select supply_price_cents, reference_price_cents, is_active, in_force_at from orders.offer"
+            " where sku_id = 'o-home'"
+        )
+        return shop.sql(query)[0]
+
+    taken = NOW + timedelta(hours=2)
+    shop.supply("SA", "o-home", 9, price=7_000)
+    state(shop, "SA", "o-home", 7_100, after=1, now=taken)
+    replay(("o-home", taken, 7_100, True))
+    assert stands() == (7_100, 7_000, True, taken)
+    replay(("o-home", taken, 7_100, True), ("o-home", taken + timedelta(hours=1), 8_000, None))
+    assert stands() == (8_000, None, True, None)
+    replay(("o-home", taken + timedelta(hours=2), 8_000, False))
+    assert stands() == (8_000, None, False, None)

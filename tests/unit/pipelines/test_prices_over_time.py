@@ -38,7 +38,8 @@ class Shop:
             create table core.dim_listings (merchant_id varchar, sku_id varchar, list_price_cents bigint,
                 pricing_mode varchar, is_listed boolean, is_current boolean, valid_from timestamptz);
             create table core.dim_offers (supplier_id varchar, sku_id varchar, is_current boolean,
-                supply_price_cents bigint, stock_qty bigint, valid_from timestamptz, valid_to timestamptz);
+                supply_price_cents bigint, stock_qty bigint, valid_from timestamptz, valid_to timestamptz,
+                is_active boolean, stated_capacity_per_day bigint);
             create table intermediate.int_stock_levelled (supplier_id varchar, sku_id varchar,
                 on_hand_qty bigint);
             create table core.fct_competitor_prices (sku_id varchar, competitor varchar,
@@ -62,7 +63,7 @@ class Shop:
             list_price = round(cost * self._rng.uniform(1.1, 2.2))
             self._db.execute("insert into core.dim_products values (?, ?, true)", [sku, f"c{number % 4}"])
             self._db.execute(
-                "insert into core.dim_offers values ('s', ?, true, ?, 90, ?, null)",
+                "insert into core.dim_offers values ('s', ?, true, ?, 90, ?, null, true, null)",
                 [sku, cost, BEGIN - 50 * WEEK],
             )
             self._db.execute("insert into intermediate.int_stock_levelled values ('s', ?, 90)", [sku])

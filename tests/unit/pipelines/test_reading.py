@@ -34,7 +34,8 @@ def warehouse():
             " ('b', true, 'y'), ('postage', false, 'z')) as t(sku_id, is_merchandise, category_l3_id)"
         )
         connection.execute(
-            "create table core.dim_offers as select *, 9 as stock_qty, timestamptz '2025-01-01' as valid_from"
+            "create table core.dim_offers as select *, 9 as stock_qty, true as is_active,"
+            " timestamptz '2025-01-01' as valid_from, null as stated_capacity_per_day"
             " from (values ('s1', 's', true),"
             " ('s1', 's', false), ('s1', 'postage', true), ('s1', 'not_in_products', true))"
             " as t(supplier_id, sku_id, is_current)"

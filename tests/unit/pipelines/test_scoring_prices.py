@@ -29,7 +29,7 @@ create view core.fct_prices_in_force as select merchant_id, sku_id, valid_from,
   from core.dim_listings;
 create table core.dim_offers (supplier_id varchar, sku_id varchar, is_current boolean,
   supply_price_cents bigint, stock_qty bigint, valid_from timestamptz default '2017-01-01',
-  valid_to timestamptz);
+  valid_to timestamptz, is_active boolean, stated_capacity_per_day bigint);
 create table intermediate.int_stock_levelled (supplier_id varchar, sku_id varchar, on_hand_qty bigint);
 create table core.fct_competitor_prices (sku_id varchar, competitor varchar, observed_at timestamptz,
   price_cents bigint);
