@@ -34,7 +34,8 @@ class Shop:
         self._db.execute(
             """
             set timezone = 'UTC'; create schema core; create schema intermediate;
-            create table core.dim_products (sku_id varchar, category_l3_id varchar, is_merchandise boolean);
+            create table core.dim_products (sku_id varchar, category_l3_id varchar, is_merchandise boolean,
+                category_l2_id varchar);
             create table core.dim_listings (merchant_id varchar, sku_id varchar, list_price_cents bigint,
                 pricing_mode varchar, is_listed boolean, is_current boolean, valid_from timestamptz);
             create table core.dim_offers (supplier_id varchar, sku_id varchar, is_current boolean,
@@ -61,7 +62,9 @@ class Shop:
             cost = self._rng.randint(300, 3000)
             mode = MODES[number % len(MODES)]
             list_price = round(cost * self._rng.uniform(1.1, 2.2))
-            self._db.execute("insert into core.dim_products values (?, ?, true)", [sku, f"c{number % 4}"])
+            self._db.execute(
+                "insert into core.dim_products values (?, ?, true, null)", [sku, f"c{number % 4}"]
+            )
             self._db.execute(
                 "insert into core.dim_offers values ('s', ?, true, ?, 90, ?, null, true, null)",
                 [sku, cost, BEGIN - 50 * WEEK],

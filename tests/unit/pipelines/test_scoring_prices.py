@@ -21,7 +21,8 @@ _TABLES = """
 set timezone = 'UTC';
 create schema core;
 create schema intermediate;
-create table core.dim_products (sku_id varchar, category_l3_id varchar, is_merchandise boolean);
+create table core.dim_products (sku_id varchar, category_l3_id varchar, is_merchandise boolean,
+  category_l2_id varchar);
 create table core.dim_listings (merchant_id varchar, sku_id varchar, list_price_cents bigint,
   pricing_mode varchar, is_listed boolean, is_current boolean, valid_from timestamptz);
 create view core.fct_prices_in_force as select merchant_id, sku_id, valid_from,
@@ -65,7 +66,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def product(shop, sku: str, category: str, list_price: int, *merchants: str) -> None:
-    shop.execute("insert into core.dim_products values (?, ?, true)", [sku, category])
+    shop.execute("insert into core.dim_products values (?, ?, true, null)", [sku, category])
     for merchant in merchants:
         shop.execute(
             "insert into core.dim_listings values (?, ?, ?, 'auto', true, true, ?)",
