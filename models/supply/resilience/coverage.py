@@ -115,7 +115,8 @@ def _category(rows: pl.DataFrame, config: ResilienceConfig) -> tuple[tuple[objec
         .select(pl.min_horizontal("wanted", "able").sum())
         .item()
     )
-    main_share, backup_share = main_per_day / total, others / total
+    # Sums of the same numbers in another order may differ in the last bit.
+    main_share, backup_share = min(main_per_day / total, 1.0), min(others / total, 1.0)
     proposed, unsupplied = _least_change(rows, config.most_main * total)
     changes = rows.select(
         "category_id",
@@ -138,9 +139,9 @@ def _category(rows: pl.DataFrame, config: ResilienceConfig) -> tuple[tuple[objec
         main_share > config.most_main + NOTHING,
         backup_share,
         backup_share < config.least_backup - NOTHING,
-        float(trials["unsupplied"].sum()) / total,
+        min(float(trials["unsupplied"].sum()) / total, 1.0),
         json.dumps(trials["sku_id"].head(config.most_trials).to_list()),
-        float(np.clip(change, 0, None).sum()) / total,
+        min(float(np.clip(change, 0, None).sum()) / total, 1.0),
         round(float(change @ prices)),
     )
     moved = pl.Series(np.abs(change) > NOTHING)

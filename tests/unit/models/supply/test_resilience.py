@@ -237,3 +237,12 @@ def test_a_supplier_without_another_loses_everything_and_one_without_sales_is_no
 def test_settings_out_of_range_are_named(wrong, words):
     with pytest.raises(ValueError, match=words):
         ResilienceConfig(**wrong)
+
+
+@given(st.lists(st.integers(1, 9_999), min_size=1, max_size=40))
+@settings(max_examples=50)
+def test_a_share_is_a_part_of_a_whole_in_the_last_bit_too(units):
+    sales = sold(*(("A", f"k{number}", count / 7) for number, count in enumerate(units)))
+    row = looked_at(sales, offers(("A", "k0", 100, 1, 0, 9))).categories.row(0, named=True)
+    assert row["main_share"] == pytest.approx(1)
+    assert max(row[name] for name in row if name.endswith("_share")) <= 1
