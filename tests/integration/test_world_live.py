@@ -649,7 +649,7 @@ def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monke
     merchant, sku = asks[0]
     with (live["feeds"] / "offers.csv").open() as file:
         *_, of_feed = (row for row in csv.DictReader(file) if row["sku_id"] == sku)
-    supplier, cheaper = of_feed["supplier_id"], round(int(of_feed["supply_price_cents"]) * 0.9)
+    supplier, cost = of_feed["supplier_id"], int(of_feed["supply_price_cents"])
 
     def hour():
         nonlocal now
@@ -661,6 +661,12 @@ def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monke
         """After a tick; the printed formula shows demand, stock and competitors whatever model serves."""
         tick()
         return office.send("GET", f"/prices/{merchant}/{sku}")["price"]
+
+    def state_cost(office, cents):
+        at = (now - minute).isoformat()
+        offer = {"sku_id": sku, "supply_price_cents": cents, "lead_time_days": 1, "source_at": at}
+        stated = office.send("PUT", f"/suppliers/{supplier}/offers", {"offers": [offer]})
+        assert stated["accepted"] == [sku]
 
     with hour() as office:
         before = priced(office)["printed_formula_cents"]
@@ -679,18 +685,12 @@ def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monke
         listing = {"sku_id": sku, "list_price_cents": 9_000}
         office.send("PUT", f"/merchants/{merchant}/listings", {"listings": [listing]})
         office.send("PUT", f"/suppliers/{supplier}/skus", {"skus": [{"sku_id": sku}]})
-        offer = {"sku_id": sku, "supply_price_cents": cheaper, "lead_time_days": 1, "source_at": at}
-        stated = office.send("PUT", f"/suppliers/{supplier}/offers", {"offers": [offer]})
-        assert stated["accepted"] == [sku]
+        state_cost(office, cost)
         counted = {"sku_id": sku, "on_hand_qty": 5_000, "source_at": at}
         office.send("PUT", f"/suppliers/{supplier}/stock", {"stock": [counted]})
     with hour() as office:
-        before = office.send("GET", f"/prices/{merchant}/{sku}")["price"]
-        shown = priced(office)
-        stocked = shown["printed_formula_cents"]
+        stocked = priced(office)["printed_formula_cents"]
         assert abs(stocked) < abs(rivalled), "more stock, less scarce"
-        # A unit costs what its supplier has stated within the hour, and leaves 5%.
-        assert before["floor_cents"] > shown["floor_cents"] == -(-cheaper * 105 // 100)
         (one,) = office.send("POST", f"/prices/{merchant}/approvals", {"sku_ids": [sku]})["approvals"]
         shown = {"version": one["version"], "digest": one["digest"]}
         office.send("POST", f"/approvals/{one['approval_id']}/approve", shown)
@@ -706,3 +706,8 @@ def test_the_prices_of_an_hour_are_made_from_what_was_said_within_it(live, monke
         assert abs(sold["printed_formula_cents"]) > abs(stocked), "more demand, scarcer"
         # The next price starts from the approved one, and stands for its days.
         assert (sold["price_cents"], sold["action"]) == (one["price_cents"], "keep")
+        # A unit costs what its supplier has stated within the hour, and leaves 5%.
+        state_cost(office, cost * 110 // 100)
+    with hour() as office:
+        dearer = priced(office)["floor_cents"]
+        assert sold["floor_cents"] < dearer == -(-(cost * 110 // 100) * 105 // 100)

@@ -31,7 +31,8 @@ def warehouse():
         )
         connection.execute(
             "create table core.dim_products as select *, null as category_l2_id"
-            " from (values ('s', true, 'x'), ('a', true, 'x'), ('b', true, 'y'), ('postage', false, 'z')) as t(sku_id, is_merchandise, category_l3_id)"
+            " from (values ('s', true, 'x'), ('a', true, 'x'), ('b', true, 'y'), ('postage', false, 'z'))"
+            " as t(sku_id, is_merchandise, category_l3_id)"
         )
         connection.execute(
             "create table core.dim_offers as select *, 9 as stock_qty, true as is_active,"
