@@ -26,6 +26,8 @@ DEFAULT_STRENGTH = 20.0
 LEAST_LOG_SD = 0.01
 """Least standard deviation between channels, and within, of a log."""
 DEFAULT_LOG_SD = 0.5
+LEAST_FREEDOM = 1.0
+"""Degrees of freedom below which the spread within channels is not estimated."""
 
 ESTIMATES = {
     "supplier_id": pl.String(), "category_id": pl.String(), "signal": pl.String(), "count": pl.Int64(),
@@ -103,23 +105,34 @@ def _default(signal: Signal) -> dict[str, float]:
 def _priors(signal: Signal, evidence: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """Prior by group: mean; strength of a rate; variances within and between of a log.
 
-    With k channels, N pieces and channel means m: SSB = sum n (m - mean)^2, SSW = sum (squares - n m^2),
-    n0 = (N - sum n^2 / N) / (k - 1). Between = (MSB - MSW) / n0, correlation = between / (between + MSW).
+    By moments, exactly for weighted evidence. A channel has n = sum w, q = sum w^2 and the mean m; N = sum n.
+    SSW = sum (squares - n m^2) has the mean within * sum (n - q / n), and SSB = sum n (m - mean)^2 the mean
+    within * (sum q / n - sum q / N) + between * (N - sum n^2 / N). Without decay q = n: then it is the usual
+    analysis of variance.
     """
-    n, total, squares = pl.col("n"), pl.col("total"), pl.col("squares")
-    rows = evidence.filter(n > 0)
-    groups = rows.group_by(by).agg(
-        channels=pl.len(),
-        trials=n.sum(),
-        prior_mean=total.sum() / n.sum(),
-        ssb=(total**2 / n).sum() - total.sum() ** 2 / n.sum(),
-        ssw=(squares - total**2 / n).sum(),
-        size=(n.sum() - (n**2).sum() / n.sum()) / (pl.len() - 1),
+    n, q, total, squares = (pl.col(name) for name in ("n", "weight_squares", "total", "squares"))
+    groups = (
+        evidence.filter(n > 0)
+        .group_by(by)
+        .agg(
+            channels=pl.len(),
+            trials=n.sum(),
+            prior_mean=total.sum() / n.sum(),
+            ssb=(total**2 / n).sum() - total.sum() ** 2 / n.sum(),
+            ssw=(squares - total**2 / n).sum(),
+            ssw_within=(n - q / n).sum(),
+            ssb_within=(q / n).sum() - q.sum() / n.sum(),
+            ssb_between=n.sum() - (n**2).sum() / n.sum(),
+        )
+        # A group in which every channel has one piece tells nothing of the spread within.
+        .with_columns(
+            within=pl.when(pl.col("ssw_within") > LEAST_FREEDOM)
+            .then(pl.col("ssw").clip(lower_bound=0.0) / pl.col("ssw_within"))
+            .otherwise(_alone(signal))
+        )
     )
-    freedom = (pl.col("trials") - pl.col("channels")).clip(lower_bound=1.0)
-    within = pl.col("ssw").clip(lower_bound=0.0) / freedom
-    between = ((pl.col("ssb") / (pl.col("channels") - 1) - within) / pl.col("size")).clip(lower_bound=0.0)
-    groups = groups.with_columns(within=within, between=between.fill_nan(0.0).fill_null(0.0))
+    between = (pl.col("ssb") - pl.col("within") * pl.col("ssb_within")) / pl.col("ssb_between")
+    groups = groups.with_columns(between=between.clip(lower_bound=0.0).fill_nan(0.0).fill_null(0.0))
     correlation = (
         (pl.col("between") / (pl.col("between") + pl.col("within")))
         .fill_nan(LEAST_CORRELATION)
@@ -135,6 +148,12 @@ def _priors(signal: Signal, evidence: pl.DataFrame, by: list[str]) -> pl.DataFra
         if signal.kind == "rate"
         else pl.col("prior_mean"),
     )
+
+
+def _alone(signal: Signal) -> pl.Expr:
+    """The spread within where no channel shows any: that of a rate follows from its mean."""
+    mean = pl.col("prior_mean")
+    return mean * (1 - mean) if signal.kind == "rate" else pl.lit(DEFAULT_LOG_SD**2)
 
 
 def _rates(rows: pl.DataFrame, config: GradingConfig) -> pl.DataFrame:

@@ -34,9 +34,10 @@ MARKET = {"sku_id": pl.String(), "price_cents": pl.Float64()}
 """What rivals ask for a sku, in the middle."""
 EVIDENCE = {
     "supplier_id": pl.String(), "category_id": pl.String(), "signal": pl.String(), "count": pl.Int64(),
-    "n": pl.Float64(), "total": pl.Float64(), "squares": pl.Float64(),
+    "n": pl.Float64(), "weight_squares": pl.Float64(), "total": pl.Float64(), "squares": pl.Float64(),
 }  # fmt: skip
-"""By channel and signal: pieces of evidence, their decayed number, the decayed sums of values and squares."""
+"""By channel and signal: pieces of evidence, their decayed number, the sum of their squared weights, the
+decayed sums of values and of squares."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def _counted(
             pl.lit(signal).alias("signal"),
             count=pl.len().cast(pl.Int64),
             n=pl.col("_w").sum(),
+            weight_squares=(pl.col("_w") ** 2).sum(),
             total=(pl.col("_w") * pl.col("_v")).sum(),
             squares=(pl.col("_w") * pl.col("_v") ** 2).sum(),
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.supply.channel_world import SUPPLIERS_EACH, peer, world
@@ -15,6 +15,7 @@ CHANNELS = st.lists(
 ).filter(lambda rows: sum(row[1] for row in rows) and sum(row[2] for row in rows))
 
 
+@settings(deadline=None)
 @given(CHANNELS)
 def test_the_area_is_the_share_of_pairs_in_order(rows):
     said, late, good = (np.array(column, dtype=float) for column in zip(*rows, strict=True))

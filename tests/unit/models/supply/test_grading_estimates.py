@@ -40,6 +40,7 @@ def test_evidence_counts_half_after_a_half_life():
     ]  # tomorrow's do not count
     (row,) = evidence(happened(sold), "fault").iter_rows(named=True)
     assert (row["count"], row["n"], row["total"]) == (6, pytest.approx(4 * 0.5 + 2), pytest.approx(0.5))
+    assert row["weight_squares"] == pytest.approx(4 * 0.25 + 2)
 
 
 def test_days_late_are_of_late_parcels_that_came():
@@ -185,6 +186,25 @@ def test_log_means_are_shrunk_by_the_variances():
     precision = 20 / within + 1 / between
     assert row["mean"] == pytest.approx((20 * 1.0 / within + 1.2 / between) / precision)
     assert row["sd"] == pytest.approx(precision**-0.5)
+
+
+@pytest.mark.parametrize("days", [0, 60, 240])
+def test_the_spread_between_channels_is_found_however_old_and_few_the_evidence_is(days):
+    """2,000 channels of three pieces each: the strength of the prior is that of the truth, Beta(2, 18)."""
+    rng = np.random.default_rng(11)
+    rates = rng.beta(2, 18, 2_000)
+    sold = [
+        (f"s{number}", "milk", ago(days * age), bool(hit))
+        for number, rate in enumerate(rates)
+        for age, hit in zip((0.2, 0.6, 1.0), rng.random(3) < rate, strict=True)
+    ]
+    told = estimates(happened(sold))
+    seen = evidence(happened(sold), "fault").join(told, on="supplier_id").filter(pl.col("total") > 0)
+    row = seen.row(0, named=True)
+    share = row["total"] / row["n"]
+    strength = row["n"] * (share - row["mean"]) / (row["mean"] - row["prior_mean"])
+    # The estimate of an intra-class correlation of 1 / 21 from 2,000 channels.
+    assert 12 < strength < 40
 
 
 @settings(max_examples=60, deadline=None)
