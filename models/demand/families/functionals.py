@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from models.demand.families.inputs import HALF_UNIT
 from models.metrics import FloatArray
 
 GRID = 99
@@ -55,7 +56,9 @@ def relative_median(quantiles: FloatArray, levels: tuple[float, ...]) -> FloatAr
 
 
 def expectation(quantiles: FloatArray, levels: tuple[float, ...]) -> FloatArray:
-    """The mean of the distribution that the quantiles draw.
+    """The mean of the distribution that the quantiles draw, in logarithms of units plus a half.
+
+    The half keeps a quantile of 0 from being infinitely far from the next, whose distance extends the ends.
 
     Args:
         quantiles: float64 (..., q), ascending, not negative.
@@ -64,4 +67,5 @@ def expectation(quantiles: FloatArray, levels: tuple[float, ...]) -> FloatArray:
     Returns:
         float64 (...,).
     """
-    return np.asarray(log_normal_grid(quantiles, levels).mean(axis=-1))
+    grid = log_normal_grid(quantiles + HALF_UNIT, levels) - HALF_UNIT
+    return np.asarray(np.maximum(grid, 0.0).mean(axis=-1))

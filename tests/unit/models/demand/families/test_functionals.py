@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.demand.families.functionals import GRID, log_normal_grid, relative_median
+from models.demand.families.functionals import GRID, expectation, log_normal_grid, relative_median
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -39,3 +39,15 @@ def test_the_grid_goes_through_the_quantiles() -> None:
     assert (np.diff(grid) >= 0).all()
     assert grid[0, GRID // 2] == pytest.approx(2.0)
     assert (grid[0] < 1.0).mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("quantiles", [[0.0, 0.0, 2.0], [0.0, 1.0, 3.0], [0.0, 1e-9, 5.0]])
+def test_the_mean_of_what_sells_now_and_then_is_of_the_size_of_what_sells(quantiles: list[float]) -> None:
+    """Between the median and the highest quantile, which a tail of a few times its distance cannot leave."""
+    found = float(expectation(np.array(quantiles), LEVELS))
+    assert quantiles[1] <= found <= quantiles[2]
+
+
+def test_the_mean_of_a_wide_log_normal_is_that_of_the_grid() -> None:
+    quantiles = stats.lognorm.ppf(LEVELS, s=0.5, scale=1000.0)
+    assert float(expectation(quantiles, LEVELS)) == pytest.approx(1000 * np.exp(0.125), rel=0.01)
