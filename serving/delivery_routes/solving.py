@@ -133,7 +133,12 @@ def solve_routes(
     )
     calm = CALM + CALM_PER_STOP * len(problem.stops)
     stop = MultipleCriteria([MaxRuntime(max(0.0, ends - time.perf_counter())), NoImprovement(calm)])
-    best = pyvrp.solve(data, stop, seed=SEED, collect_stats=False, initial_solution=begin).best
+    # A broken limit must not be cheaper than what it saves, however the costs are scaled.
+    dearest = max((one.prize or 0 for one in problem.stops), default=0)
+    usual = pyvrp.PenaltyParams()
+    penalty = pyvrp.PenaltyParams(max_penalty=max(usual.max_penalty, float(dearest)))
+    params = pyvrp.SolveParams(penalty=penalty)
+    best = pyvrp.solve(data, stop, SEED, collect_stats=False, params=params, initial_solution=begin).best
     if not best.is_feasible():
         best = _solution(data, possible(data, _ways(best)))
     routes = [_route(route) for route in best.routes()]
