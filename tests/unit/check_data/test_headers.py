@@ -83,3 +83,33 @@ def test_a_file_is_matched_by_its_columns(columns: str, table: str) -> None:
 def test_a_file_that_fits_no_table_fits_none() -> None:
     assert feeds_of(["colour", "mood"]) == ()
     assert feeds_of(["order_id", "mood"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("columns", "table", "found"),
+    [
+        (
+            ["仓库编号", "仓库名称", "纬度", "经度", "日发货能力"],
+            "warehouses",
+            {"warehouse_id", "name", "latitude", "longitude", "capacity_per_day"},
+        ),
+        (
+            ["licence_id", "统一社会信用代码", "kind", "供应商", "生效日期", "失效日期"],
+            "licences",
+            {"licence_id", "licence_no", "kind", "supplier_id", "starts_on", "ends_on"},
+        ),
+        (
+            ["批次号", "货号", "供应商", "生产日期", "保质期至"],
+            "batches",
+            {"batch_id", "sku_id", "supplier_id", "produced_on", "expires_on"},
+        ),
+        (
+            ["observation_id", "kind", "运单号", "status", "扫描时间", "网点"],
+            "supply_observations",
+            {"observation_id", "kind", "shipment_id", "status", "occurred_at", "place"},
+        ),
+    ],
+)
+def test_headers_of_the_supply_side_are_known(columns, table, found):
+    (feed,) = feeds_of(columns)
+    assert (feed.table, set(feed.columns)) == (table, found)

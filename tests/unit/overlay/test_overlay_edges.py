@@ -161,7 +161,7 @@ def test_embedded_panel_stays_within_its_limits(embedded: ObservedTables) -> Non
         "events": 2_500_000, "offers": 80_000, "listings": 260_000, "competitor_prices": 350_000,
         "shipments": 420_000, "after_sales": 40_000, "inventory_movements": 700_000, "messages": 60_000,
         "points_ledger": 320_000, "agents": 3_000, "warehouses": 8, "warehouse_closures": 60,
-        "licences": 8_000, "batches": 3_000, "supply_observations": 250_000,
+        "licences": 20_000, "batches": 5_000, "supply_observations": 250_000,
     }  # fmt: skip
     as_of = datetime(2018, 1, 1, 4, 1, 20, tzinfo=UTC)
     for table in OVERLAY_ORDER:
