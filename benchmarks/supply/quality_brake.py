@@ -278,7 +278,7 @@ def _race(operations: Operations, sku: str) -> tuple[int, int]:
 
     def stop() -> int:
         begin.wait()
-        while not _reserved(operations, sku):
+        while _reserved(operations, sku) < SELLERS:
             pass
         with operations.transaction(TENANT) as conn:
             judge(conn, TENANT, [Finding(sku, Level.STOP, "above_stop_line", {})], Rules(), START)

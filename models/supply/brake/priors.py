@@ -47,16 +47,19 @@ def fit(units: FloatArray, complaints: FloatArray, config: BrakeConfig) -> tuple
     Source:
         Method of moments for the beta-binomial, Kleinman (1973), JASA 68.
     """
-    usual = np.ones(len(units), dtype=np.bool_)
+    usual, strength = np.ones(len(units), dtype=np.bool_), config.outlier_strength
+    found = None
     for _ in range(_ROUNDS):
         if usual.sum() < config.least_skus or not complaints[usual].sum():
             return None
         # A sku weighs as much as the prior at most: one big seller gone bad is not what is usual.
         weight = np.minimum(units, config.outlier_strength) * usual
         mean = float((weight * complaints / units).sum() / weight.sum())
-        a, b = mean * config.outlier_strength, (1 - mean) * config.outlier_strength
-        usual = betabinom.sf(complaints - 1, np.ceil(units), a, b) >= config.outlier_probability
-    return _moments(units[usual], complaints[usual], config)
+        rarity = betabinom.sf(complaints - 1, np.ceil(units), mean * strength, (1 - mean) * strength)
+        usual = rarity >= config.outlier_probability
+        found = _moments(units[usual], complaints[usual], config)
+        strength = strength if found is None else max(strength, found[1])
+    return found
 
 
 def prior_of(
