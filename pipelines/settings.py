@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.supply.brake.ladder import QUALITY_REASONS, SAFETY_REASONS
@@ -151,6 +151,11 @@ class Settings(BaseSettings):
         return GradingConfig(
             weights=self.grade_weights, lines=self.grade_lines, half_life_days=self.grade_half_life_days
         )
+
+    @field_serializer("quality_reasons", "safety_reasons", when_used="json")
+    def _sorted(self, words: frozenset[str]) -> list[str]:
+        """A set as JSON is the same in every process; a run is compared with the last one by it."""
+        return sorted(words)
 
     @field_validator("holidays")
     @classmethod

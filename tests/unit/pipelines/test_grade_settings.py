@@ -1,4 +1,9 @@
-"""The settings of grades are read from the environment, and what contradicts itself is refused at once."""
+"""Settings of grades: read from the environment, refused where they contradict themselves, told alike."""
+
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 from pydantic import ValidationError
@@ -32,3 +37,23 @@ def test_impossible_settings_are_refused_when_they_are_read(tmp_path, monkeypatc
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=says):
         Settings(home=tmp_path)
+
+
+def test_settings_are_told_alike_by_every_process(tmp_path):
+    """Whether a run stands is told by them: a set must not change its order with the process."""
+    code = (
+        "import json, pathlib; from pipelines.settings import Settings;"
+        f"print(json.dumps(Settings(home=pathlib.Path({str(tmp_path)!r})).model_dump(mode='json')))"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert json.loads(told[0])["safety_reasons"]
