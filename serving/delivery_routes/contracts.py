@@ -117,3 +117,11 @@ class RoutePlan(Struct, frozen=True, kw_only=True):
     kept_routes: int
     distance_m: int
     cost_cents: int
+
+
+class PlannerAnswer(Struct, frozen=True, kw_only=True):
+    """What a planning process answers: a plan, or which kind of refusal and why."""
+
+    plan: RoutePlan | None = None
+    refusal: str | None = None
+    message: str = ""

@@ -9,15 +9,17 @@ import threading
 
 import msgspec
 
-from serving.delivery_routes.contracts import RoutePlan, RoutePlanRequest
-from serving.delivery_routes.errors import PlannerBusyError, PlannerFailedError
-from serving.delivery_routes.problem import problem_of
+from serving.delivery_routes.contracts import PlannerAnswer, RoutePlan, RoutePlanRequest
+from serving.delivery_routes.errors import InvalidRouteRequestError, PlannerBusyError, PlannerFailedError
 
 PROCESSES = 2
 WAIT_S = 2.0
 """Longest wait for a process that is at work."""
 GRACE_S = 10.0
 """Time beyond the search that a process has to start, to read and to write."""
+
+_REFUSALS = {kind.slug: kind for kind in InvalidRouteRequestError.__subclasses__()}
+"""A request is checked where it is laid out, since that takes a library that the API does not load."""
 
 
 class Planner:
@@ -37,7 +39,6 @@ class Planner:
             PlannerBusyError: Every process is at work.
             PlannerFailedError: The process ended or did not answer.
         """
-        problem_of(request)
         try:
             process = self._idle.get(timeout=WAIT_S)
         except queue.Empty:
@@ -48,7 +49,10 @@ class Planner:
             answer = process.ask(msgspec.json.encode(request) + b"\n", request.seconds + GRACE_S)
         finally:
             self._idle.put(process)
-        return msgspec.json.decode(answer, type=RoutePlan)
+        told = msgspec.json.decode(answer, type=PlannerAnswer)
+        if told.plan is None:
+            raise _REFUSALS.get(told.refusal or "", InvalidRouteRequestError)(told.message)
+        return told.plan
 
     def close(self) -> None:
         """End the processes."""

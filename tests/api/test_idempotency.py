@@ -67,6 +67,8 @@ MOVES = {
     "/v1/plans/in-force": "the same plan by the same review for the same shop stands already",
     "/v1/plans/{plan_id}/assignments": "the same plan for the same shop from the same day stands already",
     "/v1/prices/{merchant_id}/approvals": "a suggestion is asked once; what waits is answered again",
+    "/v1/quality/cases/{improvement_case_id}/sign-offs": "a department signs once",
+    "/v1/quality/overrides": "the same override of the same sku is asked once; what waits is answered again",
     "/v1/routes/plan": "computes, and stores nothing",
     "/v1/scenes/{scene_id}/agreement": "agreed once",
     "/v1/scenes/{scene_id}/close": "closed once",
