@@ -31,6 +31,7 @@ def supply_resilience(
         context,
         lambda: _resilience(warehouse, scores),
         outputs=scores.files("supply_resilience", "supply_proposals", "supply_failures"),
+        clock="none",
     )
 
 
