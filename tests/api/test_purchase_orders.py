@@ -229,6 +229,11 @@ def test_from_the_answer_to_the_shelf(shop, call):
     assert call("S1", "POST", f"{own(order)}/shipments", part, 200, "p1")["status"] == "shipped"
     assert call("S1", "POST", f"{own(order)}/shipments", part, 200, "p1")["status"] == "shipped"
     call("S1", "POST", f"{own(order)}/shipments", part, 422, "p2")
+    twice = {"lines": [{"sku_id": "soap", "qty": 1}] * 2}
+    for path, key in ((f"{own(order)}/shipments", "t1"), (f"{one}/receipts", "t2")):
+        assert "stands twice" in call("op", "POST", path, twice, 422, key)["detail"]
+    said = {"lines": [{"sku_id": "soap", "qty": 1, "promised_on": late}] * 2}
+    assert "stands twice" in call("S1", "POST", f"{own(order)}/answer", said, 422)["detail"]
     call("op", "POST", f"{one}/cancel", {"reason_code": "too_late"}, 409)
     assert call("op", "POST", f"{one}/receipts", part, 200, "r1")["status"] == "shipped"
     assert call("op", "POST", f"{one}/receipts", part, 200, "r1")["status"] == "shipped"

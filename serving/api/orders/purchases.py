@@ -300,10 +300,10 @@ def post_purchase_answer(
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> PurchaseView:
     """As ordered: `confirmed`. Fewer units or a later day: `changed`, until the operator decides."""
-    once_each("lines", [line.sku_id for line in data.lines])
-    promises = {line.sku_id: Promise(line.qty, line.promised_on) for line in data.lines}
 
     def move(conn: Any, tenant: str, now: datetime) -> Mapping[str, Detail]:
+        once_each("lines", [line.sku_id for line in data.lines])
+        promises = {line.sku_id: Promise(line.qty, line.promised_on) for line in data.lines}
         event = answer_purchase(conn, tenant, supplier_id, purchase_order_id, promises, now)
         return {"event": event}
 
@@ -352,9 +352,9 @@ def post_purchase_shipment(
     idempotency_key: IdempotencyKey,
 ) -> PurchaseView:
     """In parts or whole; never more than what was confirmed."""
-    once_each("lines", [line.sku_id for line in data.lines])
 
     def move(conn: Any, tenant: str, now: datetime) -> Mapping[str, Detail]:
+        once_each("lines", [line.sku_id for line in data.lines])
         ship_purchase(conn, tenant, supplier_id, purchase_order_id, _units(data.lines), now)
         return {"skus": len(data.lines)}
 
@@ -419,9 +419,9 @@ def post_purchase_receipt(
     request: _Call, purchase_order_id: Identifier, data: PurchaseUnits, idempotency_key: IdempotencyKey
 ) -> PurchaseView:
     """They are stock of the supplier's offers at once; with the last of what was confirmed it closes."""
-    once_each("lines", [line.sku_id for line in data.lines])
 
     def move(conn: Any, tenant: str, now: datetime) -> Mapping[str, Detail]:
+        once_each("lines", [line.sku_id for line in data.lines])
         receive_purchase(conn, tenant, purchase_order_id, _units(data.lines), now)
         return {"skus": len(data.lines)}
 
