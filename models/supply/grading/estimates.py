@@ -113,7 +113,7 @@ def _priors(signal: Signal, evidence: pl.DataFrame, by: list[str]) -> pl.DataFra
     n, q, total, squares = (pl.col(name) for name in ("n", "weight_squares", "total", "squares"))
     groups = (
         evidence.filter(n > 0)
-        .group_by(by)
+        .group_by(by, maintain_order=True)
         .agg(
             channels=pl.len(),
             trials=n.sum(),

@@ -98,7 +98,7 @@ def _counted(
     return (
         rows.filter(pl.col(at) <= as_of)
         .select(*CHANNEL, _w=weight, _v=value)
-        .group_by(CHANNEL)
+        .group_by(CHANNEL, maintain_order=True)
         .agg(
             pl.lit(signal).alias("signal"),
             count=pl.len().cast(pl.Int64),
