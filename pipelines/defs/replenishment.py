@@ -16,8 +16,6 @@ from pipelines.stores.scores import Scores
 from pipelines.stores.warehouse import Warehouse
 from pipelines.warehouse import reading
 
-_SHARE_WINDOW = timedelta(days=90)
-
 
 @dg.asset(
     key=["published", "reorder_suggestions"],
@@ -72,7 +70,7 @@ def _reorder(
     )
     held = held_back(lake)
     with warehouse.open() as connection:
-        lines = reading.order_lines(connection, since=as_of - _SHARE_WINDOW)
+        lines = reading.order_lines(connection, since=as_of - timedelta(weeks=config.assortment_weeks))
         offers = without_gated(held.offers(reading.current_offers(connection)), lake)
         listings = reading.current_listings(connection, listed_only=False)
         past = timedelta(weeks=config.share_weeks + config.tuning_weeks + 1)

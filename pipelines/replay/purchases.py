@@ -19,6 +19,7 @@ import psycopg
 
 from pipelines.lake.tables import Lake
 from pipelines.replay.bulk import insert, tenant_of
+from pipelines.sources.recorded.streams import MOVEMENT_PREFIX
 from serving.purchasing.answering import Promise, agree_purchase, answer_purchase, decline_purchase
 from serving.purchasing.arrivals import receive_purchase, ship_purchase
 from serving.purchasing.policies import ALL_OTHERS, Policy, policies_of, put_policy
@@ -121,7 +122,10 @@ def _answer(connection: psycopg.Connection, order: PurchaseOrder, now: datetime)
 
 
 def _tell_deliveries(connection: psycopg.Connection, lake: Lake, now: datetime) -> int:
-    """The inbound movements of the last weeks as received purchase orders, one a supplier and day."""
+    """The feed's inbound movements of the last weeks as received purchase orders, one a supplier and day.
+
+    What was recorded here came by a purchase order already, or by a supplier's count.
+    """
     offers = (
         lake.scan("offers")
         .filter(pl.col("valid_from") <= now)
@@ -133,6 +137,7 @@ def _tell_deliveries(connection: psycopg.Connection, lake: Lake, now: datetime) 
         lake.scan("inventory_movements")
         .filter(
             (pl.col("reason") == "inbound")
+            & ~pl.col("movement_id").str.starts_with(MOVEMENT_PREFIX)
             & (pl.col("qty_delta") > 0)
             & (pl.col("occurred_at") > now - timedelta(weeks=_WEEKS))
             & (pl.col("occurred_at") <= now)

@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 VERSION_COLUMN = "_xact_id"
 """The transaction that wrote this version of the row."""
+MOVEMENT_PREFIX = "op-"
+"""Begins the id of every stock movement that was recorded here, so that no feed's movement has it."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ _STOCK = Stream(
     "inventory_movements",
     ("movement_id",),
     f"""
-    select 'op-' || m.movement_id, m.supplier_id, m.sku_id, m.supplier_id, m.qty_delta, m.reason,
-           {_us("m.occurred_at")}, {_us("m.occurred_at")}, 'observed', m.xact_id::text as xact_id
+    select '{MOVEMENT_PREFIX}' || m.movement_id, m.supplier_id, m.sku_id, m.supplier_id, m.qty_delta,
+           m.reason, {_us("m.occurred_at")}, {_us("m.occurred_at")}, 'observed', m.xact_id::text as xact_id
     from orders.stock_movement m
     left join orders.customer_order o on o.tenant_id = m.tenant_id and o.order_id = m.order_id
     where m.xact_id >= %(since)s::xid8 and coalesce(o.source, 'api') = 'api'

@@ -75,6 +75,37 @@ def test_deliveries_are_told_once_and_move_no_stock(lake, operations):
         assert connection.execute("select sum(on_hand_qty) from orders.stock").fetchone() == before
 
 
+def test_what_a_purchase_order_brought_in_is_not_told_as_another(lake, operations):
+    play(lambda: operations.transaction("default"), lake, AS_OF)
+    moves = lake.read("inventory_movements")
+    came = moves.filter(reason="inbound", supplier_id=moves["supplier_id"][0]).head(1)
+    later = pl.lit(AS_OF + DAY).cast(moves.schema["occurred_at"])
+    again = pl.concat(
+        [
+            came.with_columns(movement_id=pl.lit(name), occurred_at=later, received_at=later)
+            for name in ("op-7", "v-later")
+        ]
+    )
+
+    class Grown:
+        def scan(self, table):
+            return pl.concat([moves, again]).lazy() if table == "inventory_movements" else lake.scan(table)
+
+    with operations.transaction("default") as connection:
+        before = counted_units(connection)
+    assert play(lambda: operations.transaction("default"), Grown(), AS_OF + 2 * DAY).past == 1
+    with operations.transaction("default") as connection:
+        assert counted_units(connection) - before == came["qty_delta"][0]
+
+
+def counted_units(connection):
+    row = connection.execute(
+        "select coalesce(sum(received_qty), 0)::int from purchasing.purchase_line l"
+        " join purchasing.purchase_order o using (tenant_id, purchase_order_id) where o.source = 'feed'"
+    ).fetchone()
+    return row[0]
+
+
 def test_suppliers_answer_ship_and_deliver_when_it_is_time(lake, operations):
     offers = lake.read("offers").unique(["supplier_id", "sku_id"], maintain_order=True)
     with operations.transaction("default") as connection:
