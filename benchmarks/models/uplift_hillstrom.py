@@ -13,17 +13,18 @@ import polars as pl
 from benchmarks.harness import OURS, Row, report
 from benchmarks.models.public_data import MissingDataError, public_file
 from models.lifecycle.uplift.gate import Judged, judge
-from models.lifecycle.uplift.learner import Experiment
+from models.lifecycle.uplift.trial import Experiment
 
 NAME = "uplift_hillstrom"
 WOMENS, MENS, NONE = "Womens E-Mail", "Mens E-Mail", "No E-Mail"
 _UNIT = "visits per 1,000 customers"
 _PROTOCOL = (
     "64,000 customers, drawn to a men's mailing, a women's mailing or none; each mailing against none, "
-    "outcome: a visit within two weeks. Effects by the doubly robust learner of the lifecycle family, "
-    "each customer's from the other four folds. qini: visits per 1,000 customers that the order gains "
-    "over any order, mean over all depths, with its 95% interval (300 draws of customers). "
-    "gate_refuses_mens: 1 where the gate accepts the women's mailing and refuses the men's, else 0."
+    "outcome: a visit within two weeks. Effects by the lifecycle family's learners (doubly robust, T, X: "
+    "whichever orders unseen customers best), each customer's taught and chosen on the other four folds. "
+    "qini: visits per 1,000 customers that the order gains over any order, mean over all depths, with its "
+    "95% interval (300 draws of customers). gate_refuses_mens: 1 where the gate accepts the women's "
+    "mailing and refuses the men's, else 0."
 )
 
 

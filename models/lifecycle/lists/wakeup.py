@@ -15,7 +15,7 @@ import polars as pl
 
 from models.lifecycle.config import WakeupParams
 from models.lifecycle.features.history import History, age_days
-from models.lifecycle.uplift.learner import Linear
+from models.lifecycle.uplift.learners import Effect
 from models.lifecycle.uplift.offers import FEATURES
 from models.metrics import BoolArray, FloatArray
 
@@ -78,7 +78,7 @@ def wakeup_rows(
     params: WakeupParams,
     *,
     seed: int,
-    effect: Linear | None = None,
+    effect: Effect | None = None,
 ) -> pl.DataFrame:
     """Rank the dormant by expected value and decide about their offers.
 
@@ -148,7 +148,7 @@ def wakeup_rows(
     )
 
 
-def _expected_value(sleepers: pl.DataFrame, params: WakeupParams, effect: Linear | None) -> pl.Series:
+def _expected_value(sleepers: pl.DataFrame, params: WakeupParams, effect: Effect | None) -> pl.Series:
     """Cents, half up; see `wakeup_rows`."""
     spend = sleepers["spend_cents"].clip(0).to_numpy()
     churn = sleepers["churn_probability"].to_numpy()

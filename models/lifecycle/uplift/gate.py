@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from models.contracts import GateDecision
 from models.errors import InsufficientDataError
 from models.gate import decide
-from models.lifecycle.uplift.learner import Experiment, Linear, fit_effect, unseen_effects
+from models.lifecycle.uplift.learners import LEARNERS, Effect, choose, chosen, unseen_effects
 from models.lifecycle.uplift.qini import resampled_qini
+from models.lifecycle.uplift.trial import Experiment
 
 ANY_ORDER = "any_order"
 LEAST_A_ARM = 100
@@ -20,11 +21,13 @@ class Judged:
     """An effect and whether it may decide.
 
     Attributes:
+        learner: The one that was chosen on all rows, of `LEARNERS`.
         effect: Learnt from all rows.
-        decision: Of the gate, on effects of rows that were not learnt from.
+        decision: Of the gate, on effects by learners that the rows neither taught nor chose.
     """
 
-    effect: Linear
+    learner: str
+    effect: Effect
     decision: GateDecision
 
 
@@ -47,10 +50,11 @@ def judge(trial: Experiment, *, seed: int = 0) -> Judged:
     decision = decide(
         "qini",
         len(trial),
-        resampled_qini(trial, unseen_effects(trial, seed)),
+        resampled_qini(trial, unseen_effects(trial, seed, chosen)),
         {ANY_ORDER: lambda drawn: 0.0},
         higher_is_better=True,
         draws=300,
         seed=seed,
     )
-    return Judged(fit_effect(trial, seed), decision)
+    learner = choose(trial, seed)
+    return Judged(learner, LEARNERS[learner](trial, seed), decision)

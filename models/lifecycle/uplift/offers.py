@@ -13,7 +13,8 @@ import polars as pl
 
 from models.errors import InsufficientDataError
 from models.lifecycle.uplift.gate import Judged, judge
-from models.lifecycle.uplift.learner import Experiment, Linear
+from models.lifecycle.uplift.learners import Effect
+from models.lifecycle.uplift.trial import Experiment
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def trial(past: pl.DataFrame, orders: pl.DataFrame, as_of: datetime, control_sha
     )
 
 
-def learnt(past: pl.DataFrame, orders: pl.DataFrame, as_of: datetime, control_share: float) -> Linear | None:
+def learnt(past: pl.DataFrame, orders: pl.DataFrame, as_of: datetime, control_share: float) -> Effect | None:
     """The effect of an offer on coming back; None where there is no experiment, or the gate refuses it.
 
     Args:
@@ -103,5 +104,5 @@ def learnt(past: pl.DataFrame, orders: pl.DataFrame, as_of: datetime, control_sh
     except InsufficientDataError as error:
         log.info("%s", error)
         return None
-    log.info("uplift of wake-up offers: %s", judged.decision.reason)
+    log.info("uplift of wake-up offers by %s: %s", judged.learner, judged.decision.reason)
     return judged.effect if judged.decision.promoted else None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.lifecycle.uplift.learner import Experiment
+from models.lifecycle.uplift.trial import Experiment
 from models.metrics import FloatArray, IntArray
 
 

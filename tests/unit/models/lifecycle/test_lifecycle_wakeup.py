@@ -21,7 +21,7 @@ from models.lifecycle.lists.rules import recency_curve
 from models.lifecycle.lists.wakeup import dormant, in_control, wakeup_rows
 from models.lifecycle.scoring import LifecycleScores, score
 from models.lifecycle.uplift import offers
-from models.lifecycle.uplift.learner import Linear
+from models.lifecycle.uplift.linear import Linear
 
 AS_OF = at(400)
 NOBODY = pl.DataFrame(schema=CONSUMER_SCHEMA)

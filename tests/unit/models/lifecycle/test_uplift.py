@@ -7,8 +7,17 @@ import pytest
 from benchmarks.models import uplift_hillstrom
 from models.errors import InsufficientDataError
 from models.lifecycle.uplift.gate import judge
-from models.lifecycle.uplift.learner import Experiment, fit_effect, fit_linear, unseen_effects
+from models.lifecycle.uplift.learners import (
+    LEARNERS,
+    choose,
+    chosen,
+    doubly_robust,
+    unseen_effects,
+    x_learner,
+)
+from models.lifecycle.uplift.linear import fit_linear
 from models.lifecycle.uplift.qini import resampled_qini
+from models.lifecycle.uplift.trial import Experiment
 
 
 def trial(rows=6_000, effect=lambda values: 0.3 * values[:, 0], share=0.5, seed=5):
@@ -39,18 +48,47 @@ def test_qini_by_hand():
 
 def test_the_effect_is_found_also_where_few_are_treated():
     for share in (0.5, 0.9):
-        effect = fit_effect(trial(share=share, rows=20_000), seed=1)
+        effect = doubly_robust(trial(share=share, rows=20_000), seed=1)
         assert effect.weights == pytest.approx([0.3, 0, 0], abs=0.05)
         assert effect.intercept == pytest.approx(0, abs=0.03)
 
 
-def test_effects_of_a_row_are_not_learnt_from_it():
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_every_learner_finds_an_effect_that_is_known(name, share):
+    effect = LEARNERS[name](trial(share=share, rows=20_000), 1)
+    values = np.array([[-1.5, 0, 0], [0, 0, 0], [1.5, 0, 0]])
+    assert effect.predict(values) == pytest.approx([-0.45, 0, 0.45], abs=0.25)
+
+
+def test_the_x_learner_hears_the_untreated_as_the_share_of_the_treated():
+    # Arms below two leaves: trees expect each arm's mean, 2 with and 1 without, whatever the features.
+    values = np.repeat([[-1.0], [1.0]], 50, axis=0)
+    treated = np.tile([True, False], 50)
+    slope = np.where(treated, 0.4, -0.2)
+    outcome = np.where(treated, 2.0, 1.0) + slope * values[:, 0]
+    effect = x_learner(Experiment(values, treated, outcome, 0.8), seed=0)
+    # Of the treated: 1 + 0.4 x; of the rest: 1 + 0.2 x; slopes drawn to 0 by 100 rows beside their 50.
+    expected = 1 + (0.2 * 0.4 + 0.8 * 0.2) * 50 / 150
+    assert effect.predict(np.array([[1.0]])) == pytest.approx([expected])
+
+
+def test_trees_are_chosen_where_the_effect_is_no_line():
+    bent = trial(rows=20_000, effect=lambda values: np.where(np.abs(values[:, 0]) > 1, 1.0, 0.0))
+    assert choose(bent, seed=0) == "t_learner"
+    said = chosen(bent, seed=0).predict(np.array([[-2.0, 0, 0], [0, 0, 0], [2.0, 0, 0]]))
+    assert said == pytest.approx([1, 0, 1], abs=0.25)
+    assert judge(bent).learner == "t_learner"
+
+
+def test_effects_of_a_row_are_neither_learnt_nor_chosen_by_it():
     known = trial(rows=500)
-    before = unseen_effects(known, seed=2)
+    before = unseen_effects(known, 2, chosen)
     outcome = known.outcome.copy()
     outcome[7] += 1e6
-    after = unseen_effects(Experiment(known.values, known.treated, outcome, known.share), seed=2)
-    assert after[7] == before[7]
+    after = unseen_effects(Experiment(known.values, known.treated, outcome, known.share), 2, chosen)
+    of_its_fold = known.folds(2) == known.folds(2)[7]
+    assert (after[of_its_fold] == before[of_its_fold]).all()
     assert (after != before).any()
 
 
@@ -59,7 +97,7 @@ def test_the_gate_accepts_an_order_that_gains_and_refuses_one_that_does_not():
     # Everybody gains the same: worth treating, and nothing to choose by.
     same = judge(trial(effect=lambda values: np.full(len(values), 0.5)))
     assert not same.decision.promoted
-    assert same.effect.intercept == pytest.approx(0.5, abs=0.05)
+    assert same.effect.predict(np.zeros((1, 3))) == pytest.approx([0.5], abs=0.05)
 
 
 def test_a_small_arm_is_no_experiment():
