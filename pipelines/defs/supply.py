@@ -1,4 +1,4 @@
-"""Supply: how good suppliers are, by category, and whose offers route no orders."""
+"""Supply: how good suppliers are, by category, whose offers route no orders, and where parcels leave."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -151,3 +151,57 @@ def _in_force(url: str, tenant_id: str) -> dict[str, str]:
 
     with psycopg.connect(libpq_url(url)) as connection:
         return gates_in_force(connection, tenant_id)
+
+
+@dg.asset(
+    key=["operations", "warehouses"],
+    group_name=Group.OPERATIONS,
+    owners=[Owner.PLATFORM],
+    kinds={"postgres"},
+    deps=[dg.AssetKey(["raw", "warehouses"]), dg.AssetKey(["raw", "warehouse_closures"])],
+)
+def enforced_warehouses(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
+) -> dg.MaterializeResult:
+    """Warehouses with their cut-offs, calendars and limits in the database: from which of them a line leaves.
+
+    Put whole in one transaction, so that a warehouse that is stated no more ships nothing. Read by orders in
+    the transaction that reserves. One row per warehouse.
+    """
+    url = database.url()
+    return steps.run(
+        context,
+        lambda: _put_warehouses(lake, url, database.tenant_id),
+        settings={"database": database.number(url)},
+        clock="none",
+    )
+
+
+def _put_warehouses(lake: Lake, url: str, tenant_id: str) -> Outcome:
+    import psycopg
+
+    from serving.db.urls import libpq_url
+    from serving.supply.warehouses import StatedWarehouse, put_warehouses
+
+    closed = dict(
+        lake.read("warehouse_closures", ("warehouse_id", "closed_on"))
+        .group_by("warehouse_id")
+        .agg("closed_on")
+        .iter_rows()
+    )
+    names = [name for name in StatedWarehouse.__dataclass_fields__ if name != "closed_on"]
+    stated = [
+        StatedWarehouse(**row, closed_on=tuple(sorted(closed.get(row["warehouse_id"], ()))))
+        for row in lake.read("warehouses", tuple(names)).sort("warehouse_id").iter_rows(named=True)
+    ]
+    with psycopg.connect(libpq_url(url)) as connection:
+        changed = put_warehouses(connection, tenant_id, stated)
+    placed = sum(one.latitude is not None for one in stated)
+    return Outcome(
+        rows=len(stated),
+        metadata={"changed": changed, "with_coordinates": placed},
+        version=fingerprint({one.warehouse_id: str(one) for one in stated}),
+    )

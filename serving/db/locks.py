@@ -8,7 +8,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order;
-5. stock, by supplier and sku; the quality brake of the tenant; the loss budget of a merchant and day;
+5. stock, by supplier and sku; the quality brake of the tenant; warehouses with a limit, by id; the loss
+   budget of a merchant and day;
 6. the name of a fee, fees, pay-outs, requests to channels and misfits, by id;
 7. agents, by id; 8. parties, by type and id; 9. the consumer;
 10. holds, by id;
@@ -246,6 +247,26 @@ def brake_stays(conn: Connection, tenant_id: str) -> None:
 def brake(conn: Connection, tenant_id: str) -> None:
     """Be the one who changes levels of the quality brake, after everybody who is about to sell."""
     _name(conn, "quality.brake", tenant_id)
+
+
+def warehouses_of_skus(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> list[str]:
+    """Lock what may ship some skus and has a limit a day; all that may ship them, by id."""
+    own_or_shared = (
+        "select w.warehouse_id, w.capacity_per_day is not null from supply.warehouse w"
+        " where w.tenant_id = %(tenant)s and exists (select from orders.offer o"
+        "  where o.tenant_id = w.tenant_id and o.sku_id = any(%(skus)s) and (o.supplier_id = w.supplier_id"
+        "  or (w.supplier_id is null and o.ship_from_region = w.region_code)))"
+        " order by w.warehouse_id"
+    )
+    rows = conn.execute(own_or_shared, {"tenant": tenant_id, "skus": sorted(set(sku_ids))}).fetchall()
+    limited = [warehouse_id for warehouse_id, has_limit in rows if has_limit]
+    if limited:
+        conn.execute(
+            "select from supply.warehouse where tenant_id = %s and warehouse_id = any(%s)"
+            " order by warehouse_id for update",
+            (tenant_id, limited),
+        )
+    return [warehouse_id for warehouse_id, _ in rows]
 
 
 def loss_budget(conn: Connection, tenant_id: str, merchant_id: str, day: date) -> None:

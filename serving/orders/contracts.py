@@ -216,7 +216,11 @@ class EndpointChange(_Request, frozen=True, kw_only=True):
 
 
 class LineView(Struct, frozen=True, kw_only=True):
-    """A line; amounts are of the whole line."""
+    """A line; amounts are of the whole line.
+
+    `warehouse_id` is null where its supplier has no warehouse; the two days are null where the order came
+    from the past.
+    """
 
     line_no: int
     sku_id: str
@@ -228,6 +232,9 @@ class LineView(Struct, frozen=True, kw_only=True):
     net_paid_cents: int | None
     refunded_cents: int | None
     supply_price_cents: int | None
+    warehouse_id: str | None
+    ships_on: date | None
+    promised_on: date | None
 
 
 class SubOrderView(Struct, frozen=True, kw_only=True):
@@ -458,13 +465,15 @@ class StockPage(Struct, frozen=True, kw_only=True):
 
 
 class InstructionLine(Struct, frozen=True, kw_only=True):
-    """What to pack."""
+    """What to pack, where, and on which day it has to leave."""
 
     line_no: int
     sku_id: str
     title: str | None
     qty: int
     supply_price_cents: int
+    warehouse_id: str | None
+    ships_on: date | None
 
 
 class Instruction(Struct, frozen=True, kw_only=True):

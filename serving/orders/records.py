@@ -7,7 +7,7 @@ of them calls `touch`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -42,7 +42,10 @@ class Order:
 
 @dataclass(frozen=True)
 class OrderLine:
-    """A row of `orders.order_line`; `open_cents` is what may still be refunded."""
+    """A row of `orders.order_line`; `open_cents` is what may still be refunded.
+
+    From which warehouse it leaves and when is of the clock of the warehouse; without one, of the tenant.
+    """
 
     line_no: int
     sku_id: str
@@ -55,6 +58,9 @@ class OrderLine:
     supply_price_cents: int
     refunded_cents: int
     reserved_qty: int
+    warehouse_id: str | None
+    ships_on: date | None
+    promised_on: date | None
 
     @property
     def open_cents(self) -> int:

@@ -216,6 +216,9 @@ def _line(line: OrderLine, principal: Principal) -> LineView:
         net_paid_cents=line.net_paid_cents if retail else None,
         refunded_cents=line.refunded_cents if retail else None,
         supply_price_cents=None if principal.role is Role.AGENT else line.supply_price_cents,
+        warehouse_id=line.warehouse_id,
+        ships_on=line.ships_on,
+        promised_on=line.promised_on,
     )
 
 

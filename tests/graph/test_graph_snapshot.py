@@ -80,7 +80,8 @@ def test_every_way_through_the_graph_ends_in_the_publication(assets):
     ends = {name for name in assets if name not in read and not name.startswith(("marts/", "intermediate/"))}
     people_read = {f"features/{entity}_tags" for entity in ("agent", "merchant", "sku", "supplier")}
     # A file that people open; rows that orders read; orders that suppliers read.
-    acting = {"warehouse/analysts", "operations/supplier_gates", "operations/purchases"}
+    operations = {f"operations/{name}" for name in ("supplier_gates", "purchases", "warehouses")}
+    acting = {"warehouse/analysts", *operations}
     assert ends == {"live/profiles_and_prices"} | acting | people_read
     assert "published/publication" in assets["live/profiles_and_prices"]["deps"]
 

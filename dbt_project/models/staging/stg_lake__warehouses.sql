@@ -16,6 +16,7 @@ renamed as (
         cast(capacity_per_day as bigint) as capacity_per_day,
         cast(cut_off_minutes as bigint) as cut_off_minutes,
         cast(working_days as string) as working_days,
+        cast(time_zone as string) as time_zone,
         cast(received_at as {{ instant_type() }}) as received_at,
         cast(origin as string) as origin
     from source

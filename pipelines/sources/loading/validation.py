@@ -44,6 +44,7 @@ _ROW_RULES: Mapping[str, tuple[str, str]] = {
     "delivered_after_shipped": ("delivered_at", "delivered before it was shipped"),
     "resolved_after_opened": ("resolved_at", "closed before it was opened"),
     "coordinates_come_together": ("longitude", "one of latitude and longitude without the other"),
+    "goes_by_a_known_clock": ("time_zone", "no time zone that IANA names, such as Asia/Shanghai"),
     "works_on_some_days_of_the_week": ("working_days", "not days of the week: digits from 1 to 7, rising"),
     "says_what_its_kind_needs": (
         "kind",

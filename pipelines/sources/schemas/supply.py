@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import available_timezones
+
 import dataframely as dy
 import polars as pl
 
@@ -44,6 +46,9 @@ class Warehouses(Accepted):
         example="960",
     )
     working_days = text("the days of the week on which it works, Monday is 1", "12345", default="1234567")
+    time_zone = text(
+        "IANA zone of its clock; null where it goes by the platform's", "Asia/Urumqi", nullable=True
+    )
 
     @dy.rule()
     def coordinates_come_together(self) -> pl.Expr:
@@ -54,6 +59,11 @@ class Warehouses(Accepted):
     def works_on_some_days_of_the_week(self) -> pl.Expr:
         """The days are digits from 1 to 7, each once at most, rising."""
         return pl.col("working_days").str.contains(r"^1?2?3?4?5?6?7?$") & (pl.col("working_days") != "")
+
+    @dy.rule()
+    def goes_by_a_known_clock(self) -> pl.Expr:
+        """The zone is one that IANA names."""
+        return pl.col("time_zone").is_in(sorted(available_timezones()))
 
 
 class WarehouseClosures(Accepted):

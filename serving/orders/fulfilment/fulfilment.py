@@ -239,6 +239,7 @@ def _go_elsewhere(
     rules = rules.under_contracts(conn, tenant_id)
     suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
     locks.brake_stays(conn, tenant_id)
+    locks.warehouses_of_skus(conn, tenant_id, [line.sku_id for line in lines])
     if order.paid_at is not None:
         locks.balances_of_orders(conn, tenant_id, [order_id], suppliers)
     freight = freight_shares(conn, tenant_id, order_id, supplier_id, lines)

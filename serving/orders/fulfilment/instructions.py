@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -19,7 +19,8 @@ Connection = psycopg.Connection[Any]
 _LINES = (
     "(select json_agg(json_build_object('line_no', l.line_no, 'sku_id', l.sku_id, 'title', p.title,"
     " 'qty', case when s.status in ('pending', 'accepted') then l.reserved_qty else l.qty end,"
-    " 'supply_price_cents', l.supply_price_cents) order by l.line_no)"
+    " 'supply_price_cents', l.supply_price_cents, 'warehouse_id', l.warehouse_id, 'ships_on', l.ships_on)"
+    " order by l.line_no)"
     " from orders.order_line l left join orders.product p using (tenant_id, sku_id)"
     " where l.tenant_id = s.tenant_id and l.order_id = s.order_id and l.supplier_id = s.supplier_id"
     " and (s.status not in ('pending', 'accepted') or l.reserved_qty > 0))"
@@ -100,6 +101,11 @@ def recipient_view(recipient: Recipient | None, visibility: Visibility) -> Recip
     )
 
 
+def _line(values: dict[str, Any]) -> InstructionLine:
+    day = values["ships_on"]
+    return InstructionLine(**{**values, "ships_on": date.fromisoformat(day) if day else None})
+
+
 def _instruction(
     conn: Connection, vault: Vault, tenant_id: str, row: tuple[Any, ...], visibility: Visibility
 ) -> Instruction:
@@ -111,6 +117,6 @@ def _instruction(
         status=status,
         paid_at=paid_at,
         region_code=region_code,
-        lines=[InstructionLine(**line) for line in lines or []],
+        lines=[_line(line) for line in lines or []],
         recipient=recipient_view(found, visibility),
     )

@@ -26,9 +26,11 @@ from serving.orders.records import (
     sub_orders_of,
     touch,
 )
-from serving.orders.routing.contracts import Demand, OfferStock
+from serving.orders.routing.contracts import CostParameters, Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER, UNSHIPPED
+from serving.orders.warehouses.choosing import Departure
+from serving.orders.warehouses.records import lock_warehouses
 from serving.orders.webhooks import webhooks
 from serving.settlement.books.accrual import reaccrue_line
 from serving.settlement.errors import AccrualError
@@ -110,21 +112,27 @@ def move_line(
         return None
     parts = sub_orders_of(conn, tenant_id, order.order_id)
     closed = {part.supplier_id for part in parts if part.status not in UNSHIPPED} | {line.supplier_id}
-    offers = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
+    stated = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
     if is_stopped(conn, tenant_id, line.sku_id, now):
         return None
-    demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, order.region_code or stock.ANYWHERE)
+    region, cost = order.region_code or stock.ANYWHERE, CostParameters()
+    warehouses = lock_warehouses(conn, tenant_id, [line.sku_id], now)
+    offers = warehouses.as_shipped(stated, {line.sku_id: line.qty}, region, cost)
+    demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, region)
     terms = _terms(conn, tenant_id, order, discounts)
     loss = {offer.supplier_id: _loss(terms, line, offer, rules, now) for offer in offers}
-    plan = route_greedy([demand], [offer for offer in offers if not loss[offer.supplier_id]])
+    plan = route_greedy([demand], [offer for offer in offers if not loss[offer.supplier_id]], cost)
     if plan.unroutable or len(plan.allocations) != 1:
-        plan = route_greedy([demand], offers)
+        plan = route_greedy([demand], offers, cost)
     if plan.unroutable or len(plan.allocations) != 1:
         return None
-    taker = next(offer for offer in offers if offer.supplier_id == plan.allocations[0].supplier_id)
+    taker = next(offer for offer in stated if offer.supplier_id == plan.allocations[0].supplier_id)
+    leaves = warehouses.choose(taker, line.qty, region, cost)
+    if leaves is None:
+        return None
     try:
         with conn.transaction():
-            _move(conn, tenant_id, order, line, taker, freight_cents)
+            _move(conn, tenant_id, order, line, taker, leaves, freight_cents)
             losses = {line.line_no: loss[taker.supplier_id]}
             retake(
                 conn,
@@ -210,6 +218,7 @@ def _move(
     order: Order,
     line: OrderLine,
     taker: OfferStock,
+    leaves: Departure,
     freight_cents: int,
 ) -> None:
     new = taker.supplier_id
@@ -217,9 +226,18 @@ def _move(
     stock.reserve(conn, tenant_id, {(new, line.sku_id): line.qty})
     ids = {"tenant": tenant_id, "order": order.order_id}
     conn.execute(
-        "update orders.order_line set supplier_id = %(new)s, supply_price_cents = %(price)s"
+        "update orders.order_line set supplier_id = %(new)s, supply_price_cents = %(price)s,"
+        " warehouse_id = %(warehouse)s, ships_on = %(ships_on)s, promised_on = %(promised_on)s"
         " where tenant_id = %(tenant)s and order_id = %(order)s and line_no = %(line)s",
-        {**ids, "new": new, "price": taker.supply_price_cents * line.qty, "line": line.line_no},
+        {
+            **ids,
+            "new": new,
+            "price": taker.supply_price_cents * line.qty,
+            "line": line.line_no,
+            "warehouse": leaves.warehouse_id,
+            "ships_on": leaves.ships_on,
+            "promised_on": leaves.promised_on,
+        },
     )
     known = {part.supplier_id: part for part in sub_orders_of(conn, tenant_id, order.order_id)}
     if new in known:

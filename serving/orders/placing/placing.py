@@ -25,9 +25,17 @@ from serving.orders.coupons import bearing, redeeming
 from serving.orders.coupons.spreading import CouponLimits, Goods
 from serving.orders.errors import InvalidRequestError, OutOfStockError
 from serving.orders.records import find_order, lines_of, move_order, set_sub_order, sub_orders_of
-from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock
+from serving.orders.routing.contracts import (
+    Allocation,
+    CostParameters,
+    Demand,
+    OfferStock,
+    UnroutableReason,
+)
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER
+from serving.orders.warehouses.choosing import Departure, Warehouses
+from serving.orders.warehouses.records import lock_warehouses
 from serving.settlement.plans.plan import PlanVersion
 from serving.settlement.sharing.freeze import CartLine
 from serving.settlement.sharing.snapshot import Party
@@ -82,6 +90,7 @@ class _Line:
     discount_cents: int
     supply_price_cents: int
     loss_cents: int = 0
+    leaves: Departure | None = None
 
 
 def new_order_id() -> str:
@@ -102,8 +111,9 @@ def place_order(
 
     The unit price is the merchant's listing. The buyer pays the freight that the chosen offers state;
     surcharges of zones and penalties weigh in the choice only. A line that is split over suppliers becomes
-    several lines. A line that costs more than it brings routes only where no other supplier spares the loss,
-    and only inside the loss budget of its merchant and day.
+    several lines. Each leaves on a day on which its warehouse works and has room, and takes of that room;
+    what is promised follows from that. A line that costs more than it brings routes only where no other
+    supplier spares the loss, and only inside the loss budget of its merchant and day.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -130,6 +140,7 @@ def place_order(
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)
     unpromoted = brake.require_sold(conn, tenant_id, prices, now)
+    warehouses = lock_warehouses(conn, tenant_id, prices, now)
     day = local_day(now, zone_of(conn, tenant_id))
     if order.coupon_codes:
         locks.loss_budget(conn, tenant_id, order.merchant_id, day)
@@ -137,7 +148,13 @@ def place_order(
     def redeem(lines: Sequence[_Line]) -> redeeming.Redemption:
         return _redeem(conn, tenant_id, order, lines, plan, unpromoted, now)
 
-    lines, freights, redemption = _routed(order, prices, offers, redeem, cost, rules, now)
+    cost = cost or CostParameters()
+    units: Counter[str] = Counter()
+    for wanted in order.lines:
+        units[wanted.sku_id] += wanted.qty
+    shipped = warehouses.as_shipped(offers, units, _region(order), cost)
+    lines, freights, redemption = _routed(order, prices, shipped, redeem, cost, rules, now)
+    lines = _leaving(lines, offers, warehouses, _region(order), cost)
     if bearing.is_agreed(redemption):
         _require_borne(conn, tenant_id, order, lines, redemption, plan, rules, now)
     payable = sum(line.list_price_cents - line.discount_cents for line in lines) + sum(freights.values())
@@ -265,7 +282,7 @@ def _routed(
     prices: dict[str, int],
     offers: Sequence[OfferStock],
     redeem: Callable[[Sequence[_Line]], redeeming.Redemption],
-    cost: CostParameters | None,
+    cost: CostParameters,
     rules: LossRules,
     now: datetime,
 ) -> tuple[list[_Line], dict[str, int], redeeming.Redemption]:
@@ -304,10 +321,8 @@ def _routed(
         candidates = [offer for offer in candidates if (offer.supplier_id, offer.sku_id) not in losing]
 
 
-def _route(
-    order: NewOrder, offers: Sequence[OfferStock], cost: CostParameters | None
-) -> tuple[Allocation, ...]:
-    region = order.region_code or stock.ANYWHERE
+def _route(order: NewOrder, offers: Sequence[OfferStock], cost: CostParameters) -> tuple[Allocation, ...]:
+    region = _region(order)
     demands = [
         Demand(order.order_id, position, line.sku_id, line.qty, region)
         for position, line in enumerate(order.lines, start=1)
@@ -321,6 +336,33 @@ def _route(
             ]
         )
     return plan.allocations
+
+
+def _region(order: NewOrder) -> str:
+    return order.region_code or stock.ANYWHERE
+
+
+def _leaving(
+    lines: Sequence[_Line],
+    offers: Sequence[OfferStock],
+    warehouses: Warehouses,
+    region: str,
+    cost: CostParameters,
+) -> list[_Line]:
+    """Lines with the warehouse and the day that each takes, one after the other.
+
+    Raises:
+        OutOfStockError: The lines before took the last room of every warehouse.
+    """
+    terms = {(offer.supplier_id, offer.sku_id): offer for offer in offers}
+    leaving = []
+    for line in lines:
+        leaves = warehouses.choose(terms[line.supplier_id, line.sku_id], line.qty, region, cost)
+        if leaves is None:
+            raise OutOfStockError([(line.sku_id, line.qty, str(UnroutableReason.SHORT_STOCK))])
+        warehouses.book(leaves, line.qty)
+        leaving.append(replace(line, leaves=leaves))
+    return leaving
 
 
 def _lines(
@@ -387,12 +429,13 @@ def _write(
     conn.execute(
         "insert into orders.order_line (tenant_id, order_id, line_no, sku_id, supplier_id, qty,"
         " list_price_cents, coupon_discount_cents, net_paid_cents, supply_price_cents, reserved_qty,"
-        " loss_cents, loss_day)"
+        " loss_cents, loss_day, warehouse_id, ships_on, promised_on)"
         " select %(tenant)s, %(order)s, n, sku, supplier, qty, price, discount, price - discount, supply,"
-        " qty, loss, case when loss > 0 then %(day)s::date end"
+        " qty, loss, case when loss > 0 then %(day)s::date end, warehouse, ships_on, promised_on"
         " from unnest(%(numbers)s::integer[], %(skus)s::text[], %(suppliers)s::text[], "
         " %(quantities)s::bigint[], %(prices)s::bigint[], %(discounts)s::bigint[], %(supplies)s::bigint[],"
-        " %(losses)s::bigint[]) as l (n, sku, supplier, qty, price, discount, supply, loss)",
+        " %(losses)s::bigint[], %(warehouses)s::text[], %(ships_on)s::date[], %(promised_on)s::date[])"
+        " as l (n, sku, supplier, qty, price, discount, supply, loss, warehouse, ships_on, promised_on)",
         {
             **ids,
             "numbers": [line.line_no for line in lines],
@@ -403,6 +446,9 @@ def _write(
             "discounts": [line.discount_cents for line in lines],
             "supplies": [line.supply_price_cents for line in lines],
             "losses": [line.loss_cents for line in lines],
+            "warehouses": [line.leaves and line.leaves.warehouse_id for line in lines],
+            "ships_on": [line.leaves and line.leaves.ships_on for line in lines],
+            "promised_on": [line.leaves and line.leaves.promised_on for line in lines],
             "day": day,
         },
     )

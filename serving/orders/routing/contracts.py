@@ -209,7 +209,7 @@ class UnroutableReason(StrEnum):
     BELOW_MIN_ORDER = "below_min_order"
     """Stock is left, but only where the smallest order is larger than what is missing or than that stock."""
     SHORT_STOCK = "short_stock"
-    """The suppliers of the sku have no stock left for it."""
+    """The suppliers of the sku have no stock left for it, or no warehouse with room to send it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ SHIPMENTS = [
 ]  # fmt: skip
 WAREHOUSE = {"warehouse_id": "w1", "name": "East hub", "region_code": "east", "latitude": "31.2",
              "longitude": "121.5", "capacity_per_day": "400", "cut_off_minutes": "960",
-             "working_days": "12345"}  # fmt: skip
+             "working_days": "12345", "time_zone": ""}  # fmt: skip
 SCAN = {"observation_id": "ob1", "kind": "parcel_scan", "shipment_id": "p1", "status": "in_transit",
         "supplier_id": "", "sku_id": "", "qty": "", "device_id": "", "reading": "",
         "occurred_at": "2026-11-03T08:00:00Z"}  # fmt: skip
@@ -69,6 +69,7 @@ REFUSED = [
     ("warehouses", {"capacity_per_day": "-5"}, "capacity_per_day", "negative"),
     ("warehouses", {"working_days": "128"}, "working_days", "not days of the week"),
     ("warehouses", {"working_days": "21"}, "working_days", "not days of the week"),
+    ("warehouses", {"time_zone": "Asia/Nowhere"}, "time_zone", "no time zone that IANA names"),
     ("licences", {"merchant_id": "m1"}, "supplier_id", "held by nobody or by two"),
     ("licences", {"supplier_id": ""}, "supplier_id", "held by nobody or by two"),
     ("licences", {"kind": "brand_authorisation"}, "brand_id", "an authorisation of no brand"),
@@ -95,6 +96,7 @@ def test_a_bad_row_is_refused_with_its_column_and_reason(
 
 TAKEN = [
     ("warehouses", {"latitude": "", "longitude": ""}),
+    ("warehouses", {"time_zone": "Asia/Urumqi"}),
     ("warehouses", {"cut_off_minutes": "1440", "working_days": "7", "capacity_per_day": "0"}),
     ("supply_observations", {"occurred_at": "2026-11-02T08:00:00Z"}),  # as it left
     ("supply_observations", {"shipment_id": "p2"}),  # nobody knows when it left

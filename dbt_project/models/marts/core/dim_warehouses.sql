@@ -17,6 +17,7 @@ final as (
         capacity_per_day,
         cut_off_minutes,
         working_days,
+        time_zone,
         origin,
         received_at
     from warehouses

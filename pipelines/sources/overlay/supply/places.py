@@ -28,6 +28,7 @@ def warehouses(context: Context) -> pl.DataFrame:
         capacity_per_day=pl.Series(rng.integers(40, 90, n) * 100),
         cut_off_minutes=pl.Series(rng.choice([840, 960, 1080], n)),
         working_days=pl.lit("123456"),
+        time_zone=pl.lit(None, pl.String),
         received_at=_before_the_first_order(context, n),
     )
     return finish("warehouses", rows, as_of=context.as_of, order_by=["warehouse_id"])

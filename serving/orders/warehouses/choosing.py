@@ -1,0 +1,143 @@
+"""The warehouse that ships a line: the least stated cost to its region, then the earliest promise.
+
+A supplier ships from its own warehouses; one that has none ships from those that the platform runs in the
+region of its offer. Where there is neither, the offer's own lead time counts, and nothing limits a day. All
+warehouses of a supplier draw on one stock: what lies where is not known to ordering.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from serving.orders.routing.contracts import MAX_DAYS, CostParameters, OfferStock
+from serving.orders.routing.cost import unit_cost, zone
+from serving.orders.warehouses.calendar import Warehouse, departure
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How a line leaves.
+
+    Attributes:
+        warehouse_id: The warehouse; None where the supplier has none.
+        ships_on: Local day on which it is handed over.
+        promised_on: Local day on which it arrives at the latest.
+    """
+
+    warehouse_id: str | None
+    ships_on: date
+    promised_on: date
+
+
+@dataclass(frozen=True)
+class Warehouses:
+    """The warehouses of the offers of an order, and what is booked; booking adds to it.
+
+    Attributes:
+        houses: The warehouses.
+        booked: Units by warehouse and day that orders take.
+        now: When the order comes in, aware.
+        zone: The clock of the tenant.
+    """
+
+    houses: Sequence[Warehouse]
+    booked: Mapping[str, Counter[date]]
+    now: datetime
+    zone: ZoneInfo
+    _own: dict[str, list[Warehouse]] = field(default_factory=lambda: defaultdict(list), init=False)
+    _shared: dict[str, list[Warehouse]] = field(default_factory=lambda: defaultdict(list), init=False)
+
+    def __post_init__(self) -> None:
+        for house in self.houses:
+            if house.supplier_id is None:
+                self._shared[house.region_code].append(house)
+            else:
+                self._own[house.supplier_id].append(house)
+
+    def of(self, offer: OfferStock) -> list[Warehouse]:
+        """Where an offer may ship from; nowhere in particular where there is no warehouse."""
+        return self._own.get(offer.supplier_id) or self._shared.get(offer.ship_from_region, [])
+
+    def choose(
+        self, offer: OfferStock, qty: int, to_region: str, parameters: CostParameters
+    ) -> Departure | None:
+        """How units of an offer leave.
+
+        Args:
+            offer: With the supplier's own lead time.
+            qty: Units of the line.
+            to_region: Where it goes.
+            parameters: Penalties and ways.
+
+        Returns:
+            None where no warehouse has room for the units on one day within reach.
+        """
+        houses = self.of(offer)
+        if not houses:
+            ships_on = self.now.astimezone(self.zone).date() + timedelta(days=offer.lead_time_days)
+            return Departure(
+                None, ships_on, _arrives(offer.ship_from_region, to_region, ships_on, parameters)
+            )
+        found = []
+        for house in houses:
+            day = departure(house, self.now, offer.lead_time_days, qty, self.booked[house.warehouse_id])
+            if day is None:
+                continue
+            leaves = Departure(
+                house.warehouse_id, day, _arrives(house.region_code, to_region, day, parameters)
+            )
+            cost = unit_cost(self._from(offer, house.region_code, day), to_region, parameters).total_cents
+            found.append((cost, leaves.promised_on, house.warehouse_id, leaves))
+        return min(found)[-1] if found else None
+
+    def as_shipped(
+        self,
+        offers: Iterable[OfferStock],
+        wanted: Mapping[str, int],
+        to_region: str,
+        parameters: CostParameters,
+    ) -> list[OfferStock]:
+        """Offers as routing shall see them: the region and the days of the warehouse that would ship them.
+
+        An offer has no more units than a warehouse of it sends a day, and none where no day is free for one.
+
+        Args:
+            offers: As stated, at most one a supplier and sku.
+            wanted: Units by sku.
+            to_region: Where they go.
+            parameters: Penalties and ways.
+        """
+        return [self._as_shipped(offer, wanted[offer.sku_id], to_region, parameters) for offer in offers]
+
+    def book(self, departure: Departure, qty: int) -> None:
+        """Count units of this very order, so that its next line sees them."""
+        if departure.warehouse_id is not None:
+            self.booked[departure.warehouse_id][departure.ships_on] += qty
+
+    def _as_shipped(
+        self, offer: OfferStock, wanted: int, to_region: str, parameters: CostParameters
+    ) -> OfferStock:
+        houses = self.of(offer)
+        if not houses:
+            return offer
+        rooms = [house.capacity_per_day for house in houses]
+        most = offer.available_qty
+        if None not in rooms:
+            most = min(most, max(room for room in rooms if room is not None))
+        leaves = self.choose(offer, max(1, min(wanted, most)), to_region, parameters)
+        if leaves is None:
+            return replace(offer, available_qty=0)
+        region = next(house.region_code for house in houses if house.warehouse_id == leaves.warehouse_id)
+        return replace(self._from(offer, region, leaves.ships_on), available_qty=most)
+
+    def _from(self, offer: OfferStock, region: str, ships_on: date) -> OfferStock:
+        days = (ships_on - self.now.astimezone(self.zone).date()).days
+        return replace(offer, ship_from_region=region, lead_time_days=min(MAX_DAYS, max(0, days)))
+
+
+def _arrives(from_region: str, to_region: str, ships_on: date, parameters: CostParameters) -> date:
+    return ships_on + timedelta(days=zone(from_region, to_region, parameters).transit_days)

@@ -1,0 +1,71 @@
+"""The warehouses of some offers in the database, and the units that orders take of their days."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from serving.db import locks
+from serving.db.calendar import zone_of
+from serving.orders.warehouses.calendar import Warehouse
+from serving.orders.warehouses.choosing import Warehouses
+
+Connection = psycopg.Connection[Any]
+
+
+def lock_warehouses(conn: Connection, tenant_id: str, sku_ids: Iterable[str], now: datetime) -> Warehouses:
+    """The warehouses that may ship some skus; those with a limit stay locked until the transaction ends.
+
+    So what is free of a day is free until commit. A unit counts for its day as long as it is reserved there
+    or left from there; what is cancelled, refunded before it ships or moved elsewhere counts no more.
+
+    Args:
+        conn: Inside a transaction of the tenant that holds the stock.
+        tenant_id: The tenant.
+        sku_ids: What is ordered.
+        now: Business time, aware.
+    """
+    ids = locks.warehouses_of_skus(conn, tenant_id, sku_ids)
+    zone = zone_of(conn, tenant_id)
+    if not ids:
+        return Warehouses((), {}, now, zone)
+    # A local day may be one behind or ahead of another.
+    since = now.astimezone(zone).date() - timedelta(days=1)
+    values = {"tenant": tenant_id, "ids": ids, "since": since}
+    rows = conn.execute(
+        "select w.warehouse_id, w.supplier_id, w.region_code, w.capacity_per_day, w.cut_off_minutes,"
+        " w.working_days, w.time_zone, array(select c.closed_on from supply.warehouse_closure c"
+        "  where c.tenant_id = w.tenant_id and c.warehouse_id = w.warehouse_id and c.closed_on >= %(since)s)"
+        " from supply.warehouse w where w.tenant_id = %(tenant)s and w.warehouse_id = any(%(ids)s)"
+        " order by w.warehouse_id",
+        values,
+    ).fetchall()
+    houses = [
+        Warehouse(
+            warehouse_id=warehouse_id,
+            supplier_id=supplier_id,
+            region_code=region,
+            capacity_per_day=capacity,
+            cut_off_minutes=cut_off,
+            working_days=working_days,
+            closed_on=frozenset(closed_on),
+            zone=ZoneInfo(name) if name else zone,
+        )
+        for warehouse_id, supplier_id, region, capacity, cut_off, working_days, name, closed_on in rows
+    ]
+    booked: dict[str, Counter[date]] = defaultdict(Counter)
+    for warehouse_id, day, units in conn.execute(
+        "select l.warehouse_id, l.ships_on, sum(case when s.status in ('rejected', 'cancelled') then 0"
+        " when s.status in ('pending', 'accepted') then l.reserved_qty else l.qty end)::bigint"
+        " from orders.order_line l join orders.sub_order s using (tenant_id, order_id, supplier_id)"
+        " where l.tenant_id = %(tenant)s and l.warehouse_id = any(%(ids)s) and l.ships_on >= %(since)s"
+        " group by 1, 2",
+        values,
+    ):
+        booked[warehouse_id][day] = units
+    return Warehouses(houses, booked, now, zone)
