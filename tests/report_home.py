@@ -13,6 +13,7 @@ from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
+from pipelines.stores import brake
 
 AS_OF = datetime(2018, 1, 1, 4, tzinfo=UTC)
 HOSTILE = "<script>alert('sku')</script>"
@@ -24,6 +25,7 @@ SECTIONS = [
     "recommendations",
     "prices",
     "reorder",
+    "supply",
     "wakeup",
     "tags",
     "lifecycle",
@@ -103,6 +105,8 @@ def make_home(home, sku="s1"):
     for name, rows in _scores(sku).items():
         lake.put(f"scores/{name}", score_frame(name, rows))
     lake.put("features/consumer_tags", _tags())
+    for name, frame in _brake(sku).items():
+        lake.put(name, frame)
     few = "effective sample of 88 decisions, an estimate needs 100"
     told = [("usual", "snips", 0.05, 0.04, 0.06, 4000, 2800.0, None)]
     told.append(("first_of_pool", "doubly_robust", None, None, None, 4000, 88.0, few))
@@ -114,6 +118,23 @@ def make_home(home, sku="s1"):
     for tick in _ticks():
         TickLog(settings_of(home).live_dir).append(tick)
     return settings_of(home)
+
+
+def _brake(sku):
+    """A sku that is watched, one that is limited, one that is stopped."""
+    others = [f"{sku}-watched", f"{sku}-limited"]
+    levels = [
+        (sku, 3, "above_stop_line"),
+        (others[0], 1, "likely_above_line"),
+        (others[1], 2, "surely_above_line"),
+    ]
+    judged = {"batch_id": None, "units": 300.0, "mean": 0.05, "line": 0.01, "above": 0.999}
+    rows = [{"sku_id": name, "complaints": 15 - n, **judged} for n, name in enumerate([sku, *others])]
+    return {
+        brake.LEVELS: pl.DataFrame(levels, schema=["sku_id", "level", "reason_code"], orient="row"),
+        brake.ESTIMATES: pl.DataFrame(rows, schema_overrides={"batch_id": pl.String}),
+        brake.FROZEN: pl.DataFrame({"supplier_id": ["s-9"]}),
+    }
 
 
 def _ticks():
@@ -318,6 +339,32 @@ def _scores(sku):
                 "{}",
             ),
             ("s-1", "s9", 90, 7, 31.5, 44.0, 40, 0, None, False, "enough_stock", "{}"),
+        ],
+        "supplier_grades": [
+            ("s-1", "A", None, 0.9, 0.8, 0.95, 0.9, 0.9, None, 1, 900, date(2018, 1, 1), "[]"),
+            ("s-2", "C", None, 0.6, 0.5, 0.7, 0.8, 0.2, 0.5, 2, 30, date(2018, 1, 1), "[]"),
+            ("s-3", "D", "licence_expired", 0.8, 0.7, 0.9, 0.9, 0.6, 0.6, 1, 5, date(2018, 1, 1), "[]"),
+        ],
+        "channel_scores": [
+            (
+                supplier,
+                "l2-g/soup",
+                rank,
+                grade,
+                gate,
+                0.6,
+                0.5,
+                0.7,
+                0.8,
+                0.2,
+                0.5,
+                lines,
+                date(2018, 1, 1),
+                "[]",
+            )
+            for rank, (supplier, grade, gate, lines) in enumerate(
+                [("s-1", "A", None, 900), ("s-2", "C", None, 30), ("s-3", "D", "licence_expired", 5)], start=1
+            )
         ],
         "supply_resilience": [
             ("l2-g/soup", 10.0, 2, "s-1", 0.9, True, 0.25, True, 0.15, '["s1"]', 0.25, 120),

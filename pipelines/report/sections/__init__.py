@@ -15,6 +15,7 @@ from pipelines.report.sections import (
     run,
     sales,
     settlement,
+    supply,
 )
 
 
@@ -28,6 +29,7 @@ def all_sections(evidence: Evidence) -> list[Section]:
         quality.recommendation(evidence),
         prices.section(evidence),
         reorder.section(evidence),
+        supply.section(evidence),
         consumers.wakeup(evidence),
         consumers.tags(evidence),
         quality.lifecycle(evidence),

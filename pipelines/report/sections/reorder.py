@@ -9,7 +9,7 @@ from pipelines.report.blocks import Block, Column, Figure, Figures, Note, Sectio
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, count, day, decimal, plain_name, shortened
 from pipelines.report.origins import Origin
-from pipelines.report.sections import clearance, resilience
+from pipelines.report.sections import clearance
 
 _ROWS = 20
 _SUPPLIERS = 12
@@ -28,7 +28,6 @@ def section(evidence: Evidence) -> Section:
         [
             *_blocks(evidence, origin),
             *clearance.blocks(evidence, origin),
-            *resilience.blocks(evidence, origin),
         ],
     )
 

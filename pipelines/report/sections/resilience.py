@@ -1,15 +1,17 @@
-"""Where supply leans on one supplier, and what its failure would cost: a part of the reorder section."""
+"""Where supply leans on one supplier, and what its failure would cost: a part of the supply section."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from pipelines.report.blocks import Block, Column, Note, Table
+from pipelines.report import svg
+from pipelines.report.blocks import Block, Column, Figure, Figures, Note, Table
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, amount, count, decimal, percent, plain_name
 from pipelines.report.origins import Origin
 
 _ROWS = 12
+_MAPPED = 16
 
 
 def blocks(evidence: Evidence, origin: Origin) -> list[Block]:
@@ -24,7 +26,33 @@ def blocks(evidence: Evidence, origin: Origin) -> list[Block]:
         f"{count(leaning.height)} of {count(categories.height)} categories have more than 60% of their units "
         f"from one supplier; in {count(weak)} the others could not ship 30%."
     )
-    return [note, *_leaning(leaning, origin), *_failures(evidence, suppliers, origin)]
+    return [
+        note,
+        _map(categories, origin),
+        *_leaning(leaning, origin),
+        *_failures(evidence, suppliers, origin),
+    ]
+
+
+def _map(categories: pl.DataFrame, origin: Origin) -> Figures:
+    rows = categories.sort("units_per_day", "category_id", descending=[True, False]).head(_MAPPED)
+
+    def drawn(share: str, flag: str, title: str) -> Figure:
+        bars = [
+            svg.Bar(plain_name(name), value, percent(value, 0), "other" if is_bad else "model")
+            for name, value, is_bad in rows.select("category_id", share, flag).iter_rows()
+        ]
+        legend = [("model", "within its limit"), ("other", "beyond its limit")]
+        return Figure(svg.bars(bars, title, label_width=210), title, origin, legend=legend)
+
+    return Figures(
+        [
+            drawn("main_share", "is_main_too_large", "Share of the main supplier, the largest categories"),
+            drawn(
+                "backup_share", "is_backup_too_small", "What the others could ship, the largest categories"
+            ),
+        ]
+    )
 
 
 def _leaning(leaning: pl.DataFrame, origin: Origin) -> list[Block]:

@@ -171,8 +171,21 @@ def test_slow_stock_is_shown_with_its_ladder(full):
     assert "13.0%" in text
 
 
+def test_grades_and_the_brake_are_shown_with_what_they_stop(full):
+    text = Page(full).texts["supply"]
+    assert "suppliers graded3in 3 channels" in text.replace("\n", "")
+    assert "no order goes to1suppliers behind a gate" in text.replace("\n", "")
+    # The channel of grade A is not among the low ones; the one that sells most stands first.
+    assert text.index("s-2l2-g/soup30C0.600.50 to 0.70") < text.index("s-3l2-g/soup5D0.600.50 to 0.70")
+    assert "s-1l2-g/soup900A" not in text
+    assert "it holds 3. 1 suppliers are frozen" in text
+    # Who is only watched is counted and not listed.
+    assert text.index("s1 (s1)3 not sold15300") < text.index("s1-limited (s1-limited)2 half the exposure")
+    assert "s1-watched" not in text
+
+
 def test_supply_that_leans_on_one_supplier_is_shown_with_what_its_failure_costs(full):
-    text = Page(full).texts["reorder"]
+    text = Page(full).texts["supply"]
     said = "1 of 2 categories have more than 60% of their units from one supplier; in 1 the others could not"
     assert said in text
     assert "s-190.0%25.0%15.0%25.0%" in text  # cells without a space between
