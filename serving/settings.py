@@ -63,6 +63,8 @@ class Settings(BaseSettings):
         referral_window_days: How long the relation that a consumer's act makes with an agent counts.
         offer_own_bps: How far a supplier's price may be from its own reference without a decision.
         offer_others_bps: How far it may be from the median of the other suppliers' prices in force.
+        routing_grade_bps: What each grade below A adds to the cost by which an order is routed, basis points
+            of the supply price; 0: grades do not steer.
         offer_reference_days: How long a supplier's own reference stands while its price moves.
         alone_posting_cents: Most that one person posts by hand, fen a transaction; 0: always two people.
         alone_payout_cents: Largest transfer of a pay-out that one person sends alone, fen.
@@ -107,6 +109,7 @@ class Settings(BaseSettings):
     referral_window_days: int = Field(default=365, ge=1, le=3_660)
     offer_own_bps: int = Field(default=2_000, ge=0, le=10_000)
     offer_others_bps: int = Field(default=5_000, ge=0, le=10_000)
+    routing_grade_bps: int = Field(default=0, ge=0, le=10_000)
     offer_reference_days: int = Field(default=7, ge=0, le=366)
     alone_posting_cents: int = Field(default=0, ge=0)
     alone_payout_cents: int = Field(default=0, ge=0)

@@ -16,6 +16,7 @@ from serving.api.orders.order_work import (
     made_once,
     moment_and_id,
     order_transaction,
+    routing_cost_of,
 )
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note, vault_of
@@ -68,9 +69,9 @@ def accept_sub_order(
             raise InvalidRequestError("short", "a line stands twice")
 
         def move() -> dict[str, Detail]:
-            done = fulfilment.accept(
-                conn, principal.tenant_id, order_id, supplier_id, short, now, loss_rules_of(request)
-            )
+            rules, cost = loss_rules_of(request), routing_cost_of(request)
+            tenant = principal.tenant_id
+            done = fulfilment.accept(conn, tenant, order_id, supplier_id, short, now, rules, cost)
             return _details(done, supplier_id)
 
         operation = f"sub_order.accept {order_id} {supplier_id}"
@@ -101,8 +102,8 @@ def reject_sub_order(
 
         def move() -> dict[str, Detail]:
             tenant = principal.tenant_id
-            rules = loss_rules_of(request)
-            done = fulfilment.reject(conn, tenant, order_id, supplier_id, data.reason_code, now, rules)
+            rules, cost = loss_rules_of(request), routing_cost_of(request)
+            done = fulfilment.reject(conn, tenant, order_id, supplier_id, data.reason_code, now, rules, cost)
             return _details(done, supplier_id)
 
         operation = f"sub_order.reject {order_id} {supplier_id}"

@@ -26,6 +26,7 @@ from serving.db.idempotency import Caller, once
 from serving.ledger.errors import LedgerError
 from serving.orders.assortment.losses import LossRules
 from serving.orders.errors import InvalidRequestError, OrdersError
+from serving.orders.routing.contracts import CostParameters
 from serving.problems import ApiError, invalid_parameter
 from serving.settings import Settings
 from serving.settlement.errors import SettlementError
@@ -125,6 +126,12 @@ def loss_rules_of(request: Request[Any, Any, Any]) -> LossRules:
     """How a loss is reckoned, as the operator set it."""
     settings: Settings = request.app.state.settings
     return LossRules.of(settings)
+
+
+def routing_cost_of(request: Request[Any, Any, Any]) -> CostParameters:
+    """By which cost orders are routed, as the operator set it."""
+    settings: Settings = request.app.state.settings
+    return CostParameters(grade_penalty_bps=settings.routing_grade_bps)
 
 
 def once_each(parameter: str, sku_ids: Sequence[str]) -> set[str]:

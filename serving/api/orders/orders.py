@@ -17,6 +17,7 @@ from serving.api.orders.order_work import (
     made_once,
     moment_and_id,
     order_transaction,
+    routing_cost_of,
 )
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.transactions import note, vault_of
@@ -71,7 +72,8 @@ def place_order(
             plan = plan_in_force(conn, principal.tenant_id, data.merchant_id, now)
             order = _new_order(data)
             rules = loss_rules_of(request)
-            placing.place_order(conn, principal.tenant_id, order, plan, now, rules=rules)
+            cost = routing_cost_of(request)
+            placing.place_order(conn, principal.tenant_id, order, plan, now, cost, rules)
             if data.recipient is not None:
                 who = data.recipient
                 recipient = Recipient(who.name, who.phone, who.address, data.region_code)

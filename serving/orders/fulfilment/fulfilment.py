@@ -30,6 +30,7 @@ from serving.orders.records import (
     lines_of,
     set_sub_order,
 )
+from serving.orders.routing.contracts import DEFAULT_COST, CostParameters
 from serving.orders.settling import refund_line
 from serving.orders.states import SUB_ORDER, OrderStatus, SubOrderStatus
 from serving.orders.webhooks import webhooks
@@ -73,6 +74,7 @@ def accept(
     short: Mapping[int, int],
     now: datetime,
     rules: LossRules = DEFAULT_RULES,
+    cost: CostParameters = DEFAULT_COST,
 ) -> Outcome:
     """A supplier takes its part; what it has too little of goes elsewhere or is refunded.
 
@@ -84,6 +86,7 @@ def accept(
         short: Line number to the units that the supplier can ship, fewer than ordered.
         now: Business time.
         rules: How a loss by another supplier is reckoned.
+        cost: Parameters of the routing cost.
 
     Raises:
         NotFoundError: The supplier has no part of the order.
@@ -99,7 +102,7 @@ def accept(
         if line_no not in known or available >= known[line_no].reserved_qty:
             raise InvalidRequestError("short", f"line {line_no} is no line of this part, or is not short")
     set_sub_order(conn, tenant_id, order_id, supplier_id, status, accepted_at=now)
-    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, short, now, rules)
+    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, short, now, rules, cost)
     webhooks.tell_merchant(conn, tenant_id, order.merchant_id, "sub_order.accepted", order_id, supplier_id)
     return outcome
 
@@ -112,6 +115,7 @@ def reject(
     reason_code: str,
     now: datetime,
     rules: LossRules = DEFAULT_RULES,
+    cost: CostParameters = DEFAULT_COST,
 ) -> Outcome:
     """A supplier does not take its part: every line goes elsewhere or is refunded.
 
@@ -123,6 +127,7 @@ def reject(
         reason_code: Told to the merchant.
         now: Business time.
         rules: How a loss by another supplier is reckoned.
+        cost: Parameters of the routing cost.
 
     Raises:
         NotFoundError: The supplier has no part of the order.
@@ -134,7 +139,7 @@ def reject(
     set_sub_order(conn, tenant_id, order_id, supplier_id, status)
     lines = _live_lines(conn, tenant_id, order_id, supplier_id)
     nothing = {line.line_no: 0 for line in lines}
-    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, nothing, now, rules)
+    outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, nothing, now, rules, cost)
     event = "sub_order.rejected"
     webhooks.tell_merchant(
         conn, tenant_id, order.merchant_id, event, order_id, supplier_id, reason_code=reason_code
@@ -230,6 +235,7 @@ def _go_elsewhere(
     left: Mapping[int, int],
     now: datetime,
     rules: LossRules,
+    cost: CostParameters,
 ) -> Outcome:
     """Bring the lines of `left` elsewhere; `left` is the units that stay with the supplier otherwise.
 
@@ -246,7 +252,7 @@ def _go_elsewhere(
     moved: dict[int, str] = {}
     for line in lines:
         if line.line_no in left:
-            taker = move_line(conn, tenant_id, order, line, freight[line.line_no], rules, now)
+            taker = move_line(conn, tenant_id, order, line, freight[line.line_no], rules, now, cost)
             if taker is not None:
                 moved[line.line_no] = taker
     stay = {line.line_no: line for line in lines if line.line_no in left and line.line_no not in moved}

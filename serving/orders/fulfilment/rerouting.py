@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from serving.db.calendar import local_day, zone_of
 from serving.orders.assortment import stock
 from serving.orders.assortment.brake import is_stopped
+from serving.orders.assortment.grades import graded
 from serving.orders.assortment.losses import LossRules, expected_losses, retake
 from serving.orders.coupons.redeeming import discounts_of
 from serving.orders.errors import LossRefusedError
@@ -26,7 +27,7 @@ from serving.orders.records import (
     sub_orders_of,
     touch,
 )
-from serving.orders.routing.contracts import CostParameters, Demand, OfferStock
+from serving.orders.routing.contracts import DEFAULT_COST, CostParameters, Demand, OfferStock
 from serving.orders.routing.greedy import route_greedy
 from serving.orders.states import SUB_ORDER, UNSHIPPED
 from serving.orders.warehouses.choosing import Departure
@@ -83,6 +84,7 @@ def move_line(
     freight_cents: int,
     rules: LossRules,
     now: datetime,
+    cost: CostParameters = DEFAULT_COST,
 ) -> str | None:
     """Give a whole line to the cheapest other supplier that has it and brings no loss.
 
@@ -101,6 +103,7 @@ def move_line(
         freight_cents: Freight that goes with it.
         rules: How a loss is reckoned.
         now: Business time.
+        cost: Parameters of the routing cost.
 
     Returns:
         The new supplier, or None when nobody can take the line.
@@ -115,7 +118,9 @@ def move_line(
     stated = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
     if is_stopped(conn, tenant_id, line.sku_id, now):
         return None
-    region, cost = order.region_code or stock.ANYWHERE, CostParameters()
+    if cost.grade_penalty_bps:
+        stated = graded(conn, tenant_id, stated)
+    region = order.region_code or stock.ANYWHERE
     warehouses = lock_warehouses(conn, tenant_id, [line.sku_id], now)
     offers = warehouses.as_shipped(stated, {line.sku_id: line.qty}, region, cost)
     demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, region)

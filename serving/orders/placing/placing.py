@@ -20,12 +20,14 @@ from serving.db import locks
 from serving.db.calendar import local_day, zone_of
 from serving.orders.assortment import brake, losses, stock
 from serving.orders.assortment.catalogue import categories_of, list_prices
+from serving.orders.assortment.grades import graded
 from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
 from serving.orders.coupons import bearing, redeeming
 from serving.orders.coupons.spreading import CouponLimits, Goods
 from serving.orders.errors import InvalidRequestError, OutOfStockError
 from serving.orders.records import find_order, lines_of, move_order, set_sub_order, sub_orders_of
 from serving.orders.routing.contracts import (
+    DEFAULT_COST,
     Allocation,
     CostParameters,
     Demand,
@@ -104,7 +106,7 @@ def place_order(
     order: NewOrder,
     plan: PlanVersion,
     now: datetime,
-    cost: CostParameters | None = None,
+    cost: CostParameters = DEFAULT_COST,
     rules: LossRules = DEFAULT_RULES,
 ) -> None:
     """Route every line, reserve the stock and write the order; status `placed`.
@@ -121,7 +123,7 @@ def place_order(
         order: What is ordered.
         plan: The shop's plan in force.
         now: Business time (UTC).
-        cost: Parameters of the routing cost; None takes the defaults.
+        cost: Parameters of the routing cost.
         rules: How a loss is reckoned.
 
     Raises:
@@ -139,6 +141,8 @@ def place_order(
     roles = _roles(conn, tenant_id, order, now)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
     offers = stock.lock_offers(conn, tenant_id, prices)
+    if cost.grade_penalty_bps:
+        offers = graded(conn, tenant_id, offers)
     unpromoted = brake.require_sold(conn, tenant_id, prices, now)
     warehouses = lock_warehouses(conn, tenant_id, prices, now)
     day = local_day(now, zone_of(conn, tenant_id))
@@ -148,7 +152,6 @@ def place_order(
     def redeem(lines: Sequence[_Line]) -> redeeming.Redemption:
         return _redeem(conn, tenant_id, order, lines, plan, unpromoted, now)
 
-    cost = cost or CostParameters()
     units: Counter[str] = Counter()
     for wanted in order.lines:
         units[wanted.sku_id] += wanted.qty

@@ -16,6 +16,8 @@ MAX_CENTS = 10**10
 """Largest amount of one unit or one penalty: 100 million yuan. Larger is a unit mistake, not a price."""
 MAX_QTY = 10**7
 """Largest quantity of one line or one offer."""
+MAX_STEPS = 9
+"""Most grades that a supplier may stand below the best."""
 MAX_DAYS = 3650
 """Longest time that a lead time, a transit or a promise may state."""
 
@@ -89,6 +91,7 @@ class OfferStock:
         ship_from_region: Region code of the warehouse.
         min_order_qty: Smallest quantity of one drop-shipped line; smaller parts are not allowed. Not the
             wholesale minimum of a refill: an offer that drop-ships single units has 1.
+        grade_steps: Grades that the supplier stands below the best, 0 to `MAX_STEPS`.
 
     Raises:
         InvalidRoutingInputError: A field is empty, of another type or out of range.
@@ -102,6 +105,7 @@ class OfferStock:
     lead_time_days: int
     ship_from_region: str
     min_order_qty: int = 1
+    grade_steps: int = 0
 
     def __post_init__(self) -> None:
         whose = f"offer of supplier {self.supplier_id!r} for sku {self.sku_id!r}"
@@ -116,6 +120,7 @@ class OfferStock:
         _require_int(whose, "freight_cents", self.freight_cents, 0, MAX_CENTS)
         _require_int(whose, "lead_time_days", self.lead_time_days, 0, MAX_DAYS)
         _require_int(whose, "min_order_qty", self.min_order_qty, 1, MAX_QTY)
+        _require_int(whose, "grade_steps", self.grade_steps, 0, MAX_STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,7 @@ class CostParameters:
         same_region: The way inside a region (default no surcharge, 1 day).
         other_region: The way between two regions without an entry in `zones` (default 4.00 yuan, 3 days).
         zones: Ways by (ship_from_region, to_region); they go before the two defaults.
+        grade_penalty_bps: For each unit and each grade below the best, of the supply price (default none).
 
     Raises:
         InvalidRoutingInputError: A field is of another type or out of range.
@@ -162,13 +168,19 @@ class CostParameters:
     same_region: Zone = Zone(0, 1)
     other_region: Zone = Zone(400, 3)
     zones: Mapping[tuple[str, str], Zone] = field(default_factory=dict)
+    grade_penalty_bps: int = 0
 
     def __post_init__(self) -> None:
         whose = "cost parameters"
+        _require_int(whose, "grade_penalty_bps", self.grade_penalty_bps, 0, 10_000)
         _require_int(whose, "promised_days", self.promised_days, 0, MAX_DAYS)
         penalty = self.lateness_penalty_cents_per_day
         _require_int(whose, "lateness_penalty_cents_per_day", penalty, 0, MAX_CENTS)
         _require_int(whose, "split_penalty_cents", self.split_penalty_cents, 0, MAX_CENTS)
+
+
+DEFAULT_COST = CostParameters()
+"""The penalties and ways where nobody set others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +196,7 @@ class Allocation:
         freight_cents: Freight and zone surcharge x qty.
         lateness_cents: Lateness penalty x qty.
         split_cents: The split penalty; 0 on the first (largest) part of a line.
+        grade_cents: Penalty of the supplier's grade x qty.
     """
 
     order_id: str
@@ -194,11 +207,13 @@ class Allocation:
     freight_cents: int
     lateness_cents: int
     split_cents: int
+    grade_cents: int = 0
 
     @property
     def cost_cents(self) -> int:
-        """The stated cost of this part: the sum of its four amounts."""
-        return self.supply_cents + self.freight_cents + self.lateness_cents + self.split_cents
+        """The stated cost of this part: the sum of its five amounts."""
+        amounts = self.supply_cents, self.freight_cents, self.lateness_cents, self.split_cents
+        return sum(amounts) + self.grade_cents
 
 
 class UnroutableReason(StrEnum):

@@ -1,6 +1,6 @@
-"""The stated cost of routing: supply price, freight, lateness penalty, split penalty. Nothing is chosen here.
+"""The stated cost of routing: supply price, freight, lateness, grade, split. Nothing is chosen here.
 
-The first three are linear in the quantity (an amount for each unit); the split penalty is a fixed amount for
+All but the last are linear in the quantity (an amount for each unit); the split penalty is a fixed amount for
 each supplier of a line after its first. Integers only.
 """
 
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from serving.orders.routing.contracts import Allocation, CostParameters, Demand, OfferStock, Zone
+
+FULL_BPS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +23,18 @@ class UnitCost:
         supply_cents: Supply price.
         freight_cents: The offer's freight and the zone's surcharge.
         lateness_cents: Penalty of the days beyond the promise.
+        grade_cents: Penalty of the grades below the best.
     """
 
     supply_cents: int
     freight_cents: int
     lateness_cents: int
+    grade_cents: int = 0
 
     @property
     def total_cents(self) -> int:
-        """Sum of the three."""
-        return self.supply_cents + self.freight_cents + self.lateness_cents
+        """Sum of the four."""
+        return self.supply_cents + self.freight_cents + self.lateness_cents + self.grade_cents
 
 
 def zone(from_region: str, to_region: str, parameters: CostParameters) -> Zone:
@@ -50,14 +55,15 @@ def unit_cents(offer: OfferStock, to_region: str, parameters: CostParameters) ->
     return sum(_amounts(offer, to_region, parameters))
 
 
-def _amounts(offer: OfferStock, to_region: str, parameters: CostParameters) -> tuple[int, int, int]:
-    """Supply price, freight and lateness of one unit."""
+def _amounts(offer: OfferStock, to_region: str, parameters: CostParameters) -> tuple[int, int, int, int]:
+    """Supply price, freight, lateness and grade of one unit."""
     way = zone(offer.ship_from_region, to_region, parameters)
     days_late = max(0, offer.lead_time_days + way.transit_days - parameters.promised_days)
     return (
         offer.supply_price_cents,
         offer.freight_cents + way.surcharge_cents,
         days_late * parameters.lateness_penalty_cents_per_day,
+        offer.supply_price_cents * offer.grade_steps * parameters.grade_penalty_bps // FULL_BPS,
     )
 
 
@@ -94,6 +100,7 @@ def allocations_of(
                 freight_cents=unit.freight_cents * qty,
                 lateness_cents=unit.lateness_cents * qty,
                 split_cents=parameters.split_penalty_cents if place else 0,
+                grade_cents=unit.grade_cents * qty,
             )
         )
     return priced
