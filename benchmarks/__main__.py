@@ -38,6 +38,7 @@ ROOMS = {
     "next_basket_complete_journey": "models",
     "discovery_complete_journey": "models",
     "als_speed": "models",
+    "neighbours_scale": "models",
     "pricing_regret": "models",
     "forecast_orange_juice": "models",
     "uplift_hillstrom": "models",

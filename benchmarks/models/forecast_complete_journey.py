@@ -15,12 +15,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+
 from benchmarks.harness import OURS, Row, report
+from benchmarks.models import fracast_peer
 from models.contracts import Candidate
 from models.demand.config import DemandConfig
-from models.demand.judging.backtest import LEVELLED
+from models.demand.judging.backtest import LEVELLED, actuals, plan_origins
 from models.demand.judging.leaderboard import MONTH_LEVEL, REFERENCE, SERIES_LEVEL
+from models.demand.judging.reconcile import category_totals
+from models.demand.panel.series import Panel, weekly_sales
+from models.demand.panel.vintages import vintages
 from models.demand.training import train
+from models.metrics import FloatArray, wape
 from pipelines.settings import Settings
 from pipelines.warehouse import reading
 
@@ -92,6 +100,9 @@ def main() -> int:
     found = {OURS: metrics(board, served, config.horizon)} | {
         name: metrics(board, name, config.horizon) for name in peers if name in there
     }
+    pretrained = fracast_peer.peer()
+    if pretrained:
+        found[fracast_peer.NAME] = of_categories(pretrained, lines, promotions, as_of, config)
     report(
         HOME,
         name="forecast_complete_journey",
@@ -100,7 +111,8 @@ def main() -> int:
             f"origins every {config.origin_stride} weeks, each with what was known then and boosting fitted "
             f"anew, {config.horizon} weeks ahead; muyun is {served}. Ratios (to seasonal_naive), coverage, "
             "crossings: merchant x category x week; wape_category_4w and bias_category_4w: of the mean, all "
-            "series of a category and all weeks of an origin summed."
+            "series of a category and all weeks of an origin summed. fracast, where it is installed, is not "
+            "fitted and forecasts the units of each category at once."
         ),
         rows=_rows(found),
         wall_s=time.monotonic() - started,
@@ -110,6 +122,32 @@ def main() -> int:
         print("forecast_complete_journey: what would serve is behind a simple rule", file=sys.stderr)
         return 1
     return 0
+
+
+def of_categories(
+    peer: fracast_peer.FracastPeer,
+    lines: pl.DataFrame,
+    promotions: pl.DataFrame,
+    as_of: datetime,
+    config: DemandConfig,
+) -> dict[str, float]:
+    """WAPE and bias of a peer that forecasts totals of categories, at the origins of the training."""
+    weekly = weekly_sales(lines, as_of, config)
+    origins = plan_origins(len(weekly.weeks), config)
+    panels = vintages(lines, weekly, promotions, origins.all, config)
+    truth = np.stack(
+        [
+            category_totals(sold, panels.standing)
+            for sold in actuals(panels.standing, origins.tested, config.horizon)
+        ]
+    )
+    told = np.stack([_total_mean(peer, panels.known[o], o, config.horizon) for o in origins.tested])
+    bias = float((told - truth).sum() / truth.sum())
+    return {"wape_category_4w": wape(truth.sum(axis=2), told.sum(axis=2)), "bias_category_4w": bias}
+
+
+def _total_mean(peer: fracast_peer.FracastPeer, known: Panel, origin: int, horizon: int) -> FloatArray:
+    return peer.forecast(category_totals(known.qty[:, :origin].astype(np.float64), known), horizon).mean
 
 
 def _rows(found: Mapping[str, Mapping[str, float]]) -> list[Row]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.harness import OURS, Row, report
-from benchmarks.models import orange_juice
+from benchmarks.models import fracast_peer, orange_juice
 from benchmarks.models.public_data import MissingDataError, public_file
 from models.data import Panel
 from models.demand.families.boosted import Boosted, BoostedConfig
@@ -108,7 +108,9 @@ def main() -> int:
         return 1
     wanted = os.environ.get("MUYUN_BENCH_ROUNDS")
     rounds = tuple(int(one) for one in wanted.split(",")) if wanted else tuple(range(orange_juice.ROUNDS))
-    systems = {name: Scored() for name in ("naive", "lightgbm", LSTM, OURS)}
+    pretrained = fracast_peer.peer()
+    names = ["naive", "lightgbm", LSTM, OURS, *([fracast_peer.NAME] if pretrained else [])]
+    systems = {name: Scored() for name in names}
     boosted, recurrent = Boosted(BoostedConfig(steps=STEPS)), Recurrent(RecurrentConfig(steps=STEPS))
     first = orange_juice.origin(rounds[0])
     weights = learn_weights(
@@ -130,6 +132,9 @@ def main() -> int:
         both = Stacked((trees, network), weights)
         for name, system in (("lightgbm", trees), (LSTM, network), (OURS, both)):
             systems[name].add(system.predict(seen, origin, orange_juice.HORIZON))
+        if pretrained:
+            past = seen.target[:, :origin]
+            systems[fracast_peer.NAME].add(pretrained.forecast(past, orange_juice.HORIZON, least=1.0))
         print(f"round {number + 1}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     actual = np.stack([_actual(panel, number) for number in rounds])
     found = {name: errors(actual, system) for name, system in systems.items()}
@@ -141,7 +146,8 @@ def main() -> int:
             "weeks 137 + 2 r and 138 + 2 r are forecast with their prices, deals and features. lightgbm is "
             "fitted anew in each round, muyun_lstm in the first and goes on from there; muyun stacks both "
             "with weights learnt before the first round. mape is of the relative median, wape of the median, "
-            "bias_pct of the mean: each of the number that it asks for. Published figures are constants."
+            "bias_pct of the mean: each of the number that it asks for. fracast, where it is installed, is "
+            "not fitted and reads units alone. Published figures are constants."
         ),
         rows=_rows(found),
         wall_s=time.monotonic() - started,

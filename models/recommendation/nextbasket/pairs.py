@@ -19,8 +19,8 @@ from models.recommendation.lists.ranking import top_k_dense
 from models.recommendation.nextbasket.history import History, popularity_of
 from models.recommendation.nextbasket.kernel import Kernel, fit_kernel
 from models.recommendation.nextbasket.settings import UpcfParams
-from models.recommendation.nextbasket.upcf import similar
-from models.recommendation.rankers.repeat import nearest
+from models.recommendation.nextbasket.upcf import KnownItems
+from models.recommendation.rankers.repeat import VectorPool
 
 FEATURES = (
     "times", "share_of_baskets", "days_since_last", "days_since_first", "mean_interval_days", "overdue_ratio",
@@ -112,6 +112,7 @@ class Scene:
         self.counts = self.history.counts()
         self.popularity = popularity_of(self.counts)
         self._vectors = self.history.tifu(self.tifu)
+        self._pool, self._known_items = VectorPool(self._vectors), KnownItems(self.counts)
         self._shares = self.history.shares(self.upcf.recency)
         self._own = own_pairs(self.history, self.window)
         self._categories = category_pairs(self.history)
@@ -142,10 +143,10 @@ class Scene:
 
     def _block(self, part: Indices, candidates: int, allowed: npt.NDArray[np.bool_] | None) -> Pairs:
         own = self._vectors[part].toarray()
-        links = nearest(self._vectors[part], self._vectors, part, self.tifu.neighbours)
+        links = self._pool.nearest(self._vectors[part], part, self.tifu.neighbours)
         neighbours = (links @ self._vectors).toarray()
         tifu = np.float32(self.tifu.own_weight) * own + np.float32(1 - self.tifu.own_weight) * neighbours
-        upcf = (similar(self.counts, part, self.upcf) @ self._shares).toarray()
+        upcf = (self._known_items.similar(part, self.upcf) @ self._shares).toarray()
         keys = [
             _keys(_top(tifu, candidates, allowed), self.history.n_items),
             _keys(_top(upcf, max(candidates // 4, 1), allowed), self.history.n_items),

@@ -16,8 +16,8 @@ from models.recommendation.interactions import Indices
 from models.recommendation.lists.ranking import hits, top_k_dense
 from models.recommendation.nextbasket.history import History
 from models.recommendation.nextbasket.settings import NextBasketSettings, UpcfParams
-from models.recommendation.nextbasket.upcf import similar
-from models.recommendation.rankers.repeat import as_links, nearest_rows
+from models.recommendation.nextbasket.upcf import KnownItems
+from models.recommendation.rankers.repeat import VectorPool, as_links
 
 K = 10
 _BLOCK = 256
@@ -46,12 +46,13 @@ def best_tifu(
 
     def tried(params: TifuParams, sample: Indices) -> list[tuple[TifuParams, float]]:
         vectors = history.tifu(params)
+        pool = VectorPool(vectors)
         ways = list(product(settings.neighbours, settings.own_weights))
         totals = dict.fromkeys(ways, 0.0)
         for start in range(0, len(sample), _BLOCK):
             part = sample[start : start + _BLOCK]
             own = vectors[part].toarray()
-            rows = nearest_rows(vectors[part], vectors, part, max(settings.neighbours))
+            rows = pool.nearest_rows(vectors[part], part, max(settings.neighbours))
             for k in settings.neighbours:
                 near = (as_links(rows[:, :k], history.n_users) @ vectors).toarray()
                 for a in settings.own_weights:
@@ -69,13 +70,13 @@ def best_upcf(
     history: History, truth: sp.csr_matrix, users: Indices, settings: NextBasketSettings
 ) -> UpcfParams:
     """The setting of UP-CF with the highest NDCG@10; see `best_tifu`."""
-    counts = history.counts()
+    known = KnownItems(history.counts())
 
     def tried(params: UpcfParams, sample: Indices) -> list[tuple[UpcfParams, float]]:
         shares, total = history.shares(params.recency), 0.0
         for start in range(0, len(sample), _BLOCK):
             part = sample[start : start + _BLOCK]
-            ranked = top_k_dense((similar(counts, part, params) @ shares).toarray(), K)
+            ranked = top_k_dense((known.similar(part, params) @ shares).toarray(), K)
             total += float(ndcg(ranked, part, truth).sum())
         return [(params, total)]
 

@@ -13,7 +13,13 @@ import scipy.sparse as sp
 from models.recommendation.config import TifuParams
 from models.recommendation.interactions import Floats, Indices, Interactions
 from models.recommendation.lists.ranking import popularity_order, top_k_dense, top_k_pairs
-from models.recommendation.rankers.neighbours import best_in_blocks
+from models.recommendation.rankers.neighbours import (
+    EXACT_POOL,
+    LONGEST,
+    best_by_index,
+    best_in_blocks,
+    champion_lists,
+)
 
 USERS_A_CHUNK = 256
 
@@ -105,13 +111,70 @@ def tifu_vectors(interactions: Interactions, rows: pl.DataFrame, params: TifuPar
     )
 
 
-def nearest(query: sp.csr_matrix, pool: sp.csr_matrix, same: Indices, k: int) -> sp.csr_matrix:
-    """The k nearest pool rows of each query row as rows of equal weights 1/k; see `nearest_rows`.
+class VectorPool:
+    """TIFU vectors among which neighbours are looked for; what all searches share is made once.
 
-    Returns:
-        float32 CSR (n_queries, n_pool); each row sums to 1, or is empty where there is no neighbour.
+    Args:
+        vectors: CSR (n_pool, n_items); empty rows are no neighbours.
+        exact_up_to: A pool with more rows is searched by an index, see `neighbours`: neighbours then share an
+            item with the query.
+        longest: Rows of an item that the index keeps.
     """
-    return as_links(nearest_rows(query, pool, same, k), pool.shape[0])
+
+    def __init__(self, vectors: sp.csr_matrix, exact_up_to: int = EXACT_POOL, longest: int = LONGEST) -> None:
+        self.vectors = vectors
+        self._squared = np.asarray(vectors.multiply(vectors).sum(axis=1), dtype=np.float32).ravel()
+        self._empty = vectors.getnnz(axis=1) == 0
+        self._index = None if vectors.shape[0] <= exact_up_to else self._indexed(longest)
+
+    def nearest(self, query: sp.csr_matrix, same: Indices, k: int) -> sp.csr_matrix:
+        """The k nearest rows of each query as rows of equal weights 1/k; see `nearest_rows`.
+
+        Returns:
+            float32 CSR (n_queries, n_pool); each row sums to 1, or is empty where there is no neighbour.
+        """
+        return as_links(self.nearest_rows(query, same, k), self.vectors.shape[0])
+
+    def nearest_rows(self, query: sp.csr_matrix, same: Indices, k: int) -> Indices:
+        """The k nearest rows of each query by Euclidean distance.
+
+        Args:
+            query: CSR (n_queries, n_items).
+            same: int64 (n_queries,), the pool row of the query consumer itself, -1 if none; never a
+                neighbour.
+            k: Number of neighbours; fewer where the pool is smaller.
+
+        Returns:
+            int64 (n_queries, k), nearest first, -1 where there are fewer. Equal distances go to the pool row
+            with the smaller index.
+        """
+        own = np.asarray(query.multiply(query).sum(axis=1), dtype=np.float32).ravel()
+        k = min(k, max(self.vectors.shape[0], 1))
+        if self._index is not None:
+
+            def shared(row: Indices, other: Indices, product: Floats) -> Floats:
+                return np.asarray(2 * product - (self._squared[other] + own[row]), dtype=np.float32)
+
+            return best_by_index(query, self._index, shared, same, k)[0]
+
+        def closeness(start: int, end: int) -> Floats:
+            near = 2 * np.asarray((query @ self.vectors[start:end].T).todense(), dtype=np.float32)
+            near -= self._squared[None, start:end] + own[:, None]
+            near[:, self._empty[start:end]] = -np.inf
+            here = np.flatnonzero((same >= start) & (same < end))
+            near[here, same[here] - start] = -np.inf
+            return near
+
+        return best_in_blocks(closeness, self.vectors.shape[0], k)[0]
+
+    def _indexed(self, longest: int) -> sp.csr_matrix:
+        """The index by the distance to a query that has an item with the mean weight of its buyers."""
+        pool = self.vectors
+        buyers = np.bincount(pool.indices, minlength=pool.shape[1])
+        usual = np.bincount(pool.indices, pool.data, pool.shape[1]) / np.maximum(buyers, 1)
+        squared = np.repeat(self._squared, np.diff(pool.indptr))
+        promise = (2 * usual[pool.indices].astype(np.float32)) * pool.data - squared
+        return champion_lists(pool, promise, longest)
 
 
 def as_links(chosen: Indices, n_pool: int) -> sp.csr_matrix:
@@ -122,34 +185,6 @@ def as_links(chosen: Indices, n_pool: int) -> sp.csr_matrix:
     return sp.csr_matrix((weight, (row, chosen[row, place])), shape=(len(chosen), n_pool))
 
 
-def nearest_rows(query: sp.csr_matrix, pool: sp.csr_matrix, same: Indices, k: int) -> Indices:
-    """The k nearest pool rows of each query row by Euclidean distance.
-
-    Args:
-        query: CSR (n_queries, n_items).
-        pool: CSR (n_pool, n_items); empty rows are no neighbours.
-        same: int64 (n_queries,), the pool row of the query consumer itself, -1 if none; never a neighbour.
-        k: Number of neighbours; fewer where the pool is smaller.
-
-    Returns:
-        int64 (n_queries, k), nearest first, -1 where there are fewer. Equal distances go to the pool row with
-        the smaller index.
-    """
-    squared = np.asarray(pool.multiply(pool).sum(axis=1), dtype=np.float32).ravel()
-    own = np.asarray(query.multiply(query).sum(axis=1), dtype=np.float32).ravel()
-    empty = pool.getnnz(axis=1) == 0
-
-    def closeness(start: int, end: int) -> Floats:
-        near = 2 * np.asarray((query @ pool[start:end].T).todense(), dtype=np.float32)
-        near -= squared[None, start:end] + own[:, None]
-        near[:, empty[start:end]] = -np.inf
-        here = np.flatnonzero((same >= start) & (same < end))
-        near[here, same[here] - start] = -np.inf
-        return near
-
-    return best_in_blocks(closeness, pool.shape[0], min(k, max(pool.shape[0], 1)))[0]
-
-
 def tifu_scores(
     vectors: sp.csr_matrix, links: sp.csr_matrix, pool: sp.csr_matrix, own_weight: float
 ) -> npt.NDArray[np.float32]:
@@ -157,7 +192,7 @@ def tifu_scores(
 
     Args:
         vectors: CSR (n, n_items), own vectors.
-        links: CSR (n, n_pool), see `nearest`.
+        links: CSR (n, n_pool), see `VectorPool.nearest`.
         pool: CSR (n_pool, n_items).
         own_weight: a.
 
@@ -197,13 +232,13 @@ def rank_tifu(
     buyers = np.bincount(vectors.indices, minlength=vectors.shape[1])
     order = popularity_order(popularity)
     columns = order[buyers[order] >= params.min_buyers]
-    own = vectors[:, columns].tocsr()
+    own, pool = vectors[:, columns].tocsr(), VectorPool(vectors)
     user: list[Indices] = []
     item: list[Indices] = []
     score: list[Floats] = []
     for start in range(0, len(users), USERS_A_CHUNK):
         part = users[start : start + USERS_A_CHUNK]
-        links = nearest(vectors[part], vectors, part, params.neighbours)
+        links = pool.nearest(vectors[part], part, params.neighbours)
         dense = tifu_scores(own[part], links, own, params.own_weight)
         top = top_k_dense(dense, k)
         row, place = np.nonzero(top >= 0)
@@ -234,11 +269,11 @@ def tifu_on_history(
     Returns:
         CSR at the places of `vectors`.
     """
-    supported = limit_to_supported(pool, params.min_buyers)
+    supported, known = limit_to_supported(pool, params.min_buyers), VectorPool(pool)
     out = vectors.copy()
     for start in range(0, vectors.shape[0], USERS_A_CHUNK):
         part = vectors[start : start + USERS_A_CHUNK]
-        links = nearest(part, pool, same[start : start + USERS_A_CHUNK], params.neighbours)
+        links = known.nearest(part, same[start : start + USERS_A_CHUNK], params.neighbours)
         dense = tifu_scores(part, links, supported, params.own_weight)
         row = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
         first = int(vectors.indptr[start])

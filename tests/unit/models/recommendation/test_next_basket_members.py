@@ -12,7 +12,7 @@ from scipy.stats import norm
 from models.recommendation.lists.fusion import fused, rank_in_row
 from models.recommendation.nextbasket.kernel import Kernel, fit_kernel
 from models.recommendation.nextbasket.settings import UpcfParams
-from models.recommendation.nextbasket.upcf import similar
+from models.recommendation.nextbasket.upcf import KnownItems
 from models.recommendation.rankers.neighbours import best_in_blocks
 
 
@@ -34,7 +34,7 @@ def test_upcf_by_loops() -> None:
     counts = sp.csr_matrix((rng.random((9, 14)) < 0.35).astype(np.float32))
     params = UpcfParams(recency=5, asymmetry=0.3, locality=2.0, neighbours=4)
     part = np.array([0, 3, 8])
-    found = similar(counts, part, params).toarray()
+    found = KnownItems(counts).similar(part, params).toarray()
     sets = [set(counts[user].indices.tolist()) for user in range(9)]
     for row, user in enumerate(part):
         value = np.zeros(9)

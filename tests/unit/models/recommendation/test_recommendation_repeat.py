@@ -16,7 +16,7 @@ from models.recommendation.config import TifuParams
 from models.recommendation.interactions import Interactions, index_lines
 from models.recommendation.lists.ranking import top_k_pairs
 from models.recommendation.rankers.repeat import (
-    nearest,
+    VectorPool,
     rank_tifu,
     tifu_on_history,
     tifu_scores,
@@ -84,7 +84,7 @@ def test_tifu_scores_by_hand() -> None:
     )
     data = purchases(HAND)
     vectors = tifu_vectors(data, data.frame, params)
-    links = nearest(vectors, vectors, np.arange(3), 1)
+    links = VectorPool(vectors).nearest(vectors, np.arange(3), 1)
     assert links.indices.tolist() == [2, 0, 0]
     expected = np.array([[0.25, 0.6875, 0.0], [0.75, 0.1875, 0.5], [0.25, 0.6875, 0.0]])
     np.testing.assert_allclose(tifu_scores(vectors, links, vectors, 0.5), expected)
@@ -188,11 +188,11 @@ def test_top_frequency_equals_counting(history: Baskets) -> None:
 
 def test_nearest_leaves_out_oneself_and_the_empty() -> None:
     pool = sp.csr_matrix(np.array([[1, 0], [1, 0], [0, 0]], np.float32))
-    links = nearest(pool, pool, np.array([0, 1, -1]), 2)
+    links = VectorPool(pool).nearest(pool, np.array([0, 1, -1]), 2)
     assert links[0].indices.tolist() == [1]
     assert links[1].indices.tolist() == [0]
     assert links[2].indices.tolist() == [0, 1]
-    alone = nearest(pool[:1], pool[:1], np.array([0]), 5)
+    alone = VectorPool(pool[:1]).nearest(pool[:1], np.array([0]), 5)
     assert alone.nnz == 0
 
 
