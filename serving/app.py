@@ -27,6 +27,7 @@ from serving.api.channels.reconciliation import RECONCILIATION_ROUTES
 from serving.api.documentation import OfflineDocumentation, documentation_router, openapi_document
 from serving.api.feeds.competitor_prices import post_competitor_prices
 from serving.api.feeds.events import post_events
+from serving.api.feeds.observations import post_observations
 from serving.api.health import live, metrics, ready
 from serving.api.money.calendar import CALENDAR_ROUTES
 from serving.api.money.debts import DEBT_ROUTES
@@ -183,6 +184,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *CALENDAR_ROUTES,
             *PLAN_ROUTES,
             post_events,
+            post_observations,
             *AGENT_ROUTES,
             *INVITATION_ROUTES,
             *SCENE_ROUTES,

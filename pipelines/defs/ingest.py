@@ -30,7 +30,9 @@ from pipelines.steps.state import CheckRecord, Outcome, content_version
 from pipelines.stores.sources import Sources
 
 FED = frozenset({*(stream.table for name in ("feeds", "prices") for stream in RECORDED[name]), DERIVED})
-"""Tables that rows of the operational database come into."""
+"""Tables that rows of the operational database come into, and that the live loop brings up to date."""
+OBSERVED_BY_API = frozenset(stream.table for stream in RECORDED["observations"])
+"""Tables that an extraction of their own fills, which the supply watch reads between two runs."""
 
 _CLOSES = "received_rows_are_accepted_or_quarantined"
 
@@ -138,6 +140,8 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
         return {dg.AssetKey(["operations", "recorded_books"])}
     if table.is_own_output:
         return {dg.AssetKey(["operations", "recorded_prices"])}
+    if table.name in OBSERVED_BY_API:
+        return {dg.AssetKey(["operations", "recorded_observations"])}
     return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in FED else set()
 
 

@@ -39,6 +39,7 @@ def definitions() -> dg.Definitions:
         selection=dg.AssetSelection.assets(
             ["operations", "erasures"],
             ["operations", "recorded_feeds"],
+            ["operations", "recorded_observations"],
             ["operations", "recorded_prices"],
             ["operations", "settlement_day"],
             ["operations", "recorded_books"],
@@ -47,7 +48,14 @@ def definitions() -> dg.Definitions:
         description="What the API recorded comes in; what is due in settlement is done; its books come in.",
     )
     return dg.Definitions(
-        assets=[recorded_feeds, recorded_prices, replayed_orders, settlement_day, recorded_books],
+        assets=[
+            recorded_feeds,
+            recorded_observations,
+            recorded_prices,
+            replayed_orders,
+            settlement_day,
+            recorded_books,
+        ],
         jobs=[daily],
         schedules=[running_schedule(daily, "0 1 * * *")],
     )
@@ -78,6 +86,26 @@ def recorded_feeds(
     Once and only once, by transaction number. Read by the raw tables. One row per version of a recorded row.
     """
     return _extracted(context, steps, sources.recorded_feeds, database.url())
+
+
+@dg.asset(
+    key=["operations", "recorded_observations"],
+    group_name=Group.OPERATIONS,
+    owners=[Owner.DATA_ENGINEERING],
+    kinds={"postgres", "parquet"},
+    pool="lake",
+)
+def recorded_observations(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    sources: dg.ResourceParam[Sources],
+    database: dg.ResourceParam[Database],
+) -> dg.MaterializeResult:
+    """What the API was told of parcels, capacities, stock and devices since the last extraction.
+
+    Once and only once, by transaction number. Read by the raw table of observations. One row per observation.
+    """
+    return _extracted(context, steps, sources.recorded_observations, database.url())
 
 
 @dg.asset(

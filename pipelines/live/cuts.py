@@ -432,7 +432,7 @@ NOT_LIVE: Mapping[str, str] = MappingProxyType(
         "dim_warehouse_closures": "comes from files alone",
         "dim_warehouses": "comes from files alone",
         "fct_settlement_legs": "the books are closed once a day",
-        "fct_supply_observations": "comes from files alone",
+        "fct_supply_observations": "the supply watch reads them between two runs",
         "int_categories_levelled": "comes from files alone",
         "int_consumers_changed": "versions that a newer one replaced come with the full build",
         "int_products_categorised": "comes from files alone",

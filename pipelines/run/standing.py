@@ -130,6 +130,7 @@ def _has_recorded(settings: Settings, sources: Sources, url: str) -> bool:
     """Whether the API recorded what no extraction brought yet, or erased who is still in files."""
     return (
         sources.recorded_feeds.has_news(url)
+        or sources.recorded_observations.has_news(url)
         or sources.recorded_books.has_news(url)
         or has_new_erasures(sources.lake_root, url, settings.tenant)
     )

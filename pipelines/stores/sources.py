@@ -16,6 +16,7 @@ from pipelines.sources.recorded.extraction import (
     Extraction,
     recorded_books,
     recorded_feeds,
+    recorded_observations,
     recorded_prices,
 )
 from pipelines.sources.recorded.rows import RecordedRows
@@ -63,7 +64,9 @@ class Sources:
             with_overlay=self._settings.embedded,
             seed=self._settings.seed,
             utc_offset_hours=self._settings.offset_hours,
-            recorded=RecordedRows(self.recorded_feeds, self.recorded_prices, self.recorded_books),
+            recorded=RecordedRows(
+                self.recorded_feeds, self.recorded_observations, self.recorded_prices, self.recorded_books
+            ),
             erased=ErasureFilter(kept_tombstones(self._lake.root)),
         )
 
@@ -71,6 +74,11 @@ class Sources:
     def recorded_feeds(self) -> Extraction:
         """What the operational database recorded of orders, stock, parcels, cases and events."""
         return recorded_feeds(self._lake.root, self._settings.tenant)
+
+    @cached_property
+    def recorded_observations(self) -> Extraction:
+        """What the API was told of the supply side."""
+        return recorded_observations(self._lake.root, self._settings.tenant)
 
     @cached_property
     def recorded_prices(self) -> Extraction:

@@ -567,6 +567,14 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "observation",
+        "what was seen of a parcel, a capacity, stock or a device",
+        _SUPPLY,
+        "key of the supplier whose parcel, capacity or stock it is; the parcel was shipped",
+        routes=("POST /v1/observations",),
+        moves_money=False,
+    ),
+    Authority(
         "competitor_price",
         "what a competitor asks",
         _SHOP,

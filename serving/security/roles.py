@@ -62,6 +62,7 @@ class Scope(StrEnum):
     APPROVALS_READ = "approvals:read"
     APPROVALS_DECIDE = "approvals:decide"
     PURCHASES_WRITE = "purchases:write"
+    OBSERVATIONS_WRITE = "observations:write"
 
 
 PARTY_ROLES = frozenset({Role.SUPPLIER, Role.MERCHANT, Role.AGENT})
@@ -102,6 +103,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.COUPONS_READ,
             Scope.COUPONS_WRITE,
             Scope.WEBHOOKS_WRITE,
+            Scope.OBSERVATIONS_WRITE,
             Scope.QUALITY_READ,
             Scope.APPROVALS_READ,
         }

@@ -37,7 +37,11 @@ NATURAL = {
     "/v1/reconciliations": {"run_id"},
 }
 """Fields of the body that name what is made; with the path, which names the rest."""
-OF_ROWS = {"/v1/competitor-prices": "sku, competitor and moment", "/v1/events": "event_id"}
+OF_ROWS = {
+    "/v1/competitor-prices": "sku, competitor and moment",
+    "/v1/events": "event_id",
+    "/v1/observations": "observation_id",
+}
 """Routes that take many rows, and what names a row."""
 MOVES = {
     "/v1/channel-requests/{reference}/retry": "asks the channel again under the same reference",

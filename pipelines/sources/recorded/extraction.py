@@ -296,6 +296,12 @@ def recorded_feeds(lake_root: Path, tenant_id: str = DEFAULT_TENANT) -> Extracti
     return Extraction(lake_root / "operational" / "feeds", RECORDED["feeds"], tenant_id=tenant_id)
 
 
+def recorded_observations(lake_root: Path, tenant_id: str = DEFAULT_TENANT) -> Extraction:
+    """The extraction of what the API was told of the supply side."""
+    folder = lake_root / "operational" / "observations"
+    return Extraction(folder, RECORDED["observations"], tenant_id=tenant_id)
+
+
 def recorded_prices(lake_root: Path, tenant_id: str = DEFAULT_TENANT) -> Extraction:
     """The extraction of the prices that publications and ticks brought into force."""
     return Extraction(lake_root / "operational" / "prices", RECORDED["prices"], tenant_id=tenant_id)

@@ -196,6 +196,19 @@ _OFFERS = Stream(
     frozenset({"stock_qty", "capacity_per_day"}),
 )
 
+_OBSERVATIONS = Stream(
+    "supply_observations",
+    ("observation_id",),
+    f"""
+    select w.observation_id, w.kind, w.supplier_id, w.warehouse_id, w.sku_id, w.shipment_id, w.batch_id,
+           w.device_id, w.place, w.status, w.qty, w.reading, w.reading_unit, {_us("w.occurred_at")},
+           {_us("w.received_at")}, 'observed', w.xact_id::text as xact_id
+    from watch.observation w
+    where w.xact_id >= %(since)s::xid8
+    order by w.occurred_at, w.observation_id
+    """,
+)
+
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -247,6 +260,7 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _COMPETITOR_PRICES,
             _OFFERS,
         ),
+        "observations": (_OBSERVATIONS,),
         "prices": (_PRICE_CHANGES,),
         "books": (_LEGS, _ENTRIES),
     }

@@ -1,0 +1,1 @@
+"""Intake of observations: reading batches, refusing what cannot be, storing the rest once."""
