@@ -1,14 +1,14 @@
 """Observations of the supply side as the API took them in.
 
-Revision: 0054, after 0053.
+Revision: 0055, after 0054.
 """
 
 from alembic import op
 
 from serving.db.migrations.tenancy import protect
 
-revision = "0054"
-down_revision = "0053"
+revision = "0055"
+down_revision = "0054"
 branch_labels = None
 depends_on = None
 
