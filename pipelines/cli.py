@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     look.add_argument("--json", action="store_true", help=text("cli.json"))
     example = commands.add_parser("template", help=text("cli.template"))
     example.add_argument("folder", help=text("cli.template_folder"))
+    feeds = commands.add_parser("connectors", help=text("cli.connectors"))
+    feeds.add_argument("action", nargs="?", choices=["list", "try", "pull", "reference"], default="list")
+    feeds.add_argument("name", nargs="?", help=text("cli.connectors_name"))
     limits = commands.add_parser("limits", help=text("cli.limits"))
     limits.add_argument("action", nargs="?", choices=["list", "accept"], default="list")
     limits.add_argument("table", nargs="?", help=text("cli.limits_table"))
@@ -76,6 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pipelines.check_data.command import on_files
 
             answer, status = on_files(options, settings)
+            print(answer)
+            return status
+        if options.command == "connectors":
+            from pipelines.console.connectors import on_connectors
+
+            answer, status = on_connectors(options.action, options.name, settings)
             print(answer)
             return status
         with Embedded(settings, patience_s=10.0 if options.command == "ui" else 0.0):

@@ -18,6 +18,7 @@ from pipelines.defs import (
     demand,
     erasures,
     features,
+    feeds,
     ingest,
     lifecycle,
     live,
@@ -79,6 +80,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
     made = resources(settings, overrides)
     dbt_project = (overrides or {}).get("dbt_project") or project(settings)
     graph = dg.Definitions.merge(
+        feeds.definitions(settings),
         ingest.definitions(settings),
         operations.definitions(),
         warehouse.definitions(dbt_project),

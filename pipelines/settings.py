@@ -257,6 +257,11 @@ class Settings(BaseSettings):
         return self.home / "lake"
 
     @property
+    def feeds_dir(self) -> Path:
+        """What connectors landed, and how far each has come."""
+        return self.home / "feeds"
+
+    @property
     def warehouse_build(self) -> Path:
         """The DuckDB file that dbt writes; nobody else opens it."""
         return self.home / "warehouse" / "build.duckdb"

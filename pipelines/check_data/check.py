@@ -16,6 +16,7 @@ from pipelines.messages import Texts
 from pipelines.sources.contract import TABLES, SourceError, contract_table
 from pipelines.sources.files import Files
 from pipelines.sources.files.form import Dialect
+from pipelines.sources.files.landed import LandedStream, landed_beside
 from pipelines.sources.mapping.document import (
     FILE_NAME,
     SUGGESTED_NAME,
@@ -70,6 +71,7 @@ def check(
     limits: QuarantineLimits,
     refused_share: float,
     texts: Texts,
+    feeds: Path | None = None,
 ) -> Check:
     """Checks a folder and writes a first document next to its files.
 
@@ -81,30 +83,32 @@ def check(
         limits: From which refused rows on a table stops a run.
         refused_share: Share of refused rows that a run admits for tables that the limits do not name.
         texts: The language.
+        feeds: Where the connectors that it names have landed what they brought; None: nowhere.
 
     Raises:
         SourceError: The folder does not exist.
     """
     if not folder.is_dir():
         raise SourceError(f"the folder {folder} does not exist; name the folder that holds your files")
-    own, problem = _own_document(folder)
-    looks = look_at(folder, Dialect(*(own or Mapping()).text_form("")))
+    own, landed, problem = _own_document(folder, feeds)
+    said = own or Mapping()
+    looks = look_at(folder, Dialect(*said.text_form("")), said.document.connectors)
     suggestion = suggest(looks)
     written = _write(folder, suggestion.text)
     has_document = own is None or own.path is not None
     mapping = own if own is not None and own.path is not None else _suggested(suggestion)
     if problem is not None:
-        trial, feeds = Trial(problem=problem), {}
+        trial, fed = Trial(problem=problem), {}
     else:
-        source = Files(folder, not_after=as_of, time_zone=default_zone, mapping=mapping)
+        source = Files(folder, not_after=as_of, time_zone=default_zone, mapping=mapping, landed=landed)
         trial = try_load(source, as_of)
-        feeds = _feeds(mapping, looks, folder)
-    supplied = {table for tables in feeds.values() for table in tables}
+        fed = _feeds(mapping, looks, folder)
+    supplied = {table for tables in fed.values() for table in tables} | {one.table for one in landed}
     missing = [name for name in TABLES if name not in supplied and not contract_table(name).is_book]
     return Check(
         folder=folder,
         looks=looks,
-        feeds=feeds,
+        feeds=fed,
         has_document=has_document,
         suggestion=suggestion,
         written=written,
@@ -116,12 +120,14 @@ def check(
     )
 
 
-def _own_document(folder: Path) -> tuple[Mapping | None, str | None]:
-    """The folder's own document (an empty one without a path if it has none), or what is wrong with it."""
+def _own_document(
+    folder: Path, feeds: Path | None
+) -> tuple[Mapping | None, tuple[LandedStream, ...], str | None]:
+    """The folder's own document, an empty one without a path if it has none; what landed; what is wrong."""
     try:
-        return load_mapping(folder), None
+        return load_mapping(folder), landed_beside(folder, feeds) if feeds is not None else (), None
     except SourceError as error:
-        return None, str(error)
+        return None, (), str(error)
 
 
 def _suggested(suggestion: Suggestion) -> Mapping:

@@ -34,6 +34,7 @@ def on_files(options: argparse.Namespace, settings: Settings) -> tuple[str, int]
     offset = settings.utc_offset_hours
     found = check(
         folder.absolute(),
+        feeds=settings.feeds_dir,
         as_of=settings.as_of or datetime.now(UTC),
         default_zone=settings.time_zone or (OWN_ZONE if offset is None else fixed_zone(offset)),
         default_currency=settings.currency or OWN_CURRENCY,

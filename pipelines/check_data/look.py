@@ -43,17 +43,18 @@ class Look:
         return self.found.columns if self.found is not None else ()
 
 
-def look_at(folder: Path, hints: Dialect) -> tuple[Look, ...]:
+def look_at(folder: Path, hints: Dialect, words: tuple[str, ...] = ()) -> tuple[Look, ...]:
     """Looks at every file of a folder that could hold rows, by name.
 
     Args:
         folder: The folder.
         hints: What its document says of every text file.
+        words: Names of files that say how to read, beside the document.
     """
     looks = []
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or path.name.startswith(FILE_NAME):
+        if path.is_dir() or path.name.startswith(FILE_NAME) or name in words:
             continue
         table, why = _table(path, folder), why_not_read(path)
         looks.append(_look(path, name, table, hints) if why is None else Look(path, name, table, problem=why))

@@ -20,7 +20,9 @@ from pipelines.intake.waiting import IN_THE_FUTURE, nobody_waits_before
 from pipelines.lake.tables import Lake
 from pipelines.live.seed import RECORDED_CURSOR
 from pipelines.settings import Settings
+from pipelines.sources.connectors.declaration import FED as FED_BY_CONNECTORS
 from pipelines.sources.contract import INGEST_ORDER, ContractTable, contract_table
+from pipelines.sources.files.derived import PARENTS
 from pipelines.sources.loading.ingest import IngestReport
 from pipelines.sources.overlay import OVERLAY_TABLES
 from pipelines.sources.recorded.rows import DERIVED
@@ -40,15 +42,21 @@ _CLOSES = "received_rows_are_accepted_or_quarantined"
 def definitions(settings: Settings) -> dg.Definitions:
     """Every raw table."""
     generated = OVERLAY_TABLES if settings.embedded else frozenset()
-    return dg.Definitions(assets=[raw_asset(contract_table(name), generated) for name in INGEST_ORDER])
+    pulled = frozenset() if settings.embedded else frozenset(FED_BY_CONNECTORS)
+    return dg.Definitions(
+        assets=[raw_asset(contract_table(name), generated, pulled) for name in INGEST_ORDER]
+    )
 
 
-def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefinition:
+def raw_asset(
+    table: ContractTable, generated: frozenset[str], pulled: frozenset[str] = frozenset()
+) -> dg.AssetsDefinition:
     """The asset of one contract table.
 
     Args:
         table: The table.
         generated: Tables that the overlay fills; they hang on the observed ones, never the other way round.
+        pulled: Tables that connectors may feed.
     """
     is_daily = table.is_partitioned and not table.is_weekly and not table.is_book
     parents = {dg.AssetKey(["raw", parent]) for parent in _parents(table, generated) - {table.name}}
@@ -59,7 +67,7 @@ def raw_asset(table: ContractTable, generated: frozenset[str]) -> dg.AssetsDefin
         owners=[Owner.DATA_ENGINEERING],
         kinds={"parquet"},
         description=_catalogue_text(table),
-        deps=sorted(parents | _recorded_in(table) | _erased_from(table)),
+        deps=sorted(parents | _recorded_in(table) | _erased_from(table) | _pulled_into(table, pulled)),
         pool="lake",
         metadata={
             "dagster/column_schema": dg.TableSchema(
@@ -143,6 +151,12 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
     if table.name in OBSERVED_BY_API:
         return {dg.AssetKey(["operations", "recorded_observations"])}
     return {dg.AssetKey(["operations", "recorded_feeds"])} if table.name in FED else set()
+
+
+def _pulled_into(table: ContractTable, pulled: frozenset[str]) -> set[dg.AssetKey]:
+    """What connectors land, of tables that they may feed and of those that are derived from such a table."""
+    feeding = {table.name, PARENTS.get(table.name, table.name)}
+    return {dg.AssetKey(["operations", "pulled_feeds"])} if feeding & pulled else set()
 
 
 def _erased_from(table: ContractTable) -> set[dg.AssetKey]:

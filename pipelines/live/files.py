@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -86,12 +86,10 @@ def stamps(source: Files) -> dict[str, Stamp]:
         SourceError: The folder cannot be read.
     """
     try:
-        found = {path: path.stat() for path in source.paths()}
+        found = {name: path.stat() for name, path in source.paths().items()}
     except OSError as error:
         raise SourceError(f"{source.folder} cannot be read: {error}; see that it is there") from error
-    return {
-        str(path.relative_to(source.folder)): (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()
-    }
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 
 
 def has_changed(connection: duckdb.DuckDBPyConnection, source: Files) -> bool:
@@ -146,6 +144,9 @@ class _Added(Files):
             received_at_rule=source.received_at_rule,
             time_zone=source.time_zone,
             mapping=source.mapping,
+            landed=tuple(
+                replace(stream, only=names) for stream in source.landed if stream.files().keys() & names
+            ),
         )
         self._names = names
 
@@ -160,15 +161,19 @@ class _Added(Files):
 
     def tables(self) -> tuple[str, ...]:
         """Tables with a new file, in load order; nothing is derived from them."""
-        return tuple(table for table in INGEST_ORDER if table in self._files)
+        return tuple(table for table in INGEST_ORDER if self._names_of(table))
 
     def read(self, table: str) -> Iterator[Chunk]:
         """Rows of the new files."""
-        return super().read(table) if table in self._files else iter(())
+        return super().read(table) if self._names_of(table) else iter(())
 
     def names_of(self, table: str) -> str:
         """The new files of a table, for a message."""
-        return ", ".join(self._name(path) for path in self._files[table])
+        return ", ".join(self._names_of(table))
+
+    def _names_of(self, table: str) -> list[str]:
+        landed = (name for stream in self.landed if stream.table == table for name in stream.files())
+        return [*map(self._name, self._files.get(table, ())), *landed]
 
     def history(self) -> tuple[dt.datetime, dt.datetime]:
         """Unknown: no row of these tables lacks a time of its own."""

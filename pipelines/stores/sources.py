@@ -11,6 +11,8 @@ from pipelines.erasure.tombstones import kept_tombstones
 from pipelines.intake.feeds import Feeds
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
+from pipelines.sources.connectors.declaration import Connector
+from pipelines.sources.files.landed import connectors_of, landed_beside
 from pipelines.sources.protocol import Source
 from pipelines.sources.recorded.extraction import (
     Extraction,
@@ -52,7 +54,25 @@ class Sources:
             return CompleteJourney()
         from pipelines.sources.files import Files
 
-        return Files(self._settings.data, not_after=datetime.now(UTC), time_zone=self._settings.zone)
+        return Files(
+            self._settings.data,
+            not_after=datetime.now(UTC),
+            time_zone=self._settings.zone,
+            landed=landed_beside(self._settings.data, self._settings.feeds_dir),
+        )
+
+    def connectors(self) -> tuple[Connector, ...]:
+        """The feeds over HTTP that the user's folder declares, as it is now; none on the embedded panel.
+
+        Raises:
+            SourceError: A declaration is not there or is wrong.
+        """
+        return connectors_of(self._settings.data) if self._settings.data is not None else ()
+
+    def landed_anew(self) -> None:
+        """What was opened before a feed landed is opened anew."""
+        self.__dict__.pop("source", None)
+        self.__dict__.pop("feeds", None)
 
     @cached_property
     def feeds(self) -> Feeds:

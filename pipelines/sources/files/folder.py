@@ -1,7 +1,8 @@
 """Which file of a user's folder belongs to which table: `<table>.csv` and the like, or `<table>/` with such.
 
-What lives here: the folder as a source. What does not: the formats (`csv_rows`, `json_rows`, `parquet_rows`),
-what a file looks like (`dialect`), tables that are derived (`derived`), rules (`validation`).
+What lives here: the folder as a source, with what its connectors landed (`landed`). What does not: formats
+(`csv_rows`, `json_rows`, `parquet_rows`), what a file looks like (`dialect`), derived tables (`derived`),
+rules (`validation`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pipelines.sources.contract import INGEST_ORDER, TABLES, ContractTable, Sour
 from pipelines.sources.files import derived
 from pipelines.sources.files.dialect import sniff
 from pipelines.sources.files.form import SUFFIXES, Dialect, Found, plain_name
+from pipelines.sources.files.landed import LandedStream
 from pipelines.sources.files.listing import Listing, list_folder
 from pipelines.sources.files.rows import read_rows
 from pipelines.sources.files.totals import without_totals
@@ -45,6 +47,7 @@ class Files:
             load of history, 'load_time' a feed that keeps arriving.
         time_zone: IANA zone of times without an offset.
         mapping: What to go by in place of the folder's own `muyun.yaml`.
+        landed: What the connectors that it names have landed.
 
     Raises:
         SourceError: If `received_at_rule` is not one of the two.
@@ -61,12 +64,14 @@ class Files:
         received_at_rule: str = "event_time",
         time_zone: str = "UTC",
         mapping: OwnWords | None = None,
+        landed: tuple[LandedStream, ...] = (),
     ) -> None:
         if received_at_rule not in _RECEIVED_AT_RULES:
             raise SourceError(
                 f"received_at_rule is '{received_at_rule}'; use one of {', '.join(_RECEIVED_AT_RULES)}"
             )
         self.folder = Path(folder)
+        self.landed = landed
         self.received_at_rule = received_at_rule
         self._not_after = not_after
         self._time_zone = time_zone
@@ -87,13 +92,15 @@ class Files:
     @cached_property
     def _listing(self) -> Listing:
         named = {table: self.mapping.files(self.folder, table) for table in TABLES}
-        own = frozenset((FILE_NAME, SUGGESTED_NAME))
+        own = frozenset((FILE_NAME, SUGGESTED_NAME, *self.mapping.document.connectors))
         return list_folder(self.folder, {table: paths for table, paths in named.items() if paths}, own)
 
     @cached_property
     def _files(self) -> Mapping[str, tuple[Path, ...]]:
         found = self._listing.files
-        missing = [table for table, contract in TABLES.items() if contract.is_required and table not in found]
+        fed = {stream.table for stream in self.landed}
+        required = [table for table, contract in TABLES.items() if contract.is_required]
+        missing = [table for table in required if table not in found and table not in fed]
         if missing:
             ends = ", ".join(SUFFIXES)
             looked_for = "; ".join(f"{table}: {table}.csv or {table}/*" for table in missing)
@@ -110,14 +117,17 @@ class Files:
         """IANA zone of times without an offset."""
         return self._time_zone
 
-    def paths(self) -> list[Path]:
-        """Every file that rows come from or that says how they are read.
+    def paths(self) -> dict[str, Path]:
+        """Every file that rows come from or that says how they are read, by name.
 
         Raises:
             SourceError: If the folder or a required table is missing.
         """
         document = [self.mapping.path] if self.mapping.path else []
-        return [*document, *(path for paths in self._files.values() for path in paths)]
+        words = [self.folder / name for name in self.mapping.document.connectors]
+        own = [*document, *words, *(path for paths in self._files.values() for path in paths)]
+        landed = {name: path for stream in self.landed for name, path in stream.files().items()}
+        return {self._name(path): path for path in own} | landed
 
     def unmatched_files(self) -> list[str]:
         """Names in the folder that belong to no table, such as a misspelt one."""
@@ -137,7 +147,8 @@ class Files:
         Raises:
             SourceError: If the folder or a required table is missing.
         """
-        return tuple(table for table in INGEST_ORDER if table in self._files or table in derived.PARENTS)
+        supplied = {*self._files, *derived.PARENTS, *(stream.table for stream in self.landed)}
+        return tuple(table for table in INGEST_ORDER if table in supplied)
 
     def missing_tables(self) -> tuple[str, ...]:
         """Optional tables that are neither supplied nor derived."""
@@ -149,13 +160,19 @@ class Files:
         Raises:
             SourceError: If a file cannot be read at all, or its header has no column of the table.
         """
-        if table not in self._files:
+        landed = {name for stream in self._landed_for(table) for name in stream.files()}
+        if table not in self._files and not landed and table in derived.PARENTS:
             yield self._derive(table)
             return
         notes: dict[str, None] = {}
-        empty = {self._name(path): True for path in self._files[table]}
-        if len(empty) > 1 and any(path.parent == self.folder for path in self._files[table]):
-            notes[f"the table lies in {len(empty)} files, read together: {', '.join(empty)}"] = None
+        own = self._files.get(table, ())
+        empty = dict.fromkeys((*map(self._name, own), *sorted(landed)), True)
+        if len(own) > 1 and any(path.parent == self.folder for path in own):
+            notes[f"the table lies in {len(own)} files, read together: {', '.join(map(self._name, own))}"] = (
+                None
+            )
+        if landed:
+            notes[f"{len(landed)} files that connectors landed"] = None
         mapped = self.mapping.table(table)
         for chunk in self._chunks(table, mapped):
             empty[chunk.file] = empty[chunk.file] and not chunk.frame.height and not chunk.refused.height
@@ -189,7 +206,7 @@ class Files:
         """Mapped rows of a supplied table, file by file, with the rules that hold for them."""
         rules = self.reading(table).rules
         mapped = mapped or self.mapping.table(table)
-        for path in self._files[table]:
+        for path in self._files.get(table, ()):
             for position, raw in enumerate(self._raw(table, path)):
                 day_first = self._day_first(table, path, raw) if rules.day_first is None else {}
                 chunk = mapped.apply(replace(raw, rules=rules, day_first=day_first))
@@ -197,6 +214,11 @@ class Files:
                     _check_header(table, chunk, raw, self.mapping.path is not None)
                 yield chunk
         yield from mapped.finish()
+        for stream in self._landed_for(table):
+            yield from stream.chunks(self._time_zone, self.mapping.changed_at(table))
+
+    def _landed_for(self, table: str) -> list[LandedStream]:
+        return [stream for stream in self.landed if stream.table == table]
 
     def _raw(self, table: str, path: Path) -> Iterator[Chunk]:
         """Rows of one file under the names of its columns, total rows refused."""
@@ -264,11 +286,14 @@ class Files:
         """Zone, names, sizes and contents of the files, hashed; times of the files do not matter."""
         digest = hashlib.sha256(self.mapping.path.read_bytes() if self.mapping.path else b"")
         digest.update(self._time_zone.encode())
-        for paths in self._files.values():
-            for path in paths:
-                digest.update(f"{path.relative_to(self.folder)}:{path.stat().st_size}:".encode())
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        for stream in self.landed:
+            digest.update(f"{stream.connector}/{stream.name}:{stream.says()}".encode())
+        own = {self._name(path): path for paths in self._files.values() for path in paths}
+        landed = {name: path for stream in self.landed for name, path in stream.files().items()}
+        for name, path in (own | landed).items():
+            digest.update(f"{name}:{path.stat().st_size}:".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
     def history(self) -> tuple[dt.datetime, dt.datetime]:

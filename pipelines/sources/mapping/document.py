@@ -166,7 +166,7 @@ def parse_document(text: str, name: str = FILE_NAME) -> Document:
         part, found = checked(TableDocument, said or {}, lines, (name,), tuple(TableDocument.model_fields))
         problems += found
         if part is not None:
-            problems += [lines.problem((name, *where), text) for where, text in _misfits(name, part)]
+            problems += [lines.problem((name, *where), text) for where, text in misfits(name, part)]
             parts[name] = part
     if document is not None and document.currency and minor_digits(document.currency) > _MINOR_DIGITS:
         problems += [
@@ -181,7 +181,7 @@ def parse_document(text: str, name: str = FILE_NAME) -> Document:
     return document.model_copy(update={"tables": parts})
 
 
-def _misfits(table: str, said: TableDocument) -> list[tuple[tuple[str, ...], str]]:
+def misfits(table: str, said: TableDocument) -> list[tuple[tuple[str, ...], str]]:
     """What a table's part says of columns or words that the contract does not have."""
     known = file_columns(table)
     named: dict[str, AbstractMapping[str, Any]] = {

@@ -189,6 +189,7 @@ class Document(Reading):
         not_merchandise: Skus and categories that are services, fuel, coupons or deposits.
         themes: Categories of a theme, such as mother_baby, pet, beauty, health_food.
         private_label: Which skus are the shop's own brand.
+        connectors: Files of the folder that declare feeds over HTTP.
         tables: What is said about each table.
     """
 
@@ -201,6 +202,7 @@ class Document(Reading):
     ] = ()
     themes: dict[str, Texts] = {}
     private_label: PrivateLabel = PrivateLabel()
+    connectors: Texts = ()
     tables: dict[str, TableDocument] = {}
 
     def table(self, name: str) -> TableDocument:

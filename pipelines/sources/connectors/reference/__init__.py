@@ -1,0 +1,1 @@
+"""Declarations to begin with."""
