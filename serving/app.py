@@ -45,6 +45,7 @@ from serving.api.orders.coupons import COUPON_ROUTES
 from serving.api.orders.delivery_routes import plan_delivery_routes
 from serving.api.orders.fulfilment import FULFILMENT_ROUTES
 from serving.api.orders.loss_budgets import LOSS_BUDGET_ROUTES
+from serving.api.orders.nearby_stores import NEARBY_ROUTES
 from serving.api.orders.offers import OFFER_ROUTES
 from serving.api.orders.orders import ORDER_ROUTES
 from serving.api.orders.purchases import PURCHASE_ROUTES
@@ -201,6 +202,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *FULFILMENT_ROUTES,
             plan_delivery_routes,
             *STOCK_ROUTES,
+            *NEARBY_ROUTES,
             *PURCHASE_ROUTES,
             *AFTER_SALE_ROUTES,
             *WEBHOOK_ROUTES,

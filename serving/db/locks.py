@@ -249,24 +249,13 @@ def brake(conn: Connection, tenant_id: str) -> None:
     _name(conn, "quality.brake", tenant_id)
 
 
-def warehouses_of_skus(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> list[str]:
-    """Lock what may ship some skus and has a limit a day; all that may ship them, by id."""
-    own_or_shared = (
-        "select w.warehouse_id, w.capacity_per_day is not null from supply.warehouse w"
-        " where w.tenant_id = %(tenant)s and exists (select from orders.offer o"
-        "  where o.tenant_id = w.tenant_id and o.sku_id = any(%(skus)s) and (o.supplier_id = w.supplier_id"
-        "  or (w.supplier_id is null and o.ship_from_region = w.region_code)))"
-        " order by w.warehouse_id"
+def warehouses(conn: Connection, tenant_id: str, warehouse_ids: Sequence[str]) -> None:
+    """Lock those of some warehouses that have a limit a day."""
+    conn.execute(
+        "select from supply.warehouse where tenant_id = %s and warehouse_id = any(%s)"
+        " and capacity_per_day is not null order by warehouse_id for update",
+        (tenant_id, list(warehouse_ids)),
     )
-    rows = conn.execute(own_or_shared, {"tenant": tenant_id, "skus": sorted(set(sku_ids))}).fetchall()
-    limited = [warehouse_id for warehouse_id, has_limit in rows if has_limit]
-    if limited:
-        conn.execute(
-            "select from supply.warehouse where tenant_id = %s and warehouse_id = any(%s)"
-            " order by warehouse_id for update",
-            (tenant_id, limited),
-        )
-    return [warehouse_id for warehouse_id, _ in rows]
 
 
 def loss_budget(conn: Connection, tenant_id: str, merchant_id: str, day: date) -> None:

@@ -18,6 +18,7 @@ WHOLE = {
     "/v1/coupon-programmes/{programme_id}": "terms of one programme; its lists have lengths",
     "/v1/ledger/transactions/{transaction_id}": "entries of one transaction; a posting has a length",
     "/v1/merchants/{merchant_id}/loss-budgets": "a day a row, from a day on, at most `limit`",
+    "/v1/nearby-stores": "the nearest first, at most `limit`",
     "/v1/orders/{order_id}": "one order; its lines have a length",
     "/v1/periods": "closed months",
     "/v1/plan-assignments": "which plan settles whom since when",

@@ -33,6 +33,7 @@ from serving.orders.records import (
 from serving.orders.routing.contracts import DEFAULT_COST, CostParameters
 from serving.orders.settling import refund_line
 from serving.orders.states import SUB_ORDER, OrderStatus, SubOrderStatus
+from serving.orders.warehouses.records import warehouses_of
 from serving.orders.webhooks import webhooks
 
 Connection = psycopg.Connection[Any]
@@ -245,7 +246,7 @@ def _go_elsewhere(
     rules = rules.under_contracts(conn, tenant_id)
     suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
     locks.brake_stays(conn, tenant_id)
-    locks.warehouses_of_skus(conn, tenant_id, [line.sku_id for line in lines])
+    locks.warehouses(conn, tenant_id, warehouses_of(conn, tenant_id, [line.sku_id for line in lines]))
     if order.paid_at is not None:
         locks.balances_of_orders(conn, tenant_id, [order_id], suppliers)
     freight = freight_shares(conn, tenant_id, order_id, supplier_id, lines)

@@ -25,6 +25,7 @@ class Warehouse:
         working_days: Days of the week on which it works, as digits; Monday is 1.
         closed_on: Days on which it is closed all the same.
         zone: Its clock.
+        place: Latitude and longitude in degrees; None where it is not known.
     """
 
     warehouse_id: str
@@ -35,6 +36,7 @@ class Warehouse:
     working_days: str
     closed_on: frozenset[date]
     zone: ZoneInfo
+    place: tuple[float, float] | None = None
 
     def works_on(self, day: date) -> bool:
         """Whether it sends parcels on a local day."""

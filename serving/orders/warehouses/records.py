@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,11 +18,23 @@ from serving.orders.warehouses.choosing import Warehouses
 Connection = psycopg.Connection[Any]
 
 
+def warehouses_of(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> list[str]:
+    """Ids of the warehouses that may ship some skus: those of whoever offers one, and shared ones there."""
+    rows = conn.execute(
+        "select w.warehouse_id from supply.warehouse w where w.tenant_id = %(tenant)s"
+        " and exists (select from orders.offer o where o.tenant_id = w.tenant_id and o.sku_id = any(%(skus)s)"
+        "  and (o.supplier_id = w.supplier_id"
+        "   or (w.supplier_id is null and o.ship_from_region = w.region_code)))"
+        " order by w.warehouse_id",
+        {"tenant": tenant_id, "skus": sorted(set(sku_ids))},
+    )
+    return [warehouse_id for (warehouse_id,) in rows]
+
+
 def lock_warehouses(conn: Connection, tenant_id: str, sku_ids: Iterable[str], now: datetime) -> Warehouses:
     """The warehouses that may ship some skus; those with a limit stay locked until the transaction ends.
 
-    So what is free of a day is free until commit. A unit counts for its day as long as it is reserved there
-    or left from there; what is cancelled, refunded before it ships or moved elsewhere counts no more.
+    So what is free of a day is free until commit.
 
     Args:
         conn: Inside a transaction of the tenant that holds the stock.
@@ -30,17 +42,34 @@ def lock_warehouses(conn: Connection, tenant_id: str, sku_ids: Iterable[str], no
         sku_ids: What is ordered.
         now: Business time, aware.
     """
-    ids = locks.warehouses_of_skus(conn, tenant_id, sku_ids)
+    ids = warehouses_of(conn, tenant_id, sku_ids)
+    locks.warehouses(conn, tenant_id, ids)
+    return read_warehouses(conn, tenant_id, ids, now)
+
+
+def read_warehouses(conn: Connection, tenant_id: str, ids: Sequence[str], now: datetime) -> Warehouses:
+    """Warehouses as they stand, and what orders take of their days.
+
+    A unit counts for its day as long as it is reserved there or left from there; what is cancelled, refunded
+    before it ships or moved elsewhere counts no more.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        ids: The warehouses.
+        now: Business time, aware.
+    """
     zone = zone_of(conn, tenant_id)
     if not ids:
         return Warehouses((), {}, now, zone)
     # A local day may be one behind or ahead of another.
     since = now.astimezone(zone).date() - timedelta(days=1)
-    values = {"tenant": tenant_id, "ids": ids, "since": since}
+    values = {"tenant": tenant_id, "ids": list(ids), "since": since}
     rows = conn.execute(
         "select w.warehouse_id, w.supplier_id, w.region_code, w.capacity_per_day, w.cut_off_minutes,"
-        " w.working_days, w.time_zone, array(select c.closed_on from supply.warehouse_closure c"
-        "  where c.tenant_id = w.tenant_id and c.warehouse_id = w.warehouse_id and c.closed_on >= %(since)s)"
+        " w.working_days, w.time_zone, w.latitude, w.longitude,"
+        " array(select c.closed_on from supply.warehouse_closure c where c.tenant_id = w.tenant_id"
+        "  and c.warehouse_id = w.warehouse_id and c.closed_on >= %(since)s)"
         " from supply.warehouse w where w.tenant_id = %(tenant)s and w.warehouse_id = any(%(ids)s)"
         " order by w.warehouse_id",
         values,
@@ -55,8 +84,20 @@ def lock_warehouses(conn: Connection, tenant_id: str, sku_ids: Iterable[str], no
             working_days=working_days,
             closed_on=frozenset(closed_on),
             zone=ZoneInfo(name) if name else zone,
+            place=None if latitude is None else (latitude, longitude),
         )
-        for warehouse_id, supplier_id, region, capacity, cut_off, working_days, name, closed_on in rows
+        for (
+            warehouse_id,
+            supplier_id,
+            region,
+            capacity,
+            cut_off,
+            working_days,
+            name,
+            latitude,
+            longitude,
+            closed_on,
+        ) in rows
     ]
     booked: dict[str, Counter[date]] = defaultdict(Counter)
     for warehouse_id, day, units in conn.execute(
