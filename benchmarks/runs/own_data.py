@@ -32,6 +32,8 @@ from benchmarks.runs.own_result import Result, rows_of
 
 GRAPH_FOLDERS = ("minimal", "by_weight", "shop_floor", "nonbuyers", "status", "epoch", "nul", "huge")
 WHOLESALE = "online_retail"
+FAULTS = "faults"
+"""Stands for every folder with one fault among those that are asked for."""
 _WHOLESALE_NOW = "2011-12-10T00:00:00Z"
 _MAPPING = Path(__file__).parent / "online_retail" / "muyun.yaml"
 _TRACE = "Traceback (most recent call last)"
@@ -47,7 +49,9 @@ def main() -> int:
     wanted = set(filter(None, os.environ.get("MUYUN_BENCH_FOLDERS", "").split(",")))
     started = time.monotonic()
     results = [
-        try_fault(feeds / name, right) for name, right in RIGHT.items() if not wanted or name in wanted
+        try_fault(feeds / name, right)
+        for name, right in RIGHT.items()
+        if not wanted or {name, FAULTS} & wanted
     ]
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     results += [
