@@ -272,7 +272,6 @@ _ALL = (
             ForeignKey(
                 ("shipment_id",), "shipments", ("shipment_id",), not_before=("occurred_at", "shipped_at")
             ),
-            _fk("batch_id", "batches"),
         ),
     ),
     ContractTable(

@@ -21,7 +21,8 @@ class SupervisionConfig:
         enough_complaints: At so many they count in full.
         least_complaint_rate: Share of the orders that they must exceed: the odd buyer is wrong.
         least_title: Letters and digits of a title that can be copied: shorter ones are common words.
-        least_brand: Letters of a brand's name that is looked for in titles; one of no Latin script counts twice.
+        least_brand: Letters of a brand's name that is looked for in titles; one that is not Latin
+            counts twice.
         most_alike: A title or an image that goods of more brands than this have is nobody's own.
         oversold_share: Units sold out of a batch over those made of it, above which it was sold twice.
         rules: Weights, lines and days.

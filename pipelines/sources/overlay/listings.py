@@ -18,10 +18,12 @@ from pipelines.sources.overlay.draws import (
     moments,
     picks,
 )
+from pipelines.sources.overlay.supply.truths import pictured_skus
 
 _WINDOW = timedelta(days=180)
 _MAX_LISTINGS = 255_000
 _QUIET = timedelta(days=120)
+_PICTURE = pl.format("img-{}", "sku_id")
 _DELISTED_SHARE = 0.25
 """Share of pairs without a sale for `_QUIET` that are no longer on sale."""
 
@@ -29,7 +31,8 @@ _DELISTED_SHARE = 0.25
 def listings(context: Context) -> pl.DataFrame:
     """One row per merchant and sku sold in the last 180 days of the observed data, the most sold pairs first.
 
-    Beside them the planted counterfeits: goods that the merchant never sold, far below their shelf price.
+    Beside them the planted counterfeits: goods that the merchant never sold, far below their shelf price, and
+    the planted look-alikes: goods with the picture and the name of another brand.
 
     The price is the latest observed list price per unit; `valid_from` is the local midnight of the first day
     in the window on which the pair sold at that price, so no reader sees a price before it was on a shelf.
@@ -65,27 +68,55 @@ def listings(context: Context) -> pl.DataFrame:
         valid_from=moments(start),
         received_at=moments(arrivals(rng, start, 5 * MINUTE)),
     ).with_columns(is_listed=~(quiet & (pl.col("chance") < _DELISTED_SHARE)))
-    rows = pl.concat([rows, _counterfeits(context)], how="diagonal")
+    rows = pl.concat(
+        [_pictured(context, rows), _pictured(context, _counterfeits(context)), _lookalikes(context)],
+        how="diagonal",
+    )
     return finish("listings", rows, as_of=context.as_of, order_by=["merchant_id", "sku_id"])
 
 
+def _pictured(context: Context, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with the picture of their goods, where those have one, and no title of their own."""
+    shown = pictured_skus(context.observed).select("sku_id", image_hash=_PICTURE)
+    return rows.join(shown, on="sku_id", how="left", maintain_order="left").with_columns(
+        title=pl.lit(None, pl.String)
+    )
+
+
 def _counterfeits(context: Context) -> pl.DataFrame:
-    """Return the planted listings, on sale since a local midnight 40 days before the newest order."""
+    """Return the planted listings far below the shelf price."""
     truths = context.truths.supply
     pairs = pl.DataFrame(
         list(truths.counterfeit_listings),
         schema={"merchant_id": pl.String, "sku_id": pl.String},
         orient="row",
-    ).join(context.observed.skus.select("sku_id", "shelf_price_cents"), on="sku_id", maintain_order="left")
+    )
+    return _planted(context, pairs, truths.counterfeit_price_share)
+
+
+def _lookalikes(context: Context) -> pl.DataFrame:
+    """Return the planted listings with the picture and the name of another brand, at nine tenths."""
+    brands = pictured_skus(context.observed)
+    pairs = pl.DataFrame(
+        list(context.truths.supply.lookalike_listings),
+        schema={"merchant_id": pl.String, "sku_id": pl.String, "of": pl.String},
+        orient="row",
+    ).join(brands.select(of="sku_id", image_hash=_PICTURE, brand="brand_id"), on="of", maintain_order="left")
+    named = pairs.with_columns(title=pl.format("{} {}", "brand", "sku_id"))
+    return _planted(context, named.drop("of", "brand"), 0.9)
+
+
+def _planted(context: Context, pairs: pl.DataFrame, share: float) -> pl.DataFrame:
+    """Return pairs at a share of the shelf price, since a local midnight 40 days before the newest order."""
+    shelf = context.observed.skus.select("sku_id", "shelf_price_cents")
+    pairs = pairs.join(shelf, on="sku_id", how="left", maintain_order="left")
     since = micros_of(context.observed.lines["placed_at"].tail(1)) - 40 * DAY
     start = np.full(pairs.height, local_day_start(since, context.utc_offset_hours)[0], dtype=np.int64)
-    price = (pl.col("shelf_price_cents") * truths.counterfeit_price_share).round().cast(pl.Int64)
-    return pairs.select(
-        "merchant_id",
-        "sku_id",
+    price = (pl.col("shelf_price_cents") * share).round().cast(pl.Int64)
+    return pairs.with_columns(
         list_price_cents=price.clip(lower_bound=1),
         pricing_mode=pl.lit("fixed"),
         is_listed=pl.lit(True),
         valid_from=moments(start),
         received_at=moments(start + 5 * MINUTE),
-    )
+    ).drop("shelf_price_cents")

@@ -112,3 +112,7 @@ class Listings(Accepted):
     list_price_cents = cents("list price a unit")
     pricing_mode = enum(("auto", "approve", "fixed"), "who may change the price")
     is_listed = flag("whether the sku is on sale")
+    title = text(
+        "what the merchant itself calls it; null: the title of the product", "Milk, 1 l", nullable=True
+    )
+    image_hash = text("hash of the main picture that the merchant shows", "9f86d081", nullable=True)

@@ -83,7 +83,7 @@ class SupplyObservations(Accepted):
     warehouse_id = identifier("at which warehouse", "w-1", nullable=True)
     sku_id = identifier("of which sku", "milk-1l", nullable=True)
     shipment_id = identifier("of a scan: the parcel leg", "p-1", nullable=True)
-    batch_id = identifier("the batch of the sku that was seen", "b-2611", nullable=True)
+    batch_id = identifier("the batch code that was seen, stated by anybody or not", "b-2611", nullable=True)
     device_id = identifier("of a reading: the device", "thermo-3", nullable=True)
     place = text("where, as the source words it", "Nanjing hub", nullable=True)
     status = enum(SCANS, "what a scan says", nullable=True)

@@ -83,6 +83,37 @@ def test_counterfeits_are_cheap_and_not_authorised(
     assert others.join(papers, on=["merchant_id", "brand_id"], how="anti").height == 0
 
 
+def test_lookalikes_show_the_picture_and_the_name_of_another_brand(
+    observed: ObservedTables, overlay: Tables, truths: PlantedTruths
+) -> None:
+    brands = dict(observed.products.select("sku_id", "brand_id").rows())
+    named = overlay["listings"].filter(pl.col("title").is_not_null())
+    planted = {(merchant, sku): of for merchant, sku, of in truths.supply.lookalike_listings}
+    assert {(row["merchant_id"], row["sku_id"]) for row in named.iter_rows(named=True)} == set(planted)
+    assert planted
+    for row in named.iter_rows(named=True):
+        of = planted[row["merchant_id"], row["sku_id"]]
+        assert brands[of] != brands[row["sku_id"]]
+        assert row["title"].startswith(brands[of])
+        assert row["image_hash"] == f"img-{of}"
+    honest = overlay["listings"].filter(pl.col("title").is_null(), pl.col("image_hash").is_not_null())
+    assert (honest["image_hash"] == "img-" + honest["sku_id"]).all()
+
+
+def test_made_up_batches_are_the_only_codes_that_nobody_stated(
+    overlay: Tables, truths: PlantedTruths
+) -> None:
+    seen = overlay["supply_observations"].filter(pl.col("batch_id").is_not_null())
+    unknown = seen.join(overlay["batches"], on="batch_id", how="anti")
+    assert set(unknown["sku_id"]) == set(truths.supply.made_up_batches)
+    assert len(truths.supply.made_up_batches) == 2
+    for sku in truths.supply.made_up_batches:
+        of_sku = seen.filter(pl.col("sku_id") == sku)
+        made_up = (of_sku["batch_id"] == f"{sku}-x").sum()
+        assert of_sku.height > 0
+        assert abs(made_up - of_sku.height / 3) < 1 + of_sku.height / 6
+
+
 def test_expired_and_copied_licences(overlay: Tables, truths: PlantedTruths) -> None:
     papers = overlay["licences"].filter(pl.col("kind") == "business")
     expired = papers.filter(pl.col("ends_on") < AS_OF.date())["supplier_id"].sort().to_list()

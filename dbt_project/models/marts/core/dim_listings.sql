@@ -38,6 +38,8 @@ final as (
         versioned.list_price_cents,
         versioned.pricing_mode,
         versioned.is_listed,
+        versioned.title,
+        versioned.image_hash,
         last_sales.last_sold_on,
         versioned.origin,
         versioned.received_at

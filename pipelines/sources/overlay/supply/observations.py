@@ -75,6 +75,15 @@ def _scans(context: Context) -> pl.DataFrame:
         .with_columns(batch_id=pl.format("{}-b{}", "sku_id", batch_number(pl.col("placed_at"), end)))
         .select("order_id", "supplier_id", "sku_id", "batch_id")
         .unique(["order_id", "supplier_id", "sku_id"])
+        .sort("order_id", "supplier_id", "sku_id")
+        .with_columns(
+            batch_id=pl.when(
+                pl.col("sku_id").is_in(list(context.truths.supply.made_up_batches))
+                & (pl.int_range(pl.len()).over("sku_id") % 3 == 0)
+            )
+            .then(pl.format("{}-x", "sku_id"))
+            .otherwise("batch_id")
+        )
     )
     picked = parcels.join(told, on=["order_id", "supplier_id"], how="left").select(
         "shipment_id", "supplier_id", "sku_id", "batch_id",

@@ -70,6 +70,9 @@ class SupplyTruths:
         counterfeit_listings: merchant_id and sku_id of listings of a brand without an authorisation, at
             `counterfeit_price_share` of the shelf price.
         counterfeit_price_share: See there.
+        lookalike_listings: merchant_id and sku_id of listings that show the picture and the brand of another
+            good, and the sku_id of that one.
+        made_up_batches: Skus of which every third parcel carries a batch code that nobody stated.
         expired_licences: Suppliers whose business licence has ended.
         copied_licence: The supplier who holds a number, and the one who states it too.
         cold_chain_break: The device that runs warm, and since when; it lasts six hours.
@@ -82,6 +85,8 @@ class SupplyTruths:
     capacity_log_sd: float
     counterfeit_listings: tuple[tuple[str, str], ...]
     counterfeit_price_share: float
+    lookalike_listings: tuple[tuple[str, str, str], ...]
+    made_up_batches: tuple[str, ...]
     expired_licences: tuple[str, ...]
     copied_licence: tuple[str, str] | None
     cold_chain_break: tuple[str, datetime] | None
@@ -101,7 +106,7 @@ def supply_truths(
     end = observed.lines["placed_at"].max() if observed.lines.height else None
     suppliers = watched_suppliers(observed)
     if not isinstance(end, datetime) or not suppliers:
-        return SupplyTruths(None, None, {}, 0.35, 0.05, (), 0.35, (), None, None)
+        return SupplyTruths(None, None, {}, 0.35, 0.05, (), 0.35, (), (), (), None, None)
     rng = generator(seed, "supply_truths")
     region = regions["region"].mode().sort()[0]
     collapsing = rng.choice(len(suppliers), size=min(3, len(suppliers)), replace=False).tolist()
@@ -109,17 +114,21 @@ def supply_truths(
     expired = rng.choice(len(everybody), size=max(1, round(0.02 * len(everybody))), replace=False).tolist()
     rest = sorted(set(everybody) - {everybody[place] for place in expired})
     pair = rng.choice(len(rest), size=2, replace=False).tolist() if len(rest) > 1 else []
+    bad = _bad_batch(seed, observed, prone, end)
+    counterfeits = _counterfeits(seed, observed)
     return SupplyTruths(
         port_closing=PortClosing(region, end - timedelta(days=24), end - timedelta(days=18)),
-        bad_batch=_bad_batch(seed, observed, prone, end),
+        bad_batch=bad,
         capacity_collapses={
             suppliers[place]: end - timedelta(days=4 + 2 * number)
             for number, place in enumerate(sorted(collapsing))
         },
         collapsed_share=0.35,
         capacity_log_sd=0.05,
-        counterfeit_listings=_counterfeits(seed, observed),
+        counterfeit_listings=counterfeits,
         counterfeit_price_share=0.35,
+        lookalike_listings=_lookalikes(seed, observed, counterfeits),
+        made_up_batches=_made_up(seed, observed, bad),
         expired_licences=tuple(sorted(everybody[place] for place in expired)),
         copied_licence=(rest[pair[0]], rest[pair[1]]) if pair else None,
         cold_chain_break=(f"thermo-{region}", end - timedelta(days=3)),
@@ -172,20 +181,64 @@ def _bad_batch(seed: int, observed: ObservedTables, prone: tuple[str, ...], end:
     return BadBatch(f"{sku}-b1", sku, until - BATCH_PERIOD, until, case_rate=0.35)
 
 
+def pictured_skus(observed: ObservedTables) -> pl.DataFrame:
+    """Return sku_id, brand_id of the best-selling branded goods: their listings show a picture."""
+    brands = observed.products.select("sku_id", "brand_id").drop_nulls()
+    return (
+        observed.skus.head(300).join(brands, on="sku_id", maintain_order="left").select("sku_id", "brand_id")
+    )
+
+
 def _counterfeits(seed: int, observed: ObservedTables) -> tuple[tuple[str, str], ...]:
     """Choose pairs of a merchant and a branded good seller that the merchant has never sold."""
-    branded = observed.skus.head(300).join(
-        observed.products.select("sku_id", "brand_id").drop_nulls(), on="sku_id", how="semi"
-    )["sku_id"]
-    sold = observed.lines.select("merchant_id", "sku_id").unique()
+    pairs = _never_sold(observed)
+    if not pairs.height:
+        return ()
+    size = min(12, pairs.height - pairs.height // 3)
+    drawn = generator(seed, "counterfeits").choice(pairs.height, size=size, replace=False)
+    chosen = pairs[drawn.tolist()]
+    return tuple(sorted((merchant, sku) for merchant, sku in chosen.select("merchant_id", "sku_id").rows()))
+
+
+def _lookalikes(
+    seed: int, observed: ObservedTables, counterfeits: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str, str], ...]:
+    """Choose such pairs of a brand that the merchant may sell, each with a good of another brand."""
+    goods = pictured_skus(observed)
+    brands = observed.products.select("sku_id", "brand_id").drop_nulls()
+    sells = observed.lines.select("merchant_id", "sku_id").unique().join(brands, on="sku_id")
+    copies = pl.DataFrame(
+        list(counterfeits), schema={"merchant_id": pl.String, "sku_id": pl.String}, orient="row"
+    ).join(brands, on="sku_id")
     pairs = (
+        _never_sold(observed)
+        .join(sells, on=["merchant_id", "brand_id"], how="semi", maintain_order="left")
+        .join(copies, on=["merchant_id", "brand_id"], how="anti", maintain_order="left")
+    )
+    rng = generator(seed, "lookalikes")
+    found = []
+    for place in rng.choice(pairs.height, size=min(6, pairs.height), replace=False).tolist():
+        merchant, sku, brand = pairs.row(place)
+        others = goods.filter(pl.col("brand_id") != brand)
+        if others.height:
+            found.append((merchant, sku, others["sku_id"][int(rng.integers(others.height))]))
+    return tuple(sorted(found))
+
+
+def _never_sold(observed: ObservedTables) -> pl.DataFrame:
+    """Return merchant_id, sku_id, brand_id of pictured goods that the merchant has never sold."""
+    sold = observed.lines.select("merchant_id", "sku_id").unique()
+    return (
         sold.select("merchant_id")
         .unique()
-        .join(pl.DataFrame({"sku_id": branded}), how="cross")
+        .join(pictured_skus(observed), how="cross")
         .join(sold, on=["merchant_id", "sku_id"], how="anti")
         .sort("merchant_id", "sku_id")
     )
-    if not pairs.height:
-        return ()
-    drawn = generator(seed, "counterfeits").choice(pairs.height, size=min(12, pairs.height), replace=False)
-    return tuple(sorted((merchant, sku) for merchant, sku in pairs[drawn.tolist()].iter_rows()))
+
+
+def _made_up(seed: int, observed: ObservedTables, bad: BadBatch | None) -> tuple[str, ...]:
+    """Choose two of the skus that are told by batch, but not the one with the bad batch."""
+    skus = [sku for sku in batched_skus(observed)["sku_id"] if bad is None or sku != bad.sku_id]
+    drawn = generator(seed, "made_up_batches").choice(len(skus), size=min(2, len(skus)), replace=False)
+    return tuple(sorted(skus[place] for place in drawn.tolist()))
