@@ -30,6 +30,7 @@ from pipelines.defs import (
     recommendation,
     replenishment,
     resilience,
+    supervision,
     supply,
     warehouse,
 )
@@ -57,8 +58,8 @@ RESOURCES = (
 """What a step may ask for by name."""
 
 _PLAIN = (
-    erasures, features, quality, supply, recommendation, demand, replenishment, resilience, pricing,
-    lifecycle, publish, purchasing,
+    erasures, features, quality, supervision, supply, recommendation, demand, replenishment, resilience,
+    pricing, lifecycle, publish, purchasing,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.supply.brake.ladder import QUALITY_REASONS, SAFETY_REASONS
 from models.supply.grading.config import GradingConfig
+from models.supply.supervision.config import SupervisionConfig
+from models.supply.supervision.ladder import Rules
 from pipelines.console.language import Language, language_of
 from pipelines.countries import NO_HOLIDAYS, country_of, is_country
 from serving.home_record import with_remembered
@@ -77,6 +79,8 @@ class Settings(BaseSettings):
             categories are learned.
         quality_reasons: Reason codes of after-sales that blame the goods.
         safety_reasons: Reason codes of after-sales that tell of harm.
+        supervision_words: Words by which a complaint calls goods counterfeit.
+        supervision_lines: Scores above which papers are asked for, a listing is held, and taken off.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -118,6 +122,8 @@ class Settings(BaseSettings):
     quality_lines: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     quality_reasons: frozenset[str] = QUALITY_REASONS
     safety_reasons: frozenset[str] = SAFETY_REASONS
+    supervision_words: tuple[str, ...] = SupervisionConfig().words
+    supervision_lines: tuple[float, float, float] = (Rules().ask, Rules().hold, Rules().delist)
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)
@@ -151,6 +157,21 @@ class Settings(BaseSettings):
         return GradingConfig(
             weights=self.grade_weights, lines=self.grade_lines, half_life_days=self.grade_half_life_days
         )
+
+    @model_validator(mode="after")
+    def _supervision_is_possible(self) -> Self:
+        self.supervision  # noqa: B018  (what contradicts itself is refused when settings are read)
+        return self
+
+    @property
+    def supervision(self) -> SupervisionConfig:
+        """How listings are supervised.
+
+        Raises:
+            ValueError: Lines do not rise, or there are no words.
+        """
+        ask, hold, delist = self.supervision_lines
+        return SupervisionConfig(words=self.supervision_words, rules=Rules(ask=ask, hold=hold, delist=delist))
 
     @field_serializer("quality_reasons", "safety_reasons", when_used="json")
     def _sorted(self, words: frozenset[str]) -> list[str]:

@@ -54,6 +54,7 @@ from serving.api.orders.webhooks import WEBHOOK_ROUTES
 from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.people.identity import IDENTITY_ROUTES
 from serving.api.quality.brake import QUALITY_ROUTES
+from serving.api.quality.supervision import SUPERVISION_ROUTES
 from serving.api.retries import RetryLost
 from serving.api.scores.clearance import get_clearance_warnings
 from serving.api.scores.consumers import get_rebuy_reminders
@@ -207,6 +208,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *AFTER_SALE_ROUTES,
             *WEBHOOK_ROUTES,
             *QUALITY_ROUTES,
+            *SUPERVISION_ROUTES,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],

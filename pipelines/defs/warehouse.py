@@ -32,6 +32,7 @@ from pipelines.steps.results import as_metadata, materialize_result
 from pipelines.steps.state import CheckRecord, Outcome, StateStore, StepRecord, fingerprint, measured
 from pipelines.stores.scores import Scores
 from pipelines.stores.sources import Sources
+from pipelines.stores.supervision import CASES
 from pipelines.warehouse.compiled import compiled_beside, compiled_of, read_compiled
 from pipelines.warehouse.files import (
     DBT_PACKAGES,
@@ -347,36 +348,49 @@ def _copied(source: Path, target: Path) -> Path:
     owners=[Owner.ANALYTICS],
     kinds={"duckdb"},
     pool="warehouse",
-    deps=[dg.AssetKey(["warehouse", "published"]), dg.AssetKey(["published", "supplier_grades"])],
+    deps=[
+        dg.AssetKey(["warehouse", "published"]),
+        dg.AssetKey(["published", "supplier_grades"]),
+        dg.AssetKey(["quality", "supervision"]),
+    ],
 )
 def analysts(
     context: dg.AssetExecutionContext,
     steps: dg.ResourceParam[Steps],
     settings: dg.ResourceParam[Settings],
     scores: dg.ResourceParam[Scores],
+    lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """The warehouse file that analysts open: every mart, the scorecard with the published grades. Read-only.
+    """The warehouse file that analysts open: every mart, with the published grades and cases. Read-only.
 
     A file of their own, so that nothing done to it reaches a run. Replaced by atomic rename; a reader that
     holds the old file keeps reading the old build. One row per graded supplier.
     """
     return steps.run(
         context,
-        lambda: _for_analysts(settings, scores),
+        lambda: _for_analysts(settings, scores, lake),
         outputs=[settings.warehouse_file],
         clock="none",
     )
 
 
-def _for_analysts(settings: Settings, scores: Scores) -> Outcome:
+def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     from pipelines.warehouse.graded import put_grades
+    from pipelines.warehouse.supervised import put_cases
 
     draft = _copied(settings.warehouse_good, settings.warehouse_file)
     draft.chmod(_WRITABLE)
     graded = put_grades(draft, *scores.files("supplier_grades"))
+    supervised = put_cases(draft, lake.derived_path(CASES))
     draft.chmod(_READ_ONLY)
     draft.replace(settings.warehouse_file)
-    return Outcome(rows=graded, metadata={"path": str(settings.warehouse_file.relative_to(settings.home))})
+    return Outcome(
+        rows=graded,
+        metadata={
+            "path": str(settings.warehouse_file.relative_to(settings.home)),
+            "supervised_listings": supervised,
+        },
+    )
 
 
 def _seed(records: StateStore, version: str, sources: Sources) -> Seed:

@@ -16,6 +16,7 @@ from serving.settlement import errors
 from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import reconciliation, suspense
 from serving.settlement.reports import statements
+from serving.supervision import errors as supervision
 
 # Error, status, last part of the problem type, title; the first that fits counts.
 _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
@@ -38,6 +39,13 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (quality.SignedBeforeError, 409, "signed-before", "It was signed before"),
     (quality.OverrideRefusedError, 422, "override-refused", "Not an override"),
     (quality.QualityError, 409, "quality-refused", "The quality brake refuses"),
+    (supervision.UnknownListingCaseError, 404, "listing-case-not-found", "No such case of supervision"),
+    (supervision.OwnCaseError, 403, "own-request", "Whoever speaks does not decide"),
+    (supervision.StatementWaitsError, 409, "statement-waits", "An earlier word waits for a decision"),
+    (supervision.NothingSaidError, 409, "nothing-to-uphold", "Nothing waits for a decision"),
+    (supervision.CaseEndedError, 409, "listing-case-ended", "The case has ended"),
+    (supervision.DepositRefusedError, 409, "deposit-refused", "Not a deposit"),
+    (supervision.SupervisionError, 409, "supervision-refused", "Supervision refuses"),
     (ledger.IdempotencyConflictError, 409, "idempotency-conflict", "The key was used with another body"),
     (ledger.InsufficientBalanceError, 409, "insufficient-balance", "An account does not hold that much"),
     (ledger.PeriodClosedError, 409, "period-closed", "The period is closed"),
@@ -72,13 +80,14 @@ def typed_problems() -> Iterator[None]:
     """Around the transaction of a handler: a refusal rolls it back and becomes a problem document.
 
     Raises:
-        ApiError: For whatever approvals, quality, ledger, settlement and orders refuse.
+        ApiError: For whatever approvals, quality, supervision, ledger, settlement and orders refuse.
     """
     try:
         yield
     except (
         approvals.ApprovalError,
         quality.QualityError,
+        supervision.SupervisionError,
         ledger.LedgerError,
         errors.SettlementError,
     ) as error:

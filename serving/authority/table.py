@@ -544,6 +544,32 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/quality/cases/{improvement_case_id}/sign-offs",),
     ),
     Authority(
+        "supervision_statement",
+        "papers or an appeal to a case of supervision; nothing is due until it is decided",
+        frozenset({"merchant", "supplier"}),
+        "key of the party of the case",
+        routes=("POST /v1/supervision/cases/{listing_case_id}/statements",),
+        moves_money=False,
+    ),
+    Authority(
+        "supervision_decision",
+        "whether a listing or an offer that supervision holds sells again",
+        _ALL,
+        "finding in writing; the signs and what the party said stay on record; never the key that spoke",
+        routes=("POST /v1/supervision/cases/{listing_case_id}/decisions",),
+    ),
+    Authority(
+        "supervision_deposit",
+        "a party whose listing was taken off sets money aside; it goes back when the case is cleared",
+        _ALL,
+        "case at the last level, available balance of the party",
+        agrees="a second operator",
+        routes=(
+            "POST /v1/supervision/cases/{listing_case_id}/deposits",
+            "POST /v1/supervision/cases/{listing_case_id}/deposit-returns",
+        ),
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

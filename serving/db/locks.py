@@ -8,8 +8,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order;
-5. stock, by supplier and sku; the quality brake of the tenant; warehouses with a limit, by id; the loss
-   budget of a merchant and day;
+5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
+   a limit, by id; the loss budget of a merchant and day;
 6. the name of a fee, fees, pay-outs, requests to channels and misfits, by id;
 7. agents, by id; 8. parties, by type and id; 9. the consumer;
 10. holds, by id;
@@ -240,12 +240,12 @@ def stock_of_skus(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> l
 
 
 def brake_stays(conn: Connection, tenant_id: str) -> None:
-    """Keep every level of the quality brake as it is until commit, together with others who sell."""
+    """Keep what the quality brake and supervision hold as it is until commit, with others who sell."""
     conn.execute("select pg_advisory_xact_lock_shared(hashtext('quality.brake'), hashtext(%s))", (tenant_id,))
 
 
 def brake(conn: Connection, tenant_id: str) -> None:
-    """Be the one who changes levels of the quality brake, after everybody who is about to sell."""
+    """Be the one who changes what the quality brake or supervision holds, after everybody about to sell."""
     _name(conn, "quality.brake", tenant_id)
 
 

@@ -39,6 +39,7 @@ from serving.settlement.channel.misfit_acts import Act, Resolution, resolve_misf
 from serving.settlement.payouts import amounts_of, prepare_payouts
 from serving.settlement.plans.assignments import assign_plan, put_into_force
 from serving.settlement.plans.store import publish_plan
+from serving.supervision.deposits import DEPOSIT, DEPOSIT_RETURN, return_deposit, take_deposit
 
 
 def alone_cents(settings: Settings, ask: Ask) -> int | None:
@@ -152,5 +153,7 @@ EFFECTS = Effects(
         Wired(PRICE_MOVE, move_price),
         Wired(QUALITY_OVERRIDE, set_override),
         Wired(PURCHASE, place_approved),
+        Wired(DEPOSIT, take_deposit),
+        Wired(DEPOSIT_RETURN, return_deposit),
     ]
 )

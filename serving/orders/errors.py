@@ -106,6 +106,21 @@ class SaleStoppedError(OrdersError):
         self.remedy = "Leave these skus out until their level is released; `GET /v1/quality/levels` shows it."
 
 
+class ListingHeldError(OrdersError):
+    """Supervision holds a listing of the merchant, or took it off."""
+
+    slug = "listing-held"
+    title = "Held by supervision"
+
+    def __init__(self, merchant_id: str, sku_ids: Sequence[str]) -> None:
+        self.sku_ids = tuple(sku_ids)
+        named = ", ".join(repr(sku) for sku in sku_ids)
+        super().__init__(f"Supervision holds sku {named} of merchant {merchant_id!r}.")
+        self.remedy = (
+            "Leave these skus out; `GET /v1/supervision/cases` shows why, and takes papers and appeals."
+        )
+
+
 class SkuNotApprovedError(OrdersError):
     """A supplier states terms of a sku that it may not offer; nothing of the batch was taken over."""
 

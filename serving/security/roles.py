@@ -59,6 +59,7 @@ class Scope(StrEnum):
     GRADES = "grades:read"
     QUALITY_READ = "quality:read"
     QUALITY_WRITE = "quality:write"
+    SUPERVISION_WRITE = "supervision:write"
     APPROVALS_READ = "approvals:read"
     APPROVALS_DECIDE = "approvals:decide"
     PURCHASES_WRITE = "purchases:write"
@@ -105,6 +106,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.WEBHOOKS_WRITE,
             Scope.OBSERVATIONS_WRITE,
             Scope.QUALITY_READ,
+            Scope.SUPERVISION_WRITE,
             Scope.APPROVALS_READ,
         }
     ),
@@ -133,6 +135,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
             Scope.QUALITY_READ,
+            Scope.SUPERVISION_WRITE,
             Scope.APPROVALS_READ,
         }
     ),

@@ -31,6 +31,7 @@ WHOLE = {
     "/v1/segments": "rules of the installation",
     "/v1/settlements/{order_id}/explain": "one order",
     "/v1/statements/{party_type}/{party_id}": "one party's month, by account and day",
+    "/v1/supervision/cases/{listing_case_id}": "one case, with what was said and done",
     "/v1/webhooks": "at most 500, the newest first",
 }
 """Lists that are not read page by page, and what keeps them short."""

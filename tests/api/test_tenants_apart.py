@@ -83,6 +83,12 @@ PLANTED = (
     " values (%(tenant)s, %(mark)s || 'sku', 3, now())",
     "insert into quality.recall (tenant_id, sku_id, reason_code, evidence, opened_at)"
     " values (%(tenant)s, %(mark)s || 'sku', %(mark)s || 'line', '{}', now())",
+    "with made as (insert into supervision.listing_case (tenant_id, party_type, party_id, sku_id, level,"
+    " score, evidence, opened_at, judged_at) values (%(tenant)s, 'supplier', %(supplier)s,"
+    " %(mark)s || 'sku', 3, 0.9,"
+    " '{}', now(), now()) returning case_id)"
+    " insert into supervision.deposit (tenant_id, case_id, amount_cents, taken_at)"
+    " select %(tenant)s, case_id, 1, now() from made",
 )
 """Things of the first tenant that a path may name."""
 
@@ -248,10 +254,11 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
         "transaction_id": world.number("ledger.transaction", "transaction_id"),
         "recall_id": world.number("quality.recall", "recall_id"),
         "improvement_case_id": world.number("quality.improvement_case", "case_id"),
+        "listing_case_id": world.number("supervision.listing_case", "case_id"),
     }
     things = {
         "case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id",
-        "recall_id", "improvement_case_id", "purchase_order_id",
+        "recall_id", "improvement_case_id", "listing_case_id", "purchase_order_id",
     }  # fmt: skip
     told = {
         *named.values(),

@@ -39,6 +39,7 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "sku_id": pl.String(),
         "order_id": pl.String(),
         "reason": pl.String(),
+        "opened_at": _MOMENT,
     },
     "batches": {
         "batch_id": pl.String(),
@@ -52,6 +53,13 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "supplier_id": pl.String(),
         "order_id": pl.String(),
         "units": pl.Float64(),
+        "seen_at": _MOMENT,
+    },
+    "cleared": {
+        "party_type": pl.String(),
+        "party_id": pl.String(),
+        "sku_id": pl.String(),
+        "cleared_at": _MOMENT,
     },
 }
 """Columns of each frame of `Facts`."""
@@ -70,6 +78,7 @@ class Facts:
         complaints: Cases of the window about such lines, with the reason as it was given.
         batches: Every batch that a supplier ever stated; `qty` null where it does not say how many.
         scans: The batches that parcels were scanned with, each with the units of the sku in its order.
+        cleared: Listings and offers that a person cleared: what happened before that is answered.
     """
 
     listings: pl.DataFrame
@@ -79,6 +88,7 @@ class Facts:
     complaints: pl.DataFrame
     batches: pl.DataFrame
     scans: pl.DataFrame
+    cleared: pl.DataFrame
 
     def __post_init__(self) -> None:
         """Check the columns.

@@ -14,7 +14,7 @@ from math import prod
 from typing import Any, Literal
 
 WEIGHTS: Mapping[str, float] = {
-    "price": 0.55,
+    "price": 0.4,
     "authorisation": 0.5,
     "title": 0.45,
     "image": 0.6,
@@ -22,7 +22,11 @@ WEIGHTS: Mapping[str, float] = {
     "batch_unknown": 0.6,
     "batch_oversold": 0.6,
 }
-"""Sign to the score that it alone gives at full strength."""
+"""Sign to the score that it alone gives at full strength; a price alone asks for nothing."""
+
+STANDING_SIGNS = frozenset({"price", "authorisation", "title", "image"})
+"""Signs of how a listing is, not of what happened: once cleared they are quiet for a while. Of what happens,
+only what happened before the decision is answered."""
 
 
 class Level(IntEnum):
@@ -69,13 +73,13 @@ class Rules:
         papers_days: Days to send papers; without them it is held.
         answer_days: Days to answer a hold; without an answer it is taken off.
         clean_days: Days without a score above `ask` after which a request for papers lapses.
-        quiet_days: Days for which a sign that a person cleared counts no more against the same listing.
+        quiet_days: Days for which a standing sign that a person cleared counts no more against the listing.
         decide_days: Days in which the platform decides about what was sent.
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     ask: float = 0.4
-    hold: float = 0.7
+    hold: float = 0.65
     delist: float = 0.9
     hold_signs: int = 2
     delist_signs: int = 3
@@ -125,7 +129,7 @@ def score_of(signs: Iterable[Sign], rules: Rules) -> float:
     """That not every sign is a coincidence, were they independent: 1 - prod(1 - weight x strength).
 
     >>> round(score_of([Sign("price", 1.0, {}), Sign("authorisation", 1.0, {})], Rules()), 4)
-    0.775
+    0.7
     """
     return 1 - prod(1 - rules.weights[sign.name] * sign.strength for sign in signs)
 

@@ -85,33 +85,29 @@ def _prices(facts: Facts, config: SupervisionConfig) -> _Found:
 
 
 def _unauthorised(facts: Facts) -> _Found:
-    """A brand that somebody is authorised for, sold by somebody who is not.
+    """A brand that others of the same kind hold a record for, sold by somebody who holds none.
 
-    A merchant needs no record where a supplier who offers the sku has one; the maker of a sku needs none.
+    A brand that authorises merchants guards its shops, one that authorises suppliers its sources: where no
+    merchant holds a record, none is asked of merchants. The maker of a sku needs none.
     """
-    holders = facts.authorisations
-    guarded = holders.group_by("brand_id").agg(holders=pl.len())
-    merchants = holders.select("brand_id", "merchant_id").drop_nulls()
-    suppliers = holders.select("brand_id", "supplier_id").drop_nulls()
-    covered = facts.offers.join(suppliers, on=["brand_id", "supplier_id"], how="semi").select("sku_id")
-    listing = (
-        facts.listings.join(merchants, on=["brand_id", "merchant_id"], how="anti")
-        .join(covered, on="sku_id", how="anti")
-        .select("sku_id", "brand_id", party_type=pl.lit("merchant"), party_id="merchant_id")
+    listing = facts.listings.select("sku_id", "brand_id", party_id="merchant_id")
+    offering = facts.offers.filter(pl.col("maker_id").ne_missing(pl.col("supplier_id"))).select(
+        "sku_id", "brand_id", party_id="supplier_id"
     )
-    offering = (
-        facts.offers.join(suppliers, on=["brand_id", "supplier_id"], how="anti")
-        .filter(pl.col("maker_id").ne_missing(pl.col("supplier_id")))
-        .select("sku_id", "brand_id", party_type=pl.lit("supplier"), party_id="supplier_id")
+    out: _Found = []
+    parties: tuple[tuple[PartyType, str, pl.DataFrame], ...] = (
+        ("merchant", "merchant_id", listing),
+        ("supplier", "supplier_id", offering),
     )
-    found = pl.concat([listing, offering]).join(guarded, on="brand_id")
-    return [
-        (
-            Subject(row["party_type"], row["party_id"], row["sku_id"]),
-            Sign("authorisation", 1.0, {"brand_id": row["brand_id"], "holders": row["holders"]}),
-        )
-        for row in found.iter_rows(named=True)
-    ]
+    for party_type, party, sold in parties:
+        held = facts.authorisations.select("brand_id", party_id=party).drop_nulls().unique()
+        guarded = held.group_by("brand_id").agg(holders=pl.len())
+        strangers = sold.join(guarded, on="brand_id").join(held, on=["brand_id", "party_id"], how="anti")
+        for row in strangers.iter_rows(named=True):
+            evidence = {"brand_id": row["brand_id"], "holders": row["holders"]}
+            subject = Subject(party_type, row["party_id"], row["sku_id"])
+            out.append((subject, Sign("authorisation", 1.0, evidence)))
+    return out
 
 
 def _copies(facts: Facts, config: SupervisionConfig) -> _Found:
@@ -146,7 +142,7 @@ def _complaints(facts: Facts, config: SupervisionConfig) -> _Found:
             orders=pl.col("order_id").n_unique()
         )  # fmt: skip
         counted = (
-            told.drop_nulls(party)
+            _not_answered(told.drop_nulls(party), facts.cleared, party_type, party, "opened_at")
             .group_by(party, "sku_id")
             .agg(
                 complaints=pl.col("order_id").n_unique(),
@@ -173,7 +169,8 @@ def _unknown_batches(facts: Facts) -> _Found:
     One parcel may be a slip of the scanner, and counts half.
     """
     stated = facts.batches.select("batch_id", "sku_id", "supplier_id")
-    tells = facts.scans.join(stated, on=["sku_id", "supplier_id"], how="semi")
+    scans = _not_answered(facts.scans, facts.cleared, "supplier", "supplier_id", "seen_at")
+    tells = scans.join(stated, on=["sku_id", "supplier_id"], how="semi")
     unknown = (
         tells.join(stated, on=["batch_id", "sku_id", "supplier_id"], how="anti")
         .join(stated.select("batch_id", is_anothers=True), on="batch_id", how="left", maintain_order="left")
@@ -199,7 +196,8 @@ def _unknown_batches(facts: Facts) -> _Found:
 
 def _oversold(facts: Facts, config: SupervisionConfig) -> _Found:
     """Batches of which more was sent than was made."""
-    out = facts.scans.unique(["batch_id", "sku_id", "supplier_id", "order_id"])
+    scans = _not_answered(facts.scans, facts.cleared, "supplier", "supplier_id", "seen_at")
+    out = scans.unique(["batch_id", "sku_id", "supplier_id", "order_id"])
     sold = out.group_by("batch_id", "sku_id", "supplier_id").agg(sold=pl.col("units").sort().sum())
     over = (
         sold.join(facts.batches.drop_nulls("qty"), on=["batch_id", "sku_id", "supplier_id"])
@@ -215,3 +213,19 @@ def _oversold(facts: Facts, config: SupervisionConfig) -> _Found:
         )
         for row in over.iter_rows(named=True)
     ]
+
+
+def _not_answered(
+    events: pl.DataFrame, cleared: pl.DataFrame, party_type: PartyType, party: str, at: str
+) -> pl.DataFrame:
+    """Events after their listing or offer was last cleared."""
+    since = (
+        cleared.filter(pl.col("party_type") == party_type)
+        .group_by(pl.col("party_id").alias(party), "sku_id")
+        .agg(cleared_at=pl.col("cleared_at").max())
+    )
+    return (
+        events.join(since, on=[party, "sku_id"], how="left")
+        .filter(pl.col("cleared_at").is_null() | (pl.col(at) > pl.col("cleared_at")))
+        .drop("cleared_at")
+    )

@@ -11,6 +11,7 @@ import psycopg
 
 from serving.db import locks
 from serving.orders.assortment.brake import require_sold
+from serving.orders.assortment.supervised import require_may_list
 from serving.orders.errors import NotListedError
 
 Connection = psycopg.Connection[Any]
@@ -121,9 +122,14 @@ def state_listings(conn: Connection, tenant_id: str, listings: Sequence[Listing]
 
     Raises:
         SaleStoppedError: The quality brake stopped a sku that is to be on sale; nothing was taken.
+        ListingHeldError: Supervision took a sku that is to be on sale off; nothing was taken.
     """
     locks.brake_stays(conn, tenant_id)
-    require_sold(conn, tenant_id, [listing.sku_id for listing in listings if listing.is_listed], now)
+    on_sale = [listing for listing in listings if listing.is_listed]
+    require_sold(conn, tenant_id, [listing.sku_id for listing in on_sale], now)
+    for merchant_id in sorted({listing.merchant_id for listing in on_sale}):
+        of_merchant = [listing.sku_id for listing in on_sale if listing.merchant_id == merchant_id]
+        require_may_list(conn, tenant_id, merchant_id, of_merchant)
     put_listings(conn, tenant_id, listings)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 from serving.quality.levels import FROZEN, STOPPED
+from serving.supervision.held import HELD_LISTINGS, HELD_OFFER
 from serving.supply.gates import GATED
 
 # A value and no join: the planner would rather read the whole table of approvals.
@@ -16,16 +17,16 @@ IN_FORCE: Final[LiteralString] = (
     " and m.supplier_id = o.supplier_id and m.sku_id = o.sku_id)"
     " and not exists (select from parties.party p where p.tenant_id = o.tenant_id"
     " and p.party_type = 'supplier' and p.party_id = o.supplier_id and not p.is_active)"
-    f" and not {GATED} and not {FROZEN}"
+    f" and not {GATED} and not {FROZEN} and not {HELD_OFFER}"
 )
-"""The offer is in force, and its supplier may offer the sku and is neither gated nor frozen."""
+"""The offer is in force and not held, and its supplier may offer the sku and is neither gated nor frozen."""
 
 AVAILABLE: Final[LiteralString] = "greatest(0, s.on_hand_qty - s.reserved_qty - s.buffer_qty)"
 """Units that may be promised."""
 
 
 def not_for_sale(skus: LiteralString) -> LiteralString:
-    """The skus among some that the merchant took off sale, the brake stopped, or no offer can fill now.
+    """The skus among some that are taken off sale, stopped or held, or that no offer can fill now.
 
     A sku that no offer was ever stated for is not judged here: the platform does not take its orders.
 
@@ -42,5 +43,6 @@ def not_for_sale(skus: LiteralString) -> LiteralString:
         f" having bool_or({IN_FORCE} and {AVAILABLE} >= o.min_order_qty) is not true"
         " union all select l.sku_id from orders.listing l where l.tenant_id = %(tenant)s"
         f" and l.merchant_id = %(merchant_id)s and l.sku_id = any({skus}) and not l.is_listed"
-        f" union all {STOPPED} and b.sku_id = any({skus})) g"
+        f" union all {STOPPED} and b.sku_id = any({skus})"
+        f" union all {HELD_LISTINGS} and h.sku_id = any({skus})) g"
     )

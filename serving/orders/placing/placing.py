@@ -18,7 +18,7 @@ from serving.agents.scenes import roles_at
 from serving.consumers.erased import require_not_erased
 from serving.db import locks
 from serving.db.calendar import local_day, zone_of
-from serving.orders.assortment import brake, losses, stock
+from serving.orders.assortment import brake, losses, stock, supervised
 from serving.orders.assortment.catalogue import categories_of, list_prices
 from serving.orders.assortment.grades import graded
 from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
@@ -131,6 +131,7 @@ def place_order(
         NotListedError: The merchant does not sell a sku.
         DiscountRefusedError: A coupon does not hold for this order, or a funder's share does not carry it.
         SaleStoppedError: The quality brake stopped a sku.
+        ListingHeldError: Supervision holds a sku of the merchant.
         OutOfStockError: Nobody has the units; nothing is reserved.
         LossRefusedError: A line costs more than it brings, beyond the budget.
         ConsumerErasedError: The buyer was erased.
@@ -144,6 +145,7 @@ def place_order(
     if cost.grade_penalty_bps:
         offers = graded(conn, tenant_id, offers)
     unpromoted = brake.require_sold(conn, tenant_id, prices, now)
+    supervised.require_not_held(conn, tenant_id, order.merchant_id, prices)
     warehouses = lock_warehouses(conn, tenant_id, prices, now)
     day = local_day(now, zone_of(conn, tenant_id))
     if order.coupon_codes:

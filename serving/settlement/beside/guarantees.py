@@ -1,4 +1,4 @@
-"""Guarantees of parties and the common guarantee fund, in the books: paying in, and meeting claims of buyers.
+"""Guarantees of parties and the common guarantee fund, in the books: paying in, out, and meeting claims.
 
 How claims are spread over the two pots is decided by `waterfall_clearing`.
 
@@ -50,6 +50,39 @@ def pay_into_guarantee(
             )
     lines = [Line(source, -cents, payer), Line(_GUARANTEE, cents, party)]
     return post(conn, tenant_id, Posting(key, "guarantee", known or now, lines), book)
+
+
+def give_back_guarantee(
+    conn: psycopg.Connection, tenant_id: str, payment_id: str, party: Party, cents: int, now: datetime
+) -> Posted:
+    """What a party set aside is available to it again; once per payment.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        payment_id: The payment that goes back.
+        party: Whose it is.
+        cents: How much, above 0.
+        now: Time of booking.
+
+    Raises:
+        FeeError: It is not above 0, or claims left less than that in the guarantee.
+        IdempotencyConflictError: The payment went back with another amount.
+    """
+    key = f"guarantee_return:{payment_id}"
+    known = _booked_at(conn, tenant_id, key)
+    if cents <= 0:
+        raise FeeError(f"a return of {cents} fen: give an amount above 0")
+    book = AccountBook(conn, tenant_id)
+    ids = book.ids([(_GUARANTEE, party), (available(party), party)])
+    held = lock_balances(conn, tenant_id, set(ids))[ids[0]]
+    if known is None and held < cents:
+        raise FeeError(
+            f"the guarantee of {party.party_type} {party.party_id} holds {held} fen, not {cents}: "
+            "claims of buyers were met from it"
+        )
+    lines = [Line(_GUARANTEE, -cents, party), Line(available(party), cents, party)]
+    return post(conn, tenant_id, Posting(key, "guarantee_return", known or now, lines), book)
 
 
 def meet_claims(

@@ -8,7 +8,12 @@ from serving.ledger.accounts import Party
 from serving.ledger.errors import IdempotencyConflictError
 from serving.orders.settling import refund_line
 from serving.settlement.beside.fees import charge_penalty, compensate_region, release_fees_due, reverse_fee
-from serving.settlement.beside.guarantees import COMMON_FUND, meet_claims, pay_into_guarantee
+from serving.settlement.beside.guarantees import (
+    COMMON_FUND,
+    give_back_guarantee,
+    meet_claims,
+    pay_into_guarantee,
+)
 from serving.settlement.beside.points import burn_points
 from serving.settlement.books.receivables import outstanding, repay
 from serving.settlement.errors import FeeError, PointsError
@@ -114,6 +119,22 @@ def test_claims_are_met_from_the_own_guarantee_and_then_from_the_fund(sold):
         sold.do(meet_claims, "cl1", MERCHANT, claims, DUE)
     with pytest.raises(FeeError, match="twice"):
         sold.do(meet_claims, "cl2", MERCHANT, [claims[0], claims[0]], DUE)
+    assert sold.violations() == []
+
+
+def test_what_was_set_aside_goes_back_once_unless_claims_used_it(sold):
+    for payment in ("g1", "g2"):
+        sold.do(pay_into_guarantee, payment, MERCHANT, 900, DUE)
+    had = sold.balance("merchant_available", MERCHANT)
+    with pytest.raises(FeeError, match="above 0"):
+        sold.do(give_back_guarantee, "g1", MERCHANT, 0, DUE)
+    for _ in range(2):
+        sold.do(give_back_guarantee, "g1", MERCHANT, 900, DUE)
+    assert sold.balance("merchant_available", MERCHANT) == had + 900
+    assert sold.balance("guarantee", MERCHANT) == 900
+    sold.do(meet_claims, "cl1", MERCHANT, [GuaranteeClaim("a", 1)], DUE)
+    with pytest.raises(FeeError, match="holds 899 fen, not 900"):
+        sold.do(give_back_guarantee, "g2", MERCHANT, 900, DUE)
     assert sold.violations() == []
 
 

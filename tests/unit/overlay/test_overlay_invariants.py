@@ -271,9 +271,8 @@ def test_listing_price_is_the_latest_observed(
         .with_columns(unit=(pl.col("list_price_cents") * 1000 / pl.col("qty_milli")).round().cast(pl.Int64))
     )
     both = oracle.join(overlay["listings"], on=["merchant_id", "sku_id"], suffix="_listing")
-    assert (
-        both.height == oracle.height == overlay["listings"].height - len(truths.supply.counterfeit_listings)
-    )
+    planted = len(truths.supply.counterfeit_listings) + len(truths.supply.lookalike_listings)
+    assert both.height == oracle.height == overlay["listings"].height - planted
     assert (both["unit"] == both["list_price_cents_listing"]).all()
     assert 0.85 < overlay["listings"]["is_listed"].mean() < 1
 

@@ -71,13 +71,16 @@ def test_a_guarded_brand_without_an_authorisation():
         ("merchant", "stranger", "a"): ["authorisation"],
         ("supplier", "grey", "a"): ["authorisation"],
     }
-    assert got["merchant", "stranger", "a"]["authorisation"] == (1.0, {"brand_id": "B", "holders": 2})
+    assert got["merchant", "stranger", "a"]["authorisation"] == (1.0, {"brand_id": "B", "holders": 1})
 
 
-def test_an_authorised_supplier_of_the_sku_covers_its_merchants():
-    holders = [{"brand_id": "B", "supplier_id": "holder"}]
-    offers = [offer("holder", brand="B")]
-    assert found(listings=[listing(brand="B")], offers=offers, authorisations=holders) == {}
+@pytest.mark.parametrize(
+    ("holder", "asked"), [("merchant", ("merchant", "m", "a")), ("supplier", ("supplier", "s", "a"))]
+)
+def test_papers_are_asked_of_the_kind_of_party_that_others_of_the_brand_are(holder, asked):
+    holders = [{"brand_id": "B", f"{holder}_id": "other"}]
+    got = found(listings=[listing(brand="B")], offers=[offer(brand="B")], authorisations=holders)
+    assert got.keys() == {asked}
 
 
 def test_a_brand_that_nobody_is_authorised_for_is_not_guarded():
@@ -163,6 +166,28 @@ def test_complaints_about_lines_that_nobody_sold_in_the_window_still_count():
     got = found(complaints=said)
     assert got["merchant", "m", "a"]["complaints"][1] == {"complaints": 3, "orders": 3, "words": ["fake"]}
     assert got.keys() == {("merchant", "m", "a")}
+
+
+def test_what_happened_before_a_person_cleared_it_is_answered():
+    line = {"merchant_id": "m", "supplier_id": "s", "sku_id": "a"}
+    said = [
+        {**line, "order_id": f"o{day}", "reason": "fake", "opened_at": SINCE + timedelta(days=day)}
+        for day in range(4)
+    ]
+    scans = [{**scan("made-up", f"o{day}"), "seen_at": SINCE + timedelta(days=day)} for day in range(4)]
+    clear = {
+        "party_type": "merchant",
+        "party_id": "m",
+        "sku_id": "a",
+        "cleared_at": SINCE + timedelta(days=1),
+    }
+    earlier = {**clear, "cleared_at": SINCE}
+    supplier = {**clear, "party_type": "supplier", "party_id": "s", "cleared_at": SINCE + timedelta(days=2)}
+    got = found(complaints=said, scans=scans, batches=[batch("b1")], cleared=[clear, earlier, supplier])
+    assert got["merchant", "m", "a"]["complaints"][1]["complaints"] == 2  # of days 2 and 3
+    assert {name: facts for name, (_, facts) in got["supplier", "s", "a"].items()} == {
+        "batch_unknown": {"codes": ["made-up"], "orders": 1, "of_others": 0}
+    }
 
 
 def batch(batch_id, sku="a", supplier="s", qty=None):
