@@ -28,6 +28,8 @@ from serving.api.documentation import OfflineDocumentation, documentation_router
 from serving.api.feeds.competitor_prices import post_competitor_prices
 from serving.api.feeds.events import post_events
 from serving.api.feeds.observations import post_observations
+from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
+from serving.api.growth.journeys import JOURNEY_ROUTES
 from serving.api.health import live, metrics, ready
 from serving.api.money.calendar import CALENDAR_ROUTES
 from serving.api.money.debts import DEBT_ROUTES
@@ -209,6 +211,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *WEBHOOK_ROUTES,
             *QUALITY_ROUTES,
             *SUPERVISION_ROUTES,
+            *JOURNEY_ROUTES,
+            *JOURNEY_WORK_ROUTES,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],
@@ -265,6 +269,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="After-sale"),
             Tag(name="Webhooks"),
             Tag(name="Quality", description="The quality brake: what it holds, why, and what releases it."),
+            Tag(name="Growth", description="Journeys: what consumers are told, and whether it helped."),
             Tag(name="Agents"),
             Tag(name="Operations", description="Without a key."),
         ],

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         routing_grade_bps: What each grade below A adds to the cost by which an order is routed, basis points
             of the supply price; 0: grades do not steer.
         offer_reference_days: How long a supplier's own reference stands while its price moves.
+        journey_gateways: Channel of journeys (`sms`, `wecom`, `mini_program`, `email`) to the address of its
+            provider; messages of a channel without one stay in the outbox, for people to see.
+        journey_secret: Secret under which messages to providers are signed.
         alone_posting_cents: Most that one person posts by hand, fen a transaction; 0: always two people.
         alone_payout_cents: Largest transfer of a pay-out that one person sends alone, fen.
         alone_payout_batch_cents: Largest sum of a pay-out that one person sends alone, fen.
@@ -111,6 +114,8 @@ class Settings(BaseSettings):
     offer_others_bps: int = Field(default=5_000, ge=0, le=10_000)
     routing_grade_bps: int = Field(default=0, ge=0, le=10_000)
     offer_reference_days: int = Field(default=7, ge=0, le=366)
+    journey_gateways: dict[str, str] = Field(default_factory=dict)
+    journey_secret: SecretStr | None = None
     alone_posting_cents: int = Field(default=0, ge=0)
     alone_payout_cents: int = Field(default=0, ge=0)
     alone_payout_batch_cents: int = Field(default=0, ge=0)

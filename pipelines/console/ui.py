@@ -75,6 +75,7 @@ def services(settings: Settings, api_port: int) -> list[Service]:
         Service("live worker", [sys.executable, "-m", "pipelines.cli", "refresh", "--follow"], None),
         Service("settlement worker", [sys.executable, "-m", "serving.jobs", "work"], None),
         Service("webhook worker", [sys.executable, "-m", "serving.jobs", "deliver"], None),
+        Service("journey worker", [sys.executable, "-m", "serving.jobs", "run-journeys"], None),
         Service("channel worker", [sys.executable, "-m", "serving.jobs", "ask-channels"], None),
         Service(
             "docs and report",

@@ -49,6 +49,9 @@ Kind = Literal[
     "recall_buyers",
     "purchases",
     "merchant_purchases",
+    "journeys",
+    "journey_messages",
+    "journey_tasks",
 ]
 
 
@@ -105,6 +108,9 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "recall_buyers": (str, int),
     "purchases": (str,),
     "merchant_purchases": (str, str),
+    "journeys": (str,),
+    "journey_messages": (int,),
+    "journey_tasks": (int,),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from serving.approvals import errors as approvals
+from serving.journeys import errors as journeys
 from serving.ledger import errors as ledger
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
@@ -46,6 +47,9 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (supervision.CaseEndedError, 409, "listing-case-ended", "The case has ended"),
     (supervision.DepositRefusedError, 409, "deposit-refused", "Not a deposit"),
     (supervision.SupervisionError, 409, "supervision-refused", "Supervision refuses"),
+    (journeys.JourneyUnknownError, 404, "journey-not-found", "No such journey, version or task"),
+    (journeys.JourneyRefusedError, 422, "journey-refused", "The journey is refused"),
+    (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
     (ledger.IdempotencyConflictError, 409, "idempotency-conflict", "The key was used with another body"),
     (ledger.InsufficientBalanceError, 409, "insufficient-balance", "An account does not hold that much"),
     (ledger.PeriodClosedError, 409, "period-closed", "The period is closed"),
@@ -80,7 +84,7 @@ def typed_problems() -> Iterator[None]:
     """Around the transaction of a handler: a refusal rolls it back and becomes a problem document.
 
     Raises:
-        ApiError: For whatever approvals, quality, supervision, ledger, settlement and orders refuse.
+        ApiError: For whatever those rooms refuse whose errors are caught here.
     """
     try:
         yield
@@ -88,6 +92,7 @@ def typed_problems() -> Iterator[None]:
         approvals.ApprovalError,
         quality.QualityError,
         supervision.SupervisionError,
+        journeys.JourneyError,
         ledger.LedgerError,
         errors.SettlementError,
     ) as error:
@@ -111,6 +116,8 @@ def as_problem(error: Exception) -> ApiError:
     reasons = None
     if isinstance(error, errors.PlanRefusedError):
         reasons = [FieldError(r.rule_id or "plan", f"[{r.code}] {r.message}") for r in error.reasons]
+    if isinstance(error, journeys.JourneyRefusedError):
+        reasons = [FieldError(r.step or "journey", f"[{r.code}] {r.message}") for r in error.refusals]
     decided = remedy = None
     if isinstance(error, approvals.LostRaceError):
         decided = DecidedBefore(error.winner.by, error.winner.at, error.winner.what)

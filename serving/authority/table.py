@@ -570,6 +570,33 @@ AUTHORITIES: tuple[Authority, ...] = (
         ),
     ),
     Authority(
+        "journey",
+        "what consumers are told by which rules, and that it pauses, goes on or stops",
+        _ALL,
+        "the version and the digest of what it says",
+        agrees="a second operator, for coming into force",
+        routes=(
+            "POST /v1/journeys",
+            "POST /v1/journeys/{journey_id}/versions/{version}/in-force",
+            "POST /v1/journeys/{journey_id}/pause",
+            "POST /v1/journeys/{journey_id}/resume",
+            "POST /v1/journeys/{journey_id}/stop",
+        ),
+        moves_money=False,
+    ),
+    Authority(
+        "journey_work",
+        "what came of a message or of a task that a journey asked for",
+        _ALL,
+        "the channel's name of the notice; the claim of the key",
+        routes=(
+            "POST /v1/journey-receipts",
+            "POST /v1/journey-tasks/{task_id}/claim",
+            "POST /v1/journey-tasks/{task_id}/end",
+        ),
+        moves_money=False,
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

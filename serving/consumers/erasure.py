@@ -24,6 +24,7 @@ _RENAMED = (
     "consumers.erase_snapshots",
     "coupons.erase",
     "approvals.erase",
+    "journeys.erase",
 )
 """Functions of the database that give rows their pseudonym, after `consumers.erase` gave it to the orders."""
 

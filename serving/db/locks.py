@@ -6,7 +6,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
    in the transaction of the decision;
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
    idempotency key (its row), skus of a supplier, the prices in force, bills and
-   receivers of an account, what is ordered at suppliers;
+   receivers of an account, what is ordered at suppliers, the journeys of a tenant;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
@@ -204,6 +204,18 @@ def parcel(conn: Connection, tenant_id: str, shipment_id: str) -> None:
 def purchases(conn: Connection, tenant_id: str) -> None:
     """Be the one who orders at suppliers what is suggested: what is on order counts against it."""
     _name(conn, "purchasing.purchase_order", tenant_id)
+
+
+def journeys(conn: Connection, tenant_id: str) -> None:
+    """Be the one who moves runs of journeys: what one sends counts against the cap of the next."""
+    _name(conn, "journeys.run", tenant_id)
+
+
+def journey_task(conn: Connection, tenant_id: str, task_id: int) -> None:
+    """Lock a task of a journey."""
+    conn.execute(
+        "select from journeys.task where tenant_id = %s and task_id = %s for update", (tenant_id, task_id)
+    )
 
 
 def purchase_order(conn: Connection, tenant_id: str, purchase_order_id: str) -> None:

@@ -37,6 +37,11 @@ from serving.errors import DatabaseUnavailableError
 from serving.jobs.day import Alarms, close_tiers, last_month, work_day
 from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
+from serving.journeys.channels.installed import gateways_of
+from serving.journeys.engine.entering import enter_due
+from serving.journeys.engine.ticking import tick
+from serving.journeys.outbox import hand_over_due
+from serving.journeys.results import stop_losing
 from serving.ledger import chain, invariants, roller
 from serving.orders import settling
 from serving.orders.clock import BusinessClock
@@ -415,6 +420,21 @@ def _deliver(job: Job) -> Iterator[str]:
     yield str(deliver_due(job.operations, Vault.of(job.settings), job.tenant_id, now, sender))
 
 
+def _journeys(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        now = job.options.as_of or BusinessClock(job.settings).now(conn, job.tenant_id)
+        entered = enter_due(conn, job.tenant_id, now)
+    ticked = tick(job.transactions, job.tenant_id, now)
+    sent = hand_over_due(job.transactions, job.tenant_id, gateways_of(job.settings), now)
+    with job.transactions() as conn:
+        lost = stop_losing(conn, job.tenant_id, now)
+    yield f"{entered.total()} entered, {ticked.moved} moved, {ticked.ended.total()} ended"
+    states = ", ".join(f"{count} {state}" for state, count in sorted(sent.states.items()))
+    yield f"messages: {states or 'none'}"
+    for journey_id in lost:
+        yield f"journey {journey_id} loses and is stopped"
+
+
 def _rounds(names: tuple[str, ...], job: Job) -> Iterator[str]:
     """Round after round; says what differs from the round before. A database that is away is waited for."""
     said: dict[str, str] = {}
@@ -550,6 +570,7 @@ JOBS: Mapping[str, Command] = {
         turns="one",
     ),
     "purchases": Command("order at suppliers what is suggested, by the policy of each category", _purchases),
+    "journeys": Command("move what is due in journeys, and send what they ask for", _journeys),
     "channel-requests": Command("ask payment channels for what is due", _channel_requests),
     "misfits": Command("match money in suspense that fits by now, send back what never will", _misfits),
     "simulated-channel": Command(
@@ -578,6 +599,12 @@ JOBS: Mapping[str, Command] = {
     "deliver": Command(
         "send the messages that are due every few seconds, until it is ended",
         partial(_rounds, ("deliver-webhooks",)),
+        _FOLLOWED,
+        turns="once",
+    ),
+    "run-journeys": Command(
+        "move journeys and send their messages every few seconds, until it is ended",
+        partial(_rounds, ("journeys",)),
         _FOLLOWED,
         turns="once",
     ),

@@ -24,6 +24,7 @@ from serving.approvals.catalogue import (
 from serving.approvals.documents import FIELD, document_of
 from serving.approvals.effects import Done, Effects, Wired
 from serving.approvals.records import Approval
+from serving.journeys.asking import JOURNEY, put_approved_into_force
 from serving.ledger.accounts import Party
 from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
@@ -155,5 +156,6 @@ EFFECTS = Effects(
         Wired(PURCHASE, place_approved),
         Wired(DEPOSIT, take_deposit),
         Wired(DEPOSIT_RETURN, return_deposit),
+        Wired(JOURNEY, put_approved_into_force),
     ]
 )

@@ -27,6 +27,11 @@ def _snapshot(table: LiteralString, version: LiteralString) -> LiteralString:
     )
 
 
+def current_snapshot(table: LiteralString) -> LiteralString:
+    """The id of the rows of a table in the version that serves, as a sub-select; binds `tenant`."""
+    return _snapshot(table, _CURRENT)
+
+
 def _has(table: LiteralString, version: LiteralString, condition: LiteralString) -> LiteralString:
     return (
         f"exists (select from scores.{table} k where k.snapshot_id = {_snapshot(table, version)}"

@@ -64,6 +64,8 @@ class Scope(StrEnum):
     APPROVALS_DECIDE = "approvals:decide"
     PURCHASES_WRITE = "purchases:write"
     OBSERVATIONS_WRITE = "observations:write"
+    JOURNEYS_READ = "journeys:read"
+    JOURNEYS_WRITE = "journeys:write"
 
 
 PARTY_ROLES = frozenset({Role.SUPPLIER, Role.MERCHANT, Role.AGENT})
@@ -88,6 +90,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.AUDIT_READ,
             Scope.QUALITY_READ,
             Scope.APPROVALS_READ,
+            Scope.JOURNEYS_READ,
         }
     ),
     Role.SUPPLIER: frozenset(

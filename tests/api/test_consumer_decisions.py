@@ -255,6 +255,32 @@ def fill(url, consumer_id):
             (consumer_id,),
         )
         connection.execute(
+            "insert into journeys.version (tenant_id, journey_id, version, document, digest, state, made_by,"
+            " made_at) values ('default', 'wake', 1, '{}', '', 'draft', 'k', '2017-01-01')"
+        )
+        (run_id,) = connection.execute(
+            "insert into journeys.run (tenant_id, journey_id, version, consumer_id, spell, arm, entered_at,"
+            " step, arrived_at, due_at) values ('default', 'wake', 1, %s, 's', 'treated', '2017-12-01', 'a',"
+            " '2017-12-01', '2017-12-02') returning run_id",
+            (consumer_id,),
+        ).fetchone()
+        connection.execute(
+            "insert into journeys.message (tenant_id, run_id, step, journey_id, consumer_id, channel,"
+            " purpose, body, sku_ids, decided_at, state, next_try_at) values ('default', %(run)s, 'a',"
+            " 'wake', %(consumer)s, 'sms', 'marketing', %(consumer)s, '{}', '2017-12-01', 'waiting',"
+            " '2017-12-01')",
+            {"run": run_id, "consumer": consumer_id},
+        )
+        connection.execute(
+            "insert into journeys.task (tenant_id, run_id, step, journey_id, consumer_id, title, sku_ids,"
+            " asked_at, due_at, state) values ('default', %s, 'b', 'wake', %s, 'Call', '{}', '2017-12-01',"
+            " '2017-12-02', 'open')",
+            (run_id, consumer_id),
+        )
+        connection.execute(
+            "insert into journeys.opt_out values ('default', %s, 'sms', '2017-12-01')", (consumer_id,)
+        )
+        connection.execute(
             "insert into coupons.redemption (tenant_id, order_id, code, programme_id, consumer_id,"
             " discount_cents, redeemed_at) values ('default', 'o1', 'CODE', 'cp', %s, 1, '2017-12-01')",
             (consumer_id,),
@@ -303,7 +329,7 @@ def test_an_erased_person_is_nowhere_in_the_database(shop, database_url, tmp_pat
     answer = shop.post(f"/v1/consumers/{LOUD}/erasure")
     assert answer.status_code == 200, answer.text
     done = answer.json()
-    assert (done["is_new"], done["anonymised_rows"]) == (True, 9)
+    assert (done["is_new"], done["anonymised_rows"]) == (True, 12)
     assert shop.get(f"/v1/consumers/{LOUD}/profile").status_code == 404
     assert listed(shop) == ["c1", "c2", "c3"]
     everything = text_dump(database_url, tmp_path)

@@ -89,6 +89,17 @@ PLANTED = (
     " '{}', now(), now()) returning case_id)"
     " insert into supervision.deposit (tenant_id, case_id, amount_cents, taken_at)"
     " select %(tenant)s, case_id, 1, now() from made",
+    "insert into journeys.version (tenant_id, journey_id, version, document, digest, state, made_by, made_at)"
+    " values (%(tenant)s, %(mark)s || 'journey', 1, '{}', 'd', 'live', %(mark)s || 'maker', now())",
+    "insert into journeys.run (tenant_id, journey_id, version, consumer_id, spell, arm, entered_at, step,"
+    " arrived_at, due_at) values (%(tenant)s, %(mark)s || 'journey', 1, %(mark)s || 'c1', 's', 'treated',"
+    " now(), 'a', now(), now())",
+    "insert into journeys.task (tenant_id, run_id, step, journey_id, consumer_id, title, sku_ids, asked_at,"
+    " due_at, state) select tenant_id, run_id, 'a', journey_id, consumer_id, %(mark)s || 'call', '{}', now(),"
+    " now(), 'open' from journeys.run where tenant_id = %(tenant)s",
+    "insert into journeys.message (tenant_id, run_id, step, journey_id, consumer_id, channel, purpose, body,"
+    " sku_ids, decided_at, state) select tenant_id, run_id, 'a', journey_id, consumer_id, 'sms', 'marketing',"
+    " %(mark)s || 'text', '{}', now(), 'sent' from journeys.run where tenant_id = %(tenant)s",
 )
 """Things of the first tenant that a path may name."""
 
@@ -255,10 +266,12 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
         "recall_id": world.number("quality.recall", "recall_id"),
         "improvement_case_id": world.number("quality.improvement_case", "case_id"),
         "listing_case_id": world.number("supervision.listing_case", "case_id"),
+        "journey_id": f"{MARK}journey",
+        "task_id": world.number("journeys.task", "task_id"),
     }
     things = {
         "case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id",
-        "recall_id", "improvement_case_id", "listing_case_id", "purchase_order_id",
+        "recall_id", "improvement_case_id", "listing_case_id", "purchase_order_id", "task_id",
     }  # fmt: skip
     told = {
         *named.values(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from psycopg.rows import class_row
 
 from serving.consumers.erased import require_not_erased
 from serving.db import locks
+from serving.orders.coupons.programme import Terms
 from serving.orders.coupons.store import find
 from serving.orders.errors import InvalidRequestError, ProgrammeStateError
 
@@ -84,15 +86,7 @@ def issue(
         InvalidRequestError: The count or the expiry is out of range.
         ConsumerErasedError: The consumer was erased.
     """
-    programme = find(conn, tenant_id, programme_id)
-    if programme.status != "active":
-        raise ProgrammeStateError(
-            f"Programme {programme_id!r} is {programme.status}: coupons are issued once every funder agreed, "
-            "and until it is closed."
-        )
-    terms = programme.terms
-    if now >= terms.valid_to:
-        raise ProgrammeStateError(f"Programme {programme_id!r} ended at {terms.valid_to.isoformat()}.")
+    terms = _issuable(conn, tenant_id, programme_id, now)
     if not 1 <= count <= MOST_AT_ONCE:
         raise InvalidRequestError("count", f"1 to {MOST_AT_ONCE} at once")
     ends = expires_at or terms.valid_to
@@ -100,7 +94,7 @@ def issue(
         raise InvalidRequestError("expires_at", f"between now and the end, {terms.valid_to.isoformat()}")
     if consumer_id is not None:
         require_not_erased(conn, tenant_id, consumer_id, "no coupon is issued under this id any more")
-    codes = ["".join(secrets.choice(_LETTERS) for _ in range(_LENGTH)) for _ in range(count)]
+    codes = [_new_code() for _ in range(count)]
     conn.execute(
         "insert into coupons.coupon (tenant_id, code, programme_id, consumer_id, max_uses, issued_at,"
         " expires_at) select %(tenant)s, code, %(programme)s, %(consumer)s, %(uses)s, %(now)s, %(ends)s"
@@ -116,6 +110,61 @@ def issue(
         },
     )
     return [Coupon(code, programme_id, consumer_id, max_uses, 0, now, ends) for code in sorted(codes)]
+
+
+def issue_each(
+    conn: Connection, tenant_id: str, programme_id: str, consumer_ids: Sequence[str], now: datetime
+) -> dict[str, str]:
+    """A coupon of an active programme for each consumer, valid until the end of the programme.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        programme_id: The programme.
+        consumer_ids: Who each alone may use one; none of them was erased.
+        now: Business time.
+
+    Returns:
+        Code by consumer.
+
+    Raises:
+        NotFoundError: There is no such programme.
+        ProgrammeStateError: It is not active, or over.
+    """
+    terms = _issuable(conn, tenant_id, programme_id, now)
+    codes = {consumer_id: _new_code() for consumer_id in sorted(set(consumer_ids))}
+    conn.execute(
+        "insert into coupons.coupon (tenant_id, code, programme_id, consumer_id, max_uses, issued_at,"
+        " expires_at) select %(tenant)s, code, %(programme)s, consumer, 1, %(now)s, %(ends)s"
+        " from unnest(%(codes)s::text[], %(consumers)s::text[]) as c (code, consumer)",
+        {
+            "tenant": tenant_id,
+            "programme": programme_id,
+            "now": now,
+            "ends": terms.valid_to,
+            "codes": list(codes.values()),
+            "consumers": list(codes),
+        },
+    )
+    return codes
+
+
+def _issuable(conn: Connection, tenant_id: str, programme_id: str, now: datetime) -> Terms:
+    programme = find(conn, tenant_id, programme_id)
+    if programme.status != "active":
+        raise ProgrammeStateError(
+            f"Programme {programme_id!r} is {programme.status}: coupons are issued once every funder agreed, "
+            "and until it is closed."
+        )
+    if now >= programme.terms.valid_to:
+        raise ProgrammeStateError(
+            f"Programme {programme_id!r} ended at {programme.terms.valid_to.isoformat()}."
+        )
+    return programme.terms
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
 
 
 def page(conn: Connection, tenant_id: str, programme_id: str, *, after: str, limit: int) -> list[Coupon]:

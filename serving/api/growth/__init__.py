@@ -1,0 +1,1 @@
+"""Routes of journeys and of what they ask people to do."""

@@ -1,0 +1,1 @@
+"""Journeys: what a consumer is told, when, by whom, and whether it helped."""

@@ -1,0 +1,55 @@
+"""Who is treated and who is only watched: drawn by a hash, before anything is known of the treatment. Pure.
+
+u = hash(salt, layer, consumer) is uniform and the same for ever, so that nobody changes sides between two
+looks. The universal hold-out is drawn with the quarter as its salt, the control group by journey.
+
+Source: Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, ch. 14.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from enum import StrEnum
+
+UNIVERSAL_BPS = 500
+"""Share of all consumers whom no journey of marketing reaches in a quarter, in basis points."""
+
+
+class Arm(StrEnum):
+    """What happens to a run."""
+
+    TREATED = "treated"
+    CONTROL = "control"
+    UNIVERSAL = "universal"
+
+
+def draw(*parts: str) -> float:
+    """A number in [0, 1) that depends on nothing but the words given."""
+    text = "\x1f".join(parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
+
+
+def quarter(day: date) -> str:
+    """The quarter of a day, such as `2026Q4`."""
+    return f"{day.year}Q{(day.month + 2) // 3}"
+
+
+def arm_of(
+    tenant_id: str, journey_id: str, consumer_id: str, day: date, control_bps: int, *, marketing: bool
+) -> Arm:
+    """The arm of a consumer who enters a journey.
+
+    Args:
+        tenant_id: Whose consumer.
+        journey_id: Versions of a journey share it: an arm outlives a new version.
+        consumer_id: Who.
+        day: Local day of the entry; its quarter salts the universal hold-out.
+        control_bps: Share of the control group, in basis points.
+        marketing: Messages of service reach the universal hold-out as well.
+    """
+    if marketing and draw(tenant_id, "universal", quarter(day), consumer_id) * 10_000 < UNIVERSAL_BPS:
+        return Arm.UNIVERSAL
+    if draw(tenant_id, "journey", journey_id, consumer_id) * 10_000 < control_bps:
+        return Arm.CONTROL
+    return Arm.TREATED

@@ -1,0 +1,1 @@
+"""What a journey may say, and what is refused. Pure."""

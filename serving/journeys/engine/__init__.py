@@ -1,0 +1,1 @@
+"""Runs of journeys: who enters, where each goes next, what goes out."""

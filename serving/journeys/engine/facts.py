@@ -1,0 +1,198 @@
+"""What is known of the consumers of runs, read set by set in the transaction that moves them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, LiteralString, cast
+
+import psycopg
+
+from serving.journeys.definition.steps import Channel, Reaction
+from serving.orders.assortment.orderable import AVAILABLE, IN_FORCE
+from serving.quality.levels import STOPPED
+from serving.scores.queries import current_snapshot
+
+Connection = psycopg.Connection[Any]
+
+LONGEST = timedelta(days=30)
+"""The longest window of a cap: older messages count nowhere."""
+
+
+@dataclass(frozen=True)
+class Consumers:
+    """What is known of some consumers, by id; who is missing has nothing of the kind.
+
+    Attributes:
+        erased: Who was erased.
+        opted_out: Channels that are not wanted.
+        marketing: The latest word about being contacted: stated here, else as published.
+        complaining: Who has an open case of after-sales.
+        sent: Marketing messages of the last 30 days that went out or are about to.
+        watched: The same that a control would have got, by journey and consumer.
+        visits: Newest event.
+        orders: Newest order that stands.
+        clicks: Newest click on a message.
+        segments: Published segments.
+    """
+
+    erased: frozenset[str]
+    opted_out: Mapping[str, frozenset[str]]
+    marketing: Mapping[str, bool]
+    complaining: frozenset[str]
+    sent: defaultdict[str, list[tuple[datetime, Channel]]]
+    watched: defaultdict[tuple[str, str], list[tuple[datetime, Channel]]]
+    visits: Mapping[str, datetime]
+    orders: Mapping[str, datetime]
+    clicks: Mapping[str, datetime]
+    segments: Mapping[str, frozenset[str]]
+
+    def reactions(self, consumer_id: str, since: datetime) -> dict[Reaction, datetime]:
+        """The newest reaction of each kind since a moment."""
+        kinds: tuple[tuple[Reaction, Mapping[str, datetime]], ...] = (
+            ("visit", self.visits),
+            ("click", self.clicks),
+            ("order", self.orders),
+        )
+        return {
+            kind: newest[consumer_id]
+            for kind, newest in kinds
+            if consumer_id in newest and newest[consumer_id] >= since
+        }
+
+
+def read(
+    conn: Connection, tenant_id: str, consumer_ids: Sequence[str], since: datetime, now: datetime
+) -> Consumers:
+    """Read what is known now.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        consumer_ids: Whom.
+        since: The earliest entry of their runs: older reactions matter to nobody.
+        now: Business time; what lies after it is not known.
+    """
+    values = {
+        "tenant": tenant_id,
+        "consumers": sorted(set(consumer_ids)),
+        "since": since,
+        "now": now,
+        "month": now - LONGEST,
+    }
+
+    def rows(query: LiteralString) -> list[tuple[Any, ...]]:
+        return conn.execute(query, values).fetchall()
+
+    sent: defaultdict[str, list[tuple[datetime, Channel]]] = defaultdict(list)
+    watched: defaultdict[tuple[str, str], list[tuple[datetime, Channel]]] = defaultdict(list)
+    for consumer_id, journey_id, state, at, channel in rows(_SENT):
+        if state == "would_send":
+            watched[journey_id, consumer_id].append((at, channel))
+        else:
+            sent[consumer_id].append((at, channel))
+    return Consumers(
+        erased=frozenset(row[0] for row in rows(_ERASED)),
+        opted_out=_sets(rows(_OPTED_OUT)),
+        marketing={**dict(rows(_PUBLISHED_CONSENT)), **dict(rows(_STATED_CONSENT))},
+        complaining=frozenset(row[0] for row in rows(_COMPLAINING)),
+        sent=sent,
+        watched=watched,
+        visits=dict(rows(_VISITS)),
+        orders=dict(rows(_ORDERS)),
+        clicks=dict(rows(_CLICKS)),
+        segments=_sets(rows(_SEGMENTS)),
+    )
+
+
+def listed(conn: Connection, tenant_id: str, consumer_ids: Sequence[str], most: int) -> dict[str, list[str]]:
+    """Skus of the consumers' own published lists that somebody has in stock, best first.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        consumer_ids: Whose.
+        most: Skus of each.
+    """
+    found = conn.execute(_LISTED, {"tenant": tenant_id, "consumers": list(consumer_ids), "most": most})
+    return {consumer_id: cast("list[str]", skus) for consumer_id, skus in found.fetchall()}
+
+
+def _sets(rows: list[tuple[Any, ...]]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for key, value in rows:
+        found[key].add(value)
+    return {key: frozenset(values) for key, values in found.items()}
+
+
+_ERASED: LiteralString = """
+select c.id from unnest(%(consumers)s::text[]) c (id) join consumers.erasure e
+on e.tenant_id = %(tenant)s and e.consumer_digest = consumers.digest(%(tenant)s, c.id)
+"""
+_OPTED_OUT: LiteralString = """
+select consumer_id, channel from journeys.opt_out
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and stated_at <= %(now)s
+"""
+_STATED_CONSENT: LiteralString = """
+select distinct on (consumer_id) consumer_id, granted from consumers.consent
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and purpose = 'marketing'
+    and stated_at <= %(now)s
+order by consumer_id, stated_at desc
+"""
+_PUBLISHED_CONSENT: LiteralString = f"""
+select consumer_id, (tags ->> 'consent_marketing')::boolean from scores.profiles
+where snapshot_id = {current_snapshot("profiles")} and consumer_id = any(%(consumers)s)
+    and tags ->> 'consent_marketing' in ('true', 'false')
+"""
+_COMPLAINING: LiteralString = """
+select distinct o.consumer_id
+from orders.after_sale a join orders.customer_order o using (tenant_id, order_id)
+where a.tenant_id = %(tenant)s and o.consumer_id = any(%(consumers)s) and a.resolved_at is null
+    and a.opened_at <= %(now)s
+"""
+_SENT: LiteralString = """
+select consumer_id, journey_id, state, decided_at, channel from journeys.message
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and decided_at > %(month)s
+    and purpose = 'marketing' and (state in ('waiting', 'sent', 'delivered', 'would_send')
+        or state = 'failed' and sent_at is not null)
+order by decided_at
+"""
+_VISITS: LiteralString = """
+select consumer_id, max(occurred_at) from events.event
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s)
+    and occurred_at between %(since)s and %(now)s and sku_id is not null
+    and event_type in ('view', 'favourite', 'add_to_cart', 'remove_from_cart', 'checkout')
+group by consumer_id
+"""
+_ORDERS: LiteralString = """
+select consumer_id, max(paid_at) from orders.customer_order
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and paid_at between %(since)s and %(now)s
+group by consumer_id
+"""
+_CLICKS: LiteralString = """
+select consumer_id, max(clicked_at) from journeys.message
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and clicked_at between %(since)s and %(now)s
+group by consumer_id
+"""
+_SEGMENTS: LiteralString = f"""
+select consumer_id, segment from scores.segment_members
+where snapshot_id = {current_snapshot("segment_members")} and consumer_id = any(%(consumers)s)
+    and left_on is null
+"""
+# A consumer has a list at each merchant: the longest is taken, which is that of where most is known of them.
+_LISTED: LiteralString = f"""
+select own.consumer_id, array(
+    select i.item ->> 'sku_id' from jsonb_array_elements(own.items) with ordinality i (item, place)
+    where exists (
+        select from orders.offer o join orders.stock s using (tenant_id, supplier_id, sku_id)
+        where o.tenant_id = %(tenant)s and o.sku_id = i.item ->> 'sku_id' and {IN_FORCE}
+            and {AVAILABLE} >= o.min_order_qty)
+        and not exists ({STOPPED} and b.sku_id = i.item ->> 'sku_id')
+    order by i.place limit %(most)s)
+from (
+    select distinct on (consumer_id) consumer_id, items from scores.recommendations
+    where snapshot_id = {current_snapshot("recommendations")} and consumer_id = any(%(consumers)s)
+    order by consumer_id, item_count desc, merchant_id) own
+"""

@@ -1,0 +1,69 @@
+"""What came of a journey, counted as assigned; a journey that loses stops by itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+
+import psycopg
+
+from serving.journeys.assignment import Arm
+from serving.journeys.definition.steps import Journey
+from serving.journeys.verdict import Group, Verdict, judge
+from serving.journeys.versions import live, stop
+
+Connection = psycopg.Connection[Any]
+
+
+def verdict_of(conn: Connection, tenant_id: str, journey: Journey, now: datetime) -> Verdict:
+    """Judge a journey over all its versions.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        journey: The version in force: its goal counts.
+        now: Business time; who was assigned less than `goal_days` ago is not counted yet.
+    """
+    window = timedelta(days=journey.goal_days)
+    rows = conn.execute(
+        _ORDERED if journey.goal == "order" else _VISITED,
+        {
+            "tenant": tenant_id,
+            "journey": journey.journey_id,
+            "until": now - window,
+            "window": window,
+        },
+    )
+    groups = {arm: Group(size, reached) for arm, size, reached in rows}
+    nobody = Group(0, 0)
+    return judge(groups.get(Arm.TREATED, nobody), groups.get(Arm.CONTROL, nobody), journey.control_bps)
+
+
+def stop_losing(conn: Connection, tenant_id: str, now: datetime) -> list[str]:
+    """Stop every live journey that loses; their ids."""
+    losing = [
+        version.journey.journey_id
+        for version in live(conn, tenant_id)
+        if verdict_of(conn, tenant_id, version.journey, now).loses
+    ]
+    for journey_id in losing:
+        stop(conn, tenant_id, journey_id, "loses", now)
+    return losing
+
+
+_ORDERED: LiteralString = """
+select r.arm, count(*), count(*) filter (where exists (
+    select from orders.customer_order o where o.tenant_id = r.tenant_id and o.consumer_id = r.consumer_id
+        and o.paid_at >= r.entered_at and o.paid_at < r.entered_at + %(window)s))
+from journeys.run r
+where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.entered_at <= %(until)s group by r.arm
+"""
+_VISITED: LiteralString = """
+select r.arm, count(*), count(*) filter (where exists (
+    select from events.event e where e.tenant_id = r.tenant_id and e.consumer_id = r.consumer_id
+        and e.sku_id is not null
+        and e.event_type in ('view', 'favourite', 'add_to_cart', 'remove_from_cart', 'checkout')
+        and e.occurred_at >= r.entered_at and e.occurred_at < r.entered_at + %(window)s))
+from journeys.run r
+where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.entered_at <= %(until)s group by r.arm
+"""

@@ -1,0 +1,69 @@
+"""The verdict of a journey: Newcombe's own example, arms that do not fit, and no effect that is none."""
+
+import random
+from math import isclose
+
+import pytest
+
+from feature_store.registry import load_registry
+from feature_store.segments.definitions import load_segments
+from serving.journeys.definition.checking import Surroundings, refusals
+from serving.journeys.definition.loading import load, shipped
+from serving.journeys.definition.steps import Send
+from serving.journeys.verdict import Group, detectable, interval, judge, ratio_probability
+
+
+def test_the_interval_of_the_paper():
+    """Newcombe (1998), table II, method 10: 56/70 against 48/80."""
+    low, high = interval(Group(70, 56), Group(80, 48), 0.95)
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+    low, high = interval(Group(10, 0), Group(10, 0), 0.95)
+    assert (round(low, 4), round(high, 4)) == (-0.2775, 0.2775)
+
+
+@pytest.mark.parametrize(
+    ("treated", "control", "word", "loses"),
+    [
+        (Group(9_000, 900), Group(1_000, 60), "gain", False),
+        (Group(9_000, 540), Group(1_000, 100), "loss", True),
+        (Group(9_000, 700), Group(1_000, 98), "loss", False),
+        (Group(9_000, 720), Group(1_000, 80), "not_yet", False),
+        (Group(9_000, 900), Group(500, 20), "blocked", False),
+        (Group(9_000, 540), Group(500, 60), "blocked", False),
+        (Group(0, 0), Group(10, 1), "not_yet", False),
+        (Group(10, 1), Group(0, 0), "not_yet", False),
+    ],
+)
+def test_words(treated, control, word, loses):
+    found = judge(treated, control, 1_000)
+    assert (found.word, found.loses) == (word, loses)
+
+
+def test_the_ratio_of_the_arms():
+    assert ratio_probability(900, 100, 1_000) == 1.0
+    # Chi-square of 10.828 has probability .001.
+    assert isclose(ratio_probability(9_000 - 99, 1_000 + 99, 1_000), 0.00097, abs_tol=3e-5)
+    assert ratio_probability(100, 0, 0) == 1.0
+
+
+def test_the_detectable_difference_by_hand():
+    """(1.95996 + .84162) * sqrt(.1 * .9 * (1 / 900 + 1 / 100))"""
+    assert isclose(detectable(0.1, 900, 100), 0.08859, abs_tol=1e-5)
+
+
+def test_without_an_effect_few_are_called_anything():
+    draws = random.Random(5)
+    called = 0
+    for _ in range(400):
+        treated, control = (sum(draws.random() < 0.1 for _ in range(size)) for size in (900, 300))
+        called += judge(Group(900, treated), Group(300, control), 2_500).word != "not_yet"
+    assert 0.02 <= called / 400 <= 0.08
+
+
+@pytest.mark.parametrize(("name", "text"), shipped().items(), ids=list(shipped()))
+def test_what_ships_can_run_where_its_segments_and_coupons_are(name, text):
+    journey = load(text)
+    assert journey.journey_id == name
+    segments = {segment.name: 10 for segment in load_segments(load_registry())}
+    coupons = {step.coupon: 1 for step in journey.steps if isinstance(step, Send) and step.coupon}
+    assert refusals(journey, Surroundings(segments, 1_000, coupons)) == []
