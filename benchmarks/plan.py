@@ -81,6 +81,9 @@ PLAN: dict[str, Planned] = {
     "inventory_orange_juice": Planned("models", 225, beside=True),
     "forecast_complete_journey": Planned("models", 585, beside=True),
     "off_policy_obd": Planned("models", 5, beside=True),
+    "assortment_match": Planned(
+        "supply", 180, beside=True, sizes={"MUYUN_BENCH_ONE_IN": "20"}, was_timed=False
+    ),
 }
 """Every benchmark, in the order in which the complete run has them; those beside each other come last."""
 

@@ -170,6 +170,19 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             is_optional=True,
         ),
         PublishedTable(
+            "assortment_suggestions",
+            ("merchant_id", "rank"),
+            _columns(
+                "merchant_id:text rank:int sku_id:text scene:text category_id:text horizon_days:int "
+                "expected_qty:float expected_margin_cents:int list_price_cents:int supplier_id:text "
+                "supply_price_cents:int backups:json is_new_product:bool propensity:float basis:text "
+                "reason_code:text explanation:json"
+            ),
+            "What a merchant should take into its assortment, from whom, and what it may bring within the "
+            "horizon. One row per merchant and rank.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "clearance_warnings",
             ("supplier_id", "sku_id"),
             _columns(

@@ -13,6 +13,7 @@ import dagster as dg
 
 from pipelines.clock import Clock
 from pipelines.defs import (
+    assortment,
     automation,
     boundaries,
     demand,
@@ -59,7 +60,7 @@ RESOURCES = (
 
 _PLAIN = (
     erasures, features, quality, supervision, supply, recommendation, demand, replenishment, resilience,
-    pricing, lifecycle, publish, purchasing,
+    assortment, pricing, lifecycle, publish, purchasing,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

@@ -58,6 +58,7 @@ from serving.api.people.identity import IDENTITY_ROUTES
 from serving.api.quality.brake import QUALITY_ROUTES
 from serving.api.quality.supervision import SUPERVISION_ROUTES
 from serving.api.retries import RetryLost
+from serving.api.scores.assortment import ASSORTMENT_ROUTES
 from serving.api.scores.clearance import get_clearance_warnings
 from serving.api.scores.consumers import get_rebuy_reminders
 from serving.api.scores.grades import get_channel_scores, get_supplier_grades
@@ -165,6 +166,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_supplier_grades,
             get_channel_scores,
             *RESILIENCE_ROUTES,
+            *ASSORTMENT_ROUTES,
             get_wakeup_list,
             *PROFILE_ROUTES,
             get_rebuy_reminders,

@@ -16,6 +16,7 @@ PURPOSE: Mapping[str, str] = {
     "recommendation": "Ranks what a consumer may want next from a merchant's assortment.",
     "demand": "Forecasts weekly units of a category at a merchant, with quantiles.",
     "pricing": "Says how quantity answers to price, for suggested prices.",
+    "supply": "Says which skus a merchant is likely to start to sell.",
     "lifecycle": "Says who is likely to leave, to come back, or to buy again, and what they are worth.",
 }
 """What each family is for, in a sentence."""

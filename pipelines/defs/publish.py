@@ -30,6 +30,7 @@ SCORED = (
     "reorder_suggestions",
     "supplier_grades",
     "supply_resilience",
+    "assortment_suggestions",
     "wakeup_list",
     "profiles",
     "segments",
@@ -228,7 +229,7 @@ def _publish(
         span = reading.order_time_range(connection) or (as_of, as_of)
     data_from, data_to = (moment.astimezone(UTC) for moment in span)
     versions: dict[str, str] = {}
-    for family in ("recommendation", "demand", "pricing", "lifecycle"):
+    for family in ("recommendation", "demand", "pricing", "lifecycle", "supply"):
         versions |= scores.model_versions(family)
     done = publication.publish(
         lake,

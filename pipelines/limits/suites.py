@@ -35,6 +35,7 @@ PUBLISHED = (
     "sku_forecasts",
     "supply_resilience",
     "supply_failures",
+    "assortment_suggestions",
     "wakeup_list",
     "rebuy_reminders",
     "profiles",

@@ -180,6 +180,32 @@ ANSWERS: Mapping[str, Any] = {
         ],
         "next_cursor": None,
     },
+    "/v1/assortment-suggestions": {
+        **_VERSION,
+        "suggestions": [
+            {
+                "merchant_id": "367",
+                "rank": 1,
+                "sku_id": "1095275",
+                "scene": "general",
+                "category_id": "l2-grocery/milk",
+                "horizon_days": 56,
+                "expected_qty": 1.8,
+                "expected_margin_cents": 210,
+                "list_price_cents": 399,
+                "supplier_id": "s-69",
+                "supply_price_cents": 282,
+                "backups": [{"supplier_id": "s-70", "grade": "B", "supply_price_cents": 290}],
+                "is_new_product": False,
+                "propensity": 1.0,
+                "basis": "supply_assortment",
+                "reason_code": "popular_in_scene",
+                "explanation": [{"code": "popular_in_scene", "merchants": 83, "place": 18}],
+                "decision": None,
+            }
+        ],
+        "next_cursor": None,
+    },
     "/v1/supply-resilience": {
         **_VERSION,
         "categories": [

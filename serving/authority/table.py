@@ -63,6 +63,16 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("PUT /v1/merchants/{merchant_id}/listings",),
     ),
     Authority(
+        "assortment_decision",
+        "a merchant takes a suggested sku on sale, or refuses it for 90 days",
+        _SHOP,
+        _OWN_KEY,
+        routes=(
+            "POST /v1/merchants/{merchant_id}/assortment-suggestions/{sku_id}/take",
+            "POST /v1/merchants/{merchant_id}/assortment-suggestions/{sku_id}/refuse",
+        ),
+    ),
+    Authority(
         "supplier_sku",
         "which skus a supplier may offer, and which for nothing",
         _ALL,

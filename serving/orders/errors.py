@@ -121,6 +121,28 @@ class ListingHeldError(OrdersError):
         )
 
 
+class SuggestionDecidedError(OrdersError):
+    """A suggested sku is on sale at the merchant already, or the suggestion was taken or refused."""
+
+    slug = "suggestion-decided"
+    title = "Decided already"
+
+    def __init__(self, sku_id: str) -> None:
+        super().__init__(f"Sku {sku_id!r} is on sale already, or this suggestion of it was decided.")
+        self.remedy = "State the listing itself, or wait for the next publication."
+
+
+class SuggestionMovedError(OrdersError):
+    """No offer of a suggested sku can be ordered any more; nothing was listed."""
+
+    slug = "suggestion-moved"
+    title = "Nobody can supply it now"
+
+    def __init__(self, sku_id: str) -> None:
+        super().__init__(f"No offer of sku {sku_id!r} is in force with stock, of a supplier that may ship.")
+        self.remedy = "Take another suggestion; the next publication tells who can supply."
+
+
 class SkuNotApprovedError(OrdersError):
     """A supplier states terms of a sku that it may not offer; nothing of the batch was taken over."""
 

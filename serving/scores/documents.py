@@ -301,6 +301,49 @@ class FailurePage(Scored, frozen=True, kw_only=True):
     next_cursor: Cursor
 
 
+class BackupSupplier(Struct, frozen=True, kw_only=True):
+    """A supplier that could step in."""
+
+    supplier_id: str
+    grade: str | None
+    supply_price_cents: int
+
+
+class AssortmentSuggestion(Struct, frozen=True, kw_only=True):
+    """A sku that a merchant does not sell and should take in."""
+
+    merchant_id: str
+    rank: int
+    sku_id: str
+    scene: str
+    category_id: str
+    horizon_days: int
+    expected_qty: Annotated[float, Meta(description="Units within the horizon.")]
+    expected_margin_cents: Annotated[int, Meta(description="Of these units: price less supply price.")]
+    list_price_cents: Annotated[int, Meta(description="What it is listed for elsewhere.")]
+    supplier_id: str
+    supply_price_cents: int
+    backups: Annotated[list[BackupSupplier], Meta(description="The better grade first; at most 2.")]
+    is_new_product: Annotated[bool, Meta(description="Nobody has sold it yet.")]
+    propensity: Annotated[float, Meta(description="Chance with which it was shown; below 1: drawn.")]
+    basis: Annotated[str, Meta(description="`supply_assortment`, or the simple rule that serves.")]
+    reason_code: Annotated[
+        str,
+        Meta(description="`sold_at_similar_merchants`, `popular_in_scene`, `fits_demand` or `new_product`."),
+    ]
+    explanation: Annotated[list[dict[str, Any]], Meta(description="The numbers behind it, by code.")]
+    decision: Annotated[
+        Literal["taken", "refused"] | None, Meta(description="What the merchant did with it.")
+    ]
+
+
+class AssortmentPage(Scored, frozen=True, kw_only=True):
+    """Suggestions by merchant and rank."""
+
+    suggestions: list[AssortmentSuggestion]
+    next_cursor: Cursor
+
+
 class WakeupEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A dormant consumer worth waking."""
 

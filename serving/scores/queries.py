@@ -339,6 +339,28 @@ where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.supplier_id
 """
 
+ASSORTMENT: Final[LiteralString] = f"""
+select v.version, v.as_of,
+  case when x.merchant_id is null and %(merchant_id)s::text is not null
+    then {_knows_merchant(_PINNED)} else true end,
+  x.merchant_id, x.rank, x.sku_id, x.scene, x.category_id, x.horizon_days, x.expected_qty,
+  x.expected_margin_cents, x.list_price_cents, x.supplier_id, x.supply_price_cents, x.backups::text,
+  x.is_new_product, x.propensity, x.basis, x.reason_code, x.explanation::text,
+  (select case when d.is_taken then 'taken' when d.until_at > v.as_of then 'refused' end
+   from assortment.decision d
+   where d.tenant_id = v.tenant_id and d.merchant_id = x.merchant_id and d.sku_id = x.sku_id
+   order by d.decision_no desc limit 1)
+from scores.publication v
+left join lateral (
+  select * from scores.assortment_suggestions y
+  where y.snapshot_id = {_snapshot("assortment_suggestions", _PINNED)}
+    and (%(merchant_id)s::text is null or y.merchant_id = %(merchant_id)s)
+    and (y.merchant_id, y.rank) > (%(after)s, %(after_rank)s)
+  order by y.merchant_id, y.rank limit %(rows)s) x on true
+where v.tenant_id = %(tenant)s and v.version = {_PINNED}
+order by x.merchant_id, x.rank
+"""
+
 _WAKEUP: Final[LiteralString] = """
 select v.version, v.as_of, x.rank, x.consumer_id, x.merchant_id, x.dormant_days, x.churn_probability,
   x.expected_value_cents, x.is_high_value, x.offer_code, x.offer_threshold_cents, x.offer_value_cents,

@@ -16,6 +16,7 @@ from serving.scores.session import Act, reordered
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _CUTS = msgspec.json.Decoder(list[documents.MarkdownCut])
+_BACKUPS = msgspec.json.Decoder(list[documents.BackupSupplier])
 _NAMES = msgspec.json.Decoder(list[str])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
 _ACTS = msgspec.json.Decoder(tuple[Act, ...])
@@ -303,6 +304,19 @@ class ScoreReader:
         values = {"supplier_id": supplier_id, "version": version, "after": after, "rows": limit + 1}
         return _page(await self._fetch(queries.SUPPLY_FAILURES, values), _failure)
 
+    async def assortment(
+        self, merchant_id: str | None, *, version: str | None, after: tuple[str, int], limit: int
+    ) -> Page | None:
+        """What merchants should take in, of one or all, after a (merchant, rank)."""
+        values = {
+            "merchant_id": merchant_id,
+            "version": version,
+            "after": after[0],
+            "after_rank": after[1],
+            "rows": limit + 1,
+        }
+        return _page(await self._fetch(queries.ASSORTMENT, values), _assortment)
+
     async def wakeup(
         self,
         merchant_id: str | None,
@@ -439,6 +453,29 @@ def _page(rows: list[tuple[Any, ...]], document: Any) -> Page | None:
         return None
     found = [document(row[3:]) for row in rows if row[3] is not None]
     return Page(Shown(rows[0][0], rows[0][1]), found, bool(rows[0][2]))
+
+
+def _assortment(row: Sequence[Any]) -> documents.AssortmentSuggestion:
+    return documents.AssortmentSuggestion(
+        merchant_id=row[0],
+        rank=row[1],
+        sku_id=row[2],
+        scene=row[3],
+        category_id=row[4],
+        horizon_days=row[5],
+        expected_qty=row[6],
+        expected_margin_cents=row[7],
+        list_price_cents=row[8],
+        supplier_id=row[9],
+        supply_price_cents=row[10],
+        backups=_BACKUPS.decode(row[11]),
+        is_new_product=row[12],
+        propensity=row[13],
+        basis=row[14],
+        reason_code=row[15],
+        explanation=_ANY.decode(row[16]),
+        decision=row[17],
+    )
 
 
 def _resilience(row: Sequence[Any]) -> documents.CategoryResilience:

@@ -43,6 +43,17 @@ UNLISTED = json.dumps(
 )
 
 
+BACKUP = '[{"supplier_id": "s-70", "grade": "B", "supply_price_cents": 290}]'
+
+
+def suggested(merchant, rank, sku, *, supplier="s-69", category="l2-grocery/milk", is_new=False):
+    """A row of `assortment_suggestions`."""
+    chance, reason = (0.25, "new_product") if is_new else (1.0, "popular_in_scene")
+    why = json.dumps([{"code": reason, "merchants": 83, "place": 18}])
+    found = (1.8, 210, 399, supplier, 282, BACKUP, is_new, chance, "popular_in_scene", reason, why)
+    return (merchant, rank, sku, "general", category, 56, *found)
+
+
 def small_tables(version="v1"):
     """Rows of every published table; `version` is planted in texts so that mixtures can be seen."""
     explanation = json.dumps({"summary": f"made by {version}", "steps": ["cost", "anchor"]})
@@ -90,6 +101,11 @@ def small_tables(version="v1"):
         "supply_proposals": [
             ("l2-grocery/milk", "s00", "s-69", 9.0, 6.0),
             ("l2-grocery/milk", "s00", "s-70", 1.0, 3.0),
+        ],
+        "assortment_suggestions": [
+            suggested("m1", 1, "s40"),
+            suggested("m1", 2, "s41", is_new=True),
+            suggested("m2", 1, "s40"),
         ],
         "supply_failures": [
             ("s-69", 28, 3, 252.0, 42.0, 21000, 4200, 1.5, 9, '["s00"]'),

@@ -107,6 +107,7 @@ def test_nothing_published_is_a_typed_503(database_url, settings):
             "/v1/channel-scores?supplier_id=s",
             "/v1/channel-scores?category_id=c",
             "/v1/supply-resilience",
+            "/v1/assortment-suggestions",
             "/v1/supply-proposals",
             "/v1/supply-failures?supplier_id=s-69",
             "/v1/wakeup-list",

@@ -18,6 +18,7 @@ RESOURCES = {
     "/v1/supplier-grades": {},
     "/v1/channel-scores": {"supplier_id": "s-69"},
     "/v1/supply-resilience": {},
+    "/v1/assortment-suggestions": {"merchant_id": "m1"},
     "/v1/supply-proposals": {},
     "/v1/supply-failures": {},
     "/v1/wakeup-list": {},
@@ -421,3 +422,20 @@ def test_what_if_a_supplier_fails(ask):
     assert (failure["lost_units"], failure["days_until_short"], failure["lost_skus"]) == (42.0, 9, ["s00"])
     assert [one["supplier_id"] for one in ask("/v1/supply-failures").json()["failures"]] == ["s-69", "s-70"]
     assert ask("/v1/supply-failures", supplier_id="nobody").json()["type"].endswith("supplier-not-found")
+
+
+def test_suggestions_of_assortment_page_by_page(ask):
+    first = ask("/v1/assortment-suggestions", limit=1).json()
+    (one,) = first["suggestions"]
+    assert (one["merchant_id"], one["sku_id"], one["expected_margin_cents"]) == ("m1", "s40", 210)
+    assert one["backups"] == [{"supplier_id": "s-70", "grade": "B", "supply_price_cents": 290}]
+    assert one["explanation"] == [{"code": "popular_in_scene", "merchants": 83, "place": 18}]
+    assert (one["decision"], one["propensity"]) == (None, 1.0)
+    rest = ask("/v1/assortment-suggestions", cursor=first["next_cursor"]).json()
+    assert [(row["merchant_id"], row["rank"]) for row in rest["suggestions"]] == [("m1", 2), ("m2", 1)]
+    assert rest["suggestions"][0]["is_new_product"] is True
+    assert rest["next_cursor"] is None
+    of_one = ask("/v1/assortment-suggestions", merchant_id="m2").json()
+    assert [row["merchant_id"] for row in of_one["suggestions"]] == ["m2"]
+    unknown = ask("/v1/assortment-suggestions", merchant_id="nobody").json()
+    assert unknown["type"].endswith("merchant-not-found")

@@ -75,6 +75,10 @@ PLANTED = (
     " 'stated', now(), now()::date, 'test')",
     "insert into purchasing.purchase_line (tenant_id, purchase_order_id, sku_id, ordered_qty,"
     " supply_price_cents) values (%(tenant)s, %(mark)s || 'purchase', %(mark)s || 'sku', 5, 1)",
+    "insert into assortment.decision (tenant_id, merchant_id, sku_id, is_taken, reason_code, decided_at,"
+    " until_at, version, rank, basis, propensity, category_id, supplier_id, expected_qty) values"
+    " (%(tenant)s, %(merchant)s, %(mark)s || 's40', false, 'other', now(), now() + interval '90 days',"
+    " %(mark)s || 'v1', 1, %(mark)s || 'rule', 1, %(mark)s || 'category', %(supplier)s, 1)",
     "insert into quality.brake (tenant_id, sku_id, held_level, reason_code, evidence, judged_at)"
     " values (%(tenant)s, %(mark)s || 'sku', 3, %(mark)s || 'line', '{}', now())",
     "insert into quality.change (tenant_id, sku_id, changed_at, from_level, to_level, cause, reason_code,"
