@@ -154,7 +154,7 @@ class History:
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
                  self._case_ends, self._consent, self._rival, self._price, self._terms, self._edge,
-                 self._edge_cut)
+                 self._edge_cut, self._purchase)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -290,6 +290,21 @@ class History:
             "supply_price_cents": self._rng.randint(40, 110), "lead_time_days": self._rng.randint(1, 9),
             "min_order_qty": 1, "ship_from_region": "unknown", "is_active": self._rng.random() < 0.8,
             "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _purchase(self) -> dict[str, list[Row]]:
+        """A line of a purchase order, or the next version of one."""
+        known = list(self.state.get("purchase_lines", {}).values())
+        if known and self._rng.random() < 0.6:
+            line = dict(self._rng.choice(known))
+            return {"purchase_lines": [line | {
+                "status": "received", "confirmed_qty": 9, "received_qty": 9, "arrived_at": self.now,
+                "received_at": self.now,
+            }]}  # fmt: skip
+        return {"purchase_lines": [{
+            "purchase_order_id": f"po-{self._number()}", "sku_id": self._sku(), "supplier_id": "s-1",
+            "status": "placed", "ordered_qty": 9, "received_qty": 0, "placed_at": self.now,
+            "expected_on": self.now.date(), "received_at": self.now,
         }]}  # fmt: skip
 
     def _stock(self) -> dict[str, list[Row]]:

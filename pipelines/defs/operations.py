@@ -121,10 +121,10 @@ def recorded_prices(
     sources: dg.ResourceParam[Sources],
     database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
-    """The prices that publications and ticks brought into force since the last extraction.
+    """Prices in force and orders at suppliers that runs and ticks made since the last extraction.
 
-    They are the platform's own output: a run that reads them is not made new by them. Read by the raw table
-    of price changes. One row per version of a recorded change.
+    They are the platform's own output: a run that reads them is not made new by them. Read by the raw tables
+    of price changes and of purchase lines. One row per version of a recorded row.
     """
     return _extracted(context, steps, sources.recorded_prices, database.url())
 

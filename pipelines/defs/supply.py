@@ -73,18 +73,21 @@ def grade_suppliers(
 
     config = settings.grading
     today = as_of.astimezone(ZoneInfo(settings.zone)).date()
+    held = held_back(lake)
     with warehouse.open() as connection:
         what = supply.happened(
             connection,
             since=as_of - timedelta(days=config.half_life_days * _HALF_LIVES),
             as_of=as_of,
+            today=today,
             fault_reasons=config.fault_reasons,
+            held_skus=held.unpromoted,
         )
         suppliers, licences = supply.suppliers_and_licences(connection)
     gated = supplier_gates(suppliers, licences)
     known = lake.derived_path(STATES).exists()
     before = lake.get(STATES) if known else pl.DataFrame(schema=STATE_TYPES)
-    stopped = with_frozen(gated, held_back(lake).frozen)
+    stopped = with_frozen(gated, held.frozen)
     done = grade(what, stopped, before, as_of, today, config)
     kept = before.filter(pl.col("graded_on") < today, pl.col("graded_on") >= today - _KEPT)
     scores.save("supplier_grades", done.supplier_grades.with_columns(graded_on=pl.lit(today)))

@@ -78,6 +78,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "price_changes": Held("core.fct_price_changes"),
         "inventory_movements": Held("core.fct_inventory_movements"),
         "shipments": Held("core.fct_shipments"),
+        "purchase_lines": Held("core.fct_purchase_lines"),
         "after_sales": Held("core.fct_after_sales"),
         "events": Held(
             "core.fct_events", {"consumer_id": "stated_consumer_id", "received_at": "recorded_at"}
@@ -161,6 +162,7 @@ _ONE_TO_ONE = {
     "consents": "fct_consents",
     "identity_edges": "fct_identity_edges",
     "coupons": "dim_coupons",
+    "purchase_lines": "fct_purchase_lines",
 }
 """Models that have one row for each row of one contract table and read nothing else."""
 

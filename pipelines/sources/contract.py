@@ -251,6 +251,14 @@ _ALL = (
         time_parent=("order_id", "orders"),
         foreign_keys=(_ORDER, _SUPPLIER),
     ),
+    ContractTable(
+        "purchase_lines",
+        schemas.PurchaseLines,
+        ("purchase_order_id", "sku_id"),
+        time_column="placed_at",
+        is_own_output=True,
+        foreign_keys=(_SKU, _SUPPLIER),
+    ),
     ContractTable("warehouses", schemas.Warehouses, ("warehouse_id",), foreign_keys=(_SUPPLIER,)),
     ContractTable(
         "warehouse_closures",

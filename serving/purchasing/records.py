@@ -185,7 +185,7 @@ def move_purchase(
     names = sorted(changed)
     sets = "".join(f", {name} = %({name})s" for name in names)
     conn.execute(
-        f"update purchasing.purchase_order set status = %(status)s{sets}"
+        f"update purchasing.purchase_order set xact_id = pg_current_xact_id(), status = %(status)s{sets}"
         " where tenant_id = %(tenant)s and purchase_order_id = %(id)s".encode(),
         {**changed, "status": status, "tenant": tenant_id, "id": order.purchase_order_id},
     )

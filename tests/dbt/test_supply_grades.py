@@ -21,11 +21,19 @@ from pipelines.stores.warehouse import Warehouse
 from pipelines.warehouse.graded import put_grades
 from pipelines.warehouse.supply import happened, suppliers_and_licences
 
+TODAY = dt.date(2017, 3, 31)
 SINCE = tiny_lake.AS_OF - dt.timedelta(days=400)
 
 
 def read(warehouse: duckdb.DuckDBPyConnection):
-    return happened(warehouse, since=SINCE, as_of=tiny_lake.AS_OF, fault_reasons=FAULT_REASONS)
+    return happened(
+        warehouse,
+        since=SINCE,
+        as_of=tiny_lake.AS_OF,
+        today=TODAY,
+        fault_reasons=FAULT_REASONS,
+        held_skus=["milk-1"],
+    )
 
 
 def test_lines_and_their_faults_are_those_of_the_facts(warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -44,13 +52,59 @@ def test_lines_and_their_faults_are_those_of_the_facts(warehouse: duckdb.DuckDBP
 
 
 def test_parcels_count_when_they_came_or_were_due(warehouse: duckdb.DuckDBPyConnection) -> None:
-    deliveries = read(warehouse).deliveries
+    deliveries = read(warehouse).deliveries.filter(supplier_id="s-1")
     # p-1 in time, p-2 late, p-3 due and not there; all of supplier s-1 and of milk.
     assert deliveries["is_late"].sort().to_list() == [False, True, True]
     assert set(deliveries["category_id"]) == {"l2-grocery/milk"}
     late = deliveries.filter(pl.col("is_late"))["days_late"].sort(nulls_last=True).to_list()
     assert late[0] > 0
     assert late[1] is None
+
+
+def test_purchase_lines_count_as_they_came_or_were_due(warehouse: duckdb.DuckDBPyConnection) -> None:
+    deliveries = read(warehouse).deliveries.filter(supplier_id="s-2").sort("due_at", "days_late")
+    assert deliveries.select("is_late", "days_late", pl.col("due_at").dt.day()).rows() == [
+        (False, None, 10),
+        (True, None, 10),  # closed, and nothing came
+        (True, 1.0, 10),
+        (True, None, 30),  # half of it is here
+        (True, None, 30),  # nobody answered
+    ]
+
+
+def test_purchase_lines_are_short_or_declined(warehouse: duckdb.DuckDBPyConnection) -> None:
+    bought = read(warehouse).purchases
+    assert set(bought["supplier_id"]) == {"s-2"}
+    # Came short twice and was promised short once; whole once; two are on their way, two bring nothing.
+    assert bought["is_short"].sort(nulls_last=True).to_list() == [False, True, True, True, *[None] * 4]
+    assert bought["is_declined"].sum() == 2
+    assert bought.filter("is_declined")["is_short"].to_list() == [None, None]
+
+
+def test_a_held_sku_counts_for_whose_buyers_faulted_it(warehouse: duckdb.DuckDBPyConnection) -> None:
+    held = read(warehouse).held
+    sold = warehouse.sql(
+        "select distinct supplier_id, sku_id from core.fct_order_lines"
+        " where is_sale and is_merchandise and supplier_id is not null"
+    ).pl()
+    assert held.height == sold.height
+    faulted = {
+        lines[0]
+        for case in tiny_lake.tables()["after_sales"]
+        if case["kind"] == "complaint" or case["reason_code"] in FAULT_REASONS
+        for lines in [
+            [
+                line["sku_id"]
+                for line in tiny_lake.tables()["order_lines"]
+                if (line["order_id"], line["line_no"]) == (case["order_id"], case["line_no"])
+            ]
+        ]
+    }
+    assert held["is_held"].sum() == ("milk-1" in faulted)
+    nothing = happened(
+        warehouse, since=SINCE, as_of=tiny_lake.AS_OF, today=TODAY, fault_reasons=FAULT_REASONS
+    )
+    assert nothing.held["is_held"].sum() == 0
 
 
 def test_offers_and_the_market_are_read_as_they_stand(warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -173,6 +173,18 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                 "occurred_at": at(1, 2),
             }
         ],
+        "purchase_lines": [
+            _purchase("in-time", "received", 10, 10, 10, due=10, arrived_at=at(3, 11, 4, 59, 59)),
+            _purchase("a-day-late", "received", 10, 10, 8, due=10, arrived_at=at(3, 11, 5)),
+            _purchase("nothing-came", "received", 10, 10, 0, due=10),
+            _purchase("passed", "shipped", 10, 10, 4, due=30, arrived_at=at(3, 20)),
+            _purchase("due-today", "confirmed", 10, 10, 0, due=31),
+            _purchase("unanswered", "placed", 10, None, 0, expected=30),
+            _purchase("less", "changed", 10, 5, 0, due=1),
+            _purchase("none-of-it", "confirmed", 10, 0, 0, expected=1),
+            _purchase("declined", "declined", 10, None, 0, expected=1),
+            _purchase("taken-back", "cancelled", 10, 5, 0, due=1),
+        ],
         "warehouses": [
             _warehouse("w-1", latitude=31.2, longitude=121.5),
             _warehouse("w-nowhere"),
@@ -248,6 +260,33 @@ def write(home: Path, rows: dict[str, list[dict[str, Any]]]) -> Path:
 def _write(frame: pl.DataFrame, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(file)
+
+
+def _purchase(
+    name: str,
+    status: str,
+    ordered: int,
+    confirmed: int | None,
+    received: int,
+    *,
+    due: int | None = None,
+    expected: int | None = None,
+    arrived_at: dt.datetime | None = None,
+) -> dict[str, Any]:
+    """A line at the baker, due and expected on days of March."""
+    return {
+        "purchase_order_id": name,
+        "sku_id": "bread-1",
+        "supplier_id": "s-2",
+        "status": status,
+        "ordered_qty": ordered,
+        "confirmed_qty": confirmed,
+        "received_qty": received,
+        "placed_at": at(2, 20),
+        "expected_on": expected and dt.date(2017, 3, expected),
+        "promised_on": due and dt.date(2017, 3, due),
+        "arrived_at": arrived_at,
+    }
 
 
 def _warehouse(warehouse_id: str, **place: float) -> dict[str, Any]:

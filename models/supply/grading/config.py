@@ -43,15 +43,19 @@ class Signal:
 
 
 SIGNALS = (
-    Signal("fault", "quality", "rate", 1.0, 0.0, 0.10, default_mean=0.03),
-    Signal("late", "fulfilment", "rate", 0.75, 0.0, 0.30, default_mean=0.10),
-    Signal("days_late", "fulfilment", "log", 0.25, 0.0, 2.0, default_mean=0.9),
+    Signal("fault", "quality", "rate", 0.85, 0.0, 0.10, default_mean=0.03),
+    Signal("held", "quality", "rate", 0.15, 0.0, 0.10, default_mean=0.01),
+    Signal("late", "fulfilment", "rate", 0.60, 0.0, 0.30, default_mean=0.10),
+    Signal("days_late", "fulfilment", "log", 0.20, 0.0, 2.0, default_mean=0.9),
+    Signal("short", "fulfilment", "rate", 0.10, 0.0, 0.30, default_mean=0.05),
+    Signal("declined", "fulfilment", "rate", 0.10, 0.0, 0.30, default_mean=0.05),
     Signal("offers", "price", "log", 0.60, -0.20, 0.20),
     Signal("market", "price", "log", 0.25, -0.20, 0.20, is_relative=True),
     Signal("moves", "price", "rate", 0.15, 0.0, 0.50, default_mean=0.10),
 )
-"""Faulty lines of those sold; parcels late of those due, and log(1 + days late) of the late ones; log of the
-price over the others' offers and over the market; changes of price beyond 3% of all versions."""
+"""Faulty lines of those sold; held skus of those sold; parcels and purchase lines late of those due, and
+log(1 + days late) of the late ones; purchase lines short, and declined; log of the price over the others'
+offers and over the market; changes of price beyond 3% of all versions."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Lives here: which rows count for which signal, and the decay. Nothing is estimat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -23,8 +23,17 @@ DELIVERIES = {
     "supplier_id": pl.String(), "category_id": pl.String(), "due_at": _INSTANT, "is_late": pl.Boolean(),
     "days_late": pl.Float64(),
 }  # fmt: skip
-"""A parcel that has come, or whose promise has passed: once for each category in it. `days_late` is null
-where it has not come or was in time."""
+"""A parcel or a line of a purchase order that has come, or whose promise has passed: a parcel once for each
+category in it. `days_late` is null where it has not come or was in time."""
+PURCHASES = {
+    "supplier_id": pl.String(), "category_id": pl.String(), "placed_at": _INSTANT, "is_short": pl.Boolean(),
+    "is_declined": pl.Boolean(),
+}  # fmt: skip
+"""An answered line of a purchase order; `is_short` is null where nobody can tell yet or nothing is due."""
+HELD = {
+    "supplier_id": pl.String(), "category_id": pl.String(), "last_at": _INSTANT, "is_held": pl.Boolean(),
+}  # fmt: skip
+"""A sku that a supplier sold: when last, and whether the quality brake holds it and own lines had faults."""
 OFFERS = {
     "supplier_id": pl.String(), "category_id": pl.String(), "sku_id": pl.String(), "valid_from": _INSTANT,
     "supply_price_cents": pl.Int64(), "is_current": pl.Boolean(),
@@ -49,12 +58,16 @@ class Happened:
         deliveries: Columns of `DELIVERIES`.
         offers: Columns of `OFFERS`.
         market: Columns of `MARKET`.
+        purchases: Columns of `PURCHASES`.
+        held: Columns of `HELD`.
     """
 
     lines: pl.DataFrame
     deliveries: pl.DataFrame
     offers: pl.DataFrame
     market: pl.DataFrame
+    purchases: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PURCHASES))
+    held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=HELD))
 
 
 def evidence_of(happened: Happened, as_of: datetime, config: GradingConfig) -> pl.DataFrame:
@@ -71,11 +84,22 @@ def evidence_of(happened: Happened, as_of: datetime, config: GradingConfig) -> p
         Columns of `EVIDENCE`, by channel and signal; a channel without rows of a signal has none of it.
     """
     late = happened.deliveries.filter("is_late", pl.col("days_late").is_not_null())
+    told = happened.purchases.filter(pl.col("is_short").is_not_null())
     prices = _prices(happened, as_of, config)
     parts = [
         _counted("fault", happened.lines, "placed_at", pl.col("is_fault").cast(pl.Float64), as_of, config),
+        _counted("held", happened.held, "last_at", pl.col("is_held").cast(pl.Float64), as_of, config),
         _counted("late", happened.deliveries, "due_at", pl.col("is_late").cast(pl.Float64), as_of, config),
         _counted("days_late", late, "due_at", pl.col("days_late").clip(0).log1p(), as_of, config),
+        _counted("short", told, "placed_at", pl.col("is_short").cast(pl.Float64), as_of, config),
+        _counted(
+            "declined",
+            happened.purchases,
+            "placed_at",
+            pl.col("is_declined").cast(pl.Float64),
+            as_of,
+            config,
+        ),
         *prices,
     ]
     return pl.concat(parts).sort(*CHANNEL, "signal")
@@ -85,7 +109,12 @@ def channels_of(happened: Happened) -> pl.DataFrame:
     """Every supplier and category that sold, sent or offers something, by both."""
     parts = [
         frame.select(CHANNEL)
-        for frame in (happened.lines, happened.deliveries, happened.offers.filter("is_current"))
+        for frame in (
+            happened.lines,
+            happened.deliveries,
+            happened.purchases,
+            happened.offers.filter("is_current"),
+        )
     ]
     return pl.concat(parts).unique().sort(CHANNEL)
 

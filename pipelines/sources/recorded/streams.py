@@ -209,6 +209,27 @@ _OBSERVATIONS = Stream(
     """,
 )
 
+# A line has no version of its own: a change of it moves its order. What the demonstration tells of the feed's
+# deliveries came from the lake.
+_PURCHASES = Stream(
+    "purchase_lines",
+    ("purchase_order_id", "sku_id"),
+    f"""
+    select l.purchase_order_id, l.sku_id, o.supplier_id, o.status, l.ordered_qty, l.confirmed_qty,
+           l.received_qty, {_us("o.placed_at")}, o.expected_on, l.promised_on, {_us("a.arrived_at")},
+           {_us("greatest(o.placed_at, o.answered_at, o.shipped_at, o.closed_at, a.arrived_at)")}, 'observed',
+           o.xact_id::text as xact_id
+    from purchasing.purchase_order o
+    join purchasing.purchase_line l using (tenant_id, purchase_order_id)
+    left join lateral (
+        select max(m.occurred_at) as arrived_at from orders.stock_movement m
+        where m.tenant_id = o.tenant_id and m.purchase_order_id = o.purchase_order_id and m.sku_id = l.sku_id
+    ) a on true
+    where o.xact_id >= %(since)s::xid8 and o.source <> 'feed'
+    order by o.placed_at, l.purchase_order_id, l.sku_id
+    """,
+)
+
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -261,7 +282,8 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _OFFERS,
         ),
         "observations": (_OBSERVATIONS,),
-        "prices": (_PRICE_CHANGES,),
+        # The platform's own output: what its runs and ticks brought into force and ordered.
+        "prices": (_PRICE_CHANGES, _PURCHASES),
         "books": (_LEGS, _ENTRIES),
     }
 )

@@ -32,6 +32,7 @@ from pipelines.sources.schemas.parties import Agents, Consents, Consumers, Ident
 from pipelines.sources.schemas.supply import (
     Batches,
     Licences,
+    PurchaseLines,
     SupplyObservations,
     WarehouseClosures,
     Warehouses,
@@ -65,6 +66,7 @@ __all__ = [
     "PriceChanges",
     "Products",
     "Promotions",
+    "PurchaseLines",
     "SettlementLegs",
     "Shipments",
     "Suppliers",

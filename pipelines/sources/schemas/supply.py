@@ -24,6 +24,8 @@ from pipelines.sources.schemas.columns import (
 OBSERVED_KINDS = ("parcel_scan", "capacity", "stock_level", "device")
 SCANS = ("picked_up", "in_transit", "out_for_delivery", "delivered", "exception")
 """What a scan says; a parcel is scanned from when it leaves."""
+PURCHASE_STATES = ("placed", "changed", "confirmed", "shipped", "received", "declined", "cancelled")
+"""`changed`: the supplier promised less or later, nobody agreed yet; `declined` by it, `cancelled` by us."""
 LICENCE_KINDS = ("business", "food", "medical", "brand_authorisation")
 LICENCE_STATES = ("valid", "suspended", "revoked")
 
@@ -72,6 +74,39 @@ class WarehouseClosures(Accepted):
     warehouse_id = identifier("the warehouse", "w-1")
     closed_on = on("the day", planned=True)
     reason = text("why", "national day", nullable=True)
+
+
+class PurchaseLines(Accepted):
+    """One row per sku of a purchase order at a supplier."""
+
+    purchase_order_id = identifier("the purchase order", "po-7")
+    sku_id = identifier("the sku", "milk-1l")
+    supplier_id = identifier("whom it was placed with", "s-12")
+    status = enum(PURCHASE_STATES, "where the order stands")
+    ordered_qty = count("units that were ordered", example="120")
+    confirmed_qty = count(
+        "units that the supplier said it brings; null before it answered", nullable=True, example="100"
+    )
+    received_qty = count("units that arrived", example="100")
+    placed_at = at("when it was placed")
+    expected_on = on("day by which the offer's lead time lets it arrive", nullable=True, planned=True)
+    promised_on = on("day by which the supplier said it brings them", nullable=True, planned=True)
+    arrived_at = at("when the last of the units arrived that did", nullable=True)
+
+    @dy.rule()
+    def orders_something(self) -> pl.Expr:
+        """An order asks for a unit at least."""
+        return pl.col("ordered_qty") > 0
+
+    @dy.rule()
+    def confirmed_within_ordered(self) -> pl.Expr:
+        """Nobody brings more than was ordered."""
+        return pl.col("confirmed_qty") <= pl.col("ordered_qty")
+
+    @dy.rule()
+    def arrived_after_placed(self) -> pl.Expr:
+        """Nothing arrives before it is ordered."""
+        return pl.col("arrived_at") >= pl.col("placed_at")
 
 
 class SupplyObservations(Accepted):

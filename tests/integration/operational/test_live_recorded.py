@@ -10,6 +10,8 @@ from pipelines.live import recorded
 from pipelines.sources.contract import SourceError
 from pipelines.sources.recorded.extraction import recorded_feeds
 from serving.db.urls import libpq_url
+from serving.purchasing.answering import Promise, answer_purchase
+from serving.purchasing.arrivals import receive_purchase, ship_purchase
 
 
 @pytest.fixture
@@ -87,3 +89,46 @@ def test_statements_and_competitor_prices_are_read_as_the_contract_has_them(data
     rows = recorded.read(database_url, 0, tenant_id="default").rows
     assert rows["consents"].row(0) == ("c-1", "marketing", now, False, "app", now, "observed")
     assert rows["competitor_prices"].row(0) == ("k", "rival", now, 99, now, "observed")
+
+
+def test_purchase_orders_are_read_line_by_line_with_what_arrived(database_url, writer):
+    day = dt.timedelta(days=1)
+    now = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+    for name, source in (("po-1", "key"), ("po-past", "feed")):
+        writer.execute(
+            "insert into purchasing.purchase_order (tenant_id, purchase_order_id, supplier_id, status, cause,"
+            " placed_at, expected_on, source) values ('default', %s, 's', 'placed', 'stated', %s, %s, %s)",
+            (name, now, (now + 5 * day).date(), source),
+        )
+        writer.execute(
+            "insert into purchasing.purchase_line (tenant_id, purchase_order_id, sku_id, ordered_qty,"
+            " supply_price_cents) values ('default', %s, 'a', 9, 100)",
+            (name,),
+        )
+    writer.commit()
+    first = recorded.read(database_url, 0, tenant_id="default")
+    expected = (
+        "po-1",
+        "a",
+        "s",
+        "placed",
+        9,
+        None,
+        0,
+        now,
+        (now + 5 * day).date(),
+        None,
+        None,
+        now,
+        "observed",
+    )
+    assert first.rows["purchase_lines"].rows() == [expected]
+    answer_purchase(writer, "default", "s", "po-1", {"a": Promise(9, (now + 4 * day).date())}, now + day)
+    ship_purchase(writer, "default", "s", "po-1", {"a": 9}, now + 2 * day)
+    receive_purchase(writer, "default", "po-1", {"a": 4}, now + 3 * day)
+    writer.commit()
+    (row,) = recorded.read(database_url, first.cursor, tenant_id="default").rows["purchase_lines"].rows()
+    assert row == (
+        "po-1", "a", "s", "shipped", 9, 9, 4, now, (now + 5 * day).date(), (now + 4 * day).date(),
+        now + 3 * day, now + 3 * day, "observed",
+    )  # fmt: skip

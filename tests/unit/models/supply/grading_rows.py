@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from models.supply.grading.evidence import DELIVERIES, LINES, MARKET, OFFERS, Happened
+from models.supply.grading.evidence import (
+    DELIVERIES,
+    HELD,
+    LINES,
+    MARKET,
+    OFFERS,
+    PURCHASES,
+    Happened,
+)
 
 AS_OF = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 TODAY = dt.date(2026, 11, 1)
@@ -40,10 +48,14 @@ def happened(
     sent: Sequence[tuple] = (),
     offered: Sequence[tuple] = (),
     market: Sequence[tuple] = (),
+    bought: Sequence[tuple] = (),
+    held: Sequence[tuple] = (),
 ) -> Happened:
     return Happened(
         pl.DataFrame(list(sold), schema=LINES, orient="row"),
         pl.DataFrame(list(sent), schema=DELIVERIES, orient="row"),
         pl.DataFrame(list(offered), schema=OFFERS, orient="row"),
         pl.DataFrame(list(market), schema=MARKET, orient="row"),
+        pl.DataFrame(list(bought), schema=PURCHASES, orient="row"),
+        pl.DataFrame(list(held), schema=HELD, orient="row"),
     )

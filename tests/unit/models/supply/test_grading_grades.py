@@ -71,6 +71,58 @@ def test_what_nobody_knows_leaves_its_weight_to_the_rest():
     assert (scored["score"], scored["price"]) == (pytest.approx(0.40 / 0.75), None)
 
 
+def test_purchase_orders_and_the_brake_have_their_shares():
+    told = points(
+        belief("fault", 0.0), belief("held", 0.05), belief("late", 0.0), belief("days_late", 0.0),
+        belief("short", 0.15), belief("declined", 0.30),
+    )  # fmt: skip
+    scored = channel_scores(told, CONFIG).row(0, named=True)
+    assert (scored["quality"], scored["fulfilment"]) == pytest.approx((0.85 + 0.15 * 0.5, 0.8 + 0.1 * 0.5))
+
+
+def test_evidence_of_purchase_orders_is_counted_by_hand():
+    month = AS_OF - dt.timedelta(days=60)
+    told = evidence_of(
+        happened(
+            bought=[
+                ("s", "milk", AS_OF, True, False),
+                ("s", "milk", month, False, False),
+                ("s", "milk", month, None, True),
+            ],
+            held=[("s", "milk", AS_OF, True), ("s", "milk", month, False)],
+        ),
+        AS_OF,
+        CONFIG,
+    )
+    counted = {row["signal"]: (row["count"], row["n"], row["total"]) for row in told.iter_rows(named=True)}
+    # A piece of 60 days ago counts half.
+    assert counted == {
+        "short": (2, pytest.approx(1.5), pytest.approx(1.0)),
+        "declined": (3, pytest.approx(2.0), pytest.approx(0.5)),
+        "held": (2, pytest.approx(1.5), pytest.approx(1.0)),
+    }
+
+
+def test_who_delivers_short_stands_lower_all_else_equal():
+    def of(supplier, short):
+        return [(supplier, "milk", AS_OF, number < short, False) for number in range(40)]
+
+    done = grade(
+        happened(
+            sold=[*lines("good", 100, 1), *lines("bad", 100, 1)], bought=[*of("good", 0), *of("bad", 20)]
+        ),
+        NOBODY,
+        NEW,
+        AS_OF,
+        TODAY,
+        CONFIG,
+    )
+    scores = dict(done.supplier_grades.select("supplier_id", "score_low").iter_rows())
+    assert scores["good"] > scores["bad"]
+    (document,) = done.channel_scores.filter(supplier_id="bad")["explanation"]
+    assert {one["signal"]: one["count"] for one in json.loads(document)["signals"]}["short"] == 40
+
+
 def test_beyond_the_worst_nothing_is_given_and_nothing_taken():
     assert channel_scores(points(belief("fault", 0.5)), CONFIG)["score"].to_list() == [0.0]
 
