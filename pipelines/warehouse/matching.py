@@ -20,7 +20,7 @@ def world(connection: duckdb.DuckDBPyConnection) -> World:
         "select merchant_id, scene from core.dim_merchants order by merchant_id"
     ).pl()
     listings = connection.execute(
-        "select merchant_id, sku_id, min(received_at) as first_listed_at from core.dim_listings"
+        "select merchant_id, sku_id, min(valid_from) as first_listed_at from core.dim_listings"
         " where is_listed group by all order by all"
     ).pl()
     lines = reading.known_lines(connection, merchandise_only=True, with_guests=True)

@@ -94,7 +94,7 @@ def _factors(table: sp.csr_matrix, size: int, seed: int) -> Floats:
     drawn = np.random.default_rng(seed).standard_normal((table.shape[1], wanted)).astype(np.float32)
     basis = _orthonormal(table @ drawn)
     for _ in range(_PASSES):
-        basis = _orthonormal(table @ _orthonormal(back @ basis))
+        basis = _orthonormal(table @ (back @ basis))
     found = _orthonormal(back @ basis)[:, :size]
     out[:, : found.shape[1]] = found
     return out
