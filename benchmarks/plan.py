@@ -66,9 +66,12 @@ PLAN: dict[str, Planned] = {
     "next_basket_tafeng": Planned("models", 150, beside=True),
     "next_basket_complete_journey": Planned("models", 460, beside=True),
     "discovery_complete_journey": Planned("models", 25, beside=True),
+    "session_complete_journey": Planned(
+        "models", 70, beside=True, sizes={"MUYUN_BENCH_CUTS": "1"}, was_timed=False
+    ),
     "als_speed": Planned("models", 70, beside=True),
     "neighbours_scale": Planned(
-        "models", 130, beside=True, sizes={"MUYUN_BENCH_CONSUMERS": "60000,120000"}, was_timed=False
+        "models", 60, beside=True, sizes={"MUYUN_BENCH_CONSUMERS": "60000,120000"}, was_timed=False
     ),
     "pricing_regret": Planned("models", 60, sizes={"MUYUN_BENCH_SEEDS": "2"}, was_timed=False),
     "forecast_orange_juice": Planned(

@@ -78,6 +78,14 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             "One row per merchant and rank.",
         ),
         PublishedTable(
+            "session_links",
+            ("sku_id", "rank"),
+            _columns("sku_id:text rank:int linked_sku_id:text weight:float"),
+            "Skus that are bought together with a sku, the strongest first: a session orders lists by them. "
+            "One row per sku and rank; none where the session lane did not pass its gate.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "prices",
             ("merchant_id", "sku_id"),
             _columns(

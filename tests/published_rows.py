@@ -16,6 +16,7 @@ def rows_of(version, size=40):
         "recommendations": [
             ("m1", f"c{n % 4}", n // 4 + 1, f"s{n}", 1.0, "repeat", version, 0.5) for n in range(size)
         ],
+        "session_links": [("s1", 1, "s2", 0.5)],
         "popular_items": [("m1", n + 1, f"s{n}", 1.0, version) for n in range(size)],
         "prices": [
             ("m1", f"s{n}", 1, 9, 5, 2, 8, 5, None, -1.0, version, "publish", text) for n in range(size)

@@ -1,4 +1,4 @@
-"""Recommendation: train and gate the two lanes, then rank every merchant's assortment for its consumers."""
+"""Recommendation: train and gate the lanes, then rank every merchant's assortment for its consumers."""
 
 from datetime import datetime
 from functools import partial
@@ -23,7 +23,7 @@ from pipelines.trainings import registration
 from pipelines.trainings.gates import gate_checks
 from pipelines.warehouse import reading
 
-MODELS = ("recommendation_repeat", "recommendation_discovery")
+MODELS = ("recommendation_repeat", "recommendation_discovery", "recommendation_session")
 FAMILY = Family(
     "recommendation", MODELS, recommendation_training.recommendation, recommendation_training.reads
 )
@@ -46,7 +46,7 @@ def lanes(
     models: dg.ResourceParam[ModelStore],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """The repeat and the discovery lane, backtested on rolling cuts and registered in MLflow.
+    """The repeat and discovery lanes, tried on rolling cuts, and the session lane, on baskets; all in MLflow.
 
     A lane that does not pass the gate is not promoted: its simple rule, or the old champion, keeps serving.
     One row per order line used.
@@ -85,6 +85,8 @@ def recommendations(
 ) -> dg.MaterializeResult:
     """Ranked skus for every active consumer inside each merchant's assortment, and what is popular there.
 
+    Beside them which skus go with which: what a consumer does in a session orders the list by it.
+
     Made from what the consumer bought at that merchant, unless they consented to use across merchants; only
     of what has an offer in force and stock, and is not stopped by the quality brake. Read by the storefront;
     unknown consumers get the popular items. What the ranker read is logged in
@@ -96,7 +98,10 @@ def recommendations(
         context,
         lambda: _score(clock.as_of(context), warehouse, models, scores, lake, database),
         settings={"champions": models.champions(MODELS)},
-        outputs=[*scores.files("recommendations", "popular_items"), scores.versions_file("recommendation")],
+        outputs=[
+            *scores.files("recommendations", "popular_items", "session_links"),
+            scores.versions_file("recommendation"),
+        ],
         clock="day",
     )
 
@@ -112,11 +117,14 @@ def _score(
     import polars as pl
 
     from models.recommendation.scoring import score
+    from models.recommendation.sessions.links import NO_LINKS, load
     from pipelines.decisions import explored, own_features
 
     held = held_back(lake)
     repeat, repeat_version = registration.champion_bundle(models.tracker, MODELS[0])
     discovery, discovery_version = registration.champion_bundle(models.tracker, MODELS[1])
+    session, session_version = registration.champion_bundle(models.tracker, MODELS[2])
+    links = load(session) if session is not None else NO_LINKS
     with warehouse.open() as connection:
         lines = reading.order_lines(connection, with_guests=False)
         listings = reading.current_listings(connection)
@@ -149,14 +157,16 @@ def _score(
     lake.put(explored.TABLE, told)
     scores.save("recommendations", found.recommendations)
     scores.save("popular_items", found.popular_items)
+    scores.save("session_links", links.frame)
     scores.save_model_versions(
-        "recommendation", dict(zip(MODELS, (repeat_version, discovery_version), strict=True))
+        "recommendation", dict(zip(MODELS, (repeat_version, discovery_version, session_version), strict=True))
     )
     return Outcome(
         rows=found.recommendations.height,
         metadata={
             "lists": found.recommendations.select("merchant_id", "consumer_id").n_unique(),
             "popular_items": found.popular_items.height,
+            "session_links": links.frame.height,
             "consumers_platform_wide": len(platform_wide),
             "stopped_skus": len(held.stopped),
             "halved_skus": len(held.limited),
@@ -165,6 +175,7 @@ def _score(
             "lanes": dict(found.recommendations["lane"].value_counts().sort("lane").iter_rows()),
             MODELS[0]: repeat_version,
             MODELS[1]: discovery_version,
+            MODELS[2]: session_version,
         },
         checks=[recomputed_check(skews)],
     )

@@ -27,6 +27,7 @@ ACCEPTED_FEEDS = (
 PUBLISHED = (
     "recommendations",
     "popular_items",
+    "session_links",
     "prices",
     "demand_forecasts",
     "demand_outlook",
@@ -44,6 +45,7 @@ PUBLISHED = (
 
 SCORED_BY: Mapping[str, str] = {
     "popular_items": "recommendations",
+    "session_links": "recommendations",
     "demand_outlook": "demand_forecasts",
     "reorder_merchant_shares": "reorder_suggestions",
     "sku_forecasts": "reorder_suggestions",

@@ -1,4 +1,4 @@
-"""Recommendation: the two lanes."""
+"""Recommendation: the three lanes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pipelines.trainings.task import Task
 
 
 def recommendation(task: Task) -> list[Candidate]:
-    """The repeat and the discovery lane."""
+    """The repeat, the discovery and the session lane; the last where baskets can judge it."""
     from models.recommendation.config import RecommendationConfig
+    from models.recommendation.sessions import training as sessions
+    from models.recommendation.sessions.links import SessionSettings
     from models.recommendation.training import LANES, train
     from pipelines.warehouse import reading
 
@@ -29,7 +31,7 @@ def recommendation(task: Task) -> list[Candidate]:
         for lane in LANES
         if (standing := task.champions.get(f"recommendation_{lane}")) is not None
     }
-    return train(
+    candidates = train(
         lines,
         task.as_of,
         task.work,
@@ -38,13 +40,23 @@ def recommendation(task: Task) -> list[Candidate]:
         products=products,
         platform_wide=platform_wide,
     )
+    standing = task.champions.get(sessions.NAME)
+    champion = None if standing is None else SessionSettings.from_dict(standing)
+    session = sessions.train(lines, task.as_of, task.work, SessionSettings(seed=task.seed), champion)
+    return [*candidates, *([] if session is None else [session])]
 
 
 def reads(name: str, bundle: Path, config: Mapping[str, Any]) -> None:
     """Read a champion's bundle and settings, or raise: an earlier release may have written others."""
     from models.recommendation.bundle import load_discovery, load_repeat
     from models.recommendation.config import RecommendationConfig
+    from models.recommendation.sessions import training as sessions
+    from models.recommendation.sessions.links import SessionSettings, load
 
+    if name == sessions.NAME:
+        SessionSettings.from_dict(config)
+        load(bundle)
+        return
     RecommendationConfig.from_dict(_settings(config))
     (load_repeat if name == "recommendation_repeat" else load_discovery)(bundle)
 

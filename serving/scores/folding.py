@@ -8,5 +8,6 @@ FOLDED: Mapping[str, tuple[str, ...]] = {
     "recommendations": ("merchant_id", "consumer_id"),
     "popular_items": ("merchant_id",),
     "rebuy_reminders": ("consumer_id",),
+    "session_links": ("sku_id",),
 }
 """Table name to the key of a list; the items lie in a JSON array ordered by `rank`."""

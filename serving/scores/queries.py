@@ -117,6 +117,13 @@ cross join lateral (
 where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 
+# What goes with what was acted upon.
+SESSION_LINKS: Final[LiteralString] = f"""
+select x.sku_id, x.items::text from scores.publication v
+join scores.session_links x on x.snapshot_id = {_snapshot("session_links", _CURRENT)}
+where v.tenant_id = %(tenant)s and v.version = {_CURRENT} and x.sku_id = any(%(skus)s)
+"""
+
 # Leaf categories of the items of a list and of what was acted upon.
 CATEGORIES: Final[LiteralString] = """
 select sku_id, category_ids[1] from orders.product

@@ -12,13 +12,14 @@ import msgspec
 from serving.db.pool import Pool, Rows
 from serving.scores import documents, queries
 from serving.scores.live import PRICES_AS_OF, read_instants
-from serving.scores.session import Act, reordered
+from serving.scores.session import Act, Link, Links, ordered_by_categories, ordered_by_links
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _CUTS = msgspec.json.Decoder(list[documents.MarkdownCut])
 _BACKUPS = msgspec.json.Decoder(list[documents.BackupSupplier])
 _NAMES = msgspec.json.Decoder(list[str])
 _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
+_LINKS = msgspec.json.Decoder(list[Link])
 _ACTS = msgspec.json.Decoder(tuple[Act, ...])
 _ANY = msgspec.json.Decoder()
 _MOST_ACTS = 50
@@ -143,9 +144,18 @@ class ScoreReader:
             found = await self._list(merchant_id, consumer_id, LONGEST_LIST)
         if found is None or not found.acts:
             return found
-        skus = {item.sku_id for item in found.items} | {act.sku_id for act in found.acts}
-        category_of: dict[str, str] = dict(await self._fetch(queries.CATEGORIES, {"skus": sorted(skus)}))
-        return replace(found, items=reordered(found.items, found.acts, category_of))
+        acted = {act.sku_id for act in found.acts}
+        items = ordered_by_links(found.items, found.acts, await self._links(acted))
+        if items is None:
+            skus = acted | {item.sku_id for item in found.items}
+            category_of: dict[str, str] = dict(await self._fetch(queries.CATEGORIES, {"skus": sorted(skus)}))
+            items = ordered_by_categories(found.items, found.acts, category_of)
+        return replace(found, items=items)
+
+    async def _links(self, skus: set[str]) -> Links:
+        """What goes with some skus; nothing where the session lane does not serve."""
+        rows = await self._fetch(queries.SESSION_LINKS, {"skus": sorted(skus)})
+        return {sku: {one.linked_sku_id: one.weight for one in _LINKS.decode(items)} for sku, items in rows}
 
     async def _list(self, merchant_id: str, consumer_id: str, looked_at: int) -> RankedList | None:
         """What can be sold of the first items of a list."""

@@ -1,8 +1,8 @@
 """What a consumer just did moves the items of their list. Pure: no database, no clock.
 
-A category that was looked at, favourited or put into the cart lifts its items; what was just bought goes to
-the end of the list. Nothing is added or dropped, and `rank` and `propensity` stay those of the published
-list.
+Skus that go with what was looked at, favourited or put into the cart are lifted; where nothing is linked,
+those of its category. What was just bought goes to the end of the list. Nothing is added or dropped, and
+`rank` and `propensity` stay those of the published list.
 """
 
 from __future__ import annotations
@@ -13,14 +13,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from models.recommendation.sessions.order import POINTS, Moved, by_categories, by_links
 from serving.scores.documents import RecommendedItem
 
-POINTS: Mapping[str, int] = {"view": 1, "favourite": 2, "add_to_cart": 3, "remove_from_cart": -3}
-"""What an act says of the category of its sku."""
 BOUGHT = "checkout"
-MOST_POINTS = 5
-PLACES_A_POINT = 3
-"""So many places an item moves up for a point of its category."""
 
 
 class Act(NamedTuple):
@@ -30,7 +26,46 @@ class Act(NamedTuple):
     sku_id: str
 
 
-def reordered(
+class Link(msgspec.Struct, frozen=True):
+    """A sku that goes with another, and how much."""
+
+    linked_sku_id: str
+    weight: float
+
+
+Links = Mapping[str, Mapping[str, float]]
+
+
+def spoken_for(acts: Sequence[Act]) -> dict[str, float]:
+    """Points that acts give to their skus; those without any are left out."""
+    points: Counter[str] = Counter()
+    for act in acts:
+        points[act.sku_id] += POINTS.get(act.event_type, 0)
+    return {sku: float(worth) for sku, worth in points.items() if worth}
+
+
+def ordered_by_links(
+    items: Sequence[RecommendedItem], acts: Sequence[Act], links: Links
+) -> list[RecommendedItem] | None:
+    """The items by their published place and what goes with the skus that were acted upon.
+
+    Args:
+        items: The list, best first.
+        acts: What the consumer did since, in any order.
+        links: Sku to the skus that go with it and how much.
+
+    Returns:
+        The same items; `goes_with_session` and `bought_just_now` say why one moved. None where no item is
+        linked.
+    """
+    stays, bought = _split(items, acts)
+    moved = by_links([item.sku_id for item in stays], spoken_for(acts), links)
+    if not any(one.is_lifted for one in moved):
+        return None
+    return _ordered(stays, moved, "goes_with_session") + bought
+
+
+def ordered_by_categories(
     items: Sequence[RecommendedItem], acts: Sequence[Act], category_of: Mapping[str, str]
 ) -> list[RecommendedItem]:
     """The items by their published place, less what their category earned.
@@ -43,31 +78,24 @@ def reordered(
     Returns:
         The same items; `looked_at_category` and `bought_just_now` say why one moved.
     """
-    points: Counter[str] = Counter()
-    bought: set[str] = set()
-    for act in acts:
-        if act.event_type == BOUGHT:
-            bought.add(act.sku_id)
-        elif act.sku_id in category_of:
-            points[category_of[act.sku_id]] += POINTS.get(act.event_type, 0)
+    stays, bought = _split(items, acts)
+    moved = by_categories([item.sku_id for item in stays], spoken_for(acts), category_of)
+    return _ordered(stays, moved, "looked_at_category") + bought
 
-    def lift(item: RecommendedItem) -> int:
-        earned = points[category_of[item.sku_id]] if item.sku_id in category_of else 0
-        return PLACES_A_POINT * min(max(earned, 0), MOST_POINTS)
 
-    last = len(items) * (PLACES_A_POINT * MOST_POINTS + 1)
-    placed = [
-        (place - lift(item) + (last if item.sku_id in bought else 0), place, item)
-        for place, item in enumerate(items)
+def _split(
+    items: Sequence[RecommendedItem], acts: Sequence[Act]
+) -> tuple[list[RecommendedItem], list[RecommendedItem]]:
+    """The items that were not just bought, and those that were."""
+    bought = {act.sku_id for act in acts if act.event_type == BOUGHT}
+    stays = [item for item in items if item.sku_id not in bought]
+    gone = [item for item in items if item.sku_id in bought]
+    return stays, [msgspec.structs.replace(item, reason_code="bought_just_now") for item in gone]
+
+
+def _ordered(items: Sequence[RecommendedItem], moved: Sequence[Moved], reason: str) -> list[RecommendedItem]:
+    order = sorted(range(len(items)), key=lambda place: moved[place].at)
+    return [
+        msgspec.structs.replace(items[place], reason_code=reason) if moved[place].is_lifted else items[place]
+        for place in order
     ]
-    return [_explained(item, lift(item), item.sku_id in bought) for _, _, item in sorted(placed, key=_key)]
-
-
-def _key(placed: tuple[int, int, RecommendedItem]) -> tuple[int, int]:
-    return placed[:2]
-
-
-def _explained(item: RecommendedItem, lift: int, is_bought: bool) -> RecommendedItem:
-    if is_bought:
-        return msgspec.structs.replace(item, reason_code="bought_just_now")
-    return msgspec.structs.replace(item, reason_code="looked_at_category") if lift else item

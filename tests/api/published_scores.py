@@ -70,6 +70,7 @@ def small_tables(version="v1"):
             for merchant in ("m1", "m2")
             for rank in range(1, 31)
         ],
+        "session_links": [("m1-s3", 1, "m1-s5", 0.4), ("m1-s3", 2, "m1-s4", 0.2)],
         "prices": [
             *(
                 ("m1", f"s{n:02}", 86, 129, 119, 95, 142, 117, None, -1.5, mode, "publish", explanation)

@@ -1,5 +1,6 @@
 """What a list shows at the moment of the request: nothing that ran out, lost its offers or came off sale."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,32 @@ def test_an_event_orders_the_next_answer(front):
     assert front.shown() == ["m1-s2", "m1-s3", "m1-s5", "m1-s4", "m1-s1"]
     assert front.shown(limit=1) == ["m1-s2"]
     assert front.shown("c9")[0] == "m1-p1"
+
+
+def test_what_goes_with_a_sku_follows_it_within_a_tenth_of_a_second(front):
+    event = {
+        "event_id": "e1", "session_id": "s", "event_type": "add_to_cart", "sku_id": "m1-s3",
+        "merchant_id": "m1", "consumer_id": "c1", "occurred_at": AS_OF.isoformat(),
+    }  # fmt: skip
+    query = {"merchant_id": "m1", "consumer_id": "c1"}
+
+    def one(number):
+        began = time.perf_counter()
+        sent = {"events": [event | {"event_id": f"e{number}"}]}
+        assert front.client.post("/v1/events", json=sent, headers=front.headers).status_code == 200
+        answer = front.client.get("/v1/recommendations", params=query, headers=front.headers)
+        return time.perf_counter() - began, answer.json()["items"]
+
+    assert front.shown() == ["m1-s1", "m1-s2", "m1-s3", "m1-s4", "m1-s5"]
+    told = [one(number) for number in range(9)]
+    # m1-s5: log 6 - 2 = -.208; m1-s4: log 5 - 2 x .2 / .4 = .609; m1-s1: log 2 = .693.
+    assert {tuple(item["sku_id"] for item in items) for _, items in told} == {
+        ("m1-s5", "m1-s4", "m1-s1", "m1-s2", "m1-s3")
+    }
+    reasons = {item["sku_id"]: item["reason_code"] for item in told[0][1]}
+    assert (reasons["m1-s5"], reasons["m1-s4"]) == ("goes_with_session", "goes_with_session")
+    assert reasons["m1-s3"] not in {"goes_with_session", "looked_at_category"}
+    assert min(seconds for seconds, _ in told) < 0.1
 
 
 def ended(conn, sku):

@@ -65,6 +65,7 @@ def test_what_was_published_before_there_were_tenants_still_serves(database_url)
     # These tables are younger than tenants: what they held goes with them.
     young = (
         "clearance_warnings",
+        "session_links",
         "sku_forecasts",
         "demand_outlook",
         "supplier_grades",

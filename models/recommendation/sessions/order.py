@@ -1,0 +1,81 @@
+"""Where the items of a list belong in a session. Standard library only: the API runs it at each request.
+
+Nothing is added or dropped. Two ways: by links between skus, learnt from baskets and gated; and by the
+category of what was acted upon, where nothing is linked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+POINTS: Mapping[str, int] = {"view": 1, "favourite": 2, "add_to_cart": 3, "remove_from_cart": -3}
+"""What an act says of its sku."""
+MOST_POINTS = 5
+PLACES_A_POINT = 3
+"""So many places an item moves up for a point of its category."""
+FIRST = 2.0
+STRENGTH = 2.0
+"""The place of the most linked item, counted from `FIRST`, is divided by e^`STRENGTH`."""
+
+
+class Moved(NamedTuple):
+    """Where an item belongs.
+
+    Attributes:
+        at: Items are ordered by it, smallest first; equal ones keep their order.
+        is_lifted: Whether the session speaks for the item.
+    """
+
+    at: float
+    is_lifted: bool
+
+
+def by_links(
+    skus: Sequence[str], points: Mapping[str, float], links: Mapping[str, Mapping[str, float]]
+) -> list[Moved]:
+    """Places by links: log(place + 2) - 2 x the item's links over those of the best item.
+
+    Args:
+        skus: The list, best first.
+        points: What the session says of each sku that was acted upon; those not above 0 say nothing.
+        links: Sku to the skus that go with it and how much, above 0.
+
+    Returns:
+        One for each item; where no item is linked, all stay.
+    """
+    wanted: Counter[str] = Counter()
+    for acted, worth in points.items():
+        if worth > 0:
+            for sku, weight in links.get(acted, {}).items():
+                wanted[sku] += worth * weight  # type: ignore[assignment]
+    best = max((wanted[sku] for sku in skus), default=0)
+    if best <= 0:
+        return [Moved(float(place), False) for place in range(len(skus))]
+    return [
+        Moved(math.log(place + FIRST) - STRENGTH * wanted[sku] / best, wanted[sku] > 0)
+        for place, sku in enumerate(skus)
+    ]
+
+
+def by_categories(
+    skus: Sequence[str], points: Mapping[str, float], category_of: Mapping[str, str]
+) -> list[Moved]:
+    """Places less what the item's category earned.
+
+    Args:
+        skus: The list, best first.
+        points: What the session says of each sku that was acted upon.
+        category_of: Sku to its category, as far as it is known.
+    """
+    earned: Counter[str] = Counter()
+    for sku, worth in points.items():
+        if sku in category_of:
+            earned[category_of[sku]] += worth  # type: ignore[assignment]
+    lifts = [
+        PLACES_A_POINT * min(max(earned[category_of[sku]], 0), MOST_POINTS) if sku in category_of else 0
+        for sku in skus
+    ]
+    return [Moved(float(place - lift), lift > 0) for place, lift in enumerate(lifts)]
