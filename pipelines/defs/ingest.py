@@ -155,8 +155,11 @@ def _recorded_in(table: ContractTable) -> set[dg.AssetKey]:
 
 def _pulled_into(table: ContractTable, pulled: frozenset[str]) -> set[dg.AssetKey]:
     """What connectors land, of tables that they may feed and of those that are derived from such a table."""
-    feeding = {table.name, PARENTS.get(table.name, table.name)}
-    return {dg.AssetKey(["operations", "pulled_feeds"])} if feeding & pulled else set()
+    feeding = {table.name, PARENTS.get(table.name, table.name)} & pulled
+    matched = (
+        {dg.AssetKey(["operations", "matched_products"])} if table.name == "offers" and pulled else set()
+    )
+    return matched | ({dg.AssetKey(["operations", "pulled_feeds"])} if feeding else set())
 
 
 def _erased_from(table: ContractTable) -> set[dg.AssetKey]:

@@ -6,12 +6,14 @@ What the platform recorded itself stands beside either.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import polars as pl
 
 from pipelines.erasure.intake import ErasureFilter
 from pipelines.erasure.tombstones import Tombstones
+from pipelines.intake.matched import WithMatched
 from pipelines.lake.tables import Lake
 from pipelines.sources.loading.ingest import IngestReport, KnownKeys, accept_frame, ingest
 from pipelines.sources.overlay import OVERLAY_TABLES, ObservedTables, generate
@@ -33,6 +35,7 @@ class Feeds:
         utc_offset_hours: Local time of the shops.
         recorded: What the platform recorded.
         erased: Keeps erased persons out.
+        matched: Sku to the sku under which its offers stand.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class Feeds:
         utc_offset_hours: int,
         recorded: RecordedRows,
         erased: ErasureFilter | None = None,
+        matched: Mapping[str, str] | None = None,
     ) -> None:
         self._erased = erased or ErasureFilter(Tombstones())
+        self._matched = matched or {}
         self._source = source
         self._recorded = recorded
         self._lake = lake
@@ -96,7 +101,7 @@ class Feeds:
                 beside=self._erased.chunks(table, self._recorded.chunks(table, as_of)),
             )
         return ingest(
-            WithRecorded(self._source, self._recorded, as_of, self._erased),
+            WithMatched(WithRecorded(self._source, self._recorded, as_of, self._erased), self._matched),
             table,
             self._lake,
             as_of=as_of,

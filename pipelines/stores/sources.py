@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.erasure.intake import ErasureFilter
 from pipelines.erasure.tombstones import kept_tombstones
 from pipelines.intake.feeds import Feeds
+from pipelines.intake.matched import matched_in
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.sources.connectors.declaration import Connector
@@ -70,7 +71,7 @@ class Sources:
         return connectors_of(self._settings.data) if self._settings.data is not None else ()
 
     def landed_anew(self) -> None:
-        """What was opened before a feed landed is opened anew."""
+        """What was opened before a feed landed, or a match was accepted, is opened anew."""
         self.__dict__.pop("source", None)
         self.__dict__.pop("feeds", None)
 
@@ -88,6 +89,7 @@ class Sources:
                 self.recorded_feeds, self.recorded_observations, self.recorded_prices, self.recorded_books
             ),
             erased=ErasureFilter(kept_tombstones(self._lake.root)),
+            matched=matched_in(self._lake),
         )
 
     @cached_property

@@ -41,6 +41,7 @@ from serving.settlement.payouts import amounts_of, prepare_payouts
 from serving.settlement.plans.assignments import assign_plan, put_into_force
 from serving.settlement.plans.store import publish_plan
 from serving.supervision.deposits import DEPOSIT, DEPOSIT_RETURN, return_deposit, take_deposit
+from serving.supply.matches import PRODUCT_MATCH, accept_match
 
 
 def alone_cents(settings: Settings, ask: Ask) -> int | None:
@@ -154,6 +155,7 @@ EFFECTS = Effects(
         Wired(PRICE_MOVE, move_price),
         Wired(QUALITY_OVERRIDE, set_override),
         Wired(PURCHASE, place_approved),
+        Wired(PRODUCT_MATCH, accept_match),
         Wired(DEPOSIT, take_deposit),
         Wired(DEPOSIT_RETURN, return_deposit),
         Wired(JOURNEY, put_approved_into_force),

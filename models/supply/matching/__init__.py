@@ -1,0 +1,1 @@
+"""Which skus of different suppliers are the same product: what titles say, candidates, a score, a cut."""
