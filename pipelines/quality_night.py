@@ -18,6 +18,7 @@ from pipelines.stores.brake import ESTIMATES, FROZEN, LEVELS
 from pipelines.warehouse.delivered import delivered_lines
 from serving.db.operations import Operations
 from serving.db.retries import in_transaction
+from serving.orders.webhooks.recall_notices import tell_of_recalls
 from serving.quality.judging import Finding, Judged, judge
 from serving.quality.levels import InForce, all_in_force, counted_from, frozen_suppliers, newest_change
 from serving.quality.records import BATCHES, SUPPLIERS
@@ -92,8 +93,10 @@ def judge_night(
         findings = findings_of(estimates, config, frame)
 
         def judged(conn: psycopg.Connection) -> Night:
+            done = judge(conn, tenant_id, findings, config.rules, as_of)
+            tell_of_recalls(conn, tenant_id, as_of)
             return Night(
-                judge(conn, tenant_id, findings, config.rules, as_of),
+                done,
                 estimates,
                 findings,
                 all_in_force(conn, tenant_id, as_of),

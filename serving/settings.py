@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.supply.brake.ladder import SAFETY_REASONS
 from serving.home_record import with_remembered
 
 DEFAULT_TENANT = "default"
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
         journey_gateways: Channel of journeys (`sms`, `wecom`, `mini_program`, `email`) to the address of its
             provider; messages of a channel without one stay in the outbox, for people to see.
         journey_secret: Secret under which messages to providers are signed.
+        safety_reasons: Reason codes of after-sales that tell of harm: such a case stops its sku at once.
         alone_posting_cents: Most that one person posts by hand, fen a transaction; 0: always two people.
         alone_payout_cents: Largest transfer of a pay-out that one person sends alone, fen.
         alone_payout_batch_cents: Largest sum of a pay-out that one person sends alone, fen.
@@ -104,6 +106,7 @@ class Settings(BaseSettings):
     unpaid_minutes: int = Field(default=30, ge=1, le=525_600)
     bill_days: int = Field(default=7, ge=1, le=60)
     supplier_answer_days: int = Field(default=3, ge=0, le=366)
+    safety_reasons: frozenset[str] = SAFETY_REASONS
     log_level: str = "INFO"
     master_key: SecretStr | None = None
     time_zone: str = "Asia/Shanghai"

@@ -30,6 +30,7 @@ from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
 from serving.orders.assortment.offer_requests import OFFER
 from serving.orders.assortment.offers import accept_proposal
+from serving.orders.webhooks.recall_notices import tell_of_recalls
 from serving.purchasing.placing import PURCHASE, place_approved
 from serving.quality.overrides import QUALITY_OVERRIDE, set_override
 from serving.scores.price_moves import PRICE_MOVE, move_price
@@ -141,6 +142,12 @@ def _write_off(conn: psycopg.Connection, tenant_id: str, approval: Approval, now
     return {"transaction_id": posted.transaction_id, "amount_cents": wanted["amount_cents"]}
 
 
+def _override(conn: psycopg.Connection, tenant_id: str, approval: Approval, now: datetime) -> Done:
+    done = set_override(conn, tenant_id, approval, now)
+    tell_of_recalls(conn, tenant_id, now)
+    return done
+
+
 EFFECTS = Effects(
     [
         Wired(MANUAL_POSTING, _post_by_hand),
@@ -153,7 +160,7 @@ EFFECTS = Effects(
         Wired(WRITE_OFF, _write_off),
         Wired(OFFER, accept_proposal),
         Wired(PRICE_MOVE, move_price),
-        Wired(QUALITY_OVERRIDE, set_override),
+        Wired(QUALITY_OVERRIDE, _override),
         Wired(PURCHASE, place_approved),
         Wired(PRODUCT_MATCH, accept_match),
         Wired(DEPOSIT, take_deposit),

@@ -63,7 +63,7 @@ class PurchaseOrder:
         expected_on: Day by which the offer's lead time lets it be here.
         answered_at: When the supplier confirmed, changed or declined.
         shipped_at: When the first parcel left.
-        closed_at: When it was received, declined or cancelled.
+        closed_at: When it was received, closed, declined or cancelled.
         reason_code: Why it was declined, cancelled or closed short.
         source: Publication that it was made from, or the approval or key that stated it.
         lines: What is ordered.

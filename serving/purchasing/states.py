@@ -8,13 +8,17 @@ from serving.orders.states import Machine
 
 
 class PurchaseStatus(StrEnum):
-    """Where a purchase order is; `changed` waits for our word on what the supplier changed."""
+    """Where a purchase order is.
+
+    `changed` waits for our word on what the supplier changed; of `closed` the rest was given up.
+    """
 
     PLACED = "placed"
     CHANGED = "changed"
     CONFIRMED = "confirmed"
     SHIPPED = "shipped"
     RECEIVED = "received"
+    CLOSED = "closed"
     DECLINED = "declined"
     CANCELLED = "cancelled"
 
@@ -33,6 +37,6 @@ MACHINE = Machine(
         (PurchaseStatus.SHIPPED, "ship"): PurchaseStatus.SHIPPED,
         (PurchaseStatus.SHIPPED, "receive_part"): PurchaseStatus.SHIPPED,
         (PurchaseStatus.SHIPPED, "receive_rest"): PurchaseStatus.RECEIVED,
-        (PurchaseStatus.SHIPPED, "close_short"): PurchaseStatus.RECEIVED,
+        (PurchaseStatus.SHIPPED, "close_short"): PurchaseStatus.CLOSED,
     },
 )

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from models.supply.brake.ladder import Held, Level
 
 Connection = psycopg.Connection[Any]
-Cause = Literal["estimate", "clean_days", "case_closed", "override", "override_ended"]
+Cause = Literal["estimate", "complaint", "clean_days", "case_closed", "override", "override_ended"]
 
 SUPPLIERS = "suppliers"
 """Key of the evidence: whom a recall points to."""

@@ -285,7 +285,9 @@ def test_what_is_declined_cancelled_or_closed_short_is_not_on_order(shop, call):
     one = f"/purchase-orders/{second['purchase_order_id']}"
     call("op", "POST", f"{one}/receipts", units, 200, "s2")
     assert shop.act(order_suggested, NOW).orders == 0
-    call("op", "POST", f"{one}/close", {"reason_code": "rest_lost"})
+    ended = call("op", "POST", f"{one}/close", {"reason_code": "rest_lost"})
+    assert (ended["status"], ended["reason_code"]) == ("closed", "rest_lost")
+    assert second["purchase_order_id"] in {one["purchase_order_id"] for one in orders(call, status="closed")}
     assert shop.act(order_suggested, NOW).orders == 1
 
 

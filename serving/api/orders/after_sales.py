@@ -54,6 +54,7 @@ def open_after_sale(
     A supplier's key may open cases on its own lines, e.g. for a parcel that came back: it agrees with them.
     """
     principal = principal_of(request)
+    settings: Settings = request.app.state.settings
     with order_transaction(request) as (conn, now):
         reachable_order(conn, principal, order_id)
         supplier = supplier_of(principal) or data.supplier_id
@@ -73,6 +74,7 @@ def open_after_sale(
                 now,
                 data.qty,
                 is_suppliers=supplier_of(principal) is not None,
+                safety_reasons=settings.safety_reasons,
             )
             return 201, case_view(case, principal)
 

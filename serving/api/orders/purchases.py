@@ -48,7 +48,8 @@ _ONE = "/purchase-orders/{purchase_order_id:str}"
 _OF_SUPPLIER = "/suppliers/{supplier_id:str}/purchase-orders"
 _Reason = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$", examples=["out_of_season"])]
 _Status = Annotated[
-    Literal["placed", "changed", "confirmed", "shipped", "received", "declined", "cancelled"] | None,
+    Literal["placed", "changed", "confirmed", "shipped", "received", "closed", "declined", "cancelled"]
+    | None,
     Parameter(description="Only these; else all."),
 ]
 _Call = Request[Any, Any, Any]

@@ -58,7 +58,10 @@ class ChangeView(Struct, frozen=True, kw_only=True):
     to_level: int
     cause: Annotated[
         str,
-        Meta(description="`estimate`, `clean_days`, `case_closed`, `override` or `override_ended`."),
+        Meta(
+            description="`estimate`, `complaint` (about safety), `clean_days`, `case_closed`, `override` or"
+            " `override_ended`."
+        ),
     ]
     reason_code: str
     evidence: dict[str, Any]

@@ -11,6 +11,7 @@ operator, binds later cases of the same line: silence about them is no consent.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from models.supply.brake.ladder import SAFETY_REASONS
 from serving.db import locks
 from serving.orders.after_sales.refunding import Give, end_empty_part, give_back, settle_status
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
@@ -25,6 +27,8 @@ from serving.orders.records import Order, OrderLine, find_order, find_sub_order,
 from serving.orders.settling import refund_line
 from serving.orders.states import CASE, ENDED, ORDER, UNSHIPPED, CaseStatus
 from serving.orders.webhooks import webhooks
+from serving.orders.webhooks.recall_notices import tell_of_recalls
+from serving.quality.harm import brake_for_harm
 
 Connection = psycopg.Connection[Any]
 
@@ -117,8 +121,9 @@ def open_case(
     qty: int | None = None,
     *,
     is_suppliers: bool = False,
+    safety_reasons: Collection[str] = SAFETY_REASONS,
 ) -> Case:
-    """Open a case.
+    """Open a case. One about safety stops its sku at once: the quality brake goes to level 4.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -132,6 +137,7 @@ def open_case(
         now: Business time.
         qty: Units that it is about; bounds what is asked, and for a return what is given back.
         is_suppliers: The supplier opens it itself, and so agrees with it.
+        safety_reasons: Reason codes that tell of harm.
 
     Raises:
         NotFoundError: There is no such order, line or part.
@@ -188,9 +194,18 @@ def open_case(
         },
     )
     touch(conn, tenant_id, order_id)
+    if line_no != FREIGHT and reason_code in safety_reasons:
+        _brake(conn, tenant_id, case, now)
     webhooks.tell_merchant(conn, tenant_id, order.merchant_id, "after_sale.opened", order_id, case.case_id)
     webhooks.tell_supplier_of_case(conn, tenant_id, order_id, supplier, "after_sale.opened", case.case_id)
     return case
+
+
+def _brake(conn: Connection, tenant_id: str, case: Case, now: datetime) -> None:
+    lines = lines_of(conn, tenant_id, case.order_id)
+    sku_id = next(line.sku_id for line in lines if line.line_no == case.line_no)
+    if brake_for_harm(conn, tenant_id, sku_id, case.supplier_id, case.case_id, now):
+        tell_of_recalls(conn, tenant_id, now)
 
 
 def refund_case(

@@ -7,6 +7,7 @@ belong to the wire, not to business. No message in the database holds a personal
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +165,26 @@ def tell_merchant(
     _tell(conn, tenant_id, "merchant", merchant_id, event_type, object_id, payload)
 
 
+def tell_merchant_of_recall(
+    conn: Connection,
+    tenant_id: str,
+    merchant_id: str,
+    recall_id: int,
+    part: int,
+    sku_id: str,
+    reason_code: str,
+    order_ids: Sequence[str],
+) -> None:
+    """Tell a merchant whose buyers a recall concerns; `part` counts its messages about one recall."""
+    payload = {
+        "recall_id": recall_id,
+        "sku_id": sku_id,
+        "reason_code": reason_code,
+        "order_ids": list(order_ids),
+    }
+    _tell(conn, tenant_id, "merchant", merchant_id, "recall.opened", f"{recall_id}:{part}", payload)
+
+
 def _tell(
     conn: Connection,
     tenant_id: str,
@@ -171,7 +192,7 @@ def _tell(
     party_id: str,
     event_type: str,
     object_id: str,
-    payload: dict[str, str],
+    payload: Mapping[str, Any],
 ) -> None:
     conn.execute(
         "insert into orders.webhook_delivery (tenant_id, endpoint_id, event_type, object_id, payload,"
@@ -185,6 +206,6 @@ def _tell(
             "party": party_id,
             "event": event_type,
             "object": object_id,
-            "payload": Jsonb(payload),
+            "payload": Jsonb(dict(payload)),
         },
     )
