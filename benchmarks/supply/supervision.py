@@ -31,9 +31,9 @@ from serving.supervision.judging import judge
 
 PRICE, WORDS, ANY = "price below 70%", "complaint words", "any full sign"
 SEED = 20171231
-WORLDS = 5
+WORLDS = 3
 SELLERS = 16
-HOLDS = 40
+HOLDS = 20
 GOAL_FALSE = 1.0
 TENANT = "default"
 START = datetime(2026, 1, 1, tzinfo=UTC)
