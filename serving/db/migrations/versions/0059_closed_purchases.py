@@ -1,12 +1,12 @@
 """A purchase order whose rest was given up is closed, not received; a complaint may move the brake by itself.
 
-Revision: 0058, after 0057.
+Revision: 0059, after 0058.
 """
 
 from alembic import op
 
-revision = "0058"
-down_revision = "0057"
+revision = "0059"
+down_revision = "0058"
 branch_labels = None
 depends_on = None
 
