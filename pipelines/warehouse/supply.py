@@ -26,7 +26,8 @@ _FAULTS = """faults as (
             )"""
 _PURCHASED = """
             select p.*, m.category_l2_id, m.category_l1_id,
-                p.status = 'received' or p.received_qty >= coalesce(p.confirmed_qty, p.ordered_qty) as is_here
+                p.status in ('received', 'closed')
+                    or p.received_qty >= coalesce(p.confirmed_qty, p.ordered_qty) as is_here
             from core.fct_purchase_lines p join core.dim_products m using (sku_id)
             where m.is_merchandise and p.placed_at > $since
             """
@@ -127,7 +128,7 @@ def happened(
                 case
                     when status in ('placed', 'declined', 'cancelled') or confirmed_qty = 0 then null
                     when confirmed_qty < ordered_qty then true
-                    when status = 'received' then received_qty < ordered_qty
+                    when status in ('received', 'closed') then received_qty < ordered_qty
                 end as is_short,
                 status = 'declined' or coalesce(confirmed_qty = 0, false) as is_declined
             from ({_PURCHASED}) where status not in ('placed', 'cancelled')

@@ -24,8 +24,9 @@ from pipelines.sources.schemas.columns import (
 OBSERVED_KINDS = ("parcel_scan", "capacity", "stock_level", "device")
 SCANS = ("picked_up", "in_transit", "out_for_delivery", "delivered", "exception")
 """What a scan says; a parcel is scanned from when it leaves."""
-PURCHASE_STATES = ("placed", "changed", "confirmed", "shipped", "received", "declined", "cancelled")
-"""`changed`: the supplier promised less or later, nobody agreed yet; `declined` by it, `cancelled` by us."""
+PURCHASE_STATES = ("placed", "changed", "confirmed", "shipped", "received", "closed", "declined", "cancelled")
+"""`changed`: the supplier promised less or later, nobody agreed yet; of `closed` the rest was given up; `declined`
+by it, `cancelled` by us."""
 LICENCE_KINDS = ("business", "food", "medical", "brand_authorisation")
 LICENCE_STATES = ("valid", "suspended", "revoked")
 

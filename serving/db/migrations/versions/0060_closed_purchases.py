@@ -1,12 +1,12 @@
 """A purchase order whose rest was given up is closed, not received; a complaint may move the brake by itself.
 
-Revision: 0059, after 0058.
+Revision: 0060, after 0059.
 """
 
 from alembic import op
 
-revision = "0059"
-down_revision = "0058"
+revision = "0060"
+down_revision = "0059"
 branch_labels = None
 depends_on = None
 
