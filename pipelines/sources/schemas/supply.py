@@ -25,8 +25,8 @@ OBSERVED_KINDS = ("parcel_scan", "capacity", "stock_level", "device")
 SCANS = ("picked_up", "in_transit", "out_for_delivery", "delivered", "exception")
 """What a scan says; a parcel is scanned from when it leaves."""
 PURCHASE_STATES = ("placed", "changed", "confirmed", "shipped", "received", "closed", "declined", "cancelled")
-"""`changed`: the supplier promised less or later, nobody agreed yet; of `closed` the rest was given up; `declined`
-by it, `cancelled` by us."""
+"""`changed`: the supplier promised less or later, nobody agreed yet; of `closed` the rest was given up;
+`declined` by it, `cancelled` by us."""
 LICENCE_KINDS = ("business", "food", "medical", "brand_authorisation")
 LICENCE_STATES = ("valid", "suspended", "revoked")
 

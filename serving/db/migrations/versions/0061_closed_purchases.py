@@ -1,12 +1,12 @@
 """A purchase order whose rest was given up is closed, not received; a complaint may move the brake by itself.
 
-Revision: 0060, after 0059.
+Revision: 0061, after 0060.
 """
 
 from alembic import op
 
-revision = "0060"
-down_revision = "0059"
+revision = "0061"
+down_revision = "0060"
 branch_labels = None
 depends_on = None
 
