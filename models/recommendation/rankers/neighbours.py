@@ -19,7 +19,7 @@ from models.recommendation.lists.ranking import NOTHING, top_k_dense
 POOL_BLOCK = 32_768
 EXACT_POOL = 50_000
 """Rows of the largest pool that is searched whole."""
-LONGEST = 1_000
+LONGEST = 400
 """Rows that the index keeps of an item."""
 Scores = npt.NDArray[np.float32]
 
