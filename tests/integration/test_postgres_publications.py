@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import psycopg
+import published_rows
 import pyarrow as pa
 import pytest
 from published_rows import manifest_of, rows_of
@@ -441,7 +442,7 @@ def test_a_killed_publisher_leaves_the_old_version(database_url, tmp_path):
         """
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script, database_url, os.path.dirname(__file__)],
+        [sys.executable, "-c", script, database_url, os.path.dirname(published_rows.__file__)],
         stdout=subprocess.PIPE,
         text=True,
     )
