@@ -15,7 +15,7 @@ from benchmarks.harness import OURS, Row, report
 from benchmarks.models.basket_panel import Measured, at_a_cut, measured, read_purchases, truth_of
 from models.data import Purchases
 from models.metrics import paired_bootstrap
-from models.recommendation.config import EaseParams, RecommendationConfig
+from models.recommendation.config import ALONE, EaseParams, RecommendationConfig
 from models.recommendation.lists.ranking import top_k_dense
 from models.recommendation.rankers.ease import fit_ease
 from models.recommendation.rankers.finds import Discovery, Popularity, as_interactions
@@ -41,7 +41,7 @@ def main() -> int:
     truth = truth_of(data, CUT, new_only=True)
     known = data.until(CUT)
     n_items = known.frame["item_id"].n_unique()
-    alone = replace(RecommendationConfig(), beside_weights=((0.0, 0.0),), trend_powers=(0.0,))
+    alone = replace(RecommendationConfig(), beside_weights=(ALONE,))
     systems = {
         POPULARITY: Popularity().fit(known, CUT),
         EASE: EaseAlone(known, CUT),

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from models.errors import BundleError
-from models.recommendation.config import AlsParams, RankerParams, TifuParams
+from models.recommendation.config import AlsParams, BesideWeights, RankerParams, TifuParams
 from models.recommendation.rankers.discovery import ItemFactors
 
 FORMAT = 1
@@ -90,7 +90,7 @@ def save_discovery(folder: Path, bundle: DiscoveryBundle) -> None:
         "spacing": bundle.spacing,
         "als": asdict(bundle.items.params),
         "trend_power": bundle.items.trend_power,
-        "beside": list(bundle.items.weights),
+        "beside": asdict(bundle.items.weights),
     }
     arrays: dict[str, Any] = {"factors": bundle.items.factors, "skus": np.array(bundle.skus, dtype=np.str_)}
     links = bundle.items.links
@@ -134,7 +134,6 @@ def load_discovery(folder: Path) -> DiscoveryBundle:
     """
     document, arrays = _read(folder, "discovery")
     try:
-        ease, habit = document.get("beside", (0.0, 0.0))
         links = None
         if "indptr" in arrays:
             size = len(arrays["skus"])
@@ -144,7 +143,7 @@ def load_discovery(folder: Path) -> DiscoveryBundle:
             AlsParams(**document["als"]),
             document["trend_power"],
             links,
-            (float(ease), float(habit)),
+            BesideWeights.read(document.get("beside", ())),
         )
         return DiscoveryBundle(document["spacing"], tuple(arrays["skus"].tolist()), items)
     except (KeyError, TypeError, ValueError) as error:

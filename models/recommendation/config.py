@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -91,6 +92,34 @@ class EaseParams:
 
 
 @dataclass(frozen=True)
+class BesideWeights:
+    """Weights against ALS, all on the scale of their spread over the candidates; 0 leaves one out.
+
+    Attributes:
+        ease: EASE.
+        habits: How much the consumer buys of the sku's category.
+        freshness: What share of the sku's buyers found it lately.
+        rise: Whether more find it this week than in the weeks before.
+    """
+
+    ease: float = 0.0
+    habits: float = 0.0
+    freshness: float = 0.0
+    rise: float = 0.0
+
+    @staticmethod
+    def read(document: Mapping[str, float] | Sequence[float]) -> BesideWeights:
+        """What `asdict` made of weights; earlier releases wrote the first two as a pair."""
+        if isinstance(document, Mapping):
+            return BesideWeights(**document)
+        return BesideWeights(*(float(weight) for weight in document))
+
+
+ALONE = BesideWeights()
+"""ALS with nothing beside it."""
+
+
+@dataclass(frozen=True)
 class RecommendationConfig:
     """Everything that fixes a training and scoring procedure.
 
@@ -105,8 +134,7 @@ class RecommendationConfig:
         ranker: Settings of the repeat ranker.
         als_grid: Settings of ALS that validation chooses from.
         ease: Settings of EASE beside ALS.
-        beside_weights: Weights of EASE and of category habits against ALS that validation chooses from, all
-            on the scale of their spread over the candidates; 0 leaves one out.
+        beside_weights: What stands beside ALS, settings that validation chooses from.
         trend_powers: Exponents of the 28-day trend in the discovery score that validation chooses from.
         discovery_spacings: The densest spacing s ("every s-th slot is a discovery") is taken whose loss of
             NDCG@10 against the pure repeat lane is at most `max_blend_loss`, on the validation cuts and on
@@ -146,8 +174,12 @@ class RecommendationConfig:
     # better; decay and 96 factors were also compared on the window from 2017-10-23.
     als_grid: tuple[AlsParams, ...] = (AlsParams(),)
     ease: EaseParams = EaseParams()
-    beside_weights: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.5, 0.5), (1.0, 0.5))
-    trend_powers: tuple[float, ...] = (0.0, 0.25)
+    beside_weights: tuple[BesideWeights, ...] = (
+        ALONE,
+        BesideWeights(ease=0.5, habits=0.25, freshness=2.0, rise=1.2),
+        BesideWeights(ease=0.75, habits=0.25, freshness=2.0, rise=1.2),
+    )
+    trend_powers: tuple[float, ...] = (0.0,)
     discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10, 15)
     max_blend_loss: float = 0.03
     tuning_consumers: int = 600
@@ -226,8 +258,7 @@ class RecommendationConfig:
             values["ranker"] = RankerParams(**values["ranker"])
         if "ease" in values:
             values["ease"] = EaseParams(**values["ease"])
-        pairs = values.get("beside_weights", ((0.0, 0.0),))
-        values["beside_weights"] = tuple((float(ease), float(habit)) for ease, habit in pairs)
+        values["beside_weights"] = tuple(map(BesideWeights.read, values.get("beside_weights", ((),))))
         for name in ("trend_powers", "discovery_spacings", "exploration_ranks"):
             if name in values:
                 values[name] = tuple(values[name])

@@ -28,7 +28,7 @@ from models.recommendation.bundle import (
     save_discovery,
     save_repeat,
 )
-from models.recommendation.config import RecommendationConfig
+from models.recommendation.config import ALONE, RecommendationConfig
 from models.recommendation.interactions import Interactions, index_lines
 from models.recommendation.judging.evaluation import (
     BLEND,
@@ -233,7 +233,7 @@ def _bundles(
             pool=tifu_vectors(data, data.until(moment), choices.tifu),
         )
     items = ItemFactors(backtest.factors(choices.als, moment), choices.als, choices.trend_power)
-    if any(choices.beside):
+    if choices.beside != ALONE:
         items = replace(items, links=backtest.links(moment), weights=choices.beside)
     return repeat, DiscoveryBundle(spacing, tuple(data.skus), items)
 

@@ -17,7 +17,13 @@ import scipy.sparse as sp
 
 from models.metrics import ndcg_at_k, recall_at_k
 from models.recommendation.bundle import RANKER, TIFU
-from models.recommendation.config import AlsParams, RecommendationConfig, TifuParams
+from models.recommendation.config import (
+    ALONE,
+    AlsParams,
+    BesideWeights,
+    RecommendationConfig,
+    TifuParams,
+)
 from models.recommendation.interactions import Floats, Indices, Interactions
 from models.recommendation.lists.ranking import hits, top_k_pairs
 from models.recommendation.rankers.discovery import (
@@ -29,10 +35,10 @@ from models.recommendation.rankers.discovery import (
     fit_als,
     fold_in,
     rank_new,
-    shares_of_kinds,
     trend_factor,
 )
 from models.recommendation.rankers.ease import fit_ease
+from models.recommendation.rankers.momentum import momentum
 from models.recommendation.rankers.ranker import fit_ranker, labels, pair_features, score_pairs
 from models.recommendation.rankers.repeat import rank_tifu, tifu_vectors, top_frequency
 from models.splits import Cut, training_origins
@@ -52,7 +58,7 @@ class Choices:
         tifu: Chosen settings of TIFU-KNN.
         als: Chosen settings of ALS.
         trend_power: Chosen exponent of the trend.
-        beside: Chosen weights of EASE and of category habits.
+        beside: Chosen weights of what stands beside ALS.
         losses: Spacings of discovery slots, the densest first, each with its relative loss of NDCG@10 on the
             validation cuts.
     """
@@ -61,7 +67,7 @@ class Choices:
     tifu: TifuParams
     als: AlsParams
     trend_power: float
-    beside: tuple[float, float]
+    beside: BesideWeights
     losses: tuple[tuple[int, float], ...]
 
 
@@ -312,24 +318,25 @@ class Backtest:
         vectors = tifu_vectors(self.interactions, rows, params)
         return rank_tifu(vectors, params, known.popularity, users, K)
 
-    def beside(self, known: Known, fitted_at: datetime, weights: tuple[float, float]) -> Beside | None:
-        """EASE fitted at a moment and habits of the origin; None where neither has a weight."""
-        if not any(weights):
+    def beside(self, known: Known, fitted_at: datetime, weights: BesideWeights) -> Beside | None:
+        """EASE fitted at a moment, habits and momentum of the origin; None where none has a weight."""
+        if weights == ALONE:
             return None
         data, origin = self.interactions, known.cut.origin
         bought = known.counts.copy()
         bought.data = np.ones_like(bought.data)
+        rows = data.until(origin)
         n_kinds = int(data.item_l3.max(initial=0)) + 1
         return Beside(
             bought,
             self.links(fitted_at),
-            category_habits(data.until(origin), data.n_users, n_kinds, origin),
+            category_habits(rows, data.n_users, n_kinds, origin),
             data.item_l3,
-            shares_of_kinds(data.buyers(origin, TREND_DAYS), data.item_l3),
+            momentum(rows, origin, data.n_items),
             weights,
         )
 
-    def choose_discovery(self, states: list[Known]) -> tuple[AlsParams, float, tuple[float, float]]:
+    def choose_discovery(self, states: list[Known]) -> tuple[AlsParams, float, BesideWeights]:
         """ALS setting, exponent of the trend and weights beside ALS, by NDCG@10 on new skus of a sample.
 
         Of those within one standard error of the best, the one whose lists cover most of the catalogue.
@@ -348,13 +355,13 @@ class Backtest:
         return grid[widest_of_the_best(values, coverage)]
 
     def measured_new(
-        self, known: Known, als: AlsParams, power: float, weights: tuple[float, float], users: Indices
+        self, known: Known, als: AlsParams, power: float, weights: BesideWeights, users: Indices
     ) -> Measured:
         """Lists of new skus of some consumers, fitted at the cut's origin."""
         return known.measure(self._ranked_new(known, als, power, weights, users), users, known.new)
 
     def _ranked_new(
-        self, known: Known, als: AlsParams, power: float, weights: tuple[float, float], users: Indices
+        self, known: Known, als: AlsParams, power: float, weights: BesideWeights, users: Indices
     ) -> Indices:
         origin = known.cut.origin
         if (origin, als) not in self._affinities:

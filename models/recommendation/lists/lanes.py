@@ -26,9 +26,9 @@ from models.recommendation.rankers.discovery import (
     confidences,
     discovery_candidates,
     fold_in,
-    shares_of_kinds,
     trend_factor,
 )
+from models.recommendation.rankers.momentum import momentum
 from models.recommendation.rankers.ranker import no_pairs, pair_features, score_pairs
 from models.recommendation.rankers.repeat import tifu_on_history, tifu_vectors, top_frequency
 
@@ -266,14 +266,12 @@ def _beside(known: Active, bundle: DiscoveryBundle) -> Beside | None:
     bought.data = np.ones_like(bought.data)
     kinds = np.array(catalogue.l3, dtype=np.int64)
     habits = category_habits(known.rows, known.data.n_users, int(kinds.max(initial=0)) + 1, known.as_of)
-    buyers = np.zeros(len(kinds), np.float32)
-    buyers[: known.data.n_items] = known.buyers
     return Beside(
         bought,
         _moved(items.links, bundle.skus, catalogue.skus),
         habits[known.users],
         kinds,
-        shares_of_kinds(buyers, kinds),
+        momentum(known.rows, known.as_of, len(kinds)),
         items.weights,
     )
 

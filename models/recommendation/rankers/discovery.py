@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
-from models.recommendation.config import AlsParams
+from models.recommendation.config import ALONE, AlsParams, BesideWeights
 from models.recommendation.interactions import Floats, Indices, Interactions
 from models.recommendation.lists.ranking import popularity_order, top_k_dense
+from models.recommendation.rankers.momentum import Momentum
 
 USERS_A_CHUNK = 256
 TREND_DAYS = 28
@@ -34,14 +36,14 @@ class ItemFactors:
         params: Settings of the fit; fold-in uses the same weights.
         trend_power: Exponent of the trend in the score.
         links: Weights of EASE, CSR (n_items, n_items); None where nothing stands beside the factors.
-        weights: Of EASE and of category habits, see `Beside`.
+        weights: Of what stands beside the factors, see `Beside`.
     """
 
     factors: Floats
     params: AlsParams
     trend_power: float
     links: sp.csr_matrix | None = None
-    weights: tuple[float, float] = (0.0, 0.0)
+    weights: BesideWeights = ALONE
 
 
 def confidences(
@@ -131,23 +133,27 @@ def trend_factor(buyers: Floats, power: float) -> Floats:
 
 @dataclass(frozen=True)
 class Beside:
-    """What stands beside the factors: EASE, and how much a consumer buys of each category.
+    """What stands beside the factors: EASE, how much a consumer buys of each category, and momentum.
 
     Attributes:
         bought: CSR (n_users, n_items), 1 where a consumer knows the sku.
         links: Weights of EASE, CSR (n_items, n_items).
         habits: CSR (n_users, n_kinds), see `category_habits`.
         kinds: int64 (n_items,), category of each sku, a column of `habits`.
-        shares: float32 (n_items,), root of the sku's share of its category's buyers in the trend window.
-        weights: Of EASE and of habits.
+        momentum: How the skus are being found.
+        weights: Of all of these.
     """
 
     bought: sp.csr_matrix
     links: sp.csr_matrix
     habits: sp.csr_matrix
     kinds: Indices
-    shares: Floats
-    weights: tuple[float, float]
+    momentum: Momentum
+    weights: BesideWeights
+
+    @cached_property
+    def _shares(self) -> Floats:
+        return shares_of_kinds(self.momentum.finders, self.kinds)
 
     def added_to(self, scores: npt.NDArray[np.float32], users: Indices, items: Indices) -> Floats:
         """Scores plus weighted others, each less its mean and over its spread in every row.
@@ -158,9 +164,15 @@ class Beside:
             items: int64, columns.
         """
         linked = (self.bought[users] @ self.links[:, items]).toarray()
-        usual = self.habits[users].toarray()[:, self.kinds[items]] * self.shares[items]
-        ease, habit = (np.float32(weight) for weight in self.weights)
-        return _standardised(scores) + ease * _standardised(linked) + habit * _standardised(usual)
+        usual = self.habits[users].toarray()[:, self.kinds[items]] * self._shares[items]
+        parts = (
+            (1.0, scores),
+            (self.weights.ease, linked),
+            (self.weights.habits, usual),
+            (self.weights.freshness, self.momentum.freshness[None, items]),
+            (self.weights.rise, self.momentum.rise[None, items]),
+        )
+        return np.asarray(sum(np.float32(weight) * _standardised(part) for weight, part in parts))
 
 
 def category_habits(rows: pl.DataFrame, n_users: int, n_kinds: int, moment: datetime) -> sp.csr_matrix:
@@ -181,10 +193,10 @@ def category_habits(rows: pl.DataFrame, n_users: int, n_kinds: int, moment: date
     return out.astype(np.float32)
 
 
-def shares_of_kinds(buyers: Floats, kinds: Indices) -> Floats:
-    """Root of each sku's share of the buyers of its category: float32 (n_items,), 0 where nobody bought."""
-    of_kind = np.bincount(kinds, buyers)
-    return np.sqrt(buyers / np.maximum(of_kind[kinds], 1)).astype(np.float32)
+def shares_of_kinds(finders: Floats, kinds: Indices) -> Floats:
+    """Root of each sku's share of the finders of its category: float32 (n_items,), 0 without finders."""
+    of_kind = np.bincount(kinds, finders)
+    return np.sqrt(finders / np.maximum(of_kind[kinds], 1)).astype(np.float32)
 
 
 def _standardised(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

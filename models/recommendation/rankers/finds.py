@@ -1,7 +1,7 @@
 """Discovery as a family: what a consumer never bought and may like, for anybody's purchases.
 
-ALS, EASE and habits are weighed on the last days before the moment; where they do not beat the popularity of
-28 days there with an interval above 0, popularity is what is served.
+ALS, EASE, habits and momentum are weighed on the last days before the moment; where they do not beat the
+popularity of 28 days there with an interval above 0, popularity is what is served.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from models.data import Purchases
 from models.data.purchases import ORDER
 from models.metrics import paired_bootstrap
-from models.recommendation.config import AlsParams, RecommendationConfig
+from models.recommendation.config import ALONE, AlsParams, BesideWeights, RecommendationConfig
 from models.recommendation.interactions import Floats, Indices, Interactions, index_lines
 from models.recommendation.judging.evaluation import POPULARITY, Backtest
 from models.recommendation.rankers.discovery import (
@@ -29,9 +29,9 @@ from models.recommendation.rankers.discovery import (
     discovery_candidates,
     fold_in,
     rank_new,
-    shares_of_kinds,
     trend_factor,
 )
+from models.recommendation.rankers.momentum import momentum
 from models.splits import Cut
 from models.states import STATE_COLUMNS
 from models.store import bundles
@@ -47,14 +47,14 @@ class Finding:
     Attributes:
         als: Settings of ALS.
         power: Exponent of the trend.
-        weights: Of EASE and of category habits.
+        weights: Of what stands beside ALS.
         factors: float32 (n_items, n_factors); None serves popularity.
         links: Weights of EASE, CSR (n_items, n_items); None without.
     """
 
     als: AlsParams
     power: float = 1.0
-    weights: tuple[float, float] = (0.0, 0.0)
+    weights: BesideWeights = ALONE
     factors: Floats | None = None
     links: sp.csr_matrix | None = None
 
@@ -71,7 +71,7 @@ class Popularity:
 
 
 class Discovery:
-    """ALS with a trend, EASE and habits beside it, on items that the consumer never bought.
+    """ALS, with EASE, habits and momentum beside it, on items that the consumer never bought.
 
     >>> lines = pl.DataFrame({"user": [1, 1, 2, 3], "sku": ["a", "b", "a", "c"], "day": ["2026-01-05"] * 4})
     >>> names = {"consumer_id": "user", "item_id": "sku", "at": "day"}
@@ -116,7 +116,7 @@ class Discovery:
         )
         if not lift.low > 0:
             return rule
-        links = backtest.links(until) if any(weights) else None
+        links = backtest.links(until) if weights != ALONE else None
         finding = Finding(als, power, weights, backtest.factors(als, until), links)
         return FittedDiscovery(interactions, until, config, finding)
 
@@ -155,8 +155,8 @@ class FittedDiscovery:
             bought.data = np.ones_like(bought.data)
             n_kinds = int(data.item_l3.max(initial=0)) + 1
             habits = category_habits(rows, data.n_users, n_kinds, self.until)
-            shares = shares_of_kinds(buyers, data.item_l3)
-            self._beside = Beside(bought, found.links, habits, data.item_l3, shares, found.weights)
+            found_by = momentum(rows, self.until, data.n_items)
+            self._beside = Beside(bought, found.links, habits, data.item_l3, found_by, found.weights)
 
     def rank(self, users: Sequence[str], k: int, within: Sequence[str] | None = None) -> list[list[str]]:
         """The best items that a consumer never bought, best first.
@@ -197,7 +197,7 @@ class FittedDiscovery:
                 "config": self.config.to_dict(),
                 "als": asdict(found.als),
                 "power": found.power,
-                "weights": list(found.weights),
+                "weights": asdict(found.weights),
             },
             arrays=arrays,
             tables={"lines": _as_lines(self.interactions)},
@@ -225,7 +225,7 @@ def load(folder: Path) -> FittedDiscovery:
         finding = Finding(
             AlsParams(**document["als"]),
             document["power"],
-            (float(document["weights"][0]), float(document["weights"][1])),
+            BesideWeights.read(document["weights"]),
             arrays.get("factors"),
             links,
         )

@@ -12,7 +12,13 @@ import scipy.sparse as sp
 from recommendation_panels import NO_LISTINGS, at, lines
 
 from models.recommendation.bundle import DiscoveryBundle, load_discovery, save_discovery
-from models.recommendation.config import AlsParams, EaseParams, RecommendationConfig
+from models.recommendation.config import (
+    ALONE,
+    AlsParams,
+    BesideWeights,
+    EaseParams,
+    RecommendationConfig,
+)
 from models.recommendation.rankers.discovery import (
     Beside,
     ItemFactors,
@@ -21,7 +27,10 @@ from models.recommendation.rankers.discovery import (
     shares_of_kinds,
 )
 from models.recommendation.rankers.ease import fit_ease
+from models.recommendation.rankers.momentum import Momentum
 from models.recommendation.scoring import score
+
+UNTOLD = Momentum(*np.zeros((3, 4), np.float32))
 
 
 def test_ease_is_the_least_squares_fit_without_a_diagonal() -> None:
@@ -59,26 +68,28 @@ def test_ease_keeps_the_largest_weights_of_skus_with_enough_buyers() -> None:
     assert fit_ease(sp.csr_matrix((3, 4)), np.zeros(4, np.int64), EaseParams()).shape == (4, 4)
 
 
-def companions(
-    links: sp.csr_matrix, weights: tuple[float, float], habits: np.ndarray, shares: list[float]
-) -> Beside:
+def companions(links: sp.csr_matrix, weights: BesideWeights, habits: np.ndarray, told: Momentum) -> Beside:
     bought = sp.csr_matrix(np.array([[1, 0, 0, 0], [0, 1, 0, 0]], np.float32))
     kinds = np.array([0, 0, 1, 1])
-    return Beside(bought, links, sp.csr_matrix(habits), kinds, np.array(shares, np.float32), weights)
+    return Beside(bought, links, sp.csr_matrix(habits), kinds, told, weights)
 
 
 def test_beside_by_hand() -> None:
-    # The first consumer's sku leads to 3 with .9; its habit is kind 1, whose skus have shares 1 and 2.
+    # The first sku leads to 3 with .9; the habit is kind 1, where one found sku 2 and four found 3.
     links = sp.csr_matrix((np.array([0.9], np.float32), ([0], [3])), shape=(4, 4))
     habits = np.array([[0, 2], [0, 0]], np.float32)
-    beside = companions(links, (0.5, 0.25), habits, [0, 0, 1, 2])
+    told = Momentum(*np.array([[0, 0, 1, 4], [0, 1, 1, 4], [9, 3, 2, 1]], np.float32))
+    beside = companions(links, BesideWeights(0.5, 0.25, 0.125, 2.0), habits, told)
     found = beside.added_to(np.array([[1, 2, 3]], np.float32), np.array([0]), np.array([1, 2, 3]))
-    # (1, 2, 3) has spread sqrt(2/3); (0, 0, .9) less .3 has sqrt(.18); (0, 2, 4) less 2 has sqrt(8/3).
-    wanted = [
-        -1 / np.sqrt(2 / 3) + 0.5 * -0.3 / np.sqrt(0.18) + 0.25 * -2 / np.sqrt(8 / 3),
-        0.5 * -0.3 / np.sqrt(0.18),
-        1 / np.sqrt(2 / 3) + 0.5 * 0.6 / np.sqrt(0.18) + 0.25 * 2 / np.sqrt(8 / 3),
+    # Scores, links, habits times roots of 1/5 and 4/5, freshness and rise of the skus 1, 2 and 3.
+    parts = [
+        (1.0, [1, 2, 3]),
+        (0.5, [0, 0, 0.9]),
+        (0.25, [0, 2 * np.sqrt(0.2), 2 * np.sqrt(0.8)]),
+        (0.125, [1, 1, 4]),
+        (2.0, [3, 2, 1]),
     ]
+    wanted = sum(weight * (np.array(part) - np.mean(part)) / np.std(part) for weight, part in parts)
     np.testing.assert_allclose(found[0], wanted, rtol=1e-5)
 
 
@@ -102,7 +113,7 @@ def test_links_decide_where_factors_do_not() -> None:
     without = rank_new(flat, ones, candidates, counts, everyone, 2)
     assert without.tolist() == [[1, 2], [2, 3]]
     # Whoever bought the first sku is led to the last; the other consumer is not.
-    beside = companions(links, (1.0, 0.0), np.zeros((2, 2), np.float32), [0, 0, 0, 0])
+    beside = companions(links, BesideWeights(ease=1.0), np.zeros((2, 2), np.float32), UNTOLD)
     assert rank_new(flat, ones, candidates, counts, everyone, 2, beside).tolist() == [[3, 1], [2, 3]]
 
 
@@ -113,10 +124,12 @@ def test_scoring_reads_the_links_of_the_bundle(tmp_path: Path, weight: float) ->
     skus = ("a1", "b1", "c1", "d1")
     links = sp.csr_matrix((np.array([0.8], np.float32), ([0], [3])), shape=(4, 4))
     params = AlsParams(factors=1, min_buyers=1)
-    items = ItemFactors(np.array([[1], [1.2], [1.1], [1]], np.float32), params, 0.0, links, (weight, 0.0))
+    items = ItemFactors(
+        np.array([[1], [1.2], [1.1], [1]], np.float32), params, 0.0, links, BesideWeights(ease=weight)
+    )
     save_discovery(tmp_path / "d", DiscoveryBundle(3, skus, items))
     loaded = load_discovery(tmp_path / "d").items
-    assert loaded.weights == (weight, 0.0)
+    assert loaded.weights == BesideWeights(ease=weight)
     assert loaded.links is not None
     assert (loaded.links != links).nnz == 0
     config = RecommendationConfig(exploration_rate=0.0, diversity=0.0, list_length=4)
@@ -136,7 +149,9 @@ def test_settings_from_before_ease_are_read_without_it() -> None:
     old = config.to_dict()
     del old["ease"], old["beside_weights"]
     read = RecommendationConfig.from_dict(old)
-    assert read == replace(config, beside_weights=((0.0, 0.0),))
+    assert read == replace(config, beside_weights=(ALONE,))
     assert read.procedure("discovery") != config.procedure("discovery")
     assert read.procedure("repeat") == config.procedure("repeat")
     assert RecommendationConfig.from_dict(config.to_dict()) == config
+    pairs = RecommendationConfig.from_dict(old | {"beside_weights": [[0.0, 0.0], [1.0, 0.5]]})
+    assert pairs.beside_weights == (ALONE, BesideWeights(ease=1.0, habits=0.5))

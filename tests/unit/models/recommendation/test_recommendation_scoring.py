@@ -11,7 +11,7 @@ from recommendation_panels import NO_LISTINGS, SCHEMA, at, lines, simulated
 
 from models.contracts import PUBLISHED_TABLES
 from models.recommendation.bundle import RANKER, load_repeat
-from models.recommendation.config import AlsParams, RankerParams, RecommendationConfig, TifuParams
+from models.recommendation.config import ALONE, AlsParams, RankerParams, RecommendationConfig, TifuParams
 from models.recommendation.judging.evaluation import Choices
 from models.recommendation.scoring import RecommendationScores, score
 from models.recommendation.training import train
@@ -173,7 +173,7 @@ def test_one_bundle_may_be_missing(bundles: tuple[Path, Path], missing: int) -> 
 def test_tifu_bundle_serves_the_repeat_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from models.recommendation.judging.evaluation import Backtest
 
-    found = Choices("tifu_knn", CONFIG.tifu_grid[0], CONFIG.als_grid[0], 0.5, (0.0, 0.0), ((4, 0.0),))
+    found = Choices("tifu_knn", CONFIG.tifu_grid[0], CONFIG.als_grid[0], 0.5, ALONE, ((4, 0.0),))
     monkeypatch.setattr(Backtest, "choose", lambda self, cuts: found)
     repeat, discovery = train(simulated(), AS_OF, tmp_path, CONFIG)
     newcomer = lines([("new", "m0", 149, "a000 d003")])

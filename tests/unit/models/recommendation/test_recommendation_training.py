@@ -12,7 +12,7 @@ from recommendation_panels import NO_LISTINGS, SCHEMA, at, lines, simulated
 
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.recommendation.bundle import load_discovery, load_repeat
-from models.recommendation.config import AlsParams, RankerParams, RecommendationConfig, TifuParams
+from models.recommendation.config import ALONE, AlsParams, RankerParams, RecommendationConfig, TifuParams
 from models.recommendation.interactions import index_lines
 from models.recommendation.judging.evaluation import Backtest, Choices, Measured, blend_name
 from models.recommendation.scoring import score
@@ -258,7 +258,7 @@ def measured(ndcg: list[float]) -> Measured:
     ],
 )
 def test_a_spacing_serves_only_where_it_keeps_to_the_bound_on_every_cut(limit: float, spacing: int) -> None:
-    choices = Choices("tifu_knn", TifuParams(), AlsParams(), 0.0, (0.0, 0.0), ((3, 0.5), (5, 0.1), (10, 0.0)))
+    choices = Choices("tifu_knn", TifuParams(), AlsParams(), 0.0, ALONE, ((3, 0.5), (5, 0.1), (10, 0.0)))
     of_spacing = {3: 0.3, 5: 0.32, 10: 0.38}
     cuts = [
         {
