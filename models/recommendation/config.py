@@ -176,8 +176,8 @@ class RecommendationConfig:
     ease: EaseParams = EaseParams()
     beside_weights: tuple[BesideWeights, ...] = (
         ALONE,
-        BesideWeights(ease=0.5, habits=0.25, freshness=2.0, rise=1.2),
-        BesideWeights(ease=0.75, habits=0.25, freshness=2.0, rise=1.2),
+        BesideWeights(ease=0.5, habits=0.5, freshness=1.0, rise=0.6),
+        BesideWeights(ease=0.75, habits=0.5, freshness=1.0, rise=0.6),
     )
     trend_powers: tuple[float, ...] = (0.0,)
     discovery_spacings: tuple[int, ...] = (3, 4, 5, 8, 10, 15)
