@@ -41,7 +41,8 @@ class Clock:
         if not self._settings.embedded:
             return None
         end = self._sources.source.as_of()
-        return max(end, self._sources.recorded_feeds.last_time() or end)
+        recorded = (self._sources.recorded_feeds, self._sources.recorded_observations)
+        return max(end, *(extraction.last_time() or end for extraction in recorded))
 
     def now(self) -> datetime:
         """Business time outside a run."""

@@ -35,6 +35,7 @@ from pipelines.defs import (
     supervision,
     supply,
     warehouse,
+    watch,
 )
 from pipelines.home.executor import one_at_a_time
 from pipelines.lake.tables import Lake
@@ -91,6 +92,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
         boundaries.definitions(),
         automation.definitions(),
         live.definitions(),
+        watch.definitions(),
         dg.Definitions(
             assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=executor_of(settings)
         ),

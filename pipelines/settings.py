@@ -81,6 +81,7 @@ class Settings(BaseSettings):
         safety_reasons: Reason codes of after-sales that tell of harm.
         supervision_words: Words by which a complaint calls goods counterfeit.
         supervision_lines: Scores above which papers are asked for, a listing is held, and taken off.
+        routing_grade_bps: What each grade below A adds to the cost by which orders are routed, basis points.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -124,6 +125,7 @@ class Settings(BaseSettings):
     safety_reasons: frozenset[str] = SAFETY_REASONS
     supervision_words: tuple[str, ...] = SupervisionConfig().words
     supervision_lines: tuple[float, float, float] = (Rules().ask, Rules().hold, Rules().delist)
+    routing_grade_bps: int = Field(default=0, ge=0, le=10_000)
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)

@@ -71,6 +71,8 @@ from serving.api.scores.reorder import get_reorder_suggestions
 from serving.api.scores.resilience import RESILIENCE_ROUTES
 from serving.api.scores.segments import SEGMENT_ROUTES
 from serving.api.scores.wakeup import get_wakeup_list
+from serving.api.watch.alarms import ALARM_ROUTES
+from serving.api.watch.parcels import get_parcel_record
 from serving.db.operations import Operations
 from serving.db.pool import Pool
 from serving.delivery_routes.planner import Planner
@@ -215,6 +217,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *SUPERVISION_ROUTES,
             *JOURNEY_ROUTES,
             *JOURNEY_WORK_ROUTES,
+            *ALARM_ROUTES,
+            get_parcel_record,
         ],
         guards=[require_scope],
         security=[{"apiKey": []}, {"bearer": []}],

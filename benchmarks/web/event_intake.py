@@ -86,7 +86,7 @@ def main() -> int:
             url = cluster.connect_info().url(DATABASE)
             migrate.upgrade(url)
             key = issue_key(url, name="bench", scopes=["events:write"], rate_per_s=1e6, burst=1_000_000)
-            with _api(home, url, core) as (port, process):
+            with pinned_api(home, url, core) as (port, process):
                 _send(port, key, [_load(-1).bodies[0]])
                 for number in range(REPETITIONS):
                     load = _load(number)
@@ -225,7 +225,7 @@ def _copy(url: str, load: Load) -> float:
 
 
 @contextmanager
-def _api(home: Path, url: str, core: int) -> Iterator[tuple[int, psutil.Process]]:
+def pinned_api(home: Path, url: str, core: int) -> Iterator[tuple[int, psutil.Process]]:
     """The API in a process that may use one core only; stopped at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

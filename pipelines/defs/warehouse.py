@@ -352,6 +352,7 @@ def _copied(source: Path, target: Path) -> Path:
         dg.AssetKey(["warehouse", "published"]),
         dg.AssetKey(["published", "supplier_grades"]),
         dg.AssetKey(["quality", "supervision"]),
+        dg.AssetKey(["operations", "supply_watch"]),
     ],
 )
 def analysts(
@@ -361,7 +362,7 @@ def analysts(
     scores: dg.ResourceParam[Scores],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """The warehouse file that analysts open: every mart, with the published grades and cases. Read-only.
+    """The warehouse file that analysts open: every mart, with published grades, cases, alarms. Read-only.
 
     A file of their own, so that nothing done to it reaches a run. Replaced by atomic rename; a reader that
     holds the old file keeps reading the old build. One row per graded supplier.
@@ -375,13 +376,16 @@ def analysts(
 
 
 def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
+    from pipelines.supply_watch import ALARMS
     from pipelines.warehouse.graded import put_grades
     from pipelines.warehouse.supervised import put_cases
+    from pipelines.warehouse.watched import put_alarms
 
     draft = _copied(settings.warehouse_good, settings.warehouse_file)
     draft.chmod(_WRITABLE)
     graded = put_grades(draft, *scores.files("supplier_grades"))
     supervised = put_cases(draft, lake.derived_path(CASES))
+    alarmed = put_alarms(draft, lake.derived_path(ALARMS))
     draft.chmod(_READ_ONLY)
     draft.replace(settings.warehouse_file)
     return Outcome(
@@ -389,6 +393,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
         metadata={
             "path": str(settings.warehouse_file.relative_to(settings.home)),
             "supervised_listings": supervised,
+            "suppliers_with_alarms": alarmed,
         },
     )
 

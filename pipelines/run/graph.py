@@ -51,7 +51,8 @@ def run_graph(settings: Settings, force: str = "", tables: Sequence[str] | None 
     sources.source.tables()  # a folder that cannot be read at all is one clear line, before any step starts
     remember_source(settings)
     # Before business time is taken: what the API recorded moves it on where the source stands still.
-    sources.recorded_feeds.extract(parts["database"].url())
+    for extraction in (sources.recorded_feeds, sources.recorded_observations):
+        extraction.extract(parts["database"].url())
     job = build_defs(settings, parts).resolve_job_def("platform_build")
     selection = None if tables is None else [dg.AssetKey(["raw", table]) for table in tables]
     tags = {JOB_TIME_TAG: clock.now().isoformat(), "muyun/started_by": "make run"}

@@ -18,6 +18,7 @@ from serving.settlement.channel import bill as channel_bill
 from serving.settlement.channel import reconciliation, suspense
 from serving.settlement.reports import statements
 from serving.supervision import errors as supervision
+from serving.watch.alarms import errors as watch
 
 # Error, status, last part of the problem type, title; the first that fits counts.
 _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
@@ -50,6 +51,11 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (journeys.JourneyUnknownError, 404, "journey-not-found", "No such journey, version or task"),
     (journeys.JourneyRefusedError, 422, "journey-refused", "The journey is refused"),
     (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
+    (watch.UnknownAlarmError, 404, "alarm-not-found", "No such alarm"),
+    (watch.UnknownParcelError, 404, "parcel-not-found", "No such parcel"),
+    (watch.UnknownAlternativeError, 404, "alternative-not-found", "No such alternative"),
+    (watch.AlarmClosedError, 409, "alarm-closed", "The alarm is closed"),
+    (watch.NotTakenError, 409, "alternative-refused", "The alternative cannot be taken"),
     (ledger.IdempotencyConflictError, 409, "idempotency-conflict", "The key was used with another body"),
     (ledger.InsufficientBalanceError, 409, "insufficient-balance", "An account does not hold that much"),
     (ledger.PeriodClosedError, 409, "period-closed", "The period is closed"),
@@ -93,6 +99,7 @@ def typed_problems() -> Iterator[None]:
         quality.QualityError,
         supervision.SupervisionError,
         journeys.JourneyError,
+        watch.AlarmError,
         ledger.LedgerError,
         errors.SettlementError,
     ) as error:

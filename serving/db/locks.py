@@ -6,7 +6,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
    in the transaction of the decision;
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
    idempotency key (its row), skus of a supplier, the prices in force, bills and
-   receivers of an account, what is ordered at suppliers, the journeys of a tenant;
+   receivers of an account, what is ordered at suppliers, the journeys of a tenant, the
+   alarms and the record of the supply watch;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
@@ -216,6 +217,16 @@ def journey_task(conn: Connection, tenant_id: str, task_id: int) -> None:
     conn.execute(
         "select from journeys.task where tenant_id = %s and task_id = %s for update", (tenant_id, task_id)
     )
+
+
+def watch(conn: Connection, tenant_id: str) -> None:
+    """Be the one who changes alarms of the supply watch."""
+    _name(conn, "watch.alarm", tenant_id)
+
+
+def watch_record(conn: Connection, tenant_id: str) -> None:
+    """Be the one who seals the record of the supply watch."""
+    _name(conn, "watch.block", tenant_id)
 
 
 def purchase_order(conn: Connection, tenant_id: str, purchase_order_id: str) -> None:

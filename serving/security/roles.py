@@ -66,6 +66,8 @@ class Scope(StrEnum):
     OBSERVATIONS_WRITE = "observations:write"
     JOURNEYS_READ = "journeys:read"
     JOURNEYS_WRITE = "journeys:write"
+    WATCH_READ = "watch:read"
+    WATCH_WRITE = "watch:write"
 
 
 PARTY_ROLES = frozenset({Role.SUPPLIER, Role.MERCHANT, Role.AGENT})
@@ -89,6 +91,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.SCENES_READ,
             Scope.AUDIT_READ,
             Scope.QUALITY_READ,
+            Scope.WATCH_READ,
             Scope.APPROVALS_READ,
             Scope.JOURNEYS_READ,
         }
@@ -110,6 +113,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.OBSERVATIONS_WRITE,
             Scope.QUALITY_READ,
             Scope.SUPERVISION_WRITE,
+            Scope.WATCH_READ,
             Scope.APPROVALS_READ,
         }
     ),
@@ -139,6 +143,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.COMPETITOR_PRICES_WRITE,
             Scope.QUALITY_READ,
             Scope.SUPERVISION_WRITE,
+            Scope.WATCH_READ,
             Scope.APPROVALS_READ,
         }
     ),

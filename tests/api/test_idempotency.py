@@ -86,6 +86,10 @@ MOVES = {
     "/v1/supervision/cases/{listing_case_id}/deposits": "asked once; what waits is answered again",
     "/v1/supervision/cases/{listing_case_id}/deposit-returns": "asked once; what waits is answered again",
     "/v1/routes/plan": "computes, and stores nothing",
+    "/v1/supply-alarms/{alarm_id}/acknowledge": "seen once",
+    "/v1/supply-alarms/{alarm_id}/assign": "somebody looks after it",
+    "/v1/supply-alarms/{alarm_id}/resolve": "resolved once",
+    "/v1/supply-alarms/{alarm_id}/alternatives/{option_no}/take": "an alarm's alternative is taken once",
     "/v1/scenes/{scene_id}/agreement": "agreed once",
     "/v1/scenes/{scene_id}/close": "closed once",
 }

@@ -33,6 +33,10 @@ WHOLE = {
     "/v1/settlements/{order_id}/explain": "one order",
     "/v1/statements/{party_type}/{party_id}": "one party's month, by account and day",
     "/v1/supervision/cases/{listing_case_id}": "one case, with what was said and done",
+    "/v1/parcels/{shipment_id}/record": "one parcel: at most 500 records",
+    "/v1/supply-alarm-levels": "a kind of alarm a row",
+    "/v1/supply-alarm-policies": "one a category",
+    "/v1/supply-alarms/{alarm_id}": "one alarm: its first steps, and at most four alternatives",
     "/v1/webhooks": "at most 500, the newest first",
 }
 """Lists that are not read page by page, and what keeps them short."""

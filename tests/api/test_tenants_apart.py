@@ -104,6 +104,8 @@ PLANTED = (
     "insert into journeys.message (tenant_id, run_id, step, journey_id, consumer_id, channel, purpose, body,"
     " sku_ids, decided_at, state) select tenant_id, run_id, 'a', journey_id, consumer_id, 'sms', 'marketing',"
     " %(mark)s || 'text', '{}', now(), 'sent' from journeys.run where tenant_id = %(tenant)s",
+    "insert into watch.alarm (tenant_id, kind, object_id, supplier_id, state, evidence, opened_at, judged_at)"
+    " values (%(tenant)s, 'capacity', %(supplier)s, %(supplier)s, 'open', '{}', now(), now())",
 )
 """Things of the first tenant that a path may name."""
 
@@ -270,12 +272,14 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
         "recall_id": world.number("quality.recall", "recall_id"),
         "improvement_case_id": world.number("quality.improvement_case", "case_id"),
         "listing_case_id": world.number("supervision.listing_case", "case_id"),
+        "alarm_id": world.number("watch.alarm", "alarm_id"),
         "journey_id": f"{MARK}journey",
         "task_id": world.number("journeys.task", "task_id"),
     }
     things = {
         "case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id",
         "recall_id", "improvement_case_id", "listing_case_id", "purchase_order_id", "task_id",
+        "alarm_id",
     }  # fmt: skip
     told = {
         *named.values(),

@@ -98,6 +98,7 @@ def test_money_and_window_logic_has_unit_tests(manifest: dict[str, Any]) -> None
         "mart_sales_daily",
         "mart_stock_position",
         "mart_supply_resilience",
+        "mart_supply_health",
         "mart_channel_funnel",
     }
 

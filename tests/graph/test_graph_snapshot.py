@@ -125,6 +125,7 @@ def test_schedules_and_sensors_start_by_themselves(loaded):
         "0 1 * * *",
         "30 2 * * *",
         "0 4 * * 1",
+        "*/15 * * * *",
     }
 
 

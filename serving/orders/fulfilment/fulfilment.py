@@ -32,7 +32,7 @@ from serving.orders.records import (
 )
 from serving.orders.routing.contracts import DEFAULT_COST, CostParameters
 from serving.orders.settling import refund_line
-from serving.orders.states import SUB_ORDER, OrderStatus, SubOrderStatus
+from serving.orders.states import SUB_ORDER, UNSHIPPED, OrderStatus, SubOrderStatus
 from serving.orders.warehouses.records import warehouses_of
 from serving.orders.webhooks import webhooks
 
@@ -148,6 +148,47 @@ def reject(
     return outcome
 
 
+def reroute(
+    conn: Connection,
+    tenant_id: str,
+    order_id: str,
+    supplier_id: str,
+    takers: Mapping[int, str],
+    now: datetime,
+    rules: LossRules = DEFAULT_RULES,
+    cost: CostParameters = DEFAULT_COST,
+) -> dict[int, str]:
+    """Give lines that a supplier has not shipped to the suppliers named; what those cannot take stays.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        order_id: The order.
+        supplier_id: Whose lines.
+        takers: Line number to its new supplier; lines that are not there any more are left out.
+        now: Business time.
+        rules: How a loss by another supplier is reckoned.
+        cost: Parameters of the routing cost.
+
+    Returns:
+        Line number to the new supplier, of the lines that went.
+
+    Raises:
+        NotFoundError: The supplier has no part of the order.
+    """
+    order = find_order(conn, tenant_id, order_id, lock=True)
+    if find_sub_order(conn, tenant_id, order_id, supplier_id).status not in UNSHIPPED:
+        return {}
+    lines = _live_lines(conn, tenant_id, order_id, supplier_id)
+    moved = _move_lines(conn, tenant_id, order, supplier_id, lines, takers, now, rules, cost)
+    if moved:
+        _end_if_empty(conn, tenant_id, order, supplier_id, now)
+        settle_status(conn, tenant_id, order_id)
+        cause = "-".join(map(str, sorted(moved)))
+        webhooks.tell_supplier_ended(conn, tenant_id, order_id, supplier_id, f"rerouted-{cause}")
+    return moved
+
+
 def ship(
     conn: Connection,
     tenant_id: str,
@@ -243,19 +284,8 @@ def _go_elsewhere(
     Lines that move come first: a freight that was partly refunded does not move any more.
     """
     order_id = order.order_id
-    rules = rules.under_contracts(conn, tenant_id)
-    suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
-    locks.brake_stays(conn, tenant_id)
-    locks.warehouses(conn, tenant_id, warehouses_of(conn, tenant_id, [line.sku_id for line in lines]))
-    if order.paid_at is not None:
-        locks.balances_of_orders(conn, tenant_id, [order_id], suppliers)
-    freight = freight_shares(conn, tenant_id, order_id, supplier_id, lines)
-    moved: dict[int, str] = {}
-    for line in lines:
-        if line.line_no in left:
-            taker = move_line(conn, tenant_id, order, line, freight[line.line_no], rules, now, cost)
-            if taker is not None:
-                moved[line.line_no] = taker
+    anybody = dict.fromkeys(left, None)
+    moved = _move_lines(conn, tenant_id, order, supplier_id, lines, anybody, now, rules, cost)
     stay = {line.line_no: line for line in lines if line.line_no in left and line.line_no not in moved}
     if stay and order.status == OrderStatus.PLACED:
         cancel_order(conn, tenant_id, order_id)
@@ -270,14 +300,51 @@ def _go_elsewhere(
         refund_id = f"{order_id}:{line.line_no}:short:{supplier_id}:{kept}"
         give_back(conn, tenant_id, order, line, give, refund_id, now)
         refunded[line.line_no] = give.refund_cents
-    if left and not _live_lines(conn, tenant_id, order_id, supplier_id):
-        set_sub_order(conn, tenant_id, order_id, supplier_id, SubOrderStatus.REJECTED)
-        rest = find_sub_order(conn, tenant_id, order_id, supplier_id).open_freight_cents
-        if rest and order.paid_at is not None:
-            refund_id = f"{order_id}:0:short:{supplier_id}"
-            refund_line(conn, tenant_id, refund_id, order_id, 0, supplier_id, rest, now)
+    if left:
+        _end_if_empty(conn, tenant_id, order, supplier_id, now)
     status = settle_status(conn, tenant_id, order_id)
     return Outcome(find_sub_order(conn, tenant_id, order_id, supplier_id).status, status, moved, refunded)
+
+
+def _move_lines(
+    conn: Connection,
+    tenant_id: str,
+    order: Order,
+    supplier_id: str,
+    lines: list[OrderLine],
+    takers: Mapping[int, str | None],
+    now: datetime,
+    rules: LossRules,
+    cost: CostParameters,
+) -> dict[int, str]:
+    """Move lines of a part to the suppliers named, or to any; who took which."""
+    rules = rules.under_contracts(conn, tenant_id)
+    suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
+    locks.brake_stays(conn, tenant_id)
+    locks.warehouses(conn, tenant_id, warehouses_of(conn, tenant_id, [line.sku_id for line in lines]))
+    if order.paid_at is not None:
+        locks.balances_of_orders(conn, tenant_id, [order.order_id], suppliers)
+    freight = freight_shares(conn, tenant_id, order.order_id, supplier_id, lines)
+    moved: dict[int, str] = {}
+    for line in lines:
+        if line.line_no in takers:
+            only = takers[line.line_no]
+            taker = move_line(conn, tenant_id, order, line, freight[line.line_no], rules, now, cost, only)
+            if taker is not None:
+                moved[line.line_no] = taker
+    return moved
+
+
+def _end_if_empty(conn: Connection, tenant_id: str, order: Order, supplier_id: str, now: datetime) -> None:
+    """A part without lines is not shipped; what is left of its freight goes back."""
+    order_id = order.order_id
+    if _live_lines(conn, tenant_id, order_id, supplier_id):
+        return
+    set_sub_order(conn, tenant_id, order_id, supplier_id, SubOrderStatus.REJECTED)
+    rest = find_sub_order(conn, tenant_id, order_id, supplier_id).open_freight_cents
+    if rest and order.paid_at is not None:
+        refund_id = f"{order_id}:0:short:{supplier_id}"
+        refund_line(conn, tenant_id, refund_id, order_id, 0, supplier_id, rest, now)
 
 
 def _is_known(conn: Connection, tenant_id: str, order_id: str, supplier_id: str, parcel: Parcel) -> bool:

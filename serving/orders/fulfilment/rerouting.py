@@ -85,6 +85,7 @@ def move_line(
     rules: LossRules,
     now: datetime,
     cost: CostParameters = DEFAULT_COST,
+    only: str | None = None,
 ) -> str | None:
     """Give a whole line to the cheapest other supplier that has it and brings no loss.
 
@@ -104,6 +105,7 @@ def move_line(
         rules: How a loss is reckoned.
         now: Business time.
         cost: Parameters of the routing cost.
+        only: The one other supplier that may take it; None: any.
 
     Returns:
         The new supplier, or None when nobody can take the line.
@@ -116,6 +118,8 @@ def move_line(
     parts = sub_orders_of(conn, tenant_id, order.order_id)
     closed = {part.supplier_id for part in parts if part.status not in UNSHIPPED} | {line.supplier_id}
     stated = stock.lock_offers(conn, tenant_id, [line.sku_id], without=closed)
+    if only is not None:
+        stated = [offer for offer in stated if offer.supplier_id == only]
     if is_stopped(conn, tenant_id, line.sku_id, now):
         return None
     if cost.grade_penalty_bps:

@@ -150,6 +150,14 @@ def tell_supplier_of_purchase(
     _tell(conn, tenant_id, "supplier", supplier_id, f"purchase_order.{event}", purchase_order_id, payload)
 
 
+def tell_of_alarm(
+    conn: Connection, tenant_id: str, party_type: str, party_id: str, alarm_id: int, kind: str, event: str
+) -> None:
+    """Tell a supplier or a merchant of an alarm that concerns it: `opened` or `cleared`."""
+    payload = {"alarm_id": str(alarm_id), "kind": kind}
+    _tell(conn, tenant_id, party_type, party_id, f"supply_alarm.{event}", str(alarm_id), payload)
+
+
 def tell_merchant(
     conn: Connection,
     tenant_id: str,

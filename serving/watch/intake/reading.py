@@ -51,7 +51,7 @@ class Parcel(NamedTuple):
     """What is known of a parcel that a scan names."""
 
     supplier_id: str
-    shipped_at: datetime | None
+    shipped_at: datetime
 
 
 def read_batch(body: bytes, *, received_at: datetime, only: str | None) -> ReadBatch:
@@ -133,7 +133,7 @@ def misplaced_scan(
         return _refused(
             row, ObservationRefusal.SUPPLIER_DIFFERS, "the parcel is of another supplier", "supplier_id"
         )
-    if parcel.shipped_at is not None and row.observation.occurred_at < parcel.shipped_at:
+    if row.observation.occurred_at < parcel.shipped_at:
         return _refused(
             row,
             ObservationRefusal.BEFORE_SHIPPING,

@@ -8,8 +8,9 @@ from typing import Any
 import psycopg
 
 from serving.watch.intake.contracts import ObservationReceipt
-from serving.watch.intake.reading import ReadBatch, first_of_each, misplaced_scan, reused_id
-from serving.watch.intake.storage import parcels_among, store_observations
+from serving.watch.intake.reading import Parcel, ReadBatch, first_of_each, misplaced_scan, reused_id
+from serving.watch.intake.storage import store_observations
+from serving.watch.parcels import parcels_among
 
 
 def receive(
@@ -25,7 +26,8 @@ def receive(
         received_at: Business time of the receipt.
     """
     named = {row.observation.shipment_id for row in batch.good} - {None}
-    parcels = parcels_among(conn, tenant_id, filter(None, named)) if named else {}
+    known = parcels_among(conn, tenant_id, filter(None, named)) if named else {}
+    parcels = {shipment_id: Parcel(*parcel) for shipment_id, parcel in known.items()}
     misplaced = [found for row in batch.good if (found := misplaced_scan(row, parcels, only))]
     bad = {found.index for found in misplaced}
     fitting = [row for row in batch.good if row.index not in bad]

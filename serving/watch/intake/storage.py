@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
 
 from serving.watch.intake.contracts import Observation
-from serving.watch.intake.reading import Parcel
 
 Connection = psycopg.Connection[Any]
 
@@ -45,16 +44,6 @@ _COMPARE = (
     + ", ".join(f"sent.{name}" for name in _COLUMNS)
     + ")"
 )
-
-
-def parcels_among(conn: Connection, tenant_id: str, shipment_ids: Iterable[str]) -> dict[str, Parcel]:
-    """Parcels that the platform knows, by id."""
-    rows = conn.execute(
-        "select shipment_id, supplier_id, shipped_at from orders.shipment"
-        " where tenant_id = %s and shipment_id = any(%s)",
-        (tenant_id, sorted(set(shipment_ids))),
-    )
-    return {shipment_id: Parcel(supplier_id, shipped_at) for shipment_id, supplier_id, shipped_at in rows}
 
 
 def store_observations(

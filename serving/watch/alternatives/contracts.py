@@ -1,0 +1,45 @@
+"""What an alternative is; the words that proposing, taking and showing share. No solver here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+OptionKind = Literal["other_supplier", "other_warehouse", "faster", "later_date"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A whole line goes to another supplier; amounts against staying, days below 0 where it comes earlier."""
+
+    order_id: str
+    line_no: int
+    sku_id: str
+    qty: int
+    from_supplier_id: str
+    to_supplier_id: str
+    cost_change_cents: int
+    arrival_change_days: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What could be done.
+
+    Attributes:
+        kind: `other_supplier` (cheapest), `other_warehouse` (cheapest from another region than the failed
+            ones), `faster` (earliest, whatever it costs), `later_date` (all stays).
+        moves: Lines that go elsewhere.
+        lines: Lines of the alarm.
+        cost_change_cents: Stated cost of routing against staying, fen.
+        arrival_change_days: Mean over the units, against staying and waiting; None where nobody knows how
+            long waiting takes. Of `later_date` how much later than promised.
+        is_takeable: Whether it can be done by one act; goods that left cannot be taken over.
+    """
+
+    kind: OptionKind
+    moves: tuple[Move, ...]
+    lines: int
+    cost_change_cents: int
+    arrival_change_days: float | None
+    is_takeable: bool

@@ -1,0 +1,191 @@
+"""The step of the graph: from parcels and observations of the lake to alarms and alternatives."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines.defs import watch
+from pipelines.graph import resources
+from pipelines.lake.tables import Lake
+from pipelines.settings import Settings
+from pipelines.sources.contract import contract_table
+from pipelines.supply_watch import ALARMS
+from serving.db.operations import Operations
+from serving.watch.alarms.records import Whose, alarms_page
+from serving.watch.parcels import parcels_among
+
+AS_OF = datetime(2026, 11, 1, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+PROMISE = 3 * DAY
+
+
+def conformed(table, rows):
+    dtypes = dict(contract_table(table).dtypes)
+    return pl.DataFrame([{**dict.fromkeys(dtypes), **row} for row in rows], schema=dtypes)
+
+
+class Supply:
+    """Parcels that take two days of their three, as tables of a lake."""
+
+    def __init__(self, lake):
+        self.lake = lake
+        self.orders, self.parcels, self.seen = [], [], []
+        rng = np.random.default_rng(1)
+        for number in range(300):
+            left = AS_OF - 60 * DAY + number * 3 * HOUR
+            self.parcel(f"past{number}", left, left + 2 * DAY * float(rng.lognormal(0, 0.08)))
+
+    def parcel(self, name, left, arrived=None, supplier="S1"):
+        self.orders.append(
+            {"order_id": f"o-{name}", "merchant_id": "m1", "placed_at": left - HOUR, "received_at": left}
+        )
+        self.parcels.append(
+            {
+                "shipment_id": name,
+                "order_id": f"o-{name}",
+                "supplier_id": supplier,
+                "from_region": "east",
+                "to_region": "west",
+                "promised_at": left + PROMISE,
+                "shipped_at": left,
+                "delivered_at": arrived,
+                "last_node": "delivered" if arrived else "shipped",
+                "last_node_at": arrived or left,
+                "received_at": left,
+                "placed_at": left - HOUR,
+            }
+        )
+
+    def scan(self, name, at, status="in_transit"):
+        self.observe(kind="parcel_scan", shipment_id=name, status=status, occurred_at=at)
+
+    def capacity(self, qty, at, supplier="S1"):
+        self.observe(kind="capacity", supplier_id=supplier, qty=qty, occurred_at=at)
+
+    def observe(self, **row):
+        row = {"observation_id": f"ob{len(self.seen)}", "received_at": row["occurred_at"], **row}
+        self.seen.append(row)
+
+    def write(self):
+        self.lake.create()
+        self.lake.replace_days("orders", conformed("orders", self.orders))
+        placed = pl.Series("placed_at", [row["placed_at"] for row in self.parcels], pl.Datetime("us", "UTC"))
+        frame = conformed(
+            "shipments", [{k: v for k, v in p.items() if k != "placed_at"} for p in self.parcels]
+        )
+        self.lake.replace_days("shipments", frame.with_columns(placed), time_column="placed_at")
+        self.lake.replace_days("supply_observations", conformed("supply_observations", self.seen))
+
+
+@pytest.fixture
+def supply(tmp_path):
+    return Supply(Lake(tmp_path / "home" / "lake"))
+
+
+@pytest.fixture
+def look(supply, database_url, tmp_path, monkeypatch):
+    """Write the lake, run the step, and tell its metadata and the open alarms by object."""
+    for name in ("MUYUN_AS_OF", "MUYUN_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(as_of=AS_OF):
+        supply.write()
+        settings = Settings.model_construct(
+            home=tmp_path / "home", data=tmp_path / "feeds", as_of=as_of, database_url=database_url
+        )
+        made = resources(settings)
+        wanted = {name: made[name] for name in ("steps", "settings", "clock", "lake", "database")}
+        tags = {"muyun/force": "operations/supply_watch"}
+        with dg.DagsterInstance.ephemeral() as instance:
+            done = dg.materialize([watch.supply_watch], resources=wanted, instance=instance, tags=tags)
+            (event,) = done.get_asset_materialization_events()
+        with Operations(database_url, size=1) as operations, operations.transaction("default") as conn:
+            found = alarms_page(conn, "default", Whose(), kind=None, is_open=True, after=0, limit=99)
+        return event.materialization.metadata, {alarm.object_id: alarm for alarm in found}
+
+    return run
+
+
+def test_a_parcel_that_stands_still_is_an_alarm_before_its_promise_is_over(supply, look):
+    left = AS_OF - PROMISE + 2 * HOUR
+    supply.parcel("stuck", left)
+    supply.parcel("fine", AS_OF - 20 * HOUR)
+    supply.parcel("moving", left)
+    supply.scan("moving", AS_OF - HOUR, "out_for_delivery")
+    told, alarms = look()
+    assert set(alarms) >= {"stuck"}
+    assert "fine" not in alarms
+    stuck = alarms["stuck"]
+    assert (stuck.kind, stuck.supplier_id, stuck.merchant_id, stuck.order_id) == (
+        "delay",
+        "S1",
+        "m1",
+        "o-stuck",
+    )
+    assert (stuck.evidence["status"], stuck.evidence["lane"]) == ("picked_up", "east > west")
+    assert told["parcels_watched"].value == 3
+    assert told["with_alternatives"].value == len(alarms)
+
+
+def test_it_clears_when_the_parcel_came_by_a_scan_or_by_its_row(supply, look):
+    left = AS_OF - 6 * DAY
+    supply.parcel("scanned", left)
+    supply.parcel("told", left)
+    _, alarms = look()
+    assert set(alarms) == {"scanned", "told"}
+    assert alarms["told"].evidence["probability"] == 1.0
+    supply.scan("scanned", AS_OF + HOUR, "delivered")
+    supply.parcels[-1] |= {"delivered_at": AS_OF + HOUR, "last_node": "delivered"}
+    told, alarms = look(AS_OF + 2 * HOUR)
+    assert alarms == {}
+    assert (told["cleared"].value, told["opened"].value) == (2, 0)
+
+
+def test_what_was_not_received_yet_is_not_known(supply, look):
+    left = AS_OF - 6 * DAY
+    supply.parcel("late", left)
+    supply.observe(
+        kind="parcel_scan",
+        shipment_id="late",
+        status="delivered",
+        occurred_at=AS_OF - HOUR,
+        received_at=AS_OF + HOUR,
+    )
+    assert set(look()[1]) == {"late"}
+    assert look(AS_OF + HOUR)[1] == {}
+
+
+def test_a_capacity_that_falls_is_an_alarm_until_it_was_calm_for_three_days(supply, look):
+    for day in range(28, 0, -1):
+        supply.capacity(100, AS_OF - day * DAY)
+        supply.capacity(50, AS_OF - day * DAY, "S2")
+    supply.capacity(69, AS_OF)
+    supply.capacity(36, AS_OF, "S2")
+    _, alarms = look()
+    assert set(alarms) == {"S1"}
+    assert (alarms["S1"].kind, alarms["S1"].supplier_id) == ("capacity", "S1")
+    assert alarms["S1"].evidence["swing"] == -0.31
+    for day in range(1, 5):
+        supply.capacity(95, AS_OF + day * DAY)
+    assert set(look(AS_OF + 3 * DAY)[1]) == {"S1"}
+    assert look(AS_OF + 4 * DAY)[1] == {}
+
+
+def test_parcels_of_the_feed_are_known_to_the_intake_and_alarms_to_analysts(supply, look, database_url):
+    supply.parcel("stuck", AS_OF - 6 * DAY)
+    look()
+    with Operations(database_url, size=1) as operations, operations.transaction("default") as conn:
+        known = parcels_among(conn, "default", ["stuck", "past0", "nowhere"])
+    assert known == {"stuck": ("S1", AS_OF - 6 * DAY)}
+    kept = supply.lake.get(ALARMS)
+    assert kept.select("kind", "object_id", "supplier_id").rows() == [("delay", "stuck", "S1")]
+
+
+def test_nothing_observed_is_no_alarm(supply, look):
+    supply.orders, supply.parcels = supply.orders[:1], supply.parcels[:1]
+    told, alarms = look()
+    assert (alarms, told["parcels_watched"].value, told["capacities_watched"].value) == ({}, 0, 0)
