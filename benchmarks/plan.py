@@ -53,9 +53,7 @@ PLAN: dict[str, Planned] = {
     "crash_ledger": Planned("money", 100, sizes={"MUYUN_CRASH_CYCLES": "20"}, was_timed=False),
     "lock_pairs": Planned("money", 270, beside=True, sizes={"MUYUN_BENCH_ORDERS": "1"}, was_timed=False),
     "money_authority": Planned("money", 50, beside=True),
-    "own_data": Planned(
-        "runs", 110, sizes={"MUYUN_BENCH_FOLDERS": "faults,minimal,online_retail"}, was_timed=False
-    ),
+    "own_data": Planned("runs", 50, sizes={"MUYUN_BENCH_FOLDERS": "faults,minimal"}, was_timed=False),
     "first_run": Planned("runs", 210),
     "rerun_cost": Planned("runs", 165, beside=True),
     "tags_default": Planned("tags", 55),

@@ -19,6 +19,8 @@ CATEGORIES = 400
 SUPPLIERS_EACH = 250
 DAYS = 91
 SKUS_EACH = 60
+PLAYED = tuple(signal for signal in SIGNALS if signal.name not in {"held", "short", "declined"})
+"""Signals that this world plays; of the others nobody has evidence, which leaves their weight to the rest."""
 Floats = npt.NDArray[np.float64]
 Z = 1.6448536269514722
 
@@ -165,7 +167,7 @@ def _truth(channels: pl.DataFrame, values: dict[str, Floats]) -> pl.DataFrame:
         pl.concat(
             [
                 _belief(channels, signal.name, values[signal.name], np.zeros(channels.height))
-                for signal in SIGNALS
+                for signal in PLAYED
             ]
         )
     )
@@ -178,7 +180,7 @@ def peer(evidence: pl.DataFrame, channels: pl.DataFrame, *, wilson: bool) -> pl.
         supplier_id, category_id, score.
     """
     parts = []
-    for signal in SIGNALS:
+    for signal in PLAYED:
         own = channels.join(
             evidence.filter(pl.col("signal") == signal.name), on=CHANNEL, how="left", maintain_order="left"
         ).with_columns(pl.col("n", "total").fill_null(0.0))
