@@ -66,10 +66,16 @@ def pulled_feeds(
     A feed that does not answer stops nothing: what it brought before stands. Read by the raw tables. One row
     per landed row of this pull.
     """
-    steps.records.forget(
-        context.asset_key.to_user_string()
-    )  # only the other side knows whether there is news
-    return steps.run(context, lambda: _pull(settings, sources, lake), clock="none")
+    named = [connector.connector for connector in sources.connectors()]
+    if named:
+        # Only the other side knows whether there is news.
+        steps.records.forget(context.asset_key.to_user_string())
+    return steps.run(
+        context,
+        lambda: _pull(settings, sources, lake),
+        settings={"connectors": named},
+        clock="none",
+    )
 
 
 def _pull(settings: Settings, sources: Sources, lake: Lake) -> Outcome:

@@ -21,6 +21,8 @@ SCHEDULES = {
     "settlement_daily_schedule": "settlement_daily",
     "publish_nightly_schedule": "publish_nightly",
     "models_retrain_weekly_schedule": "models_retrain_weekly",
+    "supply_watch_schedule": "supply_watch",
+    "feeds_pull_schedule": "feeds_pull",
 }
 
 

@@ -48,7 +48,8 @@ def moved(world, first):
 
 _AGAIN = re.compile(
     r"^\[.*\] (raw|operations|warehouse|features|models|published|checks)/"
-    r"(?!price_changes|recorded_prices|.*(unchanged$|still at work))",  # a run reads its own prices
+    # A run reads its own prices and purchase orders.
+    r"(?!price_changes|purchase_lines|recorded_prices|.*(unchanged$|still at work))",
     re.M,
 )
 

@@ -17,6 +17,7 @@ DEFINERS = {
     "consumers.erase_snapshots",
     "coupons.erase",
     "identity.erase",
+    "journeys.erase",
     "ledger.close_until",
     "ledger.lock_balances",
     "ledger.open_account",
