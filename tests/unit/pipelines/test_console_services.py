@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def test_every_worker_of_the_console_is_a_job(tmp_path):
     commands = [service.command for service in services(Settings(home=tmp_path), 8080)]
     jobs = {command[3] for command in commands if command[1:3] == ["-m", "serving.jobs"]}
-    assert jobs == {"work", "deliver", "ask-channels"}
+    assert jobs == {"work", "deliver", "run-journeys", "ask-channels"}
     assert jobs <= set(JOBS)
 
 

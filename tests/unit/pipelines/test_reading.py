@@ -209,6 +209,7 @@ def test_lists_are_judged_with_the_prices_of_their_moment(priced, tmp_path, monk
     monkeypatch.setattr(
         "models.recommendation.training.train", lambda *_, products, **__: given.append(products) or []
     )
+    monkeypatch.setattr("models.recommendation.sessions.training.train", lambda *_: None)
     monkeypatch.setattr(reading, "known_lines", lambda *_, **__: None)
     monkeypatch.setattr(reading, "platform_wide_consumers", lambda *_: [])
     horizon = dt.timedelta(days=RecommendationConfig().horizon_days)
