@@ -140,6 +140,7 @@ def test_models_are_trained_weekly(branch, at_hour):
         "models/demand/forecasters",
         "models/pricing/elasticities",
         "models/lifecycle/churn_and_rebuy",
+        "models/supply/assortment",
     }
 
 
