@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
+import psycopg
 from scipy.stats import beta
 
 from benchmarks.harness import OURS, Row, report
+from benchmarks.supply.sale_race import SELLERS, START, TENANT, sold_after
 from models.supply.brake.config import BrakeConfig
 from models.supply.brake.estimates import DELIVERED, estimate
 from models.supply.brake.ladder import Estimate, Held, Level, Rules, level_of, next_held
-from serving.db import migrate
-from serving.db.connect import DATABASE
-from serving.db.embedded import EmbeddedPostgres
-from serving.db.operations import Operations
-from serving.orders.assortment import catalogue, stock
 from serving.orders.errors import SaleStoppedError
-from serving.orders.placing import placing
 from serving.quality.judging import Finding, judge
 from serving.settings import Settings
-from serving.settlement.plans.profiles import load_shipped
 
 PEER = "raw rate"
 SEED = 20171231
@@ -45,10 +36,7 @@ STRENGTHS = (100.0, 400.0)
 DELAY_DAYS = 4.0
 GOAL_DAYS = 10.0
 GOAL_FALSE = 0.005
-SELLERS = 16
 STOPS = 40
-TENANT = "default"
-START = datetime(2026, 1, 1, tzinfo=UTC)
 NOT_FOUND = 999
 
 PROTOCOL = (
@@ -92,7 +80,7 @@ def main() -> int:
     nights_began = time.perf_counter()
     ours, peer = _year(frame, skus)
     night_s = (time.perf_counter() - nights_began) / YEAR
-    sold, placed = _sold_after_stops()
+    sold, placed = sold_after(_stop, SaleStoppedError, STOPS)
     rows = [*_rows(OURS, ours, skus), *_rows(PEER, peer, skus)]
     rows += [
         Row(OURS, "sold_after_l3", float(sold), "units"),
@@ -240,64 +228,5 @@ def _rows(system: str, seen: Seen, skus: list[Sku]) -> list[Row]:
     ]
 
 
-def _sold_after_stops() -> tuple[int, int]:
-    """Units sold after a stop and before it, over all stops."""
-    after = before = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="muyun-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres") as cluster,
-    ):
-        url = cluster.connect_info().url(DATABASE)
-        migrate.upgrade(url)
-        with Operations(url, size=SELLERS + 1, timeout_s=120) as operations:
-            for number in range(STOPS):
-                sold, at_the_stop = _race(operations, f"sku-{number}")
-                before, after = before + at_the_stop, after + sold - at_the_stop
-    return after, before
-
-
-def _race(operations: Operations, sku: str) -> tuple[int, int]:
-    """Sellers against one night; units reserved at the end, and when the stop was about to commit."""
-    plan = load_shipped("cn_strict")
-    with operations.transaction(TENANT) as conn:
-        catalogue.put_products(conn, TENANT, [catalogue.Product(sku, sku, ("leaf",))])
-        catalogue.put_listings(conn, TENANT, [catalogue.Listing("m1", sku, 10_000)])
-        catalogue.put_offers(conn, TENANT, [catalogue.Offer("S1", sku, 1_000, 0, 1, START)])
-        stock.report_stock(conn, TENANT, "S1", [stock.StockReport(sku, 10**6, 0, START)], START)
-    begin = threading.Barrier(SELLERS + 1)
-
-    def sell(seller: int) -> None:
-        begin.wait()
-        for number in range(10**6):
-            order = placing.NewOrder(f"{sku}-{seller}-{number}", "m1", "c", [placing.WantedLine(sku, 1)])
-            try:
-                with operations.transaction(TENANT) as conn:
-                    placing.place_order(conn, TENANT, order, plan, START)
-            except SaleStoppedError:
-                return
-
-    def stop() -> int:
-        begin.wait()
-        while _reserved(operations, sku) < SELLERS:
-            pass
-        with operations.transaction(TENANT) as conn:
-            judge(conn, TENANT, [Finding(sku, Level.STOP, "above_stop_line", {})], Rules(), START)
-            row = conn.execute(
-                "select reserved_qty from orders.stock where tenant_id = %s and sku_id = %s", (TENANT, sku)
-            ).fetchone()
-        return int(row[0]) if row else 0
-
-    work: list[Callable[[], object]] = [lambda number=number: sell(number) for number in range(SELLERS)]
-    with ThreadPoolExecutor(SELLERS + 1) as pool:
-        stopped = pool.submit(stop)
-        for done in [pool.submit(one) for one in work]:
-            done.result()
-    return _reserved(operations, sku), stopped.result()
-
-
-def _reserved(operations: Operations, sku: str) -> int:
-    with operations.transaction(TENANT) as conn:
-        row = conn.execute(
-            "select reserved_qty from orders.stock where tenant_id = %s and sku_id = %s", (TENANT, sku)
-        ).fetchone()
-    return int(row[0]) if row else 0
+def _stop(conn: psycopg.Connection, sku: str) -> None:
+    judge(conn, TENANT, [Finding(sku, Level.STOP, "above_stop_line", {})], Rules(), START)

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
+import psycopg
 
 from benchmarks.harness import OURS, Row, report
 from benchmarks.supply.listing_world import World, made
+from benchmarks.supply.sale_race import MERCHANT, SELLERS, START, TENANT, sold_after
 from models.supply.supervision.config import SupervisionConfig
 from models.supply.supervision.ladder import Level, Rules, Sign, level_of
 from models.supply.supervision.signs import PartyType, Subject, signs_of
-from serving.db import migrate
-from serving.db.connect import DATABASE
-from serving.db.embedded import EmbeddedPostgres
-from serving.db.operations import Operations
-from serving.orders.assortment import catalogue, stock
 from serving.orders.errors import ListingHeldError
-from serving.orders.placing import placing
 from serving.settings import Settings
-from serving.settlement.plans.profiles import load_shipped
 from serving.supervision import records
 from serving.supervision.judging import judge
 
 PRICE, WORDS, ANY = "price below 70%", "complaint words", "any full sign"
 SEED = 20171231
 WORLDS = 3
-SELLERS = 16
 HOLDS = 20
 GOAL_FALSE = 1.0
-TENANT = "default"
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 PROTOCOL = (
     f"{WORLDS} made markets of 40,000 listings of 400 merchants and about 8,000 offers of 4,000 skus and 60 "
@@ -84,7 +71,7 @@ def main() -> int:
             caught = {subject for subject, found in signs.items() if rule(found)}
             for name, value in _quality(world, caught).items():
                 measured.setdefault((peer, name), []).append(value)
-    sold, placed = _sold_after_holds()
+    sold, placed = sold_after(_hold, ListingHeldError, HOLDS)
     rows = [
         Row(system, name, float(np.mean(values)), _UNITS.get(name, "share"), (min(values), max(values)))
         for (system, name), values in measured.items()
@@ -134,65 +121,6 @@ def _full(signs: tuple[Sign, ...]) -> bool:
 _PEERS: dict[str, Callable[[tuple[Sign, ...]], bool]] = {PRICE: _cheap, WORDS: _said, ANY: _full}
 
 
-def _sold_after_holds() -> tuple[int, int]:
-    """Units sold after a hold and before it, over all holds."""
-    after = before = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="muyun-bench-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres") as cluster,
-    ):
-        url = cluster.connect_info().url(DATABASE)
-        migrate.upgrade(url)
-        with Operations(url, size=SELLERS + 1, timeout_s=120) as operations:
-            for number in range(HOLDS):
-                sold, at_the_hold = _race(operations, f"sku-{number}")
-                before, after = before + at_the_hold, after + sold - at_the_hold
-    return after, before
-
-
-def _race(operations: Operations, sku: str) -> tuple[int, int]:
-    """Sellers against one night; units reserved at the end, and when the hold was about to commit."""
-    plan = load_shipped("cn_strict")
-    with operations.transaction(TENANT) as conn:
-        catalogue.put_products(conn, TENANT, [catalogue.Product(sku, sku, ("leaf",))])
-        catalogue.put_listings(conn, TENANT, [catalogue.Listing("m1", sku, 10_000)])
-        catalogue.put_offers(conn, TENANT, [catalogue.Offer("S1", sku, 1_000, 0, 1, START)])
-        stock.report_stock(conn, TENANT, "S1", [stock.StockReport(sku, 10**6, 0, START)], START)
-    begin = threading.Barrier(SELLERS + 1)
-
-    def sell(seller: int) -> None:
-        begin.wait()
-        for number in range(10**6):
-            order = placing.NewOrder(f"{sku}-{seller}-{number}", "m1", "c", [placing.WantedLine(sku, 1)])
-            try:
-                with operations.transaction(TENANT) as conn:
-                    placing.place_order(conn, TENANT, order, plan, START)
-            except ListingHeldError:
-                return
-
-    def hold() -> int:
-        begin.wait()
-        while _reserved(operations, sku) < SELLERS:
-            pass
-        signs = (Sign("price", 1.0, {}), Sign("authorisation", 1.0, {}))
-        with operations.transaction(TENANT) as conn:
-            judge(conn, TENANT, {records.Subject("merchant", "m1", sku): signs}, Rules(), START)
-            row = conn.execute(
-                "select reserved_qty from orders.stock where tenant_id = %s and sku_id = %s", (TENANT, sku)
-            ).fetchone()
-        return int(row[0]) if row else 0
-
-    work: list[Callable[[], object]] = [lambda number=number: sell(number) for number in range(SELLERS)]
-    with ThreadPoolExecutor(SELLERS + 1) as pool:
-        held = pool.submit(hold)
-        for done in [pool.submit(one) for one in work]:
-            done.result()
-    return _reserved(operations, sku), held.result()
-
-
-def _reserved(operations: Operations, sku: str) -> int:
-    with operations.transaction(TENANT) as conn:
-        row = conn.execute(
-            "select reserved_qty from orders.stock where tenant_id = %s and sku_id = %s", (TENANT, sku)
-        ).fetchone()
-    return int(row[0]) if row else 0
+def _hold(conn: psycopg.Connection, sku: str) -> None:
+    signs = (Sign("price", 1.0, {}), Sign("authorisation", 1.0, {}))
+    judge(conn, TENANT, {records.Subject("merchant", MERCHANT, sku): signs}, Rules(), START)
