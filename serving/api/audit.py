@@ -9,7 +9,7 @@ from litestar import Request, get
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.api.transactions import note, tenant_transaction
 from serving.audit import AuditEntry, AuditFilter, entries
@@ -71,10 +71,9 @@ def list_audit_log(
         found = entries(conn, principal_of(request).tenant_id, wanted, before=before, limit=limit + 1)
         note(request, conn, "audit_log.read", "audit_log", object_id or "*")
     rows = found[:limit]
-    more = len(found) > limit
     return AuditPage(
         entries=[_line(entry) for entry in rows],
-        next_cursor=write_cursor(Position("audit_log", "", [rows[-1].audit_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "audit_log", lambda one: [one.audit_id]),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
 
 import msgspec
 
 from serving.problems import ApiError, invalid_parameter
 
+RowT = TypeVar("RowT")
 Kind = Literal[
     "prices",
     "reorder_supplier",
@@ -121,6 +123,25 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
 def write_cursor(position: Position) -> str:
     """The cursor text for a position."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def cursor_after(
+    found: Sequence[RowT],
+    limit: int,
+    kind: Kind,
+    key: Callable[[RowT], list[str | int]],
+    version: str = "",
+) -> str | None:
+    """The cursor behind the last row of a page; None where nothing follows.
+
+    Args:
+        found: What was read: one row more than the page has, if there is one.
+        limit: Rows of the page.
+        kind: The list.
+        key: By what the list goes on.
+        version: The published version that the pages come from; empty for what is not published.
+    """
+    return write_cursor(Position(kind, version, key(found[limit - 1]))) if len(found) > limit else None
 
 
 def read_cursor(text: str | None, kind: Kind) -> Position | None:

@@ -54,7 +54,7 @@ from serving.api.agents.agent_documents import (
 )
 from serving.api.answers import erased_problem, principal_of, problem_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -140,10 +140,9 @@ def list_agents(
         )
         note(request, conn, "agent.list", "agent", "*")
     shown = found[:limit]
-    more = len(found) > limit
     return AgentPage(
         agents=[agent_line(agent) for agent in shown],
-        next_cursor=write_cursor(Position("agents", "", [shown[-1].agent_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "agents", lambda one: [one.agent_id]),
     )
 
 

@@ -16,7 +16,7 @@ from serving.agents.scenes import NewScene, Scene, SceneKind
 from serving.api.agents.agent_documents import Id
 from serving.api.agents.agents import agent_problems
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import IdempotencyKey, in_range, order_transaction
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note
@@ -125,10 +125,9 @@ def list_scenes(
         after = str(position.key[0]) if position else ""
         found = scenes.page(conn, principal.tenant_id, party, after=after, limit=limit + 1)
     shown = [_view(scene, now) for scene in found[:limit]]
-    more = len(found) > limit
     return ScenePage(
         scenes=shown,
-        next_cursor=write_cursor(Position("scenes", "", [shown[-1].scene_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "scenes", lambda one: [one.scene_id]),
     )
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -188,10 +188,9 @@ def list_approvals(
     with tenant_transaction(request) as conn:
         found = page_of_approvals(conn, principal.tenant_id, wanted, before=before, limit=limit + 1)
     rows = found[:limit]
-    more = len(found) > limit
     return ApprovalPage(
         approvals=[view_of(row, principal) for row in rows],
-        next_cursor=write_cursor(Position("approvals", "", [rows[-1].approval_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "approvals", lambda one: [one.approval_id]),
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.channels.channels import channel_problems
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import order_transaction
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note
@@ -70,10 +70,9 @@ def list_channel_requests(
     with order_transaction(request) as (conn, _):
         found = requests_page(conn, principal_of(request).tenant_id, status, after=after, limit=limit + 1)
         note(request, conn, "channel_request.list", "channel_request", status or "all")
-    last = found[limit - 1].reference if len(found) > limit else ""
     return ChannelRequestPage(
         requests=[_view(one) for one in found[:limit]],
-        next_cursor=write_cursor(Position("channel_requests", "", [last])) if last else None,
+        next_cursor=cursor_after(found, limit, "channel_requests", lambda one: [one.reference]),
     )
 
 

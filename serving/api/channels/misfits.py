@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from serving.api.agents.party_names import PartyName
 from serving.api.answers import principal_of, problem_responses
 from serving.api.approvals.four_eyes import Waiting, answer, two_people, two_people_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import order_transaction
 from serving.api.parameters import CursorText, PageSize
 from serving.api.transactions import note
@@ -91,8 +91,8 @@ def list_misfits(
         found = misfits_of(conn, principal_of(request).tenant_id, status, after=after, limit=limit + 1)
         note(request, conn, "misfit.list", "misfit", status or "all")
     rows = found[:limit]
-    more = write_cursor(Position("misfits", "", [rows[-1].misfit_id])) if len(found) > limit else None
-    return MisfitPage(misfits=[_view(row) for row in rows], next_cursor=more)
+    following = cursor_after(found, limit, "misfits", lambda one: [one.misfit_id])
+    return MisfitPage(misfits=[_view(row) for row in rows], next_cursor=following)
 
 
 @post(

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -200,11 +200,10 @@ def get_reconciliation(
         found = breaks_of(conn, tenant, run_id, after=after, limit=limit + 1)
         note(request, conn, "reconciliation.read", "reconciliation", run_id)
     rows = found[:limit]
-    more = len(found) > limit
     return ReconciliationPage(
         run=_run(run),
         differences=[_break(row) for row in rows],
-        next_cursor=write_cursor(Position("breaks", "", list(rows[-1][:3]))) if more else None,
+        next_cursor=cursor_after(found, limit, "breaks", lambda one: list(one[:3])),
     )
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import in_range
 from serving.api.parameters import CursorText, PageSize
 from serving.api.refusals import typed_problems
@@ -107,10 +107,9 @@ def list_tasks(
             limit=limit + 1,
         )
     shown = [_view(one, now) for one in found[:limit]]
-    more = len(found) > limit
     return TaskPage(
         tasks=shown,
-        next_cursor=write_cursor(Position("journey_tasks", "", [shown[-1].task_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "journey_tasks", lambda one: [one.task_id]),
     )
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from serving.api.answers import principal_of, problem_responses
 from serving.api.approvals.four_eyes import Waiting, ask_another, two_people_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -178,10 +178,9 @@ def list_journeys(
             limit=limit + 1,
         )
     shown = [_view(one) for one in found[:limit]]
-    more = len(found) > limit
     return JourneyPage(
         journeys=shown,
-        next_cursor=write_cursor(Position("journeys", "", [shown[-1].journey_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "journeys", lambda one: [one.journey.journey_id]),
     )
 
 
@@ -375,10 +374,9 @@ def list_messages(
             limit=limit + 1,
         )
     shown = [MessageView(**asdict(one)) for one in found[:limit]]
-    more = len(found) > limit
     return MessagePage(
         messages=shown,
-        next_cursor=write_cursor(Position("journey_messages", "", [shown[-1].message_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "journey_messages", lambda one: [one.message_id]),
     )
 
 

@@ -12,7 +12,7 @@ from serving.api.agents.party_names import Amount, PartyName, PartyType
 from serving.api.answers import principal_of, problem_responses
 from serving.api.approvals.four_eyes import Waiting, amount_ask, answer, two_people, two_people_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -107,7 +107,6 @@ def list_debts(request: Request[Any, Any, Any], limit: PageSize = 100, cursor: C
         found = outstanding(conn, after=after, limit=limit + 1)
         now = now_of(request, conn)
         shown = [ageing(conn, tenant, debt, now) for debt in found[:limit]]
-    more = len(found) > limit
     return DebtPage(
         debts=[
             DebtView(
@@ -121,7 +120,7 @@ def list_debts(request: Request[Any, Any, Any], limit: PageSize = 100, cursor: C
             )
             for debt in shown
         ],
-        next_cursor=write_cursor(Position("debts", "", [*found[limit - 1].party])) if more else None,
+        next_cursor=cursor_after(found, limit, "debts", lambda one: [*one.party]),
     )
 
 

@@ -12,7 +12,7 @@ from serving.api.agents.party_names import Amount, PartyName
 from serving.api.answers import principal_of, problem_responses
 from serving.api.approvals.four_eyes import Waiting, amount_ask, answer, two_people, two_people_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -281,10 +281,9 @@ def list_fees(request: Request[Any, Any, Any], limit: PageSize = 100, cursor: Cu
         after = str(position.key[0]) if position else ""
         found = fees_page(conn, principal.tenant_id, party, after, limit + 1)
     shown = found[:limit]
-    more = len(found) > limit
     return FeePage(
         fees=[_view(fee) for fee in shown],
-        next_cursor=write_cursor(Position("fees", "", [shown[-1].fee_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "fees", lambda one: [one.fee_id]),
     )
 
 

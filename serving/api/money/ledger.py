@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from serving.api.answers import principal_of, problem_responses
 from serving.api.approvals.four_eyes import Waiting, answer, two_people, two_people_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -184,11 +184,9 @@ def list_accounts(
         )
         note(request, conn, "ledger.read_accounts", "account", kind or "*")
     found = rows[:limit]
-    following = None
-    if len(rows) > limit:
-        last = found[-1]
-        key: list[str | int] = [last.kind, last.party.party_type, last.party.party_id]
-        following = write_cursor(Position("accounts", "", key))
+    following = cursor_after(
+        rows, limit, "accounts", lambda one: [one.kind, one.party.party_type, one.party.party_id]
+    )
     return AccountList(
         next_cursor=following,
         accounts=[

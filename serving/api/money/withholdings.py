@@ -9,7 +9,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, PageSize
 from serving.api.transactions import note, tenant_transaction
 from serving.ledger.accounts import Party
@@ -58,7 +58,6 @@ def list_withholdings(
     with tenant_transaction(request) as conn:
         found = withheld_in(conn, principal.tenant_id, year, party=own, after=after, limit=limit + 1)
         note(request, conn, "withholding.list", "withholding", str(year))
-    more = len(found) > limit
     return WithheldPage(
         year=year,
         payees=[
@@ -70,5 +69,5 @@ def list_withholdings(
             )
             for one in found[:limit]
         ],
-        next_cursor=write_cursor(Position("withholdings", "", [*found[limit - 1].party])) if more else None,
+        next_cursor=cursor_after(found, limit, "withholdings", lambda one: [*one.party]),
     )

@@ -10,7 +10,7 @@ import psycopg
 from litestar import Request, get, post
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import IdempotencyKey, in_range, order_transaction
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note
@@ -99,9 +99,7 @@ def list_programmes(
         after = str(position.key[0]) if position else ""
         found = store.page(conn, principal.tenant_id, party, after=after, limit=limit + 1)
         views = _views(conn, principal, found[:limit])
-    following = None
-    if len(found) > limit:
-        following = write_cursor(Position("coupon_programmes", "", [views[-1].programme_id]))
+    following = cursor_after(found, limit, "coupon_programmes", lambda one: [one.programme_id])
     return ProgrammePage(programmes=views, next_cursor=following)
 
 
@@ -257,9 +255,7 @@ def list_coupons(
         found = issuing.page(conn, principal.tenant_id, programme_id, after=after, limit=limit + 1)
         note(request, conn, "coupon.list", "coupon_programme", programme_id)
     shown = [_coupon(coupon, now) for coupon in found[:limit]]
-    following = None
-    if len(found) > limit:
-        following = write_cursor(Position("coupons", "", [shown[-1].code]))
+    following = cursor_after(found, limit, "coupons", lambda one: [one.code])
     return CouponPage(coupons=shown, next_cursor=following)
 
 

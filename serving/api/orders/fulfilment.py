@@ -8,7 +8,7 @@ from litestar import Request, get, post
 from litestar.params import Parameter
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import (
     OptionalIdempotencyKey,
     in_range,
@@ -174,10 +174,9 @@ def get_shipping_instructions(
         if visibility is Visibility.CLEAR:
             details = {"orders": len(rows), "status": status}
             note(request, conn, "recipient.read", "supplier", supplier_id, details=details)
-    following = None
-    if len(found) > limit:
-        key: list[str | int] = [rows[-1].paid_at.isoformat(), rows[-1].order_id]
-        following = write_cursor(Position("instructions", "", key))
+    following = cursor_after(
+        found, limit, "instructions", lambda one: [one.paid_at.isoformat(), one.order_id]
+    )
     return InstructionPage(instructions=rows, next_cursor=following)
 
 

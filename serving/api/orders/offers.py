@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get, put
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import CLOCK_AHEAD, in_range, once_each, order_transaction
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note
@@ -114,9 +114,7 @@ def get_offers(
         OfferView(**{name: getattr(one, name) for name in OfferView.__struct_fields__})
         for one in found[:limit]
     ]
-    following = None
-    if len(found) > limit:
-        following = write_cursor(Position("offers", "", [rows[-1].sku_id, rows[-1].state]))
+    following = cursor_after(found, limit, "offers", lambda one: [one.sku_id, one.state])
     return OfferPage(offers=rows, next_cursor=following)
 
 

@@ -9,7 +9,7 @@ from litestar import Request, get, post
 from litestar.params import Parameter
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import (
     IdempotencyKey,
     OptionalIdempotencyKey,
@@ -137,9 +137,7 @@ def get_orders(
             limit=limit + 1,
         )
     rows = found[:limit]
-    following = None
-    if len(found) > limit:
-        following = write_cursor(Position("orders", "", [rows[-1].placed_at.isoformat(), rows[-1].order_id]))
+    following = cursor_after(found, limit, "orders", lambda one: [one.placed_at.isoformat(), one.order_id])
     return OrderPage(orders=rows, next_cursor=following)
 
 

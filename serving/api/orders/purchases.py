@@ -11,7 +11,7 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import (
     IdempotencyKey,
     OptionalIdempotencyKey,
@@ -245,15 +245,14 @@ def list_merchant_purchases(
         tenant = principal_of(request).tenant_id
         found = shares_page(conn, tenant, merchant_id, status=status, after=after, limit=limit + 1)
         note(request, conn, "purchase.list", "merchant", merchant_id)
-    last = found[limit - 1] if len(found) > limit else None
     return MerchantPurchasePage(
         lines=[
             MerchantPurchase(**{name: getattr(one, name) for name in MerchantPurchase.__struct_fields__})
             for one in found[:limit]
         ],
-        next_cursor=write_cursor(Position("merchant_purchases", "", [last.purchase_order_id, last.sku_id]))
-        if last
-        else None,
+        next_cursor=cursor_after(
+            found, limit, "merchant_purchases", lambda one: [one.purchase_order_id, one.sku_id]
+        ),
     )
 
 
@@ -557,10 +556,9 @@ def _page(
             limit=limit + 1,
         )
         note(request, conn, "purchase.list", "supplier", supplier_id or "all")
-    last = found[limit - 1].purchase_order_id if len(found) > limit else ""
     return PurchasePage(
         purchase_orders=[_view(one) for one in found[:limit]],
-        next_cursor=write_cursor(Position("purchases", "", [last])) if last else None,
+        next_cursor=cursor_after(found, limit, "purchases", lambda one: [one.purchase_order_id]),
     )
 
 

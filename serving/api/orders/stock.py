@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get, put
 
 from serving.api.answers import principal_of, problem_responses
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import CLOCK_AHEAD, in_range, once_each, order_transaction
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note
@@ -77,7 +77,7 @@ def get_stock(
     rows = [
         StockView(**{name: getattr(level, name) for name in StockView.__struct_fields__}) for level in found
     ]
-    following = write_cursor(Position("stock", "", [rows[limit - 1].sku_id])) if len(rows) > limit else None
+    following = cursor_after(rows, limit, "stock", lambda one: [one.sku_id])
     return StockPage(stock=rows[:limit], next_cursor=following)
 
 

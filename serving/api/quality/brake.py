@@ -14,7 +14,7 @@ from models.supply.brake.ladder import Level
 from serving.api.answers import principal_of, problem_responses
 from serving.api.approvals.four_eyes import Waiting, ask_another, two_people_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import in_range
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.refusals import typed_problems
@@ -189,10 +189,9 @@ def list_levels(
             limit=limit + 1,
         )
     shown = found[:limit]
-    more = len(found) > limit
     return LevelPage(
         levels=[LevelView(**asdict(one)) for one in shown],
-        next_cursor=write_cursor(Position("quality_levels", "", [shown[-1].sku_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "quality_levels", lambda one: [one.sku_id]),
     )
 
 
@@ -257,10 +256,9 @@ def list_cases(
             open_only=open_only,
         )
     shown = found[:limit]
-    more = len(found) > limit
     return CasePage(
         cases=[_case(one) for one in shown],
-        next_cursor=write_cursor(Position("quality_cases", "", [shown[-1].case_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "quality_cases", lambda one: [one.case_id]),
     )
 
 
@@ -316,7 +314,6 @@ def list_recalls(
             limit=limit + 1,
         )
     shown = found[:limit]
-    more = len(found) > limit
     return RecallPage(
         recalls=[
             RecallView(
@@ -327,7 +324,7 @@ def list_recalls(
             )
             for one in shown
         ],
-        next_cursor=write_cursor(Position("recalls", "", [shown[-1].recall_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "recalls", lambda one: [one.recall_id]),
     )
 
 
@@ -360,11 +357,9 @@ def list_buyers(
         )
         note(request, conn, "recall.read", "recall", str(recall_id), details={"lines": len(found[:limit])})
     shown = found[:limit]
-    more = len(found) > limit
-    last: list[str | int] = [shown[-1].order_id, shown[-1].line_no] if more else []
     return BuyerPage(
         buyers=[BuyerView(**asdict(one)) for one in shown],
-        next_cursor=write_cursor(Position("recall_buyers", "", last)) if more else None,
+        next_cursor=cursor_after(found, limit, "recall_buyers", lambda one: [one.order_id, one.line_no]),
     )
 
 

@@ -16,7 +16,7 @@ from serving.api.agents.party_names import Amount
 from serving.api.answers import principal_of, problem_responses
 from serving.api.approvals.four_eyes import Waiting, ask_another, two_people_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.parameters import CursorText, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
@@ -163,10 +163,9 @@ def list_listing_cases(
             limit=limit + 1,
         )
     shown = found[:limit]
-    more = len(found) > limit
     return ListingCasePage(
         cases=[_view(one) for one in shown],
-        next_cursor=write_cursor(Position("listing_cases", "", [shown[-1].case_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "listing_cases", lambda one: [one.case_id]),
     )
 
 

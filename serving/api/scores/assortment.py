@@ -11,7 +11,7 @@ from litestar import Request, get, post
 from msgspec import Meta, Struct
 
 from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
-from serving.api.cursor import Position, expired, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, expired, read_cursor
 from serving.api.orders.order_work import IdempotencyKey, made_once, order_transaction
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.transactions import note
@@ -102,14 +102,13 @@ async def get_assortment_suggestions(
     if not page.owner_known and merchant_id is not None:
         raise not_found("merchant", "Merchant", merchant_id)
     rows = page.rows[:limit]
-    last = rows[-1] if len(page.rows) > limit else None
     return AssortmentPage(
         publication_version=shown.version,
         as_of=shown.as_of,
         suggestions=rows,
-        next_cursor=write_cursor(Position("assortment", shown.version, [last.merchant_id, last.rank]))
-        if last
-        else None,
+        next_cursor=cursor_after(
+            page.rows, limit, "assortment", lambda one: [one.merchant_id, one.rank], shown.version
+        ),
     )
 
 

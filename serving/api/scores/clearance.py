@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get
 
 from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
-from serving.api.cursor import Position, expired, read_cursor, write_cursor
+from serving.api.cursor import Position, cursor_after, expired, read_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.problems import invalid_parameter, no_publication, not_found
 from serving.scores.documents import ClearancePage
@@ -75,14 +75,17 @@ def _answer(
     if not page.owner_known:
         raise not_found(*owner)
     rows = page.rows[:limit]
-    following = None
-    if len(page.rows) > limit and owner[0] == "supplier":
-        following = Position("clearance_supplier", shown.version, [rows[-1].sku_id])
-    elif len(page.rows) > limit:
-        following = Position("clearance_merchant", shown.version, [rows[-1].sku_id, rows[-1].supplier_id])
+    if owner[0] == "supplier":
+        following = cursor_after(
+            page.rows, limit, "clearance_supplier", lambda one: [one.sku_id], shown.version
+        )
+    else:
+        following = cursor_after(
+            page.rows, limit, "clearance_merchant", lambda one: [one.sku_id, one.supplier_id], shown.version
+        )
     return ClearancePage(
         publication_version=shown.version,
         as_of=shown.as_of,
         warnings=rows,
-        next_cursor=write_cursor(following) if following else None,
+        next_cursor=following,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get
 
 from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
-from serving.api.cursor import Position, expired, read_cursor, write_cursor
+from serving.api.cursor import Position, cursor_after, expired, read_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.problems import invalid_parameter, no_publication, not_found
 from serving.scores.documents import ChannelScorePage, SupplierGradePage
@@ -50,13 +50,14 @@ async def get_supplier_grades(
     if not page.owner_known and supplier_id is not None:
         raise not_found("supplier", "Supplier", supplier_id)
     rows = page.rows[:limit]
-    more = len(page.rows) > limit
-    following = Position("supplier_grades", shown.version, [rows[-1].supplier_id]) if more else None
+    following = cursor_after(
+        page.rows, limit, "supplier_grades", lambda one: [one.supplier_id], shown.version
+    )
     return SupplierGradePage(
         publication_version=shown.version,
         as_of=shown.as_of,
         grades=rows,
-        next_cursor=write_cursor(following) if following else None,
+        next_cursor=following,
     )
 
 
@@ -114,14 +115,15 @@ def _answer(
     if not page.owner_known:
         raise not_found(*owner)
     rows = page.rows[:limit]
-    following = None
-    if len(page.rows) > limit and owner[0] == "supplier":
-        following = Position("supplier_channels", shown.version, [rows[-1].category_id])
-    elif len(page.rows) > limit:
-        following = Position("category_channels", shown.version, [rows[-1].rank])
+    if owner[0] == "supplier":
+        following = cursor_after(
+            page.rows, limit, "supplier_channels", lambda one: [one.category_id], shown.version
+        )
+    else:
+        following = cursor_after(page.rows, limit, "category_channels", lambda one: [one.rank], shown.version)
     return ChannelScorePage(
         publication_version=shown.version,
         as_of=shown.as_of,
         channels=rows,
-        next_cursor=write_cursor(following) if following else None,
+        next_cursor=following,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get
 
 from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
-from serving.api.cursor import Position, expired, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, expired, read_cursor
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.problems import no_publication, not_found
 from serving.scores.documents import PriceAnswer, PricePage
@@ -79,12 +79,11 @@ async def list_prices(
     if not page.owner_known:
         raise not_found("merchant", "Merchant", merchant_id)
     rows = page.rows[:limit]
-    more = len(page.rows) > limit
     return PricePage(
         publication_version=shown.version,
         as_of=shown.as_of,
         revision=shown.revision,
         prices_as_of=shown.live_as_of.get(PRICES_AS_OF, shown.as_of),
         prices=rows,
-        next_cursor=write_cursor(Position("prices", shown.version, [rows[-1].sku_id])) if more else None,
+        next_cursor=cursor_after(page.rows, limit, "prices", lambda one: [one.sku_id], shown.version),
     )

@@ -8,7 +8,7 @@ from litestar import Request, get
 from litestar.params import Parameter
 
 from serving.api.answers import mark, principal_of, problem_responses, reader_of, version_headers
-from serving.api.cursor import Position, expired, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, expired, read_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.problems import invalid_parameter, no_publication, not_found
 from serving.scores.documents import ReorderPage
@@ -77,14 +77,14 @@ async def _of_supplier(
     if not page.owner_known:
         raise not_found("supplier", "Supplier", supplier_id)
     rows = page.rows[:limit]
-    more = len(page.rows) > limit
-    following = Position("reorder_supplier", shown.version, [rows[-1].sku_id]) if more else None
     return ReorderPage(
         publication_version=shown.version,
         as_of=shown.as_of,
         suggestions=rows,
         shares=[],
-        next_cursor=write_cursor(following) if following else None,
+        next_cursor=cursor_after(
+            page.rows, limit, "reorder_supplier", lambda one: [one.sku_id], shown.version
+        ),
     )
 
 
@@ -110,12 +110,12 @@ async def _of_merchant(
     if not page.owner_known:
         raise not_found("merchant", "Merchant", merchant_id)
     rows = page.rows[:limit]
-    more = len(page.rows) > limit
-    last = [rows[-1].sku_id, rows[-1].supplier_id] if more else []
     return ReorderPage(
         publication_version=shown.version,
         as_of=shown.as_of,
         suggestions=[],
         shares=rows,
-        next_cursor=write_cursor(Position("reorder_merchant", shown.version, last)) if more else None,
+        next_cursor=cursor_after(
+            page.rows, limit, "reorder_merchant", lambda one: [one.sku_id, one.supplier_id], shown.version
+        ),
     )

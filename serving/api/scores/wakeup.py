@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get
 
 from serving.api.answers import mark, people_reader_of, principal_of, problem_responses, version_headers
-from serving.api.cursor import Position, expired, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, expired, read_cursor
 from serving.api.parameters import CursorText, OptionalIdentifier, PageSize
 from serving.problems import no_publication, not_found
 from serving.scores.documents import WakeupPage
@@ -52,11 +52,11 @@ async def get_wakeup_list(
     if not page.owner_known and merchant_id is not None:
         raise not_found("merchant", "Merchant", merchant_id)
     rows = page.rows[:limit]
-    more = len(page.rows) > limit
-    last = [rows[-1].rank, rows[-1].consumer_id] if more else []
     return WakeupPage(
         publication_version=shown.version,
         as_of=shown.as_of,
         entries=rows,
-        next_cursor=write_cursor(Position("wakeup", shown.version, last)) if more else None,
+        next_cursor=cursor_after(
+            page.rows, limit, "wakeup", lambda one: [one.rank, one.consumer_id], shown.version
+        ),
     )

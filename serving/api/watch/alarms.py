@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
-from serving.api.cursor import Position, read_cursor, write_cursor
+from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import loss_rules_of, routing_cost_of
 from serving.api.parameters import CursorText, PageSize
 from serving.api.refusals import typed_problems
@@ -188,10 +188,9 @@ def list_alarms(
             limit=limit + 1,
         )
     shown = found[:limit]
-    more = len(found) > limit
     return AlarmPage(
         alarms=[_view(one) for one in shown],
-        next_cursor=write_cursor(Position("supply_alarms", "", [shown[-1].alarm_id])) if more else None,
+        next_cursor=cursor_after(found, limit, "supply_alarms", lambda one: [one.alarm_id]),
     )
 
 
