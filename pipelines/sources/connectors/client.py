@@ -50,7 +50,7 @@ class Client:
         monotonic: Seconds of a clock that only goes forward.
 
     Raises:
-        ConnectorError: A secret is not in the environment.
+        ConnectorError: A secret is not in the environment, or no header can carry it.
     """
 
     def __init__(
@@ -111,10 +111,13 @@ class Client:
 
     def _address(self, path: str) -> str:
         base = self._connector.base_url
-        if path.startswith("/"):
-            return base + path
-        address = urljoin(base + "/", path)
-        if _host(address) != _host(base):
+        try:
+            address = base + path if path.startswith("/") else urljoin(base + "/", path)
+            httpx.URL(address)
+            host = _host(address)
+        except (ValueError, httpx.InvalidURL):
+            raise ConnectorError("the answer names an address of the next page that is none") from None
+        if host != _host(base):
             raise ConnectorError(
                 f"the next page lies at another host ({urlsplit(address).hostname}); "
                 "secrets are not sent there"
@@ -129,7 +132,7 @@ class Client:
                 if response.status_code != httpx.codes.OK:
                     raise _refused(place, response)
                 body = _body(place, response)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise UnansweredError(f"{place}: no answer ({type(error).__name__}: {error})") from None
         return _exact_json(place, body)
 
@@ -172,9 +175,19 @@ def _credentials(
             )
         return environment[variable]
 
-    headers = {name: secret(variable) for name, variable in auth.headers.items()}
+    def carried(variable: str) -> str:
+        value = secret(variable)
+        if value != value.strip() or not (value.isascii() and value.isprintable()):
+            # Who sends it would say the whole header in the message of its error.
+            raise ConnectorError(
+                f"the environment variable {variable} holds what no header can carry, such as a blank or a "
+                "line break at its end; set it without"
+            )
+        return value
+
+    headers = {name: carried(variable) for name, variable in auth.headers.items()}
     if auth.bearer is not None:
-        headers["Authorization"] = f"Bearer {secret(auth.bearer)}"
+        headers["Authorization"] = f"Bearer {carried(auth.bearer)}"
     basic = (secret(auth.basic[0]), secret(auth.basic[1])) if auth.basic is not None else None
     return headers, basic
 

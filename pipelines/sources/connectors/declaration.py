@@ -25,11 +25,18 @@ FED = (
 
 _NAME = re.compile(r"[a-z][a-z_-]{0,39}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_HEADER = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
         raise ValueError("give the name of an environment variable such as MARKET_TOKEN, not the secret")
+    return value
+
+
+def _header(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise ValueError(f"{value!r} is no name of a header such as X-Api-Key")
     return value
 
 
@@ -55,6 +62,7 @@ def _table(value: str) -> str:
 
 
 Variable = Annotated[str, AfterValidator(_variable)]
+Header = Annotated[str, AfterValidator(_header)]
 Table = Annotated[str, AfterValidator(_table)]
 
 
@@ -68,7 +76,7 @@ class Auth(Strict):
     """
 
     bearer: Variable | None = None
-    headers: dict[str, Variable] = Field(default_factory=dict)
+    headers: dict[Header, Variable] = Field(default_factory=dict)
     basic: tuple[Variable, Variable] | None = None
 
 

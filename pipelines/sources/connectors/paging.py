@@ -79,7 +79,7 @@ def read_page(stream: Stream, answer: Any, position: str | None) -> Page:
             "correct `records`"
         )
     rows = [row for record in records for row in _rows_of(record, stream.each)]
-    lines = tuple(json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows)
+    lines = tuple(_sound(json.dumps(row, ensure_ascii=False, sort_keys=True)) for row in rows)
     written_at = None
     if stream.written_at is not None:
         value = _field(answer, stream.written_at)
@@ -104,7 +104,12 @@ def _next(stream: Stream, answer: Any, position: str | None, *, is_empty: bool) 
         )
     if pages.kind == "page":
         return None if value in _NO_MORE else str(int(position or pages.first) + 1)
-    return None if value in _NO_NEXT else str(value)
+    return None if value in _NO_NEXT else _sound(str(value))
+
+
+def _sound(text: str) -> str:
+    """A text that can be written: half of a character, as of an emoji that was cut, is U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _rows_of(record: Any, each: str | None) -> list[Any]:

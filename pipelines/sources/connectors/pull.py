@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from pipelines.sources.connectors.client import Client
 from pipelines.sources.connectors.declaration import Stream
@@ -149,15 +150,13 @@ class Pull:
             is_circle = page.next is not None and page.next in (*under_way.used, under_way.position)
             if not is_repeated and not is_circle:
                 return page
-        pages = self._stream.pages
         if is_circle:
             raise ConnectorError(f"page {under_way.pages + 1} leads back to a page that was read")
-        if pages is not None and pages.kind == "page" and pages.more is None:
-            raise ConnectorError(
-                f"page {under_way.pages + 1} says again what an earlier page said, however often it is asked "
-                "for; where the last page is answered for ever, say which field tells the end: `more`"
-            )
-        return page
+        raise ConnectorError(
+            f"page {under_way.pages + 1} says again what an earlier page said, however often it is asked "
+            "for, and what it should say may be missing; where the last page by number is answered for "
+            "ever, say which field tells the end: `more`"
+        )
 
     def _from(self, standing: Standing) -> str | None:
         since = self._stream.since
@@ -190,7 +189,7 @@ class Pull:
         news = [line for line in lines if _short(line) not in known]
         content = digest_of(sorted(lines))
         drift = drift_of(self._stream, filter(None, rows), standing.fields)
-        is_news = bool(news) and (self._stream.since is not None or content != standing.content)
+        is_news = bool(news) and content != standing.content
         landed = len(news) if is_news else 0
         file = None
         if is_news:
@@ -213,7 +212,7 @@ class Pull:
             pages=under_way.pages,
             waits=waits,
             went_on=went_on,
-            drift=drift.lines(),
+            drift=(*drift.lines(), *self._unmarked(standing, lines)),
             lacking=drift.lacking,
             file=file,
             mark=standing.mark,
@@ -221,13 +220,24 @@ class Pull:
             problem=None if came or self._stream.since else "the answer has no rows",
         )
 
+    def _unmarked(self, standing: Standing, lines: list[str]) -> tuple[str, ...]:
+        """Says that changes cannot be told from what came before."""
+        since = self._stream.since
+        if since is None or standing.mark is not None or not lines:
+            return ()
+        return (
+            f"no row has a time that is over or a whole number in {since.field!r}: everything is asked for "
+            "every time; correct `since`",
+        )
+
     def _move_mark(self, standing: Standing, lines: list[str], rows: list[dict[str, Any]]) -> None:
         since = self._stream.since
         if since is None:
             return
+        now, zone = self._now(), ZoneInfo(self._stream.time_zone or "UTC")
         marks = [str(row.get(since.field, "")) for row in rows]
         for text in marks:
-            if is_newer(text, standing.mark, self._now()):
+            if is_newer(text, standing.mark, now, zone):
                 standing.mark = text
         if standing.mark is None:
             return

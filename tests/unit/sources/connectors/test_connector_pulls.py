@@ -163,6 +163,19 @@ def test_a_page_that_is_repeated_for_ever_lands_nothing(shop, url, puller):
     assert puller.rows(blind, "catalogue") == []
 
 
+def test_a_page_repeated_for_ever_lands_nothing_whatever_says_that_more_follow(shop, market, puller):
+    pages = {
+        "catalogue": (ITEMS, json.dumps(shop.answer(ITEMS, {"page": "1"}))),
+        "offers": (OFFERS, json.dumps(shop.answer(OFFERS, {})).replace('"c2"', '"c3"')),
+    }
+    for stream, (path, first) in pages.items():
+        shop.faults[path] = [fine, *[answers(200, first.encode())] * 5]
+        report = puller.pull(market, stream)
+        assert report.status == "failed"
+        assert "says again what an earlier page said" in report.problem
+        assert puller.rows(market, stream) == []
+
+
 def test_a_cursor_that_leads_back_lands_nothing(shop, market, puller):
     circle = json.dumps({"offers": [shop.offers[7]], "paging": {"next": "c2"}}).encode()
     shop.faults[OFFERS] = [fine, fine, *[answers(200, circle)] * 5]
@@ -255,6 +268,52 @@ def test_a_change_of_the_future_does_not_move_the_mark(shop, market, puller):
     shop.offers[7]["updated_at"] = "2099-01-01T00:00:00Z"
     report = puller.pull(market, "offers")
     assert (report.rows, report.mark) == (8, "2026-11-01T06:00:00Z")
+
+
+def test_a_change_that_is_a_little_ahead_hides_no_change_before_it(shop, market, puller):
+    shop.offers[7]["updated_at"] = "2026-11-30T05:00:00Z"
+    assert puller.pull(market, "offers").mark == "2026-11-01T06:00:00Z"
+    puller.now = BEGAN + dt.timedelta(hours=2)
+    shop.offers.append({**shop.offers[0], "item_id": "new", "updated_at": "2026-11-29T10:00:00Z"})
+    report = puller.pull(market, "offers")
+    assert (report.rows, report.mark) == (1, "2026-11-29T10:00:00Z")
+    assert ids(puller.rows(market, "offers")) == sorted([*every_item(shop), "new"])
+
+
+@pytest.mark.parametrize(
+    ("at", "is_mark"),
+    [("2026-11-29T09:01:00Z", True), ("2026-11-29T09:01:00.000001Z", False), ("2026-11-29 17:01:00", True)],
+)
+def test_a_mark_is_at_most_now_by_the_clock_of_its_zone(shop, url, puller, at, is_mark):
+    there = declared(
+        "marketplace", url, **{"    money: major": "    money: major\n    time_zone: Asia/Shanghai"}
+    )
+    shop.offers[7]["updated_at"] = at
+    assert (puller.pull(there, "offers").mark == at) == is_mark
+
+
+def test_a_time_without_an_offset_is_asked_for_without_one(shop, market, puller):
+    for number, offer in enumerate(shop.offers):
+        offer["updated_at"] = f"2026-11-01 0{number}:00:00"
+    puller.pull(market, "offers")
+    puller.pull(market, "offers")
+    assert shop.asked[-1][1]["updated_after"] == "2026-11-01 06:59:00"
+
+
+def test_marks_that_cannot_be_compared_are_told_and_land_once(shop, market, puller):
+    for offer in shop.offers:
+        offer["updated_at"] = "1 Nov 2026"
+    first, again = puller.pull(market, "offers"), puller.pull(market, "offers")
+    assert [(one.status, one.rows) for one in (first, again)] == [("landed", 8), ("unchanged", 0)]
+    assert "everything is asked for every time" in first.drift[0]
+    assert len(puller.rows(market, "offers")) == 8
+
+
+def test_half_of_a_character_spoils_neither_its_row_nor_the_others(shop, market, puller):
+    shop.items[0]["title"] = "茶 \ud83d"
+    shop.items[1]["title"] = "茶 \ud83c\udf75"
+    assert puller.pull(market, "catalogue").rows == 8
+    assert [row["title"] for row in puller.rows(market, "catalogue")[:2]] == ["茶 \ufffd", "茶 🍵"]
 
 
 def test_a_field_that_is_renamed_half_way_is_named(shop, market, puller):
@@ -361,6 +420,32 @@ def test_one_stream_that_fails_stops_no_other(shop, market, puller):
         "offers": "landed",
         "scans": "landed",
     }
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[half", "http://127.0.0.1:port/x", "http://127.0.0.1:99999/x", "/x\ny"]
+)
+def test_an_address_that_is_none_fails_its_stream_alone(shop, market, puller, address):
+    shop.faults[PARCELS] = [answers(200, json.dumps({"parcels": [], "links": {"next": address}}).encode())]
+    reports = puller.pull(market)
+    assert (reports["scans"].status, reports["offers"].status) == ("failed", "landed")
+    assert "address" in reports["scans"].problem
+
+
+def test_an_answer_that_cannot_be_unpacked_is_asked_for_again(shop, market, puller):
+    shop.faults[ITEMS] = [answers(200, b"no zip", **{"Content-Encoding": "gzip"})]
+    report = puller.pull(market, "catalogue")
+    assert (report.status, report.rows, report.waits) == ("landed", 8, 1)
+
+
+@pytest.mark.parametrize("secret", [f"{TOKEN}\n", f"{TOKEN} ", f"{TOKEN}\u200b", f"{TOKEN}é", f"{TOKEN}\0"])
+def test_a_secret_that_no_header_can_carry_is_named_by_its_variable_and_not_told(shop, url, puller, secret):
+    environment = {"MARKETPLACE_TOKEN": secret, "BRAND_API_KEY": secret}
+    for name in ("marketplace", "brand"):
+        for report in puller.pull(declared(name, url), environment=environment).values():
+            assert report.status == "failed"
+            assert "holds what no header can carry" in report.problem
+            assert TOKEN not in str(report)
 
 
 def test_secrets_are_in_no_file_report_or_log(shop, market, puller, caplog, tmp_path):
