@@ -125,7 +125,7 @@ def move_line(
     if cost.grade_penalty_bps:
         stated = graded(conn, tenant_id, stated)
     region = order.region_code or stock.ANYWHERE
-    warehouses = lock_warehouses(conn, tenant_id, [line.sku_id], now)
+    warehouses = lock_warehouses(conn, tenant_id, [line.sku_id], now, (order.order_id, line.line_no))
     offers = warehouses.as_shipped(stated, {line.sku_id: line.qty}, region, cost)
     demand = Demand(order.order_id, line.line_no, line.sku_id, line.qty, region)
     terms = _terms(conn, tenant_id, order, discounts)

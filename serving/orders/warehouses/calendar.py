@@ -62,6 +62,35 @@ def departure(
     Returns:
         A local day of the warehouse; None where it has no such day within the lead time and `MOST_DAYS`.
     """
+    days = _days(warehouse, now, lead_days)
+    return next((day for day in days if _has_room(warehouse, booked.get(day, 0), qty)), None)
+
+
+def most_units(warehouse: Warehouse, now: datetime, lead_days: int, booked: Mapping[date, int]) -> int | None:
+    """The most units that a warehouse can hand over on one day: for so many `departure` finds one.
+
+    Args:
+        warehouse: The warehouse.
+        now: When the order comes in, aware.
+        lead_days: Days that the supplier needs until it hands the goods over.
+        booked: Units by day that orders placed before take.
+
+    Returns:
+        0 where it has no such day; None where nothing limits its days.
+    """
+    days = _days(warehouse, now, lead_days)
+    if warehouse.capacity_per_day is None:
+        return None if any(True for _ in days) else 0
+    most = 0
+    for day in days:
+        most = max(most, warehouse.capacity_per_day - booked.get(day, 0))
+        if most == warehouse.capacity_per_day:
+            break
+    return most
+
+
+def _days(warehouse: Warehouse, now: datetime, lead_days: int) -> Iterator[date]:
+    """The days on which a warehouse could hand something over, the first one first."""
     local = now.astimezone(warehouse.zone)
     today = local.date()
     since_midnight = local.replace(tzinfo=None) - datetime.combine(today, time())
@@ -70,9 +99,8 @@ def departure(
     last = today + timedelta(days=lead_days + MOST_DAYS)
     begins = next(_working_days(warehouse, today if is_in_time else today + timedelta(days=1), last), None)
     if begins is None:
-        return None
-    days = _working_days(warehouse, begins + timedelta(days=lead_days), last)
-    return next((day for day in days if _has_room(warehouse, booked.get(day, 0), qty)), None)
+        return iter(())
+    return _working_days(warehouse, begins + timedelta(days=lead_days), last)
 
 
 def _working_days(warehouse: Warehouse, first: date, last: date) -> Iterator[date]:

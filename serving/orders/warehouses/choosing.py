@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from serving.orders.routing.contracts import MAX_DAYS, CostParameters, OfferStock
 from serving.orders.routing.cost import unit_cost, zone
-from serving.orders.warehouses.calendar import Warehouse, departure
+from serving.orders.warehouses.calendar import Warehouse, departure, most_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Warehouses:
     ) -> list[OfferStock]:
         """Offers as routing shall see them: the region and the days of the warehouse that would ship them.
 
-        An offer has no more units than a warehouse of it sends a day, and none where no day is free for one.
+        An offer has no more units than one of its warehouses has room for on a day within reach.
 
         Args:
             offers: As stated, at most one a supplier and sku.
@@ -124,8 +124,8 @@ class Warehouses:
         houses = self.of(offer)
         if not houses:
             return offer
-        rooms = [house.capacity_per_day for house in houses]
         most = offer.available_qty
+        rooms = [self._room(house, offer) for house in houses]
         if None not in rooms:
             most = min(most, max(room for room in rooms if room is not None))
         leaves = self.choose(offer, max(1, min(wanted, most)), to_region, parameters)
@@ -133,6 +133,9 @@ class Warehouses:
             return replace(offer, available_qty=0)
         region = next(house.region_code for house in houses if house.warehouse_id == leaves.warehouse_id)
         return replace(self._from(offer, region, leaves.ships_on), available_qty=most)
+
+    def _room(self, house: Warehouse, offer: OfferStock) -> int | None:
+        return most_units(house, self.now, offer.lead_time_days, self.booked[house.warehouse_id])
 
     def _from(self, offer: OfferStock, region: str, ships_on: date) -> OfferStock:
         days = (ships_on - self.now.astimezone(self.zone).date()).days

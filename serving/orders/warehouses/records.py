@@ -31,7 +31,13 @@ def warehouses_of(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> l
     return [warehouse_id for (warehouse_id,) in rows]
 
 
-def lock_warehouses(conn: Connection, tenant_id: str, sku_ids: Iterable[str], now: datetime) -> Warehouses:
+def lock_warehouses(
+    conn: Connection,
+    tenant_id: str,
+    sku_ids: Iterable[str],
+    now: datetime,
+    moving: tuple[str, int] | None = None,
+) -> Warehouses:
     """The warehouses that may ship some skus; those with a limit stay locked until the transaction ends.
 
     So what is free of a day is free until commit.
@@ -41,13 +47,20 @@ def lock_warehouses(conn: Connection, tenant_id: str, sku_ids: Iterable[str], no
         tenant_id: The tenant.
         sku_ids: What is ordered.
         now: Business time, aware.
+        moving: Order and number of a line that leaves its day: that is free for it.
     """
     ids = warehouses_of(conn, tenant_id, sku_ids)
     locks.warehouses(conn, tenant_id, ids)
-    return read_warehouses(conn, tenant_id, ids, now)
+    return read_warehouses(conn, tenant_id, ids, now, moving)
 
 
-def read_warehouses(conn: Connection, tenant_id: str, ids: Sequence[str], now: datetime) -> Warehouses:
+def read_warehouses(
+    conn: Connection,
+    tenant_id: str,
+    ids: Sequence[str],
+    now: datetime,
+    moving: tuple[str, int] | None = None,
+) -> Warehouses:
     """Warehouses as they stand, and what orders take of their days.
 
     A unit counts for its day as long as it is reserved there or left from there; what is cancelled, refunded
@@ -58,13 +71,21 @@ def read_warehouses(conn: Connection, tenant_id: str, ids: Sequence[str], now: d
         tenant_id: The tenant.
         ids: The warehouses.
         now: Business time, aware.
+        moving: Order and number of a line that is not counted.
     """
     zone = zone_of(conn, tenant_id)
     if not ids:
         return Warehouses((), {}, now, zone)
     # A local day may be one behind or ahead of another.
     since = now.astimezone(zone).date() - timedelta(days=1)
-    values = {"tenant": tenant_id, "ids": list(ids), "since": since}
+    order_id, line_no = moving or (None, None)
+    values = {
+        "tenant": tenant_id,
+        "ids": list(ids),
+        "since": since,
+        "moving_order": order_id,
+        "moving_line": line_no,
+    }
     rows = conn.execute(
         "select w.warehouse_id, w.supplier_id, w.region_code, w.capacity_per_day, w.cut_off_minutes,"
         " w.working_days, w.time_zone, w.latitude, w.longitude,"
@@ -105,6 +126,7 @@ def read_warehouses(conn: Connection, tenant_id: str, ids: Sequence[str], now: d
         " when s.status in ('pending', 'accepted') then l.reserved_qty else l.qty end)::bigint"
         " from orders.order_line l join orders.sub_order s using (tenant_id, order_id, supplier_id)"
         " where l.tenant_id = %(tenant)s and l.warehouse_id = any(%(ids)s) and l.ships_on >= %(since)s"
+        " and (l.order_id, l.line_no) is distinct from (%(moving_order)s::text, %(moving_line)s::integer)"
         " group by 1, 2",
         values,
     ):

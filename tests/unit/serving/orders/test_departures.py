@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.orders.routing.contracts import CostParameters, OfferStock, Zone
-from serving.orders.warehouses.calendar import MOST_DAYS, Warehouse, departure
+from serving.orders.warehouses.calendar import MOST_DAYS, Warehouse, departure, most_units
 from serving.orders.warehouses.choosing import Departure, Warehouses
 
 SHANGHAI, URUMQI = ZoneInfo("Asia/Shanghai"), ZoneInfo("Asia/Urumqi")
@@ -106,6 +106,26 @@ def test_no_earlier_day_would_have_done(minutes, lead, qty, days, cut_off, capac
     assert departure(warehouse, now, lead, qty, booked) == expected
 
 
+@given(
+    st.integers(0, 6),
+    st.dictionaries(st.integers(0, 3), st.integers(0, 9)),
+    st.sets(st.integers(0, 3)),
+)
+def test_for_the_most_units_there_is_a_day_and_for_one_more_there_is_none(capacity, taken, opened):
+    shut = [MONDAY + timedelta(days=n) for n in range(MOST_DAYS + 1) if n not in opened]
+    booked = {MONDAY + timedelta(days=n): units for n, units in taken.items()}
+    warehouse = house(capacity=capacity, days="1234567", closed=shut)
+    most = most_units(warehouse, AT_FOUR, 0, booked)
+    found = [qty for qty in range(1, 9) if departure(warehouse, AT_FOUR, 0, qty, booked) is not None]
+    assert most == max(found, default=0)
+
+
+def test_nothing_limits_an_open_house_without_a_limit():
+    assert most_units(house(), AT_FOUR, 0, {MONDAY: 10**6}) is None
+    shut = [MONDAY + timedelta(days=n) for n in range(MOST_DAYS + 1)]
+    assert most_units(house(closed=shut), AT_FOUR, 0, {}) == 0
+
+
 COST = CostParameters(
     zones={("west", "north"): Zone(100, 2), ("east", "north"): Zone(300, 1)}, promised_days=3
 )
@@ -156,6 +176,12 @@ def test_routing_sees_the_days_the_region_and_the_room_of_the_warehouse():
     assert (seen.ship_from_region, seen.lead_time_days, seen.available_qty) == ("west", 1, 20)
     (none,) = among(house(capacity=0)).as_shipped([offer()], {"milk": 1}, "north", COST)
     assert none.available_qty == 0
+    # What a larger one could send if it were open promises nothing.
+    shut = [MONDAY + timedelta(days=n) for n in range(MOST_DAYS + 1)]
+    for large in (house("large", capacity=100, closed=shut), house("large", closed=shut)):
+        houses = among(large, house("small", capacity=2))
+        (seen,) = houses.as_shipped([offer()], {"milk": 5}, "north", COST)
+        assert (seen.available_qty, seen.lead_time_days) == (2, 0)
 
 
 def test_the_next_line_of_an_order_sees_what_the_first_took():
