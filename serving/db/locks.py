@@ -281,6 +281,13 @@ def warehouses(conn: Connection, tenant_id: str, warehouse_ids: Sequence[str]) -
     )
 
 
+def every_warehouse(conn: Connection, tenant_id: str) -> None:
+    """Lock all warehouses of a tenant, to put others in their place."""
+    conn.execute(
+        "select from supply.warehouse where tenant_id = %s order by warehouse_id for update", (tenant_id,)
+    )
+
+
 def loss_budget(conn: Connection, tenant_id: str, merchant_id: str, day: date) -> None:
     """Lock what a merchant may lose on a day, by an order that takes coupons before it knows its loss."""
     conn.execute(

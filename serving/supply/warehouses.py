@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 
+from serving.db import locks
+
 Connection = psycopg.Connection[Any]
 
 
@@ -68,6 +70,8 @@ def put_warehouses(conn: Connection, tenant_id: str, stated: Sequence[StatedWare
         "closed": [warehouse_id for warehouse_id, _ in closures],
         "closed_on": [day for _, day in closures],
     }
+    # Orders lock those that they may leave from, in the same order.
+    locks.every_warehouse(conn, tenant_id)
     changed = 0
     for statement in (
         "delete from supply.warehouse_closure c where c.tenant_id = %(tenant)s"

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from small_market import NOW, TENANT
 
+from serving.db import locks
 from serving.db.urls import libpq_url
 from serving.orders.errors import OutOfStockError
 from serving.orders.fulfilment import fulfilment
@@ -154,6 +155,33 @@ def test_a_line_that_goes_elsewhere_takes_a_day_there_and_frees_its_own(shop, pu
     assert lines(shop, "w-17") == [("WJ", "w-j", 0, 1)]
     shop.place("w-18", ("w-egg", 5), region_code="east")
     assert lines(shop, "w-18") == [("WI", "w-i", 0, 1)]
+
+
+def test_a_line_that_changes_its_supplier_keeps_its_day_in_a_shared_warehouse(shop, put):
+    market(shop, "w-pea", "WM")
+    market(shop, "w-pea", "WN", price=1_010)
+    put(house("w-m", None, capacity_per_day=5))
+    shop.place("w-20", ("w-pea", 5), region_code="east")
+    shop.pay("w-20")
+    assert shop.act(fulfilment.reroute, "w-20", "WM", {1: "WN"}, NOW) == {1: "WN"}
+    assert lines(shop, "w-20") == [("WN", "w-m", 0, 1)]
+    # Whoever comes later still finds the day full.
+    shop.place("w-21", ("w-pea", 1), region_code="east")
+    assert lines(shop, "w-21")[0][2] == 1
+
+
+def test_the_night_and_an_order_do_not_wait_for_each_other(shop, put):
+    """It takes w-o, which stays, before w-p, which goes, as every order does."""
+    put(house("w-o", "WO", capacity_per_day=5), house("w-p", "WO", capacity_per_day=5))
+    with ThreadPoolExecutor(1) as pool:
+        with shop.transaction() as conn:
+            locks.warehouses(conn, TENANT, ["w-o"])
+            night = pool.submit(put, house("w-o", "WO", capacity_per_day=6))
+            while not shop.sql("select 1 from pg_locks where locktype = 'transactionid' and not granted"):
+                assert not night.done()
+            conn.execute("set local lock_timeout = '2s'")
+            locks.warehouses(conn, TENANT, ["w-p"])
+        assert night.result() == 2
 
 
 def test_a_day_is_never_sold_twice(shop, put):
