@@ -19,6 +19,7 @@ from models.supply.supervision.ladder import Level
 from pipelines.lake.tables import Lake
 from pipelines.stores.supervision import CASE_COLUMNS, CASES
 from pipelines.warehouse.supervised import facts
+from serving.db import locks
 from serving.db.operations import Operations
 from serving.db.retries import in_transaction
 from serving.supervision.judging import Judged, cleared, judge
@@ -81,6 +82,11 @@ def judge_night(
         found = {Subject(*subject): one for subject, one in signs.signs_of(seen, config).items()}
 
         def judged(conn: psycopg.Connection) -> Night:
+            locks.brake(conn, tenant_id)
+            # What was cleared since is answered: its signs were found without knowing that.
+            newer = cleared(conn, tenant_id).items() - answered.items()
+            for subject, _ in newer:
+                found.pop(subject, None)
             return Night(
                 judge(conn, tenant_id, found, config.rules, as_of),
                 dict(sorted(Counter(sign.name for one in found.values() for sign in one).items())),

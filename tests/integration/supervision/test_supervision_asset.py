@@ -9,6 +9,7 @@ import pytest
 from supervised_market import case, day, decide, listing, offer
 
 from models.supply.supervision.ladder import Level
+from pipelines import supervision_night
 from pipelines.defs import supervision
 from pipelines.graph import resources
 from pipelines.lake.tables import Lake
@@ -134,6 +135,29 @@ def test_a_night_from_facts_to_an_order_that_is_refused_and_one_that_is_not(step
     # The papers that S1 was asked for do not come: a week later it is held.
     step(as_of=AS_OF + timedelta(days=7))
     assert case(shop, offer("branded")).level is Level.HOLD
+
+
+def test_what_is_cleared_while_a_night_reads_is_not_held_by_what_it_read(step, shop, facts, monkeypatch):
+    """Complaints from before the decision are answered by it, though the night had not heard of it."""
+    for order in ("o0", "o1", "o2"):
+        facts.put("fct_after_sales", "m1", None, "branded", order, "fake_goods", day(295), day(295))
+    step(as_of=day(300))
+    held = case(shop, listing("branded"))
+    assert "complaints" in held.evidence
+    read = supervision_night.facts
+
+    def read_slowly(*arguments, **named):
+        seen = read(*arguments, **named)
+        decide(shop, held.case_id, "cleared", at=day(301))
+        return seen
+
+    monkeypatch.setattr(supervision_night, "facts", read_slowly)
+    step(as_of=day(302))
+    assert case(shop, listing("branded")) is None
+    monkeypatch.setattr(supervision_night, "facts", read)
+    _, checks, _ = step(as_of=day(303))
+    assert case(shop, listing("branded")) is None
+    assert checks == {"no_case_is_below_its_signs": True}
 
 
 def test_other_lines_are_another_judgement(step, shop):
