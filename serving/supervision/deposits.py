@@ -88,7 +88,7 @@ def take_deposit(conn: Connection, tenant_id: str, approval: Approval, now: date
     """Set an approved deposit aside, out of what the party has available.
 
     Raises:
-        DepositRefusedError: The case moved meanwhile.
+        DepositRefusedError: The case moved meanwhile, or somebody named a payment of their own as this one.
         FeeError: The party has less available.
     """
     case_id, cents = int(approval.subject_id), int(approval.wanted["amount_cents"])
@@ -96,6 +96,8 @@ def take_deposit(conn: Connection, tenant_id: str, approval: Approval, now: date
     case = case_of(conn, tenant_id, case_id, None)
     _require_wanted(case, deposit_of(conn, tenant_id, case_id))
     posted = pay_into_guarantee(conn, tenant_id, _payment(case_id), _party(case), cents, now)
+    if not posted.is_new:
+        raise DepositRefusedError(f"a payment into a guarantee is called {_payment(case_id)} already")
     conn.execute(
         "insert into supervision.deposit (tenant_id, case_id, amount_cents, taken_at)"
         " values (%s, %s, %s, %s)",
@@ -148,6 +150,22 @@ def return_deposit(conn: Connection, tenant_id: str, approval: Approval, now: da
         (now, tenant_id, case_id),
     )
     return {"transaction_id": posted.transaction_id, "amount_cents": deposit.amount_cents}
+
+
+def require_unmoved(conn: Connection, tenant_id: str, case_id: int, seen: Deposit | None) -> None:
+    """Refuse what was decided from a deposit that is another by now.
+
+    Args:
+        conn: Inside a transaction of the tenant that holds `locks.brake`.
+        tenant_id: The tenant.
+        case_id: The case.
+        seen: Its deposit as it was read before the lock.
+
+    Raises:
+        DepositRefusedError: It was taken or given back meanwhile.
+    """
+    if deposit_of(conn, tenant_id, case_id) != seen:
+        raise DepositRefusedError(f"the deposit of case {case_id} moved meanwhile: decide again")
 
 
 def deposit_of(conn: Connection, tenant_id: str, case_id: int) -> Deposit | None:

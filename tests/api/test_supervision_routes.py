@@ -1,6 +1,7 @@
 """Supervision through its routes: who sees what, papers and appeals, decisions, two people for a deposit."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -13,10 +14,13 @@ from feature_store.online import ProfileReader
 from models.supply.supervision.ladder import Rules, Sign
 from serving.app import create_app
 from serving.db.operations import Operations
+from serving.ledger import invariants
 from serving.ledger.accounts import AccountKind, Party
 from serving.ledger.posting import Line, Posting, post
 from serving.scores.loader import publish
 from serving.security import ROLE_SCOPES, Role, issue_key
+from serving.settlement.beside.guarantees import pay_into_guarantee
+from serving.supervision import deposits
 from serving.supervision.judging import judge
 from serving.supervision.records import Subject, open_cases
 
@@ -214,6 +218,46 @@ def test_a_deposit_needs_two_people_and_goes_back_by_two(desk):
     desk.ask("op1", "POST", f"{path}/deposit-returns", status=409)
     noted = desk.ask("op1", "GET", "/audit-log", object_type="approval").json()["entries"]
     assert "supervision_deposit" in {one["authority"] for one in noted}
+
+
+def test_a_payment_that_somebody_named_alike_is_no_deposit(desk):
+    desk.credit("m2", 9_000)
+    number = desk.put("named", 3, ("merchant", "m2"))
+    with desk.shop.transaction() as conn:
+        pay_into_guarantee(conn, TENANT, f"supervision-{number}", Party("merchant", "m2"), 4_000, AS_OF)
+    waiting = desk.ask("op1", "POST", f"/supervision/cases/{number}/deposits", {"cents": 4_000}, status=202)
+    refused = approved(desk.client, desk.keys["op2"], waiting)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:muyun:problem:deposit-refused")
+    assert desk.case("op1", number)["deposit"] is None
+    assert desk.balance("guarantee", "m2") == 4_000
+
+
+def test_a_deposit_that_is_taken_while_a_case_is_cleared_is_not_forgotten(desk, monkeypatch):
+    desk.credit("m1", 9_000)
+    number = desk.put("while-cleared", 3)
+    path = f"/supervision/cases/{number}"
+    waiting = desk.ask("op1", "POST", f"{path}/deposits", {"cents": 5_000}, status=202)
+    read, taken = deposits.deposit_of, []
+
+    def read_and_take(*arguments):
+        seen = read(*arguments)
+        if not taken:
+            taken.append(None)
+            with ThreadPoolExecutor(1) as pool:
+                taken.append(pool.submit(approved, desk.client, desk.keys["op2"], waiting).result())
+        return seen
+
+    monkeypatch.setattr(deposits, "deposit_of", read_and_take)
+    decision = {"outcome": "cleared", "finding": "authorised after all"}
+    problem = desk.ask("op1", "POST", f"{path}/decisions", decision, status=409).json()
+    assert problem["type"] == "urn:muyun:problem:deposit-refused"
+    assert taken[1].status_code == 200
+    monkeypatch.undo()
+    desk.ask("op1", "POST", f"{path}/decisions", decision, status=201)
+    again = desk.ask("op1", "POST", f"{path}/deposit-returns", status=202)
+    assert approved(desk.client, desk.keys["op2"], again).json()["effect"]["amount_cents"] == 5_000
+    with desk.shop.transaction() as conn:
+        assert invariants.check(conn, TENANT) == []
 
 
 @pytest.mark.parametrize(

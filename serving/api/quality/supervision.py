@@ -253,6 +253,7 @@ def post_decision(
             Rules(),
             now,
         )
+        deposits.require_unmoved(conn, principal.tenant_id, listing_case_id, deposit)
         _note(request, conn, "decide", listing_case_id, details)
         return _file(conn, principal, listing_case_id)
 
