@@ -186,6 +186,33 @@ def test_whoever_changes_a_row_behind_the_triggers_is_found(ask, parcels, harm):
         verified(parcels)
 
 
+def test_whoever_slips_a_record_in_before_the_last_block_is_found(ask, parcels):
+    ask("S1", "POST", "/observations", {"observations": scans("p1", "a")})
+    sealed(parcels)
+    slipped = (
+        "insert into watch.observation (tenant_id, observation_id, kind, shipment_id, status, occurred_at,"
+        " received_at, xact_id)"
+        " values ('default', 'b', 'parcel_scan', 'p1', 'delivered', %(at)s, %(at)s, '3')"
+    )
+    with psycopg.connect(libpq_url(parcels)) as connection:
+        connection.execute(slipped, {"at": NOW})
+    with pytest.raises(ChainBrokenError, match="observation 'b' lies before the last block"):
+        verified(parcels)
+
+
+def test_a_database_from_a_dump_still_verifies_and_seals(ask, parcels):
+    """There the numbers of transactions begin anew, below those of the blocks."""
+    ask("S1", "POST", "/observations", {"observations": scans("p1", "a")})
+    sealed(parcels)
+    with psycopg.connect(libpq_url(parcels)) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute("update watch.block set until_xact = '900000000000'")
+    ask("S1", "POST", "/observations", {"observations": scans("p1", "b")})
+    assert verified(parcels).block_no == 1
+    assert sealed(parcels).block_no == 2
+    assert verified(parcels).block_no == 2
+
+
 def test_a_chain_that_was_written_anew_does_not_match_its_anchor(ask, parcels, tmp_path):
     ask("S1", "POST", "/observations", {"observations": scans("p1", "a")})
     anchors = tmp_path / "anchors.jsonl"

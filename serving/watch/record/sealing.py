@@ -80,7 +80,7 @@ def verify(conn: Connection, tenant_id: str, anchors: Path | None = None) -> Hea
         anchors: File of anchors; None: none are compared.
 
     Raises:
-        ChainBrokenError: A record was changed or removed, or a block or an anchor does not match.
+        ChainBrokenError: A record was changed, removed or slipped in, or a block or an anchor does not match.
     """
     heads = {0: GENESIS}
     previous = GENESIS
@@ -100,6 +100,7 @@ def verify(conn: Connection, tenant_id: str, anchors: Path | None = None) -> Hea
         if not is_whole or found != bytes(root) or block_hash(previous, found, leaves) != bytes(stored):
             raise ChainBrokenError(f"block {block_no} of the record of the supply watch does not match")
         previous = heads[block_no] = bytes(stored)
+    _require_all_sealed(conn, tenant_id)
     for anchored in read_anchors(anchors) if anchors is not None else ():
         if heads.get(anchored.block_no) != anchored.hash:
             raise ChainBrokenError(f"block {anchored.block_no} is not the one that was anchored in {anchors}")
@@ -109,6 +110,21 @@ def verify(conn: Connection, tenant_id: str, anchors: Path | None = None) -> Hea
 def anchors_of(home: Path, tenant_id: str) -> Path:
     """The file of anchors below the run folder; copy it to where the database's owner cannot write."""
     return home / "anchors" / f"supply-record-{tenant_id}.jsonl"
+
+
+def _require_all_sealed(conn: Connection, tenant_id: str) -> None:
+    """No record is older than the last block and in none; in a database from a dump ages tell nothing."""
+    row = conn.execute(
+        f"select r.kind, r.record_id from ({RECORDS}) r"
+        " where r.xact_id < (select b.until_xact from watch.block b where b.tenant_id = %(tenant)s"
+        "  and b.until_xact <= pg_snapshot_xmin(pg_current_snapshot())"
+        "  and b.block_no = (select max(block_no) from watch.block where tenant_id = %(tenant)s))"
+        " and not exists (select from watch.leaf l where l.tenant_id = %(tenant)s"
+        "  and l.kind = r.kind and l.record_id = r.record_id) order by 1, 2 limit 1",
+        {"tenant": tenant_id},
+    ).fetchone()
+    if row is not None:
+        raise ChainBrokenError(f"{row[0]} {row[1]!r} lies before the last block of the record and is in none")
 
 
 def _head(conn: Connection, tenant_id: str) -> tuple[Head, int]:
