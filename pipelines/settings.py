@@ -82,6 +82,8 @@ class Settings(BaseSettings):
         supervision_words: Words by which a complaint calls goods counterfeit.
         supervision_lines: Scores above which papers are asked for, a listing is held, and taken off.
         routing_grade_bps: What each grade below A adds to the cost by which orders are routed, basis points.
+        channel_fee_bps: What a payment channel keeps by contract, at least, basis points; the loss of a line
+            that goes to another supplier by itself is reckoned with it, as ordering does.
         keep_versions: Full publications kept for rollback.
         keep_refreshes: Publications of the refreshes between them that are kept.
         replay_days: Days of past orders that are replayed through orders and settlement; None means 14 for
@@ -126,6 +128,7 @@ class Settings(BaseSettings):
     supervision_words: tuple[str, ...] = SupervisionConfig().words
     supervision_lines: tuple[float, float, float] = (Rules().ask, Rules().hold, Rules().delist)
     routing_grade_bps: int = Field(default=0, ge=0, le=10_000)
+    channel_fee_bps: int = Field(default=60, ge=0, le=10_000)
     keep_versions: int = Field(default=5, ge=1)
     keep_refreshes: int = Field(default=5, ge=1)
     replay_days: int | None = Field(default=None, ge=0, le=366)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +21,7 @@ from pipelines.lake.tables import Lake
 from serving.db.operations import Operations
 from serving.db.retries import in_transaction
 from serving.ledger.chain import GENESIS, Head
+from serving.orders.assortment.losses import LossRules
 from serving.orders.routing.contracts import CostParameters
 from serving.watch.alarms.judging import Finding, Judged, judge
 from serving.watch.alarms.records import Alarm, standing
@@ -35,6 +36,8 @@ _BEFORE_SHIPPING = timedelta(days=30)
 """So long before it leaves its order may be placed: tables lie by the day of the order."""
 _UNDER_WAY = ("picked_up", "in_transit", "out_for_delivery", "exception")
 """What a scan of a parcel under way says, in the order of the way."""
+_OWNER = ("supplier_id", "warehouse_id", "sku_id")
+"""Whose a capacity is, as far as stated."""
 _INSTANT = pl.Datetime("us", "UTC")
 
 
@@ -46,7 +49,7 @@ class Seen:
         parcels: One row per parcel that has left: shipment_id, order_id, supplier_id, merchant_id, lane,
             shipped_at, promised_at, delivered_at.
         scans: Columns of `ways.SCANS`.
-        statements: Columns of `capacity.STATEMENTS` and `supplier_id`.
+        statements: Columns of `capacity.STATEMENTS`, `supplier_id`, `warehouse_id` and `sku_id`.
     """
 
     parcels: pl.DataFrame
@@ -76,7 +79,13 @@ class Looked:
 
 
 def look(
-    lake: Lake, url: str, tenant_id: str, config: WatchConfig, as_of: datetime, cost: CostParameters
+    lake: Lake,
+    url: str,
+    tenant_id: str,
+    config: WatchConfig,
+    as_of: datetime,
+    cost: CostParameters,
+    rules: LossRules,
 ) -> Looked:
     """Judge every parcel under way and every stated capacity, and bring the alarms up to date at once.
 
@@ -87,11 +96,15 @@ def look(
         config: Settings.
         as_of: Business time, aware UTC.
         cost: Parameters of the routing cost, as ordering has them.
+        rules: How a loss by another supplier is reckoned, as ordering does.
     """
     seen = read_seen(lake, config, as_of)
     delays = delays_of(seen, config, as_of)
     capacities = swings(seen.statements.select(*STATEMENTS), config)
-    owners = dict(seen.statements.select("object_id", "supplier_id").unique("object_id").iter_rows())
+    owners = {
+        object_id: owner
+        for object_id, *owner in seen.statements.select("object_id", *_OWNER).unique("object_id").iter_rows()
+    }
     with Operations(url, size=1) as operations:
 
         def judged(conn: psycopg.Connection) -> Looked:
@@ -105,7 +118,7 @@ def look(
 
         transactions = partial(operations.transaction, tenant_id)
         looked = in_transaction(transactions, judged)
-        answered = answer(transactions, tenant_id, as_of, cost)
+        answered = answer(transactions, tenant_id, as_of, cost, rules)
         head = in_transaction(transactions, lambda conn: seal(conn, tenant_id))
         still = in_transaction(transactions, lambda conn: list(standing(conn, tenant_id).values()))
         return replace(
@@ -157,15 +170,18 @@ def read_seen(lake: Lake, config: WatchConfig, as_of: datetime) -> Seen:
         .join(arrived, on="shipment_id", how="left")
         .with_columns(
             lane=pl.format("{} > {}", "from_region", "to_region"),
-            delivered_at=pl.min_horizontal("delivered_at", "scanned_at"),
+            # A parcel's row is received when it leaves, and goes on telling.
+            delivered_at=pl.min_horizontal(
+                pl.when(pl.col("delivered_at") <= as_of).then("delivered_at"), "scanned_at"
+            ),
         )
     )
-    return Seen(parcels, _scans(parcels, scans), _statements(observations))
+    return Seen(parcels, _scans(parcels, scans, as_of), _statements(observations))
 
 
-def _scans(parcels: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
+def _scans(parcels: pl.DataFrame, observed: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     """Departures, last places of the parcel table and observed scans, of parcels under way."""
-    told = parcels.filter(pl.col("last_node").is_in(_UNDER_WAY))
+    told = parcels.filter(pl.col("last_node").is_in(_UNDER_WAY), pl.col("last_node_at") <= as_of)
     parts = [
         parcels.select("shipment_id", status=pl.lit("picked_up"), seen_at="shipped_at"),
         told.select("shipment_id", status="last_node", seen_at="last_node_at"),
@@ -194,11 +210,13 @@ def _place_on_the_way() -> pl.Expr:
 
 def _statements(observations: pl.DataFrame) -> pl.DataFrame:
     """Stated capacities with whose they are: supplier, warehouse and sku as far as stated."""
+    parts = [pl.col(name).fill_null("") for name in _OWNER]
     return observations.filter(kind="capacity").select(
-        object_id=pl.concat_str("supplier_id", "warehouse_id", "sku_id", separator="/", ignore_nulls=True),
-        qty="qty",
-        stated_at="occurred_at",
-        supplier_id="supplier_id",
+        # The place of a part that is not stated stays empty: a warehouse and a sku may have one name.
+        pl.concat_str(parts, separator="/").str.strip_chars_end("/").alias("object_id"),
+        pl.col("qty"),
+        pl.col("occurred_at").alias("stated_at"),
+        *_OWNER,
     )
 
 
@@ -278,7 +296,7 @@ def _of_parcel(row: Mapping[str, Any], opens: bool, clears: str, evidence: dict[
 
 def capacity_findings(
     capacities: pl.DataFrame,
-    owners: Mapping[str, str | None],
+    owners: Mapping[str, Sequence[str | None]],
     known: Mapping[tuple[str, str], Alarm],
     config: WatchConfig,
     as_of: datetime,
@@ -287,7 +305,7 @@ def capacity_findings(
 
     Args:
         capacities: As `swings` makes it.
-        owners: Supplier by object.
+        owners: Supplier, warehouse and sku by object, None where not stated.
         known: Standing alarms by kind and object.
         config: Settings.
         as_of: Business time.
@@ -298,15 +316,16 @@ def capacity_findings(
         if not opens and ("capacity", row["object_id"]) not in known:
             continue
         clears = "calm_again" if is_calm_again(row["calm_since"], as_of, config.rules) else ""
+        supplier_id, warehouse_id, sku_id = owners[row["object_id"]]
         evidence = {
+            "warehouse_id": warehouse_id,
+            "sku_id": sku_id,
             "capacity": row["qty"],
             "median": _told(row["median"]),
             "swing": _told(row["swing"]),
             "stated_at": row["stated_at"].isoformat(),
         }
-        found.append(
-            Finding("capacity", row["object_id"], opens, clears, evidence, owners.get(row["object_id"]))
-        )
+        found.append(Finding("capacity", row["object_id"], opens, clears, evidence, supplier_id))
     return found
 
 

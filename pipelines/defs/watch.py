@@ -84,11 +84,13 @@ def _look(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
     from models.supply.watch.config import WatchConfig
     from pipelines.supply_watch import ALARMS, keep_look, look
     from serving.ledger.chain import anchor
+    from serving.orders.assortment.losses import LossRules
     from serving.orders.routing.contracts import CostParameters
     from serving.watch.record.sealing import anchors_of
 
     cost = CostParameters(grade_penalty_bps=settings.routing_grade_bps)
-    looked = look(lake, url, settings.tenant, WatchConfig(), as_of, cost)
+    rules = LossRules(settings.channel_fee_bps)
+    looked = look(lake, url, settings.tenant, WatchConfig(), as_of, cost, rules)
     keep_look(lake, looked)
     anchor(looked.head, anchors_of(settings.home, settings.tenant))
     done = {

@@ -29,7 +29,8 @@ class Alarm:
     Attributes:
         alarm_id: Its number.
         kind: `delay` of a parcel, `capacity` of whoever states one.
-        object_id: The parcel; or supplier, warehouse and sku of the capacity, as far as stated, with slashes.
+        object_id: The parcel; or supplier, warehouse and sku of the capacity between slashes; empty where
+            not stated, the last ones with their slashes left out.
         supplier_id: Whose it is.
         order_id: Of a parcel: its order.
         merchant_id: Of a parcel: whose order.

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from serving.db.retries import in_transaction
+from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
 from serving.orders.routing.contracts import DEFAULT_COST, CostParameters
 from serving.watch.alternatives.proposing import propose
 from serving.watch.alternatives.records import seconds_to_alternatives, without_alternatives
@@ -33,7 +34,11 @@ class Answered:
 
 
 def answer(
-    transactions: Transactions, tenant_id: str, now: datetime, cost: CostParameters = DEFAULT_COST
+    transactions: Transactions,
+    tenant_id: str,
+    now: datetime,
+    cost: CostParameters = DEFAULT_COST,
+    rules: LossRules = DEFAULT_RULES,
 ) -> Answered:
     """Propose alternatives, each alarm in a transaction of its own, and carry out what is decided.
 
@@ -42,6 +47,7 @@ def answer(
         tenant_id: The tenant.
         now: Business time.
         cost: Parameters of the routing cost, as ordering has them.
+        rules: How a loss by another supplier is reckoned, as ordering does.
     """
     open_alarms = in_transaction(transactions, lambda conn: without_alternatives(conn, tenant_id))
     proposed: dict[int, int] = {}
@@ -57,5 +63,5 @@ def answer(
         len(answered),
         sum(options > 1 for options in proposed.values()),
         max(slowest, default=0.0),
-        carry_out(transactions, tenant_id, now, cost=cost),
+        carry_out(transactions, tenant_id, now, rules, cost),
     )

@@ -39,6 +39,8 @@ class ConcernedLine:
 def lines_concerned(conn: Connection, tenant_id: str, alarm: Alarm) -> list[ConcernedLine]:
     """Lines that a late parcel carries, or that wait at a supplier that can ship less; by order.
 
+    A capacity of one warehouse or sku concerns the lines of those only.
+
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
@@ -54,12 +56,16 @@ def lines_concerned(conn: Connection, tenant_id: str, alarm: Alarm) -> list[Conc
         " and ((p.status in ('pending', 'accepted') and l.reserved_qty = l.qty)"
         "  or (p.status = 'shipped' and %(order)s::text is not null))"
         " and (%(order)s::text is null or l.order_id = %(order)s)"
+        " and (%(warehouse)s::text is null or l.warehouse_id = %(warehouse)s)"
+        " and (%(sku)s::text is null or l.sku_id = %(sku)s)"
         " order by o.placed_at, l.order_id, l.line_no limit %(most)s",
         {
             "anywhere": ANYWHERE,
             "tenant": tenant_id,
             "supplier": alarm.supplier_id,
             "order": alarm.order_id,
+            "warehouse": alarm.evidence.get("warehouse_id"),
+            "sku": alarm.evidence.get("sku_id"),
             "most": MOST_LINES,
         },
     )

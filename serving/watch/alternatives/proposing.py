@@ -38,7 +38,7 @@ def propose(
     """
     locks.watch(conn, tenant_id)
     alarm = alarm_of(conn, tenant_id, alarm_id, Whose())
-    if alarm.is_closed or (alarm.kind == "capacity" and (alarm.evidence.get("swing") or 0) > 0):
+    if alarm.is_closed or _grew(alarm):
         return []
     lines = lines_concerned(conn, tenant_id, alarm)
     offers = offers_of(conn, tenant_id, [line.demand.sku_id for line in lines])
@@ -69,6 +69,11 @@ def _go_by_itself(
         for move in options[first - 1].moves
     ):
         decide(conn, tenant_id, alarm_id, first, WATCH, now)
+
+
+def _grew(alarm: Alarm) -> bool:
+    """Whether more can be shipped than is usual; the swing of a capacity that was 0 is no number."""
+    return alarm.kind == "capacity" and bool(alarm.evidence["capacity"] > alarm.evidence["median"])
 
 
 def _days_late(alarm: Alarm, lines: Sequence[ConcernedLine]) -> float | None:

@@ -11,6 +11,7 @@ import pytest
 from small_market import NOW
 from supply_findings import delay, swing
 
+from serving.orders.assortment.losses import LossRules
 from serving.orders.fulfilment import fulfilment
 from serving.watch.alarms.errors import AlarmClosedError, NotTakenError, UnknownAlternativeError
 from serving.watch.alarms.records import Whose, alarm_of
@@ -151,10 +152,42 @@ def test_an_alarm_of_a_parcel_that_the_platform_did_not_ship_can_wait_only(marke
     assert list(options(market, number)) == ["later_date"]
 
 
-def test_a_capacity_that_grew_asks_for_nothing(market, find):
-    (number,) = find(swing(capacity=200)).opened
+@pytest.mark.parametrize("median", [100, 0])
+def test_a_capacity_that_grew_asks_for_nothing(market, find, median):
+    """Also one that was nothing before: its swing is no number."""
+    (number,) = find(swing(capacity=200, median=median)).opened
     assert answered(market).alarms == 0
     assert options(market, number) == {}
+
+
+def test_the_capacity_of_a_sku_or_warehouse_moves_its_own_lines_only(market, find):
+    market.list("cup", 5000)
+    for supplier, price in (("S1", 1000), ("S2", 1100)):
+        market.supply(supplier, "cup", 100, price=price)
+    market.place("o3", ("cup", 2))
+    market.act(put_policy, Policy("root", "auto", 10_000), NOW)
+    find(swing(warehouse="W9"))
+    assert answered(market).carried_out.actions == 0
+    find(swing(sku="cup"))
+    assert answered(market).carried_out.moved == 1
+    assert suppliers(market) == {"o1": "S1", "o2": "S1", "o3": "S2"}
+    market.sql("update orders.order_line set warehouse_id = 'W1' where order_id = 'o2'")
+    find(swing(warehouse="W1"))
+    assert answered(market).carried_out.moved == 1
+    assert suppliers(market) == {"o1": "S1", "o2": "S2", "o3": "S2"}
+
+
+def test_a_line_goes_by_itself_inside_the_fee_that_the_operator_set_only(market, find):
+    """An unpaid line of 1,000 at a fee of 10% carries 900 of supply and no more; nobody may lose anything."""
+    market.list("jam", 1000)
+    market.supply("S1", "jam", 10, price=800)
+    market.supply("S2", "jam", 10, price=950)
+    market.place("o3", ("jam", 1))
+    market.act(put_policy, Policy("root", "auto", 10_000), NOW)
+    (number,) = find(swing(sku="jam")).opened
+    done = answer(market.transaction, "default", LATER, rules=LossRules(1_000)).carried_out
+    assert (done.moved, done.stayed, suppliers(market)["o3"]) == (0, 1, "S1")
+    assert alarm(market, number).state == "open"
 
 
 def test_what_is_not_there_or_closed_is_told(market, find):

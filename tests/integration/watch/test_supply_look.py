@@ -63,8 +63,8 @@ class Supply:
     def scan(self, name, at, status="in_transit"):
         self.observe(kind="parcel_scan", shipment_id=name, status=status, occurred_at=at)
 
-    def capacity(self, qty, at, supplier="S1"):
-        self.observe(kind="capacity", supplier_id=supplier, qty=qty, occurred_at=at)
+    def capacity(self, qty, at, supplier="S1", **of):
+        self.observe(kind="capacity", supplier_id=supplier, qty=qty, occurred_at=at, **of)
 
     def observe(self, **row):
         row = {"observation_id": f"ob{len(self.seen)}", "received_at": row["occurred_at"], **row}
@@ -157,6 +157,34 @@ def test_what_was_not_received_yet_is_not_known(supply, look):
     )
     assert set(look()[1]) == {"late"}
     assert look(AS_OF + HOUR)[1] == {}
+
+
+def test_what_a_row_tells_of_a_later_time_is_not_known(supply, look):
+    """The row of a parcel is received when it leaves, and goes on telling."""
+    supply.parcel("late", AS_OF - 6 * DAY, AS_OF + HOUR)
+    _, alarms = look()
+    assert set(alarms) == {"late"}
+    assert alarms["late"].evidence["status"] == "picked_up"
+    assert look(AS_OF + HOUR)[1] == {}
+
+
+def test_a_place_of_a_later_time_is_not_known(supply, look):
+    supply.parcel("stuck", AS_OF - 6 * DAY)
+    supply.parcels[-1] |= {"last_node": "out_for_delivery", "last_node_at": AS_OF + HOUR}
+    assert look()[1]["stuck"].evidence["status"] == "picked_up"
+    assert look(AS_OF + HOUR)[1]["stuck"].evidence["status"] == "out_for_delivery"
+
+
+def test_the_capacities_of_a_warehouse_and_of_a_sku_of_one_name_are_two(supply, look):
+    for day in range(10, 0, -1):
+        supply.capacity(100, AS_OF - day * DAY, warehouse_id="X")
+        supply.capacity(20, AS_OF - day * DAY, sku_id="X")
+    supply.capacity(100, AS_OF, warehouse_id="X")
+    supply.capacity(5, AS_OF, sku_id="X")
+    told, alarms = look()
+    assert (told["capacities_watched"].value, set(alarms)) == (2, {"S1//X"})
+    evidence = alarms["S1//X"].evidence
+    assert (evidence["warehouse_id"], evidence["sku_id"], evidence["median"]) == (None, "X", 20)
 
 
 def test_a_capacity_that_falls_is_an_alarm_until_it_was_calm_for_three_days(supply, look):
