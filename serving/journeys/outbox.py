@@ -2,13 +2,14 @@
 
 Nothing is sent twice: a message is handed over under its own name, which a provider recognises when a crash
 came between its answer and the record of it. Between the decision and the handing over a consent may go, an
-hour may become quiet: both are asked again.
+hour may become quiet: both are asked again, and what they said holds for `STALE_S` seconds.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,7 +29,10 @@ Connection = psycopg.Connection[Any]
 
 BATCH = 200
 """Messages that are claimed at once."""
+STALE_S = 30.0
+"""Seconds for which one call hands over; what is left waits for the next one, at another hour."""
 _LEASE = timedelta(minutes=2)
+"""Longer than `STALE_S` and the longest deadline of one message: nobody else claims what is handed over."""
 _FIRST_DELAY = timedelta(minutes=1)
 _LONGEST_DELAY = timedelta(minutes=15)
 
@@ -41,12 +45,13 @@ class _Claimed(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """What became of a message: its state, why, and when to try again where it still waits."""
+    """What became of a message: its state, why, when to try again, attempts more or less."""
 
     message_id: int
     state: str
     reason: str | None
     next_try_at: datetime | None
+    attempts: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,15 @@ class Sent:
 
 
 def hand_over_due(
-    transactions: ConnectionFactory, tenant_id: str, gateways: Gateways, now: datetime, *, batch: int = BATCH
+    transactions: ConnectionFactory,
+    tenant_id: str,
+    gateways: Gateways,
+    now: datetime,
+    *,
+    batch: int = BATCH,
+    elapsed: Callable[[], float] = time.monotonic,
 ) -> Sent:
-    """Hand over everything that is due.
+    """Hand over what is due, for at most `STALE_S` seconds: the rest waits for the next call.
 
     Args:
         transactions: Opens a transaction of the tenant.
@@ -67,17 +78,24 @@ def hand_over_due(
         gateways: A way out for each channel.
         now: Business time.
         batch: Messages that are claimed at once.
+        elapsed: Seconds that went by since any moment.
     """
     states: Counter[str] = Counter()
-    while True:
+    until = elapsed() + STALE_S
+    is_late = False
+    while not is_late:
         claim = partial(_claim, tenant_id=tenant_id, now=now, batch=batch)
         claimed, dropped = in_transaction(transactions, claim)
         states.update(dropped)
-        results = [_hand_over(one, gateways, now) for one in claimed]
+        results = []
+        for one in claimed:
+            is_late = is_late or elapsed() >= until
+            results.append(_back(one, now) if is_late else _hand_over(one, gateways, now))
         record = partial(_record, tenant_id=tenant_id, results=results, now=now)
         states.update(in_transaction(transactions, record))
         if len(claimed) + sum(dropped.values()) < batch:
-            return Sent(states)
+            break
+    return Sent(states)
 
 
 def _claim(
@@ -104,8 +122,8 @@ def _claim(
         else:
             outgoing = Outgoing(message_id, tenant_id, consumer_id, channel, body, tuple(sku_ids))
             claimed.append(_Claimed(outgoing, attempts))
-    leased = [_Result(one.outgoing.message_id, "waiting", None, now + _LEASE) for one in claimed]
-    _write(conn, tenant_id, [*over, *leased], now, attempts=1)
+    leased = [_Result(one.outgoing.message_id, "waiting", None, now + _LEASE, 1) for one in claimed]
+    _write(conn, tenant_id, [*over, *leased], now)
     return claimed, Counter(result.state for result in over)
 
 
@@ -119,6 +137,11 @@ def _in_the_way(
     if purpose == "marketing" and known.marketing.get(consumer_id) is not True:
         return Reason.NO_CONSENT
     return None
+
+
+def _back(one: _Claimed, now: datetime) -> _Result:
+    """As it was before it was claimed."""
+    return _Result(one.outgoing.message_id, "waiting", None, now, -1)
 
 
 def _hand_over(one: _Claimed, gateways: Gateways, now: datetime) -> _Result:
@@ -136,18 +159,16 @@ def _state_of(answer: Answer) -> tuple[str, str | None]:
 
 
 def _record(conn: Connection, tenant_id: str, results: Sequence[_Result], now: datetime) -> Counter[str]:
-    _write(conn, tenant_id, results, now, attempts=0)
+    _write(conn, tenant_id, results, now)
     return Counter(result.state for result in results)
 
 
-def _write(
-    conn: Connection, tenant_id: str, results: Sequence[_Result], now: datetime, *, attempts: int
-) -> None:
+def _write(conn: Connection, tenant_id: str, results: Sequence[_Result], now: datetime) -> None:
     """Keep what became of messages; runs that wait for one of them are due at once when it is over."""
     values = {
         "tenant": tenant_id,
         "now": now,
-        "attempts": attempts,
+        "attempts": [result.attempts for result in results],
         "ids": [result.message_id for result in results],
         "states": [result.state for result in results],
         "reasons": [result.reason for result in results],
@@ -165,15 +186,16 @@ where m.tenant_id = %(tenant)s and m.next_try_at <= %(now)s and not exists (
         and v.state = 'paused')
 order by m.next_try_at, m.message_id limit %(batch)s
 """
-# A message that is over meanwhile (its consumer erased, its journey stopped) stays as it is.
+# What is over meanwhile (its consumer erased, its journey stopped) stays as it is, unless it went out.
 _WRITE: LiteralString = """
 update journeys.message m set state = r.state, reason = r.reason, next_try_at = r.next_try_at,
-    attempts = m.attempts + %(attempts)s, xact_id = pg_current_xact_id(),
+    attempts = m.attempts + r.attempts, xact_id = pg_current_xact_id(),
     sent_at = case when r.state in ('sent', 'delivered') then %(now)s else m.sent_at end,
     told_at = case when r.state in ('delivered', 'failed') then %(now)s else m.told_at end
-from unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(next)s::timestamptz[])
-    as r (message_id, state, reason, next_try_at)
-where m.tenant_id = %(tenant)s and m.message_id = r.message_id and m.state = 'waiting'
+from unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(next)s::timestamptz[],
+    %(attempts)s::int[]) as r (message_id, state, reason, next_try_at, attempts)
+where m.tenant_id = %(tenant)s and m.message_id = r.message_id
+    and (m.state = 'waiting' or m.state = 'withheld' and r.state in ('sent', 'delivered'))
 """
 WAKE: LiteralString = """
 update journeys.run r set due_at = least(r.due_at, %(now)s) from journeys.message m

@@ -13,6 +13,7 @@ from typing import Any, Literal, LiteralString, NamedTuple
 
 import psycopg
 
+from serving.consumers.erased import hold_erasures
 from serving.journeys.definition.steps import Channel
 from serving.journeys.outbox import WAKE
 
@@ -50,6 +51,7 @@ def take(conn: Connection, tenant_id: str, receipts: Sequence[Receipt], now: dat
     Returns:
         How many are `new`, `known`, and of the new ones `misfit`: of no message that went out.
     """
+    hold_erasures(conn)
     counted: Counter[str] = Counter()
     for receipt in sorted(receipts, key=lambda one: (one.occurred_at, one.channel, one.receipt_id)):
         counted.update(_take(conn, tenant_id, receipt, now))
@@ -71,13 +73,13 @@ def _take(conn: Connection, tenant_id: str, receipt: Receipt, now: datetime) -> 
     return ["new"]
 
 
+# Whatever was handed over may have come, also when a crash or a stop of the journey lost the record of it.
 _KEEP: LiteralString = """
 insert into journeys.receipt
     (tenant_id, receipt_id, channel, message_id, kind, occurred_at, received_at, fits)
 select %(tenant)s, %(receipt_id)s, %(channel)s, %(message_id)s, %(kind)s, %(occurred_at)s, %(now)s,
     exists (select from journeys.message m where m.tenant_id = %(tenant)s and m.message_id = %(message_id)s
-        and m.channel = %(channel)s and m.attempts > 0
-        and m.state in ('waiting', 'sent', 'delivered', 'failed'))
+        and m.channel = %(channel)s and m.attempts > 0)
 on conflict (tenant_id, channel, receipt_id) do nothing returning fits
 """
 _ENDED: LiteralString = """

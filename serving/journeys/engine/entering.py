@@ -13,6 +13,7 @@ from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
+from serving.consumers.erased import hold_erasures
 from serving.db import locks
 from serving.db.calendar import local_day, zone_of
 from serving.journeys.assignment import arm_of
@@ -49,6 +50,7 @@ def enter_due(conn: Connection, tenant_id: str, now: datetime) -> Counter[str]:
     Returns:
         New runs by journey.
     """
+    hold_erasures(conn)
     locks.journeys(conn, tenant_id)
     entered: Counter[str] = Counter()
     for version in live(conn, tenant_id):
@@ -104,7 +106,7 @@ def enter(
     """Assign those who are not in the journey and were not lately.
 
     Args:
-        conn: Inside a transaction of the tenant that holds `locks.journeys`.
+        conn: Inside a transaction of the tenant that holds `hold_erasures` and `locks.journeys`.
         tenant_id: The tenant.
         version: The version in force.
         found: Who may enter.

@@ -15,6 +15,7 @@ from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
+from serving.consumers.erased import hold_erasures
 from serving.db import locks
 from serving.db.calendar import zone_of
 from serving.db.retries import ConnectionFactory, in_transaction
@@ -113,6 +114,7 @@ def policy_of(conn: Connection, tenant_id: str) -> Policy:
 
 
 def _move_batch(conn: Connection, tenant_id: str, now: datetime, batch: int) -> Ticked:
+    hold_erasures(conn)
     locks.journeys(conn, tenant_id)
     due = _due(conn, tenant_id, now, batch)
     if not due:
