@@ -15,6 +15,7 @@ from serving.journeys.assignment import Arm
 from serving.journeys.definition.steps import (
     END,
     Branch,
+    Channel,
     HandOver,
     Journey,
     Outcome,
@@ -182,6 +183,7 @@ def _send(
         facts.known,
         in_stock=facts.listed >= step.items,
         has_budget=step.coupon is None or step.coupon in facts.funded,
+        sent=(*facts.known.sent, *_watched_now(acts, journey, now)),
     )
     verdict = judge(known, journey.purpose, step.channel, now, policy)
     if verdict.again_at is not None:
@@ -195,6 +197,14 @@ def _send(
         return step.next
     acts.append(Act("message", step.id))
     return now + timedelta(minutes=step.receipt_minutes)
+
+
+def _watched_now(acts: list[Act], journey: Journey, now: datetime) -> Iterator[tuple[datetime, Channel]]:
+    """What a control would have got on its way in this move; a treated run rests after each message."""
+    for act in acts:
+        step = journey.step(act.step)
+        if act.kind == "would_send" and isinstance(step, Send):
+            yield now, step.channel
 
 
 def _wait(step: Wait, run: Run, facts: Facts, now: datetime) -> _Moved:

@@ -215,6 +215,24 @@ def test_nothing_goes_out_in_quiet_hours_nor_above_a_cap(arm, ticks):
         moment += timedelta(minutes=minutes)
 
 
+def test_a_control_waits_for_the_cap_between_two_messages_like_the_treated():
+    steps = """
+steps:
+  - {id: coupon, kind: send, channel: sms, template: "One", next: list}
+  - {id: list, kind: send, channel: wecom, template: "Two", next: end}
+"""
+    head = """
+journey_id: two
+title: Two messages
+purpose: marketing
+entry: {kind: segment, segment: dormant}
+again_after_days: 90
+"""
+    watched = go(run(Arm.CONTROL), journey=load(head + steps))
+    assert watched.acts == (Act("would_send", "coupon"), Act("deferred", "list", "frequency_cap"))
+    assert watched.due_at == START + timedelta(days=1)
+
+
 def test_arms_are_drawn_once_and_in_their_shares():
     day = START.date()
     names = [f"c{number}" for number in range(20_000)]
