@@ -15,14 +15,17 @@ from serving.journeys.versions import live, stop
 Connection = psycopg.Connection[Any]
 
 
-def verdict_of(conn: Connection, tenant_id: str, journey: Journey, now: datetime) -> Verdict:
-    """Judge a journey over all its versions.
+def verdict_of(
+    conn: Connection, tenant_id: str, journey: Journey, now: datetime, *, after_version: int = 0
+) -> Verdict:
+    """Judge a journey over all its versions; an order that was cancelled or refunded is none.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         journey: The version in force: its goal counts.
         now: Business time; who was assigned less than `goal_days` ago is not counted yet.
+        after_version: Only versions above this number count.
     """
     window = timedelta(days=journey.goal_days)
     rows = conn.execute(
@@ -30,6 +33,7 @@ def verdict_of(conn: Connection, tenant_id: str, journey: Journey, now: datetime
         {
             "tenant": tenant_id,
             "journey": journey.journey_id,
+            "after": after_version,
             "until": now - window,
             "window": window,
         },
@@ -40,23 +44,41 @@ def verdict_of(conn: Connection, tenant_id: str, journey: Journey, now: datetime
 
 
 def stop_losing(conn: Connection, tenant_id: str, now: datetime) -> list[str]:
-    """Stop every live journey that loses; their ids."""
+    """Stop every live journey that loses, by its runs since it was stopped last.
+
+    Returns:
+        Their ids.
+    """
+    stopped = dict(conn.execute(_STOPPED, {"tenant": tenant_id}).fetchall())
     losing = [
         version.journey.journey_id
         for version in live(conn, tenant_id)
-        if verdict_of(conn, tenant_id, version.journey, now).loses
+        if verdict_of(
+            conn,
+            tenant_id,
+            version.journey,
+            now,
+            after_version=stopped.get(version.journey.journey_id, 0),
+        ).loses
     ]
     for journey_id in losing:
         stop(conn, tenant_id, journey_id, "loses", now)
     return losing
 
 
+_STOPPED: LiteralString = """
+select journey_id, max(version) from journeys.version where tenant_id = %(tenant)s and state = 'stopped'
+group by journey_id
+"""
 _ORDERED: LiteralString = """
 select r.arm, count(*), count(*) filter (where exists (
     select from orders.customer_order o where o.tenant_id = r.tenant_id and o.consumer_id = r.consumer_id
-        and o.paid_at >= r.entered_at and o.paid_at < r.entered_at + %(window)s))
+        and o.paid_at >= r.entered_at and o.paid_at < r.entered_at + %(window)s
+        and o.status not in ('cancelled', 'refunded')))
 from journeys.run r
-where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.entered_at <= %(until)s group by r.arm
+where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.version > %(after)s
+    and r.entered_at <= %(until)s
+group by r.arm
 """
 _VISITED: LiteralString = """
 select r.arm, count(*), count(*) filter (where exists (
@@ -65,5 +87,7 @@ select r.arm, count(*), count(*) filter (where exists (
         and e.event_type in ('view', 'favourite', 'add_to_cart', 'remove_from_cart', 'checkout')
         and e.occurred_at >= r.entered_at and e.occurred_at < r.entered_at + %(window)s))
 from journeys.run r
-where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.entered_at <= %(until)s group by r.arm
+where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.version > %(after)s
+    and r.entered_at <= %(until)s
+group by r.arm
 """

@@ -1,13 +1,14 @@
 """Whether a journey helps: treated against control, as assigned, whatever came of the messages. Pure.
 
 Sources: Newcombe (1998), Statistics in Medicine 17, method 10 (difference of proportions); Fabijan et al.
-(2019), KDD (sample ratio mismatch).
+(2019), KDD (sample ratio mismatch); Johari, Koomen, Pekelis, Walsh (2022), Operations Research 70
+(looking again and again).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import erfc, sqrt
+from math import erfc, exp, log, sqrt
 from statistics import NormalDist
 from typing import Literal, NamedTuple
 
@@ -15,8 +16,10 @@ Word = Literal["gain", "loss", "not_yet", "blocked"]
 
 RATIO_P = 0.001
 """A verdict is blocked when arms of these sizes are less likely than this under the shares drawn."""
-STOPS_AT = 0.999
-"""Confidence with which a journey must lose to be stopped by itself: it is looked at every day."""
+FALSE_STOP = 0.001
+"""Share of journeys without an effect that are ever stopped by themselves, however often one looks."""
+MIXING = 0.02
+"""Differences of shares for which the test that stops is made, as a standard deviation. Assumed."""
 
 
 class Group(NamedTuple):
@@ -44,7 +47,7 @@ class Verdict:
         ratio_p: Probability of such sizes of the arms, or stranger ones.
         detectable: Smallest difference that these sizes show with power .8; None without both arms.
         word: `gain` or `loss` when the interval leaves 0 out; `blocked` when the arms do not fit the shares.
-        loses: It is to be stopped: even the interval of 99.9% lies below 0.
+        loses: It is to be stopped: it does worse, by an `evidence` that chance hardly ever reaches.
     """
 
     treated: Group
@@ -81,7 +84,7 @@ def judge(treated: Group, control: Group, control_bps: int) -> Verdict:
         ratio_p,
         detectable(control.share, treated.size, control.size),
         word if sound else "blocked",
-        loses=sound and interval(treated, control, STOPS_AT)[1] < 0,
+        loses=sound and treated.share < control.share and evidence(treated, control) >= 1 / FALSE_STOP,
     )
 
 
@@ -94,6 +97,25 @@ def interval(treated: Group, control: Group, confidence: float) -> tuple[float, 
         difference - sqrt((one - low_one) ** 2 + (high_other - other) ** 2),
         difference + sqrt((high_one - one) ** 2 + (other - low_other) ** 2),
     )
+
+
+def evidence(treated: Group, control: Group) -> float:
+    """How much likelier the two shares are under some difference than under none: a mixture likelihood ratio.
+
+    Without an effect it ever reaches 1 / a with a probability of at most a (by the normal approximation), so
+    that it may be looked at after every consumer.
+
+    Args:
+        treated: Of at least one.
+        control: Of at least one.
+    """
+    pooled = (treated.reached + control.reached) / (treated.size + control.size)
+    variance = pooled * (1 - pooled) * (1 / treated.size + 1 / control.size)
+    if not variance:
+        return 1.0
+    mixed = variance + MIXING**2
+    squared = (treated.share - control.share) ** 2
+    return exp(min(700.0, log(variance / mixed) / 2 + squared * MIXING**2 / (2 * variance * mixed)))
 
 
 def detectable(share: float, treated: int, control: int, *, power: float = 0.8) -> float:

@@ -169,6 +169,7 @@ group by consumer_id
 _ORDERS: LiteralString = """
 select consumer_id, max(paid_at) from orders.customer_order
 where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and paid_at between %(since)s and %(now)s
+    and status not in ('cancelled', 'refunded')
 group by consumer_id
 """
 _CLICKS: LiteralString = """

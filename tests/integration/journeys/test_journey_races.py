@@ -1,12 +1,14 @@
 """Journeys while something else happens: an erasure, a stop, a provider that takes its time."""
 
+from datetime import timedelta
+
 import pytest
 from journey_town import PAGE, WAKE, Town
 from small_market import TENANT
 
 from serving.consumers import erasure
 from serving.errors import DatabaseUnavailableError
-from serving.journeys import outbox, receipts, versions
+from serving.journeys import outbox, receipts, results, versions
 from serving.journeys.channels.protocol import Answer
 from serving.journeys.engine import entering, facts
 
@@ -145,3 +147,53 @@ def test_a_slow_provider_does_not_outlast_what_was_asked_of_the_guards(town):
     assert len(waiting) == 17
     outbox.hand_over_due(town.transaction, TENANT, gateways, town.now)
     assert len(provider.got) == len(set(provider.got)) == 19
+
+
+def crowd(town, version, reached):
+    """Assign 9,000 to a version long ago, of whom `reached` came, and 1,000 controls, of whom a tenth did."""
+    for arm, size, bought in (("treated", 9_000, reached), ("control", 1_000, 100)):
+        town.sql(
+            "insert into journeys.run (tenant_id, journey_id, version, consumer_id, spell, arm, entered_at,"
+            " step, arrived_at, ended_at, reason) select %(t)s, 'wake', %(v)s, %(a)s || n, %(v)s || 's',"
+            " %(a)s, %(n)s, 'end', %(n)s, %(n)s, 'finished' from generate_series(1, %(size)s) n",
+            t=TENANT,
+            v=version,
+            a=arm,
+            n=town.now - timedelta(days=60),
+            size=size,
+        )
+        town.sql(
+            "insert into events.event (tenant_id, event_id, consumer_id, merchant_id, session_id, event_type,"
+            " sku_id, occurred_at, received_at) select %(t)s, %(a)s || %(v)s || n, %(a)s || n, 'm1', 's',"
+            " 'view', 's1', %(n)s, %(n)s from generate_series(1, %(size)s) n",
+            t=TENANT,
+            v=version,
+            a=arm,
+            n=town.now - timedelta(days=60),
+            size=bought,
+        )
+
+
+def test_a_better_version_of_a_journey_that_lost_is_not_stopped_by_the_runs_before(town):
+    town.people(20, others=10)
+    visits = WAKE.replace("control_bps: 0", "control_bps: 1000\ngoal: visit")
+    town.journey(visits)
+    crowd(town, 1, 540)
+    assert town.act(results.stop_losing, town.now) == ["wake"]
+    better = town.journey(visits.replace("For you:", "Chosen for you:"))
+    assert better.version == 2
+    assert town.act(results.stop_losing, town.now) == []
+
+
+@pytest.mark.parametrize(("status", "reached"), [("received", 1), ("cancelled", 0), ("refunded", 0)])
+def test_an_order_that_does_not_stand_reaches_no_goal(town, status, reached):
+    town.people(20, others=10)
+    journey = town.journey().journey
+    town.look()
+    town.on(hours=1)
+    town.buy("c50", "o1")
+    town.sql("update orders.customer_order set status = %(s)s where order_id = 'o1'", s=status)
+    town.look(enter=False, send=False)
+    assert (town.runs()["c50"][2] == "converted") is bool(reached)
+    town.on(days=15)
+    assert town.act(results.verdict_of, journey, town.now).treated.reached == reached

@@ -1,7 +1,7 @@
 """The verdict of a journey: Newcombe's own example, arms that do not fit, and no effect that is none."""
 
 import random
-from math import isclose
+from math import exp, isclose
 
 import pytest
 
@@ -10,7 +10,15 @@ from feature_store.segments.definitions import load_segments
 from serving.journeys.definition.checking import Surroundings, refusals
 from serving.journeys.definition.loading import load, shipped
 from serving.journeys.definition.steps import Send
-from serving.journeys.verdict import Group, detectable, interval, judge, ratio_probability
+from serving.journeys.verdict import (
+    FALSE_STOP,
+    Group,
+    detectable,
+    evidence,
+    interval,
+    judge,
+    ratio_probability,
+)
 
 
 def test_the_interval_of_the_paper():
@@ -58,6 +66,33 @@ def test_without_an_effect_few_are_called_anything():
         treated, control = (sum(draws.random() < 0.1 for _ in range(size)) for size in (900, 300))
         called += judge(Group(900, treated), Group(300, control), 2_500).word != "not_yet"
     assert 0.02 <= called / 400 <= 0.08
+
+
+def test_one_lucky_control_stops_nothing():
+    assert not judge(Group(60, 3), Group(1, 1), 1_000).loses
+
+
+def test_the_evidence_by_hand():
+    """p = .064, v = p (1 - p) / 900, d = -.04, t = .02: sqrt(v / (v + t^2)) e^(t^2 d^2 / 2v(v + t^2))."""
+    assert isclose(evidence(Group(9_000, 540), Group(1_000, 100)), 0.377705 * exp(10.30456), rel_tol=1e-5)
+    assert evidence(Group(5, 0), Group(5, 0)) == evidence(Group(5, 5), Group(5, 5)) == 1.0
+    assert judge(Group(9_000, 900), Group(1_000, 60), 1_000).loses is False
+
+
+def test_looked_at_every_day_of_a_year_hardly_any_journey_without_an_effect_is_stopped():
+    draws = random.Random(7)
+    stopped = 0
+    for _ in range(150):
+        sizes, reached = [0, 0], [0, 0]
+        for _ in range(365):
+            for _ in range(10):
+                arm = draws.random() < 0.1
+                sizes[arm] += 1
+                reached[arm] += draws.random() < 0.05
+            if judge(Group(sizes[0], reached[0]), Group(sizes[1], reached[1]), 1_000).loses:
+                stopped += 1
+                break
+    assert stopped <= 150 * 10 * FALSE_STOP
 
 
 @pytest.mark.parametrize(("name", "text"), shipped().items(), ids=list(shipped()))
