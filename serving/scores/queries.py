@@ -124,12 +124,6 @@ join scores.session_links x on x.snapshot_id = {_snapshot("session_links", _CURR
 where v.tenant_id = %(tenant)s and v.version = {_CURRENT} and x.sku_id = any(%(skus)s)
 """
 
-# Leaf categories of the items of a list and of what was acted upon.
-CATEGORIES: Final[LiteralString] = """
-select sku_id, category_ids[1] from orders.product
-where tenant_id = %(tenant)s and sku_id = any(%(skus)s) and category_ids[1] is not null
-"""
-
 _PRICE_COLUMNS: Final[LiteralString] = """
 x.sku_id, x.cost_cents, x.list_price_cents, x.price_cents, x.floor_cents, x.ceiling_cents, x.anchor_cents,
 x.printed_formula_cents, x.elasticity, x.pricing_mode, x.action, x.explanation::text as explanation

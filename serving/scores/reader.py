@@ -12,7 +12,7 @@ import msgspec
 from serving.db.pool import Pool, Rows
 from serving.scores import documents, queries
 from serving.scores.live import PRICES_AS_OF, read_instants
-from serving.scores.session import Act, Link, Links, ordered_by_categories, ordered_by_links
+from serving.scores.session import Act, Link, Links, ordered
 
 _ITEMS = msgspec.json.Decoder(list[documents.RecommendedItem])
 _CUTS = msgspec.json.Decoder(list[documents.MarkdownCut])
@@ -145,12 +145,7 @@ class ScoreReader:
         if found is None or not found.acts:
             return found
         acted = {act.sku_id for act in found.acts}
-        items = ordered_by_links(found.items, found.acts, await self._links(acted))
-        if items is None:
-            skus = acted | {item.sku_id for item in found.items}
-            category_of: dict[str, str] = dict(await self._fetch(queries.CATEGORIES, {"skus": sorted(skus)}))
-            items = ordered_by_categories(found.items, found.acts, category_of)
-        return replace(found, items=items)
+        return replace(found, items=ordered(found.items, found.acts, await self._links(acted)))
 
     async def _links(self, skus: set[str]) -> Links:
         """What goes with some skus; nothing where the session lane does not serve."""

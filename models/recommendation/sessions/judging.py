@@ -18,12 +18,12 @@ import polars as pl
 from models.metrics import ndcg_at_k, recall_at_k
 from models.recommendation.interactions import Interactions
 from models.recommendation.sessions.links import SessionSettings
-from models.recommendation.sessions.order import POINTS, Moved, by_categories, by_links
+from models.recommendation.sessions.order import POINTS, by_links
 
 K = 10
 SESSION = "session_links"
-AS_IT_IS, CATEGORIES, POPULAR, LINKS_ALONE = "list_as_it_is", "category_lift", "popular_now", "item_knn"
-RULES = (AS_IT_IS, CATEGORIES, POPULAR, LINKS_ALONE)
+AS_IT_IS, POPULAR, LINKS_ALONE = "list_as_it_is", "popular_now", "item_knn"
+RULES = (AS_IT_IS, POPULAR, LINKS_ALONE)
 _POPULAR_DAYS = 28
 Links = Mapping[str, Mapping[str, float]]
 
@@ -120,22 +120,18 @@ class Found:
     recall: npt.NDArray[np.float64]
 
 
-def measured(tried: Sequence[Session], links: Links, category_of: Mapping[str, str]) -> dict[str, Found]:
+def measured(tried: Sequence[Session], links: Links) -> dict[str, Found]:
     """What the lane and the simple rules find, by name.
 
     Args:
         tried: Sessions.
         links: Learnt from what was known at their origin.
-        category_of: Sku to its category.
     """
 
-    def points(one: Session) -> dict[str, float]:
-        return dict.fromkeys(one.shown, float(POINTS["add_to_cart"]))
-
-    def ordered(items: Sequence[str], moved: Sequence[Moved]) -> list[str]:
-        return [
-            items[place] for place in sorted(range(len(items)), key=lambda place: (moved[place].at, place))
-        ]
+    def ordered(one: Session) -> list[str]:
+        points = dict.fromkeys(one.shown, float(POINTS["add_to_cart"]))
+        moved = by_links(one.items, points, links)
+        return [one.items[place] for place in sorted(range(len(moved)), key=lambda place: moved[place].at)]
 
     def alone(one: Session) -> list[str]:
         worth: dict[str, float] = {}
@@ -145,9 +141,8 @@ def measured(tried: Sequence[Session], links: Links, category_of: Mapping[str, s
         return sorted(worth.keys() - set(one.shown), key=lambda sku: (-worth[sku], sku))
 
     ways: dict[str, Callable[[Session], Sequence[str]]] = {
-        SESSION: lambda one: ordered(one.items, by_links(one.items, points(one), links)),
+        SESSION: ordered,
         AS_IT_IS: lambda one: one.items,
-        CATEGORIES: lambda one: ordered(one.items, by_categories(one.items, points(one), category_of)),
         POPULAR: lambda one: one.popular,
         LINKS_ALONE: alone,
     }

@@ -1,7 +1,6 @@
 """Where the items of a list belong in a session. Standard library only: the API runs it at each request.
 
-Nothing is added or dropped. Two ways: by links between skus, learnt from baskets and gated; and by the
-category of what was acted upon, where nothing is linked.
+Nothing is added or dropped: items move by links between skus, which are learnt from baskets and gated.
 """
 
 from __future__ import annotations
@@ -13,9 +12,6 @@ from typing import NamedTuple
 
 POINTS: Mapping[str, int] = {"view": 1, "favourite": 2, "add_to_cart": 3, "remove_from_cart": -3}
 """What an act says of its sku."""
-MOST_POINTS = 5
-PLACES_A_POINT = 3
-"""So many places an item moves up for a point of its category."""
 FIRST = 2.0
 STRENGTH = 2.0
 """The place of the most linked item, counted from `FIRST`, is divided by e^`STRENGTH`."""
@@ -58,24 +54,3 @@ def by_links(
         Moved(math.log(place + FIRST) - STRENGTH * wanted[sku] / best, wanted[sku] > 0)
         for place, sku in enumerate(skus)
     ]
-
-
-def by_categories(
-    skus: Sequence[str], points: Mapping[str, float], category_of: Mapping[str, str]
-) -> list[Moved]:
-    """Places less what the item's category earned.
-
-    Args:
-        skus: The list, best first.
-        points: What the session says of each sku that was acted upon.
-        category_of: Sku to its category, as far as it is known.
-    """
-    earned: Counter[str] = Counter()
-    for sku, worth in points.items():
-        if sku in category_of:
-            earned[category_of[sku]] += worth  # type: ignore[assignment]
-    lifts = [
-        PLACES_A_POINT * min(max(earned[category_of[sku]], 0), MOST_POINTS) if sku in category_of else 0
-        for sku in skus
-    ]
-    return [Moved(float(place - lift), lift > 0) for place, lift in enumerate(lifts)]

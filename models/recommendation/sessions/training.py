@@ -48,11 +48,10 @@ def train(
     people = np.unique([one.consumer for one in tried])
     if len(people) < _LEAST_CONSUMERS:
         return None
-    category_of = {sku: str(kind) for sku, kind in zip(data.skus, data.item_l3.tolist(), strict=True)}
-    found = measured(tried, _links(data, origin, settings).by_sku(), category_of)
+    found = measured(tried, _links(data, origin, settings).by_sku())
     standing = None
     if champion is not None and champion != settings:
-        standing = measured(tried, _links(data, origin, champion).by_sku(), category_of)[SESSION]
+        standing = measured(tried, _links(data, origin, champion).by_sku())[SESSION]
     decision = decide(
         "ndcg_at_10",
         len(people),

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.scores.documents import RecommendedItem
-from serving.scores.session import Act, ordered_by_categories, ordered_by_links
+from serving.scores.session import Act, ordered
 
-CATEGORIES = {"t1": "tea", "t2": "tea", "p1": "pan", "p2": "pan", "x": "other"}
+LIST = ("p1", "a", "b", "c", "t1", "t2", "p2")
+LINKS = {"x": {"c": 0.4, "t2": 0.2, "gone": 0.9}, "y": {"t2": 0.3}}
 
 
 def items(*skus):
@@ -20,61 +21,8 @@ def items(*skus):
     ]
 
 
-def order(acts, *skus):
-    return [item.sku_id for item in ordered_by_categories(items(*skus), acts, CATEGORIES)]
-
-
-LIST = ("p1", "a", "b", "c", "t1", "t2", "p2")
-
-
-def test_a_category_lifts_its_items_three_places_a_point():
-    assert order([], *LIST) == list(LIST)
-    # One view of tea: t1 from place 4 to 1, t2 from 5 to 2; equal places keep their order.
-    assert order([Act("view", "t1")], *LIST) == ["p1", "a", "t1", "b", "t2", "c", "p2"]
-    # Into the cart: three points, nine places: before everything.
-    assert order([Act("add_to_cart", "t2")], *LIST)[:2] == ["t1", "t2"]
-    # Out of it again: nothing is left; an unknown sku and another act say nothing.
-    acts = [
-        Act("add_to_cart", "t2"),
-        Act("remove_from_cart", "t2"),
-        Act("view", "unknown"),
-        Act("share", "p1"),
-    ]
-    assert order(acts, *LIST) == list(LIST)
-
-
-def test_what_was_just_bought_goes_to_the_end_and_says_so():
-    found = ordered_by_categories(items(*LIST), [Act("checkout", "p1"), Act("view", "p2")], CATEGORIES)
-    assert [item.sku_id for item in found][-1] == "p1"
-    reasons = {item.sku_id: item.reason_code for item in found}
-    assert (reasons["p1"], reasons["p2"], reasons["a"]) == (
-        "bought_just_now",
-        "looked_at_category",
-        "bought_before",
-    )
-    assert {item.sku_id: item.rank for item in found}["p1"] == 1, "the place in the published list stays"
-
-
-@given(
-    st.lists(st.sampled_from([*CATEGORIES, "unknown"]), unique=True),
-    st.lists(
-        st.builds(
-            Act,
-            st.sampled_from(["view", "favourite", "add_to_cart", "remove_from_cart", "checkout"]),
-            st.sampled_from([*CATEGORIES, "unknown"]),
-        )
-    ),
-)
-def test_nothing_is_added_or_lost(skus, acts):
-    assert sorted(order(acts, *skus)) == sorted(skus)
-
-
-LINKS = {"x": {"c": 0.4, "t2": 0.2, "gone": 0.9}, "y": {"t2": 0.3}}
-
-
-def linked(acts, *skus):
-    found = ordered_by_links(items(*skus), acts, LINKS)
-    return None if found is None else [(item.sku_id, item.reason_code) for item in found]
+def linked(acts, *skus, links=LINKS):
+    return [(item.sku_id, item.reason_code) for item in ordered(items(*skus), acts, links)]
 
 
 def test_links_divide_the_place_of_an_item_by_its_share_of_the_best():
@@ -88,18 +36,26 @@ def test_links_divide_the_place_of_an_item_by_its_share_of_the_best():
     assert [sku for sku, _ in found][:3] == ["t2", "p1", "c"]
 
 
-def test_where_no_item_of_the_list_is_linked_the_links_say_nothing():
-    assert linked([], *LIST) is None
-    assert linked([Act("view", "p1")], *LIST) is None, "not linked to anything"
-    assert linked([Act("view", "x")], "p1", "a") is None, "linked to what is not in the list"
-    assert linked([Act("view", "x"), Act("remove_from_cart", "x")], *LIST) is None, "spoken against"
-    assert linked([Act("checkout", "x")], *LIST) is None, "what is bought speaks for nothing more"
+def test_where_no_item_of_the_list_is_linked_the_list_stays():
+    def stays(acts, *skus, links=LINKS):
+        return linked(acts, *skus, links=links) == [(sku, "bought_before") for sku in skus]
+
+    assert stays([], *LIST)
+    assert stays([Act("view", "p1")], *LIST), "not linked to anything"
+    assert stays([Act("view", "x")], "p1", "a"), "linked to what is not in the list"
+    assert stays([Act("view", "x"), Act("remove_from_cart", "x")], *LIST), "spoken against"
+    assert stays([Act("checkout", "x")], *LIST), "what is bought speaks for nothing more"
+    assert stays([Act("share", "x")], *LIST), "an act without points"
+    assert stays([Act("view", "x")], *LIST, links={}), "the session lane does not serve"
 
 
-def test_what_was_just_bought_goes_to_the_end_of_a_linked_list_too():
+def test_what_was_just_bought_goes_to_the_end_and_says_so():
     found = linked([Act("view", "x"), Act("checkout", "c")], *LIST)
     assert found[-1] == ("c", "bought_just_now")
     assert found[0] == ("t2", "goes_with_session")
+    found = ordered(items(*LIST), [Act("checkout", "p1")], {})
+    assert [item.sku_id for item in found] == [*LIST[1:], "p1"]
+    assert found[-1].rank == 1, "the place in the published list stays"
 
 
 @given(
@@ -114,7 +70,6 @@ def test_what_was_just_bought_goes_to_the_end_of_a_linked_list_too():
 )
 def test_links_add_and_lose_nothing_and_keep_the_order_of_the_unlinked(skus, acts):
     found = linked(acts, *skus)
-    if found is not None:
-        assert sorted(sku for sku, _ in found) == sorted(skus)
-        stay = [sku for sku, reason in found if reason == "bought_before"]
-        assert stay == [sku for sku in skus if sku in stay]
+    assert sorted(sku for sku, _ in found) == sorted(skus)
+    stay = [sku for sku, reason in found if reason == "bought_before"]
+    assert stay == [sku for sku in skus if sku in stay]

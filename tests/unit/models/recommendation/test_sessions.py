@@ -18,7 +18,6 @@ from models.errors import BundleError
 from models.recommendation.interactions import index_lines
 from models.recommendation.sessions.judging import (
     AS_IT_IS,
-    CATEGORIES,
     LINKS_ALONE,
     POPULAR,
     RULES,
@@ -113,12 +112,11 @@ def test_a_session_is_half_a_basket_at_a_merchant_that_was_visited_before() -> N
 
 def test_each_way_orders_as_it_says() -> None:
     one = Session(0, ("a",), frozenset("d"), tuple("bcd"), tuple("cb"))
-    found = measured([one], {"a": {"d": 0.5, "e": 0.9}}, {"a": "k", "c": "k"})
+    found = measured([one], {"a": {"d": 0.5, "e": 0.9}})
     second, third = 1 / math.log2(3), 1 / math.log2(4)
     assert {name: round(value.ndcg[0], 6) for name, value in found.items()} == {
         SESSION: 1.0,  # d: log 4 - 2 is before log 2
         AS_IT_IS: round(third, 6),
-        CATEGORIES: round(third, 6),
         POPULAR: 0.0,
         LINKS_ALONE: round(second, 6),  # e, which is not in the list, stands before d
     }
