@@ -26,9 +26,9 @@ _PROTOCOL = (
     "{windows} windows of 14 days at the end of the panel, up to {most:,} baskets of four known skus or more "
     "each, of households that had bought at the store before: a random half is shown as put into the cart, "
     "the other half must be found. Lists of 40: what the household bought most often at that store, then "
-    "what sells most there. muyun orders them by links learnt until the window, with default settings. "
-    "The panel has no sessions: what was viewed, and in which order, is not known. Means over all baskets; gate_lift_low: low end of the gate's 95% interval over the "
-    "best rule, the least of the windows."
+    "what sells most there. muyun orders them by links learnt until the window, with default settings. The "
+    "panel has no sessions: what was viewed, and in which order, is not known. Means over all baskets; "
+    "gate_lift_low: low end of the gate's 95% interval over the best rule, the least of the windows."
 )
 
 
