@@ -78,6 +78,9 @@ PLAN: dict[str, Planned] = {
         "models", 360, beside=True, sizes={"MUYUN_BENCH_ROUNDS": "0,6"}, was_timed=False
     ),
     "uplift_hillstrom": Planned("models", 5, beside=True),
+    "experiment_truth": Planned(
+        "growth", 50, beside=True, sizes={"MUYUN_BENCH_RUNS": "300"}, was_timed=False
+    ),
     "churn_complete_journey": Planned("models", 35, beside=True),
     "rebuy_complete_journey": Planned("models", 25, beside=True),
     "elasticity_orange_juice": Planned("models", 5, beside=True),

@@ -1,16 +1,16 @@
 """Who is treated and who is only watched: drawn by a hash, before anything is known of the treatment. Pure.
 
-u = hash(salt, layer, consumer) is uniform and the same for ever, so that nobody changes sides between two
-looks. The universal hold-out is drawn with the quarter as its salt, the control group by journey.
-
-Source: Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, ch. 14.
+By the hash of every experiment (`models.experiments.assignment`): uniform and the same for ever, so that
+nobody changes sides between two looks. The universal hold-out is drawn with the quarter as its salt, the
+control group by journey: a journey is a layer of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date
 from enum import StrEnum
+
+from models.experiments.assignment import FULL_BPS, arm_at, draw
 
 UNIVERSAL_BPS = 500
 """Share of all consumers whom no journey of marketing reaches in a quarter, in basis points."""
@@ -22,12 +22,6 @@ class Arm(StrEnum):
     TREATED = "treated"
     CONTROL = "control"
     UNIVERSAL = "universal"
-
-
-def draw(*parts: str) -> float:
-    """A number in [0, 1) that depends on nothing but the words given."""
-    text = "\x1f".join(parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 
 def quarter(day: date) -> str:
@@ -48,8 +42,7 @@ def arm_of(
         control_bps: Share of the control group, in basis points.
         marketing: Messages of service reach the universal hold-out as well.
     """
-    if marketing and draw(tenant_id, "universal", quarter(day), consumer_id) * 10_000 < UNIVERSAL_BPS:
+    if marketing and draw(tenant_id, "universal", quarter(day), consumer_id) * FULL_BPS < UNIVERSAL_BPS:
         return Arm.UNIVERSAL
-    if draw(tenant_id, "journey", journey_id, consumer_id) * 10_000 < control_bps:
-        return Arm.CONTROL
-    return Arm.TREATED
+    weights = ((Arm.CONTROL.value, control_bps), (Arm.TREATED.value, FULL_BPS - control_bps))
+    return Arm(arm_at(draw(tenant_id, "journey", journey_id, consumer_id), weights))

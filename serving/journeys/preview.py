@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import sqrt
 from typing import Any
 
 import psycopg
 
+from models.experiments.power import detectable
 from serving.db.calendar import local_day, zone_of
 from serving.journeys.assignment import Arm, arm_of
 from serving.journeys.definition.steps import Journey
 from serving.journeys.engine.advance import Run, advance
 from serving.journeys.engine.entering import candidates
 from serving.journeys.engine.ticking import facts_of, policy_of, situation
-from serving.journeys.verdict import detectable
 
 Connection = psycopg.Connection[Any]
 
@@ -74,7 +75,7 @@ def preview(conn: Connection, tenant_id: str, journey: Journey, now: datetime) -
         counted,
         acts,
         baseline,
-        detectable(baseline, treated, control) if treated and control else None,
+        detectable(sqrt(baseline * (1 - baseline)), treated, control) if treated and control else None,
     )
 
 

@@ -7,9 +7,10 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from models.experiments.comparison import Group
 from serving.journeys.assignment import Arm
 from serving.journeys.definition.steps import Journey
-from serving.journeys.verdict import Group, Verdict, judge
+from serving.journeys.verdict import Verdict, judge
 from serving.journeys.versions import live, stop
 
 Connection = psycopg.Connection[Any]

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.journeys.assignment import UNIVERSAL_BPS, Arm, arm_of, draw, quarter
+from models.experiments.assignment import draw
+from serving.journeys.assignment import UNIVERSAL_BPS, Arm, arm_of, quarter
 from serving.journeys.definition.loading import load
 from serving.journeys.engine.advance import Act, Facts, Message, Run, advance
 from serving.journeys.guards import Cap, Known, Policy
