@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import numpy as np
 import polars as pl
-
-from feature_store.registry import load_registry
-from models.lifecycle.features.churn_features import TagReader
-from pipelines.scoring.tags import tags_at
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SCHEMA = {
@@ -46,38 +41,6 @@ def lines(orders: Sequence[tuple[str, float, str, int]], merchant: str = "m1") -
             ids = (f"o{number:05d}", consumer, merchant, f"l3-{kind}")
             rows.append((*ids, at(day), 1, net, kind != "fuel", at(day), None))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
-
-
-def tags_of_lines(rows: pl.DataFrame) -> TagReader:
-    """The store's reader over the orders of some lines."""
-    return tags_at(warehouse_of_lines(rows), "UTC")
-
-
-def warehouse_of_lines(rows: pl.DataFrame) -> duckdb.DuckDBPyConnection:
-    """The orders of some lines, in every state that was known, where tags read them."""
-    state = ("order_id", "received_at", "superseded_at")
-    orders = rows.group_by(state).agg(
-        pl.col("consumer_id", "merchant_id", "placed_at").first(),
-        is_counted=pl.lit(True),
-        is_sale=pl.lit(True),
-        sold_cents=pl.col("net_paid_cents").sum(),
-        net_sales_cents=pl.col("net_paid_cents").sum(),
-        has_coupon=pl.lit(False),
-    )
-    connection = duckdb.connect()
-    connection.execute("set timezone='UTC'; set threads=1; create schema intermediate")
-    # Tags that no model reads may ask for more columns: they are there, and empty.
-    asked = {
-        name: kind
-        for source in load_registry().sources.values()
-        if source.table == "intermediate.int_orders_known"
-        for name, kind in source.columns.items()
-        if name not in orders.columns
-    }
-    absent = "".join(f", cast(null as {kind}) as {name}" for name, kind in asked.items())
-    connection.register("orders", orders)
-    connection.execute(f"create table intermediate.int_orders_known as select *{absent} from orders")
-    return connection
 
 
 def people(*rows: tuple[str, str | None, bool | None]) -> pl.DataFrame:

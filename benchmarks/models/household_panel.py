@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import duckdb
 import polars as pl
 
-from feature_store.registry import load_registry
-from models.lifecycle.features.churn_features import TagReader
-from pipelines.scoring.tags import tags_at
 from pipelines.sources.panel.complete_journey import CompleteJourney
 
 TIME_ZONE = "America/New_York"
-_ORDERS = "intermediate.int_orders_known"
 
 
 def read_lines(panel: CompleteJourney) -> pl.DataFrame:
@@ -47,28 +42,3 @@ def last_order(lines: pl.DataFrame) -> datetime:
     found = lines["placed_at"].max()
     assert isinstance(found, datetime)
     return found
-
-
-def tags_of_orders(lines: pl.DataFrame) -> TagReader:
-    """The store's reader of the tags that orders alone define."""
-    orders = lines.group_by("order_id", maintain_order=True).agg(
-        pl.col("consumer_id", "merchant_id", "placed_at", "received_at", "superseded_at").first(),
-        is_counted=pl.lit(True),
-        is_sale=pl.lit(True),
-        sold_cents=pl.col("net_paid_cents").sum(),
-        net_sales_cents=pl.col("net_paid_cents").sum(),
-        has_coupon=pl.lit(False),
-    )
-    connection = duckdb.connect()
-    connection.execute("set timezone='UTC'; set threads=1; create schema intermediate")
-    absent = {
-        name: kind
-        for source in load_registry().sources.values()
-        if source.table == _ORDERS
-        for name, kind in source.columns.items()
-        if name not in orders.columns
-    }
-    nulls = "".join(f", cast(null as {kind}) as {name}" for name, kind in absent.items())
-    connection.register("orders", orders)
-    connection.execute(f"create table {_ORDERS} as select *{nulls} from orders")
-    return tags_at(connection, TIME_ZONE)

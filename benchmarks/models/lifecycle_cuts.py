@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.models.household_panel import last_order, read_lines, tags_of_orders
+from benchmarks.models.household_panel import TIME_ZONE, last_order, read_lines
 from models.lifecycle.config import LifecycleConfig
 from models.lifecycle.features.churn_features import TagReader
 from models.lifecycle.features.history import History, read_history
+from models.lifecycle.features.orders import tags_of_orders
 from models.lifecycle.features.tasks import Task
 from models.lifecycle.judging.backtest import Forecast, backtest, plan_cuts
 from models.lifecycle.judging.evaluation import auc_interval, resampled_auc, systems_of, units_of
@@ -36,7 +37,7 @@ class Panel:
 def read_panel() -> Panel:
     """The embedded panel; needs nothing but the installed package."""
     lines = read_lines(CompleteJourney())
-    return Panel(read_history(lines, last_order(lines)), tags_of_orders(lines))
+    return Panel(read_history(lines, last_order(lines)), tags_of_orders(lines, TIME_ZONE))
 
 
 def forecasts(panel: Panel, model: str, config: LifecycleConfig) -> list[Forecast]:

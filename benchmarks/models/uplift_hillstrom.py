@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from benchmarks.harness import OURS, Row, report
@@ -17,6 +16,10 @@ from models.lifecycle.uplift.trial import Experiment
 
 NAME = "uplift_hillstrom"
 WOMENS, MENS, NONE = "Womens E-Mail", "Mens E-Mail", "No E-Mail"
+_FEATURES = (
+    "recency", "mens", "womens", "newbie", "history", "zip_code_Rural", "zip_code_Urban", "channel_Phone",
+    "channel_Web",
+)  # fmt: skip
 _UNIT = "visits per 1,000 customers"
 _PROTOCOL = (
     "64,000 customers, drawn to a men's mailing, a women's mailing or none; each mailing against none, "
@@ -61,25 +64,16 @@ def measured(customers: pl.DataFrame) -> list[Row]:
 
 def trial(customers: pl.DataFrame, mailing: str) -> Experiment:
     """One mailing against none."""
-    rows = customers.filter(pl.col("segment").is_in([mailing, NONE]))
-    values = rows.select(
-        "recency",
-        "mens",
-        "womens",
-        "newbie",
+    rows = customers.filter(pl.col("segment").is_in([mailing, NONE])).with_columns(
         pl.col("history").log(),
+        (pl.col("segment") == mailing).alias("is_mailed"),
         *[
-            (pl.col(column) == value).cast(pl.Float64).alias(f"{column}_{value}")
+            (pl.col(column) == value).alias(f"{column}_{value}")
             for column, known in (("zip_code", ("Rural", "Urban")), ("channel", ("Phone", "Web")))
             for value in known
         ],
     )
-    return Experiment(
-        values=np.asarray(values.to_numpy(), dtype=np.float64),
-        treated=(rows["segment"] == mailing).to_numpy().astype(np.bool_),
-        outcome=np.asarray(rows["visit"].to_numpy(), dtype=np.float64),
-        share=0.5,
-    )
+    return Experiment.from_frame(rows, features=_FEATURES, treated="is_mailed", outcome="visit", share=0.5)
 
 
 def _qini(metric: str, judged: Judged) -> Row:

@@ -73,6 +73,18 @@ def features_of(folder: Path) -> tuple[str, ...]:
         raise BundleError(f"bundle {folder} is missing or unfinished ({error}); train again") from error
 
 
+def name_of(folder: Path) -> str:
+    """Name of the model that a bundle holds.
+
+    Raises:
+        BundleError: The folder is missing or unfinished.
+    """
+    try:
+        return str(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["name"])
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"bundle {folder} is missing or unfinished ({error}); train again") from error
+
+
 def load(folder: Path, name: str) -> Bundle:
     """Read a bundle.
 

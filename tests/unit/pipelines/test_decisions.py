@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from lifecycle_panels import at, simulated, tags_of_lines, warehouse_of_lines
+from lifecycle_panels import at, simulated
 
 from models.lifecycle.features.history import read_history
+from models.lifecycle.features.orders import tags_of_orders, warehouse_of_orders
 from models.lifecycle.features.rebuy_features import named_pairs as named_kinds
 from models.lifecycle.features.rebuy_features import rebuy_features
 from models.recommendation.config import RankerParams
@@ -40,7 +41,7 @@ def logged(panel: pl.DataFrame) -> pl.DataFrame:
     """What serving would log at the moment: nothing later is known."""
     known = panel.filter(pl.col("placed_at") <= MOMENT)
     rows = moments(known)
-    return skew.vectors(rows, tags_of_lines(known)(rows, TAGS)).with_columns(churn_probability=pl.lit(0.5))
+    return skew.vectors(rows, tags_of_orders(known)(rows, TAGS)).with_columns(churn_probability=pl.lit(0.5))
 
 
 def test_vectors_are_made_again_although_more_is_known_by_now(
@@ -50,7 +51,7 @@ def test_vectors_are_made_again_although_more_is_known_by_now(
     late = panel.filter(pl.col("placed_at") <= MOMENT).with_columns(
         pl.col("order_id") + "-late", received_at=pl.lit(MOMENT + timedelta(seconds=1))
     )
-    found = skew.recomputed(warehouse_of_lines(pl.concat([panel, late])), logged, "UTC")
+    found = skew.recomputed(warehouse_of_orders(pl.concat([panel, late])), logged, "UTC")
     assert (found.rows, found.tags, found.differences, found.examples) == (logged.height, 4, 0, [])
 
 
@@ -58,14 +59,14 @@ def test_another_value_or_another_moment_is_a_difference(panel: pl.DataFrame, lo
     touched = logged.with_columns(
         orders_90d=pl.when(pl.int_range(pl.len()) == 3).then(99).otherwise("orders_90d")
     )
-    found = skew.recomputed(warehouse_of_lines(panel), touched, "UTC")
+    found = skew.recomputed(warehouse_of_orders(panel), touched, "UTC")
     assert found.differences == 1
     assert found.examples[0].startswith(f"{logged['consumer_id'][3]} orders_90d: 99, ")
     shifted = logged.with_columns(pl.col("as_of") - timedelta(days=1))
-    assert skew.recomputed(warehouse_of_lines(panel), shifted, "UTC").differences > 0
+    assert skew.recomputed(warehouse_of_orders(panel), shifted, "UTC").differences > 0
     # A row that came without its time of receipt changes the past, and is noticed.
     silent = panel.filter(pl.col("placed_at") <= MOMENT).with_columns(pl.col("order_id") + "-silent")
-    found = skew.recomputed(warehouse_of_lines(pl.concat([panel, silent])), logged, "UTC")
+    found = skew.recomputed(warehouse_of_orders(pl.concat([panel, silent])), logged, "UTC")
     assert found.differences > 0
     assert len(found.examples) == 5
 
@@ -154,8 +155,8 @@ def test_a_log_holds_so_many_vectors_of_the_same_consumers(tmp_path, panel: pl.D
 
 def test_another_schema_and_nothing_logged_are_said(panel: pl.DataFrame, logged: pl.DataFrame) -> None:
     other = logged.with_columns(schema_fingerprint=pl.lit("other"))
-    assert "another schema" in skew.recomputed(warehouse_of_lines(panel), other, "UTC").note
-    assert skew.recomputed(warehouse_of_lines(panel), logged.clear(), "UTC").rows == 0
+    assert "another schema" in skew.recomputed(warehouse_of_orders(panel), other, "UTC").note
+    assert skew.recomputed(warehouse_of_orders(panel), logged.clear(), "UTC").rows == 0
 
 
 def test_logs_are_kept_for_ninety_days_and_a_moment_is_logged_once(tmp_path, logged: pl.DataFrame) -> None:

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
-from lifecycle_panels import SCHEMA, at, lines, simulated, tags_of_lines
+from lifecycle_panels import SCHEMA, at, lines, simulated
 from polars.testing import assert_frame_equal
 
 from models.errors import ModelError
 from models.lifecycle.features.churn_features import FEATURES as CHURN_FEATURES
 from models.lifecycle.features.churn_features import churn_features, churned
 from models.lifecycle.features.history import read_history
+from models.lifecycle.features.orders import tags_of_orders
 from models.lifecycle.features.rebuy_features import FEATURES as REBUY_FEATURES
 from models.lifecycle.features.rebuy_features import rebought, rebuy_features
 
@@ -30,7 +31,7 @@ HAND = lines(
 
 
 def test_churn_features_by_hand() -> None:
-    frame = churn_features(read_history(HAND, at(200)), at(100), 60, tags_of_lines(HAND))
+    frame = churn_features(read_history(HAND, at(200)), at(100), 60, tags_of_orders(HAND))
     # w last ordered 99 days before the origin: not active.
     assert frame["consumer"].to_list() == [0, 1]
     assert frame.columns == ["consumer", "recency", "rhythm", *CHURN_FEATURES]
@@ -102,7 +103,7 @@ def test_what_happens_after_the_origin_changes_no_feature() -> None:
     found = []
     for rows in (known, panel, pl.concat([known, later])):
         history = read_history(rows, at(400))
-        churn = churn_features(history, origin, 112, tags_of_lines(rows))
+        churn = churn_features(history, origin, 112, tags_of_orders(rows))
         rebuy = rebuy_features(history, origin, 2)
         found.append(
             (
@@ -122,7 +123,7 @@ def test_the_order_of_the_lines_changes_nothing() -> None:
     panel = simulated(consumers=30)
     one = read_history(panel, at(300))
     other = read_history(panel.sample(fraction=1.0, shuffle=True, seed=3), at(300))
-    tags = tags_of_lines(panel)
+    tags = tags_of_orders(panel)
     assert_frame_equal(churn_features(one, at(300), 112, tags), churn_features(other, at(300), 112, tags))
     assert_frame_equal(rebuy_features(one, at(300), 2), rebuy_features(other, at(300), 2))
 
@@ -130,7 +131,7 @@ def test_the_order_of_the_lines_changes_nothing() -> None:
 def test_no_lines_give_no_rows() -> None:
     history = read_history(pl.DataFrame(schema=SCHEMA), at(10))
     assert history.earliest is None
-    nobody = churn_features(history, at(10), 112, tags_of_lines(pl.DataFrame(schema=SCHEMA)))
+    nobody = churn_features(history, at(10), 112, tags_of_orders(pl.DataFrame(schema=SCHEMA)))
     assert nobody.columns == ["consumer", "recency", "rhythm", *CHURN_FEATURES]
     assert rebuy_features(history, at(10), 2).columns == ["consumer", "kind", *REBUY_FEATURES]
     assert nobody.height == rebuy_features(history, at(10), 2).height == 0

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from lifecycle_panels import SCHEMA, at, people, simulated, tags_of_lines
+from lifecycle_panels import SCHEMA, at, people, simulated
 from polars.testing import assert_frame_equal
 
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.lifecycle import bundle as bundles
 from models.lifecycle.config import CHURN, REBUY, VALUE, LifecycleConfig
 from models.lifecycle.features.history import read_history
+from models.lifecycle.features.orders import tags_of_orders
 from models.lifecycle.features.tasks import Task, as_matrix, feature_names
 from models.lifecycle.judging.backtest import backtest, fit_at, plan_cuts
 from models.lifecycle.scoring import score
@@ -46,7 +47,7 @@ def panel() -> pl.DataFrame:
 
 
 def run(panel: pl.DataFrame, folder: Path, config: LifecycleConfig = SMALL, **champions: object) -> list:  # type: ignore[type-arg]
-    tags = tags_of_lines(panel)
+    tags = tags_of_orders(panel)
     return train(panel, AS_OF, folder, seed=3, champions=champions, tags=tags, config=config)  # type: ignore[arg-type]
 
 
@@ -76,7 +77,7 @@ def test_candidates_with_evidence_and_bundles_that_score(panel: pl.DataFrame, tm
 
     consumers = people(*((name, "m2", True) for name in panel["consumer_id"].unique().sort()))
     bundles_of = (one.bundle_dir for one in (churn, rebuy, value))
-    served = score(panel, consumers, AS_OF, *bundles_of, tags=tags_of_lines(panel), seed=3)
+    served = score(panel, consumers, AS_OF, *bundles_of, tags=tags_of_orders(panel), seed=3)
     # Everybody who ordered has a value, and together they are worth about what comes.
     assert served.value.height == panel.filter(pl.col("placed_at") <= AS_OF)["consumer_id"].n_unique()
     soon = (pl.col("placed_at") > AS_OF - timedelta(days=90)) & (pl.col("placed_at") <= AS_OF)
@@ -127,7 +128,7 @@ def test_a_planted_future_signal_does_not_leak(panel: pl.DataFrame, name: str) -
     emptied = panel.filter(pl.col("placed_at") <= origin)
     models, frames = [], []
     for rows in (panel, planted, emptied):
-        task = Task(name, read_history(rows, AS_OF), tags_of_lines(rows), SMALL)
+        task = Task(name, read_history(rows, AS_OF), tags_of_orders(rows), SMALL)
         models.append(fit_at(task, origin, SMALL.task(name).fit, 3))
         frames.append(task.frame(origin))
     assert models[0] == models[1] == models[2]
@@ -160,7 +161,7 @@ def test_what_came_late_or_was_corrected_is_seen_from_then_on_only(panel: pl.Dat
     )
     as_known = ((delayed, before.filter(~late)), (corrected, pl.concat([before.filter(~was_wrong), wrong])))
     for rows, known in as_known:
-        tasks = [Task(name, read_history(one, AS_OF), tags_of_lines(one), SMALL) for one in (rows, known)]
+        tasks = [Task(name, read_history(one, AS_OF), tags_of_orders(one), SMALL) for one in (rows, known)]
         assert_frame_equal(*(named(task, origin) for task in tasks), check_exact=True)
         assert not named(tasks[0], at(275)).equals(named(tasks[1], at(275)))
 
@@ -177,7 +178,7 @@ def named(task: Task, origin: datetime) -> pl.DataFrame:
 def test_the_newest_labels_do_not_touch_their_own_forecast(panel: pl.DataFrame) -> None:
     told = []
     for turned in (False, True):
-        task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), SMALL)
+        task = Task(CHURN, read_history(panel, AS_OF), tags_of_orders(panel), SMALL)
         cuts = plan_cuts(task, AS_OF)
         label = task.examples(cuts[-1].origin).label
         label[:] = label ^ turned
@@ -190,7 +191,7 @@ def test_the_newest_labels_do_not_touch_their_own_forecast(panel: pl.DataFrame) 
 
 def test_labels_without_a_signal_are_not_learnt(panel: pl.DataFrame) -> None:
     # The labels of every cut are shuffled in place: what was learnt before tells nothing about them.
-    task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), SMALL)
+    task = Task(CHURN, read_history(panel, AS_OF), tags_of_orders(panel), SMALL)
     cuts = plan_cuts(task, AS_OF)
     rng = np.random.default_rng(1)
     for cut in cuts:
@@ -202,7 +203,7 @@ def test_labels_without_a_signal_are_not_learnt(panel: pl.DataFrame) -> None:
 def test_cuts_end_at_as_of_and_no_training_label_reaches_a_test_window(
     panel: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), SMALL)
+    task = Task(CHURN, read_history(panel, AS_OF), tags_of_orders(panel), SMALL)
     cuts = plan_cuts(task, AS_OF)
     assert len(cuts) == 4
     assert cuts[-1].end == AS_OF
@@ -295,7 +296,7 @@ def test_an_empty_table_is_refused(tmp_path: Path) -> None:
 def test_windows_that_overlap_are_calibrated_by_closed_ones_alone(panel: pl.DataFrame) -> None:
     churn = replace(SMALL.churn, horizon_days=60, min_history_days=28)
     config = replace(SMALL, churn=replace(churn, fit=replace(churn.fit, rounds=2, training_origins=1)))
-    task = Task(CHURN, read_history(panel, AS_OF), tags_of_lines(panel), config)
+    task = Task(CHURN, read_history(panel, AS_OF), tags_of_orders(panel), config)
     cuts = plan_cuts(task, AS_OF)
     # 60 days of window over 28 days of step: three cuts warm up, three are tested.
     assert [(later.origin - one.origin).days for one, later in pairwise(cuts)] == [28] * 5
@@ -309,7 +310,7 @@ def test_the_first_calibration_of_overlapping_windows_sees_one_cut(panel: pl.Dat
     fit = replace(churn.fit, rounds=2, training_origins=1)
     config = replace(SMALL, churn=replace(churn, fit=fit))
     rows = panel.filter(pl.col("placed_at") <= AS_OF)
-    task = Task(CHURN, read_history(rows, AS_OF), tags_of_lines(rows), config)
+    task = Task(CHURN, read_history(rows, AS_OF), tags_of_orders(rows), config)
     cuts = plan_cuts(task, AS_OF)
     alone = backtest(task, [cuts[0], cuts[3]], fit, 1).forecasts
     among = backtest(task, cuts, fit, 1).forecasts

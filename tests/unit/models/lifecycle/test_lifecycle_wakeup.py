@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from lifecycle_panels import CONSUMER_SCHEMA, SCHEMA, at, lines, people, simulated, tags_of_lines
+from lifecycle_panels import CONSUMER_SCHEMA, SCHEMA, at, lines, people, simulated
 from polars.testing import assert_frame_equal
 
 from models.contracts import PUBLISHED_TABLES
 from models.errors import BundleError, ModelError
 from models.lifecycle.config import WakeupParams
 from models.lifecycle.features.history import read_history
+from models.lifecycle.features.orders import tags_of_orders
 from models.lifecycle.lists.reminders import reminder_rows
 from models.lifecycle.lists.rules import recency_curve
 from models.lifecycle.lists.wakeup import dormant, in_control, wakeup_rows
@@ -200,7 +201,7 @@ def check_published(scores: LifecycleScores) -> None:
     ],
 )
 def test_nothing_and_a_handful_of_rows_are_scored(panel: pl.DataFrame) -> None:
-    scores = score(panel, NOBODY, AS_OF, None, None, tags=tags_of_lines(panel), seed=SEED)
+    scores = score(panel, NOBODY, AS_OF, None, None, tags=tags_of_orders(panel), seed=SEED)
     check_published(scores)
     expected = panel.filter(pl.col("placed_at") <= AS_OF - timedelta(days=30))["consumer_id"].unique()
     assert set(scores.wakeup_list["consumer_id"]) == set(expected)
@@ -209,7 +210,7 @@ def test_nothing_and_a_handful_of_rows_are_scored(panel: pl.DataFrame) -> None:
 
 def test_the_simple_rules_serve_rising_curves_and_say_so() -> None:
     panel = simulated()
-    scores = score(panel, NOBODY, at(330), None, None, tags=tags_of_lines(panel), seed=SEED)
+    scores = score(panel, NOBODY, at(330), None, None, tags=tags_of_orders(panel), seed=SEED)
     check_published(scores)
     by_silence = scores.wakeup_list.sort("dormant_days")["churn_probability"].to_numpy()
     assert by_silence.min() >= 0
@@ -224,7 +225,7 @@ def test_the_simple_rules_serve_rising_curves_and_say_so() -> None:
 def test_rows_after_as_of_change_no_list() -> None:
     panel = simulated(consumers=40)
     before = panel.filter(pl.col("placed_at") <= at(250))
-    tags = tags_of_lines(panel)
+    tags = tags_of_orders(panel)
     whole = score(panel, NOBODY, at(250), None, None, tags=tags, seed=SEED)
     known = score(before, NOBODY, at(250), None, None, tags=tags, seed=SEED)
     assert_frame_equal(whole.wakeup_list, known.wakeup_list)
@@ -234,7 +235,7 @@ def test_rows_after_as_of_change_no_list() -> None:
 def test_bad_input_is_named() -> None:
     rows = lines([("u", 1, "a", 1)])
     with pytest.raises(ModelError, match="consent_marketing"):
-        score(rows, NOBODY.drop("consent_marketing"), AS_OF, None, None, tags=tags_of_lines(rows), seed=1)
+        score(rows, NOBODY.drop("consent_marketing"), AS_OF, None, None, tags=tags_of_orders(rows), seed=1)
     with pytest.raises(ValueError, match="control_share"):
         WakeupParams(control_share=0.0)
 
@@ -242,7 +243,7 @@ def test_bad_input_is_named() -> None:
 def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
     rows = lines([("u", 1, "a", 1)])
     with pytest.raises(BundleError, match="missing or unfinished"):
-        score(rows, NOBODY, AS_OF, tmp_path, None, tags=tags_of_lines(rows), seed=1)
+        score(rows, NOBODY, AS_OF, tmp_path, None, tags=tags_of_orders(rows), seed=1)
 
 
 def test_a_measured_effect_ranks_and_refuses_offers_that_cost_more_than_they_bring() -> None:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from benchmarks.models import uplift_hillstrom
-from models.errors import InsufficientDataError
+from models.errors import FrameError, InsufficientDataError
 from models.lifecycle.uplift.gate import judge
 from models.lifecycle.uplift.learners import (
     LEARNERS,
@@ -26,6 +26,22 @@ def trial(rows=6_000, effect=lambda values: 0.3 * values[:, 0], share=0.5, seed=
     treated = rng.random(rows) < share
     outcome = values[:, 1] + effect(values) * treated + rng.normal(0, 0.5, rows)
     return Experiment(values, treated, outcome, share)
+
+
+def test_anybodys_frame_becomes_a_trial():
+    frame = pl.DataFrame(
+        {"got": [1, 0, 1], "age": [3, 4, 5], "new": [True, False, True], "came": [0.5, 0, 1]}
+    )
+    names = {"features": ["age", "new"], "treated": "got", "outcome": "came", "share": 0.5}
+    for given in (frame, frame.to_pandas(), frame.lazy()):
+        read = Experiment.from_frame(given, **names)
+        assert read.values.tolist() == [[3, 1], [4, 0], [5, 1]]
+        assert read.treated.tolist() == [True, False, True]
+        assert read.outcome.tolist() == [0.5, 0, 1]
+    with pytest.raises(FrameError, match="'got': who was treated"):
+        Experiment.from_frame(frame.with_columns(got=pl.col("got") * 2), **names)
+    with pytest.raises(FrameError, match="age"):
+        Experiment.from_frame(frame.drop("age"), **names)
 
 
 def test_qini_by_hand():
