@@ -144,6 +144,13 @@ class CancelUnits(_Request, frozen=True, kw_only=True):
     qty: Annotated[int, Meta(ge=1, le=10**6)]
 
 
+class UnitsInWarehouse(_Request, frozen=True, kw_only=True):
+    """Units of a sku that were counted in one warehouse."""
+
+    warehouse_id: Id
+    on_hand_qty: StockQty
+
+
 class StockLine(_Request, frozen=True, kw_only=True):
     """What a supplier counted of one sku."""
 
@@ -151,6 +158,13 @@ class StockLine(_Request, frozen=True, kw_only=True):
     on_hand_qty: StockQty
     source_at: Moment
     buffer_qty: StockQty = 0
+    warehouses: Annotated[
+        Annotated[list[UnitsInWarehouse], Meta(min_length=1, max_length=100)] | None,
+        Meta(
+            description="Where all of `on_hand_qty` lies; orders then leave only from where units lie."
+            " Null: not stated, all warehouses draw on one stock."
+        ),
+    ] = None
 
 
 class StockBatch(_Request, frozen=True, kw_only=True):
@@ -446,8 +460,19 @@ class LossBudgetList(Struct, frozen=True, kw_only=True):
     budgets: list[LossBudgetView]
 
 
+class WarehouseStockView(Struct, frozen=True, kw_only=True):
+    """Stock of one sku in one warehouse; `free_qty` is what no order line reserves there."""
+
+    warehouse_id: str
+    on_hand_qty: int
+    free_qty: int
+
+
 class StockView(Struct, frozen=True, kw_only=True):
-    """Stock of one sku; `available_qty` is on hand less reserved less buffer, and never below 0."""
+    """Stock of one sku; `available_qty` is on hand less reserved less buffer, and never below 0.
+
+    `warehouses` add up to `on_hand_qty`; empty where it is not stated where the units lie.
+    """
 
     sku_id: str
     on_hand_qty: int
@@ -455,6 +480,7 @@ class StockView(Struct, frozen=True, kw_only=True):
     buffer_qty: int
     available_qty: int
     source_at: datetime
+    warehouses: list[WarehouseStockView]
 
 
 class StockPage(Struct, frozen=True, kw_only=True):

@@ -47,7 +47,12 @@ def ship_purchase(
 
 
 def receive_purchase(
-    conn: Connection, tenant_id: str, purchase_order_id: str, received: Mapping[str, int], now: datetime
+    conn: Connection,
+    tenant_id: str,
+    purchase_order_id: str,
+    received: Mapping[str, int],
+    now: datetime,
+    warehouse_id: str | None = None,
 ) -> bool:
     """Units arrived: they are stock of the supplier's offers from this moment on.
 
@@ -57,6 +62,7 @@ def receive_purchase(
         purchase_order_id: The order.
         received: Units by sku, as counted.
         now: Business time.
+        warehouse_id: Where; None: not said, see `stock.bring_in`.
 
     Returns:
         Whether everything that was confirmed is here, and the order closed.
@@ -64,9 +70,12 @@ def receive_purchase(
     Raises:
         NotFoundError: There is no such order.
         ImpossibleMoveError: Nothing of it was shipped, or it is at an end.
-        InvalidRequestError: A sku is not of the order, or more is received than was shipped.
+        InvalidRequestError: A sku is not of the order, more is received than was shipped, or goods of the
+            supplier cannot lie in that warehouse.
     """
     order = find_purchase(conn, tenant_id, purchase_order_id, lock=True)
+    if warehouse_id is not None:
+        stock.require_house(conn, tenant_id, order.supplier_id, [warehouse_id], "warehouse_id")
     MACHINE.move(purchase_order_id, order.status, "receive_part")
     _check(order, received, lambda line: line.shipped_qty - line.received_qty, "on their way")
     is_whole = all(
@@ -78,7 +87,7 @@ def receive_purchase(
         move_purchase(conn, tenant_id, order, "receive_part")
     _add(conn, tenant_id, purchase_order_id, "received_qty", received)
     arrived = {(order.supplier_id, sku_id): qty for sku_id, qty in received.items()}
-    stock.bring_in(conn, tenant_id, purchase_order_id, arrived, now)
+    stock.bring_in(conn, tenant_id, purchase_order_id, arrived, now, warehouse_id)
     return is_whole
 
 

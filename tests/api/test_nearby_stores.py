@@ -53,6 +53,16 @@ class Desk:
         assert answer.status_code == status, answer.text
         return answer.json()
 
+    def count(self, supplier, sku, units, held, status=200):
+        """State stock by warehouse through its route; what the route then tells of the sku."""
+        path, headers = f"/v1/suppliers/{supplier}/stock", {"X-API-Key": self.keys["operator"]}
+        houses = [{"warehouse_id": name, "on_hand_qty": qty} for name, qty in held.items()]
+        line = {"sku_id": sku, "on_hand_qty": units, "warehouses": houses, "source_at": AS_OF.isoformat()}
+        answer = self.client.put(path, json={"stock": [line]}, headers=headers)
+        assert answer.status_code == status, answer.text
+        found = self.client.get(path, headers=headers).json()["stock"]
+        return next((one for one in found if one["sku_id"] == sku), None)
+
     def names(self, sku, **query):
         return [one["warehouse_id"] for one in self.ask(sku, **query)["stores"]]
 
@@ -101,6 +111,8 @@ def test_only_units_that_can_be_sold_count(desk):
     offered(desk, "n-jam", "SD", qty=9, smallest=3)
     desk.put(store("n-c", "SC", SHANGHAI), store("n-d", "SD", SUZHOU))
     assert desk.names("n-jam") == ["n-c"]
+    told = desk.ask("n-jam", qty=1)
+    assert (told["reason"], told["left_out"]) == (None, [left_out("SD", "below_min_order", 3, 9)])
     assert desk.names("n-jam", qty=3) == ["n-c", "n-d"]
     assert desk.names("n-jam", qty=5) == ["n-c", "n-d"]
     assert desk.names("n-jam", qty=6) == ["n-d"]
@@ -108,7 +120,64 @@ def test_only_units_that_can_be_sold_count(desk):
     assert desk.names("n-jam", qty=3) == ["n-d"]
     with desk.shop.transaction() as conn:
         judge(conn, TENANT, [Finding("n-jam", Level.STOP, "r", {})], Rules(), AS_OF)
-    assert desk.ask("n-jam", qty=3) == {"stores": [], "unplaced": 0}
+    assert desk.ask("n-jam", qty=3) == nothing("sale_stopped")
+
+
+def left_out(supplier, reason, smallest, available, house=None):
+    return {
+        "supplier_id": supplier,
+        "warehouse_id": house,
+        "reason": reason,
+        "min_order_qty": smallest,
+        "available_qty": available,
+    }
+
+
+def nothing(reason, *left, unplaced=0):
+    return {"stores": [], "unplaced": unplaced, "left_out": list(left), "reason": reason}
+
+
+def test_an_empty_answer_says_why_so_that_the_next_question_finds_something(desk):
+    offered(desk, "n-box", "SG", qty=40, smallest=6)
+    offered(desk, "n-box", "SH", qty=0, smallest=1)
+    desk.put(store("n-g", "SG", SHANGHAI))
+    # The one that can be helped is the reason, not the one that has nothing.
+    told = desk.ask("n-box")
+    assert told == nothing(
+        "below_min_order", left_out("SG", "below_min_order", 6, 40), left_out("SH", "short_stock", 1, 0)
+    )
+    assert desk.names("n-box", qty=told["left_out"][0]["min_order_qty"]) == ["n-g"]
+    told = desk.ask("n-box", qty=41)
+    assert (told["reason"], told["left_out"][0]) == ("short_stock", left_out("SG", "short_stock", 6, 40))
+    assert desk.names("n-box", qty=told["left_out"][0]["available_qty"]) == ["n-g"]
+    desk.put(store("n-g", "SG"))
+    assert desk.ask("n-box", qty=6)["reason"] == "no_place"
+    desk.put(store("n-g", "SG", SHANGHAI, capacity_per_day=0))
+    told = desk.ask("n-box", qty=6)
+    assert (told["reason"], told["left_out"][0]) == ("no_room", left_out("SG", "no_room", 6, 40, "n-g"))
+    desk.put()
+    assert desk.ask("n-box", qty=6)["reason"] == "no_warehouse"
+    # A smallest order that the stock does not reach is no advice.
+    offered(desk, "n-bag", "SG", qty=4, smallest=6)
+    assert desk.ask("n-bag") == nothing("short_stock", left_out("SG", "below_min_order", 6, 4))
+
+
+def test_where_stock_is_counted_by_warehouse_only_those_that_have_the_units_are_near(desk):
+    offered(desk, "n-fig", "SI", qty=9)
+    desk.put(store("n-i1", "SI", SHANGHAI), store("n-i2", "SI", SUZHOU), store("n-i3", "SI", BEIJING))
+    told = desk.count("SI", "n-fig", 9, {"n-i1": 2, "n-i2": 7, "n-i3": 0})
+    assert [(one["warehouse_id"], one["on_hand_qty"], one["free_qty"]) for one in told["warehouses"]] == [
+        ("n-i1", 2, 2), ("n-i2", 7, 7), ("n-i3", 0, 0)
+    ]  # fmt: skip
+    for wrong in ({"n-i1": 2}, {"n-a": 9}, {"n-i1": -1, "n-i2": 10}):
+        desk.count("SI", "n-fig", 9, wrong, status=422)
+    told = desk.ask("n-fig")
+    assert [(one["warehouse_id"], one["available_qty"]) for one in told["stores"]] == [
+        ("n-i1", 2), ("n-i2", 7)
+    ]  # fmt: skip
+    told = desk.ask("n-fig", qty=3)
+    assert [one["warehouse_id"] for one in told["stores"]] == ["n-i2"]
+    assert told["left_out"] == [left_out("SI", "short_stock", 1, 2, "n-i1")]
 
 
 def test_each_store_tells_the_day_on_which_it_would_ship(desk):
@@ -137,7 +206,7 @@ def test_a_place_that_is_none_is_refused(desk, wrong):
 
 def test_suppliers_do_not_look_at_each_other(desk):
     desk.ask("n-milk", role="supplier", status=403)
-    assert desk.ask("nobody-sells-it", role="operator") == {"stores": [], "unplaced": 0}
+    assert desk.ask("nobody-sells-it", role="operator") == nothing("no_offer")
 
 
 PLACES = st.tuples(st.floats(-90, 90), st.floats(-180, 180))

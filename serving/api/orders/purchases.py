@@ -97,9 +97,18 @@ class PurchaseReason(_Body, frozen=True, kw_only=True):
 
 
 class PurchaseUnits(_Body, frozen=True, kw_only=True):
-    """Units on their way, or counted when they arrived."""
+    """Units on their way."""
 
     lines: _Lines
+
+
+class PurchaseReceipt(_Body, frozen=True, kw_only=True):
+    """Units as they were counted when they arrived, and in which warehouse."""
+
+    lines: _Lines
+    warehouse_id: Annotated[
+        Id | None, Meta(description="Null: the fullest one, of skus that are counted by warehouse.")
+    ] = None
 
 
 class PurchaseLineView(Struct, frozen=True, kw_only=True):
@@ -416,13 +425,13 @@ def post_purchase_cancel(
     sync_to_thread=True,
 )
 def post_purchase_receipt(
-    request: _Call, purchase_order_id: Identifier, data: PurchaseUnits, idempotency_key: IdempotencyKey
+    request: _Call, purchase_order_id: Identifier, data: PurchaseReceipt, idempotency_key: IdempotencyKey
 ) -> PurchaseView:
     """They are stock of the supplier's offers at once; with the last of what was confirmed it closes."""
 
     def move(conn: Any, tenant: str, now: datetime) -> Mapping[str, Detail]:
         once_each("lines", [line.sku_id for line in data.lines])
-        receive_purchase(conn, tenant, purchase_order_id, _units(data.lines), now)
+        receive_purchase(conn, tenant, purchase_order_id, _units(data.lines), now, data.warehouse_id)
         return {"skus": len(data.lines)}
 
     return _moved(request, "receive", purchase_order_id, idempotency_key, data, move)

@@ -12,7 +12,15 @@ from serving.api.orders.order_work import CLOCK_AHEAD, in_range, once_each, orde
 from serving.api.parameters import CursorText, Identifier, PageSize
 from serving.api.transactions import note
 from serving.orders.assortment import stock
-from serving.orders.contracts import StockBatch, StockPage, StockView, TakenOver
+from serving.orders.contracts import (
+    StockBatch,
+    StockLine,
+    StockPage,
+    StockView,
+    TakenOver,
+    WarehouseStockView,
+)
+from serving.orders.errors import InvalidRequestError
 from serving.security import Role, Scope
 
 _SUPPLIER = frozenset({Role.OPERATOR, Role.SUPPLIER})
@@ -29,7 +37,8 @@ _SUPPLIER = frozenset({Role.OPERATOR, Role.SUPPLIER})
 def put_stock(request: Request[Any, Any, Any], supplier_id: Identifier, data: StockBatch) -> TakenOver:
     """For each sku the count with the latest `source_at` wins, however late or often it arrives.
 
-    Available is on hand less what orders reserve less the buffer.
+    Available is on hand less what orders reserve less the buffer. The newest count also decides whether it is
+    known in which warehouses the units lie.
     """
     principal = principal_of(request)
     with order_transaction(request) as (conn, now):
@@ -40,6 +49,7 @@ def put_stock(request: Request[Any, Any, Any], supplier_id: Identifier, data: St
                 line.on_hand_qty,
                 line.buffer_qty,
                 in_range("source_at", line.source_at, latest=now + CLOCK_AHEAD),
+                _by_warehouse(line),
             )
             for line in data.stock
         ]
@@ -74,11 +84,31 @@ def get_stock(
             after=str(position.key[0]) if position else "",
             limit=limit + 1,
         )
-    rows = [
-        StockView(**{name: getattr(level, name) for name in StockView.__struct_fields__}) for level in found
-    ]
+    rows = [_view(level) for level in found]
     following = cursor_after(rows, limit, "stock", lambda one: [one.sku_id])
     return StockPage(stock=rows[:limit], next_cursor=following)
+
+
+def _by_warehouse(line: StockLine) -> dict[str, int] | None:
+    if line.warehouses is None:
+        return None
+    units = {one.warehouse_id: one.on_hand_qty for one in line.warehouses}
+    if len(units) < len(line.warehouses):
+        raise InvalidRequestError("stock", f"sku {line.sku_id!r}: a warehouse stands twice; add its units up")
+    return units
+
+
+def _view(level: stock.StockLevel) -> StockView:
+    values = {name: getattr(level, name) for name in StockView.__struct_fields__ if name != "warehouses"}
+    return StockView(
+        **values,
+        warehouses=[
+            WarehouseStockView(
+                warehouse_id=one.warehouse_id, on_hand_qty=one.on_hand_qty, free_qty=one.free_qty
+            )
+            for one in level.warehouses
+        ],
+    )
 
 
 STOCK_ROUTES = (

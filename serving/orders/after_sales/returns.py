@@ -109,7 +109,7 @@ def receive_back(
         (line,) = [one for one in lines_of(conn, tenant_id, case.order_id) if one.line_no == case.line_no]
         key = (case.supplier_id, line.sku_id)
         locks.stock(conn, tenant_id, [key])
-        stock.take_back(conn, tenant_id, case.order_id, key, restocked_qty, now)
+        stock.take_back(conn, tenant_id, case.order_id, key, restocked_qty, now, line.warehouse_id)
     values = {"received": received_qty, "restocked": restocked_qty, "now": now}
     change = "received_qty = %(received)s, restocked_qty = %(restocked)s, received_back_at = %(now)s"
     return _changed(conn, tenant_id, case, change, values, "after_sale.received_back")

@@ -2,10 +2,12 @@
 
 availability = max(0, on hand - reserved - buffer). Rows are locked in the order (supplier_id, sku_id) after
 any order row, so that two transactions never wait for each other in a circle. Who ships: `routing`.
+Where a supplier counts by warehouse the parts follow the total here: `shelves`.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +16,16 @@ from typing import Any
 import psycopg
 
 from serving.db import locks
+from serving.orders.assortment import shelves
 from serving.orders.assortment.orderable import AVAILABLE, IN_FORCE
-from serving.orders.errors import OutOfStockError
+from serving.orders.errors import InvalidRequestError, OutOfStockError
 from serving.orders.routing.contracts import OfferStock
 
 Connection = psycopg.Connection[Any]
 StockKey = tuple[str, str]
 """(supplier_id, sku_id)."""
+PlacedKey = tuple[str, str, str | None]
+"""(supplier_id, sku_id, warehouse_id); None where no warehouse is known."""
 
 ANYWHERE = "-"
 """Region of suppliers and receivers that name none: always another region than any named one's."""
@@ -35,12 +40,23 @@ class StockReport:
         on_hand_qty: Units on the shelf at `source_at`.
         buffer_qty: Units never to be promised.
         source_at: When the supplier counted (UTC).
+        by_warehouse: Units of `on_hand_qty` by warehouse, all of them; None: where they lie is not stated.
     """
 
     sku_id: str
     on_hand_qty: int
     buffer_qty: int
     source_at: datetime
+    by_warehouse: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class ShelfLevel:
+    """Stock of one sku in one warehouse; `free_qty` is what no line reserves there."""
+
+    warehouse_id: str
+    on_hand_qty: int
+    free_qty: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,7 @@ class StockLevel:
     buffer_qty: int
     available_qty: int
     source_at: datetime
+    warehouses: Sequence[ShelfLevel] = ()
 
 
 def report_stock(
@@ -61,7 +78,8 @@ def report_stock(
     """Take over what a supplier counted; an older count than the known one changes nothing.
 
     Units that left the shelf after the count by shipment notices, came back onto it or were brought in by a
-    purchase order are reckoned in: the count cannot know them.
+    purchase order are reckoned in: the count cannot know them. The newest count also says whether it is
+    known where the units lie.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -72,8 +90,12 @@ def report_stock(
 
     Returns:
         Skus whose report was taken over.
+
+    Raises:
+        InvalidRequestError: The parts do not add up, or a warehouse is not one that the supplier ships from.
     """
     wanted = sorted(reports, key=lambda report: report.sku_id)
+    _require_parts(conn, tenant_id, supplier_id, wanted)
     conn.execute(
         "insert into orders.stock (tenant_id, supplier_id, sku_id, on_hand_qty, source_at)"
         " select %(tenant)s, %(supplier)s, sku_id, 0, '-infinity'"
@@ -83,12 +105,13 @@ def report_stock(
     locks.stock(conn, tenant_id, [(supplier_id, report.sku_id) for report in wanted])
     rows = conn.execute(
         "with report as (select * from unnest(%(skus)s::text[], %(on_hand)s::bigint[], %(buffer)s::bigint[],"
-        " %(source_at)s::timestamptz[]) as r (sku_id, on_hand_qty, buffer_qty, source_at)),"
+        " %(source_at)s::timestamptz[], %(parted)s::boolean[])"
+        " as r (sku_id, on_hand_qty, buffer_qty, source_at, is_by_warehouse)),"
         " locked as materialized (select s.sku_id, s.on_hand_qty as before_qty, r.buffer_qty, r.source_at,"
+        " r.is_by_warehouse,"
         " greatest(0, r.on_hand_qty + coalesce((select sum(m.qty_delta) from orders.stock_movement m"
         " where m.tenant_id = s.tenant_id and m.supplier_id = s.supplier_id and m.sku_id = s.sku_id"
-        " and (m.reason in ('sale', 'return') or m.purchase_order_id is not null)"
-        " and m.occurred_at > r.source_at), 0)::bigint) as after_qty"
+        f" and {_UNKNOWN_TO_COUNTS} and m.occurred_at > r.source_at), 0)::bigint) as after_qty"
         " from orders.stock s join report r using (sku_id)"
         " where s.tenant_id = %(tenant)s and s.supplier_id = %(supplier)s and s.source_at < r.source_at"
         " order by s.sku_id),"
@@ -97,7 +120,8 @@ def report_stock(
         " case when after_qty > before_qty then 'inbound' else 'adjust' end, %(now)s from locked"
         " where after_qty <> before_qty)"
         " update orders.stock s set on_hand_qty = l.after_qty, buffer_qty = l.buffer_qty,"
-        " source_at = l.source_at from locked l where s.tenant_id = %(tenant)s"
+        " source_at = l.source_at, is_by_warehouse = l.is_by_warehouse"
+        " from locked l where s.tenant_id = %(tenant)s"
         " and s.supplier_id = %(supplier)s and s.sku_id = l.sku_id returning s.sku_id",
         {
             "tenant": tenant_id,
@@ -106,22 +130,39 @@ def report_stock(
             "on_hand": [report.on_hand_qty for report in wanted],
             "buffer": [report.buffer_qty for report in wanted],
             "source_at": [report.source_at for report in wanted],
+            "parted": [report.by_warehouse is not None for report in wanted],
             "now": now,
         },
     ).fetchall()
-    return sorted(sku_id for (sku_id,) in rows)
+    accepted = {sku_id for (sku_id,) in rows}
+    _put_parts(conn, tenant_id, supplier_id, [report for report in wanted if report.sku_id in accepted])
+    return sorted(accepted)
 
 
 def levels(conn: Connection, tenant_id: str, supplier_id: str, *, after: str, limit: int) -> list[StockLevel]:
     """Stock of a supplier by sku, beginning after a sku."""
     rows = conn.execute(
         "select sku_id, on_hand_qty, reserved_qty, buffer_qty,"
-        " greatest(0, on_hand_qty - reserved_qty - buffer_qty), source_at from orders.stock"
-        " where tenant_id = %(tenant)s and supplier_id = %(supplier)s and sku_id > %(after)s"
-        " and source_at > '-infinity' order by sku_id limit %(limit)s",
-        {"tenant": tenant_id, "supplier": supplier_id, "after": after, "limit": limit},
+        " greatest(0, on_hand_qty - reserved_qty - buffer_qty), source_at,"
+        f" (select jsonb_agg(jsonb_build_array(w.warehouse_id, w.on_hand_qty, {shelves.FREE})"
+        "   order by w.warehouse_id) from orders.warehouse_stock w where s.is_by_warehouse"
+        "  and (w.tenant_id, w.supplier_id, w.sku_id) = (s.tenant_id, s.supplier_id, s.sku_id))"
+        " from orders.stock s where tenant_id = %(tenant)s and supplier_id = %(supplier)s"
+        " and sku_id > %(after)s and source_at > '-infinity' order by sku_id limit %(limit)s",
+        {
+            "tenant": tenant_id,
+            "supplier": supplier_id,
+            "after": after,
+            "limit": limit,
+            "moving_order": None,
+            "moving_line": None,
+        },
     ).fetchall()
-    return [StockLevel(*row) for row in rows]
+    found = []
+    for sku, on_hand, reserved, buffer, available, source_at, parts in rows:
+        lies = [ShelfLevel(*part) for part in parts or ()]
+        found.append(StockLevel(sku, on_hand, reserved, buffer, available, source_at, lies))
+    return found
 
 
 def lock_offers(
@@ -194,13 +235,27 @@ def release(conn: Connection, tenant_id: str, given_back: Mapping[StockKey, int]
 
 
 def ship(
-    conn: Connection, tenant_id: str, order_id: str, shipped: Mapping[StockKey, int], now: datetime
+    conn: Connection, tenant_id: str, order_id: str, shipped: Mapping[PlacedKey, int], now: datetime
 ) -> None:
-    """Take reserved units off the shelf, with a movement each.
+    """Take reserved units off the shelf, with a movement for each place that they leave.
 
-    What a supplier ships is gone even when its own count said there was less: on hand stops at 0.
+    What a supplier ships is gone even when its own count said there was less: on hand stops at 0. A warehouse
+    that lacks units of its lines takes them from the fullest other one: they left from somewhere.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        order_id: The order.
+        shipped: Units by supplier, sku and the warehouse of their line.
+        now: When they left.
     """
-    locks.stock(conn, tenant_id, shipped)
+    totals: Counter[StockKey] = Counter()
+    wanted: dict[StockKey, dict[str | None, int]] = defaultdict(dict)
+    for (supplier, sku, house), qty in shipped.items():
+        totals[supplier, sku] += qty
+        wanted[supplier, sku][house] = qty
+    locks.stock(conn, tenant_id, totals)
+    held = shelves.held_of(conn, tenant_id, totals)
     rows = conn.execute(
         "with n as (select * from unnest(%(suppliers)s::text[], %(skus)s::text[], %(quantities)s::bigint[])"
         " as n (supplier_id, sku_id, qty)),"
@@ -211,40 +266,53 @@ def ship(
         " from n join before b using (supplier_id, sku_id) where s.tenant_id = %(tenant)s"
         " and s.supplier_id = n.supplier_id and s.sku_id = n.sku_id"
         " returning s.supplier_id, s.sku_id, b.gone",
-        {"tenant": tenant_id, **_columns(shipped)},
+        {"tenant": tenant_id, **_columns(totals)},
     ).fetchall()
-    gone = {(supplier, sku): qty for supplier, sku, qty in rows if qty}
-    conn.execute(
-        "insert into orders.stock_movement (tenant_id, supplier_id, sku_id, qty_delta, reason, order_id,"
-        " occurred_at) select %(tenant)s, supplier_id, sku_id, -qty, 'sale', %(order)s, %(now)s"
-        " from unnest(%(suppliers)s::text[], %(skus)s::text[], %(quantities)s::bigint[])"
-        " as n (supplier_id, sku_id, qty)",
-        {"tenant": tenant_id, "order": order_id, "now": now, **_columns(gone)},
-    )
+    gone: dict[PlacedKey, int] = {}
+    for supplier, sku, qty in rows:
+        key = supplier, sku
+        if key not in held:
+            gone |= {(supplier, sku, None): qty} if qty else {}
+            continue
+        out = shelves.taken(held[key], wanted[key])
+        gone |= {(supplier, sku, house): units for house, units in out.items()}
+        held[key] = {house: units - out.get(house, 0) for house, units in held[key].items()}
+    shelves.put(conn, tenant_id, held)
+    _note(conn, tenant_id, {key: -qty for key, qty in gone.items()}, "sale", now, order_id=order_id)
 
 
 def take_back(
-    conn: Connection, tenant_id: str, order_id: str, key: StockKey, qty: int, now: datetime
+    conn: Connection,
+    tenant_id: str,
+    order_id: str,
+    key: StockKey,
+    qty: int,
+    now: datetime,
+    warehouse_id: str | None = None,
 ) -> None:
-    """Put units that came back on the shelf, with a movement; the stock is locked."""
-    supplier_id, sku_id = key
-    values = {"tenant": tenant_id, "supplier": supplier_id, "sku": sku_id, "qty": qty}
-    conn.execute(
-        "update orders.stock set on_hand_qty = on_hand_qty + %(qty)s where tenant_id = %(tenant)s"
-        " and supplier_id = %(supplier)s and sku_id = %(sku)s",
-        values,
-    )
-    conn.execute(
-        "insert into orders.stock_movement (tenant_id, supplier_id, sku_id, qty_delta, reason, order_id,"
-        " occurred_at) values (%(tenant)s, %(supplier)s, %(sku)s, %(qty)s, 'return', %(order)s, %(now)s)",
-        {**values, "order": order_id, "now": now},
-    )
+    """Put units that came back on the shelf of their warehouse, with a movement; the stock is locked."""
+    placed = _put_in(conn, tenant_id, {key: qty}, warehouse_id)
+    _note(conn, tenant_id, placed, "return", now, order_id=order_id)
 
 
 def bring_in(
-    conn: Connection, tenant_id: str, purchase_order_id: str, arrived: Mapping[StockKey, int], now: datetime
+    conn: Connection,
+    tenant_id: str,
+    purchase_order_id: str,
+    arrived: Mapping[StockKey, int],
+    now: datetime,
+    warehouse_id: str | None = None,
 ) -> None:
-    """Put units of a purchase order on the shelf, with a movement each."""
+    """Put units of a purchase order on the shelf, with a movement each.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        purchase_order_id: The purchase order.
+        arrived: Units by supplier and sku.
+        now: Business time.
+        warehouse_id: Where they arrived; None: in the fullest, of skus that are counted by warehouse.
+    """
     columns = _columns(arrived)
     conn.execute(
         "insert into orders.stock (tenant_id, supplier_id, sku_id, on_hand_qty, source_at)"
@@ -254,14 +322,137 @@ def bring_in(
         {"tenant": tenant_id, **columns},
     )
     locks.stock(conn, tenant_id, arrived)
+    placed = _put_in(conn, tenant_id, arrived, warehouse_id)
+    _note(conn, tenant_id, placed, "inbound", now, purchase_order_id=purchase_order_id)
+
+
+def require_house(
+    conn: Connection, tenant_id: str, supplier_id: str, warehouse_ids: Iterable[str], parameter: str
+) -> None:
+    """Refuse a warehouse in which a supplier's goods cannot lie: only its own and the platform's can.
+
+    Raises:
+        InvalidRequestError: One is unknown, or of another supplier.
+    """
+    wanted = sorted(set(warehouse_ids))
+    rows = conn.execute(
+        "select warehouse_id from supply.warehouse where tenant_id = %s and warehouse_id = any(%s)"
+        " and coalesce(supplier_id, %s) = %s",
+        (tenant_id, wanted, supplier_id, supplier_id),
+    ).fetchall()
+    unknown = sorted(set(wanted) - {house for (house,) in rows})
+    if unknown:
+        raise InvalidRequestError(
+            parameter,
+            f"{', '.join(map(repr, unknown))} is no warehouse of supplier {supplier_id!r} or of the platform;"
+            " warehouses are stated by the table `warehouses`",
+        )
+
+
+_UNKNOWN_TO_COUNTS = "(m.reason in ('sale', 'return') or m.purchase_order_id is not null)"
+"""Movements `m` that a count taken before them cannot know."""
+
+
+def _require_parts(
+    conn: Connection, tenant_id: str, supplier_id: str, reports: Sequence[StockReport]
+) -> None:
+    parted = {report.sku_id: report for report in reports if report.by_warehouse is not None}
+    for sku_id, report in parted.items():
+        units = sum((report.by_warehouse or {}).values())
+        if not report.by_warehouse or units != report.on_hand_qty:
+            raise InvalidRequestError(
+                "stock",
+                f"sku {sku_id!r}: the warehouses have {units} units, on_hand_qty is {report.on_hand_qty};"
+                " state every warehouse, or none",
+            )
+    houses = {house for report in parted.values() for house in report.by_warehouse or ()}
+    if houses:
+        require_house(conn, tenant_id, supplier_id, houses, "stock")
+
+
+def _put_parts(conn: Connection, tenant_id: str, supplier_id: str, reports: Sequence[StockReport]) -> None:
+    """Write where the units of taken-over counts lie, with what moved since each count."""
+    parted = [report for report in reports if report.by_warehouse is not None]
+    if not parted:
+        return
+    since: dict[str, list[tuple[str | None, int]]] = defaultdict(list)
+    for sku_id, house, qty in conn.execute(
+        "select m.sku_id, m.warehouse_id, m.qty_delta from orders.stock_movement m"
+        " join unnest(%s::text[], %s::timestamptz[]) as r (sku_id, source_at) using (sku_id)"
+        f" where m.tenant_id = %s and m.supplier_id = %s and {_UNKNOWN_TO_COUNTS}"
+        " and m.occurred_at > r.source_at order by m.movement_id".encode(),
+        (
+            [report.sku_id for report in parted],
+            [report.source_at for report in parted],
+            tenant_id,
+            supplier_id,
+        ),
+    ):
+        since[sku_id].append((house, qty))
+    # A warehouse that the count leaves out has none.
+    emptied = {
+        sku_id: dict.fromkeys(houses, 0)
+        for sku_id, houses in conn.execute(
+            "select sku_id, array_agg(warehouse_id) from orders.warehouse_stock"
+            " where tenant_id = %s and supplier_id = %s and sku_id = any(%s) group by 1",
+            (tenant_id, supplier_id, [report.sku_id for report in parted]),
+        )
+    }
+    shelves.put(
+        conn,
+        tenant_id,
+        {
+            (supplier_id, report.sku_id): emptied.get(report.sku_id, {})
+            | shelves.counted(report.by_warehouse or {}, since[report.sku_id])
+            for report in parted
+        },
+    )
+
+
+def _put_in(
+    conn: Connection, tenant_id: str, arrived: Mapping[StockKey, int], warehouse_id: str | None
+) -> dict[PlacedKey, int]:
+    """Add units to the shelf, and where they lie; the stock is locked."""
+    held = shelves.held_of(conn, tenant_id, arrived)
+    placed: dict[PlacedKey, int] = {}
+    for key, qty in arrived.items():
+        house = warehouse_id
+        if key in held:
+            house = shelves.stays_at(held[key], warehouse_id)
+            held[key][house] = held[key].get(house, 0) + qty
+        placed[*key, house] = qty
+    shelves.put(conn, tenant_id, held)
+    _change(conn, tenant_id, arrived, "on_hand_qty = s.on_hand_qty + n.qty", "true")
+    return placed
+
+
+def _note(
+    conn: Connection,
+    tenant_id: str,
+    moved: Mapping[PlacedKey, int],
+    reason: str,
+    now: datetime,
+    *,
+    order_id: str | None = None,
+    purchase_order_id: str | None = None,
+) -> None:
+    """Write a movement for each place."""
     conn.execute(
-        "with n as (select * from unnest(%(suppliers)s::text[], %(skus)s::text[], %(quantities)s::bigint[])"
-        " as n (supplier_id, sku_id, qty)), moved as (insert into orders.stock_movement (tenant_id,"
-        " supplier_id, sku_id, qty_delta, reason, purchase_order_id, occurred_at)"
-        " select %(tenant)s, supplier_id, sku_id, qty, 'inbound', %(purchase)s, %(now)s from n)"
-        " update orders.stock s set on_hand_qty = s.on_hand_qty + n.qty from n"
-        " where s.tenant_id = %(tenant)s and s.supplier_id = n.supplier_id and s.sku_id = n.sku_id",
-        {"tenant": tenant_id, "purchase": purchase_order_id, "now": now, **columns},
+        "insert into orders.stock_movement (tenant_id, supplier_id, sku_id, warehouse_id, qty_delta, reason,"
+        " order_id, purchase_order_id, occurred_at) select %(tenant)s, n.*, %(reason)s, %(order)s,"
+        " %(purchase)s, %(now)s from unnest(%(suppliers)s::text[], %(skus)s::text[], %(houses)s::text[],"
+        " %(quantities)s::bigint[]) as n",
+        {
+            "tenant": tenant_id,
+            "reason": reason,
+            "order": order_id,
+            "purchase": purchase_order_id,
+            "now": now,
+            "suppliers": [supplier for supplier, _, _ in moved],
+            "skus": [sku for _, sku, _ in moved],
+            "houses": [house for _, _, house in moved],
+            "quantities": list(moved.values()),
+        },
     )
 
 

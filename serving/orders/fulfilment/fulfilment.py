@@ -230,9 +230,9 @@ def ship(
         )
     status = SUB_ORDER.move(f"{order_id}/{supplier_id}", sub_order.status, "ship")
     if sub_order.status != SubOrderStatus.SHIPPED:
-        leaving: Counter[stock.StockKey] = Counter()
+        leaving: Counter[stock.PlacedKey] = Counter()
         for line in _live_lines(conn, tenant_id, order_id, supplier_id):
-            leaving[supplier_id, line.sku_id] += line.reserved_qty
+            leaving[supplier_id, line.sku_id, line.warehouse_id] += line.reserved_qty
         stock.ship(conn, tenant_id, order_id, leaving, parcel.shipped_at)
         conn.execute(
             "update orders.order_line set reserved_qty = 0 where tenant_id = %(tenant)s"

@@ -365,7 +365,7 @@ def _leaving(
         leaves = warehouses.choose(terms[line.supplier_id, line.sku_id], line.qty, region, cost)
         if leaves is None:
             raise OutOfStockError([(line.sku_id, line.qty, str(UnroutableReason.SHORT_STOCK))])
-        warehouses.book(leaves, line.qty)
+        warehouses.book(leaves, terms[line.supplier_id, line.sku_id], line.qty)
         leaving.append(replace(line, leaves=leaves))
     return leaving
 

@@ -1,8 +1,9 @@
 """The warehouse that ships a line: the least stated cost to its region, then the earliest promise.
 
 A supplier ships from its own warehouses; one that has none ships from those that the platform runs in the
-region of its offer. Where there is neither, the offer's own lead time counts, and nothing limits a day. All
-warehouses of a supplier draw on one stock: what lies where is not known to ordering.
+region of its offer. Where there is neither, the offer's own lead time counts, and nothing limits a day. Of a
+sku that the supplier counts by warehouse only those come into question in which enough units lie that no line
+reserves; of any other sku all its warehouses draw on one stock.
 """
 
 from __future__ import annotations
@@ -42,12 +43,14 @@ class Warehouses:
         booked: Units by warehouse and day that orders take.
         now: When the order comes in, aware.
         zone: The clock of the tenant.
+        free: Units by warehouse that nothing reserves, by supplier and sku that are counted by warehouse.
     """
 
     houses: Sequence[Warehouse]
     booked: Mapping[str, Counter[date]]
     now: datetime
     zone: ZoneInfo
+    free: Mapping[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     _own: dict[str, list[Warehouse]] = field(default_factory=lambda: defaultdict(list), init=False)
     _shared: dict[str, list[Warehouse]] = field(default_factory=lambda: defaultdict(list), init=False)
 
@@ -60,7 +63,15 @@ class Warehouses:
 
     def of(self, offer: OfferStock) -> list[Warehouse]:
         """Where an offer may ship from; nowhere in particular where there is no warehouse."""
+        if (held := self._held(offer)) is not None:
+            return [house for house in self.houses if held.get(house.warehouse_id)]
         return self._own.get(offer.supplier_id) or self._shared.get(offer.ship_from_region, [])
+
+    def units_in(self, house: Warehouse, offer: OfferStock) -> int:
+        """Units of an offer that may be promised from one of its warehouses, by what lies where."""
+        held = self._held(offer)
+        lie = offer.available_qty if held is None else held.get(house.warehouse_id, 0)
+        return min(offer.available_qty, lie)
 
     def choose(
         self, offer: OfferStock, qty: int, to_region: str, parameters: CostParameters
@@ -74,16 +85,19 @@ class Warehouses:
             parameters: Penalties and ways.
 
         Returns:
-            None where no warehouse has room for the units on one day within reach.
+            None where no warehouse has the units and room for them on one day within reach.
         """
         houses = self.of(offer)
-        if not houses:
+        held = self._held(offer)
+        if not houses and held is None:
             ships_on = self.now.astimezone(self.zone).date() + timedelta(days=offer.lead_time_days)
             return Departure(
                 None, ships_on, _arrives(offer.ship_from_region, to_region, ships_on, parameters)
             )
         found = []
         for house in houses:
+            if held is not None and held[house.warehouse_id] < qty:
+                continue
             day = departure(house, self.now, offer.lead_time_days, qty, self.booked[house.warehouse_id])
             if day is None:
                 continue
@@ -103,7 +117,7 @@ class Warehouses:
     ) -> list[OfferStock]:
         """Offers as routing shall see them: the region and the days of the warehouse that would ship them.
 
-        An offer has no more units than one of its warehouses has room for on a day within reach.
+        An offer has no more units than one of its warehouses has, and has room for on a day within reach.
 
         Args:
             offers: As stated, at most one a supplier and sku.
@@ -113,29 +127,33 @@ class Warehouses:
         """
         return [self._as_shipped(offer, wanted[offer.sku_id], to_region, parameters) for offer in offers]
 
-    def book(self, departure: Departure, qty: int) -> None:
+    def book(self, departure: Departure, offer: OfferStock, qty: int) -> None:
         """Count units of this very order, so that its next line sees them."""
         if departure.warehouse_id is not None:
             self.booked[departure.warehouse_id][departure.ships_on] += qty
+            if (held := self._held(offer)) is not None:
+                held[departure.warehouse_id] -= qty
 
     def _as_shipped(
         self, offer: OfferStock, wanted: int, to_region: str, parameters: CostParameters
     ) -> OfferStock:
         houses = self.of(offer)
         if not houses:
-            return offer
-        most = offer.available_qty
-        rooms = [self._room(house, offer) for house in houses]
-        if None not in rooms:
-            most = min(most, max(room for room in rooms if room is not None))
+            return offer if self._held(offer) is None else replace(offer, available_qty=0)
+        most = max(self._most(house, offer) for house in houses)
         leaves = self.choose(offer, max(1, min(wanted, most)), to_region, parameters)
         if leaves is None:
             return replace(offer, available_qty=0)
         region = next(house.region_code for house in houses if house.warehouse_id == leaves.warehouse_id)
         return replace(self._from(offer, region, leaves.ships_on), available_qty=most)
 
-    def _room(self, house: Warehouse, offer: OfferStock) -> int | None:
-        return most_units(house, self.now, offer.lead_time_days, self.booked[house.warehouse_id])
+    def _most(self, house: Warehouse, offer: OfferStock) -> int:
+        room = most_units(house, self.now, offer.lead_time_days, self.booked[house.warehouse_id])
+        units = self.units_in(house, offer)
+        return units if room is None else min(units, room)
+
+    def _held(self, offer: OfferStock) -> dict[str, int] | None:
+        return self.free.get((offer.supplier_id, offer.sku_id))
 
     def _from(self, offer: OfferStock, region: str, ships_on: date) -> OfferStock:
         days = (ships_on - self.now.astimezone(self.zone).date()).days

@@ -12,6 +12,7 @@ import psycopg
 
 from serving.db import locks
 from serving.db.calendar import zone_of
+from serving.orders.assortment.shelves import free_of
 from serving.orders.warehouses.calendar import Warehouse
 from serving.orders.warehouses.choosing import Warehouses
 
@@ -19,13 +20,18 @@ Connection = psycopg.Connection[Any]
 
 
 def warehouses_of(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> list[str]:
-    """Ids of the warehouses that may ship some skus: those of whoever offers one, and shared ones there."""
+    """Ids of the warehouses that may ship some skus.
+
+    Those of whoever offers one, the platform's in its region, and every one in which such goods lie.
+    """
     rows = conn.execute(
         "select w.warehouse_id from supply.warehouse w where w.tenant_id = %(tenant)s"
         " and exists (select from orders.offer o where o.tenant_id = w.tenant_id and o.sku_id = any(%(skus)s)"
         "  and (o.supplier_id = w.supplier_id"
         "   or (w.supplier_id is null and o.ship_from_region = w.region_code)))"
-        " order by w.warehouse_id",
+        " union select n.warehouse_id from orders.warehouse_stock n join supply.warehouse h"
+        "  using (tenant_id, warehouse_id) where n.tenant_id = %(tenant)s and n.sku_id = any(%(skus)s)"
+        " order by 1",
         {"tenant": tenant_id, "skus": sorted(set(sku_ids))},
     )
     return [warehouse_id for (warehouse_id,) in rows]
@@ -51,13 +57,14 @@ def lock_warehouses(
     """
     ids = warehouses_of(conn, tenant_id, sku_ids)
     locks.warehouses(conn, tenant_id, ids)
-    return read_warehouses(conn, tenant_id, ids, now, moving)
+    return read_warehouses(conn, tenant_id, ids, sku_ids, now, moving)
 
 
 def read_warehouses(
     conn: Connection,
     tenant_id: str,
     ids: Sequence[str],
+    sku_ids: Iterable[str],
     now: datetime,
     moving: tuple[str, int] | None = None,
 ) -> Warehouses:
@@ -70,12 +77,14 @@ def read_warehouses(
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         ids: The warehouses.
+        sku_ids: What would leave from them.
         now: Business time, aware.
         moving: Order and number of a line that is not counted.
     """
     zone = zone_of(conn, tenant_id)
+    free = free_of(conn, tenant_id, sku_ids, moving)
     if not ids:
-        return Warehouses((), {}, now, zone)
+        return Warehouses((), {}, now, zone, free)
     # A local day may be one behind or ahead of another.
     since = now.astimezone(zone).date() - timedelta(days=1)
     order_id, line_no = moving or (None, None)
@@ -131,4 +140,4 @@ def read_warehouses(
         values,
     ):
         booked[warehouse_id][day] = units
-    return Warehouses(houses, booked, now, zone)
+    return Warehouses(houses, booked, now, zone, free)

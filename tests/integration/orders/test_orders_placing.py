@@ -192,7 +192,7 @@ def test_a_count_does_not_resurrect_what_left_after_it(shop):
     shop.supply("S9", "left", 10)
     shop.place("left-1", ("left", 3))
     with shop.transaction() as conn:
-        stock.ship(conn, TENANT, "left-1", {("S9", "left"): 3}, NOW + timedelta(hours=1))
+        stock.ship(conn, TENANT, "left-1", {("S9", "left", None): 3}, NOW + timedelta(hours=1))
     assert shop.stock_of("S9", "left") == (7, 0, 7)
     with shop.transaction() as conn:
         count = stock.StockReport("left", 10, 0, NOW + timedelta(minutes=30))

@@ -187,7 +187,7 @@ def test_routing_sees_the_days_the_region_and_the_room_of_the_warehouse():
 def test_the_next_line_of_an_order_sees_what_the_first_took():
     houses = among(house(capacity=10))
     first = houses.choose(offer(), 6, "east", COST)
-    houses.book(first, 6)
+    houses.book(first, offer(), 6)
     assert houses.choose(offer(), 4, "east", COST).ships_on == MONDAY
     assert houses.choose(offer(), 5, "east", COST).ships_on == MONDAY + timedelta(days=1)
 
