@@ -21,6 +21,7 @@ from pipelines.defs import (
     features,
     feeds,
     ingest,
+    journeys,
     lifecycle,
     live,
     matching,
@@ -93,6 +94,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
         automation.definitions(),
         live.definitions(),
         watch.definitions(),
+        journeys.definitions(),
         dg.Definitions(
             assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=executor_of(settings)
         ),

@@ -84,6 +84,10 @@ class Town(Shop):
         made = self.act(versions.put_forward, document, "ann", self.now)
         return self.act(versions.put_into_force, made.journey.journey_id, made.version, self.now)
 
+    def journey_in_force(self, journey_id):
+        """What the version in force says."""
+        return self.act(versions.in_force, journey_id).journey
+
     def on(self, **more):
         """Let time pass."""
         self.now += timedelta(**more)

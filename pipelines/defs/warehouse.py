@@ -353,6 +353,7 @@ def _copied(source: Path, target: Path) -> Path:
         dg.AssetKey(["published", "supplier_grades"]),
         dg.AssetKey(["quality", "supervision"]),
         dg.AssetKey(["operations", "supply_watch"]),
+        dg.AssetKey(["operations", "journey_effect"]),
     ],
 )
 def analysts(
@@ -362,7 +363,7 @@ def analysts(
     scores: dg.ResourceParam[Scores],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """The warehouse file that analysts open: every mart, with published grades, cases, alarms. Read-only.
+    """The warehouse file that analysts open: every mart, with grades, cases, alarms, journeys. Read-only.
 
     A file of their own, so that nothing done to it reaches a run. Replaced by atomic rename; a reader that
     holds the old file keeps reading the old build. One row per graded supplier.
@@ -376,8 +377,10 @@ def analysts(
 
 
 def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
+    from pipelines.journeys_day import EFFECT
     from pipelines.supply_watch import ALARMS
     from pipelines.warehouse.graded import put_grades
+    from pipelines.warehouse.journeyed import put_effects
     from pipelines.warehouse.supervised import put_cases
     from pipelines.warehouse.watched import put_alarms
 
@@ -386,6 +389,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     graded = put_grades(draft, *scores.files("supplier_grades"))
     supervised = put_cases(draft, lake.derived_path(CASES))
     alarmed = put_alarms(draft, lake.derived_path(ALARMS))
+    journeyed = put_effects(draft, lake.derived_path(EFFECT))
     draft.chmod(_READ_ONLY)
     draft.replace(settings.warehouse_file)
     return Outcome(
@@ -394,6 +398,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
             "path": str(settings.warehouse_file.relative_to(settings.home)),
             "supervised_listings": supervised,
             "suppliers_with_alarms": alarmed,
+            "arms_of_journeys": journeyed,
         },
     )
 

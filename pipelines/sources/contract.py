@@ -316,7 +316,12 @@ _ALL = (
         foreign_keys=(_SKU,),
     ),
     ContractTable(
-        "messages", schemas.Messages, ("message_id",), time_column="sent_at", foreign_keys=(_CONSUMER,)
+        "messages",
+        schemas.Messages,
+        ("message_id",),
+        time_column="sent_at",
+        is_own_output=True,
+        foreign_keys=(_CONSUMER,),
     ),
     ContractTable(
         "touches", schemas.Touches, ("touch_id",), time_column="occurred_at", foreign_keys=(_CONSUMER,)

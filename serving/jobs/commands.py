@@ -38,10 +38,7 @@ from serving.jobs.day import Alarms, close_tiers, last_month, work_day
 from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
 from serving.journeys.channels.installed import gateways_of
-from serving.journeys.engine.entering import enter_due
-from serving.journeys.engine.ticking import tick
-from serving.journeys.outbox import hand_over_due
-from serving.journeys.results import stop_losing
+from serving.journeys.rounds import make_round
 from serving.ledger import chain, invariants, roller
 from serving.orders import settling
 from serving.orders.clock import BusinessClock
@@ -423,15 +420,11 @@ def _deliver(job: Job) -> Iterator[str]:
 def _journeys(job: Job) -> Iterator[str]:
     with job.transactions() as conn:
         now = job.options.as_of or BusinessClock(job.settings).now(conn, job.tenant_id)
-        entered = enter_due(conn, job.tenant_id, now)
-    ticked = tick(job.transactions, job.tenant_id, now)
-    sent = hand_over_due(job.transactions, job.tenant_id, gateways_of(job.settings), now)
-    with job.transactions() as conn:
-        lost = stop_losing(conn, job.tenant_id, now)
-    yield f"{entered.total()} entered, {ticked.moved} moved, {ticked.ended.total()} ended"
-    states = ", ".join(f"{count} {state}" for state, count in sorted(sent.states.items()))
+    done = make_round(job.transactions, job.tenant_id, gateways_of(job.settings), now)
+    yield f"{done.entered.total()} entered, {done.ticked.moved} moved, {done.ticked.ended.total()} ended"
+    states = ", ".join(f"{count} {state}" for state, count in sorted(done.sent.states.items()))
     yield f"messages: {states or 'none'}"
-    for journey_id in lost:
+    for journey_id in done.lost:
         yield f"journey {journey_id} loses and is stopped"
 
 

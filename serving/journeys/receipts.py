@@ -97,6 +97,10 @@ update journeys.message set clicked_at = least(clicked_at, %(occurred_at)s), nex
 where tenant_id = %(tenant)s and message_id = %(message_id)s
 """
 _OPTED_OUT: LiteralString = """
+with told as (
+    update journeys.message
+    set opted_out_at = least(opted_out_at, %(occurred_at)s), xact_id = pg_current_xact_id()
+    where tenant_id = %(tenant)s and message_id = %(message_id)s)
 insert into journeys.opt_out (tenant_id, consumer_id, channel, stated_at)
 select tenant_id, consumer_id, channel, %(occurred_at)s from journeys.message
 where tenant_id = %(tenant)s and message_id = %(message_id)s

@@ -10,6 +10,7 @@ import psycopg
 from models.experiments.comparison import Group
 from serving.journeys.assignment import Arm
 from serving.journeys.definition.steps import Journey
+from serving.journeys.reactions import ORDERS, VISITS
 from serving.journeys.verdict import Verdict, judge
 from serving.journeys.versions import live, stop
 
@@ -36,6 +37,7 @@ def verdict_of(
             "journey": journey.journey_id,
             "after": after_version,
             "until": now - window,
+            "now": now,
             "window": window,
         },
     )
@@ -71,24 +73,14 @@ _STOPPED: LiteralString = """
 select journey_id, max(version) from journeys.version where tenant_id = %(tenant)s and state = 'stopped'
 group by journey_id
 """
-_ORDERED: LiteralString = """
+_REACHED: LiteralString = """
 select r.arm, count(*), count(*) filter (where exists (
-    select from orders.customer_order o where o.tenant_id = r.tenant_id and o.consumer_id = r.consumer_id
-        and o.paid_at >= r.entered_at and o.paid_at < r.entered_at + %(window)s
-        and o.status not in ('cancelled', 'refunded')))
+    select from {source} o where o.tenant_id = r.tenant_id and o.consumer_id = r.consumer_id
+        and o.at >= r.entered_at and o.at < r.entered_at + %(window)s and o.at <= %(now)s))
 from journeys.run r
 where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.version > %(after)s
     and r.entered_at <= %(until)s
 group by r.arm
 """
-_VISITED: LiteralString = """
-select r.arm, count(*), count(*) filter (where exists (
-    select from events.event e where e.tenant_id = r.tenant_id and e.consumer_id = r.consumer_id
-        and e.sku_id is not null
-        and e.event_type in ('view', 'favourite', 'add_to_cart', 'remove_from_cart', 'checkout')
-        and e.occurred_at >= r.entered_at and e.occurred_at < r.entered_at + %(window)s))
-from journeys.run r
-where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.version > %(after)s
-    and r.entered_at <= %(until)s
-group by r.arm
-"""
+_ORDERED: LiteralString = _REACHED.replace("{source}", ORDERS)
+_VISITED: LiteralString = _REACHED.replace("{source}", VISITS)

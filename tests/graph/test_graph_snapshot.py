@@ -123,6 +123,7 @@ def test_schedules_and_sensors_start_by_themselves(loaded):
     assert {entry["starts"] for entry in automation} == {"RUNNING"}
     assert {entry["cron"] for entry in loaded["graph"]["schedules"].values()} == {
         "0 1 * * *",
+        "30 1 * * *",
         "30 2 * * *",
         "0 4 * * 1",
         "*/15 * * * *",

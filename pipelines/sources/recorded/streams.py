@@ -15,6 +15,9 @@ VERSION_COLUMN = "_xact_id"
 MOVEMENT_PREFIX = "op-"
 """Begins the id of every stock movement that was recorded here, so that no feed's movement has it."""
 
+MESSAGE_PREFIX = "jm-"
+"""Begins the id of every message that a journey sent."""
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -230,6 +233,24 @@ _PURCHASES = Stream(
     """,
 )
 
+# What journeys sent. A message that waits, was withheld or would have been sent is none; what an erased
+# person was told stays out.
+_MESSAGES = Stream(
+    "messages",
+    ("message_id",),
+    f"""
+    select '{MESSAGE_PREFIX}' || m.message_id, m.consumer_id, m.journey_id, m.channel, {_us("m.sent_at")},
+           case when m.opted_out_at is not null then 'opted_out' when m.state = 'failed' then 'failed'
+                when m.converted_at is not null then 'converted' when m.clicked_at is not null then 'clicked'
+                when m.state = 'delivered' then 'delivered' end,
+           {_us("greatest(m.sent_at, m.told_at, m.clicked_at, m.opted_out_at, m.converted_at)")},
+           case when r.source = 'simulated' then 'overlay' else 'observed' end, m.xact_id::text as xact_id
+    from journeys.message m
+    join journeys.run r using (tenant_id, run_id)
+    where m.xact_id >= %(since)s::xid8 and m.sent_at is not null and m.consumer_id not like 'erased-%%'
+    order by m.sent_at, m.message_id
+    """,
+)
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -282,8 +303,8 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _OFFERS,
         ),
         "observations": (_OBSERVATIONS,),
-        # The platform's own output: what its runs and ticks brought into force and ordered.
-        "prices": (_PRICE_CHANGES, _PURCHASES),
+        # The platform's own output: what its runs and ticks brought into force, ordered and sent.
+        "prices": (_PRICE_CHANGES, _PURCHASES, _MESSAGES),
         "books": (_LEGS, _ENTRIES),
     }
 )

@@ -108,12 +108,14 @@ class Advanced:
         due_at: When to look again; None when it is over.
         acts: What it asks for, in order.
         reason: Why it is over; None: it goes on.
+        way: The steps that it left, each with the one after it.
     """
 
     run: Run
     due_at: datetime | None
     acts: tuple[Act, ...]
     reason: str | None = None
+    way: tuple[tuple[str, str], ...] = ()
 
 
 def advance(journey: Journey, run: Run, facts: Facts, now: datetime, policy: Policy) -> Advanced:
@@ -128,12 +130,14 @@ def advance(journey: Journey, run: Run, facts: Facts, now: datetime, policy: Pol
     """
     over_at = run.entered_at + timedelta(days=journey.ends_after_days)
     acts: list[Act] = []
+    way: list[tuple[str, str]] = []
     # Every loop has a wait, so that a run passes a step at most once without time going by.
     for _ in range(len(journey.steps) + 1):
         reason = _over(journey, run, facts, now, over_at)
         step = journey.step(run.step)
         if reason is not None or step is None:
-            return Advanced(replace(run, step=END), None, tuple(acts), reason or "finished")
+            left = () if step is None else ((step.id, END),)
+            return Advanced(replace(run, step=END), None, tuple(acts), reason or "finished", (*way, *left))
         match step:
             case Send():
                 moved = _send(step, run, facts, now, journey, policy, acts)
@@ -146,10 +150,11 @@ def advance(journey: Journey, run: Run, facts: Facts, now: datetime, policy: Pol
                 moved = step.next
         match moved:
             case datetime():
-                return Advanced(_after(run, acts, now), min(moved, over_at), tuple(acts))
+                return Advanced(_after(run, acts, now), min(moved, over_at), tuple(acts), way=tuple(way))
             case _Over(why):
-                return Advanced(replace(run, step=END), None, tuple(acts), why)
+                return Advanced(replace(run, step=END), None, tuple(acts), why, (*way, (step.id, END)))
             case str():
+                way.append((step.id, moved))
                 run = replace(_after(run, acts, now), step=moved, arrived_at=now)
     raise AssertionError(f"journey {journey.journey_id} goes round without a wait")
 

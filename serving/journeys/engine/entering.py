@@ -18,6 +18,7 @@ from serving.db import locks
 from serving.db.calendar import local_day, zone_of
 from serving.journeys.assignment import arm_of
 from serving.journeys.definition.steps import CalendarEntry, EventEntry, Journey, SegmentEntry
+from serving.journeys.reactions import ORDERS
 from serving.journeys.versions import Version, live
 from serving.scores.queries import current_snapshot
 
@@ -165,7 +166,8 @@ on conflict (tenant_id, journey_id, consumer_id, spell) do nothing
 _ENTERED: LiteralString = f"""
 select m.consumer_id, m.segment || ':' || m.entered_on from scores.segment_members m
 where m.snapshot_id = {current_snapshot("segment_members")} and m.segment = %(segment)s and m.left_on is null
-    and m.entered_on >= (%(since)s::timestamptz - interval '1 day')::date
+    and m.entered_on between (%(since)s::timestamptz - interval '1 day')::date
+        and (%(now)s::timestamptz + interval '1 day')::date
 order by 1
 """
 _MEMBERS: LiteralString = f"""
@@ -174,9 +176,13 @@ where m.snapshot_id = {current_snapshot("segment_members")} and m.segment = %(se
 order by 1
 """
 _ORDERED: LiteralString = """
-select distinct on (consumer_id) consumer_id, 'order:' || order_id from orders.customer_order
-where tenant_id = %(tenant)s and paid_at between %(since)s and %(until)s
-order by consumer_id, paid_at desc
+select distinct on (consumer_id) consumer_id, 'order:' || order_id from (
+    select consumer_id, order_id, paid_at as at from orders.customer_order where tenant_id = %(tenant)s
+    union all
+    select consumer_id, reaction_id, occurred_at from journeys.reaction
+    where tenant_id = %(tenant)s and kind = 'order' and stands) o
+where at between %(since)s and %(until)s
+order by consumer_id, at desc, order_id
 """
 _DID: LiteralString = """
 select distinct on (consumer_id) consumer_id, 'event:' || event_id from events.event
@@ -184,7 +190,7 @@ where tenant_id = %(tenant)s and consumer_id is not null and event_type = any(%(
     and occurred_at between %(since)s and %(until)s
 order by consumer_id, occurred_at desc, event_id
 """
-_DID_NOT_ORDER: LiteralString = """
+_DID_NOT_ORDER: LiteralString = f"""
 select d.consumer_id, d.spell from (
     select distinct on (consumer_id) consumer_id, 'event:' || event_id as spell, occurred_at from events.event
     where tenant_id = %(tenant)s and consumer_id is not null and event_type = any(%(types)s)
@@ -193,5 +199,8 @@ select d.consumer_id, d.spell from (
 where d.occurred_at <= %(until)s and not exists (
     select from orders.customer_order o where o.tenant_id = %(tenant)s and o.consumer_id = d.consumer_id
         and o.placed_at >= d.occurred_at and o.placed_at <= %(now)s)
+    and not exists (
+    select from {ORDERS} o where o.tenant_id = %(tenant)s and o.consumer_id = d.consumer_id
+        and o.at >= d.occurred_at and o.at <= %(now)s)
 order by 1
 """

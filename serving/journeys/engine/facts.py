@@ -11,6 +11,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 
 from serving.journeys.definition.steps import Channel, Reaction
+from serving.journeys.reactions import ORDERS, VISITS
 from serving.orders.assortment.orderable import AVAILABLE, IN_FORCE
 from serving.quality.levels import STOPPED
 from serving.scores.queries import current_snapshot
@@ -19,6 +20,8 @@ Connection = psycopg.Connection[Any]
 
 LONGEST = timedelta(days=30)
 """The longest window of a cap: older messages count nowhere."""
+_LATE = timedelta(days=1)
+"""So long after its decision a message may have gone out, at a provider that was away."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def read(
         "consumers": sorted(set(consumer_ids)),
         "since": since,
         "now": now,
-        "month": now - LONGEST,
+        "month": now - LONGEST - _LATE,
     }
 
     def rows(query: LiteralString) -> list[tuple[Any, ...]]:
@@ -152,24 +155,24 @@ from orders.after_sale a join orders.customer_order o using (tenant_id, order_id
 where a.tenant_id = %(tenant)s and o.consumer_id = any(%(consumers)s) and a.resolved_at is null
     and a.opened_at <= %(now)s
 """
+# A message counts from when it went out; one that waits for its provider may go out at any moment.
 _SENT: LiteralString = """
-select consumer_id, journey_id, state, decided_at, channel from journeys.message
+select consumer_id, journey_id, state,
+    case when state = 'waiting' then %(now)s else coalesce(sent_at, decided_at) end as at, channel
+from journeys.message
 where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and decided_at > %(month)s
     and purpose = 'marketing' and (state in ('waiting', 'sent', 'delivered', 'would_send')
         or state = 'failed' and sent_at is not null)
-order by decided_at
+order by at
 """
-_VISITS: LiteralString = """
-select consumer_id, max(occurred_at) from events.event
-where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s)
-    and occurred_at between %(since)s and %(now)s and sku_id is not null
-    and event_type in ('view', 'favourite', 'add_to_cart', 'remove_from_cart', 'checkout')
+_VISITS: LiteralString = f"""
+select consumer_id, max(at) from {VISITS} v
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and at between %(since)s and %(now)s
 group by consumer_id
 """
-_ORDERS: LiteralString = """
-select consumer_id, max(paid_at) from orders.customer_order
-where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and paid_at between %(since)s and %(now)s
-    and status not in ('cancelled', 'refunded')
+_ORDERS: LiteralString = f"""
+select consumer_id, max(at) from {ORDERS} o
+where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and at between %(since)s and %(now)s
 group by consumer_id
 """
 _CLICKS: LiteralString = """

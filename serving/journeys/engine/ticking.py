@@ -17,7 +17,7 @@ import psycopg
 
 from serving.consumers.erased import hold_erasures
 from serving.db import locks
-from serving.db.calendar import zone_of
+from serving.db.calendar import local_day, zone_of
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.journeys import programmes
 from serving.journeys.assignment import Arm
@@ -137,6 +137,7 @@ def _move_batch(conn: Connection, tenant_id: str, now: datetime, batch: int) -> 
     _ask(conn, tenant_id, asked, journeys, here.lists, now)
     _note(conn, tenant_id, asked, moved, now)
     _keep(conn, tenant_id, moved, now)
+    _count(conn, tenant_id, moved, now)
     ended = Counter(found.reason for _, found in moved if found.reason is not None)
     return Ticked(len(due), ended, Counter(one.act.kind for one in asked))
 
@@ -342,6 +343,36 @@ def _keep(conn: Connection, tenant_id: str, moved: Sequence[tuple[_Due, Advanced
     )
 
 
+def _count(conn: Connection, tenant_id: str, moved: Sequence[tuple[_Due, Advanced]], now: datetime) -> None:
+    """Count which ways runs went; who went is not kept."""
+    ways: Counter[tuple[str, int, str, str, str, str]] = Counter()
+    for due, found in moved:
+        for number, (step, after) in enumerate(found.way, start=1):
+            reason = found.reason if number == len(found.way) and found.reason else ""
+            ways[due.journey_id, due.version, due.run.arm.value, step, after, reason] += 1
+    columns = list(zip(*sorted(ways), strict=True)) or [()] * 6
+    names = ("journeys", "versions", "arms", "steps", "after", "reasons")
+    conn.execute(
+        _PASSED,
+        {
+            "tenant": tenant_id,
+            "day": local_day(now, zone_of(conn, tenant_id)),
+            **{name: list(column) for name, column in zip(names, columns, strict=True)},
+            "runs": [ways[way] for way in sorted(ways)],
+        },
+    )
+
+
+_PASSED: LiteralString = """
+insert into journeys.passage as p
+    (tenant_id, journey_id, version, arm, on_day, step, next_step, reason, runs)
+select %(tenant)s, journey_id, version, arm, %(day)s, step, next_step, reason, runs
+from unnest(%(journeys)s::text[], %(versions)s::int[], %(arms)s::text[], %(steps)s::text[],
+    %(after)s::text[], %(reasons)s::text[], %(runs)s::bigint[])
+    as w (journey_id, version, arm, step, next_step, reason, runs)
+on conflict (tenant_id, journey_id, version, arm, on_day, step, next_step, reason)
+do update set runs = p.runs + excluded.runs
+"""
 _STATES = {"message": "waiting", "would_send": "would_send", "withheld": "withheld"}
 _MESSAGE = {
     "run_id": "bigint", "step": "text", "journey_id": "text", "consumer_id": "text", "channel": "text",
