@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -247,6 +247,9 @@ def reaccrue_line(
 
     old = [leg for leg in stored if changes(leg)]
     fresh = [leg for leg in accrue(order, plan, _tax_zone(conn, tenant_id, plan)) if changes(leg)]
+    if old and not any(leg.amount_cents for leg in old) and _suppliers(old) == _suppliers(fresh):
+        # No fen moves, so no transaction tells that this was done before: its legs do.
+        return None
     _check_replacement(order, line_no, old, fresh)
     _check_holds(conn, tenant_id, order.order_id, old, now)
     ids = write_legs(conn, tenant_id, [NewLeg(order.order_id, order.paid_at, plan, leg) for leg in fresh])
@@ -287,6 +290,10 @@ def reaccrue_line(
         (key, transaction_id, tenant_id, [leg.leg_id for leg in old]),
     )
     return transaction_id
+
+
+def _suppliers(legs: Iterable[StoredLeg | Leg]) -> set[tuple[int, str]]:
+    return {(leg.line_no, leg.supplier_id) for leg in legs}
 
 
 def lock_orders(conn: psycopg.Connection, tenant_id: str, order_ids: Sequence[str]) -> None:

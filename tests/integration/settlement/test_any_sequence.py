@@ -295,6 +295,9 @@ class AnySequence(RuleBasedStateMachine):
             "  where l.order_id = n.order_id and l.line_no = n.line_no and not l.is_replaced)"
             " and not exists (select 1 from settlement.leg l where l.order_id = n.order_id"
             "  and not l.is_replaced and (l.state = 'released' or l.is_unfrozen or l.forfeited_cents > 0))"
+            # Nobody takes a line into a part that left.
+            " and not exists (select 1 from orders.sub_order s where s.order_id = n.order_id"
+            "  and s.status <> 'pending')"
             # A hold on a leg or a part would not follow; re-routing under one is refused.
             " and not exists (select 1 from settlement.hold h where h.state = 'standing'"
             "  and (h.target_type = 'sub_order' and h.target_id = n.order_id || '/' || n.supplier_id"
