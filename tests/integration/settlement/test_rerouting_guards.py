@@ -10,7 +10,8 @@ from serving.orders.settling import refund_line
 from serving.settlement.books.accrual import reaccrue_line
 from serving.settlement.control.holds import lift_hold, on_leg, on_order, on_sub_order, place_hold
 from serving.settlement.errors import AccrualError, UnknownOrderError
-from serving.settlement.sharing.freeze import CartLine, OrderCoupon
+from serving.settlement.sharing.freeze import CartLine
+from serving.settlement.sharing.snapshot import Discount
 
 
 def moved_to(order, supplier, supply_cents):
@@ -96,8 +97,12 @@ def test_a_gift_moves_without_a_fen(books):
 
 def test_a_line_without_a_fen_that_moved_is_not_moved_again_nor_refused(books):
     """No transaction tells of the first time; a hold on the new supplier's part is no reason against it."""
-    cart = [CartLine(1, "A", (), "S1", 1, 10_000, 0), CartLine(2, "B", (), "S9", 1, 10_000, 6_000)]
-    order = sale("o1", cart=cart, coupons=[OrderCoupon(20_000, {"platform": 10_000})])
+    given = (Discount("supplier", 10_000),)
+    cart = [
+        CartLine(1, "A", (), "S1", 1, 10_000, 6_000, discounts=given),
+        CartLine(2, "B", (), "S9", 1, 10_000, 6_000),
+    ]
+    order = sale("o1", cart=cart)
     books.sell(order)
     after = replace(order, lines=(replace(order.lines[0], supplier_id="S9"), order.lines[1]))
     legs = "select leg_id, supplier_id, is_replaced from settlement.leg where line_no = 1 order by leg_id"
