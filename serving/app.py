@@ -28,6 +28,7 @@ from serving.api.documentation import OfflineDocumentation, documentation_router
 from serving.api.feeds.competitor_prices import post_competitor_prices
 from serving.api.feeds.events import post_events
 from serving.api.feeds.observations import post_observations
+from serving.api.growth.experiments import EXPERIMENT_ROUTES
 from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
 from serving.api.growth.journeys import JOURNEY_ROUTES
 from serving.api.health import live, metrics, ready
@@ -215,6 +216,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *WEBHOOK_ROUTES,
             *QUALITY_ROUTES,
             *SUPERVISION_ROUTES,
+            *EXPERIMENT_ROUTES,
             *JOURNEY_ROUTES,
             *JOURNEY_WORK_ROUTES,
             *ALARM_ROUTES,
@@ -275,7 +277,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="After-sale"),
             Tag(name="Webhooks"),
             Tag(name="Quality", description="The quality brake: what it holds, why, and what releases it."),
-            Tag(name="Growth", description="Journeys: what consumers are told, and whether it helped."),
+            Tag(name="Growth", description="Journeys and experiments: what is tried, and whether it helped."),
             Tag(name="Agents"),
             Tag(name="Operations", description="Without a key."),
         ],

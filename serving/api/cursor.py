@@ -56,6 +56,8 @@ Kind = Literal[
     "journeys",
     "journey_messages",
     "journey_tasks",
+    "experiments",
+    "exposures",
 ]
 
 
@@ -117,6 +119,8 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "journeys": (str,),
     "journey_messages": (int,),
     "journey_tasks": (int,),
+    "experiments": (str,),
+    "exposures": (str,),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from serving.approvals import errors as approvals
+from serving.experiments import errors as experiments
 from serving.journeys import errors as journeys
 from serving.ledger import errors as ledger
 from serving.orders.errors import InvalidRequestError, OrdersError
@@ -48,6 +49,11 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (supervision.CaseEndedError, 409, "listing-case-ended", "The case has ended"),
     (supervision.DepositRefusedError, 409, "deposit-refused", "Not a deposit"),
     (supervision.SupervisionError, 409, "supervision-refused", "Supervision refuses"),
+    (experiments.ExperimentUnknownError, 404, "experiment-not-found", "No such experiment"),
+    (experiments.ExperimentRefusedError, 422, "experiment-refused", "The experiment is refused"),
+    (experiments.ExperimentChangedError, 409, "experiment-changed", "The id has other words"),
+    (experiments.ExperimentOverlapError, 409, "experiment-overlap", "Another experiment has it"),
+    (experiments.ExperimentError, 409, "experiment-state", "Not in this state of the experiment"),
     (journeys.JourneyUnknownError, 404, "journey-not-found", "No such journey, version or task"),
     (journeys.JourneyRefusedError, 422, "journey-refused", "The journey is refused"),
     (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
@@ -98,6 +104,7 @@ def typed_problems() -> Iterator[None]:
         approvals.ApprovalError,
         quality.QualityError,
         supervision.SupervisionError,
+        experiments.ExperimentError,
         journeys.JourneyError,
         watch.AlarmError,
         ledger.LedgerError,

@@ -580,6 +580,20 @@ AUTHORITIES: tuple[Authority, ...] = (
         ),
     ),
     Authority(
+        "experiment",
+        "what is tried on which consumers, skus or merchants, who gets an arm's coupon, and that it stops",
+        _ALL,
+        "the digest of what it says",
+        agrees="a second operator, for starting",
+        routes=(
+            "POST /v1/experiments",
+            "POST /v1/experiments/{experiment_id}/coupons",
+            "POST /v1/experiments/{experiment_id}/start",
+            "POST /v1/experiments/{experiment_id}/stop",
+        ),
+        moves_money=False,
+    ),
+    Authority(
         "journey",
         "what consumers are told by which rules, and that it pauses, goes on or stops",
         _ALL,

@@ -34,6 +34,7 @@ from serving.db import calendar, idempotency
 from serving.db.operations import Operations
 from serving.db.urls import first_line, libpq_url
 from serving.errors import DatabaseUnavailableError
+from serving.experiments.results import end_due
 from serving.jobs.day import Alarms, close_tiers, last_month, work_day
 from serving.jobs.effects import EFFECTS, alone_cents
 from serving.jobs.pay_outs import Transfers
@@ -428,6 +429,14 @@ def _journeys(job: Job) -> Iterator[str]:
         yield f"journey {journey_id} loses and is stopped"
 
 
+def _experiments(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        now = job.options.as_of or BusinessClock(job.settings).now(conn, job.tenant_id)
+        ended = end_due(conn, job.tenant_id, now)
+    for experiment_id, reason in ended:
+        yield f"experiment {experiment_id} stops: {reason}"
+
+
 def _rounds(names: tuple[str, ...], job: Job) -> Iterator[str]:
     """Round after round; says what differs from the round before. A database that is away is waited for."""
     said: dict[str, str] = {}
@@ -564,6 +573,7 @@ JOBS: Mapping[str, Command] = {
     ),
     "purchases": Command("order at suppliers what is suggested, by the policy of each category", _purchases),
     "journeys": Command("move what is due in journeys, and send what they ask for", _journeys),
+    "experiments": Command("stop experiments that are over or do harm", _experiments),
     "channel-requests": Command("ask payment channels for what is due", _channel_requests),
     "misfits": Command("match money in suspense that fits by now, send back what never will", _misfits),
     "simulated-channel": Command(
@@ -597,7 +607,7 @@ JOBS: Mapping[str, Command] = {
     ),
     "run-journeys": Command(
         "move journeys and send their messages every few seconds, until it is ended",
-        partial(_rounds, ("journeys",)),
+        partial(_rounds, ("journeys", "experiments")),
         _FOLLOWED,
         turns="once",
     ),

@@ -24,6 +24,7 @@ from serving.approvals.catalogue import (
 from serving.approvals.documents import FIELD, document_of
 from serving.approvals.effects import Done, Effects, Wired
 from serving.approvals.records import Approval
+from serving.experiments.asking import EXPERIMENT, start_approved
 from serving.journeys.asking import JOURNEY, put_approved_into_force
 from serving.ledger.accounts import Party
 from serving.ledger.manual import posting_of
@@ -166,5 +167,6 @@ EFFECTS = Effects(
         Wired(DEPOSIT, take_deposit),
         Wired(DEPOSIT_RETURN, return_deposit),
         Wired(JOURNEY, put_approved_into_force),
+        Wired(EXPERIMENT, start_approved),
     ]
 )

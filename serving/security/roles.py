@@ -66,6 +66,8 @@ class Scope(StrEnum):
     OBSERVATIONS_WRITE = "observations:write"
     JOURNEYS_READ = "journeys:read"
     JOURNEYS_WRITE = "journeys:write"
+    EXPERIMENTS_READ = "experiments:read"
+    EXPERIMENTS_WRITE = "experiments:write"
     WATCH_READ = "watch:read"
     WATCH_WRITE = "watch:write"
 
@@ -94,6 +96,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.WATCH_READ,
             Scope.APPROVALS_READ,
             Scope.JOURNEYS_READ,
+            Scope.EXPERIMENTS_READ,
         }
     ),
     Role.SUPPLIER: frozenset(

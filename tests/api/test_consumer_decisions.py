@@ -281,6 +281,16 @@ def fill(url, consumer_id):
             "insert into journeys.opt_out values ('default', %s, 'sms', '2017-12-01')", (consumer_id,)
         )
         connection.execute(
+            "insert into experiments.experiment (tenant_id, experiment_id, document, digest, surface, unit,"
+            " layer, weights, held_arms, state, made_by, made_at) values ('default', 'x', '{}', '',"
+            " 'coupons', 'consumer', 'l', '[]', '{}', 'draft', 'k', '2017-01-01')"
+        )
+        connection.execute(
+            "insert into experiments.exposure (tenant_id, experiment_id, unit, unit_id, arm, exposed_at)"
+            " values ('default', 'x', 'consumer', %s, 'a', '2017-12-01')",
+            (consumer_id,),
+        )
+        connection.execute(
             "insert into coupons.redemption (tenant_id, order_id, code, programme_id, consumer_id,"
             " discount_cents, redeemed_at) values ('default', 'o1', 'CODE', 'cp', %s, 1, '2017-12-01')",
             (consumer_id,),

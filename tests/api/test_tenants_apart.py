@@ -104,6 +104,11 @@ PLANTED = (
     "insert into journeys.message (tenant_id, run_id, step, journey_id, consumer_id, channel, purpose, body,"
     " sku_ids, decided_at, state) select tenant_id, run_id, 'a', journey_id, consumer_id, 'sms', 'marketing',"
     " %(mark)s || 'text', '{}', now(), 'sent' from journeys.run where tenant_id = %(tenant)s",
+    "insert into experiments.experiment (tenant_id, experiment_id, document, digest, surface, unit, layer,"
+    " weights, held_arms, state, made_by, made_at) values (%(tenant)s, %(mark)s || 'experiment', '{}', 'd',"
+    " 'coupons', 'consumer', 'l', '[]', '{}', 'draft', %(mark)s || 'maker', now())",
+    "insert into experiments.exposure (tenant_id, experiment_id, unit, unit_id, arm, exposed_at) values"
+    " (%(tenant)s, %(mark)s || 'experiment', 'consumer', %(mark)s || 'c1', 'a', now())",
     "insert into watch.alarm (tenant_id, kind, object_id, supplier_id, state, evidence, opened_at, judged_at)"
     " values (%(tenant)s, 'capacity', %(supplier)s, %(supplier)s, 'open', '{}', now(), now())",
 )
@@ -274,11 +279,14 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
         "listing_case_id": world.number("supervision.listing_case", "case_id"),
         "alarm_id": world.number("watch.alarm", "alarm_id"),
         "journey_id": f"{MARK}journey",
+        "experiment_id": f"{MARK}experiment",
+        "unit_id": f"{MARK}c1",
         "task_id": world.number("journeys.task", "task_id"),
     }
     things = {
         "case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id",
         "recall_id", "improvement_case_id", "listing_case_id", "purchase_order_id", "task_id",
+        "experiment_id",
         "alarm_id",
     }  # fmt: skip
     told = {

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from serving.consumers.erased import require_not_erased
 from serving.db import locks
+from serving.experiments.records import running
 from serving.orders.coupons.programme import Terms
 from serving.orders.coupons.store import find
 from serving.orders.errors import InvalidRequestError, ProgrammeStateError
@@ -82,7 +83,7 @@ def issue(
 
     Raises:
         NotFoundError: There is no such programme.
-        ProgrammeStateError: It is not active, or over.
+        ProgrammeStateError: It is not active, or over, or a running experiment gives it to another arm.
         InvalidRequestError: The count or the expiry is out of range.
         ConsumerErasedError: The consumer was erased.
     """
@@ -92,6 +93,7 @@ def issue(
     ends = expires_at or terms.valid_to
     if not now < ends <= terms.valid_to:
         raise InvalidRequestError("expires_at", f"between now and the end, {terms.valid_to.isoformat()}")
+    _require_own_arm(conn, tenant_id, programme_id, consumer_id)
     if consumer_id is not None:
         require_not_erased(conn, tenant_id, consumer_id, "no coupon is issued under this id any more")
     codes = [_new_code() for _ in range(count)]
@@ -161,6 +163,25 @@ def _issuable(conn: Connection, tenant_id: str, programme_id: str, now: datetime
             f"Programme {programme_id!r} ended at {programme.terms.valid_to.isoformat()}."
         )
     return programme.terms
+
+
+def _require_own_arm(conn: Connection, tenant_id: str, programme_id: str, consumer_id: str | None) -> None:
+    for kept in running(conn, tenant_id, "coupons"):
+        with_it = {arm.name for arm in kept.experiment.arms if arm.programme_id == programme_id}
+        if not with_it:
+            continue
+        name = kept.experiment.experiment_id
+        if consumer_id is None:
+            raise ProgrammeStateError(
+                f"experiment {name} gives programme {programme_id!r} to one arm: codes for whoever brings"
+                " them would reach the others"
+            )
+        arm = kept.arm_of(tenant_id, consumer_id)
+        if arm is not None and arm not in with_it:
+            raise ProgrammeStateError(
+                f"experiment {name} gives programme {programme_id!r} to another arm than this consumer's:"
+                " wait for its end"
+            )
 
 
 def _new_code() -> str:
