@@ -233,7 +233,7 @@ def _kept(row: tuple[Any, ...]) -> Kept:
 def _require_levers(conn: Connection, tenant_id: str, experiment: Experiment, now: datetime) -> None:
     """What the arms name is there, and nobody else hands it out."""
     for arm in experiment.arms:
-        if arm.version is not None and not locks.publication(conn, tenant_id, arm.version):
+        if arm.version is not None and not _is_published(conn, tenant_id, arm.version):
             raise ExperimentRefusedError(f"arm {arm.name}: no version {arm.version} is published")
         if arm.programme_id is None:
             continue
@@ -255,3 +255,8 @@ def _require_levers(conn: Connection, tenant_id: str, experiment: Experiment, no
                 f"arm {arm.name}: the journey {sender[0]} sends coupons of {row[0]} to every arm;"
                 " open a programme of another name"
             )
+
+
+def _is_published(conn: Connection, tenant_id: str, version: str) -> bool:
+    query = "select 1 from scores.publication where tenant_id = %s and version = %s"
+    return conn.execute(query, (tenant_id, version)).fetchone() is not None

@@ -10,7 +10,8 @@ import psycopg
 from serving.experiments.document import Metric
 from serving.experiments.judging import Results, harmed, judge
 from serving.experiments.metrics import exposed_by_arm, moments_by_arm
-from serving.experiments.records import Kept, running, stop
+from serving.experiments.records import Kept, running
+from serving.experiments.stopping import stop_now
 
 Connection = psycopg.Connection[Any]
 
@@ -51,6 +52,6 @@ def end_due(conn: Connection, tenant_id: str, now: datetime) -> list[tuple[str, 
             arm = harmed(results_of(conn, tenant_id, kept, experiment.guardrail, now))
             reason = None if arm is None else f"{arm} harms {experiment.guardrail}"
         if reason is not None:
-            stop(conn, tenant_id, experiment.experiment_id, reason, now)
+            stop_now(conn, tenant_id, experiment.experiment_id, reason, now)
             ended.append((experiment.experiment_id, reason))
     return ended

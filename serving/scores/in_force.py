@@ -13,11 +13,15 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from serving.experiments import exposures
+from serving.experiments.document import Unit
+
 _SHOWN: LiteralString = """
-    select merchant_id, sku_id, price_cents, list_price_cents, action, revision
+    select merchant_id, sku_id, price_cents, list_price_cents, action, revision, floor_cents, ceiling_cents
     from scores.live_price where snapshot_id = %(snapshot)s
     union all
-    select b.merchant_id, b.sku_id, b.price_cents, b.list_price_cents, b.action, 0
+    select b.merchant_id, b.sku_id, b.price_cents, b.list_price_cents, b.action, 0, b.floor_cents,
+        b.ceiling_cents
     from scores.prices b
     where b.snapshot_id = %(snapshot)s and not exists (
         select from scores.live_price l where l.snapshot_id = b.snapshot_id
@@ -26,8 +30,29 @@ _SHOWN: LiteralString = """
 """
 """Every price of a snapshot as readers see it."""
 
+HELD: LiteralString = """
+left join lateral (
+  select f.price_cents
+  from experiments.experiment t
+  cross join lateral (
+    select coalesce((
+      select case when c.list_price_cents = x.list_price_cents then c.price_cents end
+      from market.price_change c
+      where c.tenant_id = %(tenant)s and c.merchant_id = %(merchant_id)s and c.sku_id = x.sku_id
+      order by c.changed_at desc limit 1), x.list_price_cents) as price_cents) f
+  where t.tenant_id = %(tenant)s and t.surface = 'prices' and t.state = 'running' and x.action = 'publish'
+    and f.price_cents <> x.price_cents and f.price_cents between x.floor_cents and x.ceiling_cents
+    and experiments.arm_of(t.tenant_id, t.experiment_id, t.layer, t.first_bps, t.end_bps, t.weights,
+      case t.unit when 'sku' then x.sku_id else %(merchant_id)s end) = any(t.held_arms)
+  limit 1
+) h on true
+"""
+"""Joins `h`, the price in force that an arm of a running experiment keeps, though `x` is published.
+
+A price that lies outside the limits of now is not kept. Parameters: `tenant` and `merchant_id`."""
+
 _CHANGED: LiteralString = """
-    select merchant_id, sku_id, price_cents, list_price_cents, action, revision
+    select merchant_id, sku_id, price_cents, list_price_cents, action, revision, floor_cents, ceiling_cents
     from scores.live_price where snapshot_id = %(snapshot)s and revision = %(revision)s
 """
 """The prices of one delta."""
@@ -79,9 +104,44 @@ _RECORD: LiteralString = """
     ) last on true
     where s.action = 'publish'
         and (last.price_cents, last.list_price_cents) is distinct from (s.price_cents, s.list_price_cents)
+        and not exists ({held})
+"""
+_REPLACE: LiteralString = """
     on conflict (tenant_id, merchant_id, sku_id, changed_at) do update
         set price_cents = excluded.price_cents, list_price_cents = excluded.list_price_cents,
             version = excluded.version, revision = excluded.revision, xact_id = pg_current_xact_id()
+"""
+
+# An arm that holds: what is in force stays, if the limits of now allow it; of `s`, with the price before.
+_KEPT: LiteralString = """
+    select from experiments.experiment t
+    cross join lateral (select case when last.list_price_cents = s.list_price_cents then last.price_cents
+        else s.list_price_cents end as price_cents) f
+    where t.tenant_id = %(tenant)s and t.surface = 'prices' and t.state = 'running'
+        and f.price_cents <> s.price_cents and f.price_cents between s.floor_cents and s.ceiling_cents
+        and experiments.arm_of(t.tenant_id, t.experiment_id, t.layer, t.first_bps, t.end_bps, t.weights,
+            case t.unit when 'sku' then s.sku_id else s.merchant_id end) = any(t.held_arms)
+"""
+
+# Units whose price a publication moves, whichever arm has them: in one it moves, in the other it would have.
+_ACTED_ON: LiteralString = """
+    select t.experiment_id, t.unit, n.unit_id, max(n.arm), min(t.started_at)
+    from ({shown}) s
+    join experiments.experiment t on t.tenant_id = %(tenant)s and t.surface = 'prices' and t.state = 'running'
+    cross join lateral (
+        select case t.unit when 'sku' then s.sku_id else s.merchant_id end as unit_id) u
+    cross join lateral (
+        select u.unit_id, experiments.arm_of(t.tenant_id, t.experiment_id, t.layer, t.first_bps, t.end_bps,
+            t.weights, u.unit_id) as arm) n
+    left join lateral (
+        select p.price_cents, p.list_price_cents from market.price_change p
+        where p.tenant_id = %(tenant)s and p.merchant_id = s.merchant_id and p.sku_id = s.sku_id
+            and p.changed_at <= %(at)s
+        order by p.changed_at desc limit 1
+    ) last on true
+    where n.arm is not null and s.action = 'publish'
+        and (last.price_cents, last.list_price_cents) is distinct from (s.price_cents, s.list_price_cents)
+    group by t.experiment_id, t.unit, n.unit_id
 """
 
 # Another publication of the same moment had published a price that this one does not.
@@ -194,6 +254,42 @@ def record_approved(
     )
 
 
+def record_released(connection: psycopg.Connection[Any], tenant_id: str, at: datetime) -> int:
+    """Record what an experiment held back until now; its state says that it ended.
+
+    Args:
+        connection: In the transaction that ends it, which holds `locks.prices_in_force`.
+        tenant_id: Whose prices.
+        at: Business time from which on they hold.
+
+    Returns:
+        Changes recorded.
+    """
+    found = connection.execute(
+        "select t.snapshot_id, c.version from scores.current_publication c"
+        " join scores.publication_table t using (tenant_id, version)"
+        " where c.tenant_id = %s and t.table_name = 'prices'",
+        (tenant_id,),
+    ).fetchone()
+    if found is None:
+        return 0
+    values = {"snapshot": found[0], "revision": 0, "version": found[1], "at": at, "tenant": tenant_id}
+    statement = _RECORD.replace("{shown}", _SHOWN).replace("{held}", _KEPT)
+    return connection.execute(f"{statement} on conflict do nothing".encode(), values).rowcount
+
+
+def is_held(connection: psycopg.Connection[Any], tenant_id: str, merchant_id: str, sku_id: str) -> bool:
+    """Whether an arm of a running experiment holds the price of a listing back."""
+    row = connection.execute(
+        "select exists (select from experiments.experiment t where t.tenant_id = %(tenant)s"
+        " and t.surface = 'prices' and t.state = 'running' and experiments.arm_of(t.tenant_id,"
+        " t.experiment_id, t.layer, t.first_bps, t.end_bps, t.weights, case t.unit when 'sku' then %(sku)s"
+        " else %(merchant)s end) = any(t.held_arms))",
+        {"tenant": tenant_id, "merchant": merchant_id, "sku": sku_id},
+    ).fetchone()
+    return bool(row is not None and row[0])
+
+
 def _record(
     connection: psycopg.Connection[Any],
     shown: LiteralString,
@@ -211,4 +307,23 @@ def _record(
         "tenant": tenant_id,
     }
     connection.execute(_TAKE_BACK.replace("{shown}", shown), values)
-    return connection.execute(_RECORD.replace("{shown}", shown), values).rowcount
+    _note_acted_on(connection, shown, values, tenant_id, at)
+    statement = _RECORD.replace("{shown}", shown).replace("{held}", _KEPT)
+    return connection.execute(statement + _REPLACE, values).rowcount
+
+
+def _note_acted_on(
+    connection: psycopg.Connection[Any],
+    shown: LiteralString,
+    values: dict[str, Any],
+    tenant_id: str,
+    at: datetime,
+) -> None:
+    """Note the units of running experiments on prices that these prices are about."""
+    arms: dict[tuple[str, Unit, datetime], dict[str, str]] = {}
+    for experiment_id, unit, unit_id, arm, since in connection.execute(
+        _ACTED_ON.replace("{shown}", shown), values
+    ):
+        arms.setdefault((experiment_id, unit, max(at, since)), {})[unit_id] = arm
+    for (experiment_id, unit, moment), units in arms.items():
+        exposures.log(connection, tenant_id, experiment_id, unit, units, moment)

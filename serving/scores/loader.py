@@ -433,14 +433,20 @@ def _pinned(connection: psycopg.Connection[Any], tenant_id: str) -> str | None:
 def _retain(
     connection: psycopg.Connection[Any], tenant_id: str, keep_versions: int, keep_refreshes: int
 ) -> tuple[str, ...]:
-    """Drop a tenant's versions beyond the newest of their kind but never what readers see, then snapshots."""
+    """Drop a tenant's versions beyond the newest of their kind, then snapshots.
+
+    Never what readers see, nor what an arm of a running experiment shows.
+    """
     dropped = connection.execute(
         "delete from scores.publication where tenant_id = %(tenant)s and version in ("
         " select version from ("
         "  select version, kind, row_number() over (partition by kind order by loaded_at desc, version desc)"
         "  as age from scores.publication where tenant_id = %(tenant)s) p"
         " where age > case kind when 'full' then %(full)s else %(refresh)s end and version not in"
-        "  (select version from scores.current_publication where tenant_id = %(tenant)s)) returning version",
+        "  (select version from scores.current_publication where tenant_id = %(tenant)s)"
+        " and not exists (select from experiments.experiment t where t.tenant_id = %(tenant)s"
+        "  and t.state = 'running' and jsonb_path_exists(t.document, '$.arms[*].version ? (@ == $version)',"
+        "  jsonb_build_object('version', p.version)))) returning version",
         {"tenant": tenant_id, "full": max(keep_versions, 1), "refresh": max(keep_refreshes, 1)},
     ).fetchall()
     gone: dict[str, list[int]] = {}

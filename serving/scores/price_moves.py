@@ -22,7 +22,7 @@ from serving.approvals.kinds import Kind, Rail
 from serving.approvals.records import Approval
 from serving.approvals.suggestions import Suggestion
 from serving.db import locks
-from serving.scores.in_force import DECIDED, record_approved
+from serving.scores.in_force import DECIDED, is_held, record_approved
 from serving.security import Role, Scope
 
 
@@ -180,6 +180,10 @@ def move_price(conn: psycopg.Connection[Any], tenant_id: str, approval: Approval
     locks.prices_in_force(conn, tenant_id)
     wanted = approval.wanted
     merchant_id, sku_id, price_cents = wanted["merchant_id"], wanted["sku_id"], wanted["price_cents"]
+    if is_held(conn, tenant_id, merchant_id, sku_id):
+        raise PriceMovedError(
+            f"an experiment holds the price of sku {sku_id} at merchant {merchant_id} back; stop it first"
+        )
     found = _waiting(conn, tenant_id, merchant_id, [sku_id], None)
     if not found:
         raise PriceMovedError(f"no price of sku {sku_id} at merchant {merchant_id} waits any more")

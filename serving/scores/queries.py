@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from serving.experiments.trials import RUNNING_ON_LISTS
 from serving.orders.assortment.orderable import not_for_sale
-from serving.scores.in_force import DECIDED
+from serving.scores.in_force import DECIDED, HELD
 
 _CURRENT: Final[LiteralString] = (
     "(select c.version from scores.current_publication c where c.tenant_id = %(tenant)s)"
 )
 _PINNED: Final[LiteralString] = f"coalesce(%(version)s::text, {_CURRENT})"
+
+
+_LISTED: Final[LiteralString] = f"coalesce(%(list_version)s::text, {_CURRENT})"
 
 
 def _snapshot(table: LiteralString, version: LiteralString) -> LiteralString:
@@ -101,20 +105,21 @@ select v.version, v.as_of, r.items::text, x.items::text,
         and e.sku_id is not null
         and e.event_type in ('view', 'favourite', 'add_to_cart', 'remove_from_cart', 'checkout')
         and e.occurred_at > v.as_of - interval '1 day'
-      order by e.occurred_at desc limit %(most_acts)s) a) end
+      order by e.occurred_at desc limit %(most_acts)s) a) end,
+  case when r.items is not null and %(list_version)s::text is null then {RUNNING_ON_LISTS} end
 from scores.publication v
 left join scores.recommendations r
-  on r.snapshot_id = {_snapshot("recommendations", _CURRENT)}
+  on %(own)s and r.snapshot_id = {_snapshot("recommendations", _LISTED)}
   and r.merchant_id = %(merchant_id)s and r.consumer_id = %(consumer_id)s
   and not {_withdrew("%(consumer_id)s", "profiling")}
   and not {_withdrew_after("r.snapshot_id", "cross_merchant")}
 left join scores.popular_items x
-  on r.items is null and x.snapshot_id = {_snapshot("popular_items", _CURRENT)}
+  on r.items is null and x.snapshot_id = {_snapshot("popular_items", _LISTED)}
   and x.merchant_id = %(merchant_id)s
 cross join lateral (
   select array(select jsonb_array_elements(coalesce(r.items, x.items)) ->> 'sku_id'
     limit %(looked_at)s) as skus offset 0) i
-where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
+where v.tenant_id = %(tenant)s and v.version = {_LISTED}
 """
 
 # What goes with what was acted upon.
@@ -131,9 +136,11 @@ x.printed_formula_cents, x.elasticity, x.pricing_mode, x.action, x.explanation::
 
 
 _SHOWN_PRICE_COLUMNS: Final[LiteralString] = """
-x.sku_id, x.cost_cents, x.list_price_cents, coalesce(a.price_cents, x.price_cents), x.floor_cents,
+x.sku_id, x.cost_cents, x.list_price_cents,
+coalesce(h.price_cents, a.price_cents, x.price_cents), x.floor_cents,
 x.ceiling_cents, x.anchor_cents, x.printed_formula_cents, x.elasticity, x.pricing_mode,
-case when a.price_cents is null then x.action else 'publish' end, x.explanation
+case when h.price_cents is not null then 'keep' when a.price_cents is null then x.action else 'publish' end,
+x.explanation
 """
 
 
@@ -159,6 +166,7 @@ left join lateral (
     and x.merchant_id = %(merchant_id)s and x.sku_id = %(sku_id)s
   limit 1) x on true
 {DECIDED}
+{HELD}
 where v.tenant_id = %(tenant)s and v.version = {_CURRENT}
 """
 
@@ -179,6 +187,7 @@ left join lateral (
     order by x.sku_id limit %(rows)s)) y
   order by y.sku_id limit %(rows)s) x on true
 {DECIDED}
+{HELD}
 where v.tenant_id = %(tenant)s and v.version = {_PINNED}
 order by x.sku_id
 """

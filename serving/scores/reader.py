@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 import msgspec
 
 from serving.db.pool import Pool, Rows
+from serving.experiments.trials import Chosen, ListArm, Trial, chosen_of, trials_in
 from serving.scores import documents, queries
 from serving.scores.live import PRICES_AS_OF, read_instants
 from serving.scores.session import Act, Link, Links, ordered
@@ -22,6 +23,7 @@ _REMINDERS = msgspec.json.Decoder(list[documents.RebuyReminder])
 _LINKS = msgspec.json.Decoder(list[Link])
 _ACTS = msgspec.json.Decoder(tuple[Act, ...])
 _ANY = msgspec.json.Decoder()
+_AS_IT_IS = ListArm(name="")
 _MOST_ACTS = 50
 LONGEST_LIST = 1_000
 """Items of a list that are looked at, at most."""
@@ -56,7 +58,8 @@ class Shown:
 class RankedList:
     """A consumer's list, or the merchant's popular items when `is_fallback`; `is_cut` when there is more.
 
-    `acts` is what the consumer did at the merchant since a day before the publication.
+    `acts` is what the consumer did at the merchant since a day before the publication; `trials` the
+    experiments on lists that run, where the consumer has a list; `chosen` the arm that the answer comes from.
     """
 
     shown: Shown
@@ -65,6 +68,8 @@ class RankedList:
     merchant_known: bool
     is_cut: bool = False
     acts: tuple[Act, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    chosen: Chosen | None = None
 
 
 @dataclass(frozen=True)
@@ -134,15 +139,42 @@ class ScoreReader:
     ) -> RankedList | None:
         """The list of a consumer at a merchant, else what is popular there; only what can be sold now.
 
+        A consumer whom an experiment has gets what their arm shows. Whoever shows it notes that
+        (`serving.experiments.trials.note_shown`).
+
         Args:
             merchant_id: The merchant.
             consumer_id: The consumer.
             wanted: So many items are enough; there may be more.
         """
-        found = await self._list(merchant_id, consumer_id, min(wanted + _GONE_A_LIST, LONGEST_LIST))
+        found = await self._sellable(merchant_id, consumer_id, wanted, _AS_IT_IS)
+        if found is None:
+            return None
+        chosen = chosen_of(self._tenant_id, consumer_id, found.trials)
+        if chosen is not None:
+            if chosen.arm.list == "popular" or chosen.arm.version is not None:
+                other = await self._sellable(merchant_id, consumer_id, wanted, chosen.arm)
+                # A version that went this moment: the consumer gets the list of everybody, and no arm acted.
+                found = found if other is None else replace(other, chosen=chosen)
+            else:
+                found = replace(found, chosen=chosen)
+            if chosen.arm.session is False:
+                return found
+        return await self._ordered(found)
+
+    async def _sellable(
+        self, merchant_id: str, consumer_id: str, wanted: int, arm: ListArm
+    ) -> RankedList | None:
+        """A list of which so many items can be sold, if there are as many."""
+        looked_at = min(wanted + _GONE_A_LIST, LONGEST_LIST)
+        found = await self._list(merchant_id, consumer_id, looked_at, arm)
         if found is not None and found.is_cut and (found.acts or len(found.items) < wanted):
-            found = await self._list(merchant_id, consumer_id, LONGEST_LIST)
-        if found is None or not found.acts:
+            found = await self._list(merchant_id, consumer_id, LONGEST_LIST, arm)
+        return found
+
+    async def _ordered(self, found: RankedList) -> RankedList:
+        """A list as what the consumer just did orders it."""
+        if not found.acts:
             return found
         acted = {act.sku_id for act in found.acts}
         return replace(found, items=ordered(found.items, found.acts, await self._links(acted)))
@@ -152,18 +184,22 @@ class ScoreReader:
         rows = await self._fetch(queries.SESSION_LINKS, {"skus": sorted(skus)})
         return {sku: {one.linked_sku_id: one.weight for one in _LINKS.decode(items)} for sku, items in rows}
 
-    async def _list(self, merchant_id: str, consumer_id: str, looked_at: int) -> RankedList | None:
+    async def _list(
+        self, merchant_id: str, consumer_id: str, looked_at: int, arm: ListArm
+    ) -> RankedList | None:
         """What can be sold of the first items of a list."""
         values = {
             "merchant_id": merchant_id,
             "consumer_id": consumer_id,
             "looked_at": looked_at,
             "most_acts": _MOST_ACTS,
+            "own": arm.list != "popular",
+            "list_version": arm.version,
         }
         rows = await self._fetch(queries.RECOMMENDATIONS, values)
         if not rows:
             return None
-        version, as_of, own, popular, merchant_known, not_for_sale, acts = rows[0]
+        version, as_of, own, popular, merchant_known, not_for_sale, acts, trials = rows[0]
         gone = frozenset(not_for_sale or ())
         published = _ITEMS.decode(own or popular or "[]")
         items = [item for item in published[:looked_at] if item.sku_id not in gone]
@@ -174,6 +210,7 @@ class ScoreReader:
             merchant_known,
             is_cut=len(published) > looked_at,
             acts=_ACTS.decode(acts) if acts else (),
+            trials=trials_in(trials),
         )
 
     async def price(self, merchant_id: str, sku_id: str) -> Page | None:

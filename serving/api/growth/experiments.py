@@ -21,6 +21,7 @@ from serving.experiments import exposures, records
 from serving.experiments.asking import ask_of
 from serving.experiments.judging import Results
 from serving.experiments.results import results_of
+from serving.experiments.stopping import stop_now
 from serving.orders.contracts import Id
 from serving.orders.coupons.trials import give
 from serving.security import Role, Scope
@@ -323,7 +324,7 @@ def post_experiment_stop(
 ) -> ExperimentView:
     """Nobody is assigned any more; prices that were held are let go."""
     with typed_problems(), tenant_transaction(request) as conn:
-        found = records.stop(
+        found = stop_now(
             conn, principal_of(request).tenant_id, experiment_id, data.reason, now_of(request, conn)
         )
         note(request, conn, "experiment.stop", "experiment", experiment_id)

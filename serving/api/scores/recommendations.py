@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get
+from litestar.concurrency import sync_to_thread
 from litestar.params import Parameter
 
 from serving.api.answers import mark, people_reader_of, principal_of, problem_responses, version_headers
+from serving.api.clock import now_of
 from serving.api.parameters import Identifier
+from serving.api.transactions import tenant_transaction
+from serving.experiments.trials import Chosen, note_shown
 from serving.problems import no_publication, not_found
 from serving.scores.documents import Lane, Recommendations
 from serving.scores.reader import LONGEST_LIST
@@ -38,6 +42,7 @@ async def get_recommendations(
     list move up. What the consumer just did at the merchant (`POST /v1/events`) moves items of the categories
     concerned up and what was just bought down; `reason_code` says so. `rank` stays the place in the published
     list.
+    A consumer of a running experiment gets the list of their arm, which is noted the first time.
     A consumer without a list at this merchant gets what sells well there, and `fallback` says so.
     """
     principal_of(request).require_merchant(merchant_id)
@@ -49,6 +54,8 @@ async def get_recommendations(
     shown = mark(request, found.shown)
     if not found.merchant_known:
         raise not_found("merchant", "Merchant", merchant_id)
+    if found.chosen is not None and not found.chosen.trial.is_exposed:
+        await sync_to_thread(_note_shown, request, consumer_id, found.chosen)
     items = found.items if lane is None else [item for item in found.items if item.lane == lane]
     return Recommendations(
         publication_version=shown.version,
@@ -58,3 +65,9 @@ async def get_recommendations(
         fallback="popular_in_assortment" if found.is_fallback else None,
         items=items[:limit],
     )
+
+
+def _note_shown(request: Request[Any, Any, Any], consumer_id: str, chosen: Chosen) -> None:
+    """Note the first showing before it is shown; what cannot be noted is not shown."""
+    with tenant_transaction(request) as conn:
+        note_shown(conn, principal_of(request).tenant_id, consumer_id, chosen, now_of(request, conn))
