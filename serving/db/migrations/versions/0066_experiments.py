@@ -1,14 +1,14 @@
 """Experiments: what they say, which units were exposed to which arm; the draw of an arm in SQL.
 
-Revision: 0064, after 0063.
+Revision: 0066, after 0065.
 """
 
 from alembic import op
 
 from serving.db.migrations.tenancy import protect
 
-revision = "0064"
-down_revision = "0063"
+revision = "0066"
+down_revision = "0065"
 branch_labels = None
 depends_on = None
 
