@@ -42,7 +42,7 @@ PLAN: dict[str, Planned] = {
     "routing": Planned("supply", 190),
     "quality_brake": Planned("supply", 130, beside=True),
     "supplier_grades": Planned("supply", 70),
-    "supervision": Planned("supply", 60, beside=True),
+    "supervision": Planned("supply", 60, beside=True, was_timed=False),
     "supply_watch": Planned("supply", 60),
     "event_intake": Planned("web", 40, was_timed=False),
     "event_to_profile": Planned("web", 220, sizes={"MUYUN_TICK_MINUTES": "1"}, was_timed=False),

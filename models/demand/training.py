@@ -5,7 +5,6 @@ Stages are plain functions below; MLflow and the graph are other packages' work.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +30,8 @@ from models.progress import PROGRESS
 
 FAMILY = "demand"
 MIN_WEEKS = 16
+MAY_SERVE = 2
+"""The first serves; the second would where the first has to wait for new data."""
 PLAN_KNOWN, PLAN_HIDDEN = " (plan known)", " (plan not published)"
 
 Told = Mapping[int, Forecast]
@@ -46,11 +47,12 @@ class _Fitted:
     epochs: int | None = None
 
 
-def _fit_lstm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
+def _fit_lstm(
+    panel: Panel, cut: int, config: DemandConfig, epochs: int | None, checkpoints: Path | None
+) -> _Fitted:
     from models.demand.weekly import lstm_fit
 
-    with tempfile.TemporaryDirectory(prefix="muyun-lstm-") as work:
-        fitted = lstm_fit.fit(panel, cut, config, Path(work), epochs=epochs)
+    fitted = lstm_fit.fit(panel, cut, config, epochs=epochs, checkpoints=checkpoints)
     return _Fitted(
         lambda p, origin, hide: lstm_fit.predict(fitted, p, origin, hide_plan=hide),
         lambda folder: lstm_fit.save(fitted, folder),
@@ -58,7 +60,9 @@ def _fit_lstm(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) 
     )
 
 
-def _fit_boosted(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> _Fitted:
+def _fit_boosted(
+    panel: Panel, cut: int, config: DemandConfig, epochs: int | None, checkpoints: Path | None
+) -> _Fitted:
     from models.demand.weekly import boosting
 
     fitted = boosting.fit(panel, cut, config)
@@ -68,7 +72,7 @@ def _fit_boosted(panel: Panel, cut: int, config: DemandConfig, epochs: int | Non
     )
 
 
-_FIT: dict[str, Callable[[Panel, int, DemandConfig, int | None], _Fitted]] = {
+_FIT: dict[str, Callable[[Panel, int, DemandConfig, int | None, Path | None], _Fitted]] = {
     LSTM: _fit_lstm,
     BOOSTED: _fit_boosted,
 }
@@ -81,6 +85,7 @@ def train(
     bundle_dir: Path,
     config: DemandConfig | None = None,
     champions: Mapping[str, Mapping[str, Any]] | None = None,
+    checkpoints: Path | None = None,
 ) -> list[Candidate]:
     """Backtest all systems, put the learned ones before the gate, refit and save them.
 
@@ -93,10 +98,13 @@ def train(
         champions: `Candidate.config` of the standing champions by model name. Where a champion's settings
             differ from the candidate's of its name, its procedure joins the backtest (on today's panel, with
             its own model settings); no model is compared with another model's champion.
+        checkpoints: Folder in which a fit of the LSTM keeps its state, so that a training that was killed
+            goes on from its last epoch. None keeps nothing.
 
     Returns:
         Three candidates, LSTM, boosting and their stack with two intermittent rules, the better first:
-        promoted before refused, then by least quantile loss.
+        promoted before refused, then by least quantile loss. What would serve is fitted anew on everything,
+        and so is the next that passed; of the others, the fit that was judged is saved.
 
     Raises:
         InsufficientDataError: Too few weeks, or no series with enough signal; the simple rule should serve.
@@ -132,7 +140,7 @@ def train(
     fitted = {}
     for number, name in enumerate(_FIT, start=1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
-        fitted[name] = _fits(name, panels, origins, config)
+        fitted[name] = _fits(name, panels, origins, config, checkpoints)
     PROGRESS.info("backtest")
     by_rules = stacking.told_by_rules(panels, config.horizon)
 
@@ -171,25 +179,37 @@ def train(
     simple = leaderboard.best_rule(truth, rules, panel)
     fans = figures.fans(panel, origins, learned | {simple: rules[simple]})
     fans.write_parquet(bundle_dir / "fans.parquet")
-    refits: dict[str, Callable[[Path], None]] = {}
+    weights = stack.weights(panel.n_weeks)
+    metrics = {name: _metrics(rows, name, panel, final, origins, config) for name in learned}
+    order = sorted(learned, key=lambda n: (not decisions[n].promoted, metrics[n]["quantile_loss"], n))
+    serving = {
+        member
+        for name in order[:MAY_SERVE]
+        if decisions[name].promoted
+        for member in (weights.used if name == STACKED else (name,))
+    }
+    final_fits: dict[str, Callable[[Path], None]] = {}
     for number, (name, cuts) in enumerate(fitted.items(), start=len(_FIT) + 1):
         PROGRESS.info("%s, fit %d / %d", name, number, 2 * len(_FIT))
-        refits[name] = _FIT[name](final, final.n_weeks, config, cuts[origins.fit_cut].epochs).save
-    weights = stack.weights(panel.n_weeks)
-    saves = refits | {STACKED: partial(bundles.save_stack, weights, refits)}
+        judged = cuts[origins.fit_cut]
+        if name in serving:
+            final_fits[name] = _FIT[name](final, final.n_weeks, config, judged.epochs, checkpoints).save
+        else:
+            final_fits[name] = judged.save
+    saves = final_fits | {STACKED: partial(bundles.save_stack, weights, final_fits)}
     epochs = {name: cuts[origins.fit_cut].epochs for name, cuts in fitted.items()}
     more = {name: {"epochs": float(count)} for name, count in epochs.items() if count is not None}
     more[STACKED] = _flat(weights)
     candidates = []
-    for name, rolled in learned.items():
-        folder = bundles.write(bundle_dir / name, name, config, rolled.calibration, saves[name])
+    for name in order:
+        folder = bundles.write(bundle_dir / name, name, config, learned[name].calibration, saves[name])
         candidates.append(
             Candidate(
                 name=name,
                 family=FAMILY,
                 config={"system": name, "settings": config.as_json()},
                 decision=decisions[name],
-                metrics=_metrics(rows, name, panel, final, origins, config) | more.get(name, {}),
+                metrics=metrics[name] | more.get(name, {}),
                 leaderboard=rows,
                 bundle_dir=folder,
                 data_from=final.weeks[0],
@@ -201,16 +221,18 @@ def train(
                 },
             )
         )
-    return sorted(candidates, key=lambda c: (not c.decision.promoted, c.metrics["quantile_loss"], c.name))
+    return candidates
 
 
-def _fits(name: str, panels: Vintages, origins: Origins, config: DemandConfig) -> dict[int, _Fitted]:
+def _fits(
+    name: str, panels: Vintages, origins: Origins, config: DemandConfig, checkpoints: Path | None = None
+) -> dict[int, _Fitted]:
     """A system's fits by their cut: at the first origin and, where it is cheap, anew on the way."""
     last = origins.all[-1]
     wanted = {origins.fit_cut}
     if name == BOOSTED:
         wanted |= {o for o in origins.all if (o - origins.fit_cut) % config.refit_weeks == 0 and o < last}
-    return {cut: _FIT[name](panels.known[cut], cut, config, None) for cut in sorted(wanted)}
+    return {cut: _FIT[name](panels.known[cut], cut, config, None, checkpoints) for cut in sorted(wanted)}
 
 
 def _told(fitted: Mapping[str, Mapping[int, _Fitted]], panels: Vintages, *, hide: bool) -> dict[str, Told]:

@@ -59,3 +59,11 @@ class ModelStore:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
+
+    def checkpoints_dir(self, family: str) -> Path:
+        """Where a training that is killed leaves what the next one goes on from."""
+        return self._work / "checkpoints" / family
+
+    def forget_checkpoints(self, family: str) -> None:
+        """Remove what killed trainings of a family left."""
+        shutil.rmtree(self.checkpoints_dir(family), ignore_errors=True)

@@ -19,7 +19,15 @@ def demand(task: Task) -> list[Candidate]:
     with reading.connect(task.warehouse) as connection:
         lines, promotions = reading.demand_lines(connection), reading.weekly_promotions(connection)
     config = DemandConfig(seed=task.seed, utc_offset_hours=task.utc_offset_hours, holidays=task.holidays)
-    return train(lines, promotions, task.as_of, task.work, config, champions=task.champions)
+    return train(
+        lines,
+        promotions,
+        task.as_of,
+        task.work,
+        config,
+        champions=task.champions,
+        checkpoints=task.checkpoints,
+    )
 
 
 def reads(name: str, bundle: Path, config: Mapping[str, Any]) -> None:

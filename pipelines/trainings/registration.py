@@ -79,6 +79,7 @@ def train_and_register(
             time_zone=settings.zone,
             holidays=settings.holidays_of,
             champions=champions,
+            checkpoints=models.checkpoints_dir(family),
         )
         return train(work, task, apart=models.trains_apart, step=step)
 
@@ -91,6 +92,7 @@ def train_and_register(
         lake=lake,
         provenance=Provenance(data_version, closure_of(work.__module__).version, as_of.isoformat()),
     )
+    models.forget_checkpoints(family)
     return replace(outcome, metadata={**outcome.metadata, **facts})
 
 

@@ -26,6 +26,7 @@ class Task:
         time_zone: IANA zone of the shops.
         holidays: Country whose holidays are known beforehand, or `none`.
         champions: Settings of the standing champions by model name.
+        checkpoints: Folder that outlives the training: what a fit that was killed goes on from.
     """
 
     warehouse: Path
@@ -36,6 +37,7 @@ class Task:
     time_zone: str
     holidays: str
     champions: Mapping[str, dict[str, Any]]
+    checkpoints: Path | None = None
 
 
 def train(work: Callable[[Task], list[Candidate]], task: Task, *, apart: bool, step: str) -> list[Candidate]:

@@ -70,7 +70,7 @@ def pinball_loss(target: Tensor, quantiles: Tensor, levels: Sequence[float]) -> 
     Returns:
         float (...,), never negative.
     """
-    at = torch.tensor(levels, dtype=quantiles.dtype)
+    at = quantiles.new_tensor(levels)
     error = target[..., None] - quantiles
     return torch.maximum(at * error, (at - 1) * error).mean(dim=-1)
 

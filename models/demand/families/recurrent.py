@@ -5,7 +5,6 @@ Weights are saved as NumPy arrays, settings as JSON; nothing is pickled.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from models.demand.families.forecast import Forecast
 from models.demand.families.functionals import expectation
 from models.demand.families.inputs import Float32, Inputs, Int64, Reader
 from models.demand.families.network import Batch, Network
-from models.demand.families.trainer import quiet, trainer
+from models.demand.families.trainer import mark_of, seeded, train
 from models.errors import InsufficientDataError
 from models.metrics import FloatArray
 from models.store import bundles
@@ -234,10 +233,18 @@ class _Batches:
 
 @dataclass(frozen=True)
 class Recurrent:
-    """The family: settings and a name."""
+    """The family.
+
+    Attributes:
+        config: Settings.
+        name: How leaderboards call it.
+        checkpoints: Folder in which a fit keeps its state after each pass until it is done: after a kill the
+            same fit goes on from there, to the same weights. None keeps nothing.
+    """
 
     config: RecurrentConfig = RecurrentConfig()
     name: str = "lstm"
+    checkpoints: Path | None = None
 
     def fit(self, panel: Panel, until: int, start: FittedRecurrent | None = None) -> FittedRecurrent:
         """Fit on targets before a period.
@@ -282,20 +289,20 @@ class Recurrent:
         batches = _Batches(source, inputs, series[usable], origins[usable], standard, weight / weight.mean())
         epochs = config.epochs if start is None else config.refresh_epochs
         rate = config.learning_rate if start is None else config.learning_rate / 4
-        threads = torch.get_num_threads()
-        with quiet(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
-            torch.manual_seed(config.seed)
-            torch.set_num_threads(config.threads)
+        with seeded(config.seed, config.threads):
             probe = batches.take(np.arange(1))
             network = _network(
                 config, codes, probe.past.shape[2], probe.ahead.shape[2], rate, len(batches) * epochs + 1
             )
             if start is not None:
                 network.load_state_dict(start.network.state_dict())
-            try:
-                trainer(epochs, Path(folder)).fit(network, batches)
-            finally:
-                torch.set_num_threads(threads)
+            mark = ""
+            if self.checkpoints is not None:
+                weights = [value.numpy() for value in network.state_dict().values()]
+                data = batches.ahead, batches.target, batches.weight, batches.series, batches.origins
+                past = source.panel.target[:, :until]
+                mark = mark_of(config, epochs, until, codes, past, *data, *weights)
+            train(network, batches, epochs, checkpoints=self.checkpoints, mark=mark)
         network.eval()
         return FittedRecurrent(config, codes, standard, network)
 

@@ -66,7 +66,7 @@ def pinball_loss(target: Tensor, quantiles: Tensor) -> Tensor:
     Returns:
         float (...,), never negative.
     """
-    levels = torch.tensor(QUANTILES, dtype=quantiles.dtype)
+    levels = quantiles.new_tensor(QUANTILES)
     error = target[..., None] - quantiles
     return torch.maximum(levels * error, (levels - 1) * error).mean(dim=-1)
 

@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 
 from models.demand.config import DemandConfig, from_json
-from models.demand.families.trainer import quiet
+from models.demand.families.trainer import mark_of, seeded, train
 from models.demand.panel.series import Bool, Int64, Panel
 from models.demand.panel.windows import cut_windows, training_pairs
 from models.demand.weekly.forecasts import Forecast
@@ -158,18 +158,34 @@ class _BestWeights(pl.Callback):
         self.best_epoch = 0
         self.weights: dict[str, torch.Tensor] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self.weights = state_dict["weights"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # A fit that was killed after its last epoch makes no further one.
+        trainer.should_stop = self.best_epoch > 0 and trainer.current_epoch - self.best_epoch >= self.patience
+
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         value = float(trainer.callback_metrics["validation_pinball"])
         epoch = trainer.current_epoch + 1
         if value < self.best:
             self.best, self.best_epoch = value, epoch
-            self.weights = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
+            self.weights = {name: value.cpu().clone() for name, value in pl_module.state_dict().items()}
         elif epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True
 
 
 def fit(
-    panel: Panel, cut: int, config: DemandConfig, work_dir: Path, *, epochs: int | None = None
+    panel: Panel,
+    cut: int,
+    config: DemandConfig,
+    *,
+    epochs: int | None = None,
+    checkpoints: Path | None = None,
 ) -> FittedLstm:
     """Fit the network on weeks before `cut`.
 
@@ -177,9 +193,10 @@ def fit(
         panel: The panel.
         cut: Week index; no target at or after it is seen.
         config: Settings.
-        work_dir: Lightning's root folder; nothing is written there in a healthy run.
         epochs: None: the last `horizon` weeks before `cut` are held out and stop the training early. A
             number: exactly that many epochs on everything before `cut`.
+        checkpoints: Folder that keeps the state after each epoch until the fit is done; after a kill the same
+            fit goes on from there, to the same weights. None keeps nothing.
 
     Returns:
         The network with the best validation loss, or the last one. Same inputs and thread count give the
@@ -203,11 +220,7 @@ def fit(
     probe = make_batch(panel, batches.pairs[0][:1], batches.pairs[1][:1], *rows, config)
     limit = epochs if epochs is not None else config.lstm.epochs
     keeper = _BestWeights(config.lstm.patience)
-    threads = torch.get_num_threads()
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
-    with quiet(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        torch.set_num_threads(config.threads)
+    with seeded(config.seed, config.threads):
         network = DemandLstm(
             config.lstm,
             len(categories),
@@ -218,33 +231,27 @@ def fit(
             # The schedule spans the configured epochs, so a shorter final fit follows the same curve.
             total_steps=len(batches) * max(config.lstm.epochs, limit) + 1,
         )
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            devices=1,
-            max_epochs=limit,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            gradient_clip_val=1.0,
-            deterministic=True,
-            default_root_dir=work_dir,
+        made = train(
+            network,
+            batches,
+            limit,
+            validation=_Whole(panel, train_cut, rows, config) if epochs is None else None,
             callbacks=[keeper] if epochs is None else [],
+            checkpoints=checkpoints,
+            mark=_mark(panel, cut, config, limit, epochs is None) if checkpoints else "",
         )
-        try:
-            if epochs is None:
-                trainer.fit(network, batches, _Whole(panel, train_cut, rows, config))
-            else:
-                trainer.fit(network, batches)
-        finally:
-            torch.use_deterministic_algorithms(was_deterministic)
-            torch.set_num_threads(threads)
     if epochs is None:
         network.load_state_dict(keeper.weights)
     network.eval()
     best = keeper.best_epoch if epochs is None else limit
-    return FittedLstm(network, categories, merchants, config, trainer.current_epoch, best)
+    return FittedLstm(network, categories, merchants, config, made, best)
+
+
+def _mark(panel: Panel, cut: int, config: DemandConfig, limit: int, is_validated: bool) -> str:
+    """What the fit depends on: a checkpoint of anything else is not gone on from."""
+    arrays = [value for value in vars(panel).values() if isinstance(value, np.ndarray)]
+    ids = panel.category_id, panel.merchant_id, panel.weeks
+    return mark_of(config, cut, limit, is_validated, *ids, *arrays)
 
 
 def predict(fitted: FittedLstm, panel: Panel, origin: int, *, hide_plan: bool = False) -> Forecast:

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import pickle
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +20,7 @@ from models.demand.config import QUANTILES, DemandConfig, LstmConfig
 from models.demand.panel.series import Panel
 from models.demand.weekly import lstm_fit
 from models.demand.weekly.baselines import naive, seasonal_naive
-from models.demand.weekly.lstm import QuantileHead, pinball_loss
+from models.demand.weekly.lstm import DemandLstm, QuantileHead, pinball_loss
 from models.errors import BundleError, InsufficientDataError, ModelError
 from models.metrics import pinball
 
@@ -45,14 +50,13 @@ def test_same_seed_same_weights_and_nothing_is_left_behind(
     small_panel: Panel, small_config: DemandConfig, tmp_path: Path
 ) -> None:
     before = torch.random.get_rng_state()
-    first = lstm_fit.fit(small_panel, 30, small_config, tmp_path)
-    second = lstm_fit.fit(small_panel, 30, small_config, tmp_path)
+    first = lstm_fit.fit(small_panel, 30, small_config)
+    second = lstm_fit.fit(small_panel, 30, small_config)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not torch.are_deterministic_algorithms_enabled()
-    assert list(tmp_path.iterdir()) == []
     here, there = lstm_fit.predict(first, small_panel, 30), lstm_fit.predict(second, small_panel, 30)
     np.testing.assert_array_equal(here.quantiles, there.quantiles)
-    other = lstm_fit.fit(small_panel, 30, replace(small_config, seed=9), tmp_path)
+    other = lstm_fit.fit(small_panel, 30, replace(small_config, seed=9))
     assert not np.array_equal(lstm_fit.predict(other, small_panel, 30).quantiles, here.quantiles)
 
 
@@ -62,15 +66,15 @@ def test_weeks_after_the_cut_do_not_reach_the_weights(
     qty = small_panel.qty.copy()
     qty[:, 30:] += 50
     changed = replace(small_panel, qty=qty)
-    here = lstm_fit.fit(small_panel, 30, small_config, tmp_path).network.state_dict()
-    there = lstm_fit.fit(changed, 30, small_config, tmp_path).network.state_dict()
+    here = lstm_fit.fit(small_panel, 30, small_config).network.state_dict()
+    there = lstm_fit.fit(changed, 30, small_config).network.state_dict()
     assert all(torch.equal(here[name], there[name]) for name in here)
 
 
 def test_bundle_round_trip_and_unknown_ids(
     small_panel: Panel, small_config: DemandConfig, tmp_path: Path
 ) -> None:
-    fitted = lstm_fit.fit(small_panel, 30, small_config, tmp_path, epochs=1)
+    fitted = lstm_fit.fit(small_panel, 30, small_config, epochs=1)
     lstm_fit.save(fitted, tmp_path)
     loaded = lstm_fit.load(tmp_path)
     np.testing.assert_array_equal(
@@ -82,7 +86,7 @@ def test_bundle_round_trip_and_unknown_ids(
 
 
 def test_a_file_with_code_is_refused(small_panel: Panel, small_config: DemandConfig, tmp_path: Path) -> None:
-    lstm_fit.save(lstm_fit.fit(small_panel, 30, small_config, tmp_path, epochs=1), tmp_path)
+    lstm_fit.save(lstm_fit.fit(small_panel, 30, small_config, epochs=1), tmp_path)
     torch.save({"head.linear.weight": Path("x")}, tmp_path / "weights.pt")
     with pytest.raises(BundleError, match="train again"):
         lstm_fit.load(tmp_path)
@@ -96,12 +100,12 @@ def test_a_loss_that_is_not_finite_stops_training(
     qty = small_panel.qty.copy()
     qty[:, 20:24] = np.inf
     with pytest.raises(ModelError, match="loss is"):
-        lstm_fit.fit(replace(small_panel, qty=qty), 30, small_config, tmp_path)
+        lstm_fit.fit(replace(small_panel, qty=qty), 30, small_config)
 
 
 def test_too_short_a_history_is_said(small_panel: Panel, small_config: DemandConfig, tmp_path: Path) -> None:
     with pytest.raises(InsufficientDataError, match="no window"):
-        lstm_fit.fit(small_panel, 10, small_config, tmp_path)
+        lstm_fit.fit(small_panel, 10, small_config)
 
 
 def planted_panel(config: DemandConfig) -> Panel:
@@ -140,7 +144,7 @@ def test_a_planted_promotion_is_learnt(tmp_path: Path) -> None:
         ),
     )
     panel = planted_panel(config)
-    fitted = lstm_fit.fit(panel, 44, config, tmp_path, epochs=20)
+    fitted = lstm_fit.fit(panel, 44, config, epochs=20)
     actual = panel.qty[:, 44:48]
     error = np.abs(actual - lstm_fit.predict(fitted, panel, 44).quantiles[..., 1]).sum()
     history = panel.qty[:, :44].astype(float)
@@ -148,3 +152,62 @@ def test_a_planted_promotion_is_learnt(tmp_path: Path) -> None:
         assert error < 0.5 * np.abs(actual - rule(history, panel.start, 4)).sum()
     blind = lstm_fit.predict(fitted, panel, 44, hide_plan=True).quantiles[..., 1]
     assert error < 0.7 * np.abs(actual - blind).sum()
+
+
+_KILLED = """
+import os, pickle, sys
+from pathlib import Path
+from models.demand.weekly import lstm_fit
+from models.demand.weekly.lstm import DemandLstm
+
+panel, config = pickle.loads(Path(sys.argv[1]).read_bytes())
+DemandLstm.on_train_epoch_start = lambda self: self.current_epoch < 2 or os.kill(os.getpid(), 9)
+lstm_fit.fit(panel, 30, config, checkpoints=Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_fit_goes_on_to_the_weights_that_it_would_have_had(
+    small_panel: Panel, small_config: DemandConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(small_config, lstm=replace(small_config.lstm, epochs=5, patience=5, dropout=0.3))
+    whole = lstm_fit.fit(small_panel, 30, config)
+    kept, given = tmp_path / "kept", tmp_path / "given"
+    given.write_bytes(pickle.dumps((small_panel, config)))
+    root = Path(lstm_fit.__file__).parents[3]
+    ended = subprocess.run(
+        [sys.executable, "-c", _KILLED, given, kept], env=os.environ | {"PYTHONPATH": str(root)}
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert len(list(kept.iterdir())) == 1, "the state after two epochs"
+
+    # Another fit begins at its own beginning, whatever lies there.
+    other = lstm_fit.fit(small_panel, 30, replace(config, seed=9), checkpoints=kept)
+    assert other.epochs == lstm_fit.fit(small_panel, 30, replace(config, seed=9)).epochs
+
+    begun: list[int] = []
+    monkeypatch.setattr(DemandLstm, "on_train_epoch_start", lambda self: begun.append(self.current_epoch))
+    resumed = lstm_fit.fit(small_panel, 30, config, checkpoints=kept)
+    assert begun[0] == 2
+    assert (resumed.epochs, resumed.best_epoch) == (whole.epochs, whole.best_epoch)
+    here, there = whole.network.state_dict(), resumed.network.state_dict()
+    assert all(torch.equal(here[name], there[name]) for name in here)
+    assert list(kept.iterdir()) == [], "done: nothing is left"
+
+
+def test_a_torn_checkpoint_is_no_beginning(
+    small_panel: Panel, small_config: DemandConfig, tmp_path: Path
+) -> None:
+    def stop(self: DemandLstm) -> None:
+        if self.current_epoch == 1:
+            raise RuntimeError("out of memory")
+
+    whole = lstm_fit.fit(small_panel, 30, small_config)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DemandLstm, "on_train_epoch_start", stop)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            lstm_fit.fit(small_panel, 30, small_config, checkpoints=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    again = lstm_fit.fit(small_panel, 30, small_config, checkpoints=tmp_path)
+    here, there = whole.network.state_dict(), again.network.state_dict()
+    assert all(torch.equal(here[name], there[name]) for name in here)

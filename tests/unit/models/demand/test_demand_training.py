@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 from demand_samples import MakeLines, after
 
 from models.contracts import PUBLISHED_TABLES, Candidate
+from models.demand import training
 from models.demand.bundle import read
 from models.demand.config import BOOSTED, LSTM, STACKED, DemandConfig
-from models.demand.judging.backtest import LEVELLED
+from models.demand.judging.backtest import LEVELLED, plan_origins
 from models.demand.judging.figures import FANS_SCHEMA
 from models.demand.judging.levels import CategoryLevels
 from models.demand.panel.pooling import publish
@@ -201,6 +203,45 @@ def test_a_stack_with_another_champion_is_compared_with_its_procedure(
     decisions = {c.name: c.decision for c in again}
     assert decisions[STACKED].champion_lift is not None
     assert decisions[BOOSTED].champion_lift is None
+
+
+def test_what_would_serve_is_fitted_anew_and_the_rest_stays_as_it_was_judged(
+    make_lines: MakeLines,
+    small_weekly: Weekly,
+    no_promotions: pl.DataFrame,
+    small_config: DemandConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The LSTM says five times as much as boosting: it passes here, is third, and has no weight."""
+    fits: list[tuple[str, int]] = []
+
+    def member(name: str, factor: float) -> Callable[..., training._Fitted]:
+        def fit(panel: Panel, cut: int, *_: object) -> training._Fitted:
+            fits.append((name, cut))
+
+            def predict(panel: Panel, origin: int, hide: bool) -> Forecast:
+                level = factor * np.repeat(panel.qty[:, :origin].mean(axis=1, keepdims=True), 4, axis=1)
+                return Forecast(level, level[..., None] * np.array([0.7, 1.0, 1.3]))
+
+            return training._Fitted(predict, lambda folder: (folder / f"fit_at_{cut}").touch())
+
+        return fit
+
+    judge = training.leaderboard.gate
+    monkeypatch.setattr(training, "_FIT", {LSTM: member(LSTM, 5.0), BOOSTED: member(BOOSTED, 1.0)})
+    for passes, wanted in ((True, {BOOSTED}), (False, set())):
+        monkeypatch.setattr(
+            training.leaderboard, "gate", lambda *a, _p=passes, **k: replace(judge(*a, **k), promoted=_p)
+        )
+        fits.clear()
+        found = train(make_lines(small_weekly), no_promotions, after(40), tmp_path, small_config)
+        assert [one.name for one in found][-1] == LSTM
+        assert {name for name, cut in fits if cut == 40} == wanted
+        judged = plan_origins(40, small_config).fit_cut
+        assert (tmp_path / LSTM / f"fit_at_{judged}").exists()
+        boosted = 40 if passes else judged
+        assert (tmp_path / BOOSTED / f"fit_at_{boosted}").exists()
 
 
 def test_a_stack_without_its_weights_is_named(trained: tuple[list[Candidate], Path], tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_training_fits_and_forecasts_from_what_was_known_and_serves_what_stands(
     came = pl.lit(moment_of(FIRST_MONDAY + timedelta(weeks=31), small_config))
     shown: list[tuple[str, int, bool]] = []
 
-    def fit(panel: Panel, cut: int, config: DemandConfig, epochs: int | None) -> training._Fitted:
+    def fit(panel: Panel, cut: int, config: DemandConfig, *_: object) -> training._Fitted:
         shown.append(("fit", cut, bool(panel.qty[:, 20].any())))
 
         def predict(panel: Panel, origin: int, hide: bool) -> Forecast:
@@ -128,7 +128,11 @@ def test_training_fits_and_forecasts_from_what_was_known_and_serves_what_stands(
 
         return training._Fitted(predict, lambda folder: None)
 
+    judge = training.leaderboard.gate
     monkeypatch.setattr(training, "_FIT", {BOOSTED: fit})
+    monkeypatch.setattr(
+        training.leaderboard, "gate", lambda *told, **more: replace(judge(*told, **more), promoted=True)
+    )
     lines = states(make_lines(small_weekly), pl.when(week).then(came).otherwise("placed_at"))
     config = replace(small_config, refit_weeks=8)
     training.train(lines, no_promotions, after(40), tmp_path, config)

@@ -12,7 +12,7 @@ from panels import panel_of, promoted
 from scipy import stats
 
 from models.demand.families.boosted import Boosted, BoostedConfig
-from models.demand.families.network import LARGEST_LOG, MonotoneHead, pinball_loss
+from models.demand.families.network import LARGEST_LOG, MonotoneHead, Network, pinball_loss
 from models.demand.families.recurrent import Recurrent, RecurrentConfig, load
 from models.errors import BundleError, InsufficientDataError
 
@@ -103,3 +103,27 @@ def test_too_little_and_broken_bundles_are_named(folder: Path, tmp_path: Path) -
         Recurrent(SMALL).fit(promoted(), 5)
     with pytest.raises(BundleError, match="train again"):
         load(tmp_path)
+
+
+def test_a_fit_that_broke_off_goes_on_to_the_weights_that_it_would_have_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = promoted()
+    whole = Recurrent(SMALL).fit(panel, 40)
+    begun: list[int] = []
+
+    def broken(self: Network) -> None:
+        begun.append(self.current_epoch)
+        if begun == [0, 1, 2, 3, 4]:
+            raise RuntimeError("the lights went out")
+
+    monkeypatch.setattr(Network, "on_train_epoch_start", broken)
+    family = Recurrent(SMALL, checkpoints=tmp_path)
+    with pytest.raises(RuntimeError, match="the lights went out"):
+        family.fit(panel, 40)
+    assert len(list(tmp_path.iterdir())) == 1
+    resumed = family.fit(panel, 40)
+    assert begun[5:] == list(range(4, SMALL.epochs)), "four of the epochs are not made again"
+    here, there = whole.network.state_dict(), resumed.network.state_dict()
+    assert all(torch.equal(here[name], there[name]) for name in here)
+    assert list(tmp_path.iterdir()) == []
