@@ -91,6 +91,7 @@ PLAN: dict[str, Planned] = {
         "supply", 180, beside=True, sizes={"MUYUN_BENCH_ONE_IN": "20"}, was_timed=False
     ),
     "product_match": Planned("supply", 70, beside=True),
+    "attribution_truth": Planned("growth", 145, beside=True),
 }
 """Every benchmark, in the order in which the complete run has them; those beside each other come last."""
 

@@ -19,6 +19,7 @@ class Group:
     REPLENISHMENT: Final = "replenishment"
     PRICING: Final = "pricing"
     LIFECYCLE: Final = "lifecycle"
+    GROWTH: Final = "growth"
     PUBLISH: Final = "publish"
 
 

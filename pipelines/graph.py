@@ -14,6 +14,7 @@ import dagster as dg
 from pipelines.clock import Clock
 from pipelines.defs import (
     assortment,
+    attribution,
     automation,
     boundaries,
     demand,
@@ -63,7 +64,7 @@ RESOURCES = (
 
 _PLAIN = (
     erasures, features, quality, supervision, supply, recommendation, demand, replenishment, resilience,
-    assortment, pricing, lifecycle, publish, purchasing,
+    assortment, attribution, pricing, lifecycle, publish, purchasing,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

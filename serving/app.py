@@ -28,6 +28,7 @@ from serving.api.documentation import OfflineDocumentation, documentation_router
 from serving.api.feeds.competitor_prices import post_competitor_prices
 from serving.api.feeds.events import post_events
 from serving.api.feeds.observations import post_observations
+from serving.api.growth.channel_tests import CHANNEL_TEST_ROUTES
 from serving.api.growth.experiments import EXPERIMENT_ROUTES
 from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
 from serving.api.growth.journeys import JOURNEY_ROUTES
@@ -219,6 +220,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *EXPERIMENT_ROUTES,
             *JOURNEY_ROUTES,
             *JOURNEY_WORK_ROUTES,
+            *CHANNEL_TEST_ROUTES,
             *ALARM_ROUTES,
             get_parcel_record,
         ],

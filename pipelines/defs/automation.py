@@ -29,6 +29,7 @@ _FEATURES = dg.AssetSelection.key_prefixes("features")
 _CONSUMER_TAGS = dg.AssetSelection.assets(["features", "consumer_tags"])
 _PUBLISHED = dg.AssetSelection.key_prefixes("published")
 _QUALITY = dg.AssetSelection.key_prefixes("quality")
+_GROWTH = dg.AssetSelection.key_prefixes("growth")
 _SWITCH = dg.AssetSelection.assets(["published", "publication"])
 _PROFILES = dg.AssetSelection.assets(["published", "profiles"], ["published", "segments"])
 _GATES = dg.AssetSelection.assets(["operations", "supplier_gates"])
@@ -71,7 +72,7 @@ def definitions() -> dg.Definitions:
     )
     nightly = dg.define_asset_job(
         "publish_nightly",
-        selection=_WAREHOUSE | _FEATURES | _QUALITY | _PUBLISHED | _GATES,
+        selection=_WAREHOUSE | _FEATURES | _QUALITY | _GROWTH | _PUBLISHED | _GATES,
         tags={PUBLICATION_TAG: "full"},
         description="Rebuild warehouse and features, judge quality, score with the serving models, publish.",
     )

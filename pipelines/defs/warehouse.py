@@ -354,6 +354,7 @@ def _copied(source: Path, target: Path) -> Path:
         dg.AssetKey(["quality", "supervision"]),
         dg.AssetKey(["operations", "supply_watch"]),
         dg.AssetKey(["operations", "journey_effect"]),
+        dg.AssetKey(["growth", "channel_credits"]),
     ],
 )
 def analysts(
@@ -363,7 +364,7 @@ def analysts(
     scores: dg.ResourceParam[Scores],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """The warehouse file that analysts open: every mart, with grades, cases, alarms, journeys. Read-only.
+    """What analysts open: every mart, with grades, cases, alarms, journeys, credits. Read-only.
 
     A file of their own, so that nothing done to it reaches a run. Replaced by atomic rename; a reader that
     holds the old file keeps reading the old build. One row per graded supplier.
@@ -377,8 +378,10 @@ def analysts(
 
 
 def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
+    from pipelines.channel_credits import CREDITS_KEY, EFFECTS_KEY
     from pipelines.journeys_day import EFFECT
     from pipelines.supply_watch import ALARMS
+    from pipelines.warehouse.attributed import put_channels
     from pipelines.warehouse.graded import put_grades
     from pipelines.warehouse.journeyed import put_effects
     from pipelines.warehouse.supervised import put_cases
@@ -390,6 +393,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     supervised = put_cases(draft, lake.derived_path(CASES))
     alarmed = put_alarms(draft, lake.derived_path(ALARMS))
     journeyed = put_effects(draft, lake.derived_path(EFFECT))
+    credited = put_channels(draft, lake.derived_path(CREDITS_KEY), lake.derived_path(EFFECTS_KEY))
     draft.chmod(_READ_ONLY)
     draft.replace(settings.warehouse_file)
     return Outcome(
@@ -399,6 +403,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
             "supervised_listings": supervised,
             "suppliers_with_alarms": alarmed,
             "arms_of_journeys": journeyed,
+            "channels_with_credits": credited,
         },
     )
 

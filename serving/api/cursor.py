@@ -58,6 +58,7 @@ Kind = Literal[
     "journey_tasks",
     "experiments",
     "exposures",
+    "channel_tests",
 ]
 
 
@@ -121,6 +122,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "journey_tasks": (int,),
     "experiments": (str,),
     "exposures": (str,),
+    "channel_tests": (str,),
 }
 
 

@@ -621,6 +621,17 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "channel_test",
+        "what is tested of a marketing channel, and that the test is given up",
+        _ALL,
+        "declared before its first day, and never changed",
+        routes=(
+            "POST /v1/channel-tests",
+            "POST /v1/channel-tests/{test_id}/stop",
+        ),
+        moves_money=False,
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

@@ -7,7 +7,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers, the journeys and the experiments
-   of a tenant, the alarms and the record of the supply watch;
+   of a tenant, the tests of a channel, the alarms and the record of the supply watch;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
@@ -215,6 +215,11 @@ def journeys(conn: Connection, tenant_id: str) -> None:
 def experiments(conn: Connection, tenant_id: str) -> None:
     """Be the one who drafts, starts and stops experiments: what one takes of a layer no other gets."""
     _name(conn, "experiments.experiment", tenant_id)
+
+
+def channel_tests(conn: Connection, tenant_id: str, channel: str) -> None:
+    """Be the one who declares tests of a channel: of those that overlap one stands."""
+    _name(conn, "channel_tests.test", f"{tenant_id}/{channel}")
 
 
 def journey_task(conn: Connection, tenant_id: str, task_id: int) -> None:

@@ -68,6 +68,8 @@ class Scope(StrEnum):
     JOURNEYS_WRITE = "journeys:write"
     EXPERIMENTS_READ = "experiments:read"
     EXPERIMENTS_WRITE = "experiments:write"
+    CHANNEL_TESTS_READ = "channel_tests:read"
+    CHANNEL_TESTS_WRITE = "channel_tests:write"
     WATCH_READ = "watch:read"
     WATCH_WRITE = "watch:write"
 
@@ -97,6 +99,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.APPROVALS_READ,
             Scope.JOURNEYS_READ,
             Scope.EXPERIMENTS_READ,
+            Scope.CHANNEL_TESTS_READ,
         }
     ),
     Role.SUPPLIER: frozenset(
