@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 
 from pipelines.lake.tables import Lake
+from pipelines.stores.journeys import EFFECT_COLUMNS, WAY_COLUMNS
 from serving.db.operations import Operations
 from serving.db.retries import in_transaction
 from serving.db.tenants import tenants_of
@@ -25,48 +26,7 @@ from serving.journeys.versions import Version, page
 from serving.orders.clock import BusinessClock
 from serving.settings import Settings
 
-EFFECT = "journeys/effect"
-"""Per journey and arm: `EFFECT_COLUMNS`."""
-WAYS = "journeys/ways"
-"""How many runs went which way: `WAY_COLUMNS`."""
 _INSTANT = pl.Datetime("us", "UTC")
-WAY_COLUMNS: dict[str, pl.DataType] = {
-    "journey_id": pl.String(),
-    "version": pl.Int64(),
-    "arm": pl.String(),
-    "step": pl.String(),
-    "next_step": pl.String(),
-    "reason": pl.String(),
-    "runs": pl.Int64(),
-}
-EFFECT_COLUMNS: dict[str, pl.DataType] = {
-    "journey_id": pl.String(),
-    "title": pl.String(),
-    "version": pl.Int64(),
-    "state": pl.String(),
-    "goal": pl.String(),
-    "arm": pl.String(),
-    "is_simulated": pl.Boolean(),
-    "run_count": pl.Int64(),
-    "assigned_count": pl.Int64(),
-    "sent_count": pl.Int64(),
-    "delivered_count": pl.Int64(),
-    "failed_count": pl.Int64(),
-    "clicked_count": pl.Int64(),
-    "opted_out_count": pl.Int64(),
-    "converted_count": pl.Int64(),
-    "conversion_share": pl.Float64(),
-    "margin_cents": pl.Int64(),
-    "message_cost_cents": pl.Int64(),
-    "net_margin_cents": pl.Int64(),
-    "difference": pl.Float64(),
-    "difference_low": pl.Float64(),
-    "difference_high": pl.Float64(),
-    "ratio_p": pl.Float64(),
-    "verdict": pl.String(),
-}
-"""The last five stand on the row of the treated: it against the controls."""
-
 _MARGINS = """
 select w.run, coalesce(sum(l.margin_cents), 0)::bigint as margin_cents
 from journey_runs as w join core.fct_order_lines as l on l.consumer_id = w.consumer_id
@@ -243,11 +203,13 @@ class Effects:
         effect: `EFFECT_COLUMNS`.
         ways: `WAY_COLUMNS`.
         verdicts: By journey.
+        steps: By journey, the id and kind of each step of the version in force.
     """
 
     effect: pl.DataFrame
     ways: pl.DataFrame
     verdicts: Mapping[str, Verdict]
+    steps: Mapping[str, Any]
 
     @property
     def unfit(self) -> list[str]:
@@ -266,6 +228,7 @@ def effects_of(warehouse: duckdb.DuckDBPyConnection, url: str, tenant_id: str, n
     """
     rows: list[dict[str, Any]] = []
     verdicts: dict[str, Verdict] = {}
+    steps: dict[str, Any] = {}
     with Operations(url, size=1) as operations, operations.transaction(tenant_id) as conn:
         ways = effects.ways(conn, tenant_id)
         for version in page(conn, tenant_id, after="", limit=10_000):
@@ -273,11 +236,13 @@ def effects_of(warehouse: duckdb.DuckDBPyConnection, url: str, tenant_id: str, n
             found = effects.lived(conn, tenant_id, journey, now)
             if found:
                 verdicts[journey.journey_id] = results.verdict_of(conn, tenant_id, journey, now)
+                steps[journey.journey_id] = [[step.id, step.kind] for step in journey.steps]
                 rows += _arms(warehouse, version, found, verdicts[journey.journey_id], now)
     return Effects(
         pl.DataFrame(rows, schema=EFFECT_COLUMNS),
         pl.DataFrame(ways, schema=WAY_COLUMNS, orient="row"),
         verdicts,
+        steps,
     )
 
 

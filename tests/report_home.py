@@ -13,7 +13,7 @@ from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
-from pipelines.stores import brake
+from pipelines.stores import brake, journeys
 
 AS_OF = datetime(2018, 1, 1, 4, tzinfo=UTC)
 HOSTILE = "<script>alert('sku')</script>"
@@ -29,6 +29,7 @@ SECTIONS = [
     "wakeup",
     "tags",
     "lifecycle",
+    "growth",
     "settlement",
     "live",
     "cost",
@@ -107,6 +108,21 @@ def make_home(home, sku="s1"):
     lake.put("features/consumer_tags", _tags())
     for name, frame in _brake(sku).items():
         lake.put(name, frame)
+    for name, frame in _journeys().items():
+        lake.put(name, frame)
+    lake.write_report(
+        journeys.STEPS,
+        {
+            "wake": [
+                ["coupon", "send"],
+                ["day", "wait"],
+                ["seen", "branch"],
+                ["list", "send"],
+                ["call", "task"],
+            ],
+            "cart": [["remind", "send"]],
+        },
+    )
     few = "effective sample of 88 decisions, an estimate needs 100"
     told = [("usual", "snips", 0.05, 0.04, 0.06, 4000, 2800.0, None)]
     told.append(("first_of_pool", "doubly_robust", None, None, None, 4000, 88.0, few))
@@ -118,6 +134,42 @@ def make_home(home, sku="s1"):
     for tick in _ticks():
         TickLog(settings_of(home).live_dir).append(tick)
     return settings_of(home)
+
+
+def _journeys():
+    """A simulated journey that gains, with its ways, and one of which nothing can be said yet."""
+
+    def arm(journey, title, name, size, reached, **more):
+        return {
+            "journey_id": journey, "title": title, "version": 1, "state": "live", "goal": "order",
+            "arm": name,
+            "is_simulated": journey == "wake", "run_count": size, "assigned_count": size, "sent_count": size,
+            "delivered_count": size, "failed_count": 0, "clicked_count": 9, "opted_out_count": 1,
+            "converted_count": reached, "conversion_share": reached / size, "margin_cents": 70_000,
+            "message_cost_cents": 500, "net_margin_cents": 69_500, **more,
+        }  # fmt: skip
+
+    gain = {"difference": 0.3, "difference_low": 0.21, "difference_high": 0.36, "verdict": "gain"}
+    unsure = {"difference": 0.01, "difference_low": -0.04, "difference_high": 0.05, "verdict": "not_yet"}
+    arms = [
+        arm("wake", "Wake the dormant", "treated", 310, 110, **gain),
+        arm("wake", "Wake the dormant", "control", 33, 2),
+        arm("cart", "Left carts", "treated", 90, 30, **unsure),
+        arm("cart", "Left carts", "control", 10, 3),
+    ]
+    ways = [
+        ("coupon", "day", "", 330), ("coupon", "end", "no_consent", 13), ("day", "seen", "", 240),
+        ("day", "end", "reacted", 60), ("day", "end", "converted", 30), ("seen", "list", "", 200),
+        ("seen", "call", "", 40), ("list", "call", "", 150), ("list", "end", "converted", 50),
+        ("call", "end", "finished", 190),
+    ]  # fmt: skip
+    rows = [("wake", 1, "treated", *way) for way in ways] + [
+        ("cart", 1, "treated", "remind", "end", "finished", 100)
+    ]
+    return {
+        journeys.EFFECT: pl.DataFrame(arms, schema=journeys.EFFECT_COLUMNS),
+        journeys.WAYS: pl.DataFrame(rows, schema=journeys.WAY_COLUMNS, orient="row"),
+    }
 
 
 def _brake(sku):

@@ -16,12 +16,14 @@ from pipelines.stores.database import Database
 from pipelines.stores.warehouse import Warehouse
 
 _REACTIONS = ["operations", "journey_reactions"]
+_REPLAYED = ["operations", "replayed_journeys"]
 _DAY = ["operations", "journeys_day"]
 _EFFECT = ["operations", "journey_effect"]
 _KEPT = "no_message_broke_a_rule"
 _MOVES = "no_run_is_left_behind"
 _DONE = "no_tenant_is_stopped"
 _DRAWN = "arms_fit_the_shares_drawn"
+_FOUND = "planted_effects_are_found"
 
 
 def definitions() -> dg.Definitions:
@@ -34,7 +36,7 @@ def definitions() -> dg.Definitions:
         "Between two of them the worker of `make ui` makes a round every few seconds.",
     )
     return dg.Definitions(
-        assets=[journey_reactions, journeys_day, journey_effect],
+        assets=[journey_reactions, replayed_journeys, journeys_day, journey_effect],
         jobs=[daily],
         schedules=[running_schedule(daily, "30 1 * * *")],
         sensors=[journeys_are_late],
@@ -72,12 +74,49 @@ def journey_reactions(
 
 
 @dg.asset(
+    key=_REPLAYED,
+    group_name=Group.OPERATIONS,
+    owners=[Owner.PLATFORM],
+    kinds={"postgres"},
+    pool="ledger",
+    deps=[dg.AssetKey(["published", "publication"]), dg.AssetKey(["operations", "replayed_orders"])],
+    check_specs=[
+        dg.AssetCheckSpec(
+            _FOUND,
+            asset=_REPLAYED,
+            description="The verdict page says gain and loss of the journeys of which the simulation has it.",
+        ),
+    ],
+)
+def replayed_journeys(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
+) -> dg.MaterializeResult:
+    """Shipped journeys that have lived through the panel's last weeks: simulated, with planted effects.
+
+    Only on the embedded panel, once, and off where MUYUN_REPLAY_DAYS is 0. Read by the rounds that follow.
+    One row per simulated run.
+    """
+    url = database.url()
+    return steps.run(
+        context,
+        lambda: _replay(settings, clock.as_of(context), lake, url),
+        settings={"days": settings.days_to_replay, "database": database.number(url)},
+        clock="none",
+    )
+
+
+@dg.asset(
     key=_DAY,
     group_name=Group.OPERATIONS,
     owners=[Owner.PLATFORM],
     kinds={"postgres"},
     pool="ledger",
-    deps=[dg.AssetKey(_REACTIONS), dg.AssetKey(["published", "publication"])],
+    deps=[dg.AssetKey(_REACTIONS), dg.AssetKey(_REPLAYED), dg.AssetKey(["published", "publication"])],
     check_specs=[
         dg.AssetCheckSpec(
             _KEPT,
@@ -143,14 +182,14 @@ def journey_effect(
     The verdict is the one of the API: treated against control as assigned. Read by analysts and by the
     report. One row per journey and arm.
     """
-    from pipelines.journeys_day import EFFECT, WAYS
+    from pipelines.stores.journeys import EFFECT, STEPS, WAYS
 
     url = database.url()
     return steps.run(
         context,
         lambda: _judge(settings, clock.as_of(context), warehouse, lake, url),
         settings={"database": database.number(url)},
-        outputs=[lake.derived_path(EFFECT), lake.derived_path(WAYS)],
+        outputs=[lake.derived_path(EFFECT), lake.derived_path(WAYS), lake.report_path(STEPS)],
         clock="day",
     )
 
@@ -160,6 +199,23 @@ def _react(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome
 
     told = take_reactions(lake, url, settings.tenant, as_of)
     return Outcome(rows=told["orders"] + told["visits"], metadata=told, version=fingerprint(told))
+
+
+def _replay(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
+    if not (settings.embedded and settings.days_to_replay):
+        off = "off: journeys are simulated on the embedded panel alone, and where MUYUN_REPLAY_DAYS is not 0"
+        return Outcome(rows=0, metadata={"note": off}, checks=[CheckRecord(_FOUND, True, {"note": off})])
+    from pipelines.replay.journeys import replay_journeys
+
+    done = replay_journeys(url, tenant_id=settings.tenant, as_of=as_of)
+    told = done.to_json()
+    lake.write_report("operations/replayed_journeys", told)
+    return Outcome(
+        rows=done.runs,
+        metadata=told,
+        checks=[CheckRecord(_FOUND, not done.missed, {"missed": list(done.missed)})],
+        version=fingerprint(told),
+    )
 
 
 def _live(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
@@ -183,12 +239,14 @@ def _live(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
 
 
 def _judge(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake, url: str) -> Outcome:
-    from pipelines.journeys_day import EFFECT, WAYS, effects_of
+    from pipelines.journeys_day import effects_of
+    from pipelines.stores.journeys import EFFECT, STEPS, WAYS
 
     with warehouse.open() as connection:
         found = effects_of(connection, url, settings.tenant, as_of)
     lake.put(EFFECT, found.effect)
     lake.put(WAYS, found.ways)
+    lake.write_report(STEPS, dict(found.steps))
     return Outcome(
         rows=found.effect.height,
         metadata={

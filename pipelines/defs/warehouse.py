@@ -379,7 +379,7 @@ def analysts(
 
 def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     from pipelines.channel_credits import CREDITS_KEY, EFFECTS_KEY
-    from pipelines.journeys_day import EFFECT
+    from pipelines.stores.journeys import EFFECT
     from pipelines.supply_watch import ALARMS
     from pipelines.warehouse.attributed import put_channels
     from pipelines.warehouse.graded import put_grades

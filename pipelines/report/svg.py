@@ -67,6 +67,24 @@ class Move:
     after: float
 
 
+@dataclass(frozen=True)
+class Stop:
+    """A step of a way: its name, the word below it, and what left there, each with a count."""
+
+    name: str
+    word: str
+    exits: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A way from a stop to another, by their names, with how many went it."""
+
+    source: str
+    target: str
+    count: int
+
+
 def bars(
     items: Sequence[Bar], title: str, *, width: int = HALF, label_width: int = 150, is_log: bool = False
 ) -> Markup:
@@ -328,6 +346,74 @@ def waterfall(
         )
         parts.append(_text(x1 + 5, y + 14, value_text(after), "start", "v halo"))
     return _frame(title, width, bottom + 4, parts)
+
+
+def flow(
+    columns: Sequence[Sequence[Stop]], arrows: Sequence[Arrow], title: str, *, width: int = WIDE
+) -> Markup:
+    """Stops from left to right with arrows between them; below each what ended there.
+
+    Args:
+        columns: Stops that stand below one another, first column first.
+        arrows: Between stops that are there; one that leads back or to the same column goes round above.
+        title: What a screen reader says.
+        width: Width in pixels.
+    """
+    if not columns:
+        return Markup()
+    gap, top, height = 52.0, 22.0, 34.0
+    box = (width - gap * (len(columns) - 1) - 2) / len(columns)
+    box = min(box, 150.0)
+    deepest = max((len(stop.exits) for column in columns for stop in column), default=0)
+    step = height + 14.0 * deepest + 26
+    places = {
+        stop.name: (1 + number * (box + gap), top + row * step)
+        for number, column in enumerate(columns)
+        for row, stop in enumerate(column)
+    }
+    parts = []
+    for arrow in arrows:
+        (x0, y0), (x1, y1) = places[arrow.source], places[arrow.target]
+        if x1 <= x0:
+            ends = [(x0 + box / 2, y0), (x0 + box / 2, 2.0), (x1 + box / 2, 2.0), (x1 + box / 2, y1)]
+            label = ((x0 + x1 + box) / 2, 10.0)
+        else:
+            start, end = (x0 + box, y0 + height / 2), (x1, y1 + height / 2)
+            middle = (start[0] + end[0]) / 2
+            ends = [start, (middle, start[1]), (middle, end[1]), end]
+            label = (start[0] + gap / 2 - 2, start[1] - 5 if end[1] <= start[1] else start[1] + 14)
+        path = f"M{_points(ends[:1])} C{_points(ends[1:])}"
+        parts.append(
+            Markup(
+                '<path class="l-model thick" fill="none" d="{}"/><polygon class="k-model" points="{}"/>'
+            ).format(path, _tip(ends[-1], points_right=x1 > x0))
+        )
+        parts.append(_text(*label, f"{arrow.count:,}", "middle", "v halo"))
+    for column in columns:
+        for stop in column:
+            x, y = places[stop.name]
+            letters = int(box / _CHARACTER) - 1
+            parts.append(
+                Markup('<rect class="stop" x="{}" y="{}" width="{}" height="{}" rx="4"/>').format(
+                    _px(x), _px(y), _px(box), _px(height)
+                )
+                + _text(x + box / 2, y + 14, shortened(stop.name, letters), "middle")
+                + _text(x + box / 2, y + 27, stop.word, "middle", "t")
+            )
+            for row, (why, count) in enumerate(stop.exits):
+                parts.append(_text(x + 4, y + height + 14 + 14 * row, f"{count:,}", "start", "v"))
+                parts.append(
+                    _text(x + 8 + 6.4 * len(f"{count:,}"), y + height + 14 + 14 * row, why, "start", "t")
+                )
+    return _frame(title, width, top + step * max(len(column) for column in columns), parts)
+
+
+def _tip(place: tuple[float, float], *, points_right: bool) -> str:
+    """The head of an arrow that ends at a place."""
+    x, y = place
+    across, down = (0.0, 4.0) if points_right else (4.0, 0.0)
+    back = (x - 7, y) if points_right else (x, y - 7)
+    return _points([place, (back[0] - across, back[1] - down), (back[0] + across, back[1] + down)])
 
 
 def _labelled(n_bins: int, every: int, opens_low: bool, opens_high: bool) -> list[int]:

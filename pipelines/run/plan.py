@@ -52,7 +52,8 @@ def announce_plan(settings: Settings) -> None:
     size = size_of(settings.data)
     share = size.rows / PANEL_ROWS
     last = last_seconds(settings.home / "runs")
-    names = [name for name in all_steps() if settings.days_to_replay or name != "operations/replayed_orders"]
+    replays = {"operations/replayed_orders", "operations/replayed_journeys"}
+    names = [name for name in all_steps() if settings.days_to_replay or name not in replays]
     progress.plan({name: step_seconds(name, share, last) for name in names}, OVERLAP, text.group("progress"))
     progress.CURRENT.says_begins = settings.progress_begins
     if settings.data is None:

@@ -12,7 +12,7 @@ def put_effects(file: Path, effect: Path) -> int:
 
     Args:
         file: A DuckDB file that nobody else has open.
-        effect: The table of the last run (`pipelines.journeys_day.EFFECT`), as Parquet.
+        effect: The table of the last run (`pipelines.stores.journeys.EFFECT`), as Parquet.
 
     Returns:
         Rows of the mart.

@@ -8,8 +8,8 @@ import duckdb
 import polars as pl
 from dbt_runs import Build
 
-from pipelines.journeys_day import EFFECT, EFFECT_COLUMNS
 from pipelines.lake.tables import Lake
+from pipelines.stores.journeys import EFFECT, EFFECT_COLUMNS
 from pipelines.warehouse.journeyed import put_effects
 
 

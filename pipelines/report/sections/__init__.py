@@ -7,6 +7,7 @@ from pipelines.report.evidence import Evidence
 from pipelines.report.sections import (
     consumers,
     forecasts,
+    growth,
     intake,
     live,
     prices,
@@ -33,6 +34,7 @@ def all_sections(evidence: Evidence) -> list[Section]:
         consumers.wakeup(evidence),
         consumers.tags(evidence),
         quality.lifecycle(evidence),
+        growth.section(evidence),
         settlement.section(evidence),
         live.section(evidence),
         run.cost(evidence),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, Literal, LiteralString, NamedTuple
 
 import psycopg
 
@@ -102,7 +102,13 @@ def candidates(
 
 
 def enter(
-    conn: Connection, tenant_id: str, version: Version, found: Sequence[Candidate], now: datetime
+    conn: Connection,
+    tenant_id: str,
+    version: Version,
+    found: Sequence[Candidate],
+    now: datetime,
+    *,
+    source: Literal["live", "simulated"] = "live",
 ) -> int:
     """Assign those who are not in the journey and were not lately.
 
@@ -112,6 +118,7 @@ def enter(
         version: The version in force.
         found: Who may enter.
         now: Business time.
+        source: `simulated` marks runs that a replay makes up.
 
     Returns:
         How many runs are new.
@@ -142,6 +149,7 @@ def enter(
             "consumers": list(arms),
             "spells": [spells[consumer_id] for consumer_id in arms],
             "arms": [arm.value for arm in arms.values()],
+            "source": source,
         },
     )
     return done.rowcount
@@ -150,9 +158,10 @@ def enter(
 _VISITS = ["view", "favourite", "add_to_cart", "remove_from_cart", "checkout"]
 _ENTER: LiteralString = """
 insert into journeys.run
-    (tenant_id, journey_id, version, consumer_id, spell, arm, entered_at, step, arrived_at, due_at)
+    (tenant_id, journey_id, version, consumer_id, spell, arm, entered_at, step, arrived_at, due_at,
+    source)
 select %(tenant)s, %(journey)s, %(version)s, c.consumer_id, c.spell, c.arm, %(now)s, %(first)s,
-    %(now)s, %(now)s
+    %(now)s, %(now)s, %(source)s
 from unnest(%(consumers)s::text[], %(spells)s::text[], %(arms)s::text[]) as c (consumer_id, spell, arm)
 where not exists (
         select from journeys.run r where r.tenant_id = %(tenant)s and r.consumer_id = c.consumer_id

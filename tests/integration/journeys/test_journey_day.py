@@ -18,6 +18,7 @@ from pipelines.settings import Settings
 from pipelines.sources.contract import contract_table
 from pipelines.sources.recorded.extraction import Extraction
 from pipelines.sources.recorded.streams import RECORDED
+from pipelines.stores.journeys import EFFECT, WAYS
 from serving.consumers import erasure
 from serving.db.urls import libpq_url
 from serving.journeys import reactions, results, violations
@@ -249,7 +250,12 @@ def step(town, tmp_path, monkeypatch):
         wanted = {
             name: made[name] for name in ("steps", "settings", "clock", "warehouse", "lake", "database")
         }
-        assets = [journeys.journey_reactions, journeys.journeys_day, journeys.journey_effect]
+        assets = [
+            journeys.journey_reactions,
+            journeys.replayed_journeys,
+            journeys.journeys_day,
+            journeys.journey_effect,
+        ]
         with dg.DagsterInstance.ephemeral() as instance:
             done = dg.materialize(assets, resources=wanted, instance=instance)
             told = {
@@ -276,8 +282,9 @@ def test_a_day_of_the_graph_moves_journeys_and_shows_every_decision(town, lake, 
     assert day["messages"]["delivered"] == day["acts"]["message"] == treated
     assert checks == {
         "no_message_broke_a_rule": True, "no_run_is_left_behind": True, "no_tenant_is_stopped": True,
-        "arms_fit_the_shares_drawn": True,
+        "arms_fit_the_shares_drawn": True, "planted_effects_are_found": True,
     }  # fmt: skip
+    assert told["replayed_journeys"]["note"].value.startswith("off"), "a shop of its own is not simulated"
     town.on(days=1)
     buyers = [name for name, one in sorted(town.runs().items()) if one[0] == "treated"][:30]
     lake(*(order(name, town.now) for name in buyers))
@@ -289,7 +296,7 @@ def test_a_day_of_the_graph_moves_journeys_and_shows_every_decision(town, lake, 
     told, checks = step(town.now)
     assert told["journey_reactions"]["orders"].value == 30
     assert told["journeys_day"]["by_journey"].value["default: wake"]["ended"]["converted"] == 30
-    effect = {row["arm"]: row for row in step.lake.get(journeys_day.EFFECT).iter_rows(named=True)}
+    effect = {row["arm"]: row for row in step.lake.get(EFFECT).iter_rows(named=True)}
     row, control = effect["treated"], effect["control"]
     assert (row["assigned_count"], row["converted_count"], control["converted_count"]) == (treated, 30, 0)
     assert (row["margin_cents"], row["net_margin_cents"]) == (30 * 700, 30 * 700 - row["message_cost_cents"])
@@ -297,7 +304,7 @@ def test_a_day_of_the_graph_moves_journeys_and_shows_every_decision(town, lake, 
     verdict = town.act(results.verdict_of, town.journey_in_force("wake"), town.now)
     assert (row["difference_low"], row["verdict"]) == (verdict.low, "gain")
     assert control["verdict"] is None
-    ways = step.lake.get(journeys_day.WAYS)
+    ways = step.lake.get(WAYS)
     ended = ways.filter(arm="treated", step="coupon", next_step="end")
     assert dict(ended.select("reason", "runs").iter_rows()) == {"converted": 30, "time_over": treated - 30}
 
