@@ -16,13 +16,13 @@ from typing import Any, Literal, LiteralString
 
 import psycopg
 
+from models.experiments.assignment import draw
 from serving.consumers.erased import hold_erasures
 from serving.db import locks
 from serving.db.calendar import zone_of
 from serving.db.operations import Operations
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.journeys import outbox, reactions, receipts, results, versions
-from serving.journeys.assignment import draw
 from serving.journeys.channels.protocol import Answer, Outgoing
 from serving.journeys.definition.loading import load, shipped
 from serving.journeys.definition.steps import Channel
