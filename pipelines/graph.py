@@ -36,6 +36,7 @@ from pipelines.defs import (
     resilience,
     supervision,
     supply,
+    transfers,
     warehouse,
     watch,
 )
@@ -64,7 +65,7 @@ RESOURCES = (
 
 _PLAIN = (
     erasures, features, quality, supervision, supply, recommendation, demand, replenishment, resilience,
-    assortment, attribution, pricing, lifecycle, publish, purchasing,
+    assortment, attribution, pricing, lifecycle, publish, purchasing, transfers,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

@@ -54,6 +54,7 @@ from serving.api.orders.offers import OFFER_ROUTES
 from serving.api.orders.orders import ORDER_ROUTES
 from serving.api.orders.purchases import PURCHASE_ROUTES
 from serving.api.orders.stock import STOCK_ROUTES
+from serving.api.orders.transfers import TRANSFER_ROUTES
 from serving.api.orders.webhooks import WEBHOOK_ROUTES
 from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.people.identity import IDENTITY_ROUTES
@@ -213,6 +214,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *STOCK_ROUTES,
             *NEARBY_ROUTES,
             *PURCHASE_ROUTES,
+            *TRANSFER_ROUTES,
             *AFTER_SALE_ROUTES,
             *WEBHOOK_ROUTES,
             *QUALITY_ROUTES,
@@ -276,6 +278,7 @@ def _openapi_config() -> OpenAPIConfig:
             Tag(name="Channels"),
             Tag(name="Fulfilment"),
             Tag(name="Purchasing"),
+            Tag(name="Transfers"),
             Tag(name="After-sale"),
             Tag(name="Webhooks"),
             Tag(name="Quality", description="The quality brake: what it holds, why, and what releases it."),

@@ -53,6 +53,7 @@ Kind = Literal[
     "recall_buyers",
     "purchases",
     "merchant_purchases",
+    "transfers",
     "journeys",
     "journey_messages",
     "journey_tasks",

@@ -152,6 +152,25 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "transfer",
+        "free units of a supplier shall go to another of its warehouses, or stay after all",
+        _ALL,
+        "key of the operator, or an approval; units that nothing reserves, where the supplier counts them",
+        routes=("POST /v1/transfers", "POST /v1/transfers/{transfer_id}/cancel"),
+        moves_money=False,
+    ),
+    Authority(
+        "transfer_step",
+        "units of a transfer left one warehouse, or arrived in the other",
+        _SUPPLY,
+        "key of the supplier whose units they are; never more than planned, or than left",
+        routes=(
+            "POST /v1/suppliers/{supplier_id}/transfers/{transfer_id}/shipment",
+            "POST /v1/suppliers/{supplier_id}/transfers/{transfer_id}/receipt",
+        ),
+        moves_money=False,
+    ),
+    Authority(
         "order",
         "what a consumer orders in a shop, which coupons it uses, and the roles in the sale",
         _SHOP,

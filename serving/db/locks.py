@@ -8,7 +8,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers, the journeys and the experiments
    of a tenant, the tests of a channel, the alarms and the record of the supply watch;
-2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order;
+2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order; a transfer;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
 6. the name of a fee, fees, pay-outs, requests to channels and misfits, by id;
@@ -244,6 +244,14 @@ def purchase_order(conn: Connection, tenant_id: str, purchase_order_id: str) -> 
     conn.execute(
         "select from purchasing.purchase_order where tenant_id = %s and purchase_order_id = %s for update",
         (tenant_id, purchase_order_id),
+    )
+
+
+def transfer(conn: Connection, tenant_id: str, transfer_id: str) -> None:
+    """Lock a transfer between warehouses."""
+    conn.execute(
+        "select from transfers.transfer where tenant_id = %s and transfer_id = %s for update",
+        (tenant_id, transfer_id),
     )
 
 

@@ -67,6 +67,7 @@ from serving.settlement.control.holds import expire_holds
 from serving.settlement.plans.assignments import LegalReview, put_into_force
 from serving.settlement.plans.store import ALL_OTHERS
 from serving.settlement.reports.statements import Period, close_period
+from serving.transfers.suggesting import ask_suggested
 
 
 class JobFailedError(Exception):
@@ -365,6 +366,11 @@ def _purchases(job: Job) -> Iterator[str]:
         yield str(order_suggested(conn, job.tenant_id, job.now))
 
 
+def _transfers(job: Job) -> Iterator[str]:
+    with job.transactions() as conn:
+        yield str(ask_suggested(conn, job.tenant_id, job.now))
+
+
 def _misfits(job: Job) -> Iterator[str]:
     yield str(sort_misfits(job.transactions, job.tenant_id, job.now))
 
@@ -571,6 +577,7 @@ JOBS: Mapping[str, Command] = {
         {"--bill-id": {"required": True}, "--run-id": {}},
         turns="one",
     ),
+    "transfers": Command("ask for transfers between warehouses that pay", _transfers),
     "purchases": Command("order at suppliers what is suggested, by the policy of each category", _purchases),
     "journeys": Command("move what is due in journeys, and send what they ask for", _journeys),
     "experiments": Command("stop experiments that are over or do harm", _experiments),

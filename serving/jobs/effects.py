@@ -44,6 +44,7 @@ from serving.settlement.plans.assignments import assign_plan, put_into_force
 from serving.settlement.plans.store import publish_plan
 from serving.supervision.deposits import DEPOSIT, DEPOSIT_RETURN, return_deposit, take_deposit
 from serving.supply.matches import PRODUCT_MATCH, accept_match
+from serving.transfers.suggesting import TRANSFER, plan_approved
 
 
 def alone_cents(settings: Settings, ask: Ask) -> int | None:
@@ -163,6 +164,7 @@ EFFECTS = Effects(
         Wired(PRICE_MOVE, move_price),
         Wired(QUALITY_OVERRIDE, _override),
         Wired(PURCHASE, place_approved),
+        Wired(TRANSFER, plan_approved),
         Wired(PRODUCT_MATCH, accept_match),
         Wired(DEPOSIT, take_deposit),
         Wired(DEPOSIT_RETURN, return_deposit),

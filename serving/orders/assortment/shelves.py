@@ -1,7 +1,8 @@
 """Where stock lies, of skus that a supplier counts by warehouse: the parts of one total, which guards sales.
 
 Whoever changes a part holds the row of the total. A line takes the units of its warehouse by being reserved
-there (`order_line.reserved_qty`): there is no counter beside the lines that could go wrong.
+there (`order_line.reserved_qty`), and a transfer by being planned: there is no counter beside them that could
+go wrong.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ FREE: Final[LiteralString] = (
     "greatest(0, w.on_hand_qty - coalesce((select sum(l.reserved_qty) from orders.order_line l"
     " where l.tenant_id = w.tenant_id and l.sku_id = w.sku_id and l.supplier_id = w.supplier_id"
     " and l.warehouse_id = w.warehouse_id and l.reserved_qty > 0"
-    " and (l.order_id, l.line_no) is distinct from (%(moving_order)s::text, %(moving_line)s::integer)),"
-    " 0))::bigint"
+    " and (l.order_id, l.line_no) is distinct from (%(moving_order)s::text, %(moving_line)s::integer)), 0)"
+    " - coalesce((select sum(t.planned_qty) from transfers.transfer t where t.tenant_id = w.tenant_id"
+    " and t.sku_id = w.sku_id and t.supplier_id = w.supplier_id and t.from_warehouse_id = w.warehouse_id"
+    " and t.status = 'planned'), 0))::bigint"
 )
-"""Units of a row `w` of `orders.warehouse_stock` that no line reserves, but for one that moves."""
+"""Units of a row `w` of `orders.warehouse_stock` that no line (but one that moves) and no transfer keeps."""
 
 
 def taken(held: Mapping[str, int], wanted: Mapping[str | None, int]) -> Held:
@@ -131,7 +134,7 @@ def put(conn: Connection, tenant_id: str, shelves: Mapping[StockKey, Mapping[str
 def free_of(
     conn: Connection, tenant_id: str, sku_ids: Iterable[str], moving: tuple[str, int] | None = None
 ) -> dict[StockKey, Held]:
-    """Units by warehouse that no line reserves, of skus that are counted by warehouse.
+    """Units by warehouse that no line and no transfer keeps, of skus that are counted by warehouse.
 
     Args:
         conn: Inside a transaction of the tenant; it holds the stock where it goes on to sell.

@@ -326,6 +326,48 @@ def bring_in(
     _note(conn, tenant_id, placed, "inbound", now, purchase_order_id=purchase_order_id)
 
 
+def unreserved(conn: Connection, tenant_id: str, key: StockKey) -> int:
+    """Units on hand that no line reserves, the buffer included; the stock is locked."""
+    row = conn.execute(
+        "select greatest(0, on_hand_qty - reserved_qty) from orders.stock"
+        " where tenant_id = %s and supplier_id = %s and sku_id = %s",
+        (tenant_id, *key),
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def move_out(
+    conn: Connection,
+    tenant_id: str,
+    transfer_id: str,
+    key: StockKey,
+    qty: int,
+    warehouse_id: str,
+    now: datetime,
+) -> None:
+    """Take units off the shelf of a warehouse for a transfer; the stock is locked and they are there."""
+    held = shelves.held_of(conn, tenant_id, [key])
+    if key in held:
+        held[key][warehouse_id] -= qty
+        shelves.put(conn, tenant_id, held)
+    _change(conn, tenant_id, {key: qty}, "on_hand_qty = s.on_hand_qty - n.qty", "true")
+    _note(conn, tenant_id, {(*key, warehouse_id): -qty}, "transfer", now, transfer_id=transfer_id)
+
+
+def move_in(
+    conn: Connection,
+    tenant_id: str,
+    transfer_id: str,
+    key: StockKey,
+    qty: int,
+    warehouse_id: str,
+    now: datetime,
+) -> None:
+    """Put units of a transfer on the shelf of a warehouse; the stock is locked."""
+    placed = _put_in(conn, tenant_id, {key: qty}, warehouse_id)
+    _note(conn, tenant_id, placed, "transfer", now, transfer_id=transfer_id)
+
+
 def require_house(
     conn: Connection, tenant_id: str, supplier_id: str, warehouse_ids: Iterable[str], parameter: str
 ) -> None:
@@ -349,7 +391,7 @@ def require_house(
         )
 
 
-_UNKNOWN_TO_COUNTS = "(m.reason in ('sale', 'return') or m.purchase_order_id is not null)"
+_UNKNOWN_TO_COUNTS = "(m.reason in ('sale', 'return', 'transfer') or m.purchase_order_id is not null)"
 """Movements `m` that a count taken before them cannot know."""
 
 
@@ -435,18 +477,20 @@ def _note(
     *,
     order_id: str | None = None,
     purchase_order_id: str | None = None,
+    transfer_id: str | None = None,
 ) -> None:
     """Write a movement for each place."""
     conn.execute(
         "insert into orders.stock_movement (tenant_id, supplier_id, sku_id, warehouse_id, qty_delta, reason,"
-        " order_id, purchase_order_id, occurred_at) select %(tenant)s, n.*, %(reason)s, %(order)s,"
-        " %(purchase)s, %(now)s from unnest(%(suppliers)s::text[], %(skus)s::text[], %(houses)s::text[],"
-        " %(quantities)s::bigint[]) as n",
+        " order_id, purchase_order_id, transfer_id, occurred_at) select %(tenant)s, n.*, %(reason)s,"
+        " %(order)s, %(purchase)s, %(transfer)s, %(now)s from unnest(%(suppliers)s::text[], %(skus)s::text[],"
+        " %(houses)s::text[], %(quantities)s::bigint[]) as n",
         {
             "tenant": tenant_id,
             "reason": reason,
             "order": order_id,
             "purchase": purchase_order_id,
+            "transfer": transfer_id,
             "now": now,
             "suppliers": [supplier for supplier, _, _ in moved],
             "skus": [sku for _, sku, _ in moved],

@@ -150,6 +150,14 @@ def tell_supplier_of_purchase(
     _tell(conn, tenant_id, "supplier", supplier_id, f"purchase_order.{event}", purchase_order_id, payload)
 
 
+def tell_supplier_of_transfer(
+    conn: Connection, tenant_id: str, transfer_id: str, supplier_id: str, event: str
+) -> None:
+    """Tell a supplier of a transfer between warehouses: `planned` or `cancelled`."""
+    payload = {"transfer_id": transfer_id, "supplier_id": supplier_id}
+    _tell(conn, tenant_id, "supplier", supplier_id, f"transfer.{event}", transfer_id, payload)
+
+
 def tell_of_alarm(
     conn: Connection, tenant_id: str, party_type: str, party_id: str, alarm_id: int, kind: str, event: str
 ) -> None:

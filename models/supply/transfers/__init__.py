@@ -1,0 +1,1 @@
+"""Which units should lie in another warehouse of their supplier. Pure."""

@@ -1,0 +1,1 @@
+"""Transfers: units of a supplier go from one warehouse to another; suggested, approved, shipped, received."""
