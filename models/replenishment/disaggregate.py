@@ -2,6 +2,8 @@
 
 A sku's share of its category is its share of the newest weeks' sales at that merchant, shrunk towards the
 platform-wide split over the same assortment; a listing without a sale has what new ones take (`newcomers`).
+Days on which nobody had the sku are no evidence (`stockouts`): with k units of the split mixed in, what a sku
+sold is held against the T units of the category times the share of days on which it was on sale.
 Variances: the share of the category's forecast variance, plus the spread of which sku a unit falls on, plus
 what is not known of a new listing. Forecast errors of different merchants are taken as independent.
 """
@@ -17,9 +19,12 @@ from scipy import stats
 from models.metrics import FloatArray
 from models.replenishment.config import ReorderConfig
 from models.replenishment.newcomers import NEW_LISTINGS, with_newcomers
+from models.replenishment.stockouts import OUT_OF_STOCK, shares_on_sale
 
 # Distance of the 90% from the 10% point of a normal distribution, in standard deviations.
 OUTER_WIDTH = float(2 * stats.norm.ppf(0.9))
+LEAST_ON_SALE = 0.25
+"""What a sku sold in the long window is scaled up four times at most."""
 BUNDLE_CAP = 100.0
 """Largest line that counts in full, in medians of a line."""
 
@@ -30,6 +35,7 @@ def sku_shares(
     today: date,
     config: ReorderConfig,
     new_listings: pl.DataFrame | None = None,
+    out_of_stock: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Each merchant's split of a category over its skus.
 
@@ -39,6 +45,7 @@ def sku_shares(
         today: Local day; later sales are ignored.
         config: Settings.
         new_listings: As `newcomers.NEW_LISTINGS`; None when there are none.
+        out_of_stock: As `stockouts.OUT_OF_STOCK`; None where no stock is known.
 
     Returns:
         merchant_id, category_id, sku_id, share (float, > 0; sums to 1 within merchant and category), is_new
@@ -64,10 +71,20 @@ def sku_shares(
         off = current.filter(~pl.col("is_listed")).select("merchant_id", "sku_id")
         pairs = pairs.join(off, on=["merchant_id", "sku_id"], how="anti")
     cell = ["merchant_id", "category_id"]
-    platform = pl.col("long").sum().over("category_id", "sku_id")
+    out = OUT_OF_STOCK.to_frame() if out_of_stock is None else out_of_stock
+    pairs = pairs.join(
+        shares_on_sale(out, lines, today, config), on="sku_id", how="left", maintain_order="left"
+    ).with_columns(pl.col("recent_on_sale", "long_on_sale").fill_null(1.0))
+    seen = pl.col("long") / pl.col("long_on_sale").clip(LEAST_ON_SALE)
+    platform = seen.sum().over("category_id", "sku_id")
     prior = pl.col("platform") / pl.col("platform").sum().over(cell)
     strength = config.share_prior_units
-    weight = pl.col("recent") + strength * prior
+    total = pl.col("recent").sum().over(cell)
+    # Poisson units with a gamma prior: (recent + k prior) / (T on sale + k), times T + k for all on sale.
+    offered = total * pl.col("recent_on_sale") + strength
+    weight = (pl.col("recent") + strength * prior) * pl.when(offered > 0).then(
+        (total + strength) / offered
+    ).otherwise(1.0)
     weighed = (
         pairs.with_columns(platform=platform)
         # With no prior and no recent sale a cell would have no split at all; the longer window steps in.

@@ -90,6 +90,7 @@ def reorder(
     config: ReorderConfig | None = None,
     weekly: pl.DataFrame | None = None,
     new_listings: pl.DataFrame | None = None,
+    out_of_stock: pl.DataFrame | None = None,
     *,
     stopped: Collection[str] = (),
 ) -> ReorderResult:
@@ -107,6 +108,7 @@ def reorder(
             is tuned in the closed loop; without it every sku has `config.service_quantile`.
         new_listings: As `newcomers.NEW_LISTINGS`: what has no sale yet is expected to sell as new listings of
             its category do.
+        out_of_stock: As `stockouts.OUT_OF_STOCK`: when nobody had a sku, that it did not sell says nothing.
         stopped: Skus of which nothing is to be brought in, whatever is missing.
 
     Returns:
@@ -124,7 +126,7 @@ def reorder(
     if forecasts.height == 0:
         return nothing
     today = (as_of + timedelta(hours=config.utc_offset_hours)).date()
-    shares = sku_shares(lines, listings, today, config, new_listings)
+    shares = sku_shares(lines, listings, today, config, new_listings, out_of_stock)
     units_per_line = units_per_line_factor(lines)
     pairs = merchant_sku_weeks(forecasts, shares, units_per_line, config.newcomer_cv)
     by_sku = sku_forecasts(pairs)

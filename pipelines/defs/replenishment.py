@@ -82,7 +82,12 @@ def _reorder(
             weeks=config.newcomer_weeks,
             offset_hours=config.utc_offset_hours,
         )
-    result = reorder(forecasts, lines, offers, listings, as_of, config, weekly, new, stopped=held.stopped)
+        out = reading.out_of_stock(
+            connection, since=as_of - timedelta(weeks=config.assortment_weeks), until=as_of
+        )
+    result = reorder(
+        forecasts, lines, offers, listings, as_of, config, weekly, new, out, stopped=held.stopped
+    )
     scores.save("reorder_suggestions", result.reorder_suggestions)
     scores.save("reorder_merchant_shares", result.reorder_merchant_shares)
     scores.save("sku_forecasts", result.sku_forecasts)
@@ -96,6 +101,7 @@ def _reorder(
             "cut_by_budget": suggestions["reason_code"].is_in(["reorder_cut_by_budget", "over_budget"]).sum(),
             "merchant_shares": result.reorder_merchant_shares.height,
             "skus_forecast": result.sku_forecasts["sku_id"].n_unique(),
+            "skus_once_out_of_stock": out["sku_id"].n_unique(),
             "new_skus_forecast": result.sku_forecasts.filter(basis="new_in_category")["sku_id"].n_unique(),
         },
     )

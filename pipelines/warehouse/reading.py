@@ -377,6 +377,91 @@ def new_listings(
     ).pl()
 
 
+def out_of_stock(connection: duckdb.DuckDBPyConnection, *, since: datetime, until: datetime) -> pl.DataFrame:
+    """Times at which no supplier had anything of a sku, merchandise only.
+
+    The level of a supplier is what it last stated, less and plus what moved from that moment on; before its
+    first statement it is not known, and a supplier that never stated any counts as having some.
+
+    Args:
+        connection: The published warehouse.
+        since: Only what lies after this moment; what began before begins here.
+        until: What has not ended ends here.
+
+    Returns:
+        sku_id, began_at and ended_at (UTC), ordered; those of a sku do not overlap.
+    """
+    return connection.execute(
+        f"""
+        with steps as (
+            select supplier_id, sku_id, valid_from as happened_at, cast(stock_qty as double) as stated,
+                0.0 as moved
+            from core.dim_offers where stock_qty is not null and valid_from <= $until
+            union all
+            select supplier_id, sku_id, occurred_at, null, cast(sum(qty_delta) as double)
+            from core.fct_inventory_movements
+            where supplier_id is not null and occurred_at <= $until
+            group by supplier_id, sku_id, occurred_at
+        ),
+        -- What happens at the moment of a statement comes after it.
+        since_stated as (
+            select *, count(stated) over w as statements
+            from steps
+            window w as (partition by supplier_id, sku_id order by happened_at, (stated is null)
+                rows unbounded preceding)
+        ),
+        levels as (
+            select supplier_id, sku_id, happened_at, stated is null as is_move, statements,
+                max(stated) over s + sum(moved) over s as level
+            from since_stated
+            where statements > 0
+            window s as (partition by supplier_id, sku_id, statements order by happened_at, (stated is null)
+                rows unbounded preceding)
+        ),
+        spells as (
+            select supplier_id, sku_id, level <= 0 as is_out, happened_at as began_at,
+                coalesce(lead(happened_at) over w, $until) as ended_at
+            from levels
+            window w as (partition by supplier_id, sku_id order by happened_at, is_move)
+        ),
+        edges as (
+            select sku_id, unnest([greatest(began_at, $since), least(ended_at, $until)]) as happened_at,
+                unnest([1, -1]) as change
+            from spells
+            where is_out and ended_at > $since and began_at < $until and ended_at > began_at
+                and {_MERCHANDISE}
+        ),
+        suppliers as (
+            select sku_id, count(distinct supplier_id) as number from core.dim_offers
+            where valid_from <= $until group by sku_id
+        ),
+        moments as (
+            select sku_id, happened_at, sum(change) as change from edges
+            group by sku_id, happened_at
+        ),
+        counted as (
+            select sku_id, happened_at as began_at, sum(change) over w as empty,
+                coalesce(lead(happened_at) over w, $until) as ended_at
+            from moments
+            window w as (partition by sku_id order by happened_at)
+        )
+        select sku_id, min(began_at) as began_at, max(ended_at) as ended_at from (
+            select c.*, sum(cast(coalesce(before is distinct from c.began_at, true) as integer)) over (
+                partition by sku_id order by c.began_at) as spell
+            from (
+                select counted.sku_id, began_at, ended_at,
+                    lag(ended_at) over (partition by counted.sku_id order by began_at) as before
+                from counted join suppliers using (sku_id)
+                where empty >= number and ended_at > began_at
+            ) as c
+        )
+        group by sku_id, spell
+        order by sku_id, began_at
+        """,
+        {"since": since, "until": until},
+    ).pl()
+
+
 def stock_movements(
     connection: duckdb.DuckDBPyConnection, *, since: datetime, until: datetime
 ) -> pl.DataFrame:

@@ -99,7 +99,7 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
     """The reorder step reads forecasts and writes suggestions through the fakes, and is then remembered."""
     calls = []
 
-    def reorder(forecasts, lines, offers, listings, as_of, config, weekly, new_listings, *, stopped):
+    def reorder(forecasts, lines, offers, listings, as_of, config, weekly, new_listings, out, *, stopped):
         calls.append((forecasts["asked_for"].to_list(), as_of))
         frame = pl.DataFrame({"reorder_qty": [2, 0], "is_stalled": [False, True], "reason_code": ["x", "y"]})
         skus = pl.DataFrame({"sku_id": ["a", "b"], "basis": ["share_of_sales", "new_in_category"]})
@@ -107,8 +107,11 @@ def test_a_step_runs_on_stores_of_the_test(settings, parsed_project, tmp_path, m
         return type("Result", (), tables)
 
     monkeypatch.setattr("models.replenishment.reorder.reorder", reorder)
-    for name in ("order_lines", "current_offers", "current_listings", "weekly_units", "new_listings"):
-        monkeypatch.setattr(f"pipelines.warehouse.reading.{name}", lambda *_, **__: pl.DataFrame({"x": [1]}))
+    for name in (
+        "order_lines", "current_offers", "current_listings", "weekly_units", "new_listings", "out_of_stock",
+    ):  # fmt: skip
+        nothing = pl.DataFrame({"x": [1], "sku_id": ["a"]})
+        monkeypatch.setattr(f"pipelines.warehouse.reading.{name}", lambda *_, _n=nothing, **__: _n)
     (tmp_path / "scores").mkdir()
     scores = FakeScores(tmp_path / "scores")
     graph = build(

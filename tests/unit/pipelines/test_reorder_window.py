@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
+from models.replenishment.stockouts import OUT_OF_STOCK
 from pipelines.defs.replenishment import _reorder
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
@@ -53,6 +54,7 @@ def test_a_sku_is_of_the_assortment_when_it_sold_within_26_weeks(tmp_path, monke
         ("current_listings", lambda _, **__: listings),
         ("weekly_units", lambda _, **__: None),
         ("new_listings", lambda _, **__: None),
+        ("out_of_stock", lambda _, **__: OUT_OF_STOCK.to_frame()),
     ):
         monkeypatch.setattr(reading, name, answer)
     saved = {}
