@@ -10,7 +10,7 @@ from models.replenishment.config import ReorderConfig
 
 OUT_OF_STOCK = pl.Schema(
     {
-        "sku_id": pl.String,
+        "sku_id": pl.String(),
         "began_at": pl.Datetime("us", "UTC"),
         "ended_at": pl.Datetime("us", "UTC"),
     }
