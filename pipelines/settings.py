@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_serializer, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.supply.assortment.config import AssortmentConfig
 from models.supply.brake.ladder import QUALITY_REASONS, SAFETY_REASONS
 from models.supply.grading.config import GradingConfig
 from models.supply.supervision.config import SupervisionConfig
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
         grade_weights: Weights of quality, fulfilment and price in a supplier's score; they sum to 1.
         grade_lines: Least lower bounds of the grades A, B and C.
         grade_half_life_days: Days after which a piece of evidence about a supplier counts half.
+        assortment_least_units: Units that a suggestion of assortment must be expected to bring in 56 days.
+        assortment_least_margin_cents: Margin that it must be expected to bring, in cents.
         quality_lines: Category to its alarm line, complaints of quality a delivered unit; lines of other
             categories are learned.
         quality_reasons: Reason codes of after-sales that blame the goods.
@@ -122,6 +125,8 @@ class Settings(BaseSettings):
     grade_weights: dict[str, float] = Field(default_factory=lambda: GradingConfig().weights)
     grade_lines: tuple[float, float, float] = GradingConfig().lines
     grade_half_life_days: float = Field(default=GradingConfig().half_life_days, gt=0)
+    assortment_least_units: float = Field(default=AssortmentConfig().least_units, ge=0, le=1e6)
+    assortment_least_margin_cents: int = Field(default=AssortmentConfig().least_margin_cents, ge=0)
     quality_lines: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     quality_reasons: frozenset[str] = QUALITY_REASONS
     safety_reasons: frozenset[str] = SAFETY_REASONS

@@ -55,6 +55,7 @@ from serving.api.orders.orders import ORDER_ROUTES
 from serving.api.orders.purchases import PURCHASE_ROUTES
 from serving.api.orders.stock import STOCK_ROUTES
 from serving.api.orders.transfers import TRANSFER_ROUTES
+from serving.api.orders.stock_pushes import PUSH_SOURCE_ROUTES, pushes_router
 from serving.api.orders.webhooks import WEBHOOK_ROUTES
 from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.people.identity import IDENTITY_ROUTES
@@ -64,6 +65,7 @@ from serving.api.retries import RetryLost
 from serving.api.scores.assortment import ASSORTMENT_ROUTES
 from serving.api.scores.clearance import get_clearance_warnings
 from serving.api.scores.consumers import get_rebuy_reminders
+from serving.api.scores.grade_history import get_grade_changes
 from serving.api.scores.grades import get_channel_scores, get_supplier_grades
 from serving.api.scores.price_approvals import ask_prices
 from serving.api.scores.prices import get_price, list_prices
@@ -170,6 +172,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_clearance_warnings,
             get_supplier_grades,
             get_channel_scores,
+            get_grade_changes,
             *RESILIENCE_ROUTES,
             *ASSORTMENT_ROUTES,
             get_wakeup_list,
@@ -212,6 +215,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *FULFILMENT_ROUTES,
             plan_delivery_routes,
             *STOCK_ROUTES,
+            *PUSH_SOURCE_ROUTES,
             *NEARBY_ROUTES,
             *PURCHASE_ROUTES,
             *TRANSFER_ROUTES,
@@ -230,7 +234,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         security=[{"apiKey": []}, {"bearer": []}],
     )
     app = Litestar(
-        route_handlers=[scored, notices_router(), openapi_document, live, ready, metrics],
+        route_handlers=[scored, notices_router(), pushes_router(), openapi_document, live, ready, metrics],
         exception_handlers=exception_handlers(),
         lifespan=[lifespan],
         openapi_config=_openapi_config(),

@@ -154,7 +154,7 @@ class History:
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
                  self._case_ends, self._consent, self._rival, self._price, self._terms, self._edge,
-                 self._edge_cut, self._purchase)
+                 self._edge_cut, self._purchase, self._answer, self._grade, self._decision)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -305,6 +305,29 @@ class History:
             "purchase_order_id": f"po-{self._number()}", "sku_id": self._sku(), "supplier_id": "s-1",
             "status": "placed", "ordered_qty": 9, "received_qty": 0, "placed_at": self.now,
             "expected_on": self.now.date(), "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _answer(self) -> dict[str, list[Row]]:
+        return {"supply_answers": [{
+            "order_id": "o-1", "line_no": self._rng.choice((1, 2)), "supplier_id": "s-1",
+            "sku_id": self._sku(), "ordered_qty": 3, "confirmed_qty": self._rng.choice((0, 1, 3)),
+            "answered_at": self.now, "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _grade(self) -> dict[str, list[Row]]:
+        return {"grade_changes": [{
+            "change_id": f"g-{self._number()}", "supplier_id": "s-1", "category_id": None,
+            "grade": self._rng.choice("ABCD"), "graded_at": self.now, "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _decision(self) -> dict[str, list[Row]]:
+        is_taken = self._rng.random() < 0.5
+        return {"assortment_decisions": [{
+            "merchant_id": "m-1", "sku_id": self._sku(), "version": f"v-{self._number()}",
+            "is_taken": is_taken, "reason_code": None if is_taken else "other", "decided_at": self.now,
+            "rank": 1, "basis": "fit", "propensity": 1.0, "category_id": "l2-grocery/milk",
+            "supplier_id": "s-1", "expected_qty": 2.0, "list_price_cents": 500 if is_taken else None,
+            "received_at": self.now,
         }]}  # fmt: skip
 
     def _stock(self) -> dict[str, list[Row]]:

@@ -14,6 +14,8 @@ from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
 from pipelines.stores import brake, journeys
+from pipelines.supply_watch import ALARMS
+from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF
 
 AS_OF = datetime(2018, 1, 1, 4, tzinfo=UTC)
 HOSTILE = "<script>alert('sku')</script>"
@@ -123,6 +125,9 @@ def make_home(home, sku="s1"):
             "cart": [["remind", "send"]],
         },
     )
+    lake.put(ALARMS, _open_alarms())
+    lake.write_report(ALARM_FIGURES, _ALARM_FIGURES)
+    lake.write_report(PARCEL_PROOF, _PROOF)
     few = "effective sample of 88 decisions, an estimate needs 100"
     told = [("usual", "snips", 0.05, 0.04, 0.06, 4000, 2800.0, None)]
     told.append(("first_of_pool", "doubly_robust", None, None, None, 4000, 88.0, few))
@@ -187,6 +192,51 @@ def _brake(sku):
         brake.ESTIMATES: pl.DataFrame(rows, schema_overrides={"batch_id": pl.String}),
         brake.FROZEN: pl.DataFrame({"supplier_id": ["s-9"]}),
     }
+
+
+def _open_alarms():
+    rows = [
+        ("delay", "p-1", "s-1", AS_OF - timedelta(hours=5)),
+        ("capacity", "w-1", None, AS_OF - timedelta(hours=30)),
+    ]
+    schema = ["kind", "object_id", "supplier_id", "opened_at"]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+_LEVEL = {"opened": 4, "open_now": 1, "oldest_open_hours": 5.0, "seen_in_time": 2, "closed_in_time": 3,
+          "median_hours_to_close": 2.0}  # fmt: skip
+_ALARM_FIGURES = {
+    "days": 28,
+    "kinds": [
+        _LEVEL | {"kind": "capacity", "warned_ahead": 0, "median_hours_ahead": None, "proposed": 0,
+                  "taken": 0, "lines_moved": 0},
+        _LEVEL | {"kind": "delay", "warned_ahead": 3, "median_hours_ahead": 17.5, "proposed": 4, "taken": 2,
+                  "lines_moved": 6},
+    ],
+}  # fmt: skip
+_AT = "2018-01-01T03:00:00.000000Z"
+_PROOF = {
+    "shipment_id": "p-1",
+    "proven": 1,
+    "unsealed": 1,
+    "broken": None,
+    "records": [
+        {
+            "kind": "step",
+            "text": json.dumps(["step", 7, 3, "delay", "p-1", "opened", "watch", {}, _AT]),
+            "proof": {"block_no": 2, "leaves": 3, "previous_hash": "00" * 32, "root": "11" * 32,
+                      "block_hash": "ab" * 32, "path": [{"side": "left", "hash": "22" * 32}]},
+        },
+        {
+            "kind": "observation",
+            "text": json.dumps(
+                ["observation", "ob-1", "parcel_scan", "s-1", None, None, "p-1", None, None, HOSTILE,
+                 "in_transit", None, None, None, _AT, _AT]
+            ),
+            "proof": None,
+        },
+    ],
+}  # fmt: skip
 
 
 def _ticks():
@@ -426,6 +476,28 @@ def _scores(sku):
             ("s-1", 28, 3, 252.0, 63.0, 31500, 4200, 1.5, 9, '["s1"]'),
             ("s-2", 28, 1, 56.0, 0.0, 0, -30, None, None, "[]"),
         ],
+        "assortment_suggestions": [
+            (
+                "m1",
+                rank,
+                f"{sku}-{rank}",
+                "general",
+                "l2-g/soup",
+                56,
+                2.5,
+                300,
+                500,
+                "s-1",
+                380,
+                "[]",
+                False,
+                1.0,
+                "popular_in_scene",
+                reason,
+                "[]",
+            )
+            for rank, reason in enumerate(["fits_demand", "new_product"], start=1)
+        ],
         "clearance_warnings": [
             ("s-1", sku, 100, 15.0, 30, 0.1304, 200.0, 1000, 800, -2.0, json.dumps(_LADDER)),
             ("s-2", "s9", 4, 0.0, 30, 0.0, None, None, None, -2.0, json.dumps(_UNSOLD)),
@@ -542,6 +614,13 @@ def _write_warehouse(file, sku):
                 ('platform', 'platform', '2017-12-01', 'channel_frozen', 'opening', 'opening', 0),
                 ('platform', 'platform', '2017-12-01', 'channel_frozen', 'movement', 'accrual', -900),
                 ('platform', 'platform', '2017-12-01', 'channel_frozen', 'closing', 'closing', -900);
+            create table analyst.mart_assortment_answers (
+                answer varchar, reason_code varchar, expected_qty double, days_on_sale double,
+                sold_qty double, sold_net_paid_cents bigint
+            );
+            insert into analyst.mart_assortment_answers values
+                ('taken', null, 5.6, 28, 3, 1500), ('taken', null, 2, 56, 0, 0),
+                ('refused', 'too_expensive', 4, null, null, null);
             create table analyst.mart_agent_performance (
                 agent_id varchar, tier varchar, order_count bigint, sold_cents bigint,
                 settled_customer_count bigint, commission_accrued_cents bigint,

@@ -112,7 +112,7 @@ def _night(champion: ranking.Ranking, one_in: int) -> list[Row]:
     begun, cpu = time.perf_counter(), time.process_time()
     world = platform.world()
     found = scored(world, AS_OF, champion, CONFIG)
-    told = suggest(found, platform.supply, nobody, AS_OF, CONFIG)
+    told = suggest(found, platform.supply, nobody, AS_OF, CONFIG).rows
     wall, spent = time.perf_counter() - begun, time.process_time() - cpu
     return [
         Row(OURS, "wall_s_2m_skus", wall, "s"),

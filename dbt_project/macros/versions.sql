@@ -6,18 +6,24 @@
 {%- endmacro %}
 
 
+{# The moment that never comes: the end of what has none, where the smaller of two ends is taken. #}
+{% macro never() -%}
+    cast('9999-12-31T00:00:00+00:00' as {{ muyun.instant_type() }})
+{%- endmacro %}
+
+
 {# True when the version is in force at the instant: valid_from <= instant < valid_to. Plain comparisons, so the join
    stays a hash join on its key columns on every engine and no ASOF join is needed. #}
 {% macro is_in_force(instant, valid_from, valid_to) -%}
     ({{ instant }} >= {{ valid_from }}
-        and {{ instant }} < coalesce({{ valid_to }}, cast('9999-12-31T00:00:00+00:00' as {{ muyun.instant_type() }})))
+        and {{ instant }} < coalesce({{ valid_to }}, {{ muyun.never() }}))
 {%- endmacro %}
 
 
 {# True when something came before a version was superseded; the newest version never is. A plain comparison: with an
    `or` in it a left join of lines and orders would be a loop over all pairs. #}
 {% macro is_known_before(received_at, superseded_at) -%}
-    {{ received_at }} < coalesce({{ superseded_at }}, cast('9999-12-31T00:00:00+00:00' as {{ muyun.instant_type() }}))
+    {{ received_at }} < coalesce({{ superseded_at }}, {{ muyun.never() }})
 {%- endmacro %}
 
 

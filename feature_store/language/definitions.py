@@ -35,6 +35,7 @@ Group = Literal[
     "service",
     "demand",
     "earnings",
+    "grades",
 ]
 ColumnType = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMPTZ"]
 

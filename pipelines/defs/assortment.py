@@ -1,5 +1,6 @@
 """Matching: train and gate the ranking, then tell each merchant what it should take in."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import dagster as dg
@@ -100,6 +101,8 @@ def assortment_suggestions(
             "champions": models.champions(MODELS),
             "database": database.number(url),
             "seed": settings.seed,
+            "least_units": settings.assortment_least_units,
+            "least_margin_cents": settings.assortment_least_margin_cents,
         },
         outputs=[*scores.files("assortment_suggestions"), scores.versions_file("supply")],
         clock="day",
@@ -127,7 +130,11 @@ def _suggest(
 
     bundle, version = registration.champion_bundle(models.tracker, MODELS[0])
     champion = None if bundle is None else ranking.load(bundle)
-    config = AssortmentConfig(seed=settings.seed) if champion is None else champion.config
+    config = replace(
+        AssortmentConfig(seed=settings.seed) if champion is None else champion.config,
+        least_units=settings.assortment_least_units,
+        least_margin_cents=settings.assortment_least_margin_cents,
+    )
     count, decisions = decided(url, settings.tenant, DECISIONS)
     held = held_back(lake)
     with warehouse.open() as connection:
@@ -140,9 +147,11 @@ def _suggest(
             tuple(sorted({*held.limited, *held.stopped})),
             config.window_days,
         )
+    left_out = 0
     try:
         found = scored(read, as_of, champion, config)
-        told, note = suggest(found, supply, decisions, as_of, config), found.basis
+        done = suggest(found, supply, decisions, as_of, config)
+        told, left_out, note = done.rows, done.left_out, found.basis
     except InsufficientDataError as error:
         told, note = pl.DataFrame(schema=SUGGESTIONS), str(error)
     scores.save("assortment_suggestions", told)
@@ -156,6 +165,7 @@ def _suggest(
         metadata={
             "basis": note,
             MODELS[0]: version,
+            "below_the_least": left_out,
             "merchants": told["merchant_id"].n_unique(),
             "new_products": int(told["is_new_product"].sum()),
             "expected_qty": round(float(told["expected_qty"].sum()), 1),

@@ -32,7 +32,7 @@ _QUALITY = dg.AssetSelection.key_prefixes("quality")
 _GROWTH = dg.AssetSelection.key_prefixes("growth")
 _SWITCH = dg.AssetSelection.assets(["published", "publication"])
 _PROFILES = dg.AssetSelection.assets(["published", "profiles"], ["published", "segments"])
-_GATES = dg.AssetSelection.assets(["operations", "supplier_gates"])
+_GATES = dg.AssetSelection.assets(["operations", "supplier_gates"], ["operations", "grade_history"])
 _PRICES = dg.AssetSelection.assets(["published", "prices"])
 _OBEDIENT = _PRICES | dg.AssetSelection.assets(
     ["published", "recommendations"], ["published", "reorder_suggestions"]

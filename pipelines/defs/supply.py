@@ -146,6 +146,50 @@ def _put(as_of: datetime, lake: Lake, url: str, tenant_id: str) -> Outcome:
     return Outcome(rows=len(wanted), metadata={"changed": changed}, version=fingerprint(wanted))
 
 
+@dg.asset(
+    key=["operations", "grade_history"],
+    group_name=Group.OPERATIONS,
+    owners=[Owner.PLATFORM],
+    kinds={"postgres"},
+    deps=[dg.AssetKey(["published", "supplier_grades"])],
+)
+def kept_grades(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    clock: dg.ResourceParam[Clock],
+    scores: dg.ResourceParam[Scores],
+    database: dg.ResourceParam[Database],
+) -> dg.MaterializeResult:
+    """From when on suppliers and channels hold which grade: one row a change, never taken away.
+
+    The next run reads it back, for the tags of suppliers, skus and merchants. One row per grade of the day.
+    """
+    url = database.url()
+    return steps.run(
+        context,
+        lambda: _keep(clock.as_of(context), scores, url, database.tenant_id),
+        settings={"database": database.number(url)},
+        clock="none",
+    )
+
+
+def _keep(as_of: datetime, scores: Scores, url: str, tenant_id: str) -> Outcome:
+    import psycopg
+
+    from serving.db.urls import libpq_url
+    from serving.supply.grade_history import HeldGrade, keep_grades
+
+    shown = ("supplier_id", "category_id", "grade", "gate", "score_low")
+    suppliers = scores.get("supplier_grades")
+    held = [
+        HeldGrade(supplier, "", *rest)
+        for supplier, *rest in suppliers.select("supplier_id", "grade", "gate", "score_low").iter_rows()
+    ] + [HeldGrade(*row) for row in scores.get("channel_scores").select(shown).iter_rows()]
+    with psycopg.connect(libpq_url(url)) as connection:
+        changed = keep_grades(connection, tenant_id, held, as_of)
+    return Outcome(rows=len(held), metadata={"changed": changed}, version=fingerprint({"of": str(held)}))
+
+
 def _in_force(url: str, tenant_id: str) -> dict[str, str]:
     import psycopg
 

@@ -351,6 +351,7 @@ def _copied(source: Path, target: Path) -> Path:
     deps=[
         dg.AssetKey(["warehouse", "published"]),
         dg.AssetKey(["published", "supplier_grades"]),
+        dg.AssetKey(["published", "assortment_suggestions"]),
         dg.AssetKey(["quality", "supervision"]),
         dg.AssetKey(["operations", "supply_watch"]),
         dg.AssetKey(["operations", "journey_effect"]),
@@ -364,7 +365,7 @@ def analysts(
     scores: dg.ResourceParam[Scores],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """What analysts open: every mart, with grades, cases, alarms, journeys, credits. Read-only.
+    """What analysts open: marts with grades, cases, alarms, journeys, credits, suggestions. Read-only.
 
     A file of their own, so that nothing done to it reaches a run. Replaced by atomic rename; a reader that
     holds the old file keeps reading the old build. One row per graded supplier.
@@ -384,6 +385,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     from pipelines.warehouse.attributed import put_channels
     from pipelines.warehouse.graded import put_grades
     from pipelines.warehouse.journeyed import put_effects
+    from pipelines.warehouse.suggested import put_suggestions
     from pipelines.warehouse.supervised import put_cases
     from pipelines.warehouse.watched import put_alarms
 
@@ -394,6 +396,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     alarmed = put_alarms(draft, lake.derived_path(ALARMS))
     journeyed = put_effects(draft, lake.derived_path(EFFECT))
     credited = put_channels(draft, lake.derived_path(CREDITS_KEY), lake.derived_path(EFFECTS_KEY))
+    suggested = put_suggestions(draft, *scores.files("assortment_suggestions"))
     draft.chmod(_READ_ONLY)
     draft.replace(settings.warehouse_file)
     return Outcome(
@@ -404,6 +407,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
             "suppliers_with_alarms": alarmed,
             "arms_of_journeys": journeyed,
             "channels_with_credits": credited,
+            "open_suggestions": suggested,
         },
     )
 

@@ -12,11 +12,12 @@ from pipelines.defs.schedules import running_schedule
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
-from pipelines.steps.state import Outcome, content_version
+from pipelines.steps.state import CheckRecord, Outcome, content_version
 from pipelines.stores.database import Database
 from pipelines.stores.sources import Sources
 
 _KEY = ["operations", "supply_watch"]
+_PROVEN = "the_record_of_a_parcel_is_proven"
 _READ = ("orders", "shipments", "supply_observations")
 
 
@@ -53,6 +54,14 @@ def definitions() -> dg.Definitions:
         dg.AssetKey(["operations", "replayed_orders"]),
         *(dg.AssetKey(["raw", table]) for table in _READ),
     ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            _PROVEN,
+            asset=_KEY,
+            description="What was recorded of the parcel with most steps leads to its blocks, these to "
+            "their anchors.",
+        )
+    ],
 )
 def supply_watch(
     context: dg.AssetExecutionContext,
@@ -83,6 +92,7 @@ def supply_watch(
 def _look(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
     from models.supply.watch.config import WatchConfig
     from pipelines.supply_watch import ALARMS, keep_look, look
+    from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF, alarm_figures, parcel_proof
     from serving.ledger.chain import anchor
     from serving.orders.assortment.losses import LossRules
     from serving.orders.routing.contracts import CostParameters
@@ -92,7 +102,11 @@ def _look(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
     rules = LossRules(settings.channel_fee_bps)
     looked = look(lake, url, settings.tenant, WatchConfig(), as_of, cost, rules)
     keep_look(lake, looked)
-    anchor(looked.head, anchors_of(settings.home, settings.tenant))
+    anchors = anchors_of(settings.home, settings.tenant)
+    anchor(looked.head, anchors)
+    proof = parcel_proof(url, settings.tenant, anchors)
+    lake.write_report(PARCEL_PROOF, proof)
+    lake.write_report(ALARM_FIGURES, alarm_figures(url, settings.tenant, as_of))
     done = {
         "parcels_watched": looked.watched,
         "capacities_watched": looked.capacities,
@@ -110,7 +124,16 @@ def _look(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
     }
     lake.write_report("operations/supply_watch", done)
     return Outcome(
-        rows=len(looked.open_alarms), metadata=done, version=content_version([lake.derived_path(ALARMS)])
+        rows=len(looked.open_alarms),
+        metadata=done,
+        checks=[
+            CheckRecord(
+                _PROVEN,
+                proof["broken"] is None,
+                {"parcel": proof["shipment_id"], "records": proof["proven"], "broken": proof["broken"] or ""},
+            )
+        ],
+        version=content_version([lake.derived_path(ALARMS)]),
     )
 
 

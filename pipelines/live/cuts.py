@@ -79,6 +79,9 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "inventory_movements": Held("core.fct_inventory_movements"),
         "shipments": Held("core.fct_shipments"),
         "purchase_lines": Held("core.fct_purchase_lines"),
+        "supply_answers": Held("core.fct_supply_answers"),
+        "grade_changes": Held("core.fct_grade_changes"),
+        "assortment_decisions": Held("core.fct_assortment_decisions"),
         "after_sales": Held("core.fct_after_sales"),
         "events": Held(
             "core.fct_events", {"consumer_id": "stated_consumer_id", "received_at": "recorded_at"}
@@ -163,6 +166,9 @@ _ONE_TO_ONE = {
     "identity_edges": "fct_identity_edges",
     "coupons": "dim_coupons",
     "purchase_lines": "fct_purchase_lines",
+    "supply_answers": "fct_supply_answers",
+    "grade_changes": "fct_grade_changes",
+    "assortment_decisions": "fct_assortment_decisions",
 }
 """Models that have one row for each row of one contract table and read nothing else."""
 

@@ -155,6 +155,23 @@ class Evidence:
             {},
         )
 
+    def assortment_answers(self) -> pl.DataFrame | None:
+        """Answers to suggestions of assortment; None without a warehouse.
+
+        Returns:
+            answer, reason_code, suggestions, expected_qty (of the days that have passed), sold_qty,
+            sold_net_paid_cents.
+        """
+        return self._query(
+            """
+            select answer, reason_code, count(*) as suggestions,
+                sum(expected_qty * days_on_sale / 56.0) as expected_qty, sum(sold_qty) as sold_qty,
+                sum(sold_net_paid_cents)::bigint as sold_net_paid_cents
+            from analyst.mart_assortment_answers group by all order by all
+            """,
+            {},
+        )
+
     def closing_balances(self) -> pl.DataFrame:
         """Accounts: opening, moved and closing of the last month, and what was paid out in all, in cents."""
         found = self._query(

@@ -48,7 +48,8 @@ def happened(
     counts for each category that it carries, from when it came or was due; parcels of orders that are no
     sales count nowhere. A line of a purchase order counts as a delivery once all that was confirmed is here,
     the order is closed, or its day has passed; as short where fewer units were confirmed than ordered, or
-    came; what was taken back counts nowhere.
+    came; what was taken back counts nowhere. A line of a customer's order counts as short or declined by what
+    the supplier answered when it was asked to ship it.
 
     Args:
         connection: The published warehouse.
@@ -132,6 +133,11 @@ def happened(
                 end as is_short,
                 status = 'declined' or coalesce(confirmed_qty = 0, false) as is_declined
             from ({_PURCHASED}) where status not in ('placed', 'cancelled')
+            union all
+            select a.supplier_id, {_CATEGORY}, a.answered_at,
+                case when a.confirmed_qty > 0 then a.confirmed_qty < a.ordered_qty end, a.confirmed_qty = 0
+            from core.fct_supply_answers a join core.dim_products m using (sku_id)
+            where m.is_merchandise and a.answered_at > $since
             """,
             PURCHASES,
             "since",

@@ -111,6 +111,25 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("PUT /v1/suppliers/{supplier_id}/stock",),
     ),
     Authority(
+        "pushed_stock",
+        "how many units a supplier has, as its own system pushes it",
+        _NOBODY,
+        "the system's signature over time, nonce and body, inside the replay window",
+        by="a system of the supplier",
+        routes=("POST /v1/stock-pushes/{source_id}",),
+    ),
+    Authority(
+        "push_source",
+        "by which key a system of a supplier signs what it pushes",
+        _SUPPLY,
+        _OWN_KEY,
+        routes=(
+            "POST /v1/suppliers/{supplier_id}/push-sources",
+            "PUT /v1/suppliers/{supplier_id}/push-sources/{source_id}",
+        ),
+        moves_money=False,
+    ),
+    Authority(
         "purchase_policy",
         "whether the suggestions of a category are ordered by themselves, asked for, or left",
         _ALL,

@@ -78,6 +78,8 @@ MOVES = {
     "/v1/holds/{hold_id}/lift": "resolved once",
     "/v1/orders/{order_id}/lines/{line_no}/points": "a line has one number of points",
     "/v1/channels/{channel_id}/notices": "the signed notice names its event; a known one is answered again",
+    "/v1/stock-pushes/{source_id}": "a nonce counts once, and for each sku the latest count stands",
+    "/v1/suppliers/{supplier_id}/push-sources": "a key names one system",
     "/v1/payments/{payment_id}/query": "the channel is asked again what it knows of a payment",
     "/v1/payouts/{payout_id}/confirm": "resolved once",
     "/v1/payouts/{payout_id}/fail": "resolved once",

@@ -22,6 +22,8 @@ WITHOUT_A_KEY = {
     "GET /metrics",
     # The signature of the payment channel is the proof.
     "POST /v1/channels/{channel_id}/notices",
+    # That of the supplier's system is.
+    "POST /v1/stock-pushes/{source_id}",
 }
 
 

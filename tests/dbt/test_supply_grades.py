@@ -72,8 +72,20 @@ def test_purchase_lines_count_as_they_came_or_were_due(warehouse: duckdb.DuckDBP
     ]
 
 
+def test_answers_to_customers_orders_are_short_or_declined(warehouse: duckdb.DuckDBPyConnection) -> None:
+    answered = read(warehouse).purchases.filter(placed_at=tiny_lake.at(3, 2))
+    rows = answered.select("supplier_id", "category_id", "is_short", "is_declined").rows()
+    # Shipped whole, one of four, none: who ships none is not short besides.
+    assert [(supplier, *told) for supplier, _, *told in rows] == [
+        ("s-1", False, False),
+        ("s-2", None, True),
+        ("s-2", True, False),
+    ]
+    assert dict(answered.select("supplier_id", "category_id").iter_rows())["s-1"] == "l2-grocery/milk"
+
+
 def test_purchase_lines_are_short_or_declined(warehouse: duckdb.DuckDBPyConnection) -> None:
-    bought = read(warehouse).purchases
+    bought = read(warehouse).purchases.filter(pl.col("placed_at") < tiny_lake.at(3, 1))
     assert set(bought["supplier_id"]) == {"s-2"}
     # Came short twice and was promised short once; whole once; two are on their way, two bring nothing.
     assert bought["is_short"].sort(nulls_last=True).to_list() == [False, True, True, True, *[None] * 4]

@@ -185,6 +185,27 @@ def tables() -> dict[str, list[dict[str, Any]]]:
             _purchase("declined", "declined", 10, None, 0, expected=1),
             _purchase("taken-back", "cancelled", 10, 5, 0, due=1),
         ],
+        "supply_answers": [
+            _answer(1, "s-1", "milk-1", 4, 4),
+            _answer(1, "s-2", "bread-1", 4, 1),
+            _answer(2, "s-2", "bread-1", 2, 0),
+        ],
+        "grade_changes": [
+            _graded(1, "s-1", None, "B", at(3, 1)),
+            _graded(2, "s-1", "l2-grocery/milk", "C", at(3, 1)),
+            _graded(3, "s-2", None, "A", at(3, 1)),
+            _graded(9, "s-1", None, "C", at(3, 20)),
+            # Corrected at the same moment: the later one stands.
+            _graded(10, "s-1", None, "D", at(3, 20), gate="licence_expired"),
+            # A channel that is graded no more.
+            _graded(11, "s-2", "l2-grocery/milk", "D", at(3, 1)),
+            _graded(12, "s-2", "l2-grocery/milk", None, at(3, 25)),
+        ],
+        "assortment_decisions": [
+            _decision("milk-1", "v-1", None, at(1, 2)),
+            _decision("bread-1", "v-1", "too_expensive", at(1, 3)),
+            _decision("bread-1", "v-2", None, at(3, 30)),
+        ],
         "warehouses": [
             _warehouse("w-1", latitude=31.2, longitude=121.5),
             _warehouse("w-nowhere"),
@@ -286,6 +307,57 @@ def _purchase(
         "expected_on": expected and dt.date(2017, 3, expected),
         "promised_on": due and dt.date(2017, 3, due),
         "arrived_at": arrived_at,
+    }
+
+
+def _answer(line_no: int, supplier_id: str, sku_id: str, ordered: int, confirmed: int) -> dict[str, Any]:
+    return {
+        "order_id": "o-1",
+        "line_no": line_no,
+        "supplier_id": supplier_id,
+        "sku_id": sku_id,
+        "ordered_qty": ordered,
+        "confirmed_qty": confirmed,
+        "answered_at": at(3, 2),
+    }
+
+
+def _graded(
+    number: int,
+    supplier_id: str,
+    category_id: str | None,
+    grade: str | None,
+    when: dt.datetime,
+    gate: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "change_id": f"g-{number}",
+        "supplier_id": supplier_id,
+        "category_id": category_id,
+        "grade": grade,
+        "gate": gate,
+        "score_low": grade and 0.5,
+        "graded_at": when,
+        "received_at": when,
+    }
+
+
+def _decision(sku_id: str, version: str, reason: str | None, when: dt.datetime) -> dict[str, Any]:
+    return {
+        "merchant_id": "m-1",
+        "sku_id": sku_id,
+        "version": version,
+        "is_taken": reason is None,
+        "reason_code": reason,
+        "decided_at": when,
+        "until_at": reason and when + dt.timedelta(days=90),
+        "rank": 1,
+        "basis": "supply_assortment",
+        "propensity": 1.0,
+        "category_id": "l2-grocery/milk",
+        "supplier_id": "s-1",
+        "expected_qty": 3.0,
+        "list_price_cents": None if reason else 500,
     }
 
 

@@ -48,8 +48,9 @@ def moved(world, first):
 
 _AGAIN = re.compile(
     r"^\[.*\] (raw|operations|warehouse|features|models|published|checks)/"
-    # A run reads its own prices and purchase orders.
-    r"(?!price_changes|purchase_lines|recorded_prices|.*(unchanged$|still at work))",
+    # A run reads its own prices, purchase orders and grades.
+    r"(?!price_changes|purchase_lines|grade_changes|supply_answers|assortment_decisions|recorded_prices"
+    r"|.*(unchanged$|still at work))",
     re.M,
 )
 

@@ -34,6 +34,8 @@ class AssortmentConfig:
         most_of_category: Share of a list that one category may take.
         planned: Pairs a merchant that enter the assignment.
         backups: Further suppliers that are named at most.
+        least_units: Units that a suggestion must be expected to bring within the window.
+        least_margin_cents: Margin that it must be expected to bring.
         acceptance_prior: Decisions that the usual share of taken suggestions weighs.
         seed: Seed of every draw.
 
@@ -63,13 +65,18 @@ class AssortmentConfig:
     most_of_category: float = 0.3
     planned: int = 150
     backups: int = 2
+    least_units: float = 0.05
+    least_margin_cents: int = 1
     acceptance_prior: float = 10.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            if one.name not in ("seed", "new_slots", "unsold", "backups") and getattr(self, one.name) <= 0:
+            may_be_zero = ("seed", "new_slots", "unsold", "backups", "least_units", "least_margin_cents")
+            if one.name not in may_be_zero and getattr(self, one.name) <= 0:
                 raise ValueError(f"{one.name} must be above 0, got {getattr(self, one.name)}")
+        if self.least_units < 0 or self.least_margin_cents < 0:
+            raise ValueError("least_units and least_margin_cents must be 0 or more")
         if self.most_of_category > 1:
             raise ValueError(f"most_of_category must be at most 1, got {self.most_of_category}")
         if self.new_slots > self.list_length:

@@ -131,10 +131,23 @@ def scored(world: World, as_of: datetime, ranking: Ranking | None, config: Assor
     )
 
 
+@dataclass(frozen=True)
+class Suggested:
+    """The suggestions of a night.
+
+    Attributes:
+        rows: As `SUGGESTIONS`, by merchant and rank: the largest expected margin first.
+        left_out: Pairs that would have entered the assignment, had they brought the least that is asked.
+    """
+
+    rows: pl.DataFrame
+    left_out: int
+
+
 def suggest(
     found: Scored, supply: Supply, decisions: pl.DataFrame, as_of: datetime, config: AssortmentConfig
-) -> pl.DataFrame:
-    """What each merchant should take in.
+) -> Suggested:
+    """What each merchant should take in: nothing below `least_units` or `least_margin_cents`.
 
     Args:
         found: Pairs with their scores.
@@ -142,16 +155,20 @@ def suggest(
         decisions: As `feedback.DECISIONS`.
         as_of: Moment; a week of it draws the same new products.
         config: Settings.
-
-    Returns:
-        As `SUGGESTIONS`, by merchant and rank: the largest expected margin first.
     """
     pairs = _pairs(found, as_of, config)
     pairs = pairs.filter(~pl.col("sku_id").is_in(list(supply.barred)))
     pairs = without_decided(pairs, decisions, as_of)
     options = _options(pairs, supply, decisions, as_of, config)
-    chosen = assign(_planned(options, config), config)
-    return _documents(chosen, options, found, config)
+    planned = _planned(options, config)
+    useful = planned.filter(
+        pl.col("units") >= config.least_units,
+        # As it is published: half a cent is a cent.
+        pl.col("margin").round() >= config.least_margin_cents,
+    )
+    pair = ["merchant_id", "sku_id"]
+    left_out = planned.select(pair).n_unique() - useful.select(pair).n_unique()
+    return Suggested(_documents(assign(useful, config), options, found, config), left_out)
 
 
 def _pairs(found: Scored, as_of: datetime, config: AssortmentConfig) -> pl.DataFrame:

@@ -54,8 +54,8 @@ SIGNALS = (
     Signal("moves", "price", "rate", 0.15, 0.0, 0.50, default_mean=0.10),
 )
 """Faulty lines of those sold; held skus of those sold; parcels and purchase lines late of those due, and
-log(1 + days late) of the late ones; purchase lines short, and declined; log of the price over the others'
-offers and over the market; changes of price beyond 3% of all versions."""
+log(1 + days late) of the late ones; lines of purchase orders and of customers' orders short, and declined;
+log of the price over the others' offers and over the market; changes of price beyond 3% of all versions."""
 
 
 @dataclass(frozen=True)

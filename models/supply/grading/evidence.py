@@ -29,7 +29,8 @@ PURCHASES = {
     "supplier_id": pl.String(), "category_id": pl.String(), "placed_at": _INSTANT, "is_short": pl.Boolean(),
     "is_declined": pl.Boolean(),
 }  # fmt: skip
-"""An answered line of a purchase order; `is_short` is null where nobody can tell yet or nothing is due."""
+"""An answered line of a purchase order or of a customer's order; `is_short` is null where nobody can tell yet
+or nothing is due."""
 HELD = {
     "supplier_id": pl.String(), "category_id": pl.String(), "last_at": _INSTANT, "is_held": pl.Boolean(),
 }  # fmt: skip

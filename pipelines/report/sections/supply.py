@@ -1,4 +1,4 @@
-"""Suppliers: how good they are, what the quality brake holds, where supply leans on one of them."""
+"""Suppliers: how good they are, what the brake holds, what the watch warns of, where supply leans on one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.report.blocks import Block, Column, Facts, Figure, Figures, Note,
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import count, decimal, percent, plain_name, shortened
 from pipelines.report.origins import Origin
-from pipelines.report.sections import resilience
+from pipelines.report.sections import alarms, resilience, suggested
 from pipelines.stores.brake import ESTIMATES, FROZEN, LEVELS
 
 _ROWS = 12
@@ -25,7 +25,7 @@ _DOES = {
 
 
 def section(evidence: Evidence) -> Section:
-    """Grades, the brake, and resilience."""
+    """Grades, the brake, alarms with a parcel's proof, suggestions of assortment, and resilience."""
     origin = evidence.origins.of("offers", "shipments", "after_sales", "licences", "order_lines")
     return Section(
         "supply",
@@ -36,6 +36,8 @@ def section(evidence: Evidence) -> Section:
         [
             *_grades(evidence, origin),
             *_brake(evidence, origin),
+            *alarms.blocks(evidence),
+            *suggested.blocks(evidence, origin),
             *resilience.blocks(evidence, origin),
         ],
     )

@@ -251,6 +251,60 @@ _MESSAGES = Stream(
     order by m.sent_at, m.message_id
     """,
 )
+# Lines of a part that was taken, as far as nothing of them was refused, and what was refused.
+_ANSWERS = Stream(
+    "supply_answers",
+    ("order_id", "line_no", "supplier_id"),
+    f"""
+    with refused as (
+        select r.* from orders.refused_line r join orders.customer_order o using (tenant_id, order_id)
+        where o.source = 'api'
+    )
+    select r.order_id, r.line_no, r.supplier_id, r.sku_id, r.ordered_qty, r.kept_qty, {_us("r.refused_at")},
+           {_us("r.refused_at")}, 'observed', r.xact_id::text as xact_id
+    from refused r
+    where r.xact_id >= %(since)s::xid8
+    union all
+    select l.order_id, l.line_no, l.supplier_id, l.sku_id, l.qty, l.qty, {_us("s.accepted_at")},
+           {_us("s.accepted_at")}, 'observed', o.xact_id::text
+    from orders.customer_order o
+    join orders.sub_order s on s.tenant_id = o.tenant_id and s.order_id = o.order_id
+    join orders.order_line l on l.tenant_id = o.tenant_id and l.order_id = o.order_id
+        and l.supplier_id = s.supplier_id
+    where o.xact_id >= %(since)s::xid8 and o.source = 'api' and s.accepted_at is not null
+        and not exists (
+            select from orders.refused_line r where r.tenant_id = l.tenant_id and r.order_id = l.order_id
+                and r.line_no = l.line_no and r.supplier_id = l.supplier_id
+        )
+    order by 1, 2, 3
+    """,
+)
+
+_GRADES = Stream(
+    "grade_changes",
+    ("change_id",),
+    f"""
+    select 'g-' || g.change_no, g.supplier_id, nullif(g.category_id, ''), g.grade, g.gate, g.score_low,
+           {_us("g.graded_at")}, {_us("g.graded_at")}, 'observed', g.xact_id::text as xact_id
+    from supply.grade_change g
+    where g.xact_id >= %(since)s::xid8
+    order by g.change_no
+    """,
+)
+
+_DECISIONS = Stream(
+    "assortment_decisions",
+    ("merchant_id", "sku_id", "version"),
+    f"""
+    select d.merchant_id, d.sku_id, d.version, d.is_taken, d.reason_code, {_us("d.decided_at")},
+           {_us("d.until_at")}, d.rank, d.basis, d.propensity, d.category_id, d.supplier_id, d.expected_qty,
+           d.list_price_cents, {_us("d.decided_at")}, 'observed', d.xact_id::text as xact_id
+    from assortment.decision d
+    where d.xact_id >= %(since)s::xid8
+    order by d.decision_no
+    """,
+)
+
 _LEGS = Stream(
     "settlement_legs",
     ("leg_id",),
@@ -303,8 +357,9 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _OFFERS,
         ),
         "observations": (_OBSERVATIONS,),
-        # The platform's own output: what its runs and ticks brought into force, ordered and sent.
-        "prices": (_PRICE_CHANGES, _PURCHASES, _MESSAGES),
+        # The platform's own output: what its runs and ticks brought into force, ordered and sent, and what
+        # was answered to it.
+        "prices": (_PRICE_CHANGES, _PURCHASES, _MESSAGES, _ANSWERS, _GRADES, _DECISIONS),
         "books": (_LEGS, _ENTRIES),
     }
 )

@@ -30,9 +30,12 @@ from pipelines.sources.schemas.goods import (
 )
 from pipelines.sources.schemas.parties import Agents, Consents, Consumers, IdentityEdges, Merchants
 from pipelines.sources.schemas.supply import (
+    AssortmentDecisions,
     Batches,
+    GradeChanges,
     Licences,
     PurchaseLines,
+    SupplyAnswers,
     SupplyObservations,
     WarehouseClosures,
     Warehouses,
@@ -44,6 +47,7 @@ __all__ = [
     "EARLIEST_AT",
     "AfterSales",
     "Agents",
+    "AssortmentDecisions",
     "Batches",
     "Categories",
     "CompetitorPrices",
@@ -52,6 +56,7 @@ __all__ = [
     "CouponRedemptions",
     "Coupons",
     "Events",
+    "GradeChanges",
     "IdentityEdges",
     "InventoryMovements",
     "LedgerEntries",
@@ -70,6 +75,7 @@ __all__ = [
     "SettlementLegs",
     "Shipments",
     "Suppliers",
+    "SupplyAnswers",
     "SupplyObservations",
     "Touches",
     "WarehouseClosures",

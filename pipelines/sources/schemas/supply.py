@@ -11,12 +11,15 @@ from pipelines.sources.schemas.columns import (
     Accepted,
     Computed,
     at,
+    cents,
     count,
     degrees,
     enum,
+    flag,
     identifier,
     measured,
     on,
+    share,
     small,
     text,
 )
@@ -27,6 +30,7 @@ SCANS = ("picked_up", "in_transit", "out_for_delivery", "delivered", "exception"
 PURCHASE_STATES = ("placed", "changed", "confirmed", "shipped", "received", "closed", "declined", "cancelled")
 """`changed`: the supplier promised less or later, nobody agreed yet; of `closed` the rest was given up;
 `declined` by it, `cancelled` by us."""
+GRADES = ("A", "B", "C", "D")
 LICENCE_KINDS = ("business", "food", "medical", "brand_authorisation")
 LICENCE_STATES = ("valid", "suspended", "revoked")
 
@@ -108,6 +112,61 @@ class PurchaseLines(Accepted):
     def arrived_after_placed(self) -> pl.Expr:
         """Nothing arrives before it is ordered."""
         return pl.col("arrived_at") >= pl.col("placed_at")
+
+
+class SupplyAnswers(Accepted):
+    """One row per line of a customer's order and supplier that was asked to ship it and answered."""
+
+    order_id = identifier("the order", "o-1")
+    line_no = small("the line", low=1, example="1")
+    supplier_id = identifier("who answered", "s-12")
+    sku_id = identifier("the sku", "milk-1l")
+    ordered_qty = count("units that it was asked for", example="4")
+    confirmed_qty = count("units that it ships; 0 where it shipped none", example="3")
+    answered_at = at("when it answered last")
+
+    @dy.rule()
+    def orders_something(self) -> pl.Expr:
+        """Nobody is asked for nothing."""
+        return pl.col("ordered_qty") > 0
+
+    @dy.rule()
+    def confirmed_within_ordered(self) -> pl.Expr:
+        """Nobody ships more than was asked for."""
+        return pl.col("confirmed_qty") <= pl.col("ordered_qty")
+
+
+class GradeChanges(Accepted):
+    """One row per change of a grade of a supplier, or of its channel in a category."""
+
+    change_id = identifier("the change", "g-1")
+    supplier_id = identifier("the supplier", "s-12")
+    category_id = identifier(
+        "the category of the channel; null: the supplier as a whole", "dairy", nullable=True
+    )
+    grade = enum(GRADES, "the grade from then on; null: it is graded no more", nullable=True)
+    gate = text("the gate that stops it, whatever its score", "licence_expired", nullable=True)
+    score_low = share("lower bound of the score", nullable=True)
+    graded_at = at("since when it holds")
+
+
+class AssortmentDecisions(Accepted):
+    """One row per suggestion of assortment that a merchant took or refused."""
+
+    merchant_id = identifier("the merchant", "m-1")
+    sku_id = identifier("the sku", "milk-1l")
+    version = identifier("the publication that suggested it", "v-20261101")
+    is_taken = flag("taken; false: refused")
+    reason_code = text("why it was refused", "too_expensive", nullable=True)
+    decided_at = at("when it was decided")
+    until_at = at("when a refused one may be suggested again", nullable=True, planned=True)
+    rank = count("its place in the merchant's list", example="3")
+    basis = text("the model or the rule that made it", "supply_assortment")
+    propensity = share("chance with which it was shown")
+    category_id = text("category of the sku", "dairy")
+    supplier_id = identifier("who would supply it", "s-12")
+    expected_qty = measured("units that it was expected to bring")
+    list_price_cents = cents("the price at which it was taken; null where refused", nullable=True)
 
 
 class SupplyObservations(Accepted):

@@ -257,7 +257,7 @@ def post_notice(
     """Verify, book, acknowledge; the same fact again is acknowledged and booked once."""
     operations: Operations = request.app.state.operations
     clock: BusinessClock = request.app.state.clock
-    with _refusals_limited(request), order_problems():
+    with refusals_limited(request), order_problems():
         with operations.transaction("") as conn:
             tenant = tenant_of(conn, channel_id)
         if tenant is None:
@@ -348,7 +348,7 @@ def channel_problems() -> Iterator[None]:
 
 
 @contextmanager
-def _refusals_limited(request: Request[Any, Any, Any]) -> Iterator[None]:
+def refusals_limited(request: Request[Any, Any, Any]) -> Iterator[None]:
     """Around a notice: one that is not believed answers 401; whoever sends many of them waits."""
     try:
         yield

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+import psycopg
 from litestar import Request, get, put
 
 from serving.api.answers import principal_of, problem_responses
@@ -40,22 +42,33 @@ def put_stock(request: Request[Any, Any, Any], supplier_id: Identifier, data: St
     Available is on hand less what orders reserve less the buffer. The newest count also decides whether it is
     known in which warehouses the units lie.
     """
-    principal = principal_of(request)
     with order_transaction(request) as (conn, now):
-        skus = once_each("stock", [line.sku_id for line in data.stock])
-        reports = [
-            stock.StockReport(
-                line.sku_id,
-                line.on_hand_qty,
-                line.buffer_qty,
-                in_range("source_at", line.source_at, latest=now + CLOCK_AHEAD),
-                _by_warehouse(line),
-            )
-            for line in data.stock
-        ]
-        accepted = stock.report_stock(conn, principal.tenant_id, supplier_id, reports, now)
-        details = {"skus": len(skus), "accepted": len(accepted)}
+        taken = take_stock(conn, principal_of(request).tenant_id, supplier_id, data, now)
+        details = {"skus": len(data.stock), "accepted": len(taken.accepted)}
         note(request, conn, "stock.report", "supplier", supplier_id, details=details)
+    return taken
+
+
+def take_stock(
+    conn: psycopg.Connection[Any], tenant_id: str, supplier_id: str, data: StockBatch, now: datetime
+) -> TakenOver:
+    """Take a supplier's counts in, whichever way they came.
+
+    Raises:
+        InvalidRequestError: A sku stands twice, or a count is of the future.
+    """
+    skus = once_each("stock", [line.sku_id for line in data.stock])
+    reports = [
+        stock.StockReport(
+            line.sku_id,
+            line.on_hand_qty,
+            line.buffer_qty,
+            in_range("source_at", line.source_at, latest=now + CLOCK_AHEAD),
+            _by_warehouse(line),
+        )
+        for line in data.stock
+    ]
+    accepted = stock.report_stock(conn, tenant_id, supplier_id, reports, now)
     return TakenOver(accepted=accepted, outdated=sorted(skus - set(accepted)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, convert
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.parameters import Identifier
@@ -13,7 +13,7 @@ from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
 from serving.api.watch.alarms import whose_of
 from serving.security import Role, Scope
-from serving.watch.record.proofs import Proof, Record, record_of_parcel
+from serving.watch.record.proofs import as_document, record_of_parcel
 
 
 class NeighbourView(Struct, frozen=True, kw_only=True):
@@ -70,20 +70,4 @@ def get_parcel_record(request: Request[Any, Any, Any], shipment_id: Identifier) 
     with typed_problems(), tenant_transaction(request, repeatable_read=True) as conn:
         found = record_of_parcel(conn, principal.tenant_id, shipment_id, whose_of(principal))
         note(request, conn, "parcel.read", "parcel", shipment_id)
-    return ParcelRecord(shipment_id=shipment_id, records=[_view(one) for one in found])
-
-
-def _view(record: Record) -> RecordView:
-    proof = None if record.proof is None else _proof(record.proof)
-    return RecordView(kind=record.kind, text=record.text, proof=proof)
-
-
-def _proof(proof: Proof) -> ProofView:
-    return ProofView(
-        block_no=proof.block_no,
-        leaves=proof.leaves,
-        previous_hash=proof.previous_hash.hex(),
-        root=proof.root.hex(),
-        block_hash=proof.block_hash.hex(),
-        path=[NeighbourView(side=one.side, hash=one.hash.hex()) for one in proof.path],
-    )
+    return convert(as_document(shipment_id, found), ParcelRecord)

@@ -19,6 +19,7 @@ from serving.orders.after_sales.refunding import give_back, part_of, settle_stat
 from serving.orders.assortment import stock
 from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
 from serving.orders.errors import DuplicateKeyError, ImpossibleMoveError, InvalidRequestError
+from serving.orders.fulfilment.refusals import keep_refusals
 from serving.orders.fulfilment.rerouting import freight_shares, move_line, open_freight_shares
 from serving.orders.placing.placing import cancel_order
 from serving.orders.records import (
@@ -103,6 +104,7 @@ def accept(
         if line_no not in known or available >= known[line_no].reserved_qty:
             raise InvalidRequestError("short", f"line {line_no} is no line of this part, or is not short")
     set_sub_order(conn, tenant_id, order_id, supplier_id, status, accepted_at=now)
+    keep_refusals(conn, tenant_id, order_id, lines, short, now)
     outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, short, now, rules, cost)
     webhooks.tell_merchant(conn, tenant_id, order.merchant_id, "sub_order.accepted", order_id, supplier_id)
     return outcome
@@ -140,6 +142,7 @@ def reject(
     set_sub_order(conn, tenant_id, order_id, supplier_id, status)
     lines = _live_lines(conn, tenant_id, order_id, supplier_id)
     nothing = {line.line_no: 0 for line in lines}
+    keep_refusals(conn, tenant_id, order_id, lines, nothing, now)
     outcome = _go_elsewhere(conn, tenant_id, order, supplier_id, lines, nothing, now, rules, cost)
     event = "sub_order.rejected"
     webhooks.tell_merchant(

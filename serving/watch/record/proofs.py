@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,42 @@ def record_of_parcel(conn: Connection, tenant_id: str, shipment_id: str, whose: 
             proof = Proof(block_no, leaves, bytes(previous), bytes(root), bytes(block), path)
         found.append(Record(kind, text, proof))
     return found
+
+
+def as_document(shipment_id: str, records: Sequence[Record]) -> dict[str, Any]:
+    """The record of a parcel as it is given out, and as `checking.check` reads it; hashes are hexadecimal."""
+    return {
+        "shipment_id": shipment_id,
+        "records": [
+            {"kind": one.kind, "text": one.text, "proof": one.proof and _as_document(one.proof)}
+            for one in records
+        ],
+    }
+
+
+def _as_document(proof: Proof) -> dict[str, Any]:
+    return {
+        "block_no": proof.block_no,
+        "leaves": proof.leaves,
+        "previous_hash": proof.previous_hash.hex(),
+        "root": proof.root.hex(),
+        "block_hash": proof.block_hash.hex(),
+        "path": [{"side": one.side, "hash": one.hash.hex()} for one in proof.path],
+    }
+
+
+def most_told_parcel(conn: Connection, tenant_id: str) -> str | None:
+    """The parcel whose delay alarms have most sealed steps, of two the later one; None without any."""
+    row = conn.execute(
+        "select a.object_id from watch.alarm a join watch.alarm_event e using (tenant_id, alarm_id)"
+        " join watch.leaf l on l.tenant_id = e.tenant_id and l.kind = 'step'"
+        "  and l.record_id = e.event_id::text"
+        " join watch.parcel p on p.tenant_id = a.tenant_id and p.shipment_id = a.object_id"
+        " where a.tenant_id = %s and a.kind = 'delay' group by a.object_id"
+        " order by count(*) desc, max(e.event_id) desc limit 1",
+        (tenant_id,),
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def _hashes(conn: Connection, tenant_id: str, block_no: int) -> list[bytes]:

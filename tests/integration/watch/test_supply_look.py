@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import numpy as np
 import polars as pl
+import psycopg
 import pytest
 
 from pipelines.defs import watch
@@ -13,9 +14,12 @@ from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.sources.contract import contract_table
 from pipelines.supply_watch import ALARMS
+from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF, alarm_figures, parcel_proof
 from serving.db.operations import Operations
+from serving.db.urls import libpq_url
 from serving.watch.alarms.records import Whose, alarms_page
 from serving.watch.parcels import parcels_among
+from serving.watch.record.sealing import anchors_of
 
 AS_OF = datetime(2026, 11, 1, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -217,3 +221,51 @@ def test_nothing_observed_is_no_alarm(supply, look):
     supply.orders, supply.parcels = supply.orders[:1], supply.parcels[:1]
     told, alarms = look()
     assert (alarms, told["parcels_watched"].value, told["capacities_watched"].value) == ({}, 0, 0)
+
+
+def test_a_look_tells_what_alarms_brought_and_proves_a_parcels_record(supply, look, database_url):
+    # Two days before the harm, and three days after it.
+    supply.parcel("ahead", AS_OF - PROMISE + DAY)
+    supply.parcel("behind", AS_OF - PROMISE - 4 * DAY)
+    supply.parcel("fine", AS_OF - 20 * HOUR)
+    _, alarms = look()
+    assert set(alarms) >= {"behind"}
+    (told,) = supply.lake.read_report(ALARM_FIGURES)["kinds"]
+    hours = sorted({"ahead": 48.0, "behind": -72.0}[name] for name in alarms)
+    assert told["median_hours_ahead"] == pytest.approx(float(np.median(hours)))
+    assert told["warned_ahead"] == sum(one > 0 for one in hours)
+    assert (told["opened"], told["proposed"], told["taken"], told["lines_moved"]) == (
+        len(alarms),
+        len(alarms),
+        0,
+        0,
+    )
+    look(AS_OF + HOUR)  # what an open transaction held back is sealed by now
+    proof = supply.lake.read_report(PARCEL_PROOF)
+    assert proof["shipment_id"] in alarms
+    assert (proof["proven"], proof["broken"]) == (len(proof["records"]), None)
+    # A record that somebody changed behind the triggers does not lead to its block any more.
+    with psycopg.connect(libpq_url(database_url)) as conn:
+        conn.execute("set session_replication_role = replica")
+        conn.execute("update watch.alarm_event set by = 'nobody'")
+    home = supply.lake.root.parent
+    broken = parcel_proof(database_url, "default", anchors_of(home, "default"))
+    assert broken["proven"] == 0
+    assert "does not lead to block" in broken["broken"]
+
+
+def test_what_was_taken_is_counted_with_its_lines(supply, look, database_url):
+    supply.parcel("stuck", AS_OF - 6 * DAY)
+    _, alarms = look()
+    with psycopg.connect(libpq_url(database_url)) as conn:
+        number = alarms["stuck"].alarm_id
+        conn.execute("update watch.alternative set taken_at = %s, taken_by = 'policy'", (AS_OF,))
+        conn.execute(
+            "insert into watch.action (tenant_id, alarm_id, order_id, supplier_id, takers, decided_at,"
+            " done_at, moved) values ('default', %s, 'o-stuck', 'S1', '{}', %s, %s, %s)",
+            (number, AS_OF, AS_OF, '{"1": "S2", "2": "S2"}'),
+        )
+    (told,) = alarm_figures(database_url, "default", AS_OF)["kinds"]
+    assert (told["taken"], told["lines_moved"]) == (1, 2)
+    # Alarms that were opened longer ago than the window are not told of.
+    assert alarm_figures(database_url, "default", AS_OF + 29 * DAY)["kinds"] == []

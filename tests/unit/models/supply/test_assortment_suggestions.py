@@ -214,7 +214,7 @@ def supply_of(world, *, barred=(), **changed):
 
 
 def test_a_suggestion_names_supplier_backups_margin_and_reason(world, by_rule):
-    told = suggest(by_rule, supply_of(world), NOBODY, NOW, SMALL)
+    told = suggest(by_rule, supply_of(world), NOBODY, NOW, SMALL).rows
     assert by_rule.basis in ("popular_in_scene", "popular_at_similar")
     assert told.group_by("merchant_id").len()["len"].max() == 6
     assert told.select("merchant_id", "sku_id").is_duplicated().sum() == 0
@@ -232,7 +232,7 @@ def test_a_suggestion_names_supplier_backups_margin_and_reason(world, by_rule):
 
 
 def test_new_products_have_places_of_their_own_and_tell_their_chance(world, by_rule):
-    told = suggest(by_rule, supply_of(world), NOBODY, NOW, SMALL)
+    told = suggest(by_rule, supply_of(world), NOBODY, NOW, SMALL).rows
     new = told.filter("is_new_product")
     assert new.height
     assert new.group_by("merchant_id").len()["len"].max() <= SMALL.new_slots
@@ -245,31 +245,49 @@ def test_new_products_have_places_of_their_own_and_tell_their_chance(world, by_r
     usual = np.median([1 - cents / 500 for cents in (300, 320, 310)] + [0.0])
     assert new["list_price_cents"].to_list()[0] == round(new["supply_price_cents"].to_list()[0] / (1 - usual))
     # The same week draws the same, and no other draw than that of its week.
-    assert suggest(by_rule, supply_of(world), NOBODY, NOW + DAY, SMALL).equals(told)
+    assert suggest(by_rule, supply_of(world), NOBODY, NOW + DAY, SMALL).rows.equals(told)
 
 
 def test_what_is_barred_decided_or_not_offered_is_not_suggested(world, by_rule):
-    whole = suggest(by_rule, supply_of(world), NOBODY, NOW, SMALL)
+    whole = suggest(by_rule, supply_of(world), NOBODY, NOW, SMALL).rows
     merchant, sku, category = whole.select("merchant_id", "sku_id", "category_id").row(0)
-    barred = suggest(by_rule, supply_of(world, barred=[sku]), NOBODY, NOW, SMALL)
+    barred = suggest(by_rule, supply_of(world, barred=[sku]), NOBODY, NOW, SMALL).rows
     assert sku not in barred["sku_id"].to_list()
     taken = decisions(decision(merchant, sku, category, "A", taken=True))
-    left = suggest(by_rule, supply_of(world), taken, NOW, SMALL)
+    left = suggest(by_rule, supply_of(world), taken, NOW, SMALL).rows
     assert left.filter(merchant_id=merchant, sku_id=sku).height == 0
     unwanted = decisions(decision(merchant, "x", category, "A", reason="unwanted_supplier", until=NOW + DAY))
-    other = suggest(by_rule, supply_of(world), unwanted, NOW, SMALL).filter(merchant_id=merchant)
+    other = suggest(by_rule, supply_of(world), unwanted, NOW, SMALL).rows.filter(merchant_id=merchant)
     assert other.height
     assert "A" not in other["supplier_id"].to_list()
     assert '"A"' not in "".join(other["backups"].str.replace_all('"grade": "A"', "").to_list())
-    none = suggest(by_rule, supply_of(world, spare_qty=pl.lit(0.0)), NOBODY, NOW, SMALL)
+    none = suggest(by_rule, supply_of(world, spare_qty=pl.lit(0.0)), NOBODY, NOW, SMALL).rows
     assert none.height == 0
-    dear = suggest(by_rule, supply_of(world, unit_cents=pl.lit(500)), NOBODY, NOW, SMALL)
+    dear = suggest(by_rule, supply_of(world, unit_cents=pl.lit(500)), NOBODY, NOW, SMALL).rows
     assert dear.filter(~pl.col("is_new_product")).height == 0
+
+
+def test_what_brings_less_than_the_least_is_left_out_and_counted(world, by_rule):
+    few = replace(SMALL, planned=10)
+    everything = suggest(by_rule, supply_of(world), NOBODY, NOW, replace(few, least_units=0.0))
+    assert everything.left_out == 0
+    # Exactly at the least is useful.
+    most = everything.rows["expected_qty"].max()
+    best = suggest(by_rule, supply_of(world), NOBODY, NOW, replace(few, least_units=most))
+    assert set(best.rows["expected_qty"].to_list()) == {most}
+    assert best.left_out > 0
+    none = suggest(by_rule, supply_of(world), NOBODY, NOW, replace(few, least_units=1e6))
+    assert none.rows.height == 0
+    # At least what would have stood on the lists.
+    assert none.left_out >= everything.rows.height
+    dear = everything.rows["expected_margin_cents"].max()
+    rich = suggest(by_rule, supply_of(world), NOBODY, NOW, replace(few, least_margin_cents=dear))
+    assert rich.rows["expected_margin_cents"].to_list() == [dear] * rich.rows.height != []
 
 
 def test_no_offer_gives_more_than_it_can_spare(world, by_rule):
     scarce = supply_of(world, spare_qty=pl.lit(1.5) * by_rule.units_per_score)
-    told = suggest(by_rule, scarce, NOBODY, NOW, SMALL)
+    told = suggest(by_rule, scarce, NOBODY, NOW, SMALL).rows
     assert told.height
     given_ = told.group_by("supplier_id", "sku_id").agg(pl.col("expected_qty").sum())
     assert given_["expected_qty"].max() <= 1.5 * by_rule.units_per_score + 1e-9
