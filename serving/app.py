@@ -54,8 +54,8 @@ from serving.api.orders.offers import OFFER_ROUTES
 from serving.api.orders.orders import ORDER_ROUTES
 from serving.api.orders.purchases import PURCHASE_ROUTES
 from serving.api.orders.stock import STOCK_ROUTES
-from serving.api.orders.transfers import TRANSFER_ROUTES
 from serving.api.orders.stock_pushes import PUSH_SOURCE_ROUTES, pushes_router
+from serving.api.orders.transfers import TRANSFER_ROUTES
 from serving.api.orders.webhooks import WEBHOOK_ROUTES
 from serving.api.people.consumer_decisions import CONSUMER_DECISION_ROUTES
 from serving.api.people.identity import IDENTITY_ROUTES
