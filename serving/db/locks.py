@@ -7,7 +7,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers, the journeys and the experiments
-   of a tenant, the tests of a channel, the alarms and the record of the supply watch;
+   of a tenant, the tests of a channel, the alarms and the record of the supply watch, the history of
+   grades, a system that pushes stock;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order; a transfer;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
@@ -237,6 +238,19 @@ def watch(conn: Connection, tenant_id: str) -> None:
 def watch_record(conn: Connection, tenant_id: str) -> None:
     """Be the one who seals the record of the supply watch."""
     _name(conn, "watch.block", tenant_id)
+
+
+def grade_history(conn: Connection, tenant_id: str) -> None:
+    """Be the one who writes the history of grades: of two gradings at once each would write what is new."""
+    _name(conn, "supply.grade_change", tenant_id)
+
+
+def push_source_stays(conn: Connection, tenant_id: str, source_id: str) -> None:
+    """Keep a system that pushes stock from being renewed or ended."""
+    conn.execute(
+        "select from orders.push_source where tenant_id = %s and source_id = %s for share",
+        (tenant_id, source_id),
+    )
 
 
 def purchase_order(conn: Connection, tenant_id: str, purchase_order_id: str) -> None:

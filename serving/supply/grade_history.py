@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 
+from serving.db import locks
+
 Connection = psycopg.Connection[Any]
 
 
@@ -46,8 +48,7 @@ def keep_grades(conn: Connection, tenant_id: str, held: Sequence[HeldGrade], now
     Returns:
         Changes that were written.
     """
-    # Two gradings at once would both write what is new.
-    conn.execute("lock table supply.grade_change in share row exclusive mode")
+    locks.grade_history(conn, tenant_id)
     return conn.execute(
         "with told as (select * from unnest(%(suppliers)s::text[], %(categories)s::text[],"
         "  %(grades)s::text[], %(gates)s::text[], %(lows)s::float8[])"

@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 
 from serving.channels.errors import Doubt, NoticeRefusedError
 from serving.channels.signatures import check_time, is_signed, public_key, three_lines
+from serving.db import locks
 from serving.orders.errors import NotFoundError
 
 Connection = psycopg.Connection[Any]
@@ -130,10 +131,10 @@ def believed(
     Raises:
         NoticeRefusedError: It does not prove that the system sent it now, for the first time.
     """
-    # Held until the end: a system that is ended or renewed at this moment is waited for.
+    locks.push_source_stays(conn, tenant_id, source_id)
     row = conn.execute(
         "select supplier_id, public_key from orders.push_source"
-        " where tenant_id = %s and source_id = %s and is_active for share",
+        " where tenant_id = %s and source_id = %s and is_active",
         (tenant_id, source_id),
     ).fetchone()
     if row is None:
