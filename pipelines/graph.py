@@ -19,6 +19,7 @@ from pipelines.defs import (
     boundaries,
     demand,
     erasures,
+    experiments,
     features,
     feeds,
     ingest,
@@ -97,6 +98,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
         live.definitions(),
         watch.definitions(),
         journeys.definitions(),
+        experiments.definitions(),
         dg.Definitions(
             assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=executor_of(settings)
         ),

@@ -217,13 +217,16 @@ class Effects:
         return [journey_id for journey_id, one in self.verdicts.items() if one.word == "blocked"]
 
 
-def effects_of(warehouse: duckdb.DuckDBPyConnection, url: str, tenant_id: str, now: datetime) -> Effects:
+def effects_of(
+    warehouse: duckdb.DuckDBPyConnection, url: str, tenant_id: str, costs: Mapping[str, int], now: datetime
+) -> Effects:
     """What came of every journey of a tenant, per arm.
 
     Args:
         warehouse: The published warehouse, for the margin of orders.
         url: Address of the migrated operational database.
         tenant_id: Whose journeys.
+        costs: What a message costs by channel, fen.
         now: Business time (UTC).
     """
     rows: list[dict[str, Any]] = []
@@ -233,7 +236,7 @@ def effects_of(warehouse: duckdb.DuckDBPyConnection, url: str, tenant_id: str, n
         ways = effects.ways(conn, tenant_id)
         for version in page(conn, tenant_id, after="", limit=10_000):
             journey = version.journey
-            found = effects.lived(conn, tenant_id, journey, now)
+            found = effects.lived(conn, tenant_id, journey, costs, now)
             if found:
                 verdicts[journey.journey_id] = results.verdict_of(conn, tenant_id, journey, now)
                 steps[journey.journey_id] = [[step.id, step.kind] for step in journey.steps]

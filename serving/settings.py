@@ -69,6 +69,8 @@ class Settings(BaseSettings):
         offer_reference_days: How long a supplier's own reference stands while its price moves.
         journey_gateways: Channel of journeys (`sms`, `wecom`, `mini_program`, `email`) to the address of its
             provider; messages of a channel without one stay in the outbox, for people to see.
+        message_cents: Channel of journeys to what a message costs that went out, fen; channels that are not
+            named cost what `serving.journeys.effects.MESSAGE_CENTS` says.
         journey_secret: Secret under which messages to providers are signed.
         safety_reasons: Reason codes of after-sales that tell of harm: such a case stops its sku at once.
         alone_posting_cents: Most that one person posts by hand, fen a transaction; 0: always two people.
@@ -118,6 +120,7 @@ class Settings(BaseSettings):
     routing_grade_bps: int = Field(default=0, ge=0, le=10_000)
     offer_reference_days: int = Field(default=7, ge=0, le=366)
     journey_gateways: dict[str, str] = Field(default_factory=dict)
+    message_cents: dict[str, int] = Field(default_factory=dict)
     journey_secret: SecretStr | None = None
     alone_posting_cents: int = Field(default=0, ge=0)
     alone_payout_cents: int = Field(default=0, ge=0)

@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
+from pipelines import experiments_day
 from pipelines.decisions import explored
 from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
@@ -32,6 +33,7 @@ SECTIONS = [
     "tags",
     "lifecycle",
     "growth",
+    "experiments",
     "settlement",
     "live",
     "cost",
@@ -103,6 +105,7 @@ def make_home(home, sku="s1"):
     lake = Lake(settings_of(home).lake_dir)
     for table, (origin, received, quarantined) in _TABLES.items():
         lake.write_report(f"ingest/{table}", _account(table, origin, received, quarantined))
+    lake.write_report(experiments_day.REPORT, {"ended": [], "experiments": _experiments()})
     for family, report in _models().items():
         lake.write_report(f"models/{family}", report)
     for name, rows in _scores(sku).items():
@@ -237,6 +240,24 @@ _PROOF = {
         },
     ],
 }  # fmt: skip
+
+
+def _experiments():
+    """One that runs and found something, and one whose arms do not fit."""
+    arm = {"name": "control", "exposed": 1_000, "measured": 800, "mean": 0.1}
+    against = {"arm": "popular", "difference": -0.04, "low": -0.06, "high": -0.02, "always_low": -0.07,
+               "always_high": -0.01, "detectable": 0.04, "word": "worse"}  # fmt: skip
+    found = {"metric": "ordered", "arms": [arm, arm | {"name": "popular", "mean": 0.06}], "ratio_p": 0.5,
+             "is_blocked": False, "compared": [against]}  # fmt: skip
+    earned = found | {
+        "metric": "margin_cents",
+        "arms": [arm | {"mean": 512.0}, arm | {"name": "held", "mean": None}],
+        "compared": [],
+        "is_blocked": True,
+    }
+    one = {"experiment_id": "lists", "title": "Own lists", "surface": "recommendations", "unit": "consumer",
+           "state": "running", "reason": None, "metric": found, "guardrail": None}  # fmt: skip
+    return [one, one | {"experiment_id": "moves", "surface": "prices", "state": "stopped", "metric": earned}]
 
 
 def _ticks():

@@ -183,12 +183,15 @@ def journey_effect(
     report. One row per journey and arm.
     """
     from pipelines.stores.journeys import EFFECT, STEPS, WAYS
+    from serving.journeys.effects import costs_of
+    from serving.settings import Settings as ServingSettings
 
     url = database.url()
+    costs = costs_of(ServingSettings().message_cents)
     return steps.run(
         context,
-        lambda: _judge(settings, clock.as_of(context), warehouse, lake, url),
-        settings={"database": database.number(url)},
+        lambda: _judge(settings, clock.as_of(context), warehouse, lake, url, costs),
+        settings={"database": database.number(url), "message_cents": costs},
         outputs=[lake.derived_path(EFFECT), lake.derived_path(WAYS), lake.report_path(STEPS)],
         clock="day",
     )
@@ -238,12 +241,14 @@ def _live(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
     )
 
 
-def _judge(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake, url: str) -> Outcome:
+def _judge(
+    settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake, url: str, costs: dict[str, int]
+) -> Outcome:
     from pipelines.journeys_day import effects_of
     from pipelines.stores.journeys import EFFECT, STEPS, WAYS
 
     with warehouse.open() as connection:
-        found = effects_of(connection, url, settings.tenant, as_of)
+        found = effects_of(connection, url, settings.tenant, costs, as_of)
     lake.put(EFFECT, found.effect)
     lake.put(WAYS, found.ways)
     lake.write_report(STEPS, dict(found.steps))

@@ -58,11 +58,15 @@ def exposed_by_arm(conn: Connection, tenant_id: str, experiment_id: str) -> dict
 _STAYED: LiteralString = (
     "(case when l.net_paid_cents = 0 then 1.0 else 1.0 - l.refunded_cents::float8 / l.net_paid_cents end)"
 )
+SPEND: LiteralString = "(l.net_paid_cents - l.refunded_cents)"
+"""What was paid for a line `l` of an order and did not go back, fen."""
+MARGIN: LiteralString = f"((l.net_paid_cents - l.supply_price_cents) * {_STAYED})"
+"""What is left of it after the supply price, fen."""
 _VALUES: dict[Metric, LiteralString] = {
     "ordered": "1",
     "returned": "case when l.refunded_cents > 0 then 1 else 0 end",
-    "spend_cents": "l.net_paid_cents - l.refunded_cents",
-    "margin_cents": f"(l.net_paid_cents - l.supply_price_cents) * {_STAYED}",
+    "spend_cents": SPEND,
+    "margin_cents": MARGIN,
     "units": f"l.qty * {_STAYED}",
 }
 _UNITS: dict[Unit, LiteralString] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
@@ -13,7 +14,12 @@ from serving.journeys.reactions import ORDERS, VISITS
 Connection = psycopg.Connection[Any]
 
 MESSAGE_CENTS = {"sms": 5, "wecom": 0, "mini_program": 0, "email": 0}
-"""What a message costs that went out, fen; assumed."""
+"""What a message costs that went out, fen; assumed. `MUYUN_MESSAGE_CENTS` says otherwise."""
+
+
+def costs_of(stated: Mapping[str, int]) -> dict[str, int]:
+    """What a message costs by channel, fen: as stated, else as assumed."""
+    return MESSAGE_CENTS | dict(stated)
 
 
 class Lived(NamedTuple):
@@ -48,13 +54,16 @@ class Lived(NamedTuple):
     cost_cents: int
 
 
-def lived(conn: Connection, tenant_id: str, journey: Journey, now: datetime) -> list[Lived]:
+def lived(
+    conn: Connection, tenant_id: str, journey: Journey, costs: Mapping[str, int], now: datetime
+) -> list[Lived]:
     """Runs of all versions of a journey, oldest first.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         journey: The version whose goal counts.
+        costs: What a message costs by channel, fen.
         now: Business time.
     """
     window = timedelta(days=journey.goal_days)
@@ -65,8 +74,8 @@ def lived(conn: Connection, tenant_id: str, journey: Journey, now: datetime) -> 
             "journey": journey.journey_id,
             "now": now,
             "window": window,
-            "channels": list(MESSAGE_CENTS),
-            "costs": list(MESSAGE_CENTS.values()),
+            "channels": list(costs),
+            "costs": list(costs.values()),
         },
     )
     return [Lived(*row) for row in rows]

@@ -79,8 +79,10 @@ def test_every_way_through_the_graph_ends_in_the_publication(assets):
     read = {parent for asset in assets.values() for parent in asset["deps"]}
     ends = {name for name in assets if name not in read and not name.startswith(("marts/", "intermediate/"))}
     people_read = {f"features/{entity}_tags" for entity in ("agent", "merchant", "sku", "supplier")}
-    # A file that people open; rows that orders read; orders that suppliers read; requests of transfers.
-    operations = {f"operations/{name}" for name in ("supplier_gates", "purchases", "transfers")}
+    # A file that people open; rows that orders read; orders that suppliers read; requests of transfers; what
+    # the report tells.
+    names = ("supplier_gates", "purchases", "transfers", "experiments_day")
+    operations = {f"operations/{name}" for name in names}
     acting = {"warehouse/analysts", *operations}
     assert ends == {"live/profiles_and_prices"} | acting | people_read
     assert "published/publication" in assets["live/profiles_and_prices"]["deps"]

@@ -6,6 +6,7 @@ from pipelines.report.blocks import Section
 from pipelines.report.evidence import Evidence
 from pipelines.report.sections import (
     consumers,
+    experiments,
     forecasts,
     growth,
     intake,
@@ -35,6 +36,7 @@ def all_sections(evidence: Evidence) -> list[Section]:
         consumers.tags(evidence),
         quality.lifecycle(evidence),
         growth.section(evidence),
+        experiments.section(evidence),
         settlement.section(evidence),
         live.section(evidence),
         run.cost(evidence),

@@ -20,9 +20,12 @@ from serving.api.transactions import note, tenant_transaction
 from serving.journeys import outbox_page, versions
 from serving.journeys.asking import ask_of
 from serving.journeys.definition.loading import shipped
+from serving.journeys.effects import costs_of
+from serving.journeys.margins import earned
 from serving.journeys.preview import preview
 from serving.journeys.results import verdict_of
 from serving.security import Role, Scope
+from serving.settings import Settings
 
 _OPERATOR = frozenset({Role.OPERATOR})
 _WATCHERS = frozenset({Role.OPERATOR, Role.AUDITOR})
@@ -115,6 +118,18 @@ class GroupView(Struct, frozen=True, kw_only=True):
     reached: int
 
 
+class EarnedView(Struct, frozen=True, kw_only=True):
+    """Margin of a run's orders less what its messages cost, fen; coupons are off what was paid."""
+
+    treated: Annotated[float, Meta(description="Mean of the treated.")]
+    control: float
+    difference: Annotated[
+        float, Meta(description="Less what the arms differed by in spend of 28 days before (CUPED).")
+    ]
+    low: Annotated[float, Meta(description="Lower end of the 95% interval (Welch).")]
+    high: float
+
+
 class VerdictView(Struct, frozen=True, kw_only=True):
     """Whether a journey helps: treated against control, as assigned."""
 
@@ -129,6 +144,12 @@ class VerdictView(Struct, frozen=True, kw_only=True):
     ratio_p: Annotated[float, Meta(description="Below .001 the arms do not fit the shares: `blocked`.")]
     detectable: float | None
     verdict: Annotated[str, Meta(description="`gain`, `loss`, `not_yet` or `blocked`.")]
+    margin: Annotated[
+        EarnedView | None,
+        Meta(
+            description="Null while blocked, with too few runs, and where the API recorded no order of them."
+        ),
+    ]
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
@@ -333,7 +354,11 @@ def get_verdict(request: Request[Any, Any, Any], journey_id: Identifier) -> Verd
     with typed_problems(), tenant_transaction(request) as conn:
         tenant_id = principal_of(request).tenant_id
         newest = versions.newest(conn, tenant_id, journey_id)
-        found = verdict_of(conn, tenant_id, newest.journey, now_of(request, conn))
+        now = now_of(request, conn)
+        found = verdict_of(conn, tenant_id, newest.journey, now)
+        settings: Settings = request.app.state.settings
+        costs = costs_of(settings.message_cents)
+        gained = None if found.word == "blocked" else earned(conn, tenant_id, newest.journey, costs, now)
     return VerdictView(
         journey_id=journey_id,
         goal=newest.journey.goal,
@@ -346,6 +371,7 @@ def get_verdict(request: Request[Any, Any, Any], journey_id: Identifier) -> Verd
         ratio_p=found.ratio_p,
         detectable=found.detectable,
         verdict=found.word,
+        margin=None if gained is None else EarnedView(**asdict(gained)),
     )
 
 

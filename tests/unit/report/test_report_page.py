@@ -332,3 +332,10 @@ def test_without_a_counted_order_the_sales_say_so(tmp_path):
     text = Page(write_report(settings, summary_of()).read_text()).texts["sales"]
     assert "No order counts" in text
     assert "Set aside" in text
+
+
+def test_what_experiments_found_is_shown_by_arm(full):
+    words = " ".join(Page(full).texts["experiments"].split())
+    assert "In 1 of 2 experiments the exposed units do not fit the shares" in words
+    assert "listsrecommended listsshare that orderedpopular1,0008006.00%−4.00%−7.00% .. −1.00%worse" in words
+    assert "movespublished pricesmargin of a unitheld1,000800–––blocked" in words
