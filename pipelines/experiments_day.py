@@ -11,8 +11,6 @@ from serving.db.tenants import tenants_of
 from serving.experiments import records
 from serving.experiments.results import end_due, results_of
 
-REPORT = "operations/experiments"
-"""Report of the lake that holds the results of the installation's own tenant."""
 SHOWN_FOR = timedelta(days=90)
 """How long after its stop an experiment is still told of."""
 _PAGE = 500

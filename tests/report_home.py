@@ -8,15 +8,18 @@ import duckdb
 import polars as pl
 
 from models.contracts import PUBLISHED_TABLES
-from pipelines import experiments_day
 from pipelines.decisions import explored
 from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
+<<<<<<< HEAD
 from pipelines.stores import brake, journeys
 from pipelines.supply_watch import ALARMS
 from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF
+=======
+from pipelines.stores import brake, experiments, journeys
+>>>>>>> 6ccd97d (The report of experiments has its name where stores have theirs)
 
 AS_OF = datetime(2018, 1, 1, 4, tzinfo=UTC)
 HOSTILE = "<script>alert('sku')</script>"
@@ -105,7 +108,7 @@ def make_home(home, sku="s1"):
     lake = Lake(settings_of(home).lake_dir)
     for table, (origin, received, quarantined) in _TABLES.items():
         lake.write_report(f"ingest/{table}", _account(table, origin, received, quarantined))
-    lake.write_report(experiments_day.REPORT, {"ended": [], "experiments": _experiments()})
+    lake.write_report(experiments.REPORT, {"ended": [], "experiments": _experiments()})
     for family, report in _models().items():
         lake.write_report(f"models/{family}", report)
     for name, rows in _scores(sku).items():

@@ -61,7 +61,8 @@ def experiments_day(
 
 
 def _live(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
-    from pipelines.experiments_day import REPORT, blocked, day_of
+    from pipelines.experiments_day import blocked, day_of
+    from pipelines.stores.experiments import REPORT
 
     told = day_of(url, settings.tenant, as_of)
     lake.write_report(REPORT, told)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.experiments_day import REPORT
 from pipelines.report.blocks import Block, Column, Note, Section, Table
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, amount, count, decimal, percent
 from pipelines.report.origins import Origin
+from pipelines.stores.experiments import REPORT
 
 _MOST = 40
 _WORDS = {"better": "better", "worse": "worse", "not_yet": "not yet", "blocked": "blocked"}

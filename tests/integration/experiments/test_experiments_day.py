@@ -7,10 +7,10 @@ import pytest
 from small_market import NOW, TENANT, Shop
 
 from pipelines.defs import experiments
-from pipelines.experiments_day import REPORT
 from pipelines.graph import resources
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
+from pipelines.stores.experiments import REPORT
 from serving.db.operations import Operations
 from serving.experiments import records
 from serving.orders.coupons.trials import give
