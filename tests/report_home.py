@@ -13,13 +13,9 @@ from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
-<<<<<<< HEAD
-from pipelines.stores import brake, journeys
+from pipelines.stores import brake, experiments, journeys
 from pipelines.supply_watch import ALARMS
 from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF
-=======
-from pipelines.stores import brake, experiments, journeys
->>>>>>> 6ccd97d (The report of experiments has its name where stores have theirs)
 
 AS_OF = datetime(2018, 1, 1, 4, tzinfo=UTC)
 HOSTILE = "<script>alert('sku')</script>"
