@@ -91,6 +91,17 @@ PLAN: dict[str, Planned] = {
         "supply", 180, beside=True, sizes={"MUYUN_BENCH_ONE_IN": "20"}, was_timed=False
     ),
     "product_match": Planned("supply", 70, beside=True),
+    "journey_scale": Planned(
+        "growth",
+        60,
+        sizes={
+            "MUYUN_BENCH_CONSUMERS": "300",
+            "MUYUN_BENCH_DAYS": "10",
+            "MUYUN_BENCH_KILLS": "10",
+            "MUYUN_BENCH_DUE": "20000",
+        },
+        was_timed=False,
+    ),
     "attribution_truth": Planned("growth", 145, beside=True),
 }
 """Every benchmark, in the order in which the complete run has them; those beside each other come last."""

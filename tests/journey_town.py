@@ -53,7 +53,7 @@ class Town(Shop):
             self.list(sku, 19_900)
             self.supply("EV", sku, 100)
 
-    def people(self, count, *, dormant=None, consent=True, segments=(), entered=None, others=0):
+    def people(self, count, *, dormant=None, consent=True, segments=(), entered=None, others=0, reminders=()):
         """Publish a version in which the first `dormant` (all) are dormant; `others` are in no segment."""
         self.day += 1
         name = f"v{self.day}"
@@ -75,6 +75,9 @@ class Town(Shop):
                 ("m1", one, rank, sku, 1.0, "repeat", "x", 0.5)
                 for one in ids
                 for rank, sku in enumerate(("s1", "s2", "s3"), start=1)
+            ],
+            "rebuy_reminders": [
+                (one, rank, category, probability, "x") for one, rank, category, probability in reminders
             ],
         }
         publish(self.url, manifest_of(name, rows, sha=str(self.day % 10)), rows)

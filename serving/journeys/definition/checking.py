@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
-from serving.journeys.definition.steps import END, Branch, EventEntry, HandOver, Journey, Send, Step, Wait
+from serving.journeys.definition.steps import (
+    END,
+    Branch,
+    CalendarEntry,
+    HandOver,
+    Journey,
+    SegmentEntry,
+    Send,
+    Step,
+    Wait,
+)
 from serving.journeys.errors import Refusal
 
 EVERYBODY_BPS = 9_000
@@ -80,7 +90,7 @@ def _structure(journey: Journey) -> Iterator[Refusal]:
 
 def _references(journey: Journey, known: Surroundings) -> Iterator[Refusal]:
     entry = journey.entry
-    if not isinstance(entry, EventEntry):
+    if isinstance(entry, SegmentEntry | CalendarEntry):
         yield from _segment(entry.segment, None, known)
         if known.segments.get(entry.segment, 0) * 10_000 > EVERYBODY_BPS * max(known.consumers, 1):
             yield Refusal(

@@ -50,7 +50,14 @@ class CalendarEntry(Part):
     hour: Annotated[int, Field(ge=0, le=23)]
 
 
-Entry = Annotated[SegmentEntry | EventEntry | CalendarEntry, Field(discriminator="kind")]
+class ReminderEntry(Part):
+    """Whoever the last publication expects to buy a kind of goods again within 14 days, likely enough."""
+
+    kind: Literal["reminder"]
+    least_bps: Annotated[int, Field(ge=1, le=10_000)] = 5_000
+
+
+Entry = Annotated[SegmentEntry | EventEntry | CalendarEntry | ReminderEntry, Field(discriminator="kind")]
 
 
 class Step(Part):

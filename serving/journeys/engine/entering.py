@@ -17,7 +17,13 @@ from serving.consumers.erased import hold_erasures
 from serving.db import locks
 from serving.db.calendar import local_day, zone_of
 from serving.journeys.assignment import arm_of
-from serving.journeys.definition.steps import CalendarEntry, EventEntry, Journey, SegmentEntry
+from serving.journeys.definition.steps import (
+    CalendarEntry,
+    EventEntry,
+    Journey,
+    ReminderEntry,
+    SegmentEntry,
+)
 from serving.journeys.reactions import ORDERS
 from serving.journeys.versions import Version, live
 from serving.scores.queries import current_snapshot
@@ -87,6 +93,8 @@ def candidates(
             if (local.isoweekday(), local.hour) != (weekday, hour):
                 return []
             query, more = _MEMBERS, {"segment": segment, "day": str(local.date())}
+        case ReminderEntry(least_bps=least):
+            query, more = _REMINDED, {"least": least / 10_000, "day": str(local_day(now, zone))}
     after = journey.entry.after_minutes if isinstance(journey.entry, EventEntry) else 0
     rows = conn.execute(
         query,
@@ -183,6 +191,15 @@ _MEMBERS: LiteralString = f"""
 select m.consumer_id, %(day)s from scores.segment_members m
 where m.snapshot_id = {current_snapshot("segment_members")} and m.segment = %(segment)s and m.left_on is null
 order by 1
+"""
+# Of several kinds of goods the likeliest; whoever was in it lately does not enter by another one.
+_REMINDED: LiteralString = f"""
+select b.consumer_id, 'rebuy:' || (i.item ->> 'category_id') || ':' || %(day)s
+from scores.rebuy_reminders b cross join lateral (
+    select item from jsonb_array_elements(b.items) with ordinality as e (item, place)
+    where (item ->> 'rebuy_probability')::float >= %(least)s order by place limit 1) i
+where b.snapshot_id = {current_snapshot("rebuy_reminders")}
+order by b.consumer_id
 """
 _ORDERED: LiteralString = """
 select distinct on (consumer_id) consumer_id, 'order:' || order_id from (

@@ -156,14 +156,17 @@ where a.tenant_id = %(tenant)s and o.consumer_id = any(%(consumers)s) and a.reso
     and a.opened_at <= %(now)s
 """
 # A message counts from when it went out; one that waits for its provider may go out at any moment.
+# One look by consumer: a planner that has not seen the outbox grow would read all of it for each batch.
 _SENT: LiteralString = """
-select consumer_id, journey_id, state,
-    case when state = 'waiting' then %(now)s else coalesce(sent_at, decided_at) end as at, channel
-from journeys.message
-where tenant_id = %(tenant)s and consumer_id = any(%(consumers)s) and decided_at > %(month)s
-    and purpose = 'marketing' and (state in ('waiting', 'sent', 'delivered', 'would_send')
-        or state = 'failed' and sent_at is not null)
-order by at
+select m.* from unnest(%(consumers)s::text[]) c (id) cross join lateral (
+    select consumer_id, journey_id, state,
+        case when state = 'waiting' then %(now)s else coalesce(sent_at, decided_at) end as at, channel
+    from journeys.message
+    where tenant_id = %(tenant)s and consumer_id = c.id and decided_at > %(month)s
+        and purpose = 'marketing' and (state in ('waiting', 'sent', 'delivered', 'would_send')
+            or state = 'failed' and sent_at is not null)
+    offset 0) m
+order by m.at
 """
 _VISITS: LiteralString = f"""
 select consumer_id, max(at) from {VISITS} v
