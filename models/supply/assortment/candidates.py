@@ -179,7 +179,9 @@ def _nearest(demand: Floats, goods: Floats, among: Ints, has: list[Ints], most: 
             values = np.concatenate([kept[row][0], scores[row, mine]])
             names = np.concatenate([kept[row][1], skus[mine]])
             if len(values) > most:
-                top = np.lexsort((names, -values))[:most]
+                # Only what is not below the last that stays is sorted.
+                top = np.flatnonzero(values >= np.partition(values, -most)[-most])
+                top = top[np.lexsort((names[top], -values[top]))[:most]]
                 values, names = values[top], names[top]
                 least[row] = values[-1]
             kept[row] = (values, names)
