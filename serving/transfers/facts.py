@@ -31,7 +31,7 @@ class Goods:
         supply_price_cents: Of a unit, fen.
         houses: Where units of it can lie: region by warehouse.
         free: Units that nothing keeps, by warehouse.
-        inbound: Units of open transfers, by warehouse that they go to.
+        inbound: Units of open transfers, by warehouse that they go to; not those that lines wait for.
         units_per_day: By the warehouse that is nearest to whoever asked for them.
     """
 
@@ -117,7 +117,7 @@ def _inbound(conn: Connection, tenant_id: str, skus: Sequence[str]) -> dict[tupl
         "select supplier_id, sku_id, to_warehouse_id,"
         " sum(case status when 'planned' then planned_qty else shipped_qty end)::bigint"
         " from transfers.transfer where tenant_id = %s and sku_id = any(%s)"
-        " and status in ('planned', 'shipped') group by 1, 2, 3",
+        " and status in ('planned', 'shipped') and cause <> 'alarm' group by 1, 2, 3",
         (tenant_id, list(skus)),
     ):
         units[supplier, sku][house] = qty

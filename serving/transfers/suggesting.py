@@ -63,25 +63,27 @@ class SuggestedTransfers:
     gain_cents: int = 0
 
 
-def ways_of(goods: Goods, cost: CostParameters, config: TransferConfig) -> dict[tuple[str, str], Way]:
-    """Every way between the warehouses of a sku.
+def way_between(region: str, to_region: str, cost: CostParameters, config: TransferConfig) -> Way:
+    """The way of a unit from a warehouse in one region to one in another.
 
     A unit that moves saves the surcharge of a parcel from here to the region there, and its days beyond the
     promise; it costs its share of a load on the same way, and being handled. It is there a day after it came.
     """
-    ways = {}
-    for one, region in goods.houses.items():
-        for other, to_region in goods.houses.items():
-            if one == other:
-                continue
-            far, near = zone(region, to_region, cost), zone(to_region, to_region, cost)
-            late = max(0, far.transit_days - cost.promised_days) - max(
-                0, near.transit_days - cost.promised_days
-            )
-            saved = far.surcharge_cents - near.surcharge_cents + late * cost.lateness_penalty_cents_per_day
-            freight = far.surcharge_cents * config.freight_bps // FULL_BPS
-            ways[one, other] = Way(far.transit_days + 1, freight + config.handling_cents, max(0, saved))
-    return ways
+    far, near = zone(region, to_region, cost), zone(to_region, to_region, cost)
+    late = max(0, far.transit_days - cost.promised_days) - max(0, near.transit_days - cost.promised_days)
+    saved = far.surcharge_cents - near.surcharge_cents + late * cost.lateness_penalty_cents_per_day
+    freight = far.surcharge_cents * config.freight_bps // FULL_BPS
+    return Way(far.transit_days + 1, freight + config.handling_cents, max(0, saved))
+
+
+def ways_of(goods: Goods, cost: CostParameters, config: TransferConfig) -> dict[tuple[str, str], Way]:
+    """Every way between the warehouses of a sku."""
+    return {
+        (one, other): way_between(region, to_region, cost, config)
+        for one, region in goods.houses.items()
+        for other, to_region in goods.houses.items()
+        if one != other
+    }
 
 
 def shelves_of(goods: Goods) -> list[Shelf]:

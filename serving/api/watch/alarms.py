@@ -93,10 +93,12 @@ class AlternativeView(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="`other_supplier` (cheapest), `other_warehouse` (cheapest from another region),"
-            " `faster` (earliest, whatever it costs) or `later_date` (all stays)."
+            " `faster` (earliest, whatever it costs), `transfer` (from another warehouse of the same"
+            " supplier; units that do not lie there are transferred) or `later_date` (all stays)."
         ),
     ]
     moved_lines: int
+    transferred_qty: Annotated[int, Meta(description="Units that a `transfer` has brought elsewhere.")]
     lines: Annotated[int, Meta(description="Lines that the alarm concerns.")]
     cost_change_cents: Cents
     arrival_change_days: Annotated[
@@ -397,6 +399,9 @@ def _details(request: _Call, conn: psycopg.Connection[Any], alarm_id: int) -> Al
                 option_no=one.option_no,
                 kind=one.kind,
                 moved_lines=len(one.moves),
+                transferred_qty=sum(
+                    move["qty"] for move in one.moves if move.get("brought_days") is not None
+                ),
                 lines=one.lines,
                 cost_change_cents=one.cost_change_cents,
                 arrival_change_days=one.arrival_change_days,

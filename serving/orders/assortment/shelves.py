@@ -20,15 +20,21 @@ Held = dict[str, int]
 """Units by warehouse."""
 
 FREE: Final[LiteralString] = (
-    "greatest(0, w.on_hand_qty - coalesce((select sum(l.reserved_qty) from orders.order_line l"
+    "greatest(0, least(w.on_hand_qty, w.on_hand_qty"
+    " - coalesce((select sum(l.reserved_qty) from orders.order_line l"
     " where l.tenant_id = w.tenant_id and l.sku_id = w.sku_id and l.supplier_id = w.supplier_id"
     " and l.warehouse_id = w.warehouse_id and l.reserved_qty > 0"
     " and (l.order_id, l.line_no) is distinct from (%(moving_order)s::text, %(moving_line)s::integer)), 0)"
-    " - coalesce((select sum(t.planned_qty) from transfers.transfer t where t.tenant_id = w.tenant_id"
-    " and t.sku_id = w.sku_id and t.supplier_id = w.supplier_id and t.from_warehouse_id = w.warehouse_id"
-    " and t.status = 'planned'), 0))::bigint"
+    " + coalesce((select sum(case when t.from_warehouse_id = w.warehouse_id then -t.planned_qty"
+    " when t.status = 'planned' then t.planned_qty else t.shipped_qty end) from transfers.transfer t"
+    " where t.tenant_id = w.tenant_id and t.sku_id = w.sku_id and t.supplier_id = w.supplier_id"
+    " and ((t.from_warehouse_id = w.warehouse_id and t.status = 'planned')"
+    " or (t.to_warehouse_id = w.warehouse_id and t.cause = 'alarm' and t.status in ('planned', 'shipped')))"
+    "), 0)))::bigint"
 )
-"""Units of a row `w` of `orders.warehouse_stock` that no line (but one that moves) and no transfer keeps."""
+"""Units of a row `w` of `orders.warehouse_stock` that no line (but one that moves) and no transfer keeps.
+
+A line whose units an alarm has brought here waits for those, and takes none of what lies here."""
 
 
 def taken(held: Mapping[str, int], wanted: Mapping[str | None, int]) -> Held:

@@ -67,6 +67,46 @@ class Warehouses:
             return [house for house in self.houses if held.get(house.warehouse_id)]
         return self._own.get(offer.supplier_id) or self._shared.get(offer.ship_from_region, [])
 
+    def able(self, offer: OfferStock) -> list[Warehouse]:
+        """Where units of an offer can lie, whether any do; without warehouses none."""
+        held = self._held(offer)
+        if held is None:
+            return self.of(offer)
+        return [
+            house
+            for house in self.houses
+            if house.supplier_id == offer.supplier_id or house.warehouse_id in held
+        ]
+
+    def leaving(
+        self,
+        offer: OfferStock,
+        warehouse_id: str,
+        qty: int,
+        to_region: str,
+        parameters: CostParameters,
+        *,
+        is_brought: bool,
+    ) -> Departure | None:
+        """How units leave from one warehouse; None where they do not lie there, or it has no room.
+
+        Args:
+            offer: With the supplier's own lead time.
+            warehouse_id: The warehouse.
+            qty: Units of the line.
+            to_region: Where it goes.
+            parameters: Ways.
+            is_brought: They are brought there: what lies there is not asked.
+        """
+        house = next((one for one in self.able(offer) if one.warehouse_id == warehouse_id), None)
+        held = self._held(offer)
+        if house is None or (not is_brought and held is not None and held.get(warehouse_id, 0) < qty):
+            return None
+        day = departure(house, self.now, offer.lead_time_days, qty, self.booked[warehouse_id])
+        if day is None:
+            return None
+        return Departure(warehouse_id, day, _arrives(house.region_code, to_region, day, parameters))
+
     def units_in(self, house: Warehouse, offer: OfferStock) -> int:
         """Units of an offer that may be promised from one of its warehouses, by what lies where."""
         held = self._held(offer)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-OptionKind = Literal["other_supplier", "other_warehouse", "faster", "later_date"]
+OptionKind = Literal["other_supplier", "other_warehouse", "faster", "transfer", "later_date"]
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A whole line goes to another supplier; amounts against staying, days below 0 where it comes earlier."""
+    """A whole line goes to another supplier, or leaves from another warehouse of its own.
+
+    Amounts against staying, days below 0 where it comes earlier. Of a `transfer` with the warehouse, and the
+    days until its units are brought there; None: they lie there, or it is not counted where they lie.
+    """
 
     order_id: str
     line_no: int
@@ -20,6 +24,8 @@ class Move:
     to_supplier_id: str
     cost_change_cents: int
     arrival_change_days: float | None
+    to_warehouse_id: str | None = None
+    brought_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,8 @@ class Option:
 
     Attributes:
         kind: `other_supplier` (cheapest), `other_warehouse` (cheapest from another region than the failed
-            ones), `faster` (earliest, whatever it costs), `later_date` (all stays).
+            ones), `faster` (earliest, whatever it costs), `transfer` (from another warehouse of the same
+            supplier), `later_date` (all stays).
         moves: Lines that go elsewhere.
         lines: Lines of the alarm.
         cost_change_cents: Stated cost of routing against staying, fen.

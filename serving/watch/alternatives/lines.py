@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -28,12 +29,14 @@ class ConcernedLine:
         supplier_id: Who has it.
         has_left: Whether its goods are on the way: nobody else can ship it any more.
         category_ids: Of its sku, from the leaf to the root.
+        ships_on: Local day on which it was to leave; None where that is not known.
     """
 
     demand: Demand
     supplier_id: str
     has_left: bool
     category_ids: tuple[str, ...]
+    ships_on: date | None = None
 
 
 def lines_concerned(conn: Connection, tenant_id: str, alarm: Alarm) -> list[ConcernedLine]:
@@ -48,7 +51,7 @@ def lines_concerned(conn: Connection, tenant_id: str, alarm: Alarm) -> list[Conc
     """
     rows = conn.execute(
         "select l.order_id, l.line_no, l.sku_id, l.qty, coalesce(o.region_code, %(anywhere)s), l.supplier_id,"
-        " p.status = 'shipped', coalesce(c.category_ids, '{}')"
+        " p.status = 'shipped', coalesce(c.category_ids, '{}'), l.ships_on"
         " from orders.order_line l join orders.customer_order o using (tenant_id, order_id)"
         " join orders.sub_order p using (tenant_id, order_id, supplier_id)"
         " left join orders.product c using (tenant_id, sku_id)"
@@ -70,8 +73,8 @@ def lines_concerned(conn: Connection, tenant_id: str, alarm: Alarm) -> list[Conc
         },
     )
     return [
-        ConcernedLine(Demand(order_id, line_no, sku_id, qty, region), supplier_id, has_left, tuple(path))
-        for order_id, line_no, sku_id, qty, region, supplier_id, has_left, path in rows
+        ConcernedLine(Demand(*demand), supplier_id, has_left, tuple(path), ships_on)
+        for *demand, supplier_id, has_left, path, ships_on in rows
     ]
 
 

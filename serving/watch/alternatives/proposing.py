@@ -10,13 +10,15 @@ import psycopg
 
 from serving.db import locks
 from serving.orders.assortment.grades import graded
-from serving.orders.routing.contracts import DEFAULT_COST, CostParameters
+from serving.orders.routing.contracts import DEFAULT_COST, CostParameters, OfferStock
 from serving.watch.alarms.records import WATCH, Alarm, Whose, alarm_of
 from serving.watch.alternatives.contracts import Option
+from serving.watch.alternatives.houses import houses_beside
 from serving.watch.alternatives.lines import ConcernedLine, lines_concerned, offers_of
 from serving.watch.alternatives.options import options_for
 from serving.watch.alternatives.policies import goes_by_itself, policies_of
 from serving.watch.alternatives.records import put_alternatives
+from serving.watch.alternatives.rehousing import transfer_option
 from serving.watch.alternatives.taking import decide
 
 Connection = psycopg.Connection[Any]
@@ -44,10 +46,36 @@ def propose(
     offers = offers_of(conn, tenant_id, [line.demand.sku_id for line in lines])
     if cost.grade_penalty_bps:
         offers = graded(conn, tenant_id, offers)
-    options = options_for(lines, offers, _days_late(alarm, lines), cost)
+    days_late = _days_late(alarm, lines)
+    options = options_for(lines, offers, days_late, cost)
+    moved = _transfer(conn, tenant_id, alarm, lines, offers, days_late, now, cost)
+    if moved is not None:
+        options.insert(len(options) - 1, moved)
     put_alternatives(conn, tenant_id, alarm_id, options, now)
     _go_by_itself(conn, tenant_id, alarm_id, lines, options, now)
     return options
+
+
+def _transfer(
+    conn: Connection,
+    tenant_id: str,
+    alarm: Alarm,
+    lines: Sequence[ConcernedLine],
+    offers: Sequence[OfferStock],
+    days_late: float | None,
+    now: datetime,
+    cost: CostParameters,
+) -> Option | None:
+    """What the other warehouses of a supplier could do about one that can ship less."""
+    failed = alarm.evidence.get("warehouse_id") if alarm.kind == "capacity" else None
+    if failed is None or not lines:
+        return None
+    own = [offer for offer in offers if offer.supplier_id == alarm.supplier_id]
+    beside = houses_beside(conn, tenant_id, failed, lines, own, now, cost)
+    if beside is None:
+        return None
+    by_sku = {offer.sku_id: offer for offer in own}
+    return transfer_option(lines, by_sku, beside.houses, beside.failed_region, beside.today, days_late, cost)
 
 
 def _go_by_itself(

@@ -57,7 +57,7 @@ def put_alternatives(
 
 
 def alternatives_of(conn: Connection, tenant_id: str, alarm_id: int) -> list[Alternative]:
-    """What could be done about an alarm, by number; at most four."""
+    """What could be done about an alarm, by number; at most five."""
     with conn.cursor(row_factory=class_row(Alternative)) as cursor:
         cursor.execute(
             "select option_no, kind, moves, lines, cost_change_cents, arrival_change_days, is_takeable,"

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -21,8 +21,11 @@ from serving.db import locks
 from serving.db.retries import in_transaction
 from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
 from serving.orders.fulfilment.fulfilment import reroute
+from serving.orders.fulfilment.rehousing import Berth, Bring, rehouse
+from serving.orders.records import OrderLine
 from serving.orders.routing.contracts import DEFAULT_COST, CostParameters
 from serving.orders.webhooks import webhooks
+from serving.transfers.moving import NewTransfer, plan
 from serving.watch.alarms.errors import AlarmClosedError, NotTakenError, UnknownAlternativeError
 from serving.watch.alarms.life import resolve
 from serving.watch.alarms.records import WATCH, Whose, alarm_of, note_step
@@ -69,14 +72,19 @@ def decide(conn: Connection, tenant_id: str, alarm_id: int, option_no: int, by: 
         " where tenant_id = %s and alarm_id = %s and option_no = %s",
         (now, by, tenant_id, alarm_id, option_no),
     )
+    kind = "rehouse" if option.kind == "transfer" else "reroute"
     parts: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    brought: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
     for move in option.moves:
-        parts[move["order_id"], move["from_supplier_id"]][move["line_no"]] = move["to_supplier_id"]
-    for (order_id, supplier_id), takers in sorted(parts.items()):
+        part = move["order_id"], move["from_supplier_id"]
+        parts[part][move["line_no"]] = move["to_warehouse_id" if kind == "rehouse" else "to_supplier_id"]
+        if move.get("brought_days") is not None:
+            brought[part][move["line_no"]] = move["brought_days"]
+    for part, takers in sorted(parts.items()):
         conn.execute(
-            "insert into watch.action (tenant_id, alarm_id, order_id, supplier_id, takers, decided_at)"
-            " values (%s, %s, %s, %s, %s, %s)",
-            (tenant_id, alarm_id, order_id, supplier_id, Jsonb(takers), now),
+            "insert into watch.action (tenant_id, alarm_id, order_id, supplier_id, takers, decided_at, kind,"
+            " brought) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (tenant_id, alarm_id, *part, Jsonb(takers), now, kind, Jsonb(brought[part])),
         )
     note_step(conn, tenant_id, alarm_id, "alternative_taken", by, now, option_no=option_no, kind=option.kind)
     if option.kind == "later_date":
@@ -133,15 +141,20 @@ def _carry_out_next(
 ) -> tuple[int, int] | None:
     """Move the lines of the next action that nobody else is at; how many went and stayed."""
     row = conn.execute(
-        "select action_id, order_id, supplier_id, takers from watch.action"
+        "select action_id, alarm_id, order_id, supplier_id, takers, kind, brought from watch.action"
         " where tenant_id = %s and done_at is null order by action_id limit 1" + locks.CLAIMED,
         (tenant_id,),
     ).fetchone()
     if row is None:
         return None
-    action_id, order_id, supplier_id, takers = row
+    action_id, alarm_id, order_id, supplier_id, takers, kind, brought = row
     wanted = {int(line_no): taker for line_no, taker in takers.items()}
-    moved = reroute(conn, tenant_id, order_id, supplier_id, wanted, now, rules, cost)
+    if kind == "rehouse":
+        berths = {no: Berth(house, brought.get(str(no))) for no, house in wanted.items()}
+        bring = _bring(conn, tenant_id, alarm_id, now)
+        moved = rehouse(conn, tenant_id, order_id, supplier_id, berths, bring, now, cost)
+    else:
+        moved = reroute(conn, tenant_id, order_id, supplier_id, wanted, now, rules, cost)
     conn.execute(
         "update watch.action set done_at = %s, moved = %s where tenant_id = %s and action_id = %s",
         (now, Jsonb(moved), tenant_id, action_id),
@@ -149,14 +162,26 @@ def _carry_out_next(
     return len(moved), len(wanted) - len(moved)
 
 
+def _bring(conn: Connection, tenant_id: str, alarm_id: int, now: datetime) -> Bring:
+    """Plans a transfer of the units of a line from where it was to where it goes."""
+
+    def bring(line: OrderLine, warehouse_id: str, day: date) -> None:
+        assert line.warehouse_id is not None, "lines of the alarm of a warehouse leave from it"
+        new = NewTransfer(line.supplier_id, line.sku_id, line.warehouse_id, warehouse_id, line.qty, day)
+        plan(conn, tenant_id, new, "alarm", f"alarm:{alarm_id}", now)
+
+    return bring
+
+
 def _close_done(conn: Connection, tenant_id: str, now: datetime) -> None:
     """Resolve the open alarms whose actions are all done and moved every line; others stay open."""
     locks.watch(conn, tenant_id)
     rows = conn.execute(
-        "select a.alarm_id from watch.alarm a join watch.action n using (tenant_id, alarm_id)"
+        "select a.alarm_id, min(n.kind) from watch.alarm a join watch.action n using (tenant_id, alarm_id)"
         " where a.tenant_id = %s and a.closed_at is null group by a.alarm_id"
         " having bool_and(n.done_at is not null and n.moved = n.takers) order by a.alarm_id",
         (tenant_id,),
     ).fetchall()
-    for (alarm_id,) in rows:
-        resolve(conn, tenant_id, alarm_id, "rerouted", WATCH, now)
+    for alarm_id, kind in rows:
+        reason = "transferred" if kind == "rehouse" else "rerouted"
+        resolve(conn, tenant_id, alarm_id, reason, WATCH, now)
