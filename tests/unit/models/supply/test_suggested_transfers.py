@@ -91,7 +91,7 @@ def is_possible(by_id, plan, config):
     return True
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(SHELVES, WAYS)
 def test_no_plan_is_worth_more(shelves, ways):
     found = suggest(shelves, ways, FREE_TRIP)

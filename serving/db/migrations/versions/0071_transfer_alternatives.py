@@ -1,12 +1,12 @@
 """A transfer as an alternative of an alarm: lines leave from another warehouse of their supplier.
 
-Revision: 0069, after 0068.
+Revision: 0071, after 0070.
 """
 
 from alembic import op
 
-revision = "0069"
-down_revision = "0068"
+revision = "0071"
+down_revision = "0070"
 branch_labels = None
 depends_on = None
 
