@@ -55,6 +55,41 @@ def exposed_by_arm(conn: Connection, tenant_id: str, experiment_id: str) -> dict
     return dict(rows.fetchall())
 
 
+def sold_by_unit(
+    conn: Connection,
+    tenant_id: str,
+    experiment: Experiment,
+    units: LiteralString,
+    since: datetime,
+    until: datetime,
+) -> Moments:
+    """Sums of the metric over units that no arm acted on yet; those that sold nothing count as 0.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        experiment: Whose metric and kind of units.
+        units: A query of `unit_id`, each once; binds `tenant`.
+        since: Orders paid from this moment on count.
+        until: Up to this one.
+    """
+    metric = experiment.metric
+    row = conn.execute(
+        _SOLD.replace("{units}", units)
+        .replace("{value}", _VALUES[metric])
+        .replace("{unit}", _UNITS[experiment.unit]),
+        {
+            "tenant": tenant_id,
+            "since": since,
+            "until": until,
+            "is_share": metric in ("ordered", "returned"),
+            "returned": metric == "returned",
+        },
+    ).fetchone()
+    size, value, squared = row or (0, 0.0, 0.0)
+    return Moments(size, float(value), 0.0, float(squared), 0.0, 0.0)
+
+
 _STAYED: LiteralString = (
     "(case when l.net_paid_cents = 0 then 1.0 else 1.0 - l.refunded_cents::float8 / l.net_paid_cents end)"
 )
@@ -97,4 +132,18 @@ with exposed as (
 )
 select arm, count(*), sum(value), sum(before), sum(value * value), sum(before * before), sum(value * before)
 from valued group by arm
+"""
+_SOLD: LiteralString = """
+with units as ({units}), sold as (
+    select {unit} as unit_id, sum({value})::float8 as value
+    from orders.customer_order o
+    join orders.order_line l on l.tenant_id = o.tenant_id and l.order_id = o.order_id
+    where o.tenant_id = %(tenant)s and o.paid_at >= %(since)s and o.paid_at < %(until)s
+        and (o.status not in ('cancelled', 'refunded') or (%(returned)s and o.status = 'refunded'))
+    group by 1
+), valued as (
+    select case when %(is_share)s then least(coalesce(s.value, 0), 1) else coalesce(s.value, 0) end as value
+    from units left join sold s using (unit_id)
+)
+select count(*), coalesce(sum(value), 0), coalesce(sum(value * value), 0) from valued
 """

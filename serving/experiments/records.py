@@ -208,6 +208,18 @@ def running(conn: Connection, tenant_id: str, surface: Surface | None = None) ->
     return [_kept(row) for row in rows]
 
 
+def programmes_tested(conn: Connection, tenant_id: str) -> dict[str, str]:
+    """Names of coupon programmes that a running experiment gives to an arm, with the experiment."""
+    rows = conn.execute(
+        "select p.name, e.experiment_id from experiments.experiment e"
+        " cross join jsonb_array_elements(e.document -> 'arms') as a (arm)"
+        " join coupons.programme p on p.tenant_id = e.tenant_id and p.programme_id = a.arm ->> 'programme_id'"
+        " where e.tenant_id = %s and e.state = 'running' order by 1, 2",
+        (tenant_id,),
+    )
+    return dict(rows.fetchall())
+
+
 def page(conn: Connection, tenant_id: str, *, after: str, limit: int) -> list[Kept]:
     """Experiments by id, after one."""
     rows = conn.execute(

@@ -14,11 +14,12 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from serving.db import locks
+from serving.experiments.records import programmes_tested
 from serving.journeys import programmes
 from serving.journeys.definition.checking import Surroundings, refusals
 from serving.journeys.definition.loading import digest, load
-from serving.journeys.definition.steps import Journey
-from serving.journeys.errors import JourneyRefusedError, JourneyStateError, JourneyUnknownError
+from serving.journeys.definition.steps import Journey, Send
+from serving.journeys.errors import JourneyRefusedError, JourneyStateError, JourneyUnknownError, Refusal
 from serving.scores.queries import current_snapshot
 
 Connection = psycopg.Connection[Any]
@@ -120,7 +121,12 @@ def put_into_force(conn: Connection, tenant_id: str, journey_id: str, version: i
     found = find(conn, tenant_id, journey_id, version)
     if found.state != "draft":
         raise JourneyStateError(f"version {version} of journey {journey_id} is {found.state}, not a draft")
-    reasons = refusals(found.journey, surroundings(conn, tenant_id, now))
+    # An experiment that starts at this moment waits, and then sees the journey.
+    locks.experiments(conn, tenant_id)
+    reasons = [
+        *refusals(found.journey, surroundings(conn, tenant_id, now)),
+        *_tested(conn, tenant_id, found.journey),
+    ]
     if reasons:
         raise JourneyRefusedError(journey_id, reasons)
     conn.execute(
@@ -255,6 +261,21 @@ def surroundings(conn: Connection, tenant_id: str, now: datetime) -> Surrounding
     return Surroundings(
         dict(segments), counted[0] if counted else 0, {name: found.cents for name, found in left.items()}
     )
+
+
+def _tested(conn: Connection, tenant_id: str, journey: Journey) -> list[Refusal]:
+    """Steps that would send a coupon that an experiment gives to one arm."""
+    tested = programmes_tested(conn, tenant_id)
+    return [
+        Refusal(
+            "coupon_in_experiment",
+            step.id,
+            f"experiment {tested[step.coupon]} gives {step.coupon} to one arm; take another programme,"
+            " or wait for its end",
+        )
+        for step in journey.steps
+        if isinstance(step, Send) and step.coupon in tested
+    ]
 
 
 def _switch(

@@ -142,6 +142,40 @@ def test_the_list_of_an_arm_is_shown_and_noted_once(front):
     assert versions == {"last"}
 
 
+def test_the_preview_says_what_so_many_could_show(front):
+    front.lists("v1", ["s1", "s2"])
+    arms = [{"name": "own", "share_bps": 5_000}, {"name": "popular", "share_bps": 5_000, "list": "popular"}]
+    document = LISTS | {"experiment_id": "lists", "title": "t", "arms": arms, "traffic_bps": 5_000}
+    front.ask("POST", "/experiments", document, status=201)
+    seen = front.ask("GET", "/experiments/lists/preview").json()
+    assert (seen["units"], seen["baseline"]) == (40, 0.0)
+    assert seen["arms"] == [
+        {"arm": "popular", "units": 10, "detectable": None, "power": None, "units_needed": None}
+    ]
+    with front.operations.transaction("default") as conn:
+        for one in PEOPLE[:10]:
+            conn.execute(
+                "insert into orders.customer_order (tenant_id, order_id, merchant_id, consumer_id, channel,"
+                " source, status, placed_at, paid_at, payable_cents) values ('default', %(o)s, 'm1', %(c)s,"
+                " 'store', 'api', 'paid', %(at)s, %(at)s, 100)",
+                {"o": f"o-{one}", "c": one, "at": AS_OF},
+            )
+            conn.execute(
+                "insert into orders.order_line (tenant_id, order_id, line_no, sku_id, supplier_id, qty,"
+                " list_price_cents, net_paid_cents, supply_price_cents) values ('default', %s, 1, 's1', 'S',"
+                " 1, 100, 100, 60)",
+                (f"o-{one}",),
+            )
+    seen = front.ask("GET", "/experiments/lists/preview", difference=0.5).json()
+    # A quarter ordered: sd .4385 over 40; 2.8016 * .4385 * sqrt(1 / 10 + 1 / 10).
+    assert seen["baseline"] == 0.25
+    (arm,) = seen["arms"]
+    assert arm["detectable"] == pytest.approx(0.5494, abs=1e-3)
+    assert arm["power"] == pytest.approx(0.7216, abs=1e-3)
+    assert arm["units_needed"] == 25
+    front.ask("GET", "/experiments/lists/preview", difference=0, status=422)
+
+
 def test_who_withdrew_from_profiling_or_was_erased_is_in_no_experiment(front):
     front.lists("v1", ["s1", "s2"])
     front.start(**LISTS, experiment_id="lists", arms=[

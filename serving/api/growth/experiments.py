@@ -20,6 +20,7 @@ from serving.api.transactions import note, tenant_transaction
 from serving.experiments import exposures, records
 from serving.experiments.asking import ask_of
 from serving.experiments.judging import Results
+from serving.experiments.preview import preview
 from serving.experiments.results import results_of
 from serving.experiments.stopping import stop_now
 from serving.orders.contracts import Id
@@ -150,6 +151,30 @@ class ExperimentPage(Struct, frozen=True, kw_only=True):
 
     experiments: list[ExperimentView]
     next_cursor: str | None
+
+
+class ArmPowerView(Struct, frozen=True, kw_only=True):
+    """An arm against the first one, before anything happened."""
+
+    arm: str
+    units: Annotated[int, Meta(description="Units that it would have.")]
+    detectable: Annotated[
+        float | None, Meta(description="Smallest difference shown with power .8; null where nothing varies.")
+    ]
+    power: Annotated[float | None, Meta(description="With which `difference` is shown; null: none asked.")]
+    units_needed: Annotated[
+        int | None, Meta(description="Of both arms together, to show `difference` with power .8.")
+    ]
+
+
+class ExperimentPreview(Struct, frozen=True, kw_only=True):
+    """What an experiment could show; the past is not taken off, so means may show less."""
+
+    experiment_id: str
+    units: Annotated[int, Meta(description="Units that the arms could act on.")]
+    baseline: Annotated[float, Meta(description="Mean or share of the metric over `metric_days` until now.")]
+    deviation: float
+    arms: list[ArmPowerView]
 
 
 class AssignmentView(Struct, frozen=True, kw_only=True):
@@ -283,6 +308,40 @@ def get_experiment(request: Request[Any, Any, Any], experiment_id: Identifier) -
     """What it says and where it stands."""
     with typed_problems(), tenant_transaction(request) as conn:
         return _view(records.find(conn, principal_of(request).tenant_id, experiment_id))
+
+
+@get(
+    "/experiments/{experiment_id:str}/preview",
+    opt={"scope": Scope.EXPERIMENTS_READ, "roles": _WATCHERS, "owner": None},
+    tags=["Growth"],
+    summary="What an experiment could show",
+    responses=problem_responses(404),
+    sync_to_thread=True,
+)
+def get_experiment_preview(
+    request: Request[Any, Any, Any],
+    experiment_id: Identifier,
+    difference: Annotated[
+        float | None,
+        Parameter(
+            gt=0,
+            le=1e12,
+            description="A difference of the metric: with which power is it shown?",
+        ),
+    ] = None,
+) -> ExperimentPreview:
+    """By what is published and was sold: how many units, how they did, what so many could show."""
+    with typed_problems(), tenant_transaction(request) as conn:
+        tenant_id = principal_of(request).tenant_id
+        experiment = records.find(conn, tenant_id, experiment_id).experiment
+        seen = preview(conn, tenant_id, experiment, difference, now_of(request, conn))
+    return ExperimentPreview(
+        experiment_id=experiment_id,
+        units=seen.units,
+        baseline=seen.baseline,
+        deviation=seen.deviation,
+        arms=[ArmPowerView(**asdict(arm)) for arm in seen.arms],
+    )
 
 
 @post(
@@ -487,6 +546,7 @@ EXPERIMENT_ROUTES = (
     list_experiments,
     post_experiment,
     get_experiment,
+    get_experiment_preview,
     post_start,
     post_experiment_stop,
     post_coupons,

@@ -1,0 +1,119 @@
+"""Experiments under concurrency: one code a consumer, one layer for one, a stop that comes between."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from journey_town import Town
+from small_market import NOW, Shop
+
+from serving.db.operations import Operations
+from serving.experiments import records
+from serving.experiments.errors import ExperimentOverlapError, ExperimentStateError
+from serving.experiments.stopping import stop_now
+from serving.journeys.errors import JourneyRefusedError
+from serving.orders.coupons.trials import give
+
+THREADS = 8
+PEOPLE = [f"c{n}" for n in range(80)]
+
+
+@pytest.fixture
+def shop(database_url):
+    with Operations(database_url, size=THREADS, timeout_s=60) as operations:
+        made = Shop(database_url, operations)
+        made.plan()
+        yield made
+
+
+def document(name, programme):
+    return {
+        "experiment_id": name,
+        "title": "A coupon for one half",
+        "surface": "coupons",
+        "unit": "consumer",
+        "layer": "coupons",
+        "arms": [
+            {"name": "none", "share_bps": 5_000},
+            {"name": "with", "share_bps": 5_000, "programme_id": programme},
+        ],
+        "metric": "ordered",
+    }
+
+
+def at_once(work, count=THREADS):
+    """What each of so many threads answers: a value, or the error."""
+
+    def one(number):
+        try:
+            return work(number)
+        except (ExperimentOverlapError, ExperimentStateError) as error:
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def test_whoever_gives_at_once_gives_one_code_a_consumer(shop):
+    programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+    shop.act(records.put_forward, document("half", programme), "ann", NOW)
+    shop.act(records.start, "half", NOW)
+    given = at_once(lambda number: shop.act(give, "half", PEOPLE[number:] + PEOPLE[:number], NOW))
+    assert sum(one.arms.total() for one in given) == len(PEOPLE)
+    codes = shop.sql("select consumer_id, count(*) from coupons.coupon group by 1")
+    chosen = shop.sql("select unit_id from experiments.exposure where arm = 'with'")
+    assert dict(codes) == {unit: 1 for (unit,) in chosen}
+
+
+def test_a_stop_in_between_leaves_nobody_with_a_code_and_no_exposure(shop):
+    programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+    shop.act(records.put_forward, document("half", programme), "ann", NOW)
+    shop.act(records.start, "half", NOW)
+
+    def work(number):
+        if number == THREADS // 2:
+            return shop.act(stop_now, "half", "decided", NOW)
+        return shop.act(give, "half", PEOPLE[number * 10 : number * 10 + 10], NOW)
+
+    at_once(work)
+    assert shop.act(records.find, "half").state == "stopped"
+    codes = {one for (one,) in shop.sql("select consumer_id from coupons.coupon")}
+    assert codes == {
+        one for (one,) in shop.sql("select unit_id from experiments.exposure where arm = 'with'")
+    }
+
+
+def test_of_many_that_start_at_once_one_has_the_layer(shop):
+    names = [f"e{number}" for number in range(THREADS)]
+    for name in names:
+        programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+        shop.act(records.put_forward, document(name, programme), "ann", NOW)
+    answers = at_once(lambda number: shop.act(records.start, names[number], NOW))
+    assert sum(isinstance(one, ExperimentOverlapError) for one in answers) == THREADS - 1
+    assert shop.sql("select count(*) from experiments.experiment where state = 'running'") == [(1,)]
+
+
+def test_the_database_itself_lets_no_two_share_places(shop):
+    programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+    for name in ("one", "two"):
+        shop.act(records.put_forward, document(name, programme), "ann", NOW)
+    shop.act(records.start, "one", NOW)
+    with pytest.raises(Exception, match="conflicting key value violates exclusion constraint"):
+        shop.sql(
+            "update experiments.experiment set state = 'running', first_bps = 9000, end_bps = 10000,"
+            " started_at = now() where experiment_id = 'two'"
+        )
+
+
+def test_a_journey_and_an_experiment_do_not_give_one_programme(database_url):
+    with Operations(database_url, size=3) as operations:
+        town = Town(database_url, operations)
+        town.people(20, others=10)
+        town.act(records.put_forward, document("half", town.budget), "ann", NOW)
+        town.act(records.start, "half", NOW)
+        with pytest.raises(JourneyRefusedError, match="experiment half gives wakeup to one arm"):
+            town.journey()
+        town.act(stop_now, "half", "decided", NOW)
+        town.journey()
+        town.act(records.put_forward, document("again", town.budget), "ann", NOW)
+        with pytest.raises(ExperimentOverlapError, match="the journey wake sends coupons of wakeup"):
+            town.act(records.start, "again", NOW)
