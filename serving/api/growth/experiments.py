@@ -324,7 +324,7 @@ def get_experiment_preview(
     difference: Annotated[
         float | None,
         Parameter(
-            gt=0,
+            ge=0.0001,
             le=1e12,
             description="A difference of the metric: with which power is it shown?",
         ),
