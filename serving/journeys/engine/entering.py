@@ -7,7 +7,7 @@ whichever arm it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, LiteralString, NamedTuple
 
@@ -32,6 +32,10 @@ Connection = psycopg.Connection[Any]
 
 LOOK_BACK = timedelta(days=2)
 """How long ago an event may lie by which somebody enters: older news is none."""
+
+BATCH = 1_000
+"""Runs that begin with one statement: one for all of a crowd looks through what it wrote itself, again and
+again, where the planner has not seen the table grow."""
 
 
 class Candidate(NamedTuple):
@@ -145,22 +149,31 @@ def enter(
         )
         for consumer_id in sorted(spells)
     }
-    done = conn.execute(
-        _ENTER,
-        {
-            "tenant": tenant_id,
-            "journey": journey.journey_id,
-            "version": version.version,
-            "now": now,
-            "first": journey.steps[0].id,
-            "again": now - timedelta(days=journey.again_after_days),
-            "consumers": list(arms),
-            "spells": [spells[consumer_id] for consumer_id in arms],
-            "arms": [arm.value for arm in arms.values()],
-            "source": source,
-        },
-    )
-    return done.rowcount
+    new = 0
+    for some in _batched(arms, BATCH):
+        done = conn.execute(
+            _ENTER,
+            {
+                "tenant": tenant_id,
+                "journey": journey.journey_id,
+                "version": version.version,
+                "now": now,
+                "first": journey.steps[0].id,
+                "again": now - timedelta(days=journey.again_after_days),
+                "consumers": some,
+                "spells": [spells[consumer_id] for consumer_id in some],
+                "arms": [arms[consumer_id].value for consumer_id in some],
+                "source": source,
+            },
+        )
+        new += done.rowcount
+    return new
+
+
+def _batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    everybody = list(names)
+    for first in range(0, len(everybody), size):
+        yield everybody[first : first + size]
 
 
 _VISITS = ["view", "favourite", "add_to_cart", "remove_from_cart", "checkout"]
