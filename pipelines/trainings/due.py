@@ -31,6 +31,7 @@ TRAINED = (
     "models/demand/forecasters",
     "models/pricing/elasticities",
     "models/lifecycle/churn_and_rebuy",
+    "models/supply/assortment",
 )
 """The training step of each family."""
 

@@ -151,3 +151,4 @@ def test_steps_that_are_spoken_of_by_name_are_in_the_graph(assets):
     timed = yaml.safe_load(Path(expected.__file__).with_suffix(".yaml").read_text())
     spoken = {*TRAINED, TAGS, PROMISES, *timed} - {"warehouse/dbt_build", "checks"}
     assert spoken - set(assets) == set()
+    assert {key for key in assets if key.startswith("models/")} == set(TRAINED), "a training nobody asks for"
