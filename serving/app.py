@@ -18,6 +18,7 @@ from serving.api.agents.invitations import INVITATION_ROUTES
 from serving.api.agents.scenes import SCENE_ROUTES
 from serving.api.approvals.approval_batches import APPROVAL_BATCH_ROUTES
 from serving.api.approvals.approvals import APPROVAL_ROUTES
+from serving.api.approvals.product_matches import post_undo
 from serving.api.audit import list_audit_log
 from serving.api.channels.channel_requests import CHANNEL_REQUEST_ROUTES
 from serving.api.channels.channels import CHANNEL_ROUTES, notices_router
@@ -181,6 +182,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             get_current_publication,
             list_publications,
             list_audit_log,
+            post_undo,
             *APPROVAL_ROUTES,
             *APPROVAL_BATCH_ROUTES,
             *SEGMENT_ROUTES,

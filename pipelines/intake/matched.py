@@ -96,8 +96,8 @@ def offered_skus(lake: Lake) -> pl.DataFrame:
     """Skus with an offer, as matching wants them.
 
     Returns:
-        `sku_id`, `title`, `pack_size`, `brand_id`, `price_cents` (the median of the newest offers),
-        `suppliers` and `lines` (order lines that name it).
+        `sku_id`, `title`, `pack_size`, `gtin`, `brand_id`, `price_cents` (the median of the newest
+        offers), `suppliers` and `lines` (order lines that name it).
     """
     offers = (
         lake.read("offers", ["sku_id", "supplier_id", "valid_from", "supply_price_cents"])
@@ -110,7 +110,7 @@ def offered_skus(lake: Lake) -> pl.DataFrame:
         )
     )
     lines = lake.scan("order_lines").group_by("sku_id").agg(lines=pl.len().cast(pl.Int64)).collect()
-    products = lake.read("products", ["sku_id", "title", "pack_size", "brand_id"])
+    products = lake.read("products", ["sku_id", "title", "pack_size", "gtin", "brand_id"])
     return (
         products.join(offers, on="sku_id")
         .join(lines, on="sku_id", how="left")

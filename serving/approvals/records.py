@@ -192,6 +192,21 @@ def newest_of_subject(
     return None if row is None or row[0] is None else lock_approval(conn, tenant_id, row[0])
 
 
+def in_effect_of_subject(
+    conn: psycopg.Connection, tenant_id: str, kind: str, subject: tuple[str, str]
+) -> Approval | None:
+    """The request about a subject that is in effect, not locked; None without one."""
+    found = _all(
+        conn,
+        sql.SQL(
+            "where tenant_id = %s and kind = %s and subject_type = %s and subject_id = %s"
+            " and state = 'in_effect' order by approval_id desc limit 1"
+        ),
+        (tenant_id, kind, *subject),
+    )
+    return found[0] if found else None
+
+
 def standing_of_subject(conn: psycopg.Connection, tenant_id: str, approval: Approval) -> list[Approval]:
     """Older requests of the same kind and subject that are approved or in effect; `approval` is locked."""
     return _all(

@@ -576,6 +576,15 @@ AUTHORITIES: tuple[Authority, ...] = (
         routes=("POST /v1/prices/{merchant_id}/approvals",),
     ),
     Authority(
+        "product_unmatch",
+        "two skus that were accepted as one product are two again",
+        _ALL,
+        "reason; the acceptance and its end stay on record",
+        agrees="a second operator",
+        routes=("POST /v1/product-matches/undo",),
+        moves_money=False,
+    ),
+    Authority(
         "quality_override",
         "a sku is held at another level of the quality brake than the estimates say, for a while",
         _ALL,

@@ -17,14 +17,17 @@ import psycopg
 from serving.approvals.asking import Ask, request
 from serving.approvals.effects import Done
 from serving.approvals.kinds import BASIS, Kind
-from serving.approvals.records import Approval
+from serving.approvals.records import Approval, in_effect_of_subject
 from serving.approvals.states import State
+from serving.orders.errors import NotFoundError
 from serving.security import Role, Scope
 
 Connection = psycopg.Connection[Any]
 
 SURE, DOUBTFUL = "sure", "doubtful"
 """Buckets of pairs above and below the cut."""
+APART = "is_apart"
+"""Field of a suggestion that takes an accepted pair back, and its bucket."""
 
 PRODUCT_MATCH = Kind(
     name="product_match",
@@ -38,8 +41,8 @@ PRODUCT_MATCH = Kind(
     watched="score_percent",
     moves_bps=BASIS,
 )
-"""Offers of a sku stand under another; the subject is the pair. A refused pair is not asked again, unless its
-score doubled. Validity assumed."""
+"""Offers of a sku stand under another, or no longer do (`APART`); the subject is the pair. A pair that was
+refused or taken back is not asked again, unless its score doubled. Validity assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,38 @@ def ask_matches(
         Pairs that were not asked about before.
     """
     return sum(
-        request(conn, tenant_id, _ask(match, source), "product_matching", now).is_new for match in matches
+        request(conn, tenant_id, ask, "product_matching", now).is_new
+        for ask in (_ask(match, source) for match in matches)
+        if not _is_apart(conn, tenant_id, ask)
+    )
+
+
+def undo_ask(conn: Connection, tenant_id: str, sku_id: str, stands_for_id: str, reason_code: str) -> Ask:
+    """What is asked when somebody wants an accepted pair taken back.
+
+    It is a request about the same pair: in effect it supersedes the acceptance, as any newer one does, so
+    that the log of the pair tells both.
+
+    Args:
+        conn: Inside a transaction of the tenant.
+        tenant_id: The tenant.
+        sku_id: A sku of the pair.
+        stands_for_id: The other one; which stands for which does not matter.
+        reason_code: One of the reasons of the kind.
+
+    Raises:
+        NotFoundError: No pair of them is in effect.
+    """
+    accepted = _in_effect(conn, tenant_id, _subject(sku_id, stands_for_id))
+    if accepted is None or APART in accepted.suggestion:
+        raise NotFoundError("product-match", f"{sku_id} = {stands_for_id}")
+    kept = {name: accepted.suggestion[name] for name in ("sku_id", "stands_for_id", "score_percent")}
+    return Ask(
+        kind=PRODUCT_MATCH,
+        subject=_subject(sku_id, stands_for_id),
+        suggestion=kept | {APART: True, "reason_code": reason_code},
+        value_cents=0,
+        bucket=APART,
     )
 
 
@@ -84,12 +118,25 @@ def accept_match(conn: Connection, tenant_id: str, approval: Approval, now: date
     return {name: approval.wanted[name] for name in ("sku_id", "stands_for_id")}
 
 
+def _is_apart(conn: Connection, tenant_id: str, ask: Ask) -> bool:
+    """Whether the pair was taken back, and is no more alike than it was then."""
+    known = _in_effect(conn, tenant_id, ask.subject)
+    if known is None or APART not in known.suggestion:
+        return False
+    return not PRODUCT_MATCH.has_moved((known.suggestion, 0), (ask.suggestion, 0))
+
+
+def _in_effect(conn: Connection, tenant_id: str, subject: tuple[str, str]) -> Approval | None:
+    """What is in effect of a pair, whatever was asked about it since."""
+    return in_effect_of_subject(conn, tenant_id, PRODUCT_MATCH.name, subject)
+
+
 def matches_in_force(conn: Connection, tenant_id: str) -> dict[str, str]:
     """Sku to the sku under which its offers stand, of every accepted pair."""
     rows = conn.execute(
         "select suggestion->>'sku_id', suggestion->>'stands_for_id' from approvals.request"
-        " where tenant_id = %s and kind = %s and state = %s order by 1, 2",
-        (tenant_id, PRODUCT_MATCH.name, State.IN_EFFECT),
+        " where tenant_id = %s and kind = %s and state = %s and not suggestion ? %s order by 1, 2",
+        (tenant_id, PRODUCT_MATCH.name, State.IN_EFFECT, APART),
     )
     return one_for_each([(str(sku_id), str(other)) for sku_id, other in rows])
 
@@ -122,12 +169,16 @@ def one_for_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def _subject(one: str, other: str) -> tuple[str, str]:
+    first, second = sorted((one, other))
+    # With the length, since ids may hold a slash.
+    return "sku_pair", f"{len(first)}:{first}/{second}"
+
+
 def _ask(match: Match, source: str) -> Ask:
-    first, second = sorted((match.sku_id, match.stands_for_id))
     return Ask(
         kind=PRODUCT_MATCH,
-        # With the length, since ids may hold a slash.
-        subject=("sku_pair", f"{len(first)}:{first}/{second}"),
+        subject=_subject(match.sku_id, match.stands_for_id),
         suggestion={
             "sku_id": match.sku_id,
             "stands_for_id": match.stands_for_id,

@@ -88,6 +88,7 @@ MOVES = {
     "/v1/plans/{plan_id}/assignments": "the same plan for the same shop from the same day stands already",
     "/v1/prices/{merchant_id}/approvals": "a suggestion is asked once; what waits is answered again",
     "/v1/quality/cases/{improvement_case_id}/sign-offs": "a department signs once",
+    "/v1/product-matches/undo": "the same undoing of a pair is asked once; what waits is answered again",
     "/v1/quality/overrides": "the same override of the same sku is asked once; what waits is answered again",
     "/v1/supervision/cases/{listing_case_id}/decisions": "an end is decided once, and so is what was said",
     "/v1/supervision/cases/{listing_case_id}/statements": "one word waits at a time",

@@ -12,13 +12,24 @@ from pipelines.settings import Settings
 from pipelines.sources.contract import INGEST_ORDER
 from pipelines.sources.files import Files
 from pipelines.sources.loading.ingest import ingest
+from serving.approvals.asking import request
 from serving.approvals.decisions import Decider, Seen, approve, reject
+from serving.approvals.errors import OwnRequestError
 from serving.approvals.records import newest_of_subject
 from serving.db.operations import Operations
 from serving.jobs.effects import EFFECTS
+from serving.orders.errors import NotFoundError
 from serving.security import Principal, Role
 from serving.security.roles import ROLE_SCOPES
-from serving.supply.matches import DOUBTFUL, SURE, matches_in_force, one_for_each
+from serving.supply.matches import (
+    DOUBTFUL,
+    SURE,
+    Match,
+    ask_matches,
+    matches_in_force,
+    one_for_each,
+    undo_ask,
+)
 
 pytestmark = pytest.mark.xdist_group("graph")
 
@@ -94,8 +105,8 @@ class World:
                 )
             }
 
-    def decide(self, subject, decision, *more):
-        key = Principal("judge", TENANT, Role.OPERATOR, None, ROLE_SCOPES[Role.OPERATOR])
+    def decide(self, subject, decision, *more, by="judge"):
+        key = Principal(by, TENANT, Role.OPERATOR, None, ROLE_SCOPES[Role.OPERATOR])
         with self.operations.transaction(TENANT) as conn:
             asked = newest_of_subject(conn, TENANT, "product_match", ("sku_pair", subject))
             seen = Seen(approval_id=asked.approval_id, version=asked.version, digest=asked.digest)
@@ -147,6 +158,45 @@ def test_an_accepted_pair_stands_under_one_sku_and_a_refused_one_is_not_asked_ag
     assert sum(map(len, offered.values())) == len(TITLES)  # no offer is lost
     assert Lake(world.settings.lake_dir).read("products").filter(pl.col("sku_id") == "a-1").height == 1
     assert world.waiting() == {}
+
+
+def test_a_pair_that_is_taken_back_by_two_people_is_two_products_with_the_next_load(world):
+    world.load_orders()
+    world.run()
+    world.decide("3:a-1/b-9", approve)
+    world.run()
+    assert "a-1" not in world.offered()
+    asker = Principal("asker", TENANT, Role.OPERATOR, None, ROLE_SCOPES[Role.OPERATOR])
+    with world.operations.transaction(TENANT) as conn:
+        asked = request(conn, TENANT, undo_ask(conn, TENANT, "b-9", "a-1", "another_product"), asker, AS_OF)
+        again = request(conn, TENANT, undo_ask(conn, TENANT, "a-1", "b-9", "another_product"), asker, AS_OF)
+    assert (asked.is_new, again.is_new) == (True, False)
+    with pytest.raises(OwnRequestError):
+        world.decide("3:a-1/b-9", approve, by="asker")
+    world.run()
+    assert "a-1" not in world.offered()  # nothing moves before somebody else agreed
+    world.decide("3:a-1/b-9", approve)
+    with world.operations.transaction(TENANT) as conn:
+        assert matches_in_force(conn, TENANT) == {}
+        with pytest.raises(NotFoundError):
+            undo_ask(conn, TENANT, "a-1", "b-9", "other")
+        told = conn.execute(
+            "select state, suggestion->>'reason_code' from approvals.request"
+            " where kind = 'product_match' and subject_id = '3:a-1/b-9' order by approval_id"
+        ).fetchall()
+    assert told == [("superseded", None), ("in_effect", "another_product")]
+    world.run()
+    offered = world.offered()
+    assert (offered["a-1"], offered["b-9"]) == ({"s-a"}, {"s-b"})
+    # It is found again by its titles, and not asked again, until it is twice as alike.
+    assert "3:a-1/b-9" not in world.waiting()
+    with world.operations.transaction(TENANT) as conn:
+        (percent,) = conn.execute(
+            "select (suggestion->>'score_percent')::int from approvals.request where state = 'in_effect'"
+        ).fetchone()
+        for score, is_asked in ((percent, 0), (2 * percent, 0), (2 * percent + 1, 1)):
+            match = Match("a-1", "b-9", score, is_sure=True)
+            assert ask_matches(conn, TENANT, [match], "titles", AS_OF) == is_asked
 
 
 @pytest.mark.parametrize(

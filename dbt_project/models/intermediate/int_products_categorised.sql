@@ -27,6 +27,7 @@ categorised as (
         products.manufacturer_id as supplier_id,
         products.brand_id,
         products.pack_size,
+        products.gtin,
         products.unit,
         products.launched_on,
         products.role as sku_role,

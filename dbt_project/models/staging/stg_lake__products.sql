@@ -13,6 +13,7 @@ renamed as (
         cast(brand_id as string) as brand_id,
         cast(manufacturer_id as string) as manufacturer_id,
         cast(pack_size as string) as pack_size,
+        cast(gtin as string) as gtin,
         cast(unit as string) as unit,
         cast(launched_on as date) as launched_on,
         cast(role as string) as role,

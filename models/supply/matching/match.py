@@ -2,13 +2,13 @@
 
 Blocking: each title is compared with those that share its rarest words. Score: the mean of two cosines, of
 words and of letter trigrams, both weighted by rarity (TF-IDF); less where numbers or codes differ on both
-sides, more where a code is shared; the same barcode is 1. What contradicts (amounts, barcodes, brands,
-prices) is no pair.
+sides, more where a code is shared; the same barcode is 1, whatever the brands are called. What contradicts
+(amounts, barcodes, brands, prices) is no pair.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import polars as pl
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from models.supply.matching.titles import Title, contradict, read_title
+from models.supply.matching.titles import Title, contradict, gtins_in, read_title
 
 Floats = npt.NDArray[np.float64]
 _STEP = 200_000
@@ -58,8 +58,8 @@ def pairs_of(skus: pl.DataFrame, config: MatchingConfig) -> pl.DataFrame:
     """Pairs of skus of different suppliers from the review line on, best first.
 
     Args:
-        skus: `sku_id`, `title`, `pack_size`, `brand_id`, `price_cents` (the last three nullable) and
-            `suppliers` (list of ids; may be empty).
+        skus: `sku_id`, `title`, `pack_size`, `brand_id`, `price_cents` (the last three nullable),
+            `suppliers` (list of ids; may be empty) and `gtin` (nullable; may be left out).
         config: How.
 
     Returns:
@@ -71,6 +71,11 @@ def pairs_of(skus: pl.DataFrame, config: MatchingConfig) -> pl.DataFrame:
     texts = [" ".join(filter(None, row)) for row in skus.select("title", "pack_size").iter_rows()]
     titles = [read_title(f"{sku_id} {text}") if _is_barcode(sku_id) else read_title(text)
               for sku_id, text in zip(skus["sku_id"], texts, strict=True)]  # fmt: skip
+    if "gtin" in skus.columns:
+        titles = [
+            replace(title, gtins=title.gtins | gtins_in(code)) if code else title
+            for title, code in zip(titles, skus["gtin"], strict=True)
+        ]
     left, right = _candidates(titles, config)
     suppliers = [frozenset(found or ()) for found in skus["suppliers"].to_list()]
     brands = skus["brand_id"].to_list()
@@ -79,7 +84,8 @@ def pairs_of(skus: pl.DataFrame, config: MatchingConfig) -> pl.DataFrame:
         [
             not (suppliers[one] & suppliers[other])
             and not contradict(titles[one], titles[other])
-            and _fits(brands[one], brands[other])
+            # Suppliers call one brand by ids of their own; a barcode is the maker's.
+            and (titles[one].gtins & titles[other].gtins or _fits(brands[one], brands[other]))
             and _in_band(prices[one], prices[other], config.price_band)
             for one, other in zip(left, right, strict=True)
         ],

@@ -47,6 +47,10 @@ _ROW_RULES: Mapping[str, tuple[str, str]] = {
     "arrived_after_placed": ("arrived_at", "arrived before it was ordered"),
     "resolved_after_opened": ("resolved_at", "closed before it was opened"),
     "coordinates_come_together": ("longitude", "one of latitude and longitude without the other"),
+    "gtin_has_its_check_digit": (
+        "gtin",
+        "no barcode: 8, 12, 13 or 14 digits of which the last is the check digit; leave own codes out",
+    ),
     "goes_by_a_known_clock": ("time_zone", "no time zone that IANA names, such as Asia/Shanghai"),
     "works_on_some_days_of_the_week": ("working_days", "not days of the week: digits from 1 to 7, rising"),
     "says_what_its_kind_needs": (

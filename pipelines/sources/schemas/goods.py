@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataframely as dy
+import polars as pl
+
 from pipelines.sources.schemas.columns import (
     Accepted,
     Computed,
@@ -60,9 +63,23 @@ class Products(Accepted):
     )
     pack_size = text("pack size as printed", "1 l", nullable=True)
     unit = text("unit of sale", "kg", nullable=True)
+    gtin = text(
+        "barcode of the unit: 8, 12, 13 or 14 digits, the last a check digit (GS1); not a shop's own code",
+        "4006381333931",
+        nullable=True,
+    )
     launched_on = on("first day the sku may be sold", nullable=True, planned=True)
     role = enum(ROLES, "what the sku is; null: what its category says", nullable=True)
     is_private_label = flag("whether it is a brand of the shop's own; null if not known", nullable=True)
+
+    @dy.rule()
+    def gtin_has_its_check_digit(self) -> pl.Expr:
+        """A GTIN of GS1: the digits, weighed 3 and 1 in turn from the right, sum to a multiple of ten."""
+        code = pl.col("gtin").str.zfill(14)
+        digits = (code.str.slice(at, 1).cast(pl.Int64, strict=False) for at in range(14))
+        weighed = pl.sum_horizontal(digit * (3 if at % 2 == 0 else 1) for at, digit in enumerate(digits))
+        is_gtin = pl.col("gtin").str.contains(r"^(?:[0-9]{8}|[0-9]{12,14})$") & (weighed % 10 == 0)
+        return is_gtin & (code != "0" * 14)
 
 
 class Offers(Accepted):

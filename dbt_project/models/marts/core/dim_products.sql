@@ -18,6 +18,7 @@ final as (
         supplier_id,
         brand_id,
         pack_size,
+        gtin,
         unit,
         launched_on,
         theme,

@@ -164,3 +164,34 @@ def test_few_skus_have_no_pairs():
         assert pairs.is_empty()
         assert dict(pairs.schema) == PAIR_SCHEMA
     assert found(skus(("a", "!!", "s-1"), ("b", "??", "s-2"))) == {}
+
+
+def with_codes(frame, **codes):
+    return frame.with_columns(
+        gtin=pl.col("sku_id").replace_strict(codes, default=None, return_dtype=pl.String)
+    )
+
+
+def test_the_same_stated_barcode_is_one_product_whatever_titles_and_brands_say():
+    frame = skus(
+        ("a", "Earl Grey tin", "s-1", {"brand_id": "b-1"}),
+        ("b", "black tea of the best", "s-2", {"brand_id": "other"}),
+        *FILLER,
+    )
+    assert found(frame) == {}
+    coded = with_codes(frame, a="4006381333931", b="04006381333931")
+    assert found(coded) == {("a", "b"): 1.0}
+    # One supplier states one barcode twice: its two skus stay two.
+    mine = coded.with_columns(suppliers=pl.lit(["s-1"]))
+    assert found(mine) == {}
+    # So do goods of which one costs ten times the other: a case and its unit.
+    priced = coded.with_columns(price_cents=pl.when(sku_id="a").then(100.0).otherwise(1_000.0))
+    assert found(priced) == {}
+
+
+def test_other_stated_barcodes_are_two_products_whatever_titles_say():
+    frame = skus(("a", "Earl Grey black tea tin", "s-1"), ("b", "Earl Grey black tea tin", "s-2"), *FILLER)
+    assert found(frame)[("a", "b")] > 0.9
+    assert ("a", "b") not in found(with_codes(frame, a="4006381333931", b="96385074"))
+    # Of one that states none nothing is known: the titles count.
+    assert found(with_codes(frame, a="4006381333931"))[("a", "b")] > 0.9
