@@ -16,10 +16,10 @@ import psycopg
 
 from serving.approvals.asking import Ask, request
 from serving.approvals.effects import Done
+from serving.approvals.errors import UnknownApprovalError
 from serving.approvals.kinds import BASIS, Kind
 from serving.approvals.records import Approval, in_effect_of_subject
 from serving.approvals.states import State
-from serving.orders.errors import NotFoundError
 from serving.security import Role, Scope
 
 Connection = psycopg.Connection[Any]
@@ -98,11 +98,11 @@ def undo_ask(conn: Connection, tenant_id: str, sku_id: str, stands_for_id: str, 
         reason_code: One of the reasons of the kind.
 
     Raises:
-        NotFoundError: No pair of them is in effect.
+        UnknownApprovalError: No pair of them is in effect.
     """
     accepted = _in_effect(conn, tenant_id, _subject(sku_id, stands_for_id))
     if accepted is None or APART in accepted.suggestion:
-        raise NotFoundError("product-match", f"{sku_id} = {stands_for_id}")
+        raise UnknownApprovalError(f"no accepted pair of {sku_id!r} and {stands_for_id!r} is in effect")
     kept = {name: accepted.suggestion[name] for name in ("sku_id", "stands_for_id", "score_percent")}
     return Ask(
         kind=PRODUCT_MATCH,

@@ -14,11 +14,10 @@ from pipelines.sources.files import Files
 from pipelines.sources.loading.ingest import ingest
 from serving.approvals.asking import request
 from serving.approvals.decisions import Decider, Seen, approve, reject
-from serving.approvals.errors import OwnRequestError
+from serving.approvals.errors import OwnRequestError, UnknownApprovalError
 from serving.approvals.records import newest_of_subject
 from serving.db.operations import Operations
 from serving.jobs.effects import EFFECTS
-from serving.orders.errors import NotFoundError
 from serving.security import Principal, Role
 from serving.security.roles import ROLE_SCOPES
 from serving.supply.matches import (
@@ -178,7 +177,7 @@ def test_a_pair_that_is_taken_back_by_two_people_is_two_products_with_the_next_l
     world.decide("3:a-1/b-9", approve)
     with world.operations.transaction(TENANT) as conn:
         assert matches_in_force(conn, TENANT) == {}
-        with pytest.raises(NotFoundError):
+        with pytest.raises(UnknownApprovalError):
             undo_ask(conn, TENANT, "a-1", "b-9", "other")
         told = conn.execute(
             "select state, suggestion->>'reason_code' from approvals.request"
