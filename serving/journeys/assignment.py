@@ -11,9 +11,7 @@ from datetime import date
 from enum import StrEnum
 
 from models.experiments.assignment import FULL_BPS, arm_at, draw
-
-UNIVERSAL_BPS = 500
-"""Share of all consumers whom no journey of marketing reaches in a quarter, in basis points."""
+from models.experiments.hold_out import is_held_out
 
 
 class Arm(StrEnum):
@@ -22,11 +20,6 @@ class Arm(StrEnum):
     TREATED = "treated"
     CONTROL = "control"
     UNIVERSAL = "universal"
-
-
-def quarter(day: date) -> str:
-    """The quarter of a day, such as `2026Q4`."""
-    return f"{day.year}Q{(day.month + 2) // 3}"
 
 
 def arm_of(
@@ -42,7 +35,7 @@ def arm_of(
         control_bps: Share of the control group, in basis points.
         marketing: Messages of service reach the universal hold-out as well.
     """
-    if marketing and draw(tenant_id, "universal", quarter(day), consumer_id) * FULL_BPS < UNIVERSAL_BPS:
+    if marketing and is_held_out(tenant_id, consumer_id, day):
         return Arm.UNIVERSAL
     weights = ((Arm.CONTROL.value, control_bps), (Arm.TREATED.value, FULL_BPS - control_bps))
     return Arm(arm_at(draw(tenant_id, "journey", journey_id, consumer_id), weights))

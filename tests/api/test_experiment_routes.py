@@ -11,6 +11,7 @@ from small_market import NOW, TENANT, Shop
 from two_people import approved
 
 from models.experiments.assignment import Places, arm_of
+from models.experiments.hold_out import is_held_out
 from serving.app import create_app
 from serving.db import calendar
 from serving.db.operations import Operations
@@ -21,7 +22,15 @@ from serving.security import ROLE_SCOPES, Role, issue_key
 pytestmark = pytest.mark.xdist_group("experiment_routes")  # one database and application for all
 
 HALVES = [{"name": "none", "share_bps": 5_000}, {"name": "with", "share_bps": 5_000}]
-PEOPLE = [f"c{n}" for n in range(60)]
+
+
+def people(letter, count):
+    """Consumers whom marketing reaches this quarter."""
+    names = (f"{letter}{n}" for n in range(2 * count + 20))
+    return [one for one in names if not is_held_out(TENANT, one, NOW.date())][:count]
+
+
+PEOPLE = people("c", 60)
 
 
 class Desk:
@@ -162,11 +171,11 @@ def test_results_count_exposed_units_as_assigned(desk):
     shop = desk.shop
     programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
     desk.started(coupons("measured", programme, layer="coupons"))
-    people = [f"d{n}" for n in range(80)]
-    for number, one in enumerate(people[::4]):
+    bought = people("d", 80)
+    for number, one in enumerate(bought[::4]):
         shop.place(f"before-{number}", ("s1", 1), consumer=one, at=NOW - timedelta(days=2))
         shop.pay(f"before-{number}", at=NOW - timedelta(days=2))
-    desk.ask("ann", "POST", "/experiments/measured/coupons", {"consumer_ids": people})
+    desk.ask("ann", "POST", "/experiments/measured/coupons", {"consumer_ids": bought})
     arms = dict(shop.sql("select unit_id, arm from experiments.exposure where experiment_id = 'measured'"))
     buyers = sorted(one for one, arm in arms.items() if arm == "with")
     for one in buyers:
@@ -195,10 +204,10 @@ def test_arms_that_do_not_fit_are_blocked(desk):
     shop = desk.shop
     programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
     desk.started(coupons("uneven", programme))
-    desk.ask("ann", "POST", "/experiments/uneven/coupons", {"consumer_ids": [f"e{n}" for n in range(200)]})
+    desk.ask("ann", "POST", "/experiments/uneven/coupons", {"consumer_ids": people("e", 200)})
     assert not desk.ask("ann", "GET", "/experiments/uneven/results").json()["metric"]["is_blocked"]
     arms = dict(shop.sql("select unit_id, arm from experiments.exposure where experiment_id = 'uneven'"))
-    lost = [one for one, arm in arms.items() if arm == "with"][:60]
+    lost = [one for one, arm in arms.items() if arm == "with"][:80]
     with shop.operations.transaction(TENANT) as conn:
         conn.execute("reset role")
         conn.execute(
@@ -232,9 +241,9 @@ def test_two_share_a_layer_and_each_ends_by_itself(desk):
     one = desk.started(coupons("left", programme(), traffic_bps=3_000, runs_days=2))
     other = desk.started(coupons("right", programme(), traffic_bps=7_000))
     assert [(found["first_bps"], found["end_bps"]) for found in (one, other)] == [(0, 3_000), (3_000, 10_000)]
-    people = [f"g{n}" for n in range(300)]
+    everybody = people("g", 300)
     for name in ("left", "right"):
-        desk.ask("ann", "POST", f"/experiments/{name}/coupons", {"consumer_ids": people})
+        desk.ask("ann", "POST", f"/experiments/{name}/coupons", {"consumer_ids": everybody})
     rows = shop.sql("select unit_id, count(*) from experiments.exposure where unit_id like 'g%%' group by 1")
     assert len(rows) == 300
     assert {count for _, count in rows} == {1}
@@ -267,3 +276,13 @@ def test_the_database_draws_as_the_service_does(desk):
     assert dict(rows) == {
         unit: arm_of("default", "e", "l", Places(1_000, 9_000), pairs, unit) for unit in units
     }
+
+
+def test_the_universal_hold_out_is_left_alone(desk):
+    programme = desk.shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+    desk.started(coupons("quiet", programme))
+    left = [one for one in (f"h{n}" for n in range(200)) if is_held_out(TENANT, one, NOW.date())]
+    assert left
+    given = desk.ask("ann", "POST", "/experiments/quiet/coupons", {"consumer_ids": left}).json()
+    assert (given["outside"], given["coupons"], given["new_by_arm"]) == (len(left), [], {})
+    desk.ask("ann", "POST", "/experiments/quiet/stop", {"reason": "over"})

@@ -126,7 +126,7 @@ class GivenView(Struct, frozen=True, kw_only=True):
     coupons: list[GivenCoupon]
     new_by_arm: Annotated[dict[str, int], Meta(description="Consumers on whom an arm acted first now.")]
     known: Annotated[int, Meta(description="Consumers on whom their arm had acted before.")]
-    outside: Annotated[int, Meta(description="Not of this experiment, or erased.")]
+    outside: Annotated[int, Meta(description="Not of this experiment, of the universal hold-out, or erased.")]
 
 
 class ExperimentView(Struct, frozen=True, kw_only=True):

@@ -10,8 +10,10 @@ from typing import Any
 
 import psycopg
 
+from models.experiments.hold_out import is_held_out
 from serving.consumers.erased import hold_erasures
 from serving.db import locks
+from serving.db.calendar import local_day, zone_of
 from serving.experiments import exposures
 from serving.experiments.errors import ExperimentStateError
 from serving.experiments.records import find
@@ -28,7 +30,7 @@ class Given:
         codes: Consumer to the new code.
         arms: New consumers by arm, those of arms without a coupon among them.
         known: Consumers whose arm had acted before.
-        outside: Consumers whom the experiment does not have, or who were erased.
+        outside: Consumers whom the experiment does not have, who are left alone this quarter, or were erased.
     """
 
     codes: dict[str, str]
@@ -61,7 +63,12 @@ def give(
     if kept.state != "running" or kept.experiment.surface != "coupons":
         raise ExperimentStateError(f"experiment {experiment_id} does not run, or is not about coupons")
     wanted = sorted(set(consumer_ids))
-    arms = {one: arm for one in wanted if (arm := kept.arm_of(tenant_id, one)) is not None}
+    day = local_day(now, zone_of(conn, tenant_id))
+    arms = {
+        one: arm
+        for one in wanted
+        if not is_held_out(tenant_id, one, day) and (arm := kept.arm_of(tenant_id, one)) is not None
+    }
     new = exposures.log(conn, tenant_id, experiment_id, "consumer", arms, now)
     known = exposures.among(conn, tenant_id, experiment_id, arms)
     codes: dict[str, str] = {}

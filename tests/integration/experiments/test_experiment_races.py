@@ -6,6 +6,7 @@ import pytest
 from journey_town import Town
 from small_market import NOW, Shop
 
+from models.experiments.hold_out import is_held_out
 from serving.db.operations import Operations
 from serving.experiments import records
 from serving.experiments.errors import ExperimentOverlapError, ExperimentStateError
@@ -14,7 +15,7 @@ from serving.journeys.errors import JourneyRefusedError
 from serving.orders.coupons.trials import give
 
 THREADS = 8
-PEOPLE = [f"c{n}" for n in range(80)]
+PEOPLE = [one for one in (f"c{n}" for n in range(200)) if not is_held_out("default", one, NOW.date())][:80]
 
 
 @pytest.fixture

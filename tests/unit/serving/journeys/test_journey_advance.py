@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.experiments.assignment import draw
-from serving.journeys.assignment import UNIVERSAL_BPS, Arm, arm_of, quarter
+from models.experiments.hold_out import UNIVERSAL_BPS, quarter
+from serving.journeys.assignment import Arm, arm_of
 from serving.journeys.definition.loading import load
 from serving.journeys.engine.advance import Act, Facts, Message, Run, advance
 from serving.journeys.guards import Cap, Known, Policy
