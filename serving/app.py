@@ -33,6 +33,7 @@ from serving.api.growth.channel_tests import CHANNEL_TEST_ROUTES
 from serving.api.growth.experiments import EXPERIMENT_ROUTES
 from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
 from serving.api.growth.journeys import JOURNEY_ROUTES
+from serving.api.growth.links import LINK_ROUTES, redirect_router
 from serving.api.health import live, metrics, ready
 from serving.api.money.calendar import CALENDAR_ROUTES
 from serving.api.money.debts import DEBT_ROUTES
@@ -142,6 +143,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         planner = Planner()
         app.state.route_planner = planner
         app.state.notice_limiter = RateLimiter()
+        app.state.link_limiter = RateLimiter()
         app.state.clock = BusinessClock(settings)
         app.state.standing = StandingReader(
             replica or pool,
@@ -229,6 +231,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *JOURNEY_ROUTES,
             *JOURNEY_WORK_ROUTES,
             *CHANNEL_TEST_ROUTES,
+            *LINK_ROUTES,
             *ALARM_ROUTES,
             get_parcel_record,
         ],
@@ -236,7 +239,16 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
         security=[{"apiKey": []}, {"bearer": []}],
     )
     app = Litestar(
-        route_handlers=[scored, notices_router(), pushes_router(), openapi_document, live, ready, metrics],
+        route_handlers=[
+            scored,
+            notices_router(),
+            pushes_router(),
+            redirect_router(),
+            openapi_document,
+            live,
+            ready,
+            metrics,
+        ],
         exception_handlers=exception_handlers(),
         lifespan=[lifespan],
         openapi_config=_openapi_config(),

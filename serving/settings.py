@@ -61,6 +61,8 @@ class Settings(BaseSettings):
         channel_fee_bps: What a payment channel keeps by contract, at least, basis points; the loss of a line
             is reckoned with it, or with the tenant's dearest contract, before the channel has told its fee.
         invitation_days: Longest time in which an invitation may be bound.
+        link_base: What short links begin with; the public address of the API or of a proxy before it.
+        link_days: Longest time in which a short link may be followed.
         referral_window_days: How long the relation that a consumer's act makes with an agent counts.
         offer_own_bps: How far a supplier's price may be from its own reference without a decision.
         offer_others_bps: How far it may be from the median of the other suppliers' prices in force.
@@ -114,6 +116,8 @@ class Settings(BaseSettings):
     time_zone: str = "Asia/Shanghai"
     channel_fee_bps: int = Field(default=60, ge=0, le=10_000)
     invitation_days: int = Field(default=30, ge=1, le=366)
+    link_base: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^\s/]+(/[^\s]*[^\s/])?$")
+    link_days: int = Field(default=366, ge=1, le=3_660)
     referral_window_days: int = Field(default=365, ge=1, le=3_660)
     offer_own_bps: int = Field(default=2_000, ge=0, le=10_000)
     offer_others_bps: int = Field(default=5_000, ge=0, le=10_000)

@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 import polars as pl
 
+from models.attribution.credits import CREDITS, MODELS
 from models.contracts import PUBLISHED_TABLES
+from pipelines.channel_credits import CREDITS_KEY, EFFECTS, EFFECTS_KEY
 from pipelines.decisions import explored
 from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
@@ -33,6 +35,7 @@ SECTIONS = [
     "lifecycle",
     "growth",
     "experiments",
+    "channels",
     "settlement",
     "live",
     "cost",
@@ -110,7 +113,7 @@ def make_home(home, sku="s1"):
     for name, rows in _scores(sku).items():
         lake.put(f"scores/{name}", score_frame(name, rows))
     lake.put("features/consumer_tags", _tags())
-    for name, frame in _brake(sku).items():
+    for name, frame in {**_brake(sku), **_channels()}.items():
         lake.put(name, frame)
     for name, frame in _journeys().items():
         lake.put(name, frame)
@@ -257,6 +260,18 @@ def _experiments():
     one = {"experiment_id": "lists", "title": "Own lists", "surface": "recommendations", "unit": "consumer",
            "state": "running", "reason": None, "metric": found, "guardrail": None}  # fmt: skip
     return [one, one | {"experiment_id": "moves", "surface": "prices", "state": "stopped", "metric": earned}]
+
+
+def _channels():
+    """Two orders, one of them touched twice; a channel that a test measured, one that nobody tested."""
+    shared = [("o1", "wecom", 60), ("o1", "feed_ads", 40), ("o2", "unattributed", 25)]
+    rows = [(order, model, channel, cents) for model in MODELS for order, channel, cents in shared]
+    day = date(2017, 12, 1)
+    tested = ("wecom", "t", "holdout", 5_000, 1_200, 8_800, 900, 100, 3, day, date(2017, 12, 29))
+    return {
+        CREDITS_KEY: pl.DataFrame(rows, schema=CREDITS, orient="row"),
+        EFFECTS_KEY: pl.DataFrame([tested], schema=EFFECTS, orient="row"),
+    }
 
 
 def _ticks():
@@ -649,6 +664,16 @@ def _write_warehouse(file, sku):
             insert into analyst.mart_agent_performance values
                 ('agt-1', 'gold', 2, 900, 1, 170, 0, 20), ('agt-1', 'gold', 1, 100, 3, 10, 60, 0),
                 ('agt-2', 'none', 1, 50, 0, 5, 0, 0);
+            create table analyst.mart_channel_effect (channel varchar, touches bigint, spend_cents bigint);
+            insert into analyst.mart_channel_effect values
+                ('wecom', 4, null), ('feed_ads', 9, 700), ('unattributed', 0, null);
+            create table analyst.mart_funnel_public_private (
+                month_start_on date, channel varchar, reached bigint, clicked bigint, known bigint,
+                consented bigint, bought bigint, bought_again bigint, origin varchar
+            );
+            insert into analyst.mart_funnel_public_private values
+                ('2017-11-01', 'wecom', 10, 8, 7, 5, 4, 2, 'observed'),
+                ('2017-12-01', 'wecom', 5, 4, 3, 2, 1, 0, 'observed');
             """
         )
         connection.execute("insert into core.dim_products values ($sku, $sku, null)", {"sku": sku})

@@ -27,7 +27,7 @@ PERSON_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "events": ("consumer_id", VISITOR, "occurred_at"),
     "coupons": ("consumer_id",),
     "messages": ("consumer_id",),
-    "touches": ("consumer_id",),
+    "touches": ("consumer_id", VISITOR, "occurred_at"),
     "points_ledger": ("consumer_id",),
     "settlement_legs": ("payee_type", "payee_id"),
     "ledger_entries": ("party_type", "party_id"),

@@ -90,7 +90,9 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "coupon_redemptions": Held("core.fct_coupon_redemptions"),
         "competitor_prices": Held("core.fct_competitor_prices"),
         "messages": Held("core.fct_messages"),
-        "touches": Held("core.fct_touches"),
+        "touches": Held(
+            "core.fct_touches", {"consumer_id": "stated_consumer_id", "received_at": "recorded_at"}
+        ),
         "points_ledger": Held("core.fct_points_ledger"),
         "consents": Held("core.fct_consents"),
         "identity_edges": Held("core.fct_identity_edges"),
@@ -160,7 +162,6 @@ _ONE_TO_ONE = {
     "inventory_movements": "fct_inventory_movements",
     "competitor_prices": "fct_competitor_prices",
     "messages": "fct_messages",
-    "touches": "fct_touches",
     "points_ledger": "fct_points_ledger",
     "consents": "fct_consents",
     "identity_edges": "fct_identity_edges",
@@ -202,6 +203,22 @@ CUTS: tuple[Cut, ...] = (
             ),
         },
         (Replaced("fct_events", "key_events", ("event_id",)),),
+    ),
+    Cut(
+        "by_touch",
+        {
+            "key_touches": "select touch_id from temp.arrived_touches union select touch_id from"
+            f" {{live}}.core.fct_touches where {_in('anonymous_id', 'changed_fct_identity_edges')}"
+        },
+        {
+            "raw.touches": _raw("touches", _in("touch_id", "key_touches")),
+            "staging.stg_lake__identity_edges": (
+                "select * from {live}.core.fct_identity_edges where anonymous_id in"
+                " (select anonymous_id from temp.raw_touches union select anonymous_id from"
+                f" {{live}}.core.fct_touches where {_in('touch_id', 'key_touches')})"
+            ),
+        },
+        (Replaced("fct_touches", "key_touches", ("touch_id",)),),
     ),
     Cut(
         "by_offer",

@@ -140,6 +140,21 @@ class Evidence:
             {},
         )
 
+    def channels(self) -> pl.DataFrame | None:
+        """Marketing channels: channel, touches, spend_cents, one row of what is unattributed.
+
+        None without a warehouse.
+        """
+        return self._query(
+            "select channel, touches, spend_cents from analyst.mart_channel_effect order by channel", {}
+        )
+
+    def public_funnel(self) -> pl.DataFrame | None:
+        """Persons by the month and the channel that reached them first; None without a warehouse."""
+        return self._query(
+            "select * from analyst.mart_funnel_public_private order by month_start_on, channel", {}
+        )
+
     def settled_shares(self) -> pl.DataFrame | None:
         """What was shared out: leg_kind, leg_state, legs, orders (of all), net_cents, reversed_cents.
 

@@ -61,6 +61,7 @@ Kind = Literal[
     "experiments",
     "exposures",
     "channel_tests",
+    "links",
 ]
 
 
@@ -126,6 +127,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "experiments": (str,),
     "exposures": (str,),
     "channel_tests": (str,),
+    "links": (str,),
 }
 
 

@@ -679,6 +679,37 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "link_destination",
+        "where short links of a shop may lead",
+        _ALL,
+        _KEY,
+        routes=(
+            "PUT /v1/merchants/{merchant_id}/link-destinations/{destination_id}",
+            "DELETE /v1/merchants/{merchant_id}/link-destinations/{destination_id}",
+        ),
+        moves_money=False,
+    ),
+    Authority(
+        "link",
+        "a short link of a shop or an agent, and that it is revoked",
+        frozenset({"operator", "merchant", "agent"}),
+        "signature of the tenant's key over what the link stands for",
+        limits=("link_days",),
+        routes=(
+            "POST /v1/links",
+            "POST /v1/links/{link_id}/revoke",
+        ),
+        moves_money=False,
+    ),
+    Authority(
+        "link_click",
+        "whose a click on a short link was",
+        _SHOP,
+        "the number of the click, which only its visitor's page got; once, within a day",
+        routes=("POST /v1/link-clicks/{click_id}/visitor",),
+        moves_money=False,
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

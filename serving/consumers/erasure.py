@@ -25,6 +25,7 @@ _RENAMED = (
     "coupons.erase",
     "approvals.erase",
     "journeys.erase",
+    "links.erase",
     "experiments.erase",
 )
 """Functions of the database that give rows their pseudonym, after `consumers.erase` gave it to the orders."""

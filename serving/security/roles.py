@@ -70,6 +70,8 @@ class Scope(StrEnum):
     EXPERIMENTS_WRITE = "experiments:write"
     CHANNEL_TESTS_READ = "channel_tests:read"
     CHANNEL_TESTS_WRITE = "channel_tests:write"
+    LINKS_READ = "links:read"
+    LINKS_WRITE = "links:write"
     WATCH_READ = "watch:read"
     WATCH_WRITE = "watch:write"
 
@@ -142,6 +144,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.COUPONS_READ,
             Scope.COUPONS_WRITE,
             Scope.INVITATIONS_WRITE,
+            Scope.LINKS_READ,
+            Scope.LINKS_WRITE,
             Scope.SCENES_READ,
             Scope.SCENES_WRITE,
             Scope.EVENTS_WRITE,
@@ -162,6 +166,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.EVENTS_WRITE,
             Scope.APPROVALS_READ,
             Scope.INVITATIONS_WRITE,
+            Scope.LINKS_READ,
+            Scope.LINKS_WRITE,
             Scope.SCENES_READ,
             Scope.SCENES_WRITE,
         }

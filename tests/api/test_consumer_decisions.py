@@ -281,6 +281,20 @@ def fill(url, consumer_id):
             "insert into journeys.opt_out values ('default', %s, 'sms', '2017-12-01')", (consumer_id,)
         )
         connection.execute(
+            "insert into links.destination (tenant_id, merchant_id, destination_id, url, made_by, made_at)"
+            " values ('default', 'm1', 'home', 'https://shop.example.com/', 'k', '2017-01-01')"
+        )
+        connection.execute(
+            "insert into links.link (tenant_id, link_id, merchant_id, channel, campaign, destination_id,"
+            " made_by, made_at, expires_at) values ('default', 'l1', 'm1', 'sms', 'c', 'home', 'k',"
+            " '2017-01-01', '2019-01-01')"
+        )
+        connection.execute(
+            "insert into links.click (tenant_id, click_id, link_id, occurred_at, consumer_id, named_at)"
+            " values ('default', 'k1', 'l1', '2017-12-01', %s, '2017-12-01')",
+            (consumer_id,),
+        )
+        connection.execute(
             "insert into experiments.experiment (tenant_id, experiment_id, document, digest, surface, unit,"
             " layer, weights, held_arms, state, made_by, made_at) values ('default', 'x', '{}', '',"
             " 'coupons', 'consumer', 'l', '[]', '{}', 'draft', 'k', '2017-01-01')"

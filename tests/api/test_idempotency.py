@@ -75,6 +75,8 @@ MOVES = {
     "/v1/journey-tasks/{task_id}/end": "ended once",
     "/v1/channel-tests": "the id and the content of a test; the same again is the one that stands",
     "/v1/channel-tests/{test_id}/stop": "given up once",
+    "/v1/links/{link_id}/revoke": "it is or is not revoked",
+    "/v1/link-clicks/{click_id}/visitor": "a click is named once; the same again changes nothing",
     "/v1/holds/{hold_id}/lift": "resolved once",
     "/v1/orders/{order_id}/lines/{line_no}/points": "a line has one number of points",
     "/v1/channels/{channel_id}/notices": "the signed notice names its event; a known one is answered again",

@@ -135,7 +135,7 @@ def test_every_list_is_read_page_by_page(document):
     for path, item in document["paths"].items():
         if "get" not in item:
             continue
-        answer = item["get"]["responses"]["200"].get("content", {}).get("application/json", {})
+        answer = item["get"]["responses"].get("200", {}).get("content", {}).get("application/json", {})
         schema = resolve(document, answer.get("schema", {}))
         lists = [
             name

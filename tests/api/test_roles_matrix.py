@@ -24,6 +24,8 @@ WITHOUT_A_KEY = {
     "POST /v1/channels/{channel_id}/notices",
     # That of the supplier's system is.
     "POST /v1/stock-pushes/{source_id}",
+    # Whoever has the link may follow it.
+    "GET /l/{code}",
 }
 
 

@@ -9,6 +9,7 @@ renamed as (
     select
         cast(touch_id as string) as touch_id,
         cast(consumer_id as string) as consumer_id,
+        cast(anonymous_id as string) as anonymous_id,
         cast(channel as string) as channel,
         cast(campaign as string) as campaign,
         cast(cost_cents as bigint) as cost_cents,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines.report.blocks import Section
 from pipelines.report.evidence import Evidence
 from pipelines.report.sections import (
+    channels,
     consumers,
     experiments,
     forecasts,
@@ -37,6 +38,7 @@ def all_sections(evidence: Evidence) -> list[Section]:
         quality.lifecycle(evidence),
         growth.section(evidence),
         experiments.section(evidence),
+        channels.section(evidence),
         settlement.section(evidence),
         live.section(evidence),
         run.cost(evidence),

@@ -134,6 +134,20 @@ _EVENTS = Stream(
     """,
 )
 
+# A click becomes a touch when the shop says whose it was; one whose person was erased names nobody any more.
+_TOUCHES = Stream(
+    "touches",
+    ("touch_id",),
+    f"""
+    select c.click_id, c.consumer_id, c.anonymous_id, l.channel, l.campaign, null, {_us("c.occurred_at")},
+           {_us("c.named_at")}, 'observed', c.xact_id::text as xact_id
+    from links.click c
+    join links.link l using (tenant_id, link_id)
+    where c.xact_id >= %(since)s::xid8 and (c.consumer_id is not null or c.anonymous_id is not null)
+    order by c.occurred_at, c.click_id
+    """,
+)
+
 _CONSENTS = Stream(
     "consents",
     ("consumer_id", "purpose", "stated_at"),
@@ -351,6 +365,7 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _SHIPMENTS,
             _AFTER_SALES,
             _EVENTS,
+            _TOUCHES,
             _CONSENTS,
             _EDGES,
             _COMPETITOR_PRICES,

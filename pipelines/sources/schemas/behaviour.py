@@ -117,7 +117,8 @@ class Touches(Accepted):
     """One row per marketing touch."""
 
     touch_id = identifier("the touch", "t-1")
-    consumer_id = identifier("who was touched", "c-1001")
+    consumer_id = identifier("who was touched, when known", "c-1001", nullable=True)
+    anonymous_id = identifier("device or visitor, when the consumer is unknown", "dev-9", nullable=True)
     channel = text("how", "mail")
     campaign = text("the campaign", "spring")
     cost_cents = cents("what it cost", nullable=True, example="15")

@@ -21,6 +21,7 @@ def touches(days: list[int]) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "touch_id": [f"t{position}" for position in range(len(days))],
+            "anonymous_id": [None] * len(days),
             "consumer_id": ["c"] * len(days),
             "channel": ["mail"] * len(days),
             "campaign": ["x"] * len(days),

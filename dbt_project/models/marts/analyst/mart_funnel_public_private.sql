@@ -1,15 +1,20 @@
 with touches as (
 
     select
+        coalesce(consumer_id, 'visitor ' || anonymous_id) as person,
         consumer_id,
+        anonymous_id,
         channel,
         occurred_at,
         occurred_on,
         origin
     from {{ ref('fct_touches') }}
+    where consumer_id is not null or anonymous_id is not null
     union all
     select
+        consumer_id as person,
         consumer_id,
+        cast(null as string) as anonymous_id,
         channel,
         sent_at as occurred_at,
         sent_on as occurred_on,
@@ -22,7 +27,7 @@ ranked as (
 
     select
         *,
-        row_number() over (partition by consumer_id order by occurred_at, channel) as place
+        row_number() over (partition by person order by occurred_at, channel) as place
     from touches
 
 ),
@@ -31,7 +36,9 @@ ranked as (
 firsts as (
 
     select
+        person,
         consumer_id,
+        anonymous_id,
         channel,
         occurred_at as reached_at,
         occurred_on as reached_on,
@@ -43,10 +50,15 @@ firsts as (
 
 visitors as (
 
-    select distinct firsts.consumer_id
+    select firsts.person
     from firsts
     inner join {{ ref('fct_events') }} as events on firsts.consumer_id = events.consumer_id
     where events.occurred_at >= firsts.reached_at
+    union
+    select firsts.person
+    from firsts
+    inner join {{ ref('fct_events') }} as events on firsts.anonymous_id = events.anonymous_id
+    where firsts.consumer_id is null and events.occurred_at >= firsts.reached_at
 
 ),
 
@@ -68,7 +80,7 @@ final as (
         cast({{ dbt.date_trunc('month', 'firsts.reached_on') }} as date) as month_start_on,
         firsts.channel,
         count(*) as reached,
-        cast(sum(case when visitors.consumer_id is not null then 1 else 0 end) as bigint) as clicked,
+        cast(sum(case when visitors.person is not null then 1 else 0 end) as bigint) as clicked,
         cast(sum(case when consumers.consumer_id is not null then 1 else 0 end) as bigint) as known,
         cast(sum(case when consumers.consent_marketing then 1 else 0 end) as bigint) as consented,
         cast(sum(case when buyers.orders >= 1 then 1 else 0 end) as bigint) as bought,
@@ -76,7 +88,7 @@ final as (
         max(firsts.origin) as origin
     from firsts
     left join {{ ref('dim_consumers') }} as consumers on firsts.consumer_id = consumers.consumer_id
-    left join visitors on firsts.consumer_id = visitors.consumer_id
+    left join visitors on firsts.person = visitors.person
     left join buyers on firsts.consumer_id = buyers.consumer_id
     group by
         cast({{ dbt.date_trunc('month', 'firsts.reached_on') }} as date),
