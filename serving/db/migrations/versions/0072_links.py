@@ -1,14 +1,14 @@
 """Short links: destinations, links, clicks.
 
-Revision: 0071, after 0070.
+Revision: 0072, after 0071.
 """
 
 from alembic import op
 
 from serving.db.migrations.tenancy import protect
 
-revision = "0071"
-down_revision = "0070"
+revision = "0072"
+down_revision = "0071"
 branch_labels = None
 depends_on = None
 
