@@ -8,19 +8,20 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from models.attribution.credits import MODELS
+from models.attribution.credits import MODELS, UNATTRIBUTED
 
 
 def touches(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Touches and messages of known consumers by time: consumer_id, channel, occurred_at, occurred_on."""
-    return connection.sql(
+    return connection.execute(
         """
         select consumer_id, channel, occurred_at, occurred_on from core.fct_touches
-        where consumer_id is not null and channel is not null
+        where consumer_id is not null and channel <> $nobody
         union all
-        select consumer_id, channel, sent_at, sent_on from core.fct_messages where channel is not null
+        select consumer_id, channel, sent_at, sent_on from core.fct_messages where channel <> $nobody
         order by occurred_at, consumer_id, channel
-        """
+        """,
+        {"nobody": UNATTRIBUTED},
     ).pl()
 
 

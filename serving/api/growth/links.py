@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import psycopg
@@ -46,7 +46,8 @@ _SHOPS = frozenset({Role.OPERATOR, Role.MERCHANT})
 _SPREADERS = frozenset({Role.OPERATOR, Role.MERCHANT, Role.AGENT})
 _FOLLOWED_PER_S = 20.0
 _FOLLOWED_BURST = 100
-Channel = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$", examples=["wecom"])]
+Channel = Literal["sms", "wecom", "mini_program", "email", "ads", "video", "live", "social", "qr", "store"]
+"""A list: models of attribution solve a system as large as there are channels."""
 Code = Annotated[
     str,
     Parameter(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="What the link carries."),

@@ -6,6 +6,8 @@ with touches as (
         cost_cents,
         origin
     from {{ ref('fct_touches') }}
+    -- The name of no channel, whatever a feed says.
+    where channel <> 'unattributed'
     union all
     select
         channel,
@@ -13,6 +15,7 @@ with touches as (
         cast(null as bigint) as cost_cents,
         origin
     from {{ ref('fct_messages') }}
+    where channel <> 'unattributed'
 
 ),
 
