@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+import dagster as dg
 import pytest
 from journey_town import Town, names
 from small_market import TENANT
 
+from pipelines.defs import journeys as steps_of
+from pipelines.graph import resources
 from pipelines.replay import journeys
+from pipelines.settings import Settings
 from serving.db.operations import Operations
 from serving.journeys import results, versions, violations
 
@@ -31,6 +35,25 @@ def test_the_verdicts_find_the_planted_winner_and_loser(town, replayed):
     assert town.act(versions.newest, "coupon_ending").state == "stopped"
     assert town.act(versions.newest, "coupon_ending").reason == "loses"
     assert town.act(versions.newest, "dormant_wakeup").state == "live"
+
+
+def test_the_step_simulates_on_the_panel_and_its_check_asks_the_verdicts(town, tmp_path, monkeypatch):
+    monkeypatch.delenv("MUYUN_DATA", raising=False)
+    town.people(2_400, dormant=360, segments=[(name, names(5)) for name in SEGMENTS])
+    settings = Settings.model_construct(
+        home=tmp_path / "home", data=None, as_of=town.now, database_url=town.url, replay_days=None
+    )
+    made = resources(settings, {})
+    wanted = {name: made[name] for name in ("steps", "settings", "clock", "lake", "database")}
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([steps_of.replayed_journeys], resources=wanted, instance=instance)
+        (event,) = done.get_asset_materialization_events()
+        assert [(one.check_name, one.passed) for one in done.get_asset_check_evaluations()] == [
+            ("planted_effects_are_found", True)
+        ]
+    told = event.materialization.metadata
+    assert told["verdicts"].value["dormant_wakeup"] == "gain"
+    assert told["runs"].value == town.sql("select count(*) from journeys.run")[0][0] > 2_000
 
 
 def test_the_simulated_weeks_keep_every_rule_and_say_what_they_are(town, replayed):
