@@ -47,6 +47,7 @@ def rehouse(
     tenant_id: str,
     order_id: str,
     supplier_id: str,
+    from_warehouse_id: str,
     wanted: Mapping[int, Berth],
     bring: Bring,
     now: datetime,
@@ -59,7 +60,8 @@ def rehouse(
         tenant_id: The tenant.
         order_id: The order.
         supplier_id: Whose lines.
-        wanted: Where, by line number; lines that are not there any more are left out.
+        from_warehouse_id: Where they leave; a line that leaves elsewhere by now stays as it is.
+        wanted: Where to, by line number; lines that are not there any more are left out.
         bring: See `Bring`.
         now: Business time.
         cost: Parameters of the routing cost: how long ways take.
@@ -76,7 +78,7 @@ def rehouse(
     lines = [
         line
         for line in lines_of(conn, tenant_id, order_id, supplier_id)
-        if line.line_no in wanted and line.reserved_qty == line.qty
+        if line.line_no in wanted and line.reserved_qty == line.qty and line.warehouse_id == from_warehouse_id
     ]
     skus = [line.sku_id for line in lines]
     locks.stock_of_skus(conn, tenant_id, skus)

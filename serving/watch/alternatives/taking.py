@@ -152,7 +152,8 @@ def _carry_out_next(
     if kind == "rehouse":
         berths = {no: Berth(house, brought.get(str(no))) for no, house in wanted.items()}
         bring = _bring(conn, tenant_id, alarm_id, now)
-        moved = rehouse(conn, tenant_id, order_id, supplier_id, berths, bring, now, cost)
+        failed = str(alarm_of(conn, tenant_id, alarm_id, Whose()).evidence["warehouse_id"])
+        moved = rehouse(conn, tenant_id, order_id, supplier_id, failed, berths, bring, now, cost)
     else:
         moved = reroute(conn, tenant_id, order_id, supplier_id, wanted, now, rules, cost)
     conn.execute(

@@ -165,6 +165,15 @@ def test_what_is_not_there_any_more_stays_and_the_alarm_stays_open(market, find)
     assert market.act(alarm_of, number, Whose()).state == "open"
 
 
+def test_a_line_that_leaves_elsewhere_by_now_stays_there(market, find):
+    number, found = proposed(market, find)
+    market.sql("update orders.order_line set warehouse_id = 'W3' where order_id = 'o1'")
+    market.act(decide, number, found["transfer"].option_no, "key", LATER)
+    done = carry_out(market.transaction, TENANT, LATER)
+    assert (done.moved, done.stayed) == (1, 1)
+    assert {order: warehouse for order, (warehouse, _) in leaves(market).items()} == {"o1": "W3", "o2": "W2"}
+
+
 KILLED = """
 import os, signal, sys
 from datetime import datetime
