@@ -52,6 +52,33 @@ def live(shop, tmp_path, now):
     return told["experiments"], event.materialization.metadata["ended"].value, check.passed
 
 
+def test_an_arm_that_harms_the_guardrail_stops_the_experiment(shop, tmp_path):
+    programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+    shop.list("s1", 20_000)
+    shop.supply("EV", "s1", 1_000)
+    shop.may_lose(10**12)
+    arms = [
+        {"name": "none", "share_bps": 5_000},
+        {"name": "with", "share_bps": 5_000, "programme_id": programme},
+    ]
+    shop.act(records.put_forward, DOCUMENT | {"arms": arms}, "ann", NOW)
+    shop.act(records.start, "half", NOW)
+    shop.act(give, "half", PEOPLE, NOW)
+    drawn = dict(shop.sql("select unit_id, arm from experiments.exposure"))
+    bought = NOW + timedelta(days=1)
+    for one in PEOPLE:
+        shop.place(f"o-{one}", ("s1", 1), consumer=one, at=bought)
+        shop.pay(f"o-{one}", at=bought)
+    back = [f"o-{one}" for one, arm in drawn.items() if arm == "with"]
+    shop.sql(
+        "update orders.order_line set refunded_cents = net_paid_cents where order_id = any(%(o)s)", o=back
+    )
+    (one,), ended, _ = live(shop, tmp_path, NOW + timedelta(days=8))
+    assert ended == [f"{TENANT}: half: with harms returned"]
+    assert (one["state"], one["guardrail"]["compared"][0]["word"]) == ("stopped", "worse")
+    assert one["metric"]["compared"][0]["difference"] == 0.0
+
+
 def test_a_day_tells_of_every_experiment_and_stops_what_is_over(shop, tmp_path):
     programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
     arms = [
