@@ -35,6 +35,8 @@ def keep_refusals(
         now: Business time.
     """
     rows = [line for line in lines if line.line_no in kept]
+    if not rows:
+        return
     conn.execute(
         "insert into orders.refused_line as r (tenant_id, order_id, line_no, supplier_id, sku_id,"
         " ordered_qty, kept_qty, refused_at) select %(tenant)s, %(order)s, n.* , %(now)s"
