@@ -309,7 +309,7 @@ class History:
 
     def _answer(self) -> dict[str, list[Row]]:
         return {"supply_answers": [{
-            "order_id": "o-1", "line_no": self._rng.choice((1, 2)), "supplier_id": "s-1",
+            "order_id": "o-day-1", "line_no": self._rng.choice((1, 2)), "supplier_id": "s-1",
             "sku_id": self._sku(), "ordered_qty": 3, "confirmed_qty": self._rng.choice((0, 1, 3)),
             "answered_at": self.now, "received_at": self.now,
         }]}  # fmt: skip

@@ -312,7 +312,7 @@ def _purchase(
 
 def _answer(line_no: int, supplier_id: str, sku_id: str, ordered: int, confirmed: int) -> dict[str, Any]:
     return {
-        "order_id": "o-1",
+        "order_id": "o-day-1",
         "line_no": line_no,
         "supplier_id": supplier_id,
         "sku_id": sku_id,
