@@ -200,6 +200,7 @@ def tables() -> dict[str, list[dict[str, Any]]]:
             # A channel that is graded no more.
             _graded(11, "s-2", "l2-grocery/milk", "D", at(3, 1)),
             _graded(12, "s-2", "l2-grocery/milk", None, at(3, 25)),
+            _graded(13, "s-2", None, "D", at(3, 28)),
         ],
         "assortment_decisions": [
             _decision("milk-1", "v-1", None, at(1, 2)),
