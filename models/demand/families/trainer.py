@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import logging
 import pickle
@@ -95,12 +96,13 @@ def train(
         callbacks: Of Lightning; their `state_dict` is kept with a checkpoint.
         checkpoints: Folder that keeps the state after each pass until the fit is done; the same fit goes on
             from there and ends with the very weights that it would have had. None keeps nothing.
-        mark: From `mark_of`: a checkpoint of another fit is not read.
+        mark: From `mark_of`, of data and settings: a checkpoint of another fit, or of another network or
+            library, is not read.
 
     Returns:
         Passes made, those before a kill included.
     """
-    kept = None if checkpoints is None else checkpoints / f"{mark}.ckpt"
+    kept = None if checkpoints is None else checkpoints / f"{_mark_with(network, mark)}.ckpt"
     keeping: list[pl.Callback] = []
     if kept is not None:
         saves = ModelCheckpoint(
@@ -151,6 +153,12 @@ class _Draws(pl.Callback):
             self.rng.bit_generator.state = json.loads(self.restored["batches"])
             torch.set_rng_state(self.restored["torch"].cpu())
             torch.cuda.set_rng_state_all([state.cpu() for state in self.restored["cuda"]])
+
+
+def _mark_with(network: pl.LightningModule, mark: str) -> str:
+    """The mark of a fit by this very network and these libraries: another release does not go on from it."""
+    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+    return mark_of(mark, torch.__version__, pl.__version__, inspect.getsource(type(network)), shapes)
 
 
 def _is_readable(kept: Path) -> bool:
