@@ -10,6 +10,7 @@ import logging
 import pickle
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -158,7 +159,9 @@ class _Draws(pl.Callback):
 def _mark_with(network: pl.LightningModule, mark: str) -> str:
     """The mark of a fit by this very network and these libraries: another release does not go on from it."""
     shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
-    return mark_of(mark, torch.__version__, pl.__version__, inspect.getsource(type(network)), shapes)
+    return mark_of(
+        mark, torch.__version__, version("pytorch-lightning"), inspect.getsource(type(network)), shapes
+    )
 
 
 def _is_readable(kept: Path) -> bool:
