@@ -49,7 +49,7 @@ def moved(world, first):
 _AGAIN = re.compile(
     r"^\[.*\] (raw|operations|warehouse|features|models|published|checks)/"
     # A run reads its own prices, purchase orders and grades.
-    r"(?!price_changes|purchase_lines|grade_changes|supply_answers|assortment_decisions|recorded_prices"
+    r"(?!price_changes|purchase_lines|messages|grade_changes|supply_answers|assortment_decisions|recorded_prices"
     r"|.*(unchanged$|still at work))",
     re.M,
 )

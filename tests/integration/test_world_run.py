@@ -182,11 +182,12 @@ def test_without_its_own_mark_a_run_asks_every_step_and_none_works(second, world
     assert third.returncode == 0, explain(third)
     lines = [line for line in third.stderr.splitlines() if line.startswith("[")]
     said = ("unchanged", " start ...", " api ...")  # the command's own two lines are no steps
-    # The first run's own prices and purchase orders are read, which makes nothing after them new.
+    # The first run's own prices, orders, messages and grades are read, which makes nothing after them new.
     own = (
         "operations/recorded_prices",
         "raw/price_changes",
         "raw/purchase_lines",
+        "raw/messages",
         "raw/grade_changes",
         "raw/supply_answers",
         "raw/assortment_decisions",
