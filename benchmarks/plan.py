@@ -78,6 +78,7 @@ PLAN: dict[str, Planned] = {
         "models", 360, beside=True, sizes={"MUYUN_BENCH_ROUNDS": "0,6"}, was_timed=False
     ),
     "uplift_hillstrom": Planned("models", 5, beside=True),
+    "topics_zh": Planned("growth", 70, beside=True, sizes={"MUYUN_BENCH_TEXTS": "1000"}, was_timed=False),
     "experiment_truth": Planned(
         "growth", 50, beside=True, sizes={"MUYUN_BENCH_RUNS": "300"}, was_timed=False
     ),

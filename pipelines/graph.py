@@ -21,6 +21,7 @@ from pipelines.defs import (
     erasures,
     experiments,
     features,
+    feedback,
     feeds,
     ingest,
     journeys,
@@ -99,6 +100,7 @@ def build_defs(settings: Settings, overrides: Mapping[str, Any] | None = None) -
         watch.definitions(),
         journeys.definitions(),
         experiments.definitions(),
+        feedback.definitions(),
         dg.Definitions(
             assets=dg.load_assets_from_modules(_PLAIN), resources=made, executor=executor_of(settings)
         ),

@@ -10,14 +10,16 @@ import duckdb
 import polars as pl
 import psycopg
 
+from models.feedback.contracts import Topic
 from models.supply.brake.config import BrakeConfig
 from models.supply.brake.estimates import estimate
 from models.supply.brake.ladder import Estimate, Level, level_of
 from pipelines.lake.tables import Lake
 from pipelines.stores.brake import ESTIMATES, FROZEN, LEVELS
-from pipelines.warehouse.delivered import delivered_lines
+from pipelines.warehouse.delivered import delivered_lines, with_texts
 from serving.db.operations import Operations
 from serving.db.retries import in_transaction
+from serving.feedback.records import blamed
 from serving.orders.webhooks.recall_notices import tell_of_recalls
 from serving.quality.judging import Finding, Judged, judge
 from serving.quality.levels import InForce, all_in_force, counted_from, frozen_suppliers, newest_change
@@ -25,6 +27,9 @@ from serving.quality.records import BATCHES, SUPPLIERS
 
 _ON_THE_WAY = timedelta(days=60)
 """So long before its delivery a line may have been ordered."""
+_BLAME = (Topic.QUALITY, Topic.SAFETY)
+"""What a buyer's text has to blame to count as a complaint. That a text tells of harm is a model's guess: it
+counts as any complaint does, and stops nothing by itself."""
 _NUMBERS = (
     "mean", "above", "line", "prior_mean", "prior_source", "orders", "units", "matured_units", "complaints",
     "safety",
@@ -88,6 +93,7 @@ def judge_night(
     )
     with Operations(url, size=1) as operations:
         transactions = partial(operations.transaction, tenant_id)
+        frame = with_texts(frame, in_transaction(transactions, partial(_blamed, tenant_id, config, as_of)))
         answered = in_transaction(transactions, lambda conn: counted_from(conn, tenant_id))
         estimates = estimate(frame, as_of, config, _frame(answered))
         findings = findings_of(estimates, config, frame)
@@ -105,6 +111,12 @@ def judge_night(
             )
 
         return in_transaction(transactions, judged)
+
+
+def _blamed(
+    tenant_id: str, config: BrakeConfig, as_of: datetime, conn: psycopg.Connection
+) -> list[tuple[str, str, str, datetime]]:
+    return blamed(conn, tenant_id, _BLAME, as_of - timedelta(days=config.prior_days) - _ON_THE_WAY, as_of)
 
 
 def findings_of(

@@ -31,6 +31,7 @@ from serving.api.feeds.events import post_events
 from serving.api.feeds.observations import post_observations
 from serving.api.growth.channel_tests import CHANNEL_TEST_ROUTES
 from serving.api.growth.experiments import EXPERIMENT_ROUTES
+from serving.api.growth.feedback import FEEDBACK_ROUTES
 from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
 from serving.api.growth.journeys import JOURNEY_ROUTES
 from serving.api.growth.links import LINK_ROUTES, redirect_router
@@ -228,6 +229,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *QUALITY_ROUTES,
             *SUPERVISION_ROUTES,
             *EXPERIMENT_ROUTES,
+            *FEEDBACK_ROUTES,
             *JOURNEY_ROUTES,
             *JOURNEY_WORK_ROUTES,
             *CHANNEL_TEST_ROUTES,

@@ -25,7 +25,7 @@ _PRIORS = "every_category_has_a_prior_of_its_own"
     owners=[Owner.DATA_SCIENCE],
     kinds={"python", "postgres"},
     pool="ledger",
-    deps=[dg.AssetKey(["warehouse", "published"])],
+    deps=[dg.AssetKey(["warehouse", "published"]), dg.AssetKey(["quality", "feedback"])],
     check_specs=[
         dg.AssetCheckSpec(
             _HELD,
@@ -51,9 +51,9 @@ def brake(
 ) -> dg.MaterializeResult:
     """How hard each sku is held: watched, limited, stopped, recalled; with the numbers behind it.
 
-    Complaints of quality a delivered unit over 30 days, corrected for those that have not come yet, against
-    the alarm line of the category. Put into force in one transaction; orders, listings and lists read it
-    there, scored lists, prices and reorders here. One row per sku that is held.
+    Complaints of quality a delivered unit over 30 days, cases and what buyers wrote, corrected for those that
+    have not come yet, against the alarm line of the category. Put into force in one transaction; orders,
+    listings and lists read it there, scored lists, prices and reorders here. One row per sku that is held.
     """
     url = database.url()
     return steps.run(

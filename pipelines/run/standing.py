@@ -30,6 +30,7 @@ from pipelines.stores.sources import Sources
 from pipelines.stores.versions import is_whole_in_lake
 from pipelines.warehouse.files import project_version
 from serving.db.at_rest import next_transaction
+from serving.feedback.records import any_waits
 
 _PUBLICATION = "published/publication"
 _PLACES = {
@@ -127,11 +128,12 @@ def _database_mark(settings: Settings, url: str) -> dict[str, str]:
 
 
 def _has_recorded(settings: Settings, sources: Sources, url: str) -> bool:
-    """Whether the API recorded what no extraction brought yet, or erased who is still in files."""
+    """Whether the API recorded what nothing extracted or sorted yet, or erased who is still in files."""
     return (
         sources.recorded_feeds.has_news(url)
         or sources.recorded_observations.has_news(url)
         or sources.recorded_books.has_news(url)
+        or any_waits(url)
         or has_new_erasures(sources.lake_root, url, settings.tenant)
     )
 

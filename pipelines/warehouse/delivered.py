@@ -33,7 +33,7 @@ def delivered_lines(
         safety_reasons: Reason codes that tell of harm.
 
     Returns:
-        Columns of `models.supply.brake.estimates.DELIVERED`, by order and line.
+        Columns of `models.supply.brake.estimates.DELIVERED` and `consumer_id`, by order and line.
     """
     frame = connection.execute(
         """
@@ -54,7 +54,7 @@ def delivered_lines(
             from core.fct_after_sales where received_at <= $as_of group by all
         )
         select l.sku_id, l.supplier_id, l.category_l2_id as category_id, l.order_id, l.line_no,
-            b.batch_id,
+            l.consumer_id, b.batch_id,
             greatest(1, floor(l.qty)) as units,
             least(
                 case when p.order_id is null then l.placed_at else p.delivered_at end,
@@ -78,6 +78,35 @@ def delivered_lines(
             "safety": sorted(safety_reasons),
         },
     ).pl()
-    return frame.select(pl.col(name).cast(kind) for name, kind in DELIVERED.items()).drop_nulls(
-        "delivered_at"
+    kinds = {**DELIVERED, "consumer_id": pl.String()}
+    return frame.select(pl.col(name).cast(kind) for name, kind in kinds.items())
+
+
+def with_texts(lines: pl.DataFrame, texts: Iterable[tuple[str, str, str, datetime]]) -> pl.DataFrame:
+    """Lines that reached their buyer, a buyer's text counted as the first complaint that it may be.
+
+    Who bought it is told by the line: a text of anybody else is of no line. Who complains has the goods.
+
+    Args:
+        lines: As of `delivered_lines`.
+        texts: Order, sku, consumer and moment of what blames the goods.
+
+    Returns:
+        Columns of `models.supply.brake.estimates.DELIVERED`, in the order of `lines`.
+    """
+    schema = {
+        "order_id": pl.String(),
+        "sku_id": pl.String(),
+        "consumer_id": pl.String(),
+        "written_at": DELIVERED["complained_at"],
+    }
+    written = pl.DataFrame(list(texts), schema=schema, orient="row")
+    told = lines.join(written, on=["order_id", "sku_id", "consumer_id"], how="left", maintain_order="left")
+    return (
+        told.with_columns(
+            complained_at=pl.min_horizontal("complained_at", "written_at"),
+            delivered_at=pl.min_horizontal("delivered_at", "written_at"),
+        )
+        .select(*DELIVERED)
+        .drop_nulls("delivered_at")
     )

@@ -62,6 +62,7 @@ Kind = Literal[
     "exposures",
     "channel_tests",
     "links",
+    "feedback",
 ]
 
 
@@ -128,6 +129,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "exposures": (str,),
     "channel_tests": (str,),
     "links": (str,),
+    "feedback": (int,),
 }
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from serving.approvals import errors as approvals
 from serving.experiments import errors as experiments
+from serving.feedback import errors as feedback
 from serving.journeys import errors as journeys
 from serving.ledger import errors as ledger
 from serving.orders.errors import InvalidRequestError, OrdersError
@@ -57,6 +58,8 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (journeys.JourneyUnknownError, 404, "journey-not-found", "No such journey, version or task"),
     (journeys.JourneyRefusedError, 422, "journey-refused", "The journey is refused"),
     (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
+    (feedback.FeedbackUnknownError, 404, "feedback-not-found", "No such feedback"),
+    (feedback.FeedbackError, 409, "feedback-conflict", "The id was used for another text"),
     (watch.UnknownAlarmError, 404, "alarm-not-found", "No such alarm"),
     (watch.UnknownParcelError, 404, "parcel-not-found", "No such parcel"),
     (watch.UnknownAlternativeError, 404, "alternative-not-found", "No such alternative"),
@@ -106,6 +109,7 @@ def typed_problems() -> Iterator[None]:
         supervision.SupervisionError,
         experiments.ExperimentError,
         journeys.JourneyError,
+        feedback.FeedbackError,
         watch.AlarmError,
         ledger.LedgerError,
         errors.SettlementError,

@@ -710,6 +710,18 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "feedback",
+        "what a consumer wrote, what it is about, and what is answered in public",
+        _SHOP,
+        "the sender's id of the text; texts of the key's own shop alone",
+        routes=(
+            "POST /v1/feedback",
+            "POST /v1/feedback/{feedback_no}/topic",
+            "POST /v1/feedback/{feedback_no}/answer",
+        ),
+        moves_money=False,
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

@@ -1,8 +1,8 @@
 """Erasure of a person: the database's `consumers.erase` and `identity.erase` know every place.
 
-Profiles, overlay, published lists, consents, events and recipients are deleted, and the join of anonymous
-visitors with what those did; rows about money stay under a pseudonym; a tombstone, which is only a digest,
-keeps late rows out and tells the lake whom to drop.
+Profiles, overlay, published lists, consents, events, texts and recipients are deleted, and the join of
+anonymous visitors with what those did; rows about money stay under a pseudonym; a tombstone, which is only a
+digest, keeps late rows out and tells the lake whom to drop.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from serving.db import locks
 
 _UNFINISHED = ("placed", "paid", "shipped")
 
+_REMOVED = ("identity.erase", "feedback.erase")
+"""Functions of the database that delete what is somebody's own."""
 _RENAMED = (
     "consumers.erase_mentions",
     "consumers.erase_snapshots",
@@ -74,14 +76,14 @@ def erase(conn: psycopg.Connection[Any], tenant_id: str, consumer_id: str, now: 
         "select is_new, pseudonym, removed, anonymised from consumers.erase(%s, %s, %s)",
         (consumer_id, f"erased-{secrets.token_hex(8)}", now),
     ).fetchone()
-    joined = conn.execute("select identity.erase(%s)", (consumer_id,)).fetchone()
     assert done is not None
-    assert joined is not None
     is_new, pseudonym, removed, anonymised = done
+    removed += sum(_count(conn, function, consumer_id) for function in _REMOVED)
     anonymised += sum(_count(conn, function, consumer_id, pseudonym) for function in _RENAMED)
-    return Erased(is_new, pseudonym, removed + joined[0], anonymised)
+    return Erased(is_new, pseudonym, removed, anonymised)
 
 
-def _count(conn: psycopg.Connection[Any], function: str, consumer_id: str, pseudonym: str) -> int:
-    row = conn.execute(f"select {function}(%s, %s)".encode(), (consumer_id, pseudonym)).fetchone()
+def _count(conn: psycopg.Connection[Any], function: str, *arguments: str) -> int:
+    places = ", ".join(["%s"] * len(arguments))
+    row = conn.execute(f"select {function}({places})".encode(), arguments).fetchone()
     return int(row[0]) if row is not None else 0

@@ -72,6 +72,8 @@ class Scope(StrEnum):
     CHANNEL_TESTS_WRITE = "channel_tests:write"
     LINKS_READ = "links:read"
     LINKS_WRITE = "links:write"
+    FEEDBACK_READ = "feedback:read"
+    FEEDBACK_WRITE = "feedback:write"
     WATCH_READ = "watch:read"
     WATCH_WRITE = "watch:write"
 
@@ -149,6 +151,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.SCENES_READ,
             Scope.SCENES_WRITE,
             Scope.EVENTS_WRITE,
+            Scope.FEEDBACK_READ,
+            Scope.FEEDBACK_WRITE,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
             Scope.QUALITY_READ,

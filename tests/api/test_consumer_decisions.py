@@ -305,6 +305,12 @@ def fill(url, consumer_id):
             (consumer_id,),
         )
         connection.execute(
+            "insert into feedback.message (tenant_id, feedback_id, merchant_id, consumer_id, text,"
+            " occurred_at, received_at, is_verified) values ('default', 'f1', 'm1', %(consumer)s,"
+            " 'by ' || %(consumer)s, '2017-12-01', '2017-12-01', false)",
+            {"consumer": consumer_id},
+        )
+        connection.execute(
             "insert into coupons.redemption (tenant_id, order_id, code, programme_id, consumer_id,"
             " discount_cents, redeemed_at) values ('default', 'o1', 'CODE', 'cp', %s, 1, '2017-12-01')",
             (consumer_id,),

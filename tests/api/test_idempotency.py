@@ -40,6 +40,7 @@ NATURAL = {
 OF_ROWS = {
     "/v1/competitor-prices": "sku, competitor and moment",
     "/v1/events": "event_id",
+    "/v1/feedback": "feedback_id",
     "/v1/observations": "observation_id",
 }
 """Routes that take many rows, and what names a row."""
@@ -77,6 +78,8 @@ MOVES = {
     "/v1/channel-tests/{test_id}/stop": "given up once",
     "/v1/links/{link_id}/revoke": "it is or is not revoked",
     "/v1/link-clicks/{click_id}/visitor": "a click is named once; the same again changes nothing",
+    "/v1/feedback/{feedback_no}/answer": "a text has one answer",
+    "/v1/feedback/{feedback_no}/topic": "a text has one topic",
     "/v1/holds/{hold_id}/lift": "resolved once",
     "/v1/orders/{order_id}/lines/{line_no}/points": "a line has one number of points",
     "/v1/channels/{channel_id}/notices": "the signed notice names its event; a known one is answered again",

@@ -109,6 +109,9 @@ PLANTED = (
     " 'coupons', 'consumer', 'l', '[]', '{}', 'draft', %(mark)s || 'maker', now())",
     "insert into experiments.exposure (tenant_id, experiment_id, unit, unit_id, arm, exposed_at) values"
     " (%(tenant)s, %(mark)s || 'experiment', 'consumer', %(mark)s || 'c1', 'a', now())",
+    "insert into feedback.message (tenant_id, feedback_id, merchant_id, consumer_id, text, occurred_at,"
+    " received_at, is_verified) values (%(tenant)s, %(mark)s || 'feedback', %(merchant)s, %(mark)s || 'c1',"
+    " %(mark)s || 'words', now(), now(), false)",
     "insert into watch.alarm (tenant_id, kind, object_id, supplier_id, state, evidence, opened_at, judged_at)"
     " values (%(tenant)s, 'capacity', %(supplier)s, %(supplier)s, 'open', '{}', now(), now())",
 )
@@ -282,12 +285,12 @@ def test_no_route_shows_or_changes_what_belongs_to_another_tenant(world):
         "experiment_id": f"{MARK}experiment",
         "unit_id": f"{MARK}c1",
         "task_id": world.number("journeys.task", "task_id"),
+        "feedback_no": world.number("feedback.message", "number"),
     }
     things = {
         "case_id", "endpoint_id", "payout_id", "hold_id", "violation_id", "transaction_id", "order_id",
         "recall_id", "improvement_case_id", "listing_case_id", "purchase_order_id", "task_id",
-        "experiment_id",
-        "alarm_id",
+        "experiment_id", "alarm_id", "feedback_no",
     }  # fmt: skip
     told = {
         *named.values(),

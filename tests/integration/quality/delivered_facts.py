@@ -6,7 +6,7 @@ import duckdb
 from held_skus import day
 
 from models.supply.brake.ladder import QUALITY_REASONS, SAFETY_REASONS
-from pipelines.warehouse.delivered import delivered_lines
+from pipelines.warehouse.delivered import delivered_lines, with_texts
 
 AS_OF = day(100)
 REASONS = {"quality_reasons": QUALITY_REASONS, "safety_reasons": SAFETY_REASONS}
@@ -21,7 +21,7 @@ class Facts:
         self.connection.execute(
             "create table core.fct_order_lines (order_id varchar, line_no bigint, sku_id varchar,"
             " supplier_id varchar, category_l2_id varchar, placed_at timestamptz, qty double,"
-            " qty_milli bigint, is_merchandise boolean, is_counted boolean);"
+            " qty_milli bigint, is_merchandise boolean, is_counted boolean, consumer_id varchar);"
             "create table core.fct_shipments (shipment_id varchar, order_id varchar, supplier_id varchar,"
             " delivered_at timestamptz);"
             "create table core.fct_supply_observations (kind varchar, shipment_id varchar, sku_id varchar,"
@@ -32,7 +32,7 @@ class Facts:
 
     def line(self, order, sku, ago, *, qty=1.0, supplier="S1", counted=True, merchandise=True):
         self.connection.execute(
-            "insert into core.fct_order_lines values (?, 1, ?, ?, 'tea', ?, ?, ?, ?, ?)",
+            "insert into core.fct_order_lines values (?, 1, ?, ?, 'tea', ?, ?, ?, ?, ?, 'c1')",
             [order, sku, supplier, AS_OF - timedelta(days=ago), qty, int(qty * 1000), merchandise, counted],
         )
 
@@ -55,8 +55,11 @@ class Facts:
             "insert into core.fct_after_sales values (?, 1, ?, ?, ?)", [order, reason, opened, known]
         )
 
-    def delivered(self, since=200):
-        frame = delivered_lines(self.connection, since=AS_OF - timedelta(days=since), as_of=AS_OF, **REASONS)
+    def delivered(self, since=200, texts=()):
+        frame = with_texts(
+            delivered_lines(self.connection, since=AS_OF - timedelta(days=since), as_of=AS_OF, **REASONS),
+            texts,
+        )
         return {row["order_id"]: row for row in frame.iter_rows(named=True)}
 
 

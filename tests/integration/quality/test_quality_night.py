@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import polars as pl
 import pytest
 from delivered_facts import AS_OF, Facts, market
 from held_skus import held
@@ -66,6 +67,28 @@ def test_the_first_complaint_counts_the_last_harm_and_nothing_that_came_later(fa
     days = [(AS_OF - found["twice"][name]).days for name in ("complained_at", "harmed_at")]
     assert days == [12, 6]
     assert found["unknown-yet"]["complained_at"] is None
+
+
+def test_a_buyers_text_is_a_complaint_of_the_line_that_it_bought(facts):
+    for order in ("blamed", "case-first", "somebody-else", "under-way"):
+        facts.line(order, "a", 20)
+    facts.parcel("under-way", None)
+    facts.case("case-first", 15)
+    written = [
+        ("blamed", "a", "c1", AS_OF - timedelta(days=10)),
+        ("case-first", "a", "c1", AS_OF - timedelta(days=10)),
+        ("somebody-else", "a", "c2", AS_OF - timedelta(days=10)),
+        ("under-way", "a", "c1", AS_OF - timedelta(days=9)),
+        ("blamed", "b", "c1", AS_OF - timedelta(days=12)),
+    ]
+    found = facts.delivered(texts=written)
+    ago = {
+        order: None if row["complained_at"] is None else (AS_OF - row["complained_at"]).days
+        for order, row in found.items()
+    }
+    assert ago == {"blamed": 10, "case-first": 15, "somebody-else": None, "under-way": 9}
+    assert (AS_OF - found["under-way"]["delivered_at"]).days == 9
+    assert all(row["harmed_at"] is None for row in found.values())
 
 
 def test_a_night_holds_what_is_bad_and_the_next_scoring_obeys(facts, shop, tmp_path, module_database_url):
@@ -143,3 +166,26 @@ def test_a_closed_case_is_answered_for_good(facts, shop, module_database_url):
     assert held(shop, "poor").held_level is Level.LIMIT
     assert held(shop, "poor").clean_since == later
     assert NOW < AS_OF
+
+
+def test_what_buyers_write_brakes_a_sku_like_cases_do(facts, shop, module_database_url):
+    """A fifth of sixty buyers blame the goods in words; that one tells of harm stops nothing by itself."""
+    for number in range(60):
+        facts.line(f"worded-{number}", "worded", 28, supplier="of-worded")
+        facts.line(f"hurt-{number}", "hurt", 28, supplier="of-hurt")
+    texts = [(f"worded-{number}", "worded", "quality") for number in range(0, 60, 5)]
+    with shop.transaction() as conn:
+        for order, sku, topic in [*texts, ("hurt-0", "hurt", "safety"), ("hurt-1", "hurt", "price")]:
+            conn.execute(
+                "insert into feedback.message (tenant_id, feedback_id, merchant_id, consumer_id, order_id,"
+                " sku_id, text, occurred_at, received_at, is_verified, topic, topic_probability, sentiment,"
+                " sentiment_probability, sorted_by, sorted_at) values (%s, %s, 'm1', 'c1', %s, %s, 'x', %s,"
+                " %s, true, %s, 0.9, 'negative', 0.9, 'm', %s)",
+                (TENANT, order, order, sku, *[AS_OF - timedelta(days=20)] * 2, topic, AS_OF),
+            )
+    night = judge_night(facts.connection, module_database_url, TENANT, CONFIG, AS_OF + timedelta(hours=1))
+    levels = {one.sku_id: one.level for one in night.in_force}
+    assert (levels["worded"], held(shop, "worded").evidence["complaints"]) == (Level.STOP, 12)
+    assert levels.get("hurt", Level.FREE) < Level.STOP
+    hurt = night.estimates.filter(pl.col("sku_id") == "hurt")
+    assert hurt["complaints"].to_list() == [1]
