@@ -73,12 +73,12 @@ PLAN: dict[str, Planned] = {
     "neighbours_scale": Planned(
         "models", 60, beside=True, sizes={"MUYUN_BENCH_CONSUMERS": "60000,120000"}, was_timed=False
     ),
-    "pricing_regret": Planned("models", 60, sizes={"MUYUN_BENCH_SEEDS": "2"}, was_timed=False),
+    "pricing_regret": Planned("models", 30, sizes={"MUYUN_BENCH_SEEDS": "1"}, was_timed=False),
     "forecast_orange_juice": Planned(
-        "models", 360, beside=True, sizes={"MUYUN_BENCH_ROUNDS": "0,6"}, was_timed=False
+        "models", 180, beside=True, sizes={"MUYUN_BENCH_ROUNDS": "6"}, was_timed=False
     ),
     "uplift_hillstrom": Planned("models", 5, beside=True),
-    "topics_zh": Planned("growth", 70, beside=True, sizes={"MUYUN_BENCH_TEXTS": "1000"}, was_timed=False),
+    "topics_zh": Planned("growth", 40, beside=True, sizes={"MUYUN_BENCH_TEXTS": "500"}, was_timed=False),
     "experiment_truth": Planned(
         "growth", 50, beside=True, sizes={"MUYUN_BENCH_RUNS": "300"}, was_timed=False
     ),

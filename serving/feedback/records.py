@@ -177,15 +177,14 @@ def page(
 
 
 def find(conn: Connection, tenant_id: str, number: int, merchant_id: str | None) -> Feedback:
-    """A text, locked.
+    """A text.
 
     Raises:
         FeedbackUnknownError: There is none, or it is another merchant's.
     """
     with conn.cursor(row_factory=class_row(Feedback)) as cursor:
         found = cursor.execute(
-            f"select {_COLUMNS} from feedback.message where tenant_id = %s and number = %s"
-            " for update".encode(),
+            f"select {_COLUMNS} from feedback.message where tenant_id = %s and number = %s".encode(),
             (tenant_id, number),
         ).fetchone()
     if found is None or merchant_id not in (None, found.merchant_id):

@@ -305,6 +305,11 @@ def fill(url, consumer_id):
             (consumer_id,),
         )
         connection.execute(
+            "insert into journeys.reaction (tenant_id, source, reaction_id, consumer_id, kind, occurred_at,"
+            " stands) values ('default', 'feed', 'r', %s, 'order', '2017-12-01', true)",
+            (consumer_id,),
+        )
+        connection.execute(
             "insert into feedback.message (tenant_id, feedback_id, merchant_id, consumer_id, text,"
             " occurred_at, received_at, is_verified) values ('default', 'f1', 'm1', %(consumer)s,"
             " 'by ' || %(consumer)s, '2017-12-01', '2017-12-01', false)",
