@@ -23,6 +23,8 @@ SCHEDULES = {
     "models_retrain_weekly_schedule": "models_retrain_weekly",
     "supply_watch_schedule": "supply_watch",
     "feeds_pull_schedule": "feeds_pull",
+    "feedback_sorting_schedule": "feedback_sorting",
+    "journeys_daily_schedule": "journeys_daily",
 }
 
 
@@ -94,6 +96,34 @@ def test_a_night_of_settlement_brings_what_the_api_recorded(branch, repository, 
     assert orders.height == before + 1
     assert orders.filter(pl.col("order_id") == "api-1")["channel"].to_list() == ["wecom"]
     assert lake.read("ledger_entries").height == 0, "the books of the former database are left behind"
+
+
+def test_a_quarter_of_an_hour_sorts_what_consumers_wrote(branch):
+    with psycopg.connect(libpq_url(branch["database"])) as connection:
+        connection.execute(
+            "insert into feedback.message (tenant_id, feedback_id, merchant_id, consumer_id, text, occurred_at,"
+            " received_at, is_verified) values ('default', 'f1', 'm-1', 'c-01', '客服态度恶劣，不给退款',"
+            " %(at)s, %(at)s, false)",
+            {"at": AS_OF},
+        )
+        connection.execute(
+            "insert into parties.party (tenant_id, party_type, party_id) values ('default', 'merchant', 'm-1')"
+            " on conflict do nothing"
+        )
+    found = run_job("feedback_sorting")
+    assert found["success"], found
+    assert found["made"] == ["quality/feedback"]
+    assert "quality/feedback:no_text_waits_for_its_topic" in found["passed"]
+    with psycopg.connect(libpq_url(branch["database"])) as connection:
+        told = connection.execute("select topic, sentiment from feedback.message").fetchall()
+    assert told == [("service", "negative")]
+
+
+def test_a_day_of_journeys_is_a_job_of_its_own(branch):
+    found = run_job("journeys_daily")
+    assert found["success"], found
+    made = {"operations/journey_reactions", "operations/journeys_day", "operations/journey_effect"}
+    assert made <= set(found["made"])
 
 
 def test_profiles_are_published_anew_by_hand(branch, at_hour):
