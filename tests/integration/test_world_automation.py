@@ -101,14 +101,14 @@ def test_a_night_of_settlement_brings_what_the_api_recorded(branch, repository, 
 def test_a_quarter_of_an_hour_sorts_what_consumers_wrote(branch):
     with psycopg.connect(libpq_url(branch["database"])) as connection:
         connection.execute(
-            "insert into feedback.message (tenant_id, feedback_id, merchant_id, consumer_id, text, occurred_at,"
-            " received_at, is_verified) values ('default', 'f1', 'm-1', 'c-01', '客服态度恶劣，不给退款',"
-            " %(at)s, %(at)s, false)",
+            "insert into feedback.message (tenant_id, feedback_id, merchant_id, consumer_id, text,"
+            " occurred_at, received_at, is_verified) values ('default', 'f1', 'm-1', 'c-01',"
+            " '客服态度恶劣，不给退款', %(at)s, %(at)s, false)",
             {"at": AS_OF},
         )
         connection.execute(
-            "insert into parties.party (tenant_id, party_type, party_id) values ('default', 'merchant', 'm-1')"
-            " on conflict do nothing"
+            "insert into parties.party (tenant_id, party_type, party_id)"
+            " values ('default', 'merchant', 'm-1') on conflict do nothing"
         )
     found = run_job("feedback_sorting")
     assert found["success"], found
