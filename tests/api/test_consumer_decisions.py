@@ -364,7 +364,7 @@ def test_an_erased_person_is_nowhere_in_the_database(shop, database_url, tmp_pat
     answer = shop.post(f"/v1/consumers/{LOUD}/erasure")
     assert answer.status_code == 200, answer.text
     done = answer.json()
-    assert (done["is_new"], done["anonymised_rows"]) == (True, 13)
+    assert (done["is_new"], done["anonymised_rows"]) == (True, 14)
     assert shop.get(f"/v1/consumers/{LOUD}/profile").status_code == 404
     assert listed(shop) == ["c1", "c2", "c3"]
     everything = text_dump(database_url, tmp_path)
