@@ -72,6 +72,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "lead_time_days": pl.Int64,
         "received_at": _TIME,
     },
+    "fct_grade_changes": {
+        "change_id": pl.String,
+        "supplier_id": pl.String,
+        "category_id": pl.String,
+        "grade": pl.String,
+        "gate": pl.String,
+        "score_low": pl.Float64,
+        "graded_at": _TIME,
+        "received_at": _TIME,
+    },
     "fct_competitor_prices": {
         "sku_id": pl.String,
         "competitor": pl.String,
@@ -252,6 +262,35 @@ VIEWS = {
         UNION ALL SELECT coupon_id, consumer_id, 'redeemed', redeemed_at, NULL, received_at
         FROM core.fct_coupon_redemptions
     """,
+    "int_grades_held": """
+        SELECT supplier_id, category_id, category_id IS NULL AS is_whole, grade, gate, score_low, graded_at,
+            (SELECT MIN(n.graded_at) FROM core.fct_grade_changes AS n
+             WHERE n.supplier_id = c.supplier_id AND n.category_id IS NOT DISTINCT FROM c.category_id
+                AND n.graded_at > c.graded_at) AS superseded_at
+        FROM core.fct_grade_changes AS c WHERE grade IS NOT NULL
+    """,
+    "int_offers_graded": """
+        SELECT o.sku_id, o.supplier_id, g.grade, g.gate,
+            GREATEST(o.valid_from, o.received_at, g.graded_at) AS known_at, g.superseded_at
+        FROM core.dim_offers AS o JOIN core.dim_products AS p USING (sku_id)
+        JOIN intermediate.int_grades_held AS g ON g.supplier_id = o.supplier_id
+            AND g.category_id IS NOT DISTINCT FROM CASE WHEN EXISTS (
+                SELECT 1 FROM intermediate.int_grades_held AS h WHERE h.supplier_id = o.supplier_id
+                AND h.category_id = p.category_l2_id) THEN p.category_l2_id END
+        WHERE COALESCE(g.superseded_at, 'infinity') > GREATEST(o.valid_from, o.received_at, g.graded_at)
+    """,
+    "int_sales_graded": """
+        SELECT l.merchant_id, l.order_id, l.supplier_id, l.sku_id, l.placed_at, l.net_paid_cents, g.grade,
+            GREATEST(l.received_at, g.graded_at) AS known_at,
+            NULLIF(LEAST(COALESCE(l.superseded_at, 'infinity'), COALESCE(g.superseded_at, 'infinity')),
+                'infinity') AS superseded_at
+        FROM intermediate.int_order_lines_known AS l
+        JOIN intermediate.int_grades_held AS g ON g.supplier_id = l.supplier_id
+            AND g.category_id IS NOT DISTINCT FROM CASE WHEN EXISTS (
+                SELECT 1 FROM intermediate.int_grades_held AS h WHERE h.supplier_id = l.supplier_id
+                AND h.category_id = l.category_l2_id) THEN l.category_l2_id END
+        WHERE l.is_sale AND COALESCE(g.superseded_at, 'infinity') > GREATEST(l.received_at, g.graded_at)
+    """,
 }
 """What the warehouse derives from these tables for tags, in plain SQL."""
 
@@ -268,6 +307,7 @@ TIME_COLUMNS = {
     "dim_suppliers": "received_at",
     "dim_agents": "received_at",
     "dim_offers": "valid_from",
+    "fct_grade_changes": "graded_at",
     "fct_competitor_prices": "observed_at",
     "fct_inventory_movements": "occurred_at",
     "fct_settlement_legs": "accrued_at",

@@ -85,6 +85,28 @@ def market() -> World:
     return world
 
 
+def graded(world: World) -> World:
+    """u1 was B, is D since 10 days, and A in dairy; u2 is D and has a gate."""
+    for supplier, category, grade, gate, day in (
+        ("u1", None, "B", None, 100),
+        ("u1", None, "D", None, 10),
+        ("u1", "dairy/milk", "A", None, 30),
+        ("u1", "drink/tea", "D", None, 30),
+        ("u2", None, "D", "safety", 40),
+    ):
+        world.add(
+            "fct_grade_changes",
+            change_id=f"{supplier}{category}{day}",
+            supplier_id=supplier,
+            category_id=category,
+            grade=grade,
+            gate=gate,
+            score_low=0.5,
+            graded_at=ago(day),
+        )
+    return world
+
+
 def check(entity: str, world: World, key: str, expected: dict[str, Any]) -> None:
     """The tags of an entity are as expected, and every tag of it is among them."""
     registry = load_registry(entity=entity)
@@ -138,7 +160,7 @@ MILK_SALES = {
 def test_a_merchant() -> None:
     check(
         "merchant",
-        market(),
+        graded(market()),
         "m1",
         SERVICE
         | DELIVERY
@@ -175,12 +197,16 @@ def test_a_merchant() -> None:
             "aov_90d": 350,
             "return_rate_90d": 0.2,
             "case_rate_90d": 0.5,
+            "graded_sales_90d": 1_400,  # milk 400 of grade A, tea 100 and fuel 900 of grade D
+            "grade_d_sales_90d": 1_000,
+            "grade_d_sales_share_90d": 1_000 / 1_400,
+            "grade_d_suppliers_90d": 1,
         },
     )
 
 
 def test_a_supplier() -> None:
-    world = market()
+    world = graded(market())
     for sku, day, lead in (("milk", 400, 9), ("milk", 50, 3), ("tea", 20, 4)):
         world.add(
             "dim_offers",
@@ -209,12 +235,20 @@ def test_a_supplier() -> None:
             "skus_offered": 2,
             "offer_changes_90d": 2,
             "avg_lead_time_days_365d": 3.5,
+            "grade": "D",
+            "grade_gate": None,
+            "days_since_grade_change": 10,
+            "grade_changes_90d": 1,
+            "channels_graded": 2,
+            "channels_grade_d": 1,
         },
     )
 
 
 def test_a_sku() -> None:
-    world = market()
+    world = graded(market())
+    for supplier in ("u1", "u2", "u3"):
+        world.add("dim_offers", supplier_id=supplier, sku_id="milk", valid_from=ago(400))
     for day, kind in (
         (1, "view"),
         (2, "view"),
@@ -257,6 +291,9 @@ def test_a_sku() -> None:
             "last_competitor_price": 105,
             "units_received_90d": 50,
             "units_out_30d": 3,
+            "best_supplier_grade": "A",
+            "suppliers_graded": 2,  # u3 holds none
+            "suppliers_grade_ab": 1,
         },
     )
 
@@ -363,7 +400,7 @@ def test_an_agent() -> None:
 @pytest.mark.parametrize("entity", OTHERS)
 def test_nothing_of_the_future_is_known(entity: str) -> None:
     registry = load_registry(entity=entity)
-    world = agency() if entity == "agent" else market()
+    world = agency() if entity == "agent" else graded(market())
     then = ago(15)
     past = build_tags(world.up_to(then).connect(), then, time_zone=ZONE, registry=registry)
     assert past.equals(build_tags(world.connect(), then, time_zone=ZONE, registry=registry))
