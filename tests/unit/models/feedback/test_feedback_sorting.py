@@ -1,5 +1,7 @@
 """Texts sorted by topic and sentiment: what the shipped examples teach, what is not dared, what is masked."""
 
+import os
+
 import pytest
 
 from models.feedback.classifier import TextClassifier
@@ -73,6 +75,15 @@ def test_no_texts_are_no_work(sorter):
 def test_one_class_cannot_be_told_apart():
     with pytest.raises(ValueError, match="two classes"):
         TextClassifier(NgramEncoder()).fit(["a", "b"], ["x", "x"])
+
+
+@pytest.mark.parametrize("before", [None, "7"])
+def test_the_encoder_leaves_the_environment_as_it_was(monkeypatch, before):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", before)
+    E5Encoder()
+    assert os.environ.get("OMP_NUM_THREADS") == before
 
 
 def test_without_the_wheel_ngrams_sort(monkeypatch):
