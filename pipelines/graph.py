@@ -36,6 +36,7 @@ from pipelines.defs import (
     recommendation,
     replenishment,
     resilience,
+    reviews,
     supervision,
     supply,
     transfers,
@@ -67,7 +68,7 @@ RESOURCES = (
 
 _PLAIN = (
     erasures, features, quality, supervision, supply, recommendation, demand, replenishment, resilience,
-    assortment, attribution, pricing, lifecycle, publish, purchasing, transfers,
+    assortment, attribution, reviews, pricing, lifecycle, publish, purchasing, transfers,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

@@ -31,6 +31,7 @@ SCORED = (
     "supplier_grades",
     "supply_resilience",
     "assortment_suggestions",
+    "party_reviews",
     "wakeup_list",
     "profiles",
     "segments",

@@ -37,6 +37,7 @@ PUBLISHED = (
     "supply_resilience",
     "supply_failures",
     "assortment_suggestions",
+    "party_reviews",
     "wakeup_list",
     "rebuy_reminders",
     "profiles",

@@ -63,6 +63,7 @@ Kind = Literal[
     "channel_tests",
     "links",
     "feedback",
+    "rankings",
 ]
 
 
@@ -130,6 +131,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "channel_tests": (str,),
     "links": (str,),
     "feedback": (int,),
+    "rankings": (int, str),
 }
 
 

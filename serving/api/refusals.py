@@ -14,6 +14,7 @@ from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
 from serving.purchasing.placing import PurchaseMovedError
 from serving.quality import errors as quality
+from serving.reviews import errors as reviews
 from serving.scores.price_moves import PriceMovedError
 from serving.settlement import errors
 from serving.settlement.channel import bill as channel_bill
@@ -60,6 +61,8 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
     (feedback.FeedbackUnknownError, 404, "feedback-not-found", "No such feedback"),
     (feedback.FeedbackError, 409, "feedback-conflict", "The id was used for another text"),
+    (reviews.ReviewUnknownError, 404, "review-not-found", "No such review"),
+    (reviews.ReviewError, 409, "review-refused", "Reviews refuse"),
     (watch.UnknownAlarmError, 404, "alarm-not-found", "No such alarm"),
     (watch.UnknownParcelError, 404, "parcel-not-found", "No such parcel"),
     (watch.UnknownAlternativeError, 404, "alternative-not-found", "No such alternative"),
@@ -110,6 +113,7 @@ def typed_problems() -> Iterator[None]:
         experiments.ExperimentError,
         journeys.JourneyError,
         feedback.FeedbackError,
+        reviews.ReviewError,
         watch.AlarmError,
         ledger.LedgerError,
         errors.SettlementError,

@@ -74,6 +74,7 @@ class Scope(StrEnum):
     LINKS_WRITE = "links:write"
     FEEDBACK_READ = "feedback:read"
     FEEDBACK_WRITE = "feedback:write"
+    REVIEWS_READ = "reviews:read"
     WATCH_READ = "watch:read"
     WATCH_WRITE = "watch:write"
 
@@ -104,6 +105,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.JOURNEYS_READ,
             Scope.EXPERIMENTS_READ,
             Scope.CHANNEL_TESTS_READ,
+            Scope.REVIEWS_READ,
         }
     ),
     Role.SUPPLIER: frozenset(
@@ -153,6 +155,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.EVENTS_WRITE,
             Scope.FEEDBACK_READ,
             Scope.FEEDBACK_WRITE,
+            Scope.REVIEWS_READ,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
             Scope.QUALITY_READ,
@@ -172,6 +175,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.INVITATIONS_WRITE,
             Scope.LINKS_READ,
             Scope.LINKS_WRITE,
+            Scope.REVIEWS_READ,
             Scope.SCENES_READ,
             Scope.SCENES_WRITE,
         }

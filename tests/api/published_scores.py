@@ -54,6 +54,63 @@ def suggested(merchant, rank, sku, *, supplier="s-69", category="l2-grocery/milk
     return (merchant, rank, sku, "general", category, 56, *found)
 
 
+UNRANKED = {
+    "rank": None,
+    "rank_low": None,
+    "rank_high": None,
+    "peers": 2,
+    "peers_share": "[]",
+    "peers_do": "{}",
+    "best_skus": "[]",
+    "cents": 100,
+    "margin_cents": None,
+}
+
+
+def reviewed(party_type, party_id, *, month=date(2017, 11, 1), merchant="m1", cents=1_000, rank=1, **changes):
+    """A row of `party_reviews`: six peers, places uncertain by one."""
+    sku = {"sku_id": "s1", "units": 3.5, "net_sales_cents": cents, "refunded_cents": 10, "margin_cents": -70}
+    row = {
+        "party_type": party_type,
+        "party_id": party_id,
+        "month_start_on": month,
+        "merchant_id": merchant,
+        "level": "gold",
+        "region_code": "east",
+        "tenure": "from_1_year",
+        "is_active": True,
+        "is_whole": month < date(2017, 12, 1),
+        "order_count": 7,
+        "net_sales_cents": cents,
+        "settled_cents": cents - 100,
+        "paid_cents": cents + 10,
+        "refunded_cents": 10,
+        "margin_cents": cents // 4,
+        "costed_cents": cents,
+        "buyer_count": 4,
+        "new_buyer_count": 1,
+        "repeat_buyer_count": 3,
+        "customer_count": 10,
+        "visitor_count": 6,
+        "cart_count": 5,
+        "basis": "settled",
+        "ranked_cents": cents - 100,
+        "error_cents": 50.0,
+        "rank": rank,
+        "rank_low": rank and max(1, rank - 1),
+        "rank_high": rank and min(6, rank + 1),
+        "peers": 6,
+        "peers_share": '["level", "tenure"]',
+        "peers_do": json.dumps({"repeat_rate": {"median": 0.5, "leaders": 0.625}}),
+        "best_skus": json.dumps([sku]),
+        "worst_skus": "[]",
+        "state": "sells",
+        "quiet_months": 0,
+        "churn_risk": 0.25,
+    } | changes
+    return tuple(row[column.name] for column in PUBLISHED_TABLES["party_reviews"].columns)
+
+
 def small_tables(version="v1"):
     """Rows of every published table; `version` is planted in texts so that mixtures can be seen."""
     explanation = json.dumps({"summary": f"made by {version}", "steps": ["cost", "anchor"]})
@@ -107,6 +164,25 @@ def small_tables(version="v1"):
             suggested("m1", 1, "s40"),
             suggested("m1", 2, "s41", is_new=True),
             suggested("m2", 1, "s40"),
+        ],
+        "party_reviews": [
+            *(
+                reviewed("agent", agent, merchant=merchant, cents=1_000 * (7 - rank), rank=rank)
+                for rank, (agent, merchant) in enumerate(
+                    (
+                        ("a1", "m1"),
+                        ("ag", "m1"),
+                        ("own-agent", "m2"),
+                        ("a4", "m2"),
+                        ("a5", "m2"),
+                        ("a6", "m2"),
+                    ),
+                    start=1,
+                )
+            ),
+            reviewed("agent", "ag", month=date(2017, 12, 1), cents=77),
+            reviewed("agent", "new", merchant=None, **UNRANKED),
+            *(reviewed("merchant", merchant, merchant=merchant) for merchant in ("m1", "own-merchant")),
         ],
         "supply_failures": [
             ("s-69", 28, 3, 252.0, 42.0, 21000, 4200, 1.5, 9, '["s00"]'),

@@ -1,10 +1,4 @@
-with legs as (
-
-    select * from {{ ref('fct_settlement_legs') }}
-
-),
-
-entries as (
+with entries as (
 
     select * from {{ ref('int_ledger_entries_dated') }} where party_type = 'agent'
 
@@ -16,38 +10,20 @@ agents as (
 
 ),
 
--- A line belongs to the agent whose direct leg it carries; its legs sum to what was paid for it.
-lines as (
-
-    select
-        order_id,
-        line_no,
-        sum(amount_cents) as net_paid_cents,
-        sum(channel_cents) as kept_cents
-    from legs
-    where line_no > 0 and not is_replaced
-    group by
-        order_id,
-        line_no
-
-),
-
+-- A line belongs to the agent whose direct leg it carries.
 sold_lines as (
 
     select
-        legs.payee_id as agent_id,
-        legs.order_id,
-        legs.consumer_id,
-        legs.origin,
-        {{ utc_month('legs.accrued_at') }} as sold_month_on,
-        {{ utc_month('legs.released_at') }} as settled_month_on,
-        lines.net_paid_cents,
-        lines.kept_cents
-    from legs
-    inner join lines
-        on legs.order_id = lines.order_id
-        and legs.line_no = lines.line_no
-    where legs.payee_type = 'agent' and legs.leg_kind = 'direct' and not legs.is_replaced
+        agent_id,
+        order_id,
+        consumer_id,
+        origin,
+        {{ utc_month('agent_accrued_at') }} as sold_month_on,
+        {{ utc_month('agent_released_at') }} as settled_month_on,
+        net_paid_cents,
+        kept_cents
+    from {{ ref('int_lines_settled') }}
+    where agent_id is not null
 
 ),
 

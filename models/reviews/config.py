@@ -1,0 +1,25 @@
+"""Settings of reviews."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReviewConfig:
+    """How months are compared.
+
+    Attributes:
+        fewest_peers: Parties, the own one included, that a ranking needs.
+        fewest_leaders: Parties over which a mean of the best is shown, at least; of fewer one could tell
+            whose it is.
+        confidence: Of the interval of a rank.
+        months: Months that are published, the newest ones.
+        prior: Party-months by which a rate of silence is drawn to that of all.
+    """
+
+    fewest_peers: int = 5
+    fewest_leaders: int = 3
+    confidence: float = 0.95
+    months: int = 13
+    prior: float = 10.0

@@ -1,0 +1,59 @@
+"""Reviews of agents and merchants: each month beside its peers."""
+
+from datetime import datetime
+
+import dagster as dg
+
+from pipelines.clock import Clock
+from pipelines.conventions import Group, Owner
+from pipelines.steps.memo import Steps
+from pipelines.steps.state import Outcome
+from pipelines.stores.scores import Scores
+from pipelines.stores.warehouse import Warehouse
+
+
+@dg.asset(
+    key=["published", "party_reviews"],
+    group_name=Group.GROWTH,
+    owners=[Owner.ANALYTICS],
+    kinds={"python", "parquet"},
+    deps=[dg.AssetKey(["warehouse", "published"])],
+)
+def party_reviews_(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    clock: dg.ResourceParam[Clock],
+    warehouse: dg.ResourceParam[Warehouse],
+    scores: dg.ResourceParam[Scores],
+) -> dg.MaterializeResult:
+    """The months of agents and merchants: figures, place among peers with its interval, risk of silence.
+
+    Read by agents, merchants and whoever gives trainings. One row per party and month.
+    """
+    return steps.run(
+        context,
+        lambda: _review(clock.as_of(context), warehouse, scores),
+        outputs=scores.files("party_reviews"),
+        clock="day",
+    )
+
+
+def _review(as_of: datetime, warehouse: Warehouse, scores: Scores) -> Outcome:
+    from models.reviews.config import ReviewConfig
+    from models.reviews.months import party_reviews
+    from pipelines.warehouse.party_months import party_month_skus, party_months
+
+    with warehouse.open() as connection:
+        months, skus = party_months(connection), party_month_skus(connection)
+    found = party_reviews(months, skus, as_of, ReviewConfig())
+    scores.save("party_reviews", found)
+    return Outcome(
+        rows=found.height,
+        metadata={
+            "agents": found.filter(party_type="agent")["party_id"].n_unique(),
+            "merchants": found.filter(party_type="merchant")["party_id"].n_unique(),
+            "ranked": found["rank"].count(),
+            "too_few_peers": found["rank"].null_count(),
+            "settled": found.filter(basis="settled").height,
+        },
+    )

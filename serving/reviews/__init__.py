@@ -1,0 +1,1 @@
+"""What agents and merchants are told of their month, and what they are given."""
