@@ -62,7 +62,6 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (feedback.FeedbackUnknownError, 404, "feedback-not-found", "No such feedback"),
     (feedback.FeedbackError, 409, "feedback-conflict", "The id was used for another text"),
     (reviews.ReviewUnknownError, 404, "review-not-found", "No such review"),
-    (reviews.ReviewError, 409, "review-refused", "Reviews refuse"),
     (watch.UnknownAlarmError, 404, "alarm-not-found", "No such alarm"),
     (watch.UnknownParcelError, 404, "parcel-not-found", "No such parcel"),
     (watch.UnknownAlternativeError, 404, "alternative-not-found", "No such alternative"),

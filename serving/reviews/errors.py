@@ -1,8 +1,12 @@
 """What reviews refuse."""
 
+from __future__ import annotations
 
-class ReviewError(Exception):
-    """A review refuses."""
+from serving.errors import ServingError
+
+
+class ReviewError(ServingError):
+    """Something about a review is refused."""
 
 
 class ReviewUnknownError(ReviewError):
