@@ -28,6 +28,7 @@ from pipelines.defs import (
     lifecycle,
     live,
     matching,
+    members,
     operations,
     pricing,
     publish,
@@ -68,7 +69,7 @@ RESOURCES = (
 
 _PLAIN = (
     erasures, features, quality, supervision, supply, recommendation, demand, replenishment, resilience,
-    assortment, attribution, reviews, pricing, lifecycle, publish, purchasing, transfers,
+    assortment, attribution, members, reviews, pricing, lifecycle, publish, purchasing, transfers,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

@@ -10,6 +10,7 @@ from serving.experiments import errors as experiments
 from serving.feedback import errors as feedback
 from serving.journeys import errors as journeys
 from serving.ledger import errors as ledger
+from serving.members import errors as members
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
 from serving.purchasing.placing import PurchaseMovedError
@@ -84,6 +85,11 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (errors.FeeConflictError, 409, "idempotency-conflict", "The id was used with another body"),
     (errors.UnknownFeeError, 404, "fee-not-found", "No such fee"),
     (errors.UnknownPartyError, 404, "party-not-found", "No such party"),
+    (members.MemberUnknownError, 404, "member-not-found", "No such member"),
+    (members.ProgrammeUnknownError, 404, "member-programme-not-found", "No such version of the programme"),
+    (members.ProgrammeRefusedError, 422, "member-programme-refused", "The programme is refused"),
+    (members.ProgrammeStateError, 409, "member-programme-state", "Not in this state of the version"),
+    (members.MembersError, 409, "member-not-at-risk", "There is nothing to give notice of"),
     (statements.UnknownPartyError, 404, "party-not-found", "No such party"),
     (statements.StatementError, 409, "statement-refused", "The month cannot be stated or closed"),
     (channel_bill.BillConflictError, 409, "bill-conflict", "The bill id was used for other content"),
@@ -112,6 +118,7 @@ def typed_problems() -> Iterator[None]:
         experiments.ExperimentError,
         journeys.JourneyError,
         feedback.FeedbackError,
+        members.MembersError,
         reviews.ReviewError,
         watch.AlarmError,
         ledger.LedgerError,

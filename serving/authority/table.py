@@ -668,6 +668,26 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "member_programme",
+        "how growth is earned, what levels ask and give, and how one falls",
+        _ALL,
+        "the version and the digest of what it says; the coupon programmes that it names are in force",
+        agrees="a second operator, for coming into force",
+        routes=(
+            "POST /v1/member-programmes",
+            "POST /v1/member-programmes/{version}/in-force",
+        ),
+        moves_money=False,
+    ),
+    Authority(
+        "member_notice",
+        "that a member was told of being at risk of going down",
+        _ALL,
+        "the time of risk; the first notice stands",
+        routes=("POST /v1/members/{consumer_id}/notice",),
+        moves_money=False,
+    ),
+    Authority(
         "channel_test",
         "what is tested of a marketing channel, and that the test is given up",
         _ALL,

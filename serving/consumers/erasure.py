@@ -19,7 +19,7 @@ from serving.db import locks
 
 _UNFINISHED = ("placed", "paid", "shipped")
 
-_REMOVED = ("identity.erase", "feedback.erase")
+_REMOVED = ("identity.erase", "feedback.erase", "members.erase")
 """Functions of the database that delete what is somebody's own."""
 _RENAMED = (
     "consumers.erase_mentions",

@@ -6,7 +6,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
    in the transaction of the decision;
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
    idempotency key (its row), skus of a supplier, the prices in force, bills and
-   receivers of an account, what is ordered at suppliers, the journeys and the experiments
+   receivers of an account, what is ordered at suppliers, the journeys, the members and the experiments
    of a tenant, the tests of a channel, the alarms and the record of the supply watch, the history of
    grades, a system that pushes stock;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order; a transfer;
@@ -211,6 +211,11 @@ def purchases(conn: Connection, tenant_id: str) -> None:
 def journeys(conn: Connection, tenant_id: str) -> None:
     """Be the one who moves runs of journeys: what one sends counts against the cap of the next."""
     _name(conn, "journeys.run", tenant_id)
+
+
+def members(conn: Connection, tenant_id: str) -> None:
+    """Be the one who closes a day of members, or changes their programme: a stay gives its coupon once."""
+    _name(conn, "members.standing", tenant_id)
 
 
 def experiments(conn: Connection, tenant_id: str) -> None:

@@ -29,6 +29,8 @@ from serving.journeys.asking import JOURNEY, put_approved_into_force
 from serving.ledger.accounts import Party
 from serving.ledger.manual import posting_of
 from serving.ledger.posting import post
+from serving.members.asking import MEMBER_PROGRAMME
+from serving.members.asking import put_approved_into_force as put_programme_into_force
 from serving.orders.assortment.offer_requests import OFFER
 from serving.orders.assortment.offers import accept_proposal
 from serving.orders.webhooks.recall_notices import tell_of_recalls
@@ -170,5 +172,6 @@ EFFECTS = Effects(
         Wired(DEPOSIT_RETURN, return_deposit),
         Wired(JOURNEY, put_approved_into_force),
         Wired(EXPERIMENT, start_approved),
+        Wired(MEMBER_PROGRAMME, put_programme_into_force),
     ]
 )

@@ -74,6 +74,8 @@ class Scope(StrEnum):
     LINKS_WRITE = "links:write"
     FEEDBACK_READ = "feedback:read"
     FEEDBACK_WRITE = "feedback:write"
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
     REVIEWS_READ = "reviews:read"
     WATCH_READ = "watch:read"
     WATCH_WRITE = "watch:write"
@@ -105,6 +107,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.JOURNEYS_READ,
             Scope.EXPERIMENTS_READ,
             Scope.CHANNEL_TESTS_READ,
+            Scope.MEMBERS_READ,
             Scope.REVIEWS_READ,
         }
     ),
