@@ -36,6 +36,7 @@ from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
 from serving.api.growth.journeys import JOURNEY_ROUTES
 from serving.api.growth.links import LINK_ROUTES, redirect_router
 from serving.api.growth.members import MEMBER_ROUTES
+from serving.api.growth.promotions import PROMOTION_ROUTES
 from serving.api.growth.reviews import REVIEW_ROUTES
 from serving.api.health import live, metrics, ready
 from serving.api.money.calendar import CALENDAR_ROUTES
@@ -215,6 +216,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *ORDER_ROUTES,
             *POINTS_ROUTES,
             *COUPON_ROUTES,
+            *PROMOTION_ROUTES,
             *PAYMENT_ROUTES,
             *CHANNEL_ROUTES,
             *CHANNEL_REQUEST_ROUTES,

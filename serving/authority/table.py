@@ -219,6 +219,21 @@ AUTHORITIES: tuple[Authority, ...] = (
         ),
     ),
     Authority(
+        "promotion",
+        "a promotion: which method, of what, when, how many units, and that it ends",
+        _SHOP,
+        "key of the shop; the published floor, unless others bear what is below it; its coupon programme",
+        agrees="every funder, for its own share of its programme",
+        routes=("POST /v1/promotions", "POST /v1/promotions/{promotion_id}/close"),
+    ),
+    Authority(
+        "promotion_approval",
+        "a promotion may be taken of",
+        _SHOP,
+        "another key than the one that put it forward",
+        routes=("POST /v1/promotions/{promotion_id}/approve",),
+    ),
+    Authority(
         "order_cancel",
         "an unpaid order ends, or units of a line that nobody has shipped",
         _SHOP,

@@ -25,6 +25,7 @@ _RENAMED = (
     "consumers.erase_mentions",
     "consumers.erase_snapshots",
     "coupons.erase",
+    "promotions.erase",
     "approvals.erase",
     "journeys.erase",
     "links.erase",

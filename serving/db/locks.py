@@ -8,7 +8,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers, the journeys, the members and the experiments
    of a tenant, the tests of a channel, the alarms and the record of the supply watch, the history of
-   grades, a system that pushes stock;
+   grades, a system that pushes stock, a promotion, a buyer in a promotion, a group of buyers;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order; a transfer;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
@@ -81,6 +81,35 @@ def approvals(conn: Connection, tenant_id: str, approval_ids: Sequence[int]) -> 
 
 
 # Gates ------------------------------------------------------------------------------------------------------
+
+
+def promotion(conn: Connection, tenant_id: str, promotion_id: str) -> None:
+    """Lock a promotion whose state is going to change; orders that take of it do not."""
+    conn.execute(
+        "select from promotions.promotion where tenant_id = %s and promotion_id = %s for update",
+        (tenant_id, promotion_id),
+    )
+
+
+def promotion_buyer(conn: Connection, tenant_id: str, promotion_id: str, consumer_id: str) -> None:
+    """Two orders of one buyer for one promotion come one after the other."""
+    _name(conn, "promotions.buyer", "\x1f".join((tenant_id, promotion_id, consumer_id)))
+
+
+def group_stays(conn: Connection, tenant_id: str, group_id: str) -> None:
+    """Keep the state of a group of buyers until commit, with others who join."""
+    conn.execute(
+        "select from promotions.buying_group where tenant_id = %s and group_id = %s for share",
+        (tenant_id, group_id),
+    )
+
+
+def group(conn: Connection, tenant_id: str, group_id: str) -> None:
+    """Be the one who completes or ends a group of buyers; whoever joins it is waited for."""
+    conn.execute(
+        "select from promotions.buying_group where tenant_id = %s and group_id = %s for update",
+        (tenant_id, group_id),
+    )
 
 
 def no_erasure(conn: Connection) -> None:

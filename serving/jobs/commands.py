@@ -49,6 +49,7 @@ from serving.orders.paying.misfits import sort_misfits
 from serving.orders.paying.payments import pay_free_orders
 from serving.orders.placing.cancelling import expire_unpaid
 from serving.orders.placing.points_payment import give_back_due
+from serving.orders.promotions.ending import end_groups_due
 from serving.orders.webhooks.delivery import HttpSender, deliver_due
 from serving.orders.webhooks.webhook_addresses import address_rules
 from serving.privacy.data_keys import Vault
@@ -112,6 +113,7 @@ def _expire(job: Job) -> Iterator[str]:
     if free := pay_free_orders(job.transactions, job.tenant_id, now):
         yield f"{free} orders that cost nothing taken for paid"
     yield f"{expire_unpaid(job.transactions, job.tenant_id, now, _unpaid(job))} unpaid orders cancelled"
+    yield str(end_groups_due(job.transactions, job.tenant_id, now))
 
 
 def _unpaid(job: Job) -> timedelta:
@@ -503,7 +505,9 @@ _FOLLOWED: dict[str, dict[str, Any]] = {
 }
 
 JOBS: Mapping[str, Command] = {
-    "expire-unpaid": Command("cancel orders that nobody paid in time and free their stock", _expire),
+    "expire-unpaid": Command(
+        "cancel orders that nobody paid in time, and groups of buyers that did not fill", _expire
+    ),
     "receipts": Command("confirm the receipt of what was shipped long enough ago", _receipts),
     "release": Command("release what has waited long enough; end holds whose time is over", _release),
     "deadline": Command("take out of the channel's freeze what is 25 days old", _deadline),
@@ -601,7 +605,7 @@ JOBS: Mapping[str, Command] = {
     ),
     "deliver-webhooks": Command("send the messages that are due", _deliver),
     "work": Command(
-        "roll, seal and cancel unpaid orders every few seconds, until it is ended",
+        "roll, seal, cancel unpaid orders and end groups of buyers every few seconds, until it is ended",
         partial(_rounds, _EVERY_ROUND),
         _FOLLOWED,
         turns="once",

@@ -23,6 +23,7 @@ from serving.orders.fulfilment.receipts import confirm_receipts_due
 from serving.orders.paying.misfits import sort_misfits
 from serving.orders.placing.cancelling import PATIENCE, expire_unpaid
 from serving.orders.placing.points_payment import give_back_due
+from serving.orders.promotions.ending import end_groups_due
 from serving.orders.settling import release_due, unfreeze_due
 from serving.privacy.data_keys import Vault
 from serving.quality.overrides import end_due
@@ -38,6 +39,7 @@ class DayDone:
 
     Attributes:
         expired_orders: Orders that nobody paid in time.
+        ended_groups: Groups of buyers that did not fill in time.
         receipts: Sub-orders whose receipt was confirmed by time.
         expired_holds: Holds that ended by time.
         held_orders: Orders that a review of diversion holds.
@@ -62,6 +64,7 @@ class DayDone:
     """
 
     expired_orders: int
+    ended_groups: int
     receipts: int
     expired_holds: int
     held_orders: int
@@ -122,6 +125,7 @@ def work_day(
     """
     alarms = Alarms()
     expired_orders = expire_unpaid(transactions, tenant_id, now, unpaid)
+    ended = end_groups_due(transactions, tenant_id, now)
     receipts = confirm_receipts_due(transactions, tenant_id, now, alarm=alarms.take)
     expired = in_transaction(transactions, lambda conn: expire_holds(conn, tenant_id, now))
     # Before the release, or what a review would hold is gone.
@@ -141,6 +145,7 @@ def work_day(
     found = in_transaction(transactions, lambda conn: invariants.check(conn, tenant_id))
     return DayDone(
         expired_orders=expired_orders,
+        ended_groups=ended.groups,
         receipts=receipts,
         expired_holds=expired,
         held_orders=held_orders,

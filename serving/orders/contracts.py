@@ -54,6 +54,10 @@ class PlaceOrder(_Request, frozen=True, kw_only=True):
     region_code: Region | None = None
     coupon_codes: Annotated[list[CouponCode], Meta(max_length=4)] = []
     scene_ids: Annotated[list[Id], Meta(max_length=4)] = []
+    promotion_id: Annotated[Id | None, Meta(description="The promotion that the order takes of.")] = None
+    group_id: Annotated[
+        Id | None, Meta(description="The group of buyers that it joins; without one a group-buy opens one.")
+    ] = None
     recipient: RecipientRequest | None = None
 
 
@@ -334,6 +338,15 @@ class RoleView(Struct, frozen=True, kw_only=True):
     scene_id: str | None
 
 
+class PromotionUseView(Struct, frozen=True, kw_only=True):
+    """What an order took of a promotion; `given_back` once it ended before it was a sale."""
+
+    promotion_id: str
+    state: str
+    group_id: str | None
+    group_status: Annotated[str | None, Meta(description="`open`, `complete` or `ended`.")]
+
+
 class OrderView(Struct, frozen=True, kw_only=True):
     """An order as the asking key may see it: a supplier sees its own lines and no retail price.
 
@@ -359,6 +372,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     after_sales: list[CaseView]
     coupons: list[RedemptionView] | None = None
     roles: list[RoleView] | None = None
+    promotion: PromotionUseView | None = None
     recipient: RecipientView | None = None
 
 

@@ -250,3 +250,68 @@ class ProgrammeStateError(OrdersError):
 
     slug = "programme-state"
     title = "Not possible in this state of the programme"
+
+
+class PromotionRefusedError(OrdersError):
+    """A promotion does not hold for this order."""
+
+    status = 422
+    slug = "promotion-refused"
+    title = "The promotion does not hold for this order"
+    parameter = "promotion_id"
+
+
+class PromotionSoldOutError(OrdersError):
+    """Every unit of a promotion, or every seat of a group, is taken or being taken."""
+
+    slug = "promotion-sold-out"
+    title = "Sold out"
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(f"Nothing is left of {what} {name!r}.")
+        self.remedy = "Units of orders that are not paid in time come back: ask again later."
+
+
+class PromotionLimitError(OrdersError):
+    """A buyer has what one buyer may have of a promotion."""
+
+    slug = "promotion-limit"
+    title = "The buyer has enough of it"
+
+    def __init__(self, promotion_id: str, most: int, taken: int) -> None:
+        super().__init__(
+            f"A buyer may take {most} of promotion {promotion_id!r}; {taken} are taken by orders that stand."
+        )
+        self.remedy = f"Order {most - taken} or fewer." if taken < most else "Order without the promotion."
+
+
+class PromotionStateError(OrdersError):
+    """A promotion is not in the state that this needs."""
+
+    slug = "promotion-state"
+    title = "Not possible in this state of the promotion"
+
+
+class OwnPromotionError(OrdersError):
+    """Whoever puts a promotion forward does not approve it."""
+
+    status = 403
+    slug = "own-request"
+    title = "Whoever asks does not decide"
+
+
+class PriceGuardError(OrdersError):
+    """A promotion would sell below the published floor at the cost of the shop itself."""
+
+    status = 422
+    slug = "below-floor"
+    title = "Below the floor of the published price"
+
+    def __init__(self, found: Sequence[tuple[str, int, int]]) -> None:
+        named = "; ".join(
+            f"sku {sku!r} brings {kept} fen, the floor is {floor}" for sku, kept, floor in found
+        )
+        super().__init__(f"At the shop's own cost {named}.")
+        self.remedy = (
+            "Take less off, or let a supplier or the platform agree to bear what is below the floor."
+        )

@@ -17,12 +17,14 @@ from serving.orders.contracts import (
     LineView,
     OrderSummary,
     OrderView,
+    PromotionUseView,
     RedemptionView,
     RoleView,
     SubOrderView,
 )
 from serving.orders.errors import NotFoundError
 from serving.orders.fulfilment.instructions import recipient_view
+from serving.orders.promotions.groups import is_waiting
 from serving.orders.records import Order, OrderLine, SubOrder, find_order, lines_of, sub_orders_of
 from serving.orders.states import UNRECEIVED
 from serving.privacy.data_keys import Vault
@@ -66,7 +68,7 @@ def view_order(
         for part in sub_orders_of(conn, tenant_id, order_id)
         if supplier is None or part.supplier_id == supplier
     ]
-    ships = supplier is not None and order.paid_at is not None
+    ships = supplier is not None and order.paid_at is not None and not is_waiting(conn, tenant_id, order_id)
     is_open = ships and any(part.status in UNRECEIVED for part in parts)
     visibility = recipient_visibility(principal, Relation.SHIPS if is_open else Relation.PARTY)
     recipient = None
@@ -94,6 +96,7 @@ def view_order(
         after_sales=[case_view(case, principal) for case in cases_of(conn, tenant_id, order_id, supplier)],
         coupons=_coupons(conn, tenant_id, order_id) if shop else None,
         roles=_roles(conn, tenant_id, order_id) if shop else None,
+        promotion=_promotion(conn, tenant_id, order_id) if shop else None,
         recipient=recipient,
     )
     return view, visibility if recipient is not None else Visibility.NOTHING
@@ -121,6 +124,18 @@ def _roles(conn: Connection, tenant_id: str, order_id: str) -> list[RoleView]:
         RoleView(role=role, party_type=party_type, party_id=party_id, scene_id=scene)
         for role, party_type, party_id, scene in rows
     ]
+
+
+def _promotion(conn: Connection, tenant_id: str, order_id: str) -> PromotionUseView | None:
+    row = conn.execute(
+        "select c.promotion_id, c.state, c.group_id, g.status from promotions.claim c"
+        " left join promotions.buying_group g using (tenant_id, group_id)"
+        " where c.tenant_id = %s and c.order_id = %s",
+        (tenant_id, order_id),
+    ).fetchone()
+    if row is None:
+        return None
+    return PromotionUseView(promotion_id=row[0], state=row[1], group_id=row[2], group_status=row[3])
 
 
 def list_orders(

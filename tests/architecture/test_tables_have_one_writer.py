@@ -6,7 +6,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WRITES = re.compile(r"(?:insert\s+into|update|delete\s+from)\s+([a-z_]+)\.([a-z_]+)", re.IGNORECASE)
-BY_ITS_SCHEMA = {"assortment": "orders", "coupons": "orders", "parties": "agents"}
+BY_ITS_SCHEMA = {"assortment": "orders", "coupons": "orders", "promotions": "orders", "parties": "agents"}
 ELSEWHERE = {
     "orders.recipient": "privacy",  # sealed values are written where they are sealed
     "market.price_change": "scores",  # in the transaction in which a price is published

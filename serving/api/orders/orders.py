@@ -31,8 +31,10 @@ from serving.orders.contracts import (
     ReceiptNotice,
     UnitsCancelledView,
 )
+from serving.orders.errors import InvalidRequestError
 from serving.orders.fulfilment import receipts
 from serving.orders.placing import cancelling, placing
+from serving.orders.promotions.claims import Wanted
 from serving.orders.states import OrderStatus
 from serving.orders.views import list_orders, reachable_order, view_order
 from serving.privacy.masking import Visibility
@@ -250,7 +252,16 @@ def _new_order(data: PlaceOrder) -> placing.NewOrder:
         region_code=data.region_code,
         coupon_codes=data.coupon_codes,
         scene_ids=data.scene_ids,
+        promotion=_promotion(data),
     )
+
+
+def _promotion(data: PlaceOrder) -> Wanted | None:
+    if data.promotion_id is not None:
+        return Wanted(data.promotion_id, data.group_id)
+    if data.group_id is not None:
+        raise InvalidRequestError("group_id", "name the promotion of the group")
+    return None
 
 
 ORDER_ROUTES = (

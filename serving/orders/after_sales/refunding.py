@@ -10,6 +10,7 @@ import psycopg
 
 from serving.orders.assortment import stock
 from serving.orders.coupons.redeeming import give_back as give_back_coupons
+from serving.orders.promotions import claims
 from serving.orders.records import (
     Order,
     OrderLine,
@@ -161,6 +162,7 @@ def settle_status(conn: Connection, tenant_id: str, order_id: str) -> str:
     has_ended = all(part.status in ENDED for part in sub_orders_of(conn, tenant_id, order_id))
     if order.refunded_cents == order.captured_cents and (order.captured_cents or has_ended):
         _end_coupons(conn, tenant_id, order_id)
+        claims.give_back_refunded(conn, tenant_id, order_id)
         return move_order(conn, tenant_id, order, "refund")
     return follow_sub_orders(conn, tenant_id, order)
 

@@ -41,6 +41,9 @@ class OpenProgramme(_Request, frozen=True, kw_only=True):
     off_cents: Annotated[Fen | None, Meta(description="Of a threshold coupon: fen off.")] = None
     off_bps: Annotated[Bps | None, Meta(description="Of a percentage coupon: part off.")] = None
     cap_cents: Annotated[Fen | None, Meta(description="Most that a percentage takes off.")] = None
+    unit_price_cents: Annotated[
+        Cents | None, Meta(description="Of a unit price: what each unit of its skus costs.")
+    ] = None
     min_goods_cents: Annotated[Cents, Meta(description="Price of the goods from which it may be used.")] = 0
     per_consumer_count: Count = 1
     stacks: Annotated[bool, Meta(description="May be used with other coupons.")] = True
@@ -93,6 +96,7 @@ class ProgrammeView(Struct, frozen=True, kw_only=True):
     off_cents: int | None
     off_bps: int | None
     cap_cents: int | None
+    unit_price_cents: int | None
     min_goods_cents: int
     budget_cents: int
     budget_count: int

@@ -15,7 +15,7 @@ from serving.consumers.erased import require_not_erased
 from serving.db import locks
 from serving.experiments.records import running
 from serving.orders.coupons.programme import Terms
-from serving.orders.coupons.store import find
+from serving.orders.coupons.store import find, of_promotions
 from serving.orders.errors import InvalidRequestError, ProgrammeStateError
 
 Connection = psycopg.Connection[Any]
@@ -68,6 +68,7 @@ def issue(
     consumer_id: str | None = None,
     max_uses: int = 1,
     expires_at: datetime | None = None,
+    by_promotion: bool = False,
 ) -> list[Coupon]:
     """Issue coupons of an active programme.
 
@@ -80,14 +81,16 @@ def issue(
         consumer_id: Who alone may use them; None for whoever brings them.
         max_uses: Most redemptions of each; a consumer's limit and the budget of the programme hold besides.
         expires_at: First moment at which they are not taken; None for the end of the programme.
+        by_promotion: An order takes a unit of the programme's promotion for it.
 
     Raises:
         NotFoundError: There is no such programme.
-        ProgrammeStateError: It is not active, or over, or a running experiment gives it to another arm.
+        ProgrammeStateError: It is not active, or over, or a running experiment gives it to another arm, or
+            it is of a promotion.
         InvalidRequestError: The count or the expiry is out of range.
         ConsumerErasedError: The consumer was erased.
     """
-    terms = _issuable(conn, tenant_id, programme_id, now)
+    terms = _issuable(conn, tenant_id, programme_id, now, by_promotion=by_promotion)
     if not 1 <= count <= MOST_AT_ONCE:
         raise InvalidRequestError("count", f"1 to {MOST_AT_ONCE} at once")
     ends = expires_at or terms.valid_to
@@ -151,8 +154,14 @@ def issue_each(
     return codes
 
 
-def _issuable(conn: Connection, tenant_id: str, programme_id: str, now: datetime) -> Terms:
+def _issuable(
+    conn: Connection, tenant_id: str, programme_id: str, now: datetime, *, by_promotion: bool = False
+) -> Terms:
     programme = find(conn, tenant_id, programme_id)
+    if not by_promotion and of_promotions(conn, tenant_id, [programme_id]):
+        raise ProgrammeStateError(
+            f"Programme {programme_id!r} is of a promotion: orders that name the promotion get its coupons."
+        )
     if programme.status != "active":
         raise ProgrammeStateError(
             f"Programme {programme_id!r} is {programme.status}: coupons are issued once every funder agreed, "

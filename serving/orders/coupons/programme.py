@@ -19,7 +19,7 @@ from serving.orders.errors import InvalidRequestError
 from serving.settlement.sharing.rounding import FULL_BPS
 from serving.settlement.sharing.snapshot import FUNDERS, Funder
 
-CouponKind = Literal["threshold", "percentage"]
+CouponKind = Literal["threshold", "percentage", "unit_price"]
 Beyond = Literal["refuse", "receivable"]
 Event = Literal["cancel", "refund"]
 Status = Literal["proposed", "active", "closed"]
@@ -40,7 +40,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What funders agree to.
 
     Attributes:
-        kind: `threshold` (buy for this much, get that much off) or `percentage`.
+        kind: `threshold` (buy for this much, get that much off), `percentage`, or `unit_price` (each unit of
+            its skus costs so much).
         off_cents: Fen off, of a threshold coupon.
         off_bps: Part off, of a percentage coupon.
         cap_cents: Most fen that a percentage takes off.
@@ -58,6 +59,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         merchant_ids: Shops where it holds; none means all.
         category_ids: Categories it holds for; none means all.
         sku_ids: Skus it holds for; none means all.
+        unit_price_cents: What a unit costs, of a unit price, fen; 0 gives it away.
     """
 
     kind: CouponKind
@@ -77,10 +79,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     merchant_ids: tuple[str, ...] = ()
     category_ids: tuple[str, ...] = ()
     sku_ids: tuple[str, ...] = ()
+    unit_price_cents: int | None = None
 
     def digest(self) -> str:
         """SHA-256 over the terms in canonical form, lower-case hex: what a funder agrees to."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        said = msgspec.to_builtins(self)
+        if self.unit_price_cents is None:
+            # Terms from before there were unit prices keep the digest that was agreed to.
+            del said["unit_price_cents"]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
     def share_of(self, party_type: Funder) -> Share | None:
         """The share of a kind of party, if it bears any."""
@@ -165,8 +172,16 @@ def _check_amounts(terms: Terms) -> None:
             raise InvalidRequestError("off_cents", "a threshold coupon has off_cents, no off_bps and no cap")
         if terms.off_cents > terms.min_goods_cents:
             raise InvalidRequestError("min_goods_cents", "it must be off_cents at least")
+    elif terms.kind == "unit_price":
+        others = (terms.off_cents, terms.off_bps, terms.cap_cents)
+        if terms.unit_price_cents is None or terms.unit_price_cents < 0 or any(others) or not terms.sku_ids:
+            raise InvalidRequestError(
+                "unit_price_cents", "a unit price is 0 or more, of named skus, with no off_ and no cap"
+            )
     elif terms.off_bps is None or terms.off_cents is not None:
         raise InvalidRequestError("off_bps", "a percentage coupon has off_bps and no off_cents")
+    if terms.kind != "unit_price" and terms.unit_price_cents is not None:
+        raise InvalidRequestError("unit_price_cents", "of a unit price only")
     for name in ("off_cents", "off_bps", "cap_cents", "budget_cents", "budget_count", "per_consumer_count"):
         value = getattr(terms, name)
         if value is not None and value < 1:

@@ -18,7 +18,7 @@ import psycopg
 from serving.orders.coupons.issuing import Coupon, locked
 from serving.orders.coupons.programme import Event, Programme
 from serving.orders.coupons.spreading import CouponLimits, Cut, Goods, Used, spread
-from serving.orders.coupons.store import programmes
+from serving.orders.coupons.store import of_promotions, programmes
 from serving.orders.errors import CouponExhaustedError, DiscountRefusedError
 from serving.settlement.sharing.snapshot import Discount
 
@@ -59,6 +59,7 @@ def take(
     goods: Sequence[Goods],
     limits: CouponLimits,
     now: datetime,
+    promotion_code: str | None = None,
 ) -> Redemption:
     """Lock the coupons of an order and see what they take off.
 
@@ -71,6 +72,7 @@ def take(
         goods: The lines of the order.
         limits: What the shop's plan lets coupons be.
         now: Business time.
+        promotion_code: The coupon of the promotion that the order took of; those of others are not taken.
 
     Raises:
         DiscountRefusedError: A code is unknown or not this consumer's, does not hold here and now, or does
@@ -93,6 +95,10 @@ def take(
         )
     }
     by_code = {code: found[coupon.programme_id] for code, coupon in coupons.items()}
+    promoted = of_promotions(conn, tenant_id, sorted(found))
+    for code in codes:
+        if code != promotion_code and by_code[code].programme_id in promoted:
+            raise DiscountRefusedError(f"Coupon {code} is of a promotion: the order names the promotion.")
     for code in codes:
         _check_holds(coupons[code], by_code[code], merchant_id, now)
     cuts = spread([Used(code, by_code[code].terms) for code in codes], goods, limits)

@@ -1,7 +1,8 @@
 """How coupons fall on the lines of an order and on their funders, fen by fen. Pure.
 
-Threshold coupons come first, then percentages, each over what the lines cost after the one before; a fen is
-never lost: the cuts of a coupon sum to its discount, those of its funders on a line to the line's share.
+Unit prices come first, then threshold coupons, then percentages, each over what the lines cost after the one
+before; a fen is never lost: the cuts of a coupon sum to its discount, those of its funders on a line to the
+line's share.
 
 Source: P17; common rules on rounding.
 """
@@ -21,19 +22,21 @@ from serving.settlement.sharing.freeze import split_by_funder
 from serving.settlement.sharing.rounding import FULL_BPS, largest_remainder
 from serving.settlement.sharing.snapshot import Funder
 
+_TURN: Mapping[CouponKind, int] = {"unit_price": 0, "threshold": 1, "percentage": 2}
 MOST_DISCOUNT_BPS = 5_000
 """Most of the goods' price that the coupons of an order take off together. Source: assumed."""
 
 
 @dataclass(frozen=True)
 class Goods:
-    """A line as coupons see it; `price_cents` is of the whole line, before coupons."""
+    """A line as coupons see it; `price_cents` is of the whole line of `qty` units, before coupons."""
 
     line_no: int
     sku_id: str
     category_ids: tuple[str, ...]
     supplier_id: str
     price_cents: int
+    qty: int = 1
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class CouponLimits:
             most_of_kind={
                 "threshold": rule.max_threshold_coupons if rule else 1,
                 "percentage": rule.max_percentage_coupons if rule else 1,
+                "unit_price": 1,
             },
             most_discount_bps=MOST_DISCOUNT_BPS,
             most_platform_bps=rule.funder_split_bps.get("platform", 0) if rule else 0,
@@ -106,12 +110,14 @@ def spread(coupons: Sequence[Used], goods: Sequence[Goods], limits: CouponLimits
     _check_together(coupons, limits)
     nets = [line.price_cents for line in goods]
     cuts: list[Cut] = []
-    for coupon in sorted(coupons, key=lambda used: (used.terms.kind != "threshold", used.code)):
+    for coupon in sorted(coupons, key=lambda used: (_TURN[used.terms.kind], used.code)):
         chosen = [position for position, line in enumerate(goods) if holds_for(coupon.terms, line)]
         price = sum(goods[position].price_cents for position in chosen)
-        cents = _discount(coupon, price, sum(nets[position] for position in chosen), limits)
         weights = [nets[position] for position in chosen]
-        for position, share in zip(chosen, largest_remainder(cents, weights), strict=True):
+        above = _above_unit_price(coupon.terms, [goods[position] for position in chosen], weights)
+        cents = _discount(coupon, price, sum(weights), sum(above), limits)
+        shares = above if coupon.terms.kind == "unit_price" else largest_remainder(cents, weights)
+        for position, share in zip(chosen, shares, strict=True):
             nets[position] -= share
             for part in split_by_funder(share, coupon.terms.split_bps):
                 bearer = coupon.terms.share_of(part.funder)
@@ -152,7 +158,15 @@ def _check_together(coupons: Sequence[Used], limits: CouponLimits) -> None:
             )
 
 
-def _discount(coupon: Used, price: int, net: int, limits: CouponLimits) -> int:
+def _above_unit_price(terms: Terms, chosen: Sequence[Goods], nets: Sequence[int]) -> list[int]:
+    """What each line costs above the unit price of a coupon, fen; nothing without one."""
+    if terms.unit_price_cents is None:
+        return []
+    unit = terms.unit_price_cents
+    return [max(0, net - unit * line.qty) for line, net in zip(chosen, nets, strict=True)]
+
+
+def _discount(coupon: Used, price: int, net: int, above: int, limits: CouponLimits) -> int:
     terms = coupon.terms
     if price == 0:
         raise DiscountRefusedError(f"Coupon {coupon.code} holds for no line of this order.")
@@ -162,6 +176,8 @@ def _discount(coupon: Used, price: int, net: int, limits: CouponLimits) -> int:
         )
     if terms.kind == "threshold":
         cents = min(terms.off_cents or 0, net)
+    elif terms.kind == "unit_price":
+        cents = above
     else:
         cents = net * (terms.off_bps or 0) // FULL_BPS
         cents = cents if terms.cap_cents is None else min(cents, terms.cap_cents)

@@ -196,6 +196,15 @@ def consents_of(
     return {(programme, kind, party): at for programme, kind, party, at in rows}
 
 
+def of_promotions(conn: Connection, tenant_id: str, programme_ids: Sequence[str]) -> set[str]:
+    """Those programmes that pay for a promotion; their coupons belong to its orders."""
+    rows = conn.execute(
+        "select programme_id from promotions.promotion where tenant_id = %s and programme_id = any(%s)",
+        (tenant_id, list(programme_ids)),
+    )
+    return {programme_id for (programme_id,) in rows}
+
+
 def _agree(
     conn: Connection,
     tenant_id: str,

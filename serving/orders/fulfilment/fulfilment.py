@@ -22,6 +22,7 @@ from serving.orders.errors import DuplicateKeyError, ImpossibleMoveError, Invali
 from serving.orders.fulfilment.refusals import keep_refusals
 from serving.orders.fulfilment.rerouting import freight_shares, move_line, open_freight_shares
 from serving.orders.placing.placing import cancel_order
+from serving.orders.promotions.groups import is_waiting
 from serving.orders.records import (
     Order,
     OrderLine,
@@ -216,7 +217,7 @@ def ship(
 
     Raises:
         NotFoundError: The supplier has no part of the order.
-        ImpossibleMoveError: The order is not paid, or the part was not accepted.
+        ImpossibleMoveError: The order is not paid or waits for its group, or the part was not accepted.
         DuplicateKeyError: The shipment id was used with another body.
         InvalidRequestError: It is said to have left before the order was paid.
     """
@@ -226,6 +227,8 @@ def ship(
         return order.status
     if order.paid_at is None:
         raise ImpossibleMoveError("order", order_id, order.status, "ship", ["pay", "cancel"])
+    if is_waiting(conn, tenant_id, order_id):
+        raise ImpossibleMoveError("order", order_id, "waiting for its group of buyers", "ship", [])
     if parcel.shipped_at < order.paid_at:
         raise InvalidRequestError(
             "shipped_at",

@@ -29,6 +29,10 @@ _SELECT = (
     f"select o.order_id, s.supplier_id, s.status, o.paid_at, o.region_code, {_LINES}"
     " from orders.sub_order s join orders.customer_order o using (tenant_id, order_id)"
     " where s.tenant_id = %(tenant)s and s.supplier_id = %(supplier)s and o.paid_at is not null"
+    # Nothing is to be sent while a group of buyers is not complete.
+    " and not exists (select from promotions.claim c join promotions.buying_group g"
+    " using (tenant_id, group_id) where c.tenant_id = s.tenant_id and c.order_id = s.order_id"
+    " and g.status <> 'complete')"
 )
 
 

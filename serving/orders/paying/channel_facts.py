@@ -28,6 +28,7 @@ from serving.consumers.errors import ConsumerErasedError
 from serving.ledger.errors import LedgerError
 from serving.orders.errors import NotFoundError, OrdersError
 from serving.orders.paying.payments import Payment, take_payment
+from serving.orders.promotions.groups import hold_group
 from serving.orders.records import Order, find_order
 from serving.orders.states import OrderStatus
 from serving.settlement.channel.requests import take_progress
@@ -91,6 +92,7 @@ def _payment(conn: Connection, tenant_id: str, account: Account, fact: PaymentFa
     held = _held_payment(fact, account)
     if fact.currency != CURRENCY:
         return _hold(conn, tenant_id, held(MisfitKind.FOREIGN_CURRENCY, fact.amount_cents), now)
+    hold_group(conn, tenant_id, fact.order_ref)
     try:
         order = find_order(conn, tenant_id, fact.order_ref, lock=True)
     except NotFoundError:

@@ -17,6 +17,7 @@ from serving.ledger.errors import LedgerError
 from serving.ledger.posting import Line
 from serving.orders.errors import NotFoundError, OrdersError, PaymentRefusedError
 from serving.orders.paying.payments import Payment, take_payment
+from serving.orders.promotions.groups import hold_group
 from serving.orders.records import find_order
 from serving.orders.states import OrderStatus
 from serving.settlement.channel.misfit_acts import PAYMENTS, Act, Resolution, resolve_misfit
@@ -75,6 +76,7 @@ def match_misfit(
         MisfitClosedError: It was closed before, or is no payment of an order.
         PaymentRefusedError: The order costs something else, or cannot be paid any more.
     """
+    hold_group(conn, tenant_id, order_id)
     order = find_order(conn, tenant_id, order_id, lock=True)
     misfit = lock_misfit(conn, tenant_id, misfit_id)
     account = next((one for one in accounts_of(conn, tenant_id) if one.channel_id == misfit.channel_id), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -18,6 +19,7 @@ from serving.orders.assortment.catalogue import categories_of
 from serving.orders.coupons.redeeming import discounts_of
 from serving.orders.errors import DuplicateKeyError, OrdersError, PaymentRefusedError
 from serving.orders.placing.parties import parties_at_payment
+from serving.orders.promotions import groups
 from serving.orders.records import Order, find_order, lines_of, move_order, sub_orders_of
 from serving.orders.states import ENDED
 from serving.orders.webhooks import webhooks
@@ -79,6 +81,8 @@ class PaymentTaken:
 def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: datetime) -> PaymentTaken:
     """Take in a payment notice: freeze the order, accrue its legs, tell the suppliers.
 
+    Of an order of a group of buyers they are told once the group is complete, with all its orders.
+
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
@@ -92,6 +96,7 @@ def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: dateti
         PaymentRefusedError: Amount, fee or time do not fit the order, or the plan takes no real money.
         PlanNotInForceError: The merchant's plan has no version in force.
     """
+    group_id = groups.hold_group(conn, tenant_id, payment.order_id)
     order = find_order(conn, tenant_id, payment.order_id, lock=True)
     known = _known(conn, tenant_id, payment)
     if known is not None:
@@ -140,9 +145,13 @@ def take_payment(conn: Connection, tenant_id: str, payment: Payment, now: dateti
         },
     )
     accrue_order(conn, tenant_id, snapshot, plan, now)
-    for sub_order in sub_orders_of(conn, tenant_id, order.order_id):
-        if sub_order.status not in ENDED:
-            webhooks.tell_supplier(conn, tenant_id, order.order_id, sub_order.supplier_id)
+    ready: Sequence[str] = [order.order_id]
+    if group_id is not None:
+        ready = groups.complete_if_paid(conn, tenant_id, group_id, now)
+    for order_id in ready:
+        for sub_order in sub_orders_of(conn, tenant_id, order_id):
+            if sub_order.status not in ENDED:
+                webhooks.tell_supplier(conn, tenant_id, order_id, sub_order.supplier_id)
     webhooks.tell_merchant(conn, tenant_id, order.merchant_id, "order.paid", order.order_id)
     return PaymentTaken(payment, status, plan.plan_id, plan.version, is_new=True)
 

@@ -25,6 +25,7 @@ from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
 from serving.orders.coupons import bearing, redeeming
 from serving.orders.coupons.spreading import CouponLimits, Goods
 from serving.orders.errors import InvalidRequestError, OutOfStockError
+from serving.orders.promotions import claims
 from serving.orders.records import find_order, lines_of, move_order, set_sub_order, sub_orders_of
 from serving.orders.routing.contracts import (
     DEFAULT_COST,
@@ -67,6 +68,7 @@ class NewOrder:
         region_code: Where it goes.
         coupon_codes: Coupons that the consumer brings.
         scene_ids: Where the sale happens beside the shop; who holds a role in it follows from them.
+        promotion: The promotion that it takes of, with the group that it joins.
         source: `replay` for orders of the past.
     """
 
@@ -79,6 +81,7 @@ class NewOrder:
     region_code: str | None = None
     coupon_codes: Sequence[str] = ()
     scene_ids: Sequence[str] = ()
+    promotion: claims.Wanted | None = None
     source: Literal["api", "replay"] = "api"
 
 
@@ -135,12 +138,19 @@ def place_order(
         OutOfStockError: Nobody has the units; nothing is reserved.
         LossRefusedError: A line costs more than it brings, beyond the budget.
         ConsumerErasedError: The buyer was erased.
+        PromotionRefusedError: The promotion does not hold for this order.
+        PromotionSoldOutError: Nothing is left of it, or of the group.
+        PromotionLimitError: The buyer has enough of it.
     """
     require_not_erased(conn, tenant_id, order.consumer_id, "nobody can order under this id any more")
+    order, claim = _claimed(conn, tenant_id, order, now)
     rules = rules.under_contracts(conn, tenant_id)
     _require_agent(conn, order)
     roles = _roles(conn, tenant_id, order, now)
     prices = list_prices(conn, tenant_id, order.merchant_id, sorted({line.sku_id for line in order.lines}))
+    units = _units(order)
+    if claim is not None:
+        claim.require_basket(prices, units)
     offers = stock.lock_offers(conn, tenant_id, prices)
     if cost.grade_penalty_bps:
         offers = graded(conn, tenant_id, offers)
@@ -152,11 +162,9 @@ def place_order(
         locks.loss_budget(conn, tenant_id, order.merchant_id, day)
 
     def redeem(lines: Sequence[_Line]) -> redeeming.Redemption:
-        return _redeem(conn, tenant_id, order, lines, plan, unpromoted, now)
+        code = claim.code if claim is not None else None
+        return _redeem(conn, tenant_id, order, lines, plan, unpromoted, now, code)
 
-    units: Counter[str] = Counter()
-    for wanted in order.lines:
-        units[wanted.sku_id] += wanted.qty
     shipped = warehouses.as_shipped(offers, units, _region(order), cost)
     lines, freights, redemption = _routed(order, prices, shipped, redeem, cost, rules, now)
     lines = _leaving(lines, offers, warehouses, _region(order), cost)
@@ -173,7 +181,7 @@ def place_order(
 
 
 def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
-    """Cancel an order that is not paid, and give its stock and its coupons back.
+    """Cancel an order that is not paid, and give its stock, its coupons and what it took of a promotion back.
 
     Raises:
         NotFoundError: There is no such order.
@@ -195,6 +203,42 @@ def cancel_order(conn: Connection, tenant_id: str, order_id: str) -> None:
         {"tenant": tenant_id, "order": order_id},
     )
     redeeming.give_back(conn, tenant_id, order_id, "cancel")
+    claims.give_back(conn, tenant_id, order_id)
+
+
+def _units(order: NewOrder) -> Counter[str]:
+    units: Counter[str] = Counter()
+    for wanted in order.lines:
+        units[wanted.sku_id] += wanted.qty
+    return units
+
+
+def _claimed(
+    conn: Connection, tenant_id: str, order: NewOrder, now: datetime
+) -> tuple[NewOrder, claims.Claim | None]:
+    """The order with the coupon and the scene of the promotion that it took of."""
+    if order.promotion is None:
+        return order, None
+    claim = claims.take(
+        conn,
+        tenant_id,
+        order.promotion,
+        order.order_id,
+        order.merchant_id,
+        order.consumer_id,
+        _units(order),
+        now,
+    )
+    scene_id = claim.promotion.scene_id
+    scenes = [] if scene_id is None or scene_id in order.scene_ids else [scene_id]
+    return (
+        replace(
+            order,
+            coupon_codes=[*order.coupon_codes, claim.code],
+            scene_ids=[*order.scene_ids, *scenes],
+        ),
+        claim,
+    )
 
 
 def _redeem(
@@ -205,6 +249,7 @@ def _redeem(
     plan: PlanVersion,
     unpromoted: frozenset[str],
     now: datetime,
+    promotion_code: str | None,
 ) -> redeeming.Redemption:
     """What the coupons of an order take off its lines; their rows are locked.
 
@@ -217,13 +262,22 @@ def _redeem(
         return redeeming.Redemption()
     categories = categories_of(conn, tenant_id, [line.sku_id for line in lines])
     goods = [
-        Goods(line.line_no, line.sku_id, categories[line.sku_id], line.supplier_id, line.list_price_cents)
+        Goods(
+            line.line_no,
+            line.sku_id,
+            categories[line.sku_id],
+            line.supplier_id,
+            line.list_price_cents,
+            line.qty,
+        )
         for line in lines
         if line.sku_id not in unpromoted
     ]
     limits = CouponLimits.of(plan)
     shop, buyer = order.merchant_id, order.consumer_id
-    return redeeming.take(conn, tenant_id, order.coupon_codes, buyer, shop, goods, limits, now)
+    return redeeming.take(
+        conn, tenant_id, order.coupon_codes, buyer, shop, goods, limits, now, promotion_code
+    )
 
 
 def _require_borne(

@@ -15,6 +15,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from serving.orders.errors import NotFoundError
+from serving.orders.promotions.groups import is_waiting
 from serving.privacy.data_keys import Vault
 from serving.privacy.personal_fields import WEBHOOK_SECRET
 
@@ -120,7 +121,12 @@ def change_endpoint(conn: Connection, tenant_id: str, endpoint_id: str, url: str
 def tell_supplier(
     conn: Connection, tenant_id: str, order_id: str, supplier_id: str, cause: str = "paid"
 ) -> None:
-    """Tell a supplier that there is something to ship; `cause` tells several messages on one order apart."""
+    """Tell a supplier that there is something to ship; `cause` tells several messages on one order apart.
+
+    Of an order that waits for its group of buyers no supplier is told anything.
+    """
+    if is_waiting(conn, tenant_id, order_id):
+        return
     payload = {"order_id": order_id, "supplier_id": supplier_id}
     _tell(conn, tenant_id, "supplier", supplier_id, INSTRUCTION, f"{order_id}:{supplier_id}:{cause}", payload)
 
@@ -128,7 +134,9 @@ def tell_supplier(
 def tell_supplier_ended(
     conn: Connection, tenant_id: str, order_id: str, supplier_id: str, cause: str
 ) -> None:
-    """Tell a supplier that a part of an order is not to be shipped any more."""
+    """Tell a supplier that a part of an order is not to be shipped any more, if it was told to ship it."""
+    if is_waiting(conn, tenant_id, order_id):
+        return
     payload = {"order_id": order_id, "supplier_id": supplier_id}
     object_id = f"{order_id}:{supplier_id}:{cause}"
     _tell(conn, tenant_id, "supplier", supplier_id, "sub_order.cancelled", object_id, payload)

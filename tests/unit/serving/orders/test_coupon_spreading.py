@@ -145,6 +145,33 @@ def test_no_fen_is_lost_and_every_share_is_within_a_fen_of_exact(basket):
     assert min(nets.values()) >= 0
 
 
+def unit_price(cents, sku="sku-1", **more):
+    return terms(kind="unit_price", off_bps=None, unit_price_cents=cents, sku_ids=(sku,), **more)
+
+
+def test_a_unit_price_takes_off_what_each_unit_costs_more_and_comes_first():
+    """3 units of 30.00 at 20.00 each: 30.00 off that line alone; then a tenth of what both lines cost."""
+    basket = [Goods(1, "sku-1", (), "S1", 9_000, 3), Goods(2, "sku-2", (), "S1", 5_000)]
+    cuts = spread([Used("A", terms()), Used("B", unit_price(2_000))], basket, STRICT)
+    assert [(cut.code, cut.line_no, cut.cents) for cut in cuts] == [
+        ("B", 1, 3_000),
+        ("A", 1, 600),
+        ("A", 2, 500),
+    ]
+
+
+def test_a_unit_price_over_several_lines_of_its_sku_and_of_none():
+    split = [Goods(1, "sku-1", (), "S1", 3_000, 1), Goods(2, "sku-1", (), "S2", 6_000, 2)]
+    cuts = spread([Used("B", unit_price(2_500))], split, STRICT)
+    assert [(cut.line_no, cut.cents) for cut in cuts] == [(1, 500), (2, 1_000)]
+    gift = [*goods(9_000), Goods(2, "sku-2", (), "S1", 1_000, 1)]
+    assert [cut.cents for cut in spread([Used("B", unit_price(0, "sku-2"))], gift, STRICT)] == [1_000]
+    with pytest.raises(DiscountRefusedError, match="takes nothing off"):
+        spread([Used("B", unit_price(9_000))], goods(9_000), STRICT)
+    with pytest.raises(DiscountRefusedError, match="at most 4500 may be taken off"):
+        spread([Used("B", unit_price(4_000))], goods(9_000), STRICT)
+
+
 @given(baskets())
 def test_the_order_of_the_codes_does_not_matter(basket):
     lines, used = basket
@@ -160,7 +187,7 @@ def test_the_order_of_the_codes_does_not_matter(basket):
 
 def test_limits_come_from_the_plan():
     assert STRICT.thresholds == ((9900, 3000), (19900, 5000))
-    assert STRICT.most_of_kind == {"threshold": 1, "percentage": 1}
+    assert STRICT.most_of_kind == {"unit_price": 1, "threshold": 1, "percentage": 1}
     assert STRICT.most_platform_bps == 10_000
 
 
