@@ -1,14 +1,14 @@
 """Promotions: their terms, units, groups of buyers, and the orders that took of them.
 
-Revision: 0074, after 0073.
+Revision: 0078, after 0077.
 """
 
 from alembic import op
 
 from serving.db.migrations.tenancy import protect
 
-revision = "0074"
-down_revision = "0073"
+revision = "0078"
+down_revision = "0077"
 branch_labels = None
 depends_on = None
 
