@@ -29,6 +29,7 @@ DEFINERS = {
     "links.tenant_of",
     "ops.key_of",
     "orders.tenant_of_push",
+    "promotions.erase",
 }
 THIEF = Party("supplier", "s-thief")
 
