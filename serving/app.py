@@ -35,6 +35,7 @@ from serving.api.growth.feedback import FEEDBACK_ROUTES
 from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
 from serving.api.growth.journeys import JOURNEY_ROUTES
 from serving.api.growth.links import LINK_ROUTES, redirect_router
+from serving.api.growth.materials import MATERIAL_ROUTES
 from serving.api.growth.members import MEMBER_ROUTES
 from serving.api.growth.promotions import PROMOTION_ROUTES
 from serving.api.growth.reviews import REVIEW_ROUTES
@@ -240,6 +241,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *LINK_ROUTES,
             *MEMBER_ROUTES,
             *REVIEW_ROUTES,
+            *MATERIAL_ROUTES,
             *ALARM_ROUTES,
             get_parcel_record,
         ],

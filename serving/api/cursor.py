@@ -67,6 +67,7 @@ Kind = Literal[
     "links",
     "feedback",
     "rankings",
+    "materials",
 ]
 
 
@@ -138,6 +139,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "links": (str,),
     "feedback": (int,),
     "rankings": (int, str),
+    "materials": (str,),
 }
 
 

@@ -10,6 +10,7 @@ from serving.experiments import errors as experiments
 from serving.feedback import errors as feedback
 from serving.journeys import errors as journeys
 from serving.ledger import errors as ledger
+from serving.materials import errors as materials
 from serving.members import errors as members
 from serving.orders.errors import InvalidRequestError, OrdersError
 from serving.problems import ApiError, DecidedBefore, FieldError
@@ -62,6 +63,10 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
     (feedback.FeedbackUnknownError, 404, "feedback-not-found", "No such feedback"),
     (feedback.FeedbackError, 409, "feedback-conflict", "The id was used for another text"),
+    (materials.MaterialUnknownError, 404, "material-not-found", "No such material"),
+    (materials.OwnMaterialError, 403, "own-request", "Whoever writes does not release"),
+    (materials.MaterialConflictError, 409, "material-conflict", "The id was used for other words"),
+    (materials.MaterialError, 409, "material-state", "Not in this state of the material"),
     (reviews.ReviewUnknownError, 404, "review-not-found", "No such review"),
     (watch.UnknownAlarmError, 404, "alarm-not-found", "No such alarm"),
     (watch.UnknownParcelError, 404, "parcel-not-found", "No such parcel"),
@@ -120,6 +125,7 @@ def typed_problems() -> Iterator[None]:
         feedback.FeedbackError,
         members.MembersError,
         reviews.ReviewError,
+        materials.MaterialError,
         watch.AlarmError,
         ledger.LedgerError,
         errors.SettlementError,

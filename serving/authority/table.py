@@ -757,6 +757,22 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "material",
+        "what is said of goods for agents to spread",
+        _SHOP,
+        "the id of the text, of the key's own shop alone; no forbidden word in it",
+        routes=("POST /v1/materials", "POST /v1/materials/{material_id}/withdraw"),
+        moves_money=False,
+    ),
+    Authority(
+        "material_release",
+        "that a text with a forbidden word may be spread all the same",
+        _ALL,
+        "a reason; never the key that wrote it",
+        routes=("POST /v1/materials/{material_id}/release",),
+        moves_money=False,
+    ),
+    Authority(
         "approval",
         "another person's decision about what was asked",
         _ALL,

@@ -77,6 +77,8 @@ class Scope(StrEnum):
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     REVIEWS_READ = "reviews:read"
+    MATERIALS_READ = "materials:read"
+    MATERIALS_WRITE = "materials:write"
     WATCH_READ = "watch:read"
     WATCH_WRITE = "watch:write"
 
@@ -109,6 +111,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.CHANNEL_TESTS_READ,
             Scope.MEMBERS_READ,
             Scope.REVIEWS_READ,
+            Scope.MATERIALS_READ,
         }
     ),
     Role.SUPPLIER: frozenset(
@@ -159,6 +162,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.FEEDBACK_READ,
             Scope.FEEDBACK_WRITE,
             Scope.REVIEWS_READ,
+            Scope.MATERIALS_READ,
+            Scope.MATERIALS_WRITE,
             Scope.WEBHOOKS_WRITE,
             Scope.COMPETITOR_PRICES_WRITE,
             Scope.QUALITY_READ,
@@ -179,6 +184,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.LINKS_READ,
             Scope.LINKS_WRITE,
             Scope.REVIEWS_READ,
+            Scope.MATERIALS_READ,
             Scope.SCENES_READ,
             Scope.SCENES_WRITE,
         }

@@ -34,6 +34,7 @@ NATURAL = {
     "/v1/payout-batches": {"batch_id"},
     "/v1/plans": {"document"},
     "/v1/plans/{plan_id}/legal-reviews": {"review_id"},
+    "/v1/materials": {"material_id"},
     "/v1/reconciliations": {"run_id"},
 }
 """Fields of the body that name what is made; with the path, which names the rest."""
@@ -66,6 +67,8 @@ MOVES = {
     "/v1/experiments/{experiment_id}/coupons": "a consumer is exposed once, and gets one code",
     "/v1/experiments/{experiment_id}/start": "asked once; what waits is answered again",
     "/v1/experiments/{experiment_id}/stop": "stopped once",
+    "/v1/materials/{material_id}/release": "it is or is not released",
+    "/v1/materials/{material_id}/withdraw": "withdrawn once",
     "/v1/journeys": "the same words are the version that has them",
     "/v1/journeys/{journey_id}/versions/{version}/in-force": "asked once; what waits is answered again",
     "/v1/journeys/{journey_id}/pause": "it is or is not paused",

@@ -18,6 +18,7 @@ from serving.journeys.definition.steps import (
     Wait,
 )
 from serving.journeys.errors import Refusal
+from serving.materials.advertising import forbidden
 
 EVERYBODY_BPS = 9_000
 """A segment above this share of all consumers is everybody, in basis points."""
@@ -117,6 +118,8 @@ def _template(step: Send) -> Iterator[Refusal]:
         if (word in step.template) != is_filled:
             what = "is filled in but not named" if is_filled else "is named but never filled in"
             yield Refusal("template", step.id, f"{word} {what}")
+    for hit in forbidden(step.template):
+        yield Refusal("forbidden_word", step.id, str(hit))
 
 
 def _segment(name: str, step: str | None, known: Surroundings) -> Iterator[Refusal]:

@@ -36,6 +36,15 @@ def codes(journey, known=KNOWN):
     return [(found.code, found.step) for found in refusals(journey, known)]
 
 
+def test_a_forbidden_word_of_advertising_is_refused_with_its_place_and_law():
+    def best(_, steps):
+        steps["list"]["template"] = "第一次来？最佳选择：{items}"
+
+    (found,) = refusals(changed(best), KNOWN)
+    assert (found.code, found.step) == ("forbidden_word", "list")
+    assert "“最佳” at 5: absolute term (广告法 art. 9(3))" in found.message
+
+
 def test_a_good_journey_is_refused_nothing():
     assert codes(load(DORMANT)) == []
 
