@@ -1,14 +1,14 @@
 """The library of materials.
 
-Revision: 0077, after 0076.
+Revision: 0079, after 0078.
 """
 
 from alembic import op
 
 from serving.db.migrations.tenancy import protect
 
-revision = "0077"
-down_revision = "0076"
+revision = "0079"
+down_revision = "0078"
 branch_labels = None
 depends_on = None
 
