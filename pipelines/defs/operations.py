@@ -135,7 +135,10 @@ def recorded_prices(
     owners=[Owner.PLATFORM],
     kinds={"postgres"},
     pool="ledger",
-    deps=[dg.AssetKey(["raw", table]) for table in _READ_BY_REPLAY],
+    deps=[
+        dg.AssetKey(["operations", "warehouses"]),
+        *(dg.AssetKey(["raw", table]) for table in _READ_BY_REPLAY),
+    ],
 )
 def replayed_orders(
     context: dg.AssetExecutionContext,

@@ -1,4 +1,4 @@
-"""Products, offers, listings and stock of the lake in the operational database, as they stand at a moment."""
+"""Products, offers and listings of the lake in the operational database, as they stand at a moment."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import psycopg
 
 from pipelines.lake.tables import Lake
 from pipelines.replay.bulk import insert
-from pipelines.replay.selection import Selection
 
 
 def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) -> int:
     """Write products, offers, what suppliers may offer, and listings; the newer of two versions stays."""
-    offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of).select(
+    offers = current(lake, "offers", ("supplier_id", "sku_id"), as_of).select(
         "supplier_id",
         "sku_id",
         "supply_price_cents",
@@ -24,7 +23,7 @@ def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) 
         pl.col("is_active").fill_null(True),
         pl.col("valid_from").alias("source_at"),
     )
-    listings = _current(lake, "listings", ("merchant_id", "sku_id"), as_of).select(
+    listings = current(lake, "listings", ("merchant_id", "sku_id"), as_of).select(
         "merchant_id", "sku_id", "list_price_cents", "is_listed"
     )
     return (
@@ -54,45 +53,6 @@ def load_catalogue(connection: psycopg.Connection, lake: Lake, as_of: datetime) 
     )
 
 
-def load_stock(connection: psycopg.Connection, lake: Lake, selection: Selection, as_of: datetime) -> int:
-    """Write stock on hand and what orders reserve that are not shipped yet; the newer count stays.
-
-    On hand is what the offer stated plus what moved since, as the warehouse reckons it.
-    """
-    offers = _current(lake, "offers", ("supplier_id", "sku_id"), as_of, stated="stock_qty")
-    moved = (
-        lake.scan("inventory_movements")
-        .join(
-            offers.lazy().select("supplier_id", "sku_id", "valid_from"),
-            on=["supplier_id", "sku_id"],
-        )
-        .filter((pl.col("occurred_at") >= pl.col("valid_from")) & (pl.col("occurred_at") <= as_of))
-        .group_by("supplier_id", "sku_id")
-        .agg(pl.col("qty_delta").sum())
-        .collect()
-    )
-    waiting = (
-        selection.lines.join(
-            selection.sub_orders.filter(pl.col("shipped_at").is_null()),
-            on=["order_id", "supplier_id"],
-        )
-        .group_by("supplier_id", "sku_id")
-        .agg(pl.col("qty").sum().alias("reserved_qty"))
-    )
-    rows = (
-        offers.join(moved, on=["supplier_id", "sku_id"], how="left")
-        .join(waiting, on=["supplier_id", "sku_id"], how="left")
-        .select(
-            "supplier_id",
-            "sku_id",
-            pl.max_horizontal(pl.col("stock_qty") + pl.col("qty_delta").fill_null(0), 0).alias("on_hand_qty"),
-            pl.col("reserved_qty").fill_null(0),
-            pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("source_at"),
-        )
-    )
-    return insert(connection, "orders.stock", rows)
-
-
 def _products(lake: Lake) -> pl.DataFrame:
     """Skus with the chain of their categories, the lowest first."""
     parents = dict(lake.read("categories", ("category_id", "parent_category_id")).iter_rows())
@@ -112,7 +72,7 @@ def _products(lake: Lake) -> pl.DataFrame:
     return products.join(levels, on="category_id", how="left").select("sku_id", "title", "category_ids")
 
 
-def _current(
+def current(
     lake: Lake, table: str, key: tuple[str, ...], as_of: datetime, *, stated: str = "valid_from"
 ) -> pl.DataFrame:
     """The version of each key in force at a moment; the newest of those that state a column."""

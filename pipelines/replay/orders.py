@@ -188,10 +188,10 @@ def _write(
         connection,
         "orders.customer_order",
         orders.select(
-            "order_id", "merchant_id", "consumer_id", "agent_id", "channel", pl.lit("replay").alias("source"),
-            "status", "placed_at", "paid_at", "coupon_discount_cents", "payable_cents",
-            pl.col("payable_cents").alias("captured_cents"), pl.lit(plan.plan_id).alias("plan_id"),
-            pl.lit(plan.version).alias("plan_version"), "snapshot",
+            "order_id", "merchant_id", "consumer_id", "agent_id", "channel", "region_code",
+            pl.lit("replay").alias("source"), "status", "placed_at", "paid_at", "coupon_discount_cents",
+            "payable_cents", pl.col("payable_cents").alias("captured_cents"),
+            pl.lit(plan.plan_id).alias("plan_id"), pl.lit(plan.version).alias("plan_version"), "snapshot",
         ),
     )  # fmt: skip
     unshipped = states.filter(pl.col("shipped_at").is_null()).select("order_id", "supplier_id", waits=True)

@@ -11,11 +11,12 @@ import psycopg
 
 from pipelines.lake.tables import Lake
 from pipelines.replay.bulk import tenant_of
-from pipelines.replay.catalogue import load_catalogue, load_stock
+from pipelines.replay.catalogue import load_catalogue
 from pipelines.replay.days import Passed, pass_days
 from pipelines.replay.orders import AT_ONCE, unknown_orders, write_orders
 from pipelines.replay.parties import load_agents, load_parties
 from pipelines.replay.selection import Selection, select
+from pipelines.replay.stock import load_stock
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.settlement.plans.assignments import is_settled, put_into_force

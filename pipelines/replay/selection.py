@@ -26,7 +26,7 @@ class Selection:
 
     Attributes:
         orders: One row per order: order_id, merchant_id, consumer_id, agent_id, channel, placed_at, paid_at,
-            is_first_purchase.
+            is_first_purchase, region_code (where its first parcel went, null without one that says so).
         lines: One row per line: order_id, line_no, sku_id, supplier_id, qty, list_price_cents,
             promo_discount_cents, coupon_discount_cents, net_paid_cents, supply_price_cents.
         sub_orders: One row per order and supplier: order_id, supplier_id, shipped_at, received_at.
@@ -82,7 +82,7 @@ def select(lake: Lake, *, as_of: datetime, days: int, assigns_agents: bool) -> S
         .sort("shipment_id")
     )
     return Selection(
-        orders,
+        orders.join(_regions(shipments), on="order_id", how="left", maintain_order="left"),
         lines,
         _sub_orders(orders, lines, shipments),
         shipments,
@@ -178,6 +178,11 @@ def _first_orders(lake: Lake) -> pl.Series:
     orders = lake.read("orders", ("consumer_id", "order_id", "placed_at")).drop_nulls("consumer_id")
     first = orders.sort("placed_at", "order_id").group_by("consumer_id").agg(pl.col("order_id").first())
     return first["order_id"]
+
+
+def _regions(shipments: pl.DataFrame) -> pl.DataFrame:
+    named = shipments.filter(pl.col("to_region") != "unknown")
+    return named.group_by("order_id").agg(pl.col("to_region").first().alias("region_code"))
 
 
 def _sub_orders(orders: pl.DataFrame, lines: pl.DataFrame, shipments: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,9 @@ import polars as pl
 from pipelines.sources.overlay.context import Context
 from pipelines.sources.overlay.draws import (
     DAY,
+    HOUR,
     MINUTE,
+    UTC_TIME,
     Floats,
     Ints,
     arrivals,
@@ -70,7 +72,10 @@ def offers(context: Context) -> pl.DataFrame:
 
 
 def inventory_movements(context: Context) -> pl.DataFrame:
-    """One row per delivery (start of the week), weekly sale total (at its last sale) or count correction."""
+    """One row per delivery (start of the week), weekly sale total (at its last sale) or count correction.
+
+    What the largest suppliers brought to a second warehouse is two rows: out of one, into the other.
+    """
     plan = stock_plan(context)
     week = np.arange(plan.weeks, dtype=np.int64)
     opens = plan.week_start(week)
@@ -90,25 +95,52 @@ def inventory_movements(context: Context) -> pl.DataFrame:
             "adjust",
         ),
     ]
-    home = supplier_regions(context.seed, context.observed)
+    houses = _houses(context)
     rows = (
         pl.concat(parts)
         .filter(pl.col("at") <= context.end)
-        .join(home.select(supplier_id="id", warehouse_id=pl.lit("wh-") + pl.col("region")), on="supplier_id")
+        .join(houses.select("supplier_id", "warehouse_id"), on="supplier_id")
         .sort("at", "sku_id", "reason")
     )
     at = rows["at"].to_numpy()
     rows = rows.with_columns(
-        occurred_at=moments(at),
-        received_at=moments(arrivals(context.rng("inventory_movements"), at, 2 * MINUTE)),
+        received_at=moments(arrivals(context.rng("inventory_movements"), at, 2 * MINUTE))
     )
+    brought = _brought(context, plan, houses).select(rows.columns)
+    rows = pl.concat([rows, brought]).with_columns(occurred_at=pl.col("at").cast(UTC_TIME))
     return finish(
         "inventory_movements",
         rows,
         as_of=context.as_of,
-        order_by=["occurred_at", "sku_id", "reason"],
+        order_by=["occurred_at", "sku_id", "reason", "warehouse_id"],
         key="movement_id",
         key_prefix="mov",
+    )
+
+
+def _houses(context: Context) -> pl.DataFrame:
+    """Return supplier_id, warehouse_id in its region, second_id in the region that follows."""
+    home = supplier_regions(context.seed, context.observed)
+    places = home["region"].unique().sort().to_list()
+    following = dict(zip(places, places[1:] + places[:1], strict=True))
+    prefix = pl.lit("wh-")
+    return home.select(
+        supplier_id="id",
+        warehouse_id=prefix + pl.col("region"),
+        second_id=prefix + pl.col("region").replace_strict(following, return_dtype=pl.String),
+    )
+
+
+def _brought(context: Context, plan: StockPlan, houses: pl.DataFrame) -> pl.DataFrame:
+    """What lies in second warehouses: brought there an hour into the report week, out and in."""
+    units = plan.elsewhere[:, None]
+    at = np.full(units.shape, plan.report_start + HOUR, np.int64)
+    rows = _movements(plan, units, at, "transfer").join(houses, on="supplier_id")
+    rows = rows.filter((pl.col("at") <= context.end) & (pl.col("warehouse_id") != pl.col("second_id")))
+    out = rows.drop("second_id").with_columns(qty_delta=-pl.col("qty_delta"))
+    into = rows.drop("warehouse_id").rename({"second_id": "warehouse_id"})
+    return pl.concat([out, into.select(out.columns)]).with_columns(
+        received_at=(pl.col("at") + MINUTE).cast(UTC_TIME)
     )
 
 

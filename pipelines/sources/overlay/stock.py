@@ -23,6 +23,9 @@ from pipelines.sources.overlay.draws import (
 )
 from pipelines.sources.overlay.truths import head_skus
 
+SUPPLIERS_OF_TWO_WAREHOUSES = 3
+"""So many of the largest suppliers keep a part of their goods in a second warehouse."""
+
 _WIND_DOWN_WEEKS = 6
 """Stock-outs stop ordering and slow movers overstock from this many weeks before the last report."""
 
@@ -40,6 +43,8 @@ class StockPlan:
         inbound: units delivered at the start of each week (n, w).
         sold: units sold in each week (n, w), observed.
         written_off: units counted out just before the report week (n,); only stock-outs have any.
+        elsewhere: units brought to a second warehouse in the report week (n,); only the largest suppliers
+            have one, and nothing is sold from it since.
         last_sale_at: UTC microseconds of the week's last sale (n, w), 0 without one.
     """
 
@@ -51,6 +56,7 @@ class StockPlan:
     inbound: Ints
     sold: Ints
     written_off: Ints
+    elsewhere: Ints
     last_sale_at: Ints
 
     @property
@@ -120,9 +126,21 @@ def stock_plan(context: Context) -> StockPlan:
         delivery = np.where(runs_dry, sold[:, week] - on_hand + (target + 1) // 2, delivery)
         inbound[:, week] = delivery
         on_hand = on_hand + delivery - sold[:, week]
+    left_over = (balance + inbound - sold)[:, report:].min(axis=1)
+    elsewhere = _brought_elsewhere(context, skus, left_over)
     return StockPlan(
-        skus.drop("sku_ix"), first, report, opening, balance, inbound, sold, written_off, last_sale
+        skus.drop("sku_ix"), first, report, opening, balance, inbound, sold, written_off, elsewhere, last_sale
     )
+
+
+def _brought_elsewhere(context: Context, skus: pl.DataFrame, left_over: Ints) -> Ints:
+    """Return units in a second warehouse (n,): of the largest suppliers up to half of what nothing needs."""
+    sizes = skus.group_by("supplier_id").len("n").sort(["n", "supplier_id"], descending=[True, False])
+    largest = sizes["supplier_id"].head(SUPPLIERS_OF_TWO_WAREHOUSES)
+    is_large = skus["supplier_id"].is_in(largest.implode()).to_numpy()
+    share = context.rng("second_warehouses").uniform(0.0, 0.5, skus.height)
+    units = np.floor(share * np.maximum(left_over, 0)).astype(np.int64)
+    return np.where(is_large, units, 0)
 
 
 def _member(skus: pl.DataFrame, chosen: tuple[str, ...]) -> npt.NDArray[np.bool_]:

@@ -77,12 +77,13 @@ _ORDER_LINES = Stream(
     frozenset({"returned_order_id", "returned_line_no"}),
 )
 
-# Goods of a drop-shipper lie with the supplier: he is the warehouse.
+# Goods of a drop-shipper lie with the supplier: he is the warehouse, unless he says where they lie.
 _STOCK = Stream(
     "inventory_movements",
     ("movement_id",),
     f"""
-    select '{MOVEMENT_PREFIX}' || m.movement_id, m.supplier_id, m.sku_id, m.supplier_id, m.qty_delta,
+    select '{MOVEMENT_PREFIX}' || m.movement_id, coalesce(m.warehouse_id, m.supplier_id), m.sku_id,
+           m.supplier_id, m.qty_delta,
            m.reason, {_us("m.occurred_at")}, {_us("m.occurred_at")}, 'observed', m.xact_id::text as xact_id
     from orders.stock_movement m
     left join orders.customer_order o on o.tenant_id = m.tenant_id and o.order_id = m.order_id

@@ -241,6 +241,23 @@ def test_stock_never_goes_negative_and_sales_are_the_observed_ones(
     assert sold >= lines.filter(pl.col("placed_at") < week_end - days(8))["qty_milli"].sum() / 1000
 
 
+def test_the_largest_suppliers_keep_goods_in_a_second_warehouse(overlay: Tables) -> None:
+    moves = overlay["inventory_movements"]
+    brought = moves.filter(pl.col("reason") == "transfer")
+    per_sku = brought.group_by("supplier_id", "sku_id").agg(pl.col("qty_delta").sum(), pl.len())
+    assert per_sku.height > 0
+    assert per_sku["qty_delta"].unique().to_list() == [0]
+    assert per_sku["len"].unique().to_list() == [2]
+    sizes = moves.group_by("supplier_id").agg(n=pl.col("sku_id").n_unique())
+    chosen = sizes.join(per_sku, on="supplier_id", how="semi")["n"].sort(descending=True)
+    assert chosen.to_list() == sizes["n"].sort(descending=True).head(3).to_list()
+    lies = moves.sort("occurred_at", "qty_delta", descending=[False, True]).with_columns(
+        balance=pl.col("qty_delta").cum_sum().over("supplier_id", "sku_id", "warehouse_id")
+    )
+    assert lies.filter(pl.col("occurred_at") < AS_OF - days(5))["balance"].min() >= 0
+    assert set(moves["warehouse_id"]) == set(overlay["warehouses"]["warehouse_id"])
+
+
 def test_offers_versions_and_suppliers(observed: ObservedTables, overlay: Tables) -> None:
     offers = overlay["offers"]
     per_pair = offers.group_by("supplier_id", "sku_id").agg(
