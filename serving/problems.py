@@ -126,6 +126,7 @@ def exception_handlers() -> ExceptionHandlersMap:
         ApiError: _api_error,
         psycopg.errors.DeadlockDetected: _lost_transaction,
         psycopg.errors.SerializationFailure: _lost_transaction,
+        psycopg.DataError: _bad_data,
         DatabaseUnavailableError: _database_unavailable,
         KeyConflictError: _key_conflict,
         ValidationException: _validation,
@@ -187,6 +188,23 @@ def _lost_transaction(request: Request[Any, Any, Any], error: psycopg.Operationa
             "Other requests held what this one needed, time after time; nothing was changed.",
             remedy="Send the same request again.",
             headers={"Retry-After": "1"},
+        ),
+    )
+
+
+def _bad_data(request: Request[Any, Any, Any], error: psycopg.DataError) -> Response[bytes]:
+    """Free texts are not looked through for the one character that PostgreSQL keeps in none."""
+    is_nul = isinstance(error, psycopg.errors.UntranslatableCharacter) or "NUL (0x00)" in str(error)
+    if not is_nul:
+        return _unexpected(request, error)
+    return _respond(
+        request,
+        ApiError(
+            422,
+            "invalid-parameter",
+            "Invalid parameter",
+            "A text holds the character U+0000, which is kept nowhere; nothing was changed.",
+            remedy="Leave it out.",
         ),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.supply.brake.ladder import SAFETY_REASONS
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     routing_grade_bps: int = Field(default=0, ge=0, le=10_000)
     offer_reference_days: int = Field(default=7, ge=0, le=366)
     journey_gateways: dict[str, str] = Field(default_factory=dict)
-    message_cents: dict[str, int] = Field(default_factory=dict)
+    message_cents: dict[str, NonNegativeInt] = Field(default_factory=dict)
     journey_secret: SecretStr | None = None
     alone_posting_cents: int = Field(default=0, ge=0)
     alone_payout_cents: int = Field(default=0, ge=0)

@@ -67,6 +67,16 @@ class Shop:
                 (TENANT, agent_id, inviter, manager, tier, evidence),
             )
 
+    def hears(self, supplier):
+        """Let a supplier have an endpoint of webhooks; nothing is sent there."""
+        self.sql(
+            "insert into orders.webhook_endpoint (tenant_id, endpoint_id, party_type, party_id, url,"
+            " secret_enc) values (%(t)s, %(e)s, 'supplier', %(s)s, 'https://s.example/hook', 'x')",
+            t=TENANT,
+            e=f"we-{supplier}",
+            s=supplier,
+        )
+
     def plan(self, name="cn_strict", merchant=""):
         """Settle a merchant by a plan that ships; without a merchant, all that have none of their own."""
         with self.transaction() as conn:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from litestar.params import Parameter
 
-_NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
+_NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+(?!\n)$"
 
 Identifier = Annotated[
     str,

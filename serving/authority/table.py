@@ -114,7 +114,7 @@ AUTHORITIES: tuple[Authority, ...] = (
         "pushed_stock",
         "how many units a supplier has, as its own system pushes it",
         _NOBODY,
-        "the system's signature over time, nonce and body, inside the replay window",
+        "the system's signature over its id, time, nonce and body, inside the replay window",
         by="a system of the supplier",
         routes=("POST /v1/stock-pushes/{source_id}",),
     ),

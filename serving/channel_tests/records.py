@@ -8,7 +8,7 @@ Source: Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, ch. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -176,14 +176,24 @@ def holding_out(
     conn: Connection, tenant_id: str, channel: str, consumer_id: str, today: date
 ) -> ChannelTest | None:
     """The test for whose sake the channel must not touch a consumer today; None where it may."""
-    for test in standing(conn, tenant_id):
-        if (
-            test.channel == channel
-            and test.starts_on <= today < test.ends_on
-            and is_held_out(tenant_id, test, consumer_id)
-        ):
+    for test in _under_way(conn, tenant_id, today):
+        if test.channel == channel and is_held_out(tenant_id, test, consumer_id):
             return test
     return None
+
+
+def held_out_among(
+    conn: Connection, tenant_id: str, consumer_ids: Iterable[str], today: date
+) -> dict[str, frozenset[str]]:
+    """Channels that must not touch consumers today, by consumer; whom all may touch is missing."""
+    tests = _under_way(conn, tenant_id, today)
+    if not tests:
+        return {}
+    found = {
+        one: frozenset(test.channel for test in tests if is_held_out(tenant_id, test, one))
+        for one in set(consumer_ids)
+    }
+    return {one: channels for one, channels in found.items() if channels}
 
 
 def is_held_out(tenant_id: str, test: ChannelTest, consumer_id: str) -> bool:
@@ -191,6 +201,10 @@ def is_held_out(tenant_id: str, test: ChannelTest, consumer_id: str) -> bool:
     if test.kind != "holdout":
         return False
     return draw(tenant_id, "channel-test", test.test_id, consumer_id) * 10_000 < (test.off_share_bps or 0)
+
+
+def _under_way(conn: Connection, tenant_id: str, today: date) -> list[ChannelTest]:
+    return [test for test in standing(conn, tenant_id) if test.starts_on <= today < test.ends_on]
 
 
 def _check(wanted: ChannelTest, today: date) -> None:

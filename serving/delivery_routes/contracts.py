@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 MOST_STOPS = 500
 MOST_SECONDS = 20.0
 
-_TEXT = r"^[^\x00-\x1f\x7f]+$"
+_TEXT = r"^[^\x00-\x1f\x7f]+(?!\n)$"
 _Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_TEXT)]
 _Moment = Annotated[datetime, Meta(tz=True)]
 _Latitude = Annotated[float, Meta(ge=-90, le=90)]

@@ -11,7 +11,7 @@ import msgspec
 MOST_EVENTS = 1_000
 """Events in one batch."""
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+(?!\n)$"
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=_PRINTABLE)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]

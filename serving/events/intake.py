@@ -7,9 +7,10 @@ from datetime import datetime
 import psycopg
 
 from serving.consumers.erased import erased_among, hold_erasures
-from serving.events.contracts import EventReceipt
-from serving.events.reading import ReadBatch, erased_consumer, first_of_each, reused_id
+from serving.events.contracts import Event, EventReceipt
+from serving.events.reading import IndexedEvent, ReadBatch, erased_consumer, first_of_each, reused_id
 from serving.events.storage import store_events
+from serving.identity.erased import erased_of
 
 
 def receive(
@@ -26,12 +27,20 @@ def receive(
     hold_erasures(conn)
     named = {item.event.consumer_id for item in batch.good if item.event.consumer_id is not None}
     erased = erased_among(conn, tenant_id, named) if named else set()
-    good = [item for item in batch.good if item.event.consumer_id not in erased]
-    gone = [erased_consumer(item) for item in batch.good if item.event.consumer_id in erased]
+    visits = {visit for item in batch.good if (visit := _unnamed(item.event)) is not None}
+    joined = erased_of(conn, tenant_id, visits) if visits else set()
+    good: list[IndexedEvent] = []
+    gone: list[IndexedEvent] = []
+    for item in batch.good:
+        is_gone = item.event.consumer_id in erased or _unnamed(item.event) in joined
+        (gone if is_gone else good).append(item)
     first, repeated, reused = first_of_each(good)
     stored, conflicting = store_events(conn, tenant_id, [item.event for item in first], received_at)
     reused += [item for item in (*first, *repeated) if item.event.event_id in conflicting]
-    refusals = sorted([*batch.refused, *gone, *map(reused_id, reused)], key=lambda refusal: refusal.index)
+    refusals = sorted(
+        [*batch.refused, *map(erased_consumer, gone), *map(reused_id, reused)],
+        key=lambda refusal: refusal.index,
+    )
     return EventReceipt(
         received=batch.received,
         accepted=len(stored),
@@ -39,3 +48,10 @@ def receive(
         refused=len(refusals),
         refusals=refusals,
     )
+
+
+def _unnamed(event: Event) -> tuple[str, datetime] | None:
+    """Visitor and moment of an event that names no consumer."""
+    if event.consumer_id is not None or event.anonymous_id is None:
+        return None
+    return event.anonymous_id, event.occurred_at

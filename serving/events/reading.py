@@ -121,13 +121,13 @@ def reused_id(item: IndexedEvent) -> RefusedEvent:
 
 
 def erased_consumer(item: IndexedEvent) -> RefusedEvent:
-    """The refusal of an event of a person who was erased."""
+    """The refusal of an event of a person who was erased, or of the visitor who that person was then."""
     return RefusedEvent(
         item.index,
         EventRefusal.CONSUMER_ERASED,
-        "this consumer was erased; send no more events of them",
+        "this consumer was erased; send no more events of them, nor of their visits before",
         event_id=item.event.event_id,
-        field="consumer_id",
+        field="anonymous_id" if item.event.consumer_id is None else "consumer_id",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from serving.experiments.document import Metric
+from serving.experiments.errors import ExperimentStateError
 from serving.experiments.judging import Results, harmed, judge
 from serving.experiments.metrics import exposed_by_arm, moments_by_arm
 from serving.experiments.records import Kept, running
@@ -51,7 +52,12 @@ def end_due(conn: Connection, tenant_id: str, now: datetime) -> list[tuple[str, 
         elif experiment.guardrail is not None:
             arm = harmed(results_of(conn, tenant_id, kept, experiment.guardrail, now))
             reason = None if arm is None else f"{arm} harms {experiment.guardrail}"
-        if reason is not None:
+        if reason is None:
+            continue
+        try:
             stop_now(conn, tenant_id, experiment.experiment_id, reason, now)
-            ended.append((experiment.experiment_id, reason))
+        except ExperimentStateError:
+            # Somebody stopped it meanwhile.
+            continue
+        ended.append((experiment.experiment_id, reason))
     return ended

@@ -32,5 +32,5 @@ def stop_now(conn: Connection, tenant_id: str, experiment_id: str, reason: str, 
     locks.prices_in_force(conn, tenant_id)
     stopped = stop(conn, tenant_id, experiment_id, reason, now)
     if stopped.experiment.surface == "prices":
-        record_released(conn, tenant_id, now)
+        record_released(conn, tenant_id, experiment_id, now)
     return stopped

@@ -28,7 +28,7 @@ class Written(NamedTuple):
     """A text as it comes in.
 
     Attributes:
-        feedback_id: The sender's name of it; the same one again is the same text.
+        feedback_id: The shop's name of it; the same one again is the same text.
         merchant_id: In whose shop it was written.
         consumer_id: Who wrote it.
         order_id: About which order; None: not said.
@@ -62,7 +62,7 @@ class Feedback:
 
     Attributes:
         number: Its number here.
-        feedback_id: The sender's name of it.
+        feedback_id: The shop's name of it.
         merchant_id: In whose shop.
         consumer_id: Who wrote it.
         order_id: About which order.
@@ -113,7 +113,7 @@ def take_in(conn: Connection, tenant_id: str, texts: Sequence[Written], now: dat
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
-        texts: Ids are unique within.
+        texts: Shop and id are unique within.
         now: Business time.
 
     Raises:
@@ -128,12 +128,13 @@ def take_in(conn: Connection, tenant_id: str, texts: Sequence[Written], now: dat
         "now": now,
         **{name: list(column) for name, column in zip(Written._fields, columns, strict=True)},
     }
+    new = conn.execute(_TAKE, values).rowcount
+    # Only now: what somebody else sent under the same id at this moment is known here by now.
     other = conn.execute(_OTHER, values).fetchone()
     if other is not None:
         raise FeedbackConflictError(
             f"feedback {other[0]} was sent with another text; give this one its own id"
         )
-    new = conn.execute(_TAKE, values).rowcount
     return TakenIn(new, len(kept) - new, len(texts) - len(kept))
 
 
@@ -295,9 +296,9 @@ _ROWS: LiteralString = """unnest(%(feedback_id)s::text[], %(merchant_id)s::text[
     %(occurred_at)s::timestamptz[])
     as t (feedback_id, merchant_id, consumer_id, order_id, sku_id, rating, text, occurred_at)"""
 _OTHER: LiteralString = f"""
-select t.feedback_id from {_ROWS} join feedback.message m using (feedback_id)
-where m.tenant_id = %(tenant)s and (m.merchant_id, m.consumer_id, m.text, m.order_id, m.sku_id, m.rating)
-    is distinct from (t.merchant_id, t.consumer_id, t.text, t.order_id, t.sku_id, t.rating)
+select t.feedback_id from {_ROWS} join feedback.message m using (merchant_id, feedback_id)
+where m.tenant_id = %(tenant)s and (m.consumer_id, m.text, m.order_id, m.sku_id, m.rating)
+    is distinct from (t.consumer_id, t.text, t.order_id, t.sku_id, t.rating)
 order by 1 limit 1
 """
 # Bought is what reached an order of the consumer in this shop: the sku if one is named, else anything.
@@ -310,8 +311,8 @@ select %(tenant)s, t.feedback_id, t.merchant_id, t.consumer_id, t.order_id, t.sk
         where o.tenant_id = %(tenant)s and o.order_id = t.order_id and o.consumer_id = t.consumer_id
             and o.merchant_id = t.merchant_id and o.paid_at <= t.occurred_at
             and (t.sku_id is null or n.sku_id = t.sku_id))
-from {_ROWS} order by t.feedback_id
-on conflict (tenant_id, feedback_id) do nothing
+from {_ROWS} order by t.merchant_id, t.feedback_id
+on conflict (tenant_id, merchant_id, feedback_id) do nothing
 """
 _PUT: LiteralString = """
 update feedback.message m set topic = v.topic, topic_probability = v.topic_probability,

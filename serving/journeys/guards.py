@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     OPEN_COMPLAINT = "open_complaint"
     CONVERTED = "converted"
+    CHANNEL_TEST = "channel_test"
     NO_STOCK = "no_stock"
     NO_BUDGET = "no_budget"
     FREQUENCY_CAP = "frequency_cap"
@@ -66,6 +67,7 @@ class Known:
         marketing: What the consumer said about being contacted; None: nothing.
         open_complaint: A case of after-sales is open.
         converted: The goal is reached.
+        held_out: Channels that a test keeps away from the consumer today.
         in_stock: Whether the message can name as many skus as it promises.
         has_budget: Whether its coupon can be paid for.
         sent: When marketing messages went out in the last 30 days, by channel.
@@ -76,6 +78,7 @@ class Known:
     marketing: bool | None = None
     open_complaint: bool = False
     converted: bool = False
+    held_out: frozenset[str] = frozenset()
     in_stock: bool = True
     has_budget: bool = True
     sent: tuple[tuple[datetime, Channel], ...] = ()
@@ -124,6 +127,7 @@ def _final(known: Known, purpose: Purpose, channel: Channel) -> Reason | None:
         (purpose == "marketing" and known.marketing is not True, Reason.NO_CONSENT),
         (purpose == "marketing" and known.open_complaint, Reason.OPEN_COMPLAINT),
         (known.converted, Reason.CONVERTED),
+        (purpose == "marketing" and channel in known.held_out, Reason.CHANNEL_TEST),
         (not known.in_stock, Reason.NO_STOCK),
         (not known.has_budget, Reason.NO_BUDGET),
     )

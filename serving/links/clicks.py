@@ -12,13 +12,14 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 
 from serving.consumers.erased import hold_erasures, require_not_erased
+from serving.consumers.errors import ConsumerErasedError
 from serving.events.contracts import Event
 from serving.events.storage import store_events
+from serving.identity.erased import erased_of
 from serving.links import destinations, records
 from serving.links.errors import LinkGoneError, LinkStateError, LinkUnknownError
 from serving.privacy.data_keys import Vault
@@ -78,7 +79,7 @@ def follow(conn: Connection, vault: Vault, tenant_id: str, code: str, now: datet
         "insert into links.click (tenant_id, click_id, link_id, occurred_at) values (%s, %s, %s, %s)",
         (tenant_id, click_id, link.link_id, now),
     )
-    return _with_click(place.url, click_id)
+    return _with_click(link.url, click_id)
 
 
 def name(
@@ -102,7 +103,7 @@ def name(
     Raises:
         LinkUnknownError: There is no such click.
         LinkStateError: It was somebody else's, or too long ago.
-        ConsumerErasedError: The consumer was erased.
+        ConsumerErasedError: The consumer was erased, or the visitor was one who was erased after the click.
     """
     hold_erasures(conn)
     found = find(conn, tenant_id, click_id)
@@ -111,6 +112,8 @@ def name(
         return found
     if consumer_id is not None:
         require_not_erased(conn, tenant_id, consumer_id, "no click of theirs is kept any more")
+    elif erased_of(conn, tenant_id, [(str(anonymous_id), found.occurred_at)]):
+        raise ConsumerErasedError("this visitor was a consumer who was erased since: the click stays unnamed")
     if now - found.occurred_at > NAMED_WITHIN:
         raise LinkStateError(
             f"click {click_id} is older than {NAMED_WITHIN.days} day; it stays without a name"
@@ -156,6 +159,5 @@ def find(conn: Connection, tenant_id: str, click_id: str) -> Click:
 
 
 def _with_click(url: str, click_id: str) -> str:
-    parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), (PARAMETER, click_id)]
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    """The address as it was registered, to the byte, with one parameter more; it has no fragment."""
+    return f"{url}{'&' if '?' in url else '?'}{PARAMETER}={click_id}"

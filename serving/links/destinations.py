@@ -47,7 +47,8 @@ def checked(url: str) -> str:
         raise LinkRefusedError(f"{url!r} is no address: {error}") from error
     if parts.scheme != "https" or not parts.hostname or "." not in parts.hostname:
         raise LinkRefusedError("a destination is an https address with the name of a host")
-    if parts.username is not None or parts.password is not None or parts.fragment or "\\" in url:
+    # An empty fragment is one too: what is appended to the address would be part of it.
+    if parts.username is not None or parts.password is not None or "#" in url or "\\" in url:
         raise LinkRefusedError("a destination has no user, no fragment and no backslash")
     if port not in (None, 443):
         raise LinkRefusedError("a destination is served at the usual port of https")

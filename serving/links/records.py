@@ -43,6 +43,7 @@ class Link:
         channel: The channel, as in touches.
         campaign: The campaign.
         destination_id: Where it leads, by name.
+        url: The address of that name.
         made_at: When it was made.
         expires_at: First moment at which it leads nowhere.
         revoked_at: When it was revoked.
@@ -56,6 +57,7 @@ class Link:
     channel: str
     campaign: str
     destination_id: str
+    url: str
     made_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
@@ -64,14 +66,21 @@ class Link:
 
 
 _COLUMNS = (
-    "l.link_id, l.merchant_id, l.agent_id, l.channel, l.campaign, l.destination_id, l.made_at, l.expires_at,"
-    " l.revoked_at"
+    "l.link_id, l.merchant_id, l.agent_id, l.channel, l.campaign, l.destination_id, d.url, l.made_at,"
+    " l.expires_at, l.revoked_at"
 )
+_LINKS = (
+    "from links.link l join links.destination d on d.tenant_id = l.tenant_id"
+    " and d.merchant_id = l.merchant_id and d.destination_id = l.destination_id"
+)
+_PLAIN = f"select {_COLUMNS} {_LINKS} where l.tenant_id = %(tenant)s"
+"""Whoever follows a link does not wait until its clicks are counted."""
 _COUNTED = (
-    f"select {_COLUMNS}, count(c.click_id) as clicks, count(c.named_at) as named_clicks from links.link l"
+    f"select {_COLUMNS}, count(c.click_id) as clicks, count(c.named_at) as named_clicks {_LINKS}"
     " left join links.click c on c.tenant_id = l.tenant_id and c.link_id = l.link_id"
     " where l.tenant_id = %(tenant)s"
 )
+_GROUPED = " group by l.tenant_id, l.link_id, d.url"
 
 
 def make(
@@ -109,7 +118,8 @@ def make(
     ends = expires_at.astimezone(UTC).replace(microsecond=0)
     if ends <= now:
         raise LinkRefusedError("a link must expire later than now, by a second at least")
-    if destinations.find(conn, tenant_id, merchant_id, destination_id).removed_at is not None:
+    place = destinations.find(conn, tenant_id, merchant_id, destination_id)
+    if place.removed_at is not None:
         raise LinkRefusedError(f"destination {destination_id} was taken off; name another one")
     if agent_id is not None:
         agent = get(conn, agent_id)
@@ -122,7 +132,9 @@ def make(
         " destination_id, made_by, made_at, expires_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (tenant_id, link_id, merchant_id, agent_id, channel, campaign, destination_id, by, made, ends),
     )
-    return Link(link_id, merchant_id, agent_id, channel, campaign, destination_id, made, ends, None)
+    return Link(
+        link_id, merchant_id, agent_id, channel, campaign, destination_id, place.url, made, ends, None
+    )
 
 
 def revoke(conn: Connection, tenant_id: str, link_id: str, now: datetime) -> Link:
@@ -144,14 +156,8 @@ def find(conn: Connection, tenant_id: str, link_id: str) -> Link:
     Raises:
         LinkUnknownError: There is none.
     """
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
-        found = cursor.execute(
-            f"{_COUNTED} and l.link_id = %(link)s group by l.tenant_id, l.link_id".encode(),
-            {"tenant": tenant_id, "link": link_id},
-        ).fetchone()
-    if found is None:
-        raise LinkUnknownError(f"there is no link {link_id}")
-    return found
+    query = f"{_COUNTED} and l.link_id = %(link)s{_GROUPED}"
+    return _only(conn, query, tenant_id, link_id)
 
 
 def page(
@@ -163,7 +169,7 @@ def page(
             f"{_COUNTED} and l.link_id > %(after)s"
             " and (%(merchant)s::text is null or l.merchant_id = %(merchant)s)"
             " and (%(agent)s::text is null or l.agent_id = %(agent)s)"
-            " group by l.tenant_id, l.link_id order by l.link_id limit %(limit)s".encode(),
+            f"{_GROUPED} order by l.link_id limit %(limit)s".encode(),
             {"tenant": tenant_id, "after": after, "merchant": merchant_id, "agent": agent_id, "limit": limit},
         ).fetchall()
 
@@ -180,7 +186,7 @@ def read(conn: Connection, vault: Vault, tenant_id: str, code: str) -> Link:
         LinkUnknownError: There is none, or the signature is not of this link.
     """
     link_id, _, signature = code.partition("-")
-    link = find(conn, tenant_id, link_id)
+    link = _only(conn, f"{_PLAIN} and l.link_id = %(link)s", tenant_id, link_id)
     if not hmac.compare_digest(signature.encode(), _signature(conn, vault, tenant_id, link).encode()):
         raise LinkUnknownError(f"there is no link {link_id}")
     return link
@@ -192,8 +198,19 @@ def tenant_of(conn: Connection, code: str) -> str | None:
     return None if row is None else row[0]
 
 
+def _only(conn: Connection, query: str, tenant_id: str, link_id: str) -> Link:
+    with conn.cursor(row_factory=class_row(Link)) as cursor:
+        found = cursor.execute(query.encode(), {"tenant": tenant_id, "link": link_id}).fetchone()
+    if found is None:
+        raise LinkUnknownError(f"there is no link {link_id}")
+    return found
+
+
 def _signature(conn: Connection, vault: Vault, tenant_id: str, link: Link) -> str:
-    """HMAC-SHA256 with the tenant's key that outlives every rotation, over what the link stands for."""
+    """HMAC-SHA256 with the tenant's key that outlives every rotation, over what the link stands for.
+
+    The address itself is in it, so that a destination that somebody changed in the database leads nowhere.
+    """
     said = [
         link.link_id,
         link.merchant_id,
@@ -201,6 +218,7 @@ def _signature(conn: Connection, vault: Vault, tenant_id: str, link: Link) -> st
         link.channel,
         link.campaign,
         link.destination_id,
+        link.url,
         int(link.expires_at.timestamp()),
     ]
     text = msgspec.json.encode(said).decode()

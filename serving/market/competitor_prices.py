@@ -20,7 +20,7 @@ CLOCK_TOLERANCE = timedelta(hours=1)
 """How far an observer's clock may run ahead."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
 
 
 class CompetitorPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

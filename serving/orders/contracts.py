@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-_TEXT = r"^[^\x00-\x1f\x7f]+$"
+_TEXT = r"^[^\x00-\x1f\x7f]+(?!\n)$"
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_TEXT)]
 """An id as the caller knows it."""
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_TEXT)]
@@ -19,7 +19,7 @@ Cents = Annotated[int, Meta(ge=0, le=10**10, description="Fen.")]
 Qty = Annotated[int, Meta(ge=1, le=10**6)]
 StockQty = Annotated[int, Meta(ge=0, le=10**7)]
 Moment = Annotated[datetime, Meta(tz=True)]
-CouponCode = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9A-Z]+$")]
+CouponCode = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9A-Z]+(?!\n)$")]
 """A code as it was issued."""
 Channel = Literal["mini_program", "wecom", "live", "store", "other"]
 
@@ -39,7 +39,7 @@ class RecipientRequest(_Request, frozen=True, kw_only=True):
     """Who receives the parcels; kept encrypted."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
-    phone: Annotated[str, Meta(min_length=5, max_length=32, pattern=r"^[0-9+() -]+$")]
+    phone: Annotated[str, Meta(min_length=5, max_length=32, pattern=r"^[0-9+() -]+(?!\n)$")]
     address: Annotated[str, Meta(min_length=1, max_length=300, pattern=_TEXT)]
 
 
@@ -221,7 +221,7 @@ class LossBudgetRequest(_Request, frozen=True, kw_only=True):
 class EndpointRequest(_Request, frozen=True, kw_only=True):
     """Where a party wants to be told."""
 
-    url: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[^\s]+$")]
+    url: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[^\s]+(?!\n)$")]
     party_type: Literal["supplier", "merchant"] | None = None
     party_id: Id | None = None
 
@@ -229,7 +229,7 @@ class EndpointRequest(_Request, frozen=True, kw_only=True):
 class EndpointChange(_Request, frozen=True, kw_only=True):
     """Another address for an endpoint, or its end."""
 
-    url: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[^\s]+$")]
+    url: Annotated[str, Meta(min_length=8, max_length=500, pattern=r"^https?://[^\s]+(?!\n)$")]
     is_active: bool = True
 
 

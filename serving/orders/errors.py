@@ -216,6 +216,13 @@ class DuplicateKeyError(OrdersError):
         self.remedy = "Send the first body again to get its answer, or take a new key."
 
 
+class PushKeyTakenError(OrdersError):
+    """Another system that pushes the supplier's stock has the key."""
+
+    slug = "push-key-taken"
+    title = "The key names another system"
+
+
 class PaymentRefusedError(OrdersError):
     """A payment does not fit its order."""
 

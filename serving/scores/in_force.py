@@ -81,8 +81,8 @@ and `merchant_id`."""
 
 # The last price up to the moment. A list price that moved since means that the merchant changed the price:
 # then the published price is a change even where it is the one published before. Business time of a
-# publication is that of its data: what a person approved since is older than what readers see now, and is
-# followed by it.
+# publication is that of its data: what a person approved or an experiment let go since is older than what
+# readers see now, and is followed by it.
 _RECORD: LiteralString = """
     insert into market.price_change as c (tenant_id, merchant_id, sku_id, changed_at, price_cents,
         list_price_cents, version, revision)
@@ -93,7 +93,7 @@ _RECORD: LiteralString = """
     left join lateral (
         select p.changed_at from market.price_change p
         where p.tenant_id = %(tenant)s and p.merchant_id = s.merchant_id and p.sku_id = s.sku_id
-            and p.changed_at > %(at)s and p.version like 'approval:%%'
+            and {since}
         order by p.changed_at desc limit 1
     ) since on true
     left join lateral (
@@ -106,6 +106,9 @@ _RECORD: LiteralString = """
         and (last.price_cents, last.list_price_cents) is distinct from (s.price_cents, s.list_price_cents)
         and not exists ({held})
 """
+_AFTER_ITS_DATA: LiteralString = (
+    "p.changed_at > %(at)s and (p.version like 'approval:%%' or p.version like 'experiment:%%')"
+)
 _REPLACE: LiteralString = """
     on conflict (tenant_id, merchant_id, sku_id, changed_at) do update
         set price_cents = excluded.price_cents, list_price_cents = excluded.list_price_cents,
@@ -254,28 +257,39 @@ def record_approved(
     )
 
 
-def record_released(connection: psycopg.Connection[Any], tenant_id: str, at: datetime) -> int:
+def record_released(
+    connection: psycopg.Connection[Any], tenant_id: str, experiment_id: str, at: datetime
+) -> int:
     """Record what an experiment held back until now; its state says that it ended.
+
+    A change of this very moment, or of a clock that was ahead, is followed by it.
 
     Args:
         connection: In the transaction that ends it, which holds `locks.prices_in_force`.
         tenant_id: Whose prices.
+        experiment_id: Which one; stands as the version `experiment:<id>`.
         at: Business time from which on they hold.
 
     Returns:
         Changes recorded.
     """
     found = connection.execute(
-        "select t.snapshot_id, c.version from scores.current_publication c"
+        "select t.snapshot_id from scores.current_publication c"
         " join scores.publication_table t using (tenant_id, version)"
         " where c.tenant_id = %s and t.table_name = 'prices'",
         (tenant_id,),
     ).fetchone()
     if found is None:
         return 0
-    values = {"snapshot": found[0], "revision": 0, "version": found[1], "at": at, "tenant": tenant_id}
+    values = {
+        "snapshot": found[0],
+        "revision": 0,
+        "version": f"experiment:{experiment_id}",
+        "at": at,
+        "tenant": tenant_id,
+    }
     statement = _RECORD.replace("{shown}", _SHOWN).replace("{held}", _KEPT)
-    return connection.execute(f"{statement} on conflict do nothing".encode(), values).rowcount
+    return connection.execute(statement.replace("{since}", "p.changed_at >= %(at)s"), values).rowcount
 
 
 def is_held(connection: psycopg.Connection[Any], tenant_id: str, merchant_id: str, sku_id: str) -> bool:
@@ -309,7 +323,7 @@ def _record(
     connection.execute(_TAKE_BACK.replace("{shown}", shown), values)
     _note_acted_on(connection, shown, values, tenant_id, at)
     statement = _RECORD.replace("{shown}", shown).replace("{held}", _KEPT)
-    return connection.execute(statement + _REPLACE, values).rowcount
+    return connection.execute(statement.replace("{since}", _AFTER_ITS_DATA) + _REPLACE, values).rowcount
 
 
 def _note_acted_on(

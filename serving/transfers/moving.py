@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from serving.db import locks
+from serving.db.calendar import local_day, zone_of
 from serving.orders.assortment import shelves, stock
 from serving.orders.errors import InvalidRequestError
 from serving.orders.webhooks import webhooks
@@ -44,11 +45,15 @@ def plan(conn: Connection, tenant_id: str, new: NewTransfer, cause: Cause, sourc
         now: Business time.
 
     Raises:
-        InvalidRequestError: A warehouse is none in which units of the supplier can lie, or both are the same.
+        InvalidRequestError: A warehouse is none in which units of the supplier can lie, or both are the same,
+            or the day is past.
         TransferMovedError: So many units are not free there.
     """
     if new.from_warehouse_id == new.to_warehouse_id:
         raise InvalidRequestError("to_warehouse_id", "the units lie there already")
+    today = local_day(now, zone_of(conn, tenant_id))
+    if new.expected_on < today:
+        raise InvalidRequestError("expected_on", f"{new.expected_on} is past: today is {today}")
     for name in ("from_warehouse_id", "to_warehouse_id"):
         stock.require_house(conn, tenant_id, new.supplier_id, [getattr(new, name)], name)
     locks.stock(conn, tenant_id, [(new.supplier_id, new.sku_id)])

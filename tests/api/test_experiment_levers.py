@@ -13,6 +13,7 @@ from serving.app import create_app
 from serving.db.operations import Operations
 from serving.db.urls import libpq_url
 from serving.experiments.results import end_due
+from serving.experiments.stopping import stop_now
 from serving.scores.live import Delta, publish_delta
 from serving.scores.loader import publish
 from serving.security import Scope, issue_key
@@ -263,3 +264,32 @@ def test_nobody_approves_a_price_that_is_held(front):
         status = 409 if arms[one["sku_id"]] == "held" else 200
         answer = front.ask("POST", f"/approvals/{one['approval_id']}/approve", told, status=status)
         assert status == 200 or answer.json()["type"].endswith("price-moved")
+
+
+def test_what_is_let_go_at_the_moment_of_its_publication_is_in_force(front):
+    """With a clock that stands still everything happens at one moment: the last word counts."""
+    front.prices("v1", [price(sku, 960) for sku in SKUS], hours=1)
+    front.start(**PRICES, unit="sku", experiment_id="moves", arms=HOLD)
+    front.prices("v2", [price(sku, 900) for sku in SKUS], hours=1)
+    held = {sku for sku, arm in front.arms("moves", SKUS).items() if arm == "held"}
+    assert {sku for sku, cents in front.in_force().items() if cents == 960} == held
+    front.ask("POST", "/experiments/moves/stop", {"reason": "decided"})
+    assert {front.price(sku) for sku in SKUS} == {(900, "publish")}
+    assert front.in_force() == dict.fromkeys(SKUS, 900)
+
+
+def test_data_that_are_older_than_a_stop_are_in_force_after_it(front):
+    """Business time of a publication is that of its data; a stop has the time of the clock."""
+    front.prices("v1", [price(sku, 960) for sku in SKUS])
+    front.start(**PRICES, unit="sku", experiment_id="moves", arms=HOLD)
+    with front.operations.transaction("default") as conn:
+        stop_now(conn, "default", "moves", "decided", AS_OF + 5 * HOUR)
+    front.prices("v2", [price(sku, 900) for sku in SKUS], hours=2)
+    front.start(**PRICES, unit="sku", experiment_id="again", arms=HOLD)
+    front.prices("v3", [price(sku, 850) for sku in SKUS], hours=3)
+    with front.operations.transaction("default") as conn:
+        stop_now(conn, "default", "again", "decided", AS_OF + 9 * HOUR)
+    assert front.in_force() == dict.fromkeys(SKUS, 850)
+    front.prices("v4", [price(sku, 800) for sku in SKUS], hours=4)
+    assert {front.price(sku) for sku in SKUS} == {(800, "publish")}
+    assert front.in_force() == dict.fromkeys(SKUS, 800)

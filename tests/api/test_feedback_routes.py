@@ -1,6 +1,8 @@
 """Feedback through its routes: taken in once, sorted, corrected, answered, counted; a shop sees its own."""
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -15,6 +17,7 @@ from serving.app import create_app
 from serving.consumers.erasure import erase
 from serving.db.operations import Operations
 from serving.feedback import records
+from serving.feedback.errors import FeedbackConflictError
 from serving.security import ROLE_SCOPES, Role, issue_key
 
 pytestmark = pytest.mark.xdist_group("feedback_routes")  # one database and application for all
@@ -212,3 +215,29 @@ def test_texts_go_with_the_person_and_none_comes_back(desk):
         erase(conn, TENANT, "c1", NOW)
     assert [one["feedback_id"] for one in desk.ask("m1", "GET", "/feedback")["texts"]] == ["f2"]
     assert desk.send("m1", text(1, "苹果烂了"), text(3, "好")) == {"new": 1, "known": 0, "erased": 1}
+
+
+def test_an_id_is_its_shops_own(desk):
+    desk.send("m1", text(1, "苹果烂了"))
+    assert desk.send("m2", text(1, "很甜")) == {"new": 1, "known": 0, "erased": 0}
+    both = [text(1, words, merchant_id=shop) for shop, words in (("m1", "苹果烂了"), ("m2", "很甜"))]
+    assert desk.send("ann", *both) == {"new": 0, "known": 2, "erased": 0}
+    desk.send("ann", both[0], both[0], status=422)
+
+
+def test_of_two_texts_sent_at_once_under_one_id_none_is_lost_in_silence(desk):
+    """The second waits for the first, and is then told that the id has another text."""
+    written = [
+        records.Written("twin", "m1", "c1", None, None, None, words, NOW) for words in ("苹果烂了", "很甜")
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        with desk.shop.transaction() as conn:
+            records.take_in(conn, TENANT, written[:1], NOW)
+            second = pool.submit(desk.shop.act, records.take_in, written[1:], NOW)
+            waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            deadline = time.monotonic() + 30
+            while desk.shop.sql(waiting) == [(0,)] and time.monotonic() < deadline:
+                time.sleep(0.01)
+        with pytest.raises(FeedbackConflictError, match="twin"):
+            second.result(30)
+    assert desk.shop.sql("select text from feedback.message") == [("苹果烂了",)]

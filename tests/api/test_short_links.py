@@ -97,7 +97,7 @@ def test_a_link_leads_to_its_registered_destination_whatever_the_address_says(de
     [
         "http://shop.example.com/", "https://user@shop.example.com/", "https://shop.example.com:8443/",
         "https://localhost/", "javascript:alert(1)//xx", "https://shop.example.com/#a",
-        "https://shop.example.com\\@evil.example.org/", "https:///nothing",
+        "https://shop.example.com\\@evil.example.org/", "https:///nothing", "https://shop.example.com/#",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_https_address_is_no_destination(desk, url):
@@ -237,6 +237,44 @@ def test_an_erased_person_leaves_the_clicks_and_is_named_no_more(desk):
         one for one in desk.ask("m1", "GET", "/links", limit=500).json()["links"] if one["campaign"] == "gone"
     ]
     assert (shown["clicks"], shown["named_clicks"]) == (4, 3)
+
+
+def test_a_destination_is_gone_to_as_it_was_registered_to_the_byte(desk):
+    """Another character set, a parameter without a value, a semicolon: the shop's own page reads them."""
+    url = "https://shop.example.com/?q=%B4%BA&flag&x=a+b;c"
+    desk.ask("ann", "PUT", "/merchants/m1/link-destinations/gbk", {"url": url})
+    assert (
+        desk.follow(desk.link(destination_id="gbk")).headers["location"].startswith(f"{url}&muyun_click=lk-")
+    )
+
+
+def test_a_destination_that_was_changed_in_the_database_leads_nowhere(desk):
+    desk.ask("ann", "PUT", "/merchants/m1/link-destinations/stolen", {"url": SHOP})
+    link = desk.link(destination_id="stolen")
+    assert link["url"] == SHOP
+    desk.sql("update links.destination set url = 'https://evil.example.org/' where destination_id = 'stolen'")
+    desk.follow(link, 404)
+
+
+def test_a_visitor_who_was_somebody_erased_since_is_not_named_for_what_was_before(desk):
+    click = desk.clicked(desk.link(campaign="before"))
+    desk.sql(
+        "insert into identity.edge (tenant_id, anonymous_id, consumer_id, valid_from, evidence, received_at)"
+        " values ('default', 'v-was', 'c-was', %s, 'login', %s)",
+        NOW,
+        NOW,
+    )
+    desk.ask("ann", "POST", "/consumers/c-was/erasure", {})
+    assert desk.name(click, 410, anonymous_id="v-was")["type"].endswith("consumer-erased")
+    # The same device with somebody else is another visitor.
+    desk.name(click, anonymous_id="v-else")
+    seen = {"session_id": "s", "event_type": "view", "anonymous_id": "v-was"}
+    times = (NOW - dt.timedelta(hours=1), NOW + dt.timedelta(hours=1))
+    events = [{"event_id": f"late-{n}", "occurred_at": at.isoformat()} | seen for n, at in enumerate(times)]
+    told = desk.ask("m1", "POST", "/events", {"events": events}).json()
+    assert [(one["index"], one["reason"], one["field"]) for one in told["refusals"]] == [
+        (0, "consumer_erased", "anonymous_id")
+    ]
 
 
 def test_who_follows_too_fast_waits(desk):

@@ -7,6 +7,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -15,6 +16,7 @@ from published_scores import AS_OF, SCHEMA, manifest_of, small_tables
 
 from feature_store.online import ProfileReader
 from serving.app import create_app
+from serving.db.urls import libpq_url
 from serving.scores.loader import publish
 from serving.security import ROLE_SCOPES, Role, issue_key
 
@@ -55,10 +57,11 @@ class Brand:
         line = {"sku_id": sku, "on_hand_qty": qty, "source_at": at.isoformat()}
         return json.dumps({"stock": [line]}).encode()
 
-    def push(self, body, *, key=None, nonce=None, stamp=None, source=None, sent=None):
+    def push(self, body, *, key=None, nonce=None, stamp=None, source=None, sent=None, signed_for=None):
         nonce = nonce or uuid.uuid4().hex
         stamp = str(int(time.time())) if stamp is None else stamp
-        signature = sign(key or self.key, stamp.encode() + b"\n" + nonce.encode() + b"\n" + body + b"\n")
+        lines = ((signed_for or source or self.source).encode(), stamp.encode(), nonce.encode(), body)
+        signature = sign(key or self.key, b"".join(line + b"\n" for line in lines))
         headers = {
             "Muyun-Timestamp": stamp,
             "Muyun-Nonce": nonce,
@@ -183,3 +186,34 @@ def test_what_is_no_key_is_told(brand):
     for text in ("no key", pem(curve)):
         answer = brand.register(text)
         assert (answer.status_code, answer.json()["type"].rsplit(":", 1)[-1]) == (422, "channel-key-refused")
+
+
+def test_what_was_sent_to_one_system_says_nothing_at_another(brand, client, module_database_url):
+    """A brand may sign for two suppliers, or on two platforms, with one key."""
+    other = Brand(client, module_database_url, f"brand-{uuid.uuid4().hex[:8]}")
+    same = other.register(pem(brand.key)).json()["source_id"]
+    assert refused(brand.push(brand.body(6), source=same, signed_for=brand.source)) == "notice-signature"
+    assert brand.push(brand.body(6), source=same).status_code == 200
+    assert (brand.on_hand(), other.on_hand()) == ({}, {"push-1": 6})
+
+
+def test_a_key_names_one_system_however_it_is_spelt(brand):
+    other = ed25519.Ed25519PrivateKey.generate()
+    second = brand.register(pem(other)).json()["source_id"]
+    assert brand.register("\n" + pem(other) + "\n\n").json()["source_id"] == second
+    answer = brand.ask(
+        "PUT", f"/suppliers/{brand.supplier}/push-sources/{second}", {"public_key": pem(brand.key)}
+    )
+    assert (answer.status_code, answer.json()["type"].rsplit(":", 1)[-1]) == (409, "push-key-taken")
+    assert brand.push(brand.body(8), key=other, source=second).status_code == 200
+
+
+def test_what_is_pushed_stands_in_the_audit_log(brand, module_database_url):
+    assert brand.push(brand.body(7)).status_code == 200
+    refused(brand.push(brand.body(7), stamp="soon"))
+    with psycopg.connect(libpq_url(module_database_url)) as conn:
+        rows = conn.execute(
+            "select action, role, party_id, details, authority from ops.audit_log where key_id = %s",
+            (brand.source,),
+        ).fetchall()
+    assert rows == [("stock.push", "supplier", brand.supplier, {"skus": 1, "accepted": 1}, "pushed_stock")]

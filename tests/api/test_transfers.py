@@ -342,3 +342,13 @@ def test_demand_counts_for_the_nearest_warehouse_wherever_it_was_sent_from(shop)
 
 if __name__ == "__main__":
     die(*sys.argv[1:])
+
+
+def test_nothing_is_planned_for_a_day_that_is_past(call, shop):
+    market(shop, "t-past", e_1=10, w_1=0)
+    body = {
+        "supplier_id": "S1", "sku_id": "t-past", "from_warehouse_id": "e-1", "to_warehouse_id": "w-1",
+        "qty": 1, "expected_on": (TODAY - DAY).isoformat(),
+    }  # fmt: skip
+    problem = call("op", "POST", "/transfers", body, 422, "past")
+    assert [one["parameter"] for one in problem["errors"]] == ["expected_on"]

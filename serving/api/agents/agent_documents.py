@@ -15,9 +15,9 @@ from serving.agents.violation_records import Outcome, RecordedViolation
 from serving.agents.violations import Consequence, Severity
 from serving.settlement.control.holds import Hold
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+(?!\n)$"
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
-Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")]
+Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+(?!\n)$")]
 Day = Annotated[date, Meta(description="A day, UTC.")]
 
 

@@ -28,7 +28,10 @@ _SHOPS = frozenset({Role.OPERATOR, Role.MERCHANT})
 Token = Annotated[
     str,
     Parameter(
-        min_length=1, max_length=1_000, pattern=r"^[A-Za-z0-9_.-]+$", description="What the link carries."
+        min_length=1,
+        max_length=1_000,
+        pattern=r"^[A-Za-z0-9_.-]+(?!\n)$",
+        description="What the link carries.",
     ),
 ]
 

@@ -62,7 +62,7 @@ class BatchDecision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What is decided about all of them."""
 
     digest: Annotated[
-        str, Meta(pattern="^[0-9a-f]{64}$", description="`digest` of the batch.", examples=["0" * 64])
+        str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$", description="`digest` of the batch.", examples=["0" * 64])
     ]
     action: Literal["approve", "reject", "snooze"]
     reason_code: Annotated[Word | None, Meta(description="For a rejection.")] = None

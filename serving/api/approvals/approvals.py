@@ -39,10 +39,10 @@ _READ = {"scope": Scope.APPROVALS_READ, "roles": frozenset(Role), "owner": None}
 _DECIDE = {"scope": Scope.APPROVALS_DECIDE, "roles": frozenset({Role.OPERATOR}), "owner": None}
 _Number = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="`approval_id` of the request.")]
 _Digest = Annotated[
-    str, Meta(pattern="^[0-9a-f]{64}$", description="`digest` as it was shown.", examples=["0" * 64])
+    str, Meta(pattern=r"^[0-9a-f]{64}(?!\n)$", description="`digest` as it was shown.", examples=["0" * 64])
 ]
 _Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="`version` as it was shown.")]
-Word = Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["wrong_amount"])]
+Word = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["wrong_amount"])]
 _State = Literal[
     "pending",
     "half_approved",

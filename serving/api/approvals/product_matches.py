@@ -22,7 +22,7 @@ class UndoRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     sku_id: Id
     stands_for_id: Annotated[Id, Meta(description="The other sku; which stands for which does not matter.")]
-    reason_code: Annotated[str, Meta(pattern=f"^({'|'.join(sorted(PRODUCT_MATCH.reasons))})$")]
+    reason_code: Annotated[str, Meta(pattern=rf"^({'|'.join(sorted(PRODUCT_MATCH.reasons))})(?!\n)$")]
 
 
 @post(

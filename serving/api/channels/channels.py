@@ -54,7 +54,7 @@ _WRITE = {"scope": Scope.PAYMENTS_WRITE, "roles": _OPERATOR, "owner": None}
 _REFUSED_PER_S = 5.0
 _REFUSED_BURST = 50
 
-_Url = Annotated[str, Meta(max_length=500, pattern=r"^[\x21-\x7e]*$")]
+_Url = Annotated[str, Meta(max_length=500, pattern=r"^[\x21-\x7e]*(?!\n)$")]
 _Serial = Annotated[str, Meta(min_length=1, max_length=128)]
 _Pem = Annotated[str, Meta(min_length=1, max_length=20_000)]
 _Keys = Annotated[
@@ -80,9 +80,9 @@ _FeeBps = Annotated[int, Meta(ge=0, le=10_000, description="What the contract sa
 class ChannelRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account at a payment channel."""
 
-    adapter: Annotated[str, Meta(pattern="^[a-z0-9_]{1,32}$", examples=sorted(ADAPTERS))]
+    adapter: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}(?!\n)$", examples=sorted(ADAPTERS))]
     merchant_number: Id
-    app_id: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    app_id: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*(?!\n)$")] = ""
     api_url: Annotated[_Url, Meta(description="Where the channel answers.")]
     notify_url: Annotated[_Url, Meta(description="Where it shall send notices; empty: as it has it set.")] = (
         ""
@@ -251,7 +251,7 @@ def put_channel(request: Request[Any, Any, Any], channel_id: Identifier, data: C
 )
 def post_notice(
     request: Request[Any, Any, Any],
-    channel_id: Annotated[str, Parameter(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")],
+    channel_id: Annotated[str, Parameter(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+(?!\n)$")],
     body: bytes,
 ) -> Response[bytes]:
     """Verify, book, acknowledge; the same fact again is acknowledged and booked once."""

@@ -38,7 +38,7 @@ class ResolutionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Literal["match", "refund", "give_to_party", "charge_party", "absorb", "correct"],
         Meta(description="See `POST /v1/misfits/{misfit_id}/resolutions`."),
     ]
-    reason_code: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["wrong_order_number"])]
+    reason_code: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["wrong_order_number"])]
     order_id: Annotated[Id | None, Meta(description="For `match`.")] = None
     party: Annotated[PartyName | None, Meta(description="For `give_to_party`, `charge_party`.")] = None
 

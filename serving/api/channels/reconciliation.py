@@ -47,7 +47,7 @@ class BillRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A bill; larger ones are loaded as CSV with `python -m serving.jobs load-bill`."""
 
     bill_id: Id
-    adapter: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["simulated"])]
+    adapter: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["simulated"])]
     channel_id: Annotated[
         Id | None, Meta(description="The account that it is of; without one: all accounts of the adapter.")
     ] = None

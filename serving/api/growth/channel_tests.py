@@ -33,9 +33,9 @@ Connection = psycopg.Connection[Any]
 _OPERATOR = frozenset({Role.OPERATOR})
 _WATCHERS = frozenset({Role.OPERATOR, Role.AUDITOR})
 _Regions = Annotated[list[Id], Meta(max_length=500)]
-Channel = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$", examples=["sms"])]
+Channel = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}(?!\n)$", examples=["sms"])]
 ChannelName = Annotated[
-    str, Parameter(pattern=r"^[a-z0-9_]{1,32}$", description="The channel, as in touches.")
+    str, Parameter(pattern=r"^[a-z0-9_]{1,32}(?!\n)$", description="The channel, as in touches.")
 ]
 
 

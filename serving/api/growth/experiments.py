@@ -30,13 +30,13 @@ from serving.security import Role, Scope
 _OPERATOR = frozenset({Role.OPERATOR})
 _WATCHERS = frozenset({Role.OPERATOR, Role.AUDITOR})
 _Bps = Annotated[int, Meta(ge=1, le=10_000)]
-_Word = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
+_Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}(?!\n)$")]
 
 
 class ArmRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An arm; what is not said is as it is without an experiment."""
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$", examples=["control"])]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}(?!\n)$", examples=["control"])]
     share_bps: Annotated[_Bps, Meta(description="Of the experiment's units; all arms: 10,000.")]
     list: Annotated[
         Literal["own", "popular"] | None,

@@ -132,10 +132,11 @@ class AnswerRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sync_to_thread=True,
 )
 def post_feedback(request: Request[Any, Any, Any], data: FeedbackBatch) -> FeedbackReceipt:
-    """Each text counts once, by its id. Topics follow within a quarter of an hour."""
+    """Each text counts once, by its shop and id. Topics follow within a quarter of an hour."""
     principal = principal_of(request)
-    if len({one.feedback_id for one in data.texts}) < len(data.texts):
-        raise invalid_parameter("texts", "an id stands twice; give every text its own")
+    named = {(one.merchant_id or principal.merchant_id, one.feedback_id) for one in data.texts}
+    if len(named) < len(data.texts):
+        raise invalid_parameter("texts", "an id of a shop stands twice; give every text its own")
     with typed_problems(), tenant_transaction(request) as conn:
         now = now_of(request, conn)
         texts = [_written(principal, one, now) for one in data.texts]

@@ -54,7 +54,7 @@ class EndRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What came of a task."""
 
     state: Literal["done", "dropped"]
-    outcome: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["spoke"])]
+    outcome: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["spoke"])]
 
 
 class ReceiptNotice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -50,14 +50,16 @@ Channel = Literal["sms", "wecom", "mini_program", "email", "ads", "video", "live
 """A list: models of attribution solve a system as large as there are channels."""
 Code = Annotated[
     str,
-    Parameter(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="What the link carries."),
+    Parameter(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+(?!\n)$", description="What the link carries."
+    ),
 ]
 
 
 class DestinationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An address that links of a shop may lead to."""
 
-    url: Annotated[str, Meta(min_length=9, max_length=500, pattern=r"^[\x21-\x7e]+$",
+    url: Annotated[str, Meta(min_length=9, max_length=500, pattern=r"^[\x21-\x7e]+(?!\n)$",
                              examples=["https://shop.example.com/spring"])]  # fmt: skip
 
 
@@ -76,7 +78,7 @@ class LinkBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     merchant_id: Annotated[Id | None, Meta(description="Left out: the shop that the key belongs to.")] = None
     agent_id: Annotated[Id | None, Meta(description="Who spreads it; none: the shop itself.")] = None
     channel: Channel
-    campaign: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    campaign: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
     destination_id: Id
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
@@ -90,6 +92,7 @@ class LinkView(Struct, frozen=True, kw_only=True):
     channel: str
     campaign: str
     destination_id: str
+    url: Annotated[str, Meta(description="The address of that name.")]
     made_at: datetime
     expires_at: datetime
     revoked_at: datetime | None

@@ -30,7 +30,7 @@ _Month = Annotated[
     str | None,
     Parameter(
         query="month",
-        pattern=r"^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])$",
+        pattern=r"^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])(?!\n)$",
         description="Like 2026-01, UTC; without it the newest one that is over.",
     ),
 ]

@@ -22,7 +22,7 @@ class Calendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=64,
-            pattern=r"^[A-Za-z0-9_+\-/]+$",
+            pattern=r"^[A-Za-z0-9_+\-/]+(?!\n)$",
             examples=["Asia/Shanghai"],
             description="Name of the IANA data base; UTC until one is set.",
         ),

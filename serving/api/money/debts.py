@@ -60,7 +60,7 @@ class WriteOffRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     write_off_id: Annotated[Id, Meta(description="The same id books once.")]
     party: PartyName
     cents: Amount
-    reason_code: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["insolvent"])]
+    reason_code: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["insolvent"])]
 
 
 class RepaymentView(Struct, frozen=True, kw_only=True):

@@ -36,7 +36,7 @@ from serving.settlement.beside.on_file import on_file
 from serving.settlement.plans.store import ALL_OTHERS, plan_in_force
 
 _RUN = {"scope": Scope.SETTLEMENT_RUN, "roles": frozenset({Role.OPERATOR}), "owner": None}
-_Code = Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["late_delivery"])]
+_Code = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["late_delivery"])]
 
 
 class ServiceFeeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

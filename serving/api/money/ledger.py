@@ -38,7 +38,7 @@ _IdempotencyKey = Annotated[
         header="Idempotency-Key",
         min_length=1,
         max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=r"^[\x21-\x7e]+(?!\n)$",
         description="The same key books once; with another body it answers 409.",
     ),
 ]
@@ -49,20 +49,22 @@ class EntryRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     account: Annotated[AccountKind, Meta(examples=["platform_fee"])]
     amount_cents: Annotated[int, Meta(ge=-(10**15), le=10**15, description="Fen, or points; never 0.")]
-    party_type: Annotated[str, Meta(pattern="^(platform|supplier|merchant|agent|consumer)$")] = (
+    party_type: Annotated[str, Meta(pattern=r"^(platform|supplier|merchant|agent|consumer)(?!\n)$")] = (
         PLATFORM.party_type
     )
-    party_id: Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = PLATFORM.party_id
+    party_id: Annotated[str, Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*(?!\n)$")] = PLATFORM.party_id
 
 
 class TransactionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A transaction; its entries sum to zero per unit."""
 
-    kind: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$", examples=["correction"])]
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}(?!\n)$", examples=["correction"])]
     booked_at: Annotated[Moment, Meta(description="Business time; not in a closed month.")]
     entries: Annotated[list[EntryRequest], Meta(min_length=2, max_length=500)]
     order_id: Id | None = None
-    reason_code: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$", examples=["rounding_difference"])]
+    reason_code: Annotated[
+        str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}(?!\n)$", examples=["rounding_difference"])
+    ]
     reference_id: Annotated[Id | None, Meta(description="Where the reason is told in words.")] = None
 
 

@@ -52,7 +52,7 @@ class HoldRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     party_type: Literal["supplier", "merchant", "agent"] | None = None
     party_id: Id | None = None
     source: Literal["risk", "violation", "diversion", "composition", "operator"] = "operator"
-    reason_code: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["under_review"])]
+    reason_code: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["under_review"])]
     expires_at: Moment | None = None
 
 
@@ -75,7 +75,7 @@ class PayoutBatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A batch of transfers to everybody who has money available."""
 
     batch_id: Id
-    adapter: Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["simulated"])]
+    adapter: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["simulated"])]
     threshold_cents: Annotated[int, Meta(ge=1, le=10**12, description="Least amount of a transfer, fen.")] = 1
     party_types: Annotated[tuple[Literal["supplier", "merchant", "agent"], ...], Meta(max_length=3)] = (
         "supplier",

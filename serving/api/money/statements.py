@@ -30,7 +30,7 @@ from serving.settlement.reports.statements import (
     statement,
 )
 
-_MONTH = r"^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])$"
+_MONTH = r"^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])(?!\n)$"
 _QueryMonth = Annotated[str, Parameter(query="period", pattern=_MONTH, description="Month, like 2026-01.")]
 _PathMonth = Annotated[str, Parameter(pattern=_MONTH, description="Month, like 2026-01.")]
 _Format = Literal["json", "csv", "html"]

@@ -37,7 +37,7 @@ IdempotencyKey = Annotated[
         header="Idempotency-Key",
         min_length=1,
         max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=r"^[\x21-\x7e]+(?!\n)$",
         description="The same key with the same body gets the first answer again; with another body 409.",
     ),
 ]
@@ -48,7 +48,7 @@ OptionalIdempotencyKey = Annotated[
         header="Idempotency-Key",
         min_length=1,
         max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=r"^[\x21-\x7e]+(?!\n)$",
         description="With a key the move may be sent again: it is made once. Without, a second is 409.",
     ),
 ]

@@ -46,7 +46,7 @@ _SUPPLIER = {
 _READ = {"scope": Scope.REORDER, "roles": frozenset({Role.OPERATOR, Role.AUDITOR}), "owner": None}
 _ONE = "/purchase-orders/{purchase_order_id:str}"
 _OF_SUPPLIER = "/suppliers/{supplier_id:str}/purchase-orders"
-_Reason = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$", examples=["out_of_season"])]
+_Reason = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}(?!\n)$", examples=["out_of_season"])]
 _Status = Annotated[
     Literal["placed", "changed", "confirmed", "shipped", "received", "closed", "declined", "cancelled"]
     | None,

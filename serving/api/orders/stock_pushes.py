@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
+import psycopg
 from litestar import Request, Router, get, post, put
 from litestar.params import Parameter
 from msgspec import Meta, Struct
@@ -16,6 +17,7 @@ from serving.api.orders.order_work import order_problems, order_transaction
 from serving.api.orders.stock import take_stock
 from serving.api.parameters import Identifier
 from serving.api.transactions import note
+from serving.audit import record
 from serving.db.operations import Operations
 from serving.orders.assortment.stock_pushes import (
     PushSource,
@@ -29,7 +31,7 @@ from serving.orders.assortment.stock_pushes import (
 from serving.orders.clock import BusinessClock
 from serving.orders.contracts import StockBatch, TakenOver
 from serving.problems import ApiError
-from serving.security import Role, Scope
+from serving.security import Principal, Role, Scope, stated_authority
 
 LONGEST_PUSH = 512 * 1024
 """Bytes of a message: a thousand lines have room."""
@@ -115,7 +117,7 @@ def list_push_sources(request: _Call, supplier_id: Identifier) -> PushSourceList
     tags=["Fulfilment"],
     summary="Renew the key of a system that pushes stock, or end it",
     status_code=204,
-    responses=problem_responses(404, 422),
+    responses=problem_responses(404, 409, 422),
     sync_to_thread=True,
 )
 def put_push_source(
@@ -140,11 +142,11 @@ def put_push_source(
     tags=["Fulfilment"],
     summary="What a supplier's system pushes",
     description=(
-        "Without a key of ours: the signature of the system is the proof, over `timestamp`, `nonce` and the"
-        " body as sent, each followed by a line break. Headers `Muyun-Timestamp` (seconds since 1970, five"
-        " minutes off our clock at most), `Muyun-Nonce` (once), `Muyun-Signature` (base64). The body is that"
-        " of `PUT /v1/suppliers/{supplier_id}/stock`, with the same rules. Of what is refused nothing is"
-        " taken; the same counts may be signed again with another nonce."
+        "Without a key of ours: the signature of the system is the proof, over `source_id`, `timestamp`,"
+        " `nonce` and the body as sent, each followed by a line break. Headers `Muyun-Timestamp` (seconds"
+        " since 1970, five minutes off our clock at most), `Muyun-Nonce` (once), `Muyun-Signature` (base64)."
+        " The body is that of `PUT /v1/suppliers/{supplier_id}/stock`, with the same rules. Of what is"
+        " refused nothing is taken; the same counts may be signed again with another nonce."
     ),
     status_code=200,
     responses=problem_responses(),
@@ -153,7 +155,7 @@ def put_push_source(
 )
 def post_stock_push(
     request: _Call,
-    source_id: Annotated[str, Parameter(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")],
+    source_id: Annotated[str, Parameter(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+(?!\n)$")],
     body: bytes,
 ) -> TakenOver:
     """Verify, take in, and spend the nonce, in one transaction."""
@@ -167,7 +169,33 @@ def post_stock_push(
             tenant = tenant_of_push(conn, source_id)
         with operations.transaction(tenant) as conn:
             supplier_id = believed(conn, tenant, source_id, signed, body, datetime.now(UTC))
-            return take_stock(conn, tenant, supplier_id, _batch(body), clock.now(conn, tenant))
+            data = _batch(body)
+            taken = take_stock(conn, tenant, supplier_id, data, clock.now(conn, tenant))
+            _note(
+                request,
+                conn,
+                Principal(source_id, tenant, Role.SUPPLIER, supplier_id, frozenset()),
+                data,
+                taken,
+            )
+    return taken
+
+
+def _note(
+    request: _Call, conn: psycopg.Connection[Any], system: Principal, data: StockBatch, taken: TakenOver
+) -> None:
+    """What a system states stands in the log as what a key states; the system stands for the key."""
+    authority = stated_authority(request.route_handler)
+    record(
+        conn,
+        system,
+        "stock.push",
+        "supplier",
+        str(system.party_id),
+        request_id=request.scope["state"].get("request_id", ""),
+        details={"skus": len(data.stock), "accepted": len(taken.accepted)},
+        authority=None if authority is None else authority.fact,
+    )
 
 
 def _batch(body: bytes) -> StockBatch:

@@ -34,7 +34,7 @@ _SUPPLIER = {
     "owner": "supplier",
 }
 _OF_SUPPLIER = "/suppliers/{supplier_id:str}/transfers"
-_Reason = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$", examples=["not_needed"])]
+_Reason = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}(?!\n)$", examples=["not_needed"])]
 _Status = Annotated[
     Literal["planned", "shipped", "received", "cancelled"] | None,
     Parameter(description="Only these; else all."),

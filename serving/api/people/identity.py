@@ -24,7 +24,7 @@ _OPT: dict[str, Any] = {
     "owner": None,
 }
 _AHEAD = timedelta(hours=1)
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
 
 
 class LinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,7 +29,7 @@ _WATCHERS = frozenset({Role.OPERATOR, Role.AUDITOR})
 _CaseId = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="Number of the case.")]
 _RecallId = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="Number of the recall.")]
 _MinLevel = Annotated[int, Parameter(ge=1, le=4, description="Only levels of so much or more.")]
-_Code = Annotated[str, Meta(pattern="^[a-z0-9_]{1,64}$", examples=["new_batch_inspected"])]
+_Code = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}(?!\n)$", examples=["new_batch_inspected"])]
 
 
 class LevelView(Struct, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ _MOST_STEPS = 200
 _AlarmId = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="Number of the alarm.")]
 _OptionNo = Annotated[int, Parameter(ge=1, le=100, description="Number of the alternative.")]
 _Days = Annotated[int, Parameter(ge=1, le=366, description="Alarms opened within so many days.")]
-_Reason = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$", examples=["carrier_confirmed"])]
+_Reason = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}(?!\n)$", examples=["carrier_confirmed"])]
 _Call = Request[Any, Any, Any]
 
 

@@ -17,12 +17,16 @@ def gateways_of(settings: Settings) -> Gateways:
     """A way out for each channel.
 
     Raises:
-        JourneyError: A provider is named without a secret, or for a channel that there is not.
+        JourneyError: A provider is named without a secret, or it or a price for a channel that there is not.
     """
     channels = get_args(Channel)
-    unknown = sorted(set(settings.journey_gateways) - set(channels))
-    if unknown:
-        raise JourneyError(f"MUYUN_JOURNEY_GATEWAYS names {unknown[0]}; channels are {', '.join(channels)}")
+    for variable, named in (
+        ("MUYUN_JOURNEY_GATEWAYS", settings.journey_gateways),
+        ("MUYUN_MESSAGE_CENTS", settings.message_cents),
+    ):
+        unknown = sorted(set(named) - set(channels))
+        if unknown:
+            raise JourneyError(f"{variable} names {unknown[0]}; channels are {', '.join(channels)}")
     if settings.journey_gateways and settings.journey_secret is None:
         raise JourneyError(
             "MUYUN_JOURNEY_GATEWAYS needs MUYUN_JOURNEY_SECRET, which messages are signed with"

@@ -10,6 +10,8 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 
+from serving.channel_tests.records import held_out_among
+from serving.db.calendar import local_day, zone_of
 from serving.journeys.definition.steps import Channel, Reaction
 from serving.journeys.reactions import ORDERS, VISITS
 from serving.orders.assortment.orderable import AVAILABLE, IN_FORCE
@@ -31,6 +33,7 @@ class Consumers:
     Attributes:
         erased: Who was erased.
         opted_out: Channels that are not wanted.
+        held_out: Channels that a test of theirs keeps away today.
         marketing: The latest word about being contacted: stated here, else as published.
         complaining: Who has an open case of after-sales.
         sent: Marketing messages of the last 30 days that went out or are about to.
@@ -43,6 +46,7 @@ class Consumers:
 
     erased: frozenset[str]
     opted_out: Mapping[str, frozenset[str]]
+    held_out: Mapping[str, frozenset[str]]
     marketing: Mapping[str, bool]
     complaining: frozenset[str]
     sent: defaultdict[str, list[tuple[datetime, Channel]]]
@@ -99,6 +103,7 @@ def read(
     return Consumers(
         erased=frozenset(row[0] for row in rows(_ERASED)),
         opted_out=_sets(rows(_OPTED_OUT)),
+        held_out=held_out_among(conn, tenant_id, consumer_ids, local_day(now, zone_of(conn, tenant_id))),
         marketing={**dict(rows(_PUBLISHED_CONSENT)), **dict(rows(_STATED_CONSENT))},
         complaining=frozenset(row[0] for row in rows(_COMPLAINING)),
         sent=sent,

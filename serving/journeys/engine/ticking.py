@@ -205,6 +205,7 @@ def facts_of(journey_id: str, consumer_id: str, run: Run, here: Situation) -> Fa
         Known(
             erased=consumer_id in known.erased,
             opted_out=known.opted_out.get(consumer_id, frozenset()),
+            held_out=known.held_out.get(consumer_id, frozenset()),
             marketing=known.marketing.get(consumer_id),
             open_complaint=consumer_id in known.complaining,
             sent=tuple(sent),

@@ -1,7 +1,8 @@
 r"""Stock that a supplier's own system pushes, signed: no key of ours, the signature is the proof.
 
-A message is signed over `timestamp\nnonce\nbody\n` by RSA with SHA-256 or Ed25519, as payment channels do
-(`serving.channels.signatures`): it is believed for five minutes, once.
+A message is signed over `source_id\ntimestamp\nnonce\nbody\n` by RSA with SHA-256 or Ed25519: it is believed
+for five minutes, once. A brand may sign for several suppliers or platforms with one key: what it sent to one
+of them says nothing at another.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+from cryptography.hazmat.primitives import serialization
 from psycopg.rows import class_row
 
 from serving.channels.errors import Doubt, NoticeRefusedError
 from serving.channels.signatures import check_time, is_signed, public_key, three_lines
 from serving.db import locks
-from serving.orders.errors import NotFoundError
+from serving.orders.errors import NotFoundError, PushKeyTakenError
 
 Connection = psycopg.Connection[Any]
 
@@ -59,13 +61,13 @@ def add_source(conn: Connection, tenant_id: str, supplier_id: str, key: str, now
     Raises:
         ChannelKeyError: It is none, or of a kind that nobody signs with.
     """
-    public_key(key)
+    canonical = _canonical(key)
     with conn.cursor(row_factory=class_row(PushSource)) as cursor:
         made = cursor.execute(
             "insert into orders.push_source (tenant_id, source_id, supplier_id, public_key, created_at)"
             " values (%s, %s, %s, %s, %s) on conflict (tenant_id, supplier_id, md5(public_key))"
             f" do update set is_active = true returning {_COLUMNS}",
-            (tenant_id, f"ps-{secrets.token_hex(8)}", supplier_id, key, now),
+            (tenant_id, f"ps-{secrets.token_hex(8)}", supplier_id, canonical, now),
         ).fetchone()
     assert made is not None, "an insert that updates always returns its row"
     return made
@@ -89,13 +91,18 @@ def change_source(
     Raises:
         ChannelKeyError: The key is none, or of a kind that nobody signs with.
         NotFoundError: The supplier has no such system.
+        PushKeyTakenError: Another system of the supplier has the key.
     """
-    public_key(key)
-    changed = conn.execute(
-        "update orders.push_source set public_key = %s, is_active = %s"
-        " where tenant_id = %s and supplier_id = %s and source_id = %s",
-        (key, is_active, tenant_id, supplier_id, source_id),
-    )
+    try:
+        changed = conn.execute(
+            "update orders.push_source set public_key = %s, is_active = %s"
+            " where tenant_id = %s and supplier_id = %s and source_id = %s",
+            (_canonical(key), is_active, tenant_id, supplier_id, source_id),
+        )
+    except psycopg.errors.UniqueViolation as error:
+        raise PushKeyTakenError(
+            "another system of the supplier signs by this key: a key names one; end that one, or renew it"
+        ) from error
     if changed.rowcount == 0:
         raise NotFoundError("push-source", source_id)
 
@@ -145,7 +152,8 @@ def believed(
         raise NoticeRefusedError(
             Doubt.NONCE, f"a nonce has 1 to {LONGEST_NONCE} printable characters of ASCII"
         )
-    if not is_signed(key, three_lines(signed.timestamp, signed.nonce, body), signed.signature):
+    message = source_id.encode() + b"\n" + three_lines(signed.timestamp, signed.nonce, body)
+    if not is_signed(key, message, signed.signature):
         raise NoticeRefusedError(Doubt.SIGNATURE, "the signature is not of this message by the known key")
     conn.execute(
         "delete from orders.push_nonce where tenant_id = %s and source_id = %s and seen_at < %s",
@@ -159,3 +167,11 @@ def believed(
     if made.rowcount == 0:
         raise NoticeRefusedError(Doubt.NONCE, "the message was received before")
     return str(supplier_id)
+
+
+def _canonical(key: str) -> str:
+    """The public key in one spelling: a certificate of it, or other white space, is the same key."""
+    pem = public_key(key).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return pem.decode()

@@ -188,8 +188,8 @@ def reroute(
     if moved:
         _end_if_empty(conn, tenant_id, order, supplier_id, now)
         settle_status(conn, tenant_id, order_id)
-        cause = "-".join(map(str, sorted(moved)))
-        webhooks.tell_supplier_ended(conn, tenant_id, order_id, supplier_id, f"rerouted-{cause}")
+        cause = webhooks.once_more("rerouted")
+        webhooks.tell_supplier_ended(conn, tenant_id, order_id, supplier_id, cause)
     return moved
 
 

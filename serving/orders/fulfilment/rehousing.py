@@ -101,8 +101,7 @@ def rehouse(
     if moved:
         touch(conn, tenant_id, order_id)
         if order.paid_at is not None:
-            cause = "-".join(f"{line_no}-{house}" for line_no, house in sorted(moved.items()))
-            webhooks.tell_supplier(conn, tenant_id, order_id, supplier_id, f"rehoused-{cause}")
+            webhooks.tell_supplier(conn, tenant_id, order_id, supplier_id, webhooks.once_more("rehoused"))
     return moved
 
 

@@ -218,7 +218,8 @@ def _settle_moved(
     """The money of a paid line follows it, and its new supplier is told."""
     if order.paid_at is not None:
         _settle_again(conn, tenant_id, order, line, taker, now)
-        webhooks.tell_supplier(conn, tenant_id, order.order_id, taker.supplier_id, f"line-{line.line_no}")
+        cause = webhooks.once_more(f"line-{line.line_no}")
+        webhooks.tell_supplier(conn, tenant_id, order.order_id, taker.supplier_id, cause)
 
 
 def _move(

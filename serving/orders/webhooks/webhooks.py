@@ -118,6 +118,14 @@ def change_endpoint(conn: Connection, tenant_id: str, endpoint_id: str, url: str
         )
 
 
+def once_more(cause: str) -> str:
+    """A cause that may come again, as lines go to and fro: each time it is a message of its own.
+
+    It is told in the transaction of what it tells, so that nothing is told twice.
+    """
+    return f"{cause}-{secrets.token_hex(6)}"
+
+
 def tell_supplier(
     conn: Connection, tenant_id: str, order_id: str, supplier_id: str, cause: str = "paid"
 ) -> None:

@@ -247,7 +247,8 @@ def reaccrue_line(
 
     old = [leg for leg in stored if changes(leg)]
     fresh = [leg for leg in accrue(order, plan, _tax_zone(conn, tenant_id, plan)) if changes(leg)]
-    if old and not any(leg.amount_cents for leg in old) and _suppliers(old) == _suppliers(fresh):
+    amounts = [*(leg.amount_cents for leg in old), *(leg.amount_cents for leg in fresh)]
+    if old and not any(amounts) and _suppliers(old) == _suppliers(fresh):
         # No fen moves, so no transaction tells that this was done before: its legs do.
         return None
     _check_replacement(order, line_no, old, fresh)

@@ -13,7 +13,7 @@ MOST_OBSERVATIONS = 1_000
 MOST_UNITS = 10**9
 """Units of a capacity or a level; the limit of every quantity of a feed."""
 
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+(?!\n)$"
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_PRINTABLE)]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
 _Units = Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)]

@@ -1,6 +1,7 @@
 """Experiments under concurrency: one code a consumer, one layer for one, a stop that comes between."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from journey_town import Town
@@ -8,7 +9,7 @@ from small_market import NOW, Shop
 
 from models.experiments.hold_out import is_held_out
 from serving.db.operations import Operations
-from serving.experiments import records
+from serving.experiments import records, results
 from serving.experiments.errors import ExperimentOverlapError, ExperimentStateError
 from serving.experiments.stopping import stop_now
 from serving.journeys.errors import JourneyRefusedError
@@ -118,3 +119,22 @@ def test_a_journey_and_an_experiment_do_not_give_one_programme(database_url):
         town.act(records.put_forward, document("again", town.budget), "ann", NOW)
         with pytest.raises(ExperimentOverlapError, match="the journey wake sends coupons of wakeup"):
             town.act(records.start, "again", NOW)
+
+
+def test_a_night_that_finds_an_experiment_stopped_meanwhile_ends_the_others(shop, monkeypatch):
+    for name in ("one", "two"):
+        programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+        arms = {"traffic_bps": 5_000}
+        shop.act(records.put_forward, document(name, programme) | arms, "ann", NOW)
+        shop.act(records.start, name, NOW)
+    seen = results.running
+
+    def then_somebody_stops(conn, tenant_id):
+        found = seen(conn, tenant_id)
+        shop.act(stop_now, "one", "decided", NOW)
+        return found
+
+    monkeypatch.setattr(results, "running", then_somebody_stops)
+    later = NOW + timedelta(days=28)
+    assert shop.act(results.end_due, later) == [("two", "over")]
+    assert shop.act(records.find, "one").reason == "decided"

@@ -7,7 +7,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 import pytest
-from journey_town import NOW, PAGE, WAKE
+from journey_town import NOW, PAGE, WAKE, names
 from small_market import TENANT
 
 from pipelines import journeys_day
@@ -19,6 +19,7 @@ from pipelines.sources.contract import contract_table
 from pipelines.sources.recorded.extraction import Extraction
 from pipelines.sources.recorded.streams import RECORDED
 from pipelines.stores.journeys import EFFECT, WAYS
+from serving.channel_tests import records as tests_of_channels
 from serving.consumers import erasure
 from serving.db.urls import libpq_url
 from serving.journeys import reactions, results, violations
@@ -322,3 +323,19 @@ def test_a_run_that_nobody_moves_raises_the_check_and_the_alarm(town, lake, step
     assert journeys_day.late_runs(town.url, settings) == {}
     town.sql("update journeys.version set state = 'live'")
     assert journeys_day.late_runs(town.url, settings) == {"default: wake": 20}
+
+
+def test_a_channel_that_is_tested_does_not_touch_whom_the_lot_holds_out(town):
+    town.people(60, others=30)
+    day = town.now.date()
+    test = tests_of_channels.ChannelTest(
+        "half", "sms", "holdout", 5_000, [], [], day, day + timedelta(days=7), "ann", town.now
+    )
+    town.act(tests_of_channels.declare, test, day)
+    town.journey()
+    town.look()
+    held = {one for one in names(60) if tests_of_channels.is_held_out(TENANT, test, one)}
+    assert 10 < len(held) < 50
+    assert {one["consumer_id"] for one in town.messages(step="coupon", reason="channel_test")} == held
+    others = {one["consumer_id"] for one in town.messages(step="coupon", reason=None)}
+    assert others == set(names(60)) - held

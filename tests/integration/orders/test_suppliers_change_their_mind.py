@@ -70,7 +70,7 @@ def test_a_part_that_was_accepted_short_can_be_rejected_when_the_rest_is_another
     assert shop.read("third-1")[0].status == "refunded"
 
 
-def test_a_line_that_goes_to_and_fro_belongs_to_who_ships_it(shop):
+def test_a_line_that_goes_to_and_fro_belongs_to_who_ships_it_and_who_is_told(shop):
     """S1 and S2 keep their parts by another line each; the wandering line passes S1 -> S2 -> S1 -> S2."""
     for sku, supplier in (("stay-1", "S1"), ("stay-2", "S2")):
         shop.list(sku, 1000)
@@ -79,6 +79,8 @@ def test_a_line_that_goes_to_and_fro_belongs_to_who_ships_it(shop):
     shop.supply("S1", "wander", 9, price=600)
     shop.supply("S2", "wander", 9, price=650)
     shop.place("wander-1", ("wander", 2), ("stay-1", 1), ("stay-2", 1))
+    for supplier in ("S1", "S2"):
+        shop.hears(supplier)
     shop.pay("wander-1")
     holder = "S1"
     for _ in range(3):
@@ -88,6 +90,13 @@ def test_a_line_that_goes_to_and_fro_belongs_to_who_ships_it(shop):
         assert shop.read("wander-1")[1][0].supplier_id == holder
         assert (1, holder) in in_force(shop, "wander-1")
     assert holder == "S2"
+    # Each is told of its part, and S2 twice of the line that came twice.
+    told = shop.sql(
+        "select payload ->> 'supplier_id', count(*)::int from orders.webhook_delivery"
+        " where event_type = 'shipping_instruction.created' and payload ->> 'order_id' = 'wander-1'"
+        " group by 1 order by 1"
+    )
+    assert told == [("S1", 2), ("S2", 3)]
 
 
 def test_an_after_sale_case_goes_with_the_line_to_the_next_supplier(shop):

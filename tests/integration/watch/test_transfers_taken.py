@@ -16,6 +16,7 @@ from supply_findings import swing
 from serving.db.urls import libpq_url
 from serving.orders.assortment import stock
 from serving.orders.fulfilment import fulfilment
+from serving.orders.fulfilment.rehousing import Berth, rehouse
 from serving.supply.warehouses import StatedWarehouse, put_warehouses
 from serving.transfers import moving
 from serving.transfers.records import transfers_page
@@ -217,3 +218,13 @@ def test_killed_in_the_middle_everything_is_done_once(market, find, where, numbe
     assert sorted(leaves(market).values()) == [("W2", 0), ("W2", 2)]
     assert [(one.planned_qty, one.status) for one in transfers(market)] == [(2, "planned")]
     assert parts(market) == {"W1": (6, 4), "W2": (2, 0)}
+
+
+def test_a_line_that_comes_back_to_a_warehouse_is_told_again(market, put):
+    put(house("W1"), house("W2"))
+    count(market, W1=4, W2=6, at=NOW + timedelta(seconds=1))
+    market.hears("S1")
+    ways = (("W1", "W2"), ("W2", "W1"), ("W1", "W2"))
+    for start, to in ways:
+        assert market.act(rehouse, "o1", "S1", start, {1: Berth(to)}, pytest.fail, LATER) == {1: to}
+    assert market.sql("select count(*) from orders.webhook_delivery") == [(len(ways),)]

@@ -63,6 +63,7 @@ def test_the_first_guard_in_the_way_is_the_one_recorded():
         marketing=False,
         open_complaint=True,
         converted=True,
+        held_out=frozenset({"sms"}),
         in_stock=False,
         has_budget=False,
         sent=((NOON, "sms"),) * 9,
@@ -73,6 +74,7 @@ def test_the_first_guard_in_the_way_is_the_one_recorded():
         ("marketing", True),
         ("open_complaint", False),
         ("converted", False),
+        ("held_out", frozenset()),
         ("in_stock", True),
         ("has_budget", True),
         ("sent", ()),
@@ -82,9 +84,16 @@ def test_the_first_guard_in_the_way_is_the_one_recorded():
     for field, good in order:
         found.append(judge(known, "marketing", "sms", at(22), POLICY).reason)
         known = Known(**{**known.__dict__, field: good})
-    assert found == list(Reason)[:8]
+    assert found == list(Reason)[:9]
     assert judge(known, "marketing", "sms", at(22), POLICY) == (Reason.QUIET_HOURS, at(9, day=5))
     assert judge(known, "marketing", "sms", at(20, 59), POLICY) == Verdict()
+
+
+def test_a_test_of_a_channel_keeps_marketing_on_it_away_and_nothing_else():
+    held = Known(marketing=True, held_out=frozenset({"sms"}))
+    assert judge(held, "marketing", "sms", NOON, POLICY).reason == Reason.CHANNEL_TEST
+    assert judge(held, "marketing", "email", NOON, POLICY).reason is None
+    assert judge(held, "service", "sms", NOON, POLICY).reason is None
 
 
 def test_silence_is_no_consent_and_service_needs_none():
