@@ -16,7 +16,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import class_row
 
-from models.experiments.assignment import draw
+from models.experiments.assignment import FULL_BPS, draw
 from serving.channel_tests.errors import (
     ChannelTestRefusedError,
     ChannelTestStateError,
@@ -198,9 +198,14 @@ def held_out_among(
 
 def is_held_out(tenant_id: str, test: ChannelTest, consumer_id: str) -> bool:
     """Whether the lot keeps a consumer out of the channel for as long as a hold-out lasts."""
-    if test.kind != "holdout":
+    if test.off_share_bps is None:
         return False
-    return draw(tenant_id, "channel-test", test.test_id, consumer_id) * 10_000 < (test.off_share_bps or 0)
+    return is_drawn(tenant_id, test.test_id, test.off_share_bps, consumer_id)
+
+
+def is_drawn(tenant_id: str, test_id: str, off_share_bps: int, consumer_id: str) -> bool:
+    """Whether the lot of a hold-out falls on a consumer."""
+    return draw(tenant_id, "channel-test", test_id, consumer_id) * FULL_BPS < off_share_bps
 
 
 def _under_way(conn: Connection, tenant_id: str, today: date) -> list[ChannelTest]:

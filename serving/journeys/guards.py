@@ -24,7 +24,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     OPEN_COMPLAINT = "open_complaint"
     CONVERTED = "converted"
-    CHANNEL_TEST = "channel_test"
+    CHANNEL_HELD_OUT = "channel_held_out"
     NO_STOCK = "no_stock"
     NO_BUDGET = "no_budget"
     FREQUENCY_CAP = "frequency_cap"
@@ -67,7 +67,7 @@ class Known:
         marketing: What the consumer said about being contacted; None: nothing.
         open_complaint: A case of after-sales is open.
         converted: The goal is reached.
-        held_out: Channels that a test keeps away from the consumer today.
+        held_out: Channels that a running test keeps the consumer out of.
         in_stock: Whether the message can name as many skus as it promises.
         has_budget: Whether its coupon can be paid for.
         sent: When marketing messages went out in the last 30 days, by channel.
@@ -101,7 +101,8 @@ def judge(known: Known, purpose: Purpose, channel: Channel, now: datetime, polic
 
     Args:
         known: Of the consumer, read in the transaction that would send.
-        purpose: Messages of service need no consent to marketing and do not count against the cap.
+        purpose: Messages of service need no consent to marketing, do not count against the cap and reach
+            whoever a test of a channel holds out.
         channel: By which it would go.
         now: Business time.
         policy: What the tenant allows.
@@ -127,7 +128,7 @@ def _final(known: Known, purpose: Purpose, channel: Channel) -> Reason | None:
         (purpose == "marketing" and known.marketing is not True, Reason.NO_CONSENT),
         (purpose == "marketing" and known.open_complaint, Reason.OPEN_COMPLAINT),
         (known.converted, Reason.CONVERTED),
-        (purpose == "marketing" and channel in known.held_out, Reason.CHANNEL_TEST),
+        (purpose == "marketing" and channel in known.held_out, Reason.CHANNEL_HELD_OUT),
         (not known.in_stock, Reason.NO_STOCK),
         (not known.has_budget, Reason.NO_BUDGET),
     )

@@ -2,7 +2,8 @@
 
 Nothing is sent twice: a message is handed over under its own name, which a provider recognises when a crash
 came between its answer and the record of it. Between the decision and the handing over a consent may go, an
-hour may become quiet: both are asked again, and what they said holds for `STALE_S` seconds.
+hour may become quiet, a test of the channel may begin: all are asked again, and what they said holds for
+`STALE_S` seconds.
 """
 
 from __future__ import annotations
@@ -136,6 +137,8 @@ def _in_the_way(
         return Reason.OPTED_OUT
     if purpose == "marketing" and known.marketing.get(consumer_id) is not True:
         return Reason.NO_CONSENT
+    if purpose == "marketing" and channel in known.held_out.get(consumer_id, frozenset()):
+        return Reason.CHANNEL_HELD_OUT
     return None
 
 

@@ -1,7 +1,7 @@
 """Whether the outbox kept the rules: counted over what went out, by other words than those of the guards.
 
-Cap, quiet hours, consent, opt-out and double sends are counted from the times at which messages really went
-out and from what was known then. 0 everywhere, or the engine has a fault.
+Cap, quiet hours, consent, opt-out, hold-outs of channels and double sends are counted from the times at which
+messages really went out and from what was known then. 0 everywhere, or the engine has a fault.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from serving.channel_tests.records import is_drawn
 from serving.db.calendar import zone_of
 
 Connection = psycopg.Connection[Any]
@@ -35,6 +36,10 @@ def count(conn: Connection, tenant_id: str, since: datetime, until: datetime) ->
     for name, query in _RULES.items():
         row = conn.execute(query, values).fetchone()
         found[name] = int(row[0]) if row else 0
+    found["channel_held_out"] = sum(
+        is_drawn(tenant_id, test_id, share, consumer_id)
+        for test_id, share, consumer_id in conn.execute(_TESTED, values)
+    )
     return found
 
 
@@ -74,6 +79,16 @@ select count(*) {_OUT} and exists (
     join journeys.receipt r on r.tenant_id = told.tenant_id and r.message_id = told.message_id
     where told.tenant_id = m.tenant_id and told.consumer_id = m.consumer_id and told.channel = m.channel
         and r.kind = 'opted_out' and r.fits and r.received_at < m.sent_at)
+"""
+# A test binds from its declaration on and until it is given up; the lot knows no pseudonym.
+_TESTED: LiteralString = """
+select t.test_id, t.off_share_bps, m.consumer_id
+from journeys.message m join channel_tests.test t on t.tenant_id = m.tenant_id and t.channel = m.channel
+where m.tenant_id = %(tenant)s and m.sent_at between %(since)s and %(until)s and m.purpose = 'marketing'
+    and m.consumer_id not like 'erased-%%' and t.kind = 'holdout' and t.made_at < m.sent_at
+    and (m.sent_at at time zone %(zone)s)::date >= t.starts_on
+    and (m.sent_at at time zone %(zone)s)::date < t.ends_on
+    and (t.stopped_at is null or t.stopped_at > m.sent_at)
 """
 _TWICE: LiteralString = f"""
 select coalesce(sum(copies - 1), 0) from (

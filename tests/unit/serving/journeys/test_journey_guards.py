@@ -91,7 +91,7 @@ def test_the_first_guard_in_the_way_is_the_one_recorded():
 
 def test_a_test_of_a_channel_keeps_marketing_on_it_away_and_nothing_else():
     held = Known(marketing=True, held_out=frozenset({"sms"}))
-    assert judge(held, "marketing", "sms", NOON, POLICY).reason == Reason.CHANNEL_TEST
+    assert judge(held, "marketing", "sms", NOON, POLICY).reason == Reason.CHANNEL_HELD_OUT
     assert judge(held, "marketing", "email", NOON, POLICY).reason is None
     assert judge(held, "service", "sms", NOON, POLICY).reason is None
 
