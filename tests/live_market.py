@@ -154,7 +154,7 @@ class History:
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
                  self._case_ends, self._consent, self._rival, self._price, self._terms, self._edge,
-                 self._edge_cut, self._purchase, self._answer, self._grade, self._decision)
+                 self._edge_cut, self._purchase, self._answer, self._grade, self._decision, self._feedback)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -318,6 +318,16 @@ class History:
         return {"grade_changes": [{
             "change_id": f"g-{self._number()}", "supplier_id": "s-1", "category_id": None,
             "grade": self._rng.choice("ABCD"), "graded_at": self.now, "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _feedback(self) -> dict[str, list[Row]]:
+        if (texts := self.state.get("feedback")) and self._rng.random() < 0.5:
+            text = self._rng.choice(list(texts.values()))
+            return {"feedback": [text | {"topic": "price", "sentiment": "positive", "answered_at": self.now}]}
+        return {"feedback": [{
+            "feedback_id": f"fb-{self._number()}", "merchant_id": "m-1", "sku_id": "milk-1",
+            "is_verified": False, "topic": None, "sentiment": None, "occurred_at": self.now,
+            "received_at": self.now,
         }]}  # fmt: skip
 
     def _decision(self) -> dict[str, list[Row]]:

@@ -128,6 +128,7 @@ def make_home(home, sku="s1"):
                 ["call", "task"],
             ],
             "cart": [["remind", "send"]],
+            "birthday": [["congratulate", "send"], ["week", "wait"]],
         },
     )
     lake.put(ALARMS, _open_alarms())
@@ -166,6 +167,7 @@ def _journeys():
         arm("wake", "Wake the dormant", "control", 33, 2),
         arm("cart", "Left carts", "treated", 90, 30, **unsure),
         arm("cart", "Left carts", "control", 10, 3),
+        arm("birthday", "A coupon for the birthday", "treated", 5, 1),
     ]
     ways = [
         ("coupon", "day", "", 330), ("coupon", "end", "no_consent", 13), ("day", "seen", "", 240),
@@ -174,7 +176,8 @@ def _journeys():
         ("call", "end", "finished", 190),
     ]  # fmt: skip
     rows = [("wake", 1, "treated", *way) for way in ways] + [
-        ("cart", 1, "treated", "remind", "end", "finished", 100)
+        ("cart", 1, "treated", "remind", "end", "finished", 100),
+        ("birthday", 1, "treated", "congratulate", "end", "no_consent", 5),
     ]
     return {
         journeys.EFFECT: pl.DataFrame(arms, schema=journeys.EFFECT_COLUMNS),
@@ -656,6 +659,14 @@ def _write_warehouse(file, sku):
             insert into analyst.mart_assortment_answers values
                 ('taken', null, 5.6, 28, 3, 1500), ('taken', null, 2, 56, 0, 0),
                 ('refused', 'too_expensive', 4, null, null, null);
+            create table analyst.mart_feedback_topics (
+                month_start_on date, topic varchar, text_count bigint, negative_count bigint,
+                unanswered_count bigint, text_count_before bigint, negative_change bigint
+            );
+            insert into analyst.mart_feedback_topics values
+                ('2017-11-01', 'price', 9, 9, 9, 0, 9),
+                ('2017-12-01', 'quality', 3, 2, 1, 1, 1), ('2017-12-01', 'quality', 1, 1, 0, 0, 1),
+                ('2017-12-01', 'unsure', 2, 1, 0, 0, 1), ('2017-12-01', 'price', 0, 0, 0, 9, -9);
             create table analyst.mart_agent_performance (
                 agent_id varchar, tier varchar, order_count bigint, sold_cents bigint,
                 settled_customer_count bigint, commission_accrued_cents bigint,

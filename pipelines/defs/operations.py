@@ -73,7 +73,7 @@ def fed_tables() -> list[str]:
     owners=[Owner.DATA_ENGINEERING],
     kinds={"postgres", "parquet"},
     pool="lake",
-    deps=[dg.AssetKey(["operations", "erasures"])],
+    deps=[dg.AssetKey(["operations", "erasures"]), dg.AssetKey(["quality", "feedback"])],
 )
 def recorded_feeds(
     context: dg.AssetExecutionContext,
@@ -81,7 +81,7 @@ def recorded_feeds(
     sources: dg.ResourceParam[Sources],
     database: dg.ResourceParam[Database],
 ) -> dg.MaterializeResult:
-    """Orders, stock movements, parcels, cases and events that the API recorded since the last extraction.
+    """Orders, stock movements, parcels, cases, events and topics of texts that the API recorded since.
 
     Once and only once, by transaction number. Read by the raw tables. One row per version of a recorded row.
     """

@@ -93,6 +93,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
         "touches": Held(
             "core.fct_touches", {"consumer_id": "stated_consumer_id", "received_at": "recorded_at"}
         ),
+        "feedback": Held("core.fct_feedback"),
         "points_ledger": Held("core.fct_points_ledger"),
         "consents": Held("core.fct_consents"),
         "identity_edges": Held("core.fct_identity_edges"),
@@ -162,6 +163,7 @@ _ONE_TO_ONE = {
     "inventory_movements": "fct_inventory_movements",
     "competitor_prices": "fct_competitor_prices",
     "messages": "fct_messages",
+    "feedback": "fct_feedback",
     "points_ledger": "fct_points_ledger",
     "consents": "fct_consents",
     "identity_edges": "fct_identity_edges",

@@ -155,6 +155,28 @@ class Evidence:
             "select * from analyst.mart_funnel_public_private order by month_start_on, channel", {}
         )
 
+    def feedback_topics(self) -> pl.DataFrame | None:
+        """Topics of texts in the newest month in which somebody wrote, all shops, most complaints first.
+
+        Returns:
+            month_start_on, topic, text_count, negative_count, unanswered_count, text_count_before,
+            negative_change. None without a warehouse.
+        """
+        return self._query(
+            """
+            select month_start_on, topic, sum(text_count)::bigint as text_count,
+                sum(negative_count)::bigint as negative_count,
+                sum(unanswered_count)::bigint as unanswered_count,
+                sum(text_count_before)::bigint as text_count_before,
+                sum(negative_change)::bigint as negative_change
+            from analyst.mart_feedback_topics
+            where month_start_on = (
+                select max(month_start_on) from analyst.mart_feedback_topics where text_count > 0)
+            group by all order by negative_count desc, text_count desc, topic
+            """,
+            {},
+        )
+
     def settled_shares(self) -> pl.DataFrame | None:
         """What was shared out: leg_kind, leg_state, legs, orders (of all), net_cents, reversed_cents.
 

@@ -351,6 +351,13 @@ _ALL = (
         "touches", schemas.Touches, ("touch_id",), time_column="occurred_at", foreign_keys=(_CONSUMER,)
     ),
     ContractTable(
+        "feedback",
+        schemas.Feedback,
+        ("feedback_id",),
+        time_column="occurred_at",
+        foreign_keys=(_MERCHANT, _SKU),
+    ),
+    ContractTable(
         "points_ledger",
         schemas.PointsLedger,
         ("entry_id",),

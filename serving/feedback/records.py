@@ -197,7 +197,8 @@ def correct(conn: Connection, tenant_id: str, number: int, topic: str, sentiment
     """A person says what a text is about; the model learns it, and never sorts this one again."""
     conn.execute(
         "update feedback.message set topic = %s, topic_probability = 1, sentiment = %s,"
-        " sentiment_probability = 1, sorted_by = %s, sorted_at = %s where tenant_id = %s and number = %s",
+        " sentiment_probability = 1, sorted_by = %s, sorted_at = %s, xact_id = pg_current_xact_id()"
+        " where tenant_id = %s and number = %s",
         (topic, sentiment, BY_A_PERSON, now, tenant_id, number),
     )
 
@@ -205,7 +206,8 @@ def correct(conn: Connection, tenant_id: str, number: int, topic: str, sentiment
 def answer(conn: Connection, tenant_id: str, number: int, text: str, by: str, now: datetime) -> None:
     """Answer a text in public; a later answer takes the place of an earlier one."""
     conn.execute(
-        "update feedback.message set answer = %s, answered_by = %s, answered_at = %s"
+        "update feedback.message set answer = %s, answered_by = %s, answered_at = %s,"
+        " xact_id = pg_current_xact_id()"
         " where tenant_id = %s and number = %s",
         (text, by, now, tenant_id, number),
     )
@@ -317,7 +319,7 @@ on conflict (tenant_id, merchant_id, feedback_id) do nothing
 _PUT: LiteralString = """
 update feedback.message m set topic = v.topic, topic_probability = v.topic_probability,
     sentiment = v.sentiment, sentiment_probability = v.sentiment_probability, sorted_by = %(sorter)s,
-    sorted_at = %(now)s
+    sorted_at = %(now)s, xact_id = pg_current_xact_id()
 from unnest(%(number)s::bigint[], %(topic)s::text[], %(topic_probability)s::real[], %(sentiment)s::text[],
     %(sentiment_probability)s::real[])
     as v (number, topic, topic_probability, sentiment, sentiment_probability)

@@ -13,9 +13,12 @@ from small_market import NOW, TENANT, Shop
 from feature_store.online import ProfileReader
 from models.feedback.sorting import Sorted
 from pipelines.feedback_round import sort_feedback
+from pipelines.sources.recorded.extraction import Extraction
+from pipelines.sources.recorded.streams import RECORDED
 from serving.app import create_app
 from serving.consumers.erasure import erase
 from serving.db.operations import Operations
+from serving.db.urls import libpq_url
 from serving.feedback import records
 from serving.feedback.errors import FeedbackConflictError
 from serving.security import ROLE_SCOPES, Role, issue_key
@@ -207,6 +210,30 @@ def test_the_real_model_sorts_what_came_through_the_route(desk):
     assert found["f3"]["topic"] == "other"
     assert not records.any_waits(desk.shop.url)
     assert sort_feedback(desk.shop.url, NOW).sorters == {}
+
+
+def test_topics_come_into_the_lake_by_versions_and_no_words_and_nobody(desk, tmp_path):
+    lake = Extraction(tmp_path / "feeds", RECORDED["feeds"], tenant_id=TENANT)
+    url = libpq_url(desk.shop.url)
+
+    def told():
+        lake.extract(url)
+        rows = lake.read("feedback")
+        assert not {"text", "consumer_id", "order_id", "answer"} & set(rows.columns)
+        rows = rows.sort("merchant_id")
+        return rows.select("merchant_id", "sku_id", "topic", "sentiment", "answered_at").rows()
+
+    desk.send("m1", text(1, "苹果烂了", sku_id="apple"))
+    desk.send("m2", text(2, "嗯"))
+    assert told() == [("m1", "apple", None, None, None), ("m2", None, None, None, None)]
+    sort_feedback(desk.shop.url, NOW, lambda _: Words())
+    assert told() == [("m1", "apple", "quality", "negative", None), ("m2", None, "unsure", "positive", None)]
+    number = desk.ask("m1", "GET", "/feedback")["texts"][0]["number"]
+    desk.ask("m1", "POST", f"/feedback/{number}/topic", {"topic": "price", "sentiment": "negative"})
+    assert told()[0] == ("m1", "apple", "price", "negative", None)
+    desk.ask("m1", "POST", f"/feedback/{number}/answer", {"text": "抱歉"})
+    assert told()[0] == ("m1", "apple", "price", "negative", NOW)
+    assert not lake.has_news(url)
 
 
 def test_texts_go_with_the_person_and_none_comes_back(desk):

@@ -164,6 +164,16 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                 "occurred_at": at(3, 1),
             }
         ],
+        "feedback": [
+            _text(1, "milk-1", "quality", "negative", at(2, 10), answered_at=at(2, 11)),
+            _text(2, "milk-2", "quality", "negative", at(3, 2)),
+            _text(3, "milk-1", "quality", "positive", at(3, 5), is_verified=True),
+            _text(4, "milk-1", "price", "negative", at(3, 6)),
+            # The last evening of February by the shop's clock.
+            _text(5, None, "service", "negative", at(3, 1, 4, 59)),
+            _text(6, "milk-1", None, None, at(3, 7)),
+            _text(7, "milk-1", "quality", "negative", at(3, 8), merchant_id="m-2"),
+        ],
         "points_ledger": [
             {
                 "entry_id": "e-1",
@@ -320,6 +330,21 @@ def _answer(line_no: int, supplier_id: str, sku_id: str, ordered: int, confirmed
         "ordered_qty": ordered,
         "confirmed_qty": confirmed,
         "answered_at": at(3, 2),
+    }
+
+
+def _text(
+    number: int, sku_id: str | None, topic: str | None, sentiment: str | None, when: dt.datetime, **more: Any
+) -> dict[str, Any]:
+    return {
+        "feedback_id": f"fb-{number}",
+        "merchant_id": "m-1",
+        "sku_id": sku_id,
+        "is_verified": False,
+        "topic": topic,
+        "sentiment": sentiment,
+        "occurred_at": when,
+        **more,
     }
 
 

@@ -12,6 +12,7 @@ from pipelines.report.blocks import Block, Column, Facts, Figure, Note, Section,
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, amount, count, percent
 from pipelines.report.origins import Origin
+from pipelines.report.sections import feedback
 from pipelines.stores.journeys import EFFECT, STEPS, WAYS
 
 _END = "end"
@@ -43,7 +44,7 @@ def section(evidence: Evidence) -> Section:
         "Everybody who enters a journey is drawn into an arm before anything is sent. Controls take the same "
         "way past the same guards; the difference between the two is what the journey caused.",
         origin,
-        _blocks(evidence, effect, origin),
+        [*_blocks(evidence, effect, origin), *feedback.blocks(evidence)],
     )
 
 
@@ -78,12 +79,26 @@ def _blocks(evidence: Evidence, effect: pl.DataFrame, origin: Origin) -> list[Bl
     blocks += [_differences(treated, origin), _arms(effect, evidence.currency, origin)]
     ways = evidence.lake.get(WAYS)
     steps = evidence.lake.read_report(STEPS) or {}
+    still = 0
     for journey_id, title in treated.select("journey_id", "title").iter_rows():
-        if journey_id in steps:
-            blocks.append(
-                _drawing(title, dict(steps[journey_id]), ways.filter(journey_id=journey_id), origin)
-            )
+        kinds, gone = dict(steps.get(journey_id, [])), ways.filter(journey_id=journey_id)
+        if not _is_walked(kinds, gone):
+            still += 1
+        else:
+            blocks.append(_drawing(title, kinds, gone, origin))
+    if still:
+        blocks.append(
+            Note(f"Journeys in which nobody has gone from one step to the next: {count(still)}; not drawn.")
+        )
     return blocks
+
+
+def _is_walked(kinds: dict[str, str], ways: pl.DataFrame) -> bool:
+    """Whether somebody went on from a step, or through the only one: else there is no order to draw."""
+    return any(
+        step in kinds and (after in kinds or len(kinds) == 1)
+        for step, after in ways.select("step", "next_step").iter_rows()
+    )
 
 
 def _differences(treated: pl.DataFrame, origin: Origin) -> Figure:

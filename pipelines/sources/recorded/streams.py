@@ -17,6 +17,8 @@ MOVEMENT_PREFIX = "op-"
 
 MESSAGE_PREFIX = "jm-"
 """Begins the id of every message that a journey sent."""
+FEEDBACK_PREFIX = "fb-"
+"""Begins the id of every text that was recorded here."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,20 @@ _TOUCHES = Stream(
     join links.link l using (tenant_id, link_id)
     where c.xact_id >= %(since)s::xid8 and (c.consumer_id is not null or c.anonymous_id is not null)
     order by c.occurred_at, c.click_id
+    """,
+)
+
+# Neither the words nor the person, nor the order by which one could be found.
+_FEEDBACK = Stream(
+    "feedback",
+    ("feedback_id",),
+    f"""
+    select '{FEEDBACK_PREFIX}' || f.number, f.merchant_id, f.sku_id, f.rating, f.is_verified, f.topic,
+           f.sentiment, {_us("f.occurred_at")}, {_us("f.answered_at")}, {_us("f.received_at")}, 'observed',
+           f.xact_id::text as xact_id
+    from feedback.message f
+    where f.xact_id >= %(since)s::xid8
+    order by f.number
     """,
 )
 
@@ -367,6 +383,7 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
             _AFTER_SALES,
             _EVENTS,
             _TOUCHES,
+            _FEEDBACK,
             _CONSENTS,
             _EDGES,
             _COMPETITOR_PRICES,

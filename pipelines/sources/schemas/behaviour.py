@@ -11,6 +11,7 @@ from pipelines.sources.schemas.columns import (
     cents,
     count,
     enum,
+    flag,
     identifier,
     on,
     share,
@@ -22,6 +23,7 @@ from pipelines.sources.schemas.columns import (
 EVENT_TYPES = (
     "impression", "view", "search", "favourite", "add_to_cart", "remove_from_cart", "share", "checkout",
 )  # fmt: skip
+SENTIMENTS = ("negative", "positive")
 
 
 class Events(Accepted):
@@ -111,6 +113,20 @@ class Messages(Accepted):
     channel = text("how", "wecom")
     sent_at = at("when")
     outcome = text("what became of it", "clicked", nullable=True)
+
+
+class Feedback(Accepted):
+    """One row per text of a consumer about goods or a shop; what it says and who wrote it stay out."""
+
+    feedback_id = identifier("the text", "fb-1")
+    merchant_id = identifier("in whose shop", "m-1")
+    sku_id = identifier("about which sku; null: about the shop", "milk-1l", nullable=True)
+    rating = small("stars", nullable=True, low=1, high=5, example="2")
+    is_verified = flag("the writer bought it here")
+    topic = text("what it is about; null: nobody sorted it", "packaging", nullable=True)
+    sentiment = enum(SENTIMENTS, "how it is meant; null: nobody sorted it", nullable=True)
+    occurred_at = at("when it was written")
+    answered_at = at("when it was answered in public", nullable=True)
 
 
 class Touches(Accepted):

@@ -181,8 +181,8 @@ BREAKING = {
     "quiet_hours": "update journeys.message set sent_at = sent_at - interval '2 hours' where step = 'coupon'",
     "consent": "insert into consumers.consent (tenant_id, consumer_id, purpose, stated_at, granted, source,"
     " received_at) values ('default', 'c50', 'marketing', '2026-11-01', false, 'app', '2026-11-01')",
-    "channel_held_out": "insert into channel_tests.test values ('default', 't1', 'sms', 'holdout', 5000, '{}',"
-    " '{}', '2026-11-02', '2026-11-10', 'ann', '2026-11-01')",
+    "channel_held_out": "insert into channel_tests.test values ('default', 't1', 'sms', 'holdout', 5000,"
+    " '{}', '{}', '2026-11-02', '2026-11-10', 'ann', '2026-11-01')",
     "sent_twice": "insert into journeys.message (tenant_id, run_id, step, journey_id, consumer_id, channel,"
     " purpose, body, sku_ids, decided_at, state, sent_at) select tenant_id, run_id, step, journey_id,"
     " consumer_id, channel, 'service', body, sku_ids, decided_at + interval '1 second', state, sent_at"

@@ -2,10 +2,13 @@
 
 import re
 
+import duckdb
 import pytest
 from report_home import make_home, settings_of, summary_of
 
 from pipelines.report import svg, write_report
+from pipelines.report.evidence import gather
+from pipelines.report.sections import feedback
 from pipelines.report.sections.growth import _columns
 
 
@@ -36,6 +39,31 @@ def test_verdicts_stand_with_their_intervals_and_what_is_simulated_is_named(body
 
 def test_a_home_without_journeys_says_so(tmp_path):
     assert "Nobody has entered a journey yet." in section_of(settings_of(tmp_path / "var"))
+
+
+def test_a_journey_that_nobody_walked_is_counted_and_not_drawn(body):
+    drawn = re.findall(r'<svg[^>]+aria-label="([^"]+)"', body)
+    assert {"Wake the dormant", "Left carts"} <= set(drawn)
+    assert "A coupon for the birthday" not in drawn
+    assert "nobody has gone from one step to the next: 1; not drawn." in body
+
+
+def test_topics_of_the_newest_month_stand_beside_the_one_before(tmp_path):
+    (table,) = feedback.blocks(gather(make_home(tmp_path / "var"), summary_of()))
+    assert "2017-12" in table.title
+    assert table.rows == [
+        ["quality", "4", "75.0%", "75.0%", "1", "1", "+2"],
+        ["unsure", "2", "50.0%", "25.0%", "0", "0", "+1"],
+        ["price", "0", "–", "0.0%", "0", "9", "-9"],
+    ]
+
+
+def test_where_nobody_wrote_nothing_is_said(tmp_path):
+    settings = make_home(tmp_path / "var")
+    with duckdb.connect(str(settings.warehouse_good)) as connection:
+        connection.execute("delete from analyst.mart_feedback_topics")
+    assert feedback.blocks(gather(settings, summary_of())) == []
+    assert "consumers wrote about" not in section_of(settings)
 
 
 def test_steps_stand_in_order_whatever_way_leads_back():
