@@ -37,7 +37,8 @@ def revenue(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
             select coalesce(sold.order_id, l.order_id) as order_id, l.net_paid_cents
             from core.fct_order_lines as l
             left join core.fct_orders as sold
-                on l.is_return and sold.order_id = l.returned_order_id and sold.is_sale
+                -- One key, no condition beside it: else the join would be a loop over all pairs.
+                on sold.order_id = case when l.is_return then l.returned_order_id end and sold.is_sale
             where l.is_sale or l.is_return
         )
         select o.order_id, case when o.is_sale then o.consumer_id end as consumer_id, o.placed_at,
