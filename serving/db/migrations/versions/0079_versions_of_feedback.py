@@ -1,12 +1,12 @@
 """Texts of consumers have versions, so that their topics come into the lake.
 
-Revision: 0074, after 0073.
+Revision: 0079, after 0078.
 """
 
 from alembic import op
 
-revision = "0074"
-down_revision = "0073"
+revision = "0079"
+down_revision = "0078"
 branch_labels = None
 depends_on = None
 
