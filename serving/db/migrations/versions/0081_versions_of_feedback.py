@@ -1,12 +1,12 @@
 """Texts of consumers have versions, so that their topics come into the lake.
 
-Revision: 0079, after 0078.
+Revision: 0081, after 0080.
 """
 
 from alembic import op
 
-revision = "0079"
-down_revision = "0078"
+revision = "0081"
+down_revision = "0080"
 branch_labels = None
 depends_on = None
 
