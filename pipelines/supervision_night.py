@@ -22,6 +22,7 @@ from pipelines.warehouse.supervised import facts
 from serving.db import locks
 from serving.db.operations import Operations
 from serving.db.retries import in_transaction
+from serving.supervision.invoices import stated_invoices
 from serving.supervision.judging import Judged, cleared, judge
 from serving.supervision.records import ListingCase, Subject, newest_change, open_cases
 
@@ -71,10 +72,12 @@ def judge_night(
     with Operations(url, size=1) as operations:
         transactions = partial(operations.transaction, tenant_id)
         answered = in_transaction(transactions, lambda conn: cleared(conn, tenant_id))
+        stated = in_transaction(transactions, lambda conn: stated_invoices(conn, tenant_id))
         seen = facts(
             connection,
             since=as_of - timedelta(days=config.window_days),
             as_of=as_of,
+            invoices=frame_of("invoices", stated),
             cleared=frame_of(
                 "cleared", [{**subject._asdict(), "cleared_at": at} for subject, at in answered.items()]
             ),

@@ -46,8 +46,9 @@ def supervision(
     """What is held against listings of merchants and offers of suppliers: asked for papers, held, taken off.
 
     Prices below the supply market, brands without papers, copied titles and pictures, complaints that say
-    counterfeit, batch codes that nobody stated. Put into force in one transaction; orders, listings, lists
-    and purchase orders read it there. One row per open case.
+    counterfeit, batch codes that nobody stated, invoices that others stated or with fewer units than were
+    sold. Put into force in one transaction; orders, listings, lists and purchase orders read it there. One
+    row per open case.
     """
     url = database.url()
     return steps.run(

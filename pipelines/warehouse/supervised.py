@@ -34,8 +34,11 @@ _QUERIES = {
         order by all
     """,
     "sold": """
-        select distinct merchant_id, supplier_id, sku_id, order_id from core.fct_order_lines
+        select merchant_id, supplier_id, sku_id, order_id, greatest(1, floor(sum(qty))) as units,
+            min(placed_at) as placed_at
+        from core.fct_order_lines
         where is_merchandise and qty_milli > 0 and placed_at > $since and placed_at <= $as_of
+        group by merchant_id, supplier_id, sku_id, order_id
         order by all
     """,
     "complaints": """
@@ -61,7 +64,12 @@ _QUERIES = {
 
 
 def facts(
-    connection: duckdb.DuckDBPyConnection, *, since: datetime, as_of: datetime, cleared: pl.DataFrame
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    since: datetime,
+    as_of: datetime,
+    invoices: pl.DataFrame,
+    cleared: pl.DataFrame,
 ) -> Facts:
     """Listings, offers and papers in force, what was ordered, complained about and scanned.
 
@@ -69,6 +77,7 @@ def facts(
         connection: The published warehouse.
         since: Orders and cases after this moment.
         as_of: What was received by this moment.
+        invoices: As `Facts.invoices`.
         cleared: As `Facts.cleared`.
     """
     found = {}
@@ -76,7 +85,7 @@ def facts(
         moments = {key: at for key, at in (("since", since), ("as_of", as_of)) if f"${key}" in query}
         frame = connection.execute(query, moments).pl()
         found[name] = frame.select(pl.col(column).cast(kind) for column, kind in COLUMNS[name].items())
-    return Facts(**found, cleared=cleared)
+    return Facts(**found, invoices=invoices, cleared=cleared)
 
 
 def put_cases(file: Path, cases: Path) -> int:

@@ -51,6 +51,8 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (supervision.StatementWaitsError, 409, "statement-waits", "An earlier word waits for a decision"),
     (supervision.NothingSaidError, 409, "nothing-to-uphold", "Nothing waits for a decision"),
     (supervision.CaseEndedError, 409, "listing-case-ended", "The case has ended"),
+    (supervision.InvoiceRefusedError, 422, "invoice-refused", "Not an invoice"),
+    (supervision.InvoiceConflictError, 409, "invoice-conflict", "It was stated with other words"),
     (supervision.DepositRefusedError, 409, "deposit-refused", "Not a deposit"),
     (supervision.SupervisionError, 409, "supervision-refused", "Supervision refuses"),
     (experiments.ExperimentUnknownError, 404, "experiment-not-found", "No such experiment"),

@@ -624,6 +624,14 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "purchase_invoice",
+        "an invoice by which a party bought goods, and how many units of a sku are on it",
+        frozenset({"merchant", "supplier"}),
+        "form of the numbers, check character of the issuer; what others stated may deny it",
+        routes=("POST /v1/supervision/invoices",),
+        moves_money=False,
+    ),
+    Authority(
         "supervision_decision",
         "whether a listing or an offer that supervision holds sells again",
         _ALL,

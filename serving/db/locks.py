@@ -8,7 +8,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers, the journeys, the members and the experiments
    of a tenant, the tests of a channel, a material, the alarms and the record of the supply watch,
-   the history of grades, a system that pushes stock, a promotion, a buyer in a promotion, a group of buyers;
+   the history of grades, a system that pushes stock, a promotion, a buyer in a promotion, a group of buyers,
+   a purchase invoice that is stated;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order; a transfer;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
@@ -334,6 +335,11 @@ def stock_of_skus(conn: Connection, tenant_id: str, sku_ids: Iterable[str]) -> l
         (tenant_id, sorted(set(sku_ids))),
     )
     return sorted({supplier_id for (supplier_id,) in rows})
+
+
+def invoice(conn: Connection, tenant_id: str, invoice_id: str) -> None:
+    """Be the one who states a purchase invoice: of two statements at once each sees the other."""
+    _name(conn, "supervision.invoice", f"{tenant_id}/{invoice_id}")
 
 
 def brake_stays(conn: Connection, tenant_id: str) -> None:

@@ -29,5 +29,13 @@ class OwnCaseError(SupervisionError):
     """The key that spoke for the party decides about it."""
 
 
+class InvoiceRefusedError(SupervisionError):
+    """There can be no such invoice: a number, a day or an issuer that does not fit."""
+
+
+class InvoiceConflictError(SupervisionError):
+    """The party stated the invoice before with other words."""
+
+
 class DepositRefusedError(SupervisionError):
     """Nothing was taken off, the case has its deposit, or there is none to give back."""

@@ -24,7 +24,8 @@ class SupervisionConfig:
         least_brand: Letters of a brand's name that is looked for in titles; one that is not Latin
             counts twice.
         most_alike: A title or an image that goods of more brands than this have is nobody's own.
-        oversold_share: Units sold out of a batch over those made of it, above which it was sold twice.
+        oversold_share: Units sold out of a batch over those made of it, above which it was sold twice; so of
+            the units on invoices.
         rules: Weights, lines and days.
     """
 

@@ -32,6 +32,8 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "supplier_id": pl.String(),
         "sku_id": pl.String(),
         "order_id": pl.String(),
+        "units": pl.Float64(),
+        "placed_at": _MOMENT,
     },
     "complaints": {
         "merchant_id": pl.String(),
@@ -55,6 +57,15 @@ COLUMNS: Mapping[str, Mapping[str, pl.DataType]] = {
         "units": pl.Float64(),
         "seen_at": _MOMENT,
     },
+    "invoices": {
+        "party_type": pl.String(),
+        "party_id": pl.String(),
+        "invoice_id": pl.String(),
+        "sku_id": pl.String(),
+        "issued_on": pl.Date(),
+        "units": pl.Int64(),
+        "stated_at": _MOMENT,
+    },
     "cleared": {
         "party_type": pl.String(),
         "party_id": pl.String(),
@@ -74,10 +85,11 @@ class Facts:
             (null where it says nothing), and since when it is listed.
         offers: Offers in force, with the brand and the maker of the sku.
         authorisations: Brand authorisations in force, each of a supplier or a merchant.
-        sold: Ordered lines of the window.
+        sold: Orders of the window by merchant, supplier and sku, with their units.
         complaints: Cases of the window about such lines, with the reason as it was given.
         batches: Every batch that a supplier ever stated; `qty` null where it does not say how many.
         scans: The batches that parcels were scanned with, each with the units of the sku in its order.
+        invoices: Purchase invoices that parties stated, with the units of the sku on them.
         cleared: Listings and offers that a person cleared: what happened before that is answered.
     """
 
@@ -88,6 +100,7 @@ class Facts:
     complaints: pl.DataFrame
     batches: pl.DataFrame
     scans: pl.DataFrame
+    invoices: pl.DataFrame
     cleared: pl.DataFrame
 
     def __post_init__(self) -> None:

@@ -21,6 +21,8 @@ WEIGHTS: Mapping[str, float] = {
     "complaints": 0.7,
     "batch_unknown": 0.6,
     "batch_oversold": 0.6,
+    "invoice_shared": 0.6,
+    "invoice_oversold": 0.6,
 }
 """Sign to the score that it alone gives at full strength; a price alone asks for nothing."""
 

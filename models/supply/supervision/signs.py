@@ -14,6 +14,7 @@ from models.supply.supervision.titles import names_of_others, same_image, same_w
 from models.supply.supervision.words import names_a_counterfeit
 
 PartyType = Literal["merchant", "supplier"]
+_PARTIES: tuple[PartyType, ...] = ("merchant", "supplier")
 _NAMED = 5
 """Most codes and words that facts name."""
 
@@ -44,6 +45,8 @@ def signs_of(facts: Facts, config: SupervisionConfig) -> Mapping[Subject, tuple[
         *_complaints(facts, config),
         *_unknown_batches(facts),
         *_oversold(facts, config),
+        *_shared_invoices(facts),
+        *_short_invoices(facts, config),
     ):
         found.setdefault(subject, []).append(sign)
     return {subject: tuple(sorted(found[subject], key=lambda sign: sign.name)) for subject in sorted(found)}
@@ -213,6 +216,63 @@ def _oversold(facts: Facts, config: SupervisionConfig) -> _Found:
         )
         for row in over.iter_rows(named=True)
     ]
+
+
+def _shared_invoices(facts: Facts) -> _Found:
+    """Invoices that somebody else stated before: a purchase has one buyer. Who was first has no sign."""
+    told = facts.invoices.sort("stated_at", "party_type", "party_id")
+    first = told.unique("invoice_id", keep="first", maintain_order=True).select(
+        "invoice_id", first_type="party_type", first_id="party_id"
+    )
+    later = told.join(first, on="invoice_id").filter(
+        (pl.col("party_type") != pl.col("first_type")) | (pl.col("party_id") != pl.col("first_id"))
+    )
+    out: _Found = []
+    for party_type in _PARTIES:
+        own = later.filter(pl.col("party_type") == party_type)
+        counted = (
+            _not_answered(own, facts.cleared, party_type, "party_id", "stated_at")
+            .sort("invoice_id")
+            .group_by("party_id", "sku_id")
+            .agg(invoices=pl.col("invoice_id").head(_NAMED))
+        )
+        for row in counted.iter_rows(named=True):
+            subject = Subject(party_type, row["party_id"], row["sku_id"])
+            out.append((subject, Sign("invoice_shared", 1.0, {"invoices": row["invoices"]})))
+    return out
+
+
+def _short_invoices(facts: Facts, config: SupervisionConfig) -> _Found:
+    """Parties that sold more of a sku than the invoices that they stated for it have units.
+
+    What was sold before the first of them was issued is not asked, nor anything of who stated none.
+    """
+    out: _Found = []
+    for party_type in _PARTIES:
+        party = f"{party_type}_id"
+        bought = (
+            facts.invoices.filter(pl.col("party_type") == party_type)
+            .group_by("party_id", "sku_id")
+            .agg(
+                units=pl.col("units").sum(),
+                since=pl.col("issued_on").min(),
+                invoices=pl.col("invoice_id").sort().head(_NAMED),
+            )
+        )
+        sold = facts.sold.drop_nulls(party).rename({party: "party_id", "units": "out"})
+        short = (
+            _not_answered(sold, facts.cleared, party_type, "party_id", "placed_at")
+            .join(bought, on=["party_id", "sku_id"])
+            .filter(pl.col("placed_at").dt.date() >= pl.col("since"))
+            .group_by("party_id", "sku_id", "units", "invoices")
+            .agg(sold=pl.col("out").sort().sum())
+            .filter(pl.col("sold") > pl.col("units") * config.oversold_share)
+        )
+        for row in short.iter_rows(named=True):
+            subject = Subject(party_type, row["party_id"], row["sku_id"])
+            told = {name: row[name] for name in ("invoices", "sold", "units")}
+            out.append((subject, Sign("invoice_oversold", 1.0, told)))
+    return out
 
 
 def _not_answered(

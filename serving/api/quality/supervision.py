@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import psycopg
@@ -21,10 +22,12 @@ from serving.api.parameters import CursorText, PageSize
 from serving.api.refusals import typed_problems
 from serving.api.transactions import note, tenant_transaction
 from serving.approvals import asking
+from serving.db.calendar import local_day, zone_of
+from serving.orders.contracts import Id, Qty
 from serving.security import PARTY_ROLES, Principal, Role, Scope
-from serving.supervision import deposits, statements
+from serving.supervision import deposits, invoices, statements
 from serving.supervision.cases import cases_page
-from serving.supervision.records import ListingCase, changes_of
+from serving.supervision.records import ListingCase, Subject, changes_of
 
 _OPERATOR = frozenset({Role.OPERATOR})
 _PARTIES = frozenset({Role.MERCHANT, Role.SUPPLIER})
@@ -109,7 +112,54 @@ class ListingCaseFile(Struct, frozen=True, kw_only=True):
     changes: list[CaseChangeView]
     statements: list[StatementView]
     decisions: list[DecisionView]
+    invoices: Annotated[
+        list[InvoiceView], Meta(description="That the party stated for the sku, 500 at most.")
+    ]
     deposit: DepositView | None
+
+
+class InvoiceRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A purchase invoice with the units of one sku on it; for another sku on it state it again."""
+
+    sku_id: Id
+    code: Annotated[
+        Annotated[str, Meta(min_length=10, max_length=12)] | None,
+        Meta(description="Of an older invoice, 10 or 12 digits; null: a fully digital one."),
+    ] = None
+    number: Annotated[
+        str,
+        Meta(
+            min_length=8,
+            max_length=20,
+            description="20 digits, or 8 beside a code.",
+            examples=["26442000000123456789"],
+        ),
+    ]
+    issuer_tax_no: Annotated[
+        str,
+        Meta(
+            min_length=18,
+            max_length=18,
+            description="Number of the legal entity that issued it.",
+            examples=["91350100M000100Y43"],
+        ),
+    ]
+    issued_on: Annotated[date, Meta(examples=["2026-05-01"])]
+    amount_cents: Annotated[Amount, Meta(description="Fen, tax included.")]
+    units: Qty
+
+
+class InvoiceView(Struct, frozen=True, kw_only=True):
+    """A purchase invoice that backs a listing or an offer."""
+
+    invoice_id: Annotated[str, Meta(description="Its number, of an older one with its code before it.")]
+    issuer_tax_no: str
+    issued_on: date
+    amount_cents: int
+    units: Annotated[int, Meta(description="Of the sku.")]
+    stated_at: datetime
+    others: Annotated[int, Meta(description="Other parties that stated the same one.")]
+    is_first: Annotated[bool, Meta(description="Whether this party stated it before them.")]
 
 
 class StatementRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -290,6 +340,46 @@ def post_deposit_return(request: Request[Any, Any, Any], listing_case_id: _CaseI
         return ask_another(request, conn, ask, now_of(request, conn))
 
 
+@post(
+    "/supervision/invoices",
+    opt={"scope": Scope.SUPERVISION_WRITE, "roles": _PARTIES, "owner": None},
+    tags=["Supervision"],
+    summary="State a purchase invoice",
+    status_code=201,
+    responses=problem_responses(409, 422),
+    sync_to_thread=True,
+)
+def post_invoice(request: Request[Any, Any, Any], data: InvoiceRequest) -> InvoiceView:
+    """By which a party shows that its goods are genuine, asked or not; the same again changes nothing.
+
+    One that somebody else stated before is a sign, and so are fewer units than the party sold since.
+    """
+    principal = principal_of(request)
+    party = _party_of(principal)
+    assert party is not None
+    with typed_problems(), tenant_transaction(request) as conn:
+        now = now_of(request, conn)
+        made = invoices.state_invoice(
+            conn,
+            principal.tenant_id,
+            Subject(*party, data.sku_id),
+            invoices.NewInvoice(
+                data.code,
+                data.number,
+                data.issuer_tax_no,
+                data.issued_on,
+                data.amount_cents,
+                data.units,
+            ),
+            principal.key_id,
+            local_day(now, zone_of(conn, principal.tenant_id)),
+            now,
+        )
+        details = {"sku_id": data.sku_id, "units": data.units}
+        note(request, conn, "invoice.state", "invoice", made.invoice_id, details=details)
+    return InvoiceView(**asdict(made))
+
+
 SUPERVISION_ROUTES = (
     list_listing_cases,
     get_listing_case,
@@ -297,6 +387,7 @@ SUPERVISION_ROUTES = (
     post_decision,
     post_deposit,
     post_deposit_return,
+    post_invoice,
 )
 """Handlers of this resource, for the application."""
 
@@ -370,6 +461,7 @@ def _file(conn: psycopg.Connection[Any], principal: Principal, case_id: int) -> 
             )
             for one in statements.decisions_of(conn, tenant, case_id)
         ],
+        invoices=[InvoiceView(**asdict(one)) for one in invoices.invoices_of(conn, tenant, case.subject)],
         deposit=None
         if deposit is None
         else DepositView(

@@ -239,3 +239,54 @@ def test_frames_of_another_shape_are_refused():
 def test_settings_that_make_no_sense_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         SupervisionConfig(**wrong)
+
+
+def invoice(number="i1", party=("supplier", "s"), sku="a", units=10, days=0):
+    at = SINCE + timedelta(days=days)
+    return {
+        "party_type": party[0], "party_id": party[1], "invoice_id": number, "sku_id": sku, "units": units,
+        "issued_on": at.date(), "stated_at": at,
+    }  # fmt: skip
+
+
+def sale(order, units, days=1, supplier="s", merchant="m", sku="a"):
+    return {
+        "merchant_id": merchant, "supplier_id": supplier, "sku_id": sku, "order_id": order,
+        "units": float(units), "placed_at": SINCE + timedelta(days=days),
+    }  # fmt: skip
+
+
+def test_an_invoice_has_one_buyer_and_who_was_first_is_believed():
+    """The first states it for another sku as well; that is later than the second, and still its own."""
+    got = found(
+        invoices=[
+            invoice(),
+            invoice(party=("supplier", "t"), days=1),
+            invoice(party=("merchant", "m"), sku="b", days=2),
+            invoice(sku="b", days=3),
+            invoice("i2", party=("supplier", "t"), days=1),
+        ]
+    )
+    assert got == {
+        ("merchant", "m", "b"): {"invoice_shared": (1.0, {"invoices": ["i1"]})},
+        ("supplier", "t", "a"): {"invoice_shared": (1.0, {"invoices": ["i1"]})},
+    }
+
+
+@pytest.mark.parametrize(("units", "is_short"), [(11, False), (12, True)])
+def test_more_was_sold_than_is_on_the_invoices(units, is_short):
+    told = [invoice(units=4), invoice("i2", units=6, days=5)]
+    got = found(invoices=told, sold=[sale("o1", 5), sale("o2", units - 5, days=9), sale("o3", 99, days=-1)])
+    wanted = {"invoice_oversold": (1.0, {"invoices": ["i1", "i2"], "sold": 12.0, "units": 10})}
+    assert got == ({("supplier", "s", "a"): wanted} if is_short else {})
+
+
+def test_who_stated_no_invoice_is_asked_for_none_and_what_was_cleared_is_answered():
+    sold = [sale("o1", 50)]
+    assert found(sold=sold, invoices=[invoice(sku="b")]) == {}
+    asked = found(sold=sold, invoices=[invoice(party=("merchant", "m"))])
+    assert list(asked) == [("merchant", "m", "a")]
+    cleared = [
+        {"party_type": "merchant", "party_id": "m", "sku_id": "a", "cleared_at": SINCE + timedelta(days=2)}
+    ]
+    assert found(sold=sold, invoices=[invoice(party=("merchant", "m"))], cleared=cleared) == {}
