@@ -98,6 +98,7 @@ MOVES = {
     "/v1/quality/cases/{improvement_case_id}/sign-offs": "a department signs once",
     "/v1/product-matches/undo": "the same undoing of a pair is asked once; what waits is answered again",
     "/v1/quality/overrides": "the same override of the same sku is asked once; what waits is answered again",
+    "/v1/supervision/invoices": "an invoice backs a sku of a party once; with other words it is refused",
     "/v1/supervision/cases/{listing_case_id}/decisions": "an end is decided once, and so is what was said",
     "/v1/supervision/cases/{listing_case_id}/statements": "one word waits at a time",
     "/v1/supervision/cases/{listing_case_id}/deposits": "asked once; what waits is answered again",

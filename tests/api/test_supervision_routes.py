@@ -274,3 +274,72 @@ def test_a_deposit_that_is_taken_while_a_case_is_cleared_is_not_forgotten(desk, 
 def test_statements_of_another_shape_are_refused(desk, body):
     number = desk.put("shape", 1)
     desk.ask("m1", "POST", f"/supervision/cases/{number}/statements", body, status=422)
+
+
+def invoice(sku, **changes):
+    return {
+        "sku_id": sku, "number": "17442000000123456789", "issuer_tax_no": "91350100M000100Y43",
+        "issued_on": "2017-06-01", "amount_cents": 900_000, "units": 100,
+    } | changes  # fmt: skip
+
+
+def test_an_invoice_stands_in_the_case_with_who_else_stated_it(desk):
+    case_id = desk.put("backed", 1)
+    made = desk.ask("m1", "POST", "/supervision/invoices", invoice("backed"), 201).json()
+    assert (made["invoice_id"], made["units"], made["others"], made["is_first"]) == (
+        "17442000000123456789", 100, 0, True,
+    )  # fmt: skip
+    assert desk.ask("m1", "POST", "/supervision/invoices", invoice("backed"), 201).json() == made
+    # The same invoice has another sku on it; another party states it as well.
+    desk.ask("m1", "POST", "/supervision/invoices", invoice("backed-too", units=20), 201)
+    later = desk.ask("S1", "POST", "/supervision/invoices", invoice("backed"), 201).json()
+    assert (later["others"], later["is_first"]) == (1, False)
+    (shown,) = desk.case("op1", case_id)["invoices"]
+    assert (shown["invoice_id"], shown["others"], shown["is_first"]) == (made["invoice_id"], 1, True)
+    assert desk.case("m1", case_id)["invoices"] == [shown]
+    log = desk.ask("op1", "GET", "/audit-log", action="invoice.state").json()["entries"]
+    assert {(one["object_id"], one["authority"]) for one in log} == {(made["invoice_id"], "purchase_invoice")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"number": "1744200000012345678"}, "20 digits"),
+        ({"number": "16442000000123456789"}, "does not begin with 16"),
+        ({"number": "17992000000123456789"}, "no region"),
+        ({"code": "0440017001", "number": "12345678"}, "04 is no region"),
+        ({"code": "4403171130", "number": "123456789"}, "8 digits"),
+        ({"issuer_tax_no": "91350100M000100Y44"}, "check character"),
+        ({"issued_on": "2099-06-01", "number": "99442000000123456789"}, "not issued yet"),
+    ],
+)
+def test_what_cannot_be_an_invoice_is_refused(desk, changes, why):
+    problem = desk.ask("m1", "POST", "/supervision/invoices", invoice("refused", **changes), 422).json()
+    assert problem["type"].endswith("invoice-refused")
+    assert why in problem["detail"]
+
+
+def test_an_invoice_stays_as_it_was_stated(desk):
+    body = invoice("stays", code="4403171130", number="00012345")
+    assert desk.ask("S1", "POST", "/supervision/invoices", body, 201).json()["invoice_id"] == (
+        "4403171130-00012345"
+    )
+    for changes in ({"units": 99}, {"amount_cents": 1}, {"issuer_tax_no": "91110108551385082Q"}):
+        problem = desk.ask("S1", "POST", "/supervision/invoices", body | changes, 409).json()
+        assert problem["type"].endswith("invoice-conflict")
+    assert desk.ask("op1", "POST", "/supervision/invoices", body, 403)
+
+
+def test_of_many_that_state_one_invoice_at_once_one_is_first(desk):
+    body = invoice("crowd", number="17110000000000000001")
+    with ThreadPoolExecutor(3) as pool:
+        told = list(
+            pool.map(
+                lambda who: desk.ask(who, "POST", "/supervision/invoices", body, 201).json(),
+                ("m1", "m2", "S1"),
+            )
+        )
+    assert sorted(one["others"] for one in told) == [0, 1, 2]
+    again = [desk.ask(who, "POST", "/supervision/invoices", body, 201).json() for who in ("m1", "m2", "S1")]
+    assert {one["others"] for one in again} == {2}
+    assert [one["is_first"] for one in again].count(True) == 1

@@ -16,6 +16,7 @@ from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.stores.supervision import CASES
 from serving.orders.errors import ListingHeldError
+from serving.supervision.invoices import NewInvoice, state_invoice
 
 AS_OF = day(100)
 TABLES = """
@@ -135,6 +136,19 @@ def test_a_night_from_facts_to_an_order_that_is_refused_and_one_that_is_not(step
     # The papers that S1 was asked for do not come: a week later it is held.
     step(as_of=AS_OF + timedelta(days=7))
     assert case(shop, offer("branded")).level is Level.HOLD
+
+
+def test_invoices_with_fewer_units_than_were_sold_stand_in_the_evidence(step, shop):
+    """S1 sold six units with a batch that nobody made, and states an invoice of five."""
+    issued, issuer = day(80).date(), "91350100M000100Y43"
+    told = NewInvoice(None, f"{issued:%y}442000000123456789", issuer, issued, 500_000, 5)
+    shop.act(state_invoice, offer("branded"), told, "key", issued, day(80))
+    found, checks, _ = step(as_of=day(110))
+    assert found["signs"].value["invoice_oversold"] == 1
+    assert checks == {"no_case_is_below_its_signs": True}
+    asked = case(shop, offer("branded"))
+    assert asked.level is Level.HOLD
+    assert (asked.evidence["invoice_oversold"]["sold"], asked.evidence["invoice_oversold"]["units"]) == (6, 5)
 
 
 def test_what_is_cleared_while_a_night_reads_is_not_held_by_what_it_read(step, shop, facts, monkeypatch):
