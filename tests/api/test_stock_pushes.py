@@ -15,6 +15,7 @@ from litestar.testing import TestClient
 from published_scores import AS_OF, SCHEMA, manifest_of, small_tables
 
 from feature_store.online import ProfileReader
+from serving.api.orders import stock_pushes
 from serving.app import create_app
 from serving.db.urls import libpq_url
 from serving.scores.loader import publish
@@ -217,3 +218,18 @@ def test_what_is_pushed_stands_in_the_audit_log(brand, module_database_url):
             (brand.source,),
         ).fetchall()
     assert rows == [("stock.push", "supplier", brand.supplier, {"skus": 1, "accepted": 1}, "pushed_stock")]
+
+
+def test_a_system_that_pushes_too_fast_waits_and_no_stranger_uses_up_its_pace(brand, monkeypatch):
+    monkeypatch.setattr(stock_pushes, "_PUSHED_BURST", 3)
+    monkeypatch.setattr(stock_pushes, "_PUSHED_PER_S", 1e-6)
+    stranger = ed25519.Ed25519PrivateKey.generate()
+    for _ in range(5):
+        assert refused(brand.push(brand.body(3), key=stranger)) == "notice-signature"
+    assert [brand.push(brand.body(3)).status_code for _ in range(3)] == [200] * 3
+    nonce = uuid.uuid4().hex
+    late = brand.push(brand.body(3), nonce=nonce)
+    assert (late.status_code, late.json()["type"]) == (429, "urn:muyun:problem:too-many-requests")
+    assert int(late.headers["retry-after"]) > 0
+    monkeypatch.setattr(stock_pushes, "_PUSHED_PER_S", 1e6)
+    assert brand.push(brand.body(3), nonce=nonce).status_code == 200, "what waited spent no nonce"

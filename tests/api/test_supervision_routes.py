@@ -307,7 +307,7 @@ def test_an_invoice_stands_in_the_case_with_who_else_stated_it(desk):
         ({"number": "1744200000012345678"}, "20 digits"),
         ({"number": "16442000000123456789"}, "does not begin with 16"),
         ({"number": "17992000000123456789"}, "no region"),
-        ({"code": "0440017001", "number": "12345678"}, "04 is no region"),
+        ({"code": "0417171130", "number": "12345678"}, "04 is no region"),
         ({"code": "4403171130", "number": "123456789"}, "8 digits"),
         ({"issuer_tax_no": "91350100M000100Y44"}, "check character"),
         ({"issued_on": "2099-06-01", "number": "99442000000123456789"}, "not issued yet"),

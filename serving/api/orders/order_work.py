@@ -15,11 +15,11 @@ from litestar import Request
 from litestar.params import Parameter
 
 from serving.agents.errors import AgentsError
-from serving.api.answers import erased_problem
+from serving.api.answers import erased_problem, principal_of
 from serving.api.clock import now_of
 from serving.api.cursor import Position
 from serving.api.refusals import as_problem, order_problem
-from serving.api.transactions import tenant_transaction
+from serving.api.transactions import note, tenant_transaction
 from serving.audit import Detail, Outcome
 from serving.consumers.errors import ConsumerErasedError
 from serving.db.idempotency import Caller, once
@@ -120,6 +120,34 @@ def made_once(
         return "done", move()
     answer = once(conn, caller, operation, key, body, lambda: (200, dict(move())))
     return ("repeated" if answer.is_repeated else "done"), answer.document
+
+
+def noted_move(
+    request: Request[Any, Any, Any],
+    conn: psycopg.Connection[Any],
+    action: str,
+    thing: tuple[str, str],
+    key: str | None,
+    body: object,
+    move: Callable[[], Mapping[str, Detail]],
+) -> None:
+    """Make a move of one thing as `made_once` does, and note it in the audit log.
+
+    Args:
+        request: Whose key asks.
+        conn: Inside a transaction of its tenant.
+        action: As in the audit log, e.g. `transfer.ship`.
+        thing: Kind and id of what moves.
+        key: The caller's idempotency key.
+        body: What the key stands for.
+        move: Makes it; details for the audit log.
+
+    Raises:
+        KeyConflictError: The key stands for another body.
+    """
+    operation = f"{action} {thing[1]}"
+    outcome, details = made_once(conn, principal_of(request), operation, key, body, move)
+    note(request, conn, action, *thing, outcome=outcome, details=details)
 
 
 def loss_rules_of(request: Request[Any, Any, Any]) -> LossRules:

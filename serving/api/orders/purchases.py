@@ -15,7 +15,7 @@ from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import (
     IdempotencyKey,
     OptionalIdempotencyKey,
-    made_once,
+    noted_move,
     once_each,
     order_transaction,
 )
@@ -529,26 +529,10 @@ def _moved(
     body: object,
     move: Callable[[Any, str, datetime], Mapping[str, Detail]],
 ) -> PurchaseView:
-    principal = principal_of(request)
+    tenant, thing = principal_of(request).tenant_id, ("purchase_order", purchase_order_id)
     with order_transaction(request) as (conn, now):
-        outcome, details = made_once(
-            conn,
-            principal,
-            f"purchase.{act} {purchase_order_id}",
-            key,
-            body,
-            lambda: move(conn, principal.tenant_id, now),
-        )
-        note(
-            request,
-            conn,
-            f"purchase.{act}",
-            "purchase_order",
-            purchase_order_id,
-            outcome=outcome,
-            details=details,
-        )
-        return _view(find_purchase(conn, principal.tenant_id, purchase_order_id))
+        noted_move(request, conn, f"purchase.{act}", thing, key, body, lambda: move(conn, tenant, now))
+        return _view(find_purchase(conn, tenant, purchase_order_id))
 
 
 def _page(

@@ -31,10 +31,13 @@ from serving.orders.assortment.stock_pushes import (
 from serving.orders.clock import BusinessClock
 from serving.orders.contracts import StockBatch, TakenOver
 from serving.problems import ApiError
+from serving.rate_limit import RateLimiter
 from serving.security import Principal, Role, Scope, stated_authority
 
 LONGEST_PUSH = 512 * 1024
 """Bytes of a message: a thousand lines have room."""
+_PUSHED_PER_S = 5.0
+_PUSHED_BURST = 50
 _WRITE = {
     "scope": Scope.STOCK_WRITE,
     "roles": frozenset({Role.OPERATOR, Role.SUPPLIER}),
@@ -169,6 +172,7 @@ def post_stock_push(
             tenant = tenant_of_push(conn, source_id)
         with operations.transaction(tenant) as conn:
             supplier_id = believed(conn, tenant, source_id, signed, body, datetime.now(UTC))
+            _limit(request, source_id)
             data = _batch(body)
             taken = take_stock(conn, tenant, supplier_id, data, clock.now(conn, tenant))
             _note(
@@ -179,6 +183,20 @@ def post_stock_push(
                 taken,
             )
     return taken
+
+
+def _limit(request: _Call, source_id: str) -> None:
+    """Only what is believed takes from a system's pace: nobody else can use it up."""
+    limiter: RateLimiter = request.app.state.notice_limiter
+    wait = limiter.take(f"push {source_id}", rate_per_s=_PUSHED_PER_S, burst=_PUSHED_BURST)
+    if wait > 0:
+        raise ApiError(
+            429,
+            "too-many-requests",
+            "Too many requests",
+            "The system pushes faster than its counts can be taken in.",
+            headers={"Retry-After": str(int(wait) + 1)},
+        )
 
 
 def _note(

@@ -15,7 +15,7 @@ from serving.api.cursor import cursor_after, read_cursor
 from serving.api.orders.order_work import (
     IdempotencyKey,
     OptionalIdempotencyKey,
-    made_once,
+    noted_move,
     order_transaction,
 )
 from serving.api.parameters import CursorText, Identifier, PageSize
@@ -265,18 +265,10 @@ def _moved(
     body: object,
     move: Callable[[Any, str, datetime], Mapping[str, Detail]],
 ) -> TransferView:
-    principal = principal_of(request)
+    tenant, thing = principal_of(request).tenant_id, ("transfer", transfer_id)
     with order_transaction(request) as (conn, now):
-        outcome, details = made_once(
-            conn,
-            principal,
-            f"transfer.{act} {transfer_id}",
-            key,
-            body,
-            lambda: move(conn, principal.tenant_id, now),
-        )
-        note(request, conn, f"transfer.{act}", "transfer", transfer_id, outcome=outcome, details=details)
-        return _view(find_transfer(conn, principal.tenant_id, transfer_id))
+        noted_move(request, conn, f"transfer.{act}", thing, key, body, lambda: move(conn, tenant, now))
+        return _view(find_transfer(conn, tenant, transfer_id))
 
 
 def _page(
