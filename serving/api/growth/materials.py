@@ -26,8 +26,8 @@ from serving.security import Role, Scope
 _OPERATORS = frozenset({Role.OPERATOR})
 _SHOPS = frozenset({Role.OPERATOR, Role.MERCHANT})
 _READERS = frozenset({Role.OPERATOR, Role.AUDITOR, Role.MERCHANT, Role.AGENT})
-_Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-_Picture = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[\x21-\x7e]+$")]
+_Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
+_Picture = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[\x21-\x7e]+(?!\n)$")]
 _Status = Annotated[
     Literal["approved", "refused", "released", "withdrawn"] | None,
     Parameter(
@@ -45,7 +45,12 @@ class MaterialBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     channel: Channel
     title: Annotated[
         str,
-        Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["烟台苹果，当季采摘"]),
+        Meta(
+            min_length=1,
+            max_length=100,
+            pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$",
+            examples=["烟台苹果，当季采摘"],
+        ),
     ]
     points: Annotated[list[_Line], Meta(max_length=10)] = []
     pictures: Annotated[
