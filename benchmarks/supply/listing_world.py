@@ -73,6 +73,7 @@ def made(rng: np.random.Generator) -> World:
         "complaints": said,
         "batches": batches,
         "scans": scans,
+        "invoices": [],
         "cleared": [],
     }
     copies = {Subject("merchant", row["merchant_id"], row["sku_id"]) for row in listings[: 2 * COPIES]}

@@ -34,8 +34,8 @@ _QUERIES = {
         order by all
     """,
     "sold": """
-        select merchant_id, supplier_id, sku_id, order_id, greatest(1, floor(sum(qty))) as units,
-            min(placed_at) as placed_at
+        select merchant_id, supplier_id, sku_id, order_id,
+            coalesce(floor(sum(qty) filter (where is_sale)), 0) as units, min(placed_at) as placed_at
         from core.fct_order_lines
         where is_merchandise and qty_milli > 0 and placed_at > $since and placed_at <= $as_of
         group by merchant_id, supplier_id, sku_id, order_id

@@ -85,7 +85,8 @@ class Facts:
             (null where it says nothing), and since when it is listed.
         offers: Offers in force, with the brand and the maker of the sku.
         authorisations: Brand authorisations in force, each of a supplier or a merchant.
-        sold: Orders of the window by merchant, supplier and sku, with their units.
+        sold: Orders of the window by merchant, supplier and sku, with the units that were sold: none where it
+            was cancelled.
         complaints: Cases of the window about such lines, with the reason as it was given.
         batches: Every batch that a supplier ever stated; `qty` null where it does not say how many.
         scans: The batches that parcels were scanned with, each with the units of the sku in its order.

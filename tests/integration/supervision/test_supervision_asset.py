@@ -27,7 +27,7 @@ create table core.dim_offers (supplier_id text, sku_id text, supply_price_cents 
 create table core.dim_licences (kind text, brand_id text, supplier_id text, merchant_id text,
     is_in_force boolean);
 create table core.fct_order_lines (order_id text, merchant_id text, supplier_id text, sku_id text,
-    qty double, qty_milli bigint, is_merchandise boolean, placed_at timestamptz);
+    qty double, qty_milli bigint, is_merchandise boolean, placed_at timestamptz, is_sale boolean);
 create table core.fct_after_sales (merchant_id text, supplier_id text, sku_id text, order_id text,
     reason_code text, opened_at timestamptz, received_at timestamptz);
 create table core.dim_batches (batch_id text, sku_id text, supplier_id text, qty bigint);
@@ -69,9 +69,11 @@ def facts():
     made.put("dim_licences", "brand_authorisation", "B", None, "m1", False)
     made.put("dim_licences", "business", "B", None, "m1", True)
     made.put("dim_batches", "b1", "branded", "S1", 100)
+    gone = ("gone", "m2", "S1", "branded", 9.0, 9000, True, AS_OF - timedelta(days=5), False)
+    made.put("fct_order_lines", *gone)
     for number in range(3):
         order, at = f"o{number}", AS_OF - timedelta(days=5)
-        made.put("fct_order_lines", order, "m2", "S1", "branded", 2.0, 2000, True, at)
+        made.put("fct_order_lines", order, "m2", "S1", "branded", 2.0, 2000, True, at, True)
         made.put("fct_shipments", f"p{number}", order, "S1")
         made.put("fct_supply_observations", "made-up", f"p{number}", "branded", "parcel_scan", at, at)
     return made
