@@ -1,12 +1,12 @@
 """Purchase invoices by which parties show that their goods are genuine.
 
-Revision: 0081, after 0080.
+Revision: 0082, after 0081.
 """
 
 from alembic import op
 
-revision = "0081"
-down_revision = "0080"
+revision = "0082"
+down_revision = "0081"
 branch_labels = None
 depends_on = None
 
