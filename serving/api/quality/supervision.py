@@ -375,7 +375,7 @@ def post_invoice(request: Request[Any, Any, Any], data: InvoiceRequest) -> Invoi
             local_day(now, zone_of(conn, principal.tenant_id)),
             now,
         )
-        details = {"sku_id": data.sku_id, "units": data.units}
+        details: dict[str, str | int] = {"sku_id": data.sku_id, "units": data.units}
         note(request, conn, "invoice.state", "invoice", made.invoice_id, details=details)
     return InvoiceView(**asdict(made))
 
