@@ -79,6 +79,12 @@ PLAN: dict[str, Planned] = {
     ),
     "uplift_hillstrom": Planned("models", 5, beside=True),
     "topics_zh": Planned("growth", 40, beside=True, sizes={"MUYUN_BENCH_TEXTS": "500"}, was_timed=False),
+    "flash_sale": Planned(
+        "growth",
+        60,
+        sizes={"MUYUN_BENCH_BUYERS": "2000", "MUYUN_BENCH_GROUPS": "30"},
+        was_timed=False,
+    ),
     "experiment_truth": Planned(
         "growth", 50, beside=True, sizes={"MUYUN_BENCH_RUNS": "300"}, was_timed=False
     ),

@@ -30,6 +30,7 @@ from serving.api.feeds.competitor_prices import post_competitor_prices
 from serving.api.feeds.events import post_events
 from serving.api.feeds.observations import post_observations
 from serving.api.growth.channel_tests import CHANNEL_TEST_ROUTES
+from serving.api.growth.communities import COMMUNITY_ROUTES
 from serving.api.growth.experiments import EXPERIMENT_ROUTES
 from serving.api.growth.feedback import FEEDBACK_ROUTES
 from serving.api.growth.journey_work import JOURNEY_WORK_ROUTES
@@ -218,6 +219,7 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *POINTS_ROUTES,
             *COUPON_ROUTES,
             *PROMOTION_ROUTES,
+            *COMMUNITY_ROUTES,
             *PAYMENT_ROUTES,
             *CHANNEL_ROUTES,
             *CHANNEL_REQUEST_ROUTES,

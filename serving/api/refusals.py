@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from serving.approvals import errors as approvals
+from serving.communities import errors as communities
 from serving.experiments import errors as experiments
 from serving.feedback import errors as feedback
 from serving.journeys import errors as journeys
@@ -63,6 +64,9 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (journeys.JourneyUnknownError, 404, "journey-not-found", "No such journey, version or task"),
     (journeys.JourneyRefusedError, 422, "journey-refused", "The journey is refused"),
     (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
+    (communities.CommunityUnknownError, 404, "community-not-found", "No such community"),
+    (communities.CommunityConflictError, 409, "community-conflict", "The id was used for something else"),
+    (communities.CommunityError, 409, "community-closed", "The community is closed"),
     (feedback.FeedbackUnknownError, 404, "feedback-not-found", "No such feedback"),
     (feedback.FeedbackError, 409, "feedback-conflict", "The id was used for another text"),
     (materials.MaterialUnknownError, 404, "material-not-found", "No such material"),
@@ -124,6 +128,7 @@ def typed_problems() -> Iterator[None]:
         supervision.SupervisionError,
         experiments.ExperimentError,
         journeys.JourneyError,
+        communities.CommunityError,
         feedback.FeedbackError,
         members.MembersError,
         reviews.ReviewError,

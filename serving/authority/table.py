@@ -753,6 +753,29 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "community",
+        "a community of a shop's consumers, what is planned for it, and that it closes",
+        _SHOP,
+        "key of the shop; its id stands for its words",
+        routes=(
+            "POST /v1/communities",
+            "POST /v1/communities/{community_id}/activities",
+            "POST /v1/communities/{community_id}/close",
+        ),
+        moves_money=False,
+    ),
+    Authority(
+        "community_membership",
+        "that a consumer agreed to be in a community, or left it",
+        _SHOP,
+        "the shop says that the consumer agreed; nobody who was erased",
+        routes=(
+            "POST /v1/communities/{community_id}/members",
+            "POST /v1/communities/{community_id}/members/{consumer_id}/leave",
+        ),
+        moves_money=False,
+    ),
+    Authority(
         "feedback",
         "what a consumer wrote, what it is about, and what is answered in public",
         _SHOP,

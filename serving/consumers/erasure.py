@@ -26,6 +26,7 @@ _RENAMED = (
     "consumers.erase_snapshots",
     "coupons.erase",
     "promotions.erase",
+    "communities.erase",
     "approvals.erase",
     "journeys.erase",
     "links.erase",

@@ -72,6 +72,8 @@ class Scope(StrEnum):
     CHANNEL_TESTS_WRITE = "channel_tests:write"
     LINKS_READ = "links:read"
     LINKS_WRITE = "links:write"
+    COMMUNITIES_READ = "communities:read"
+    COMMUNITIES_WRITE = "communities:write"
     FEEDBACK_READ = "feedback:read"
     FEEDBACK_WRITE = "feedback:write"
     MEMBERS_READ = "members:read"
@@ -159,6 +161,8 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
             Scope.SCENES_READ,
             Scope.SCENES_WRITE,
             Scope.EVENTS_WRITE,
+            Scope.COMMUNITIES_READ,
+            Scope.COMMUNITIES_WRITE,
             Scope.FEEDBACK_READ,
             Scope.FEEDBACK_WRITE,
             Scope.REVIEWS_READ,

@@ -16,6 +16,8 @@ WHOLE = {
     "/v1/channels": "contracts with payment channels",
     "/v1/consumers/{consumer_id}/rebuy-reminders": "a ranked list, cut when it is published",
     "/v1/coupon-programmes/{programme_id}": "terms of one programme; its lists have lengths",
+    "/v1/communities/{community_id}/calendar": "days ahead, at most 500 entries",
+    "/v1/communities/{community_id}/health": "a row a week, at most 104",
     "/v1/promotions/{promotion_id}": "terms of one promotion",
     "/v1/experiments/{experiment_id}/preview": "the arms of one experiment, at most five",
     "/v1/feedback/topics": "a row a topic, each with at most three examples",

@@ -65,6 +65,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Annotated[int, Meta(ge=1, le=20_160, description="Of a group-buy: time to fill a group.")] | None
     ) = None
     scene_id: Annotated[Id | None, Meta(description="Scene of its orders; of live a live session.")] = None
+    community_id: Annotated[Id | None, Meta(description="Its members alone may take of it.")] = None
     stacks: Annotated[bool, Meta(description="Other coupons may stand beside it.")] = False
 
 
@@ -85,6 +86,7 @@ class PromotionView(Struct, frozen=True, kw_only=True):
     group_size: int | None
     group_minutes: int | None
     scene_id: str | None
+    community_id: str | None
     programme_id: str
     status: Annotated[str, Meta(description="`proposed`, `active` or `closed`.")]
     made_by: str
@@ -327,6 +329,7 @@ def _new(data: PromotionRequest, merchant_id: str) -> NewPromotion:
         group_size=data.group_size,
         group_minutes=data.group_minutes,
         scene_id=data.scene_id,
+        community_id=data.community_id,
         stacks=data.stacks,
     )
 

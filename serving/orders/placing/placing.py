@@ -142,8 +142,9 @@ def place_order(
         PromotionSoldOutError: Nothing is left of it, or of the group.
         PromotionLimitError: The buyer has enough of it.
     """
+    held = _held(conn, tenant_id, order, now)
     require_not_erased(conn, tenant_id, order.consumer_id, "nobody can order under this id any more")
-    order, claim = _claimed(conn, tenant_id, order, now)
+    order, claim = _claimed(conn, tenant_id, order, held, now)
     rules = rules.under_contracts(conn, tenant_id)
     _require_agent(conn, order)
     roles = _roles(conn, tenant_id, order, now)
@@ -213,22 +214,22 @@ def _units(order: NewOrder) -> Counter[str]:
     return units
 
 
+def _held(conn: Connection, tenant_id: str, order: NewOrder, now: datetime) -> claims.Held | None:
+    """First of all, so that who comes too late costs one statement."""
+    if order.promotion is None:
+        return None
+    shop, buyer = order.merchant_id, order.consumer_id
+    return claims.hold(conn, tenant_id, order.promotion, order.order_id, shop, buyer, _units(order), now)
+
+
 def _claimed(
-    conn: Connection, tenant_id: str, order: NewOrder, now: datetime
+    conn: Connection, tenant_id: str, order: NewOrder, held: claims.Held | None, now: datetime
 ) -> tuple[NewOrder, claims.Claim | None]:
     """The order with the coupon and the scene of the promotion that it took of."""
-    if order.promotion is None:
+    if held is None or order.promotion is None:
         return order, None
-    claim = claims.take(
-        conn,
-        tenant_id,
-        order.promotion,
-        order.order_id,
-        order.merchant_id,
-        order.consumer_id,
-        _units(order),
-        now,
-    )
+    group_id = order.promotion.group_id
+    claim = claims.take(conn, tenant_id, held, order.order_id, order.consumer_id, group_id, now)
     scene_id = claim.promotion.scene_id
     scenes = [] if scene_id is None or scene_id in order.scene_ids else [scene_id]
     return (

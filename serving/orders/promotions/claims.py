@@ -12,12 +12,18 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
+from serving.communities.records import is_member
 from serving.db import locks
-from serving.orders.errors import PromotionLimitError, PromotionRefusedError, PromotionSoldOutError
+from serving.orders.errors import (
+    NotFoundError,
+    PromotionLimitError,
+    PromotionRefusedError,
+    PromotionSoldOutError,
+)
 from serving.orders.promotions import groups
 from serving.orders.promotions.document import Promotion
-from serving.orders.promotions.records import find
 
 Connection = psycopg.Connection[Any]
 
@@ -63,7 +69,15 @@ class Claim:
             )
 
 
-def take(
+@dataclass(frozen=True)
+class Held:
+    """Units that an order holds without a claim yet; `qty` is 1 where only the budget limits a promotion."""
+
+    promotion: Promotion
+    qty: int
+
+
+def hold(
     conn: Connection,
     tenant_id: str,
     wanted: Wanted,
@@ -72,48 +86,98 @@ def take(
     consumer_id: str,
     units: Mapping[str, int],
     now: datetime,
-) -> Claim:
-    """Take units of a promotion and a seat of a group for an order that is being placed.
+) -> Held:
+    """Take units that nobody holds, by a statement that waits for nothing, or say why there are none.
+
+    Whoever comes when everything is sold costs one look.
 
     Args:
-        conn: Inside the transaction of the order, which holds no stock yet.
+        conn: Inside the transaction of the order, which holds nothing yet.
         tenant_id: The tenant.
         wanted: What the order names.
         order_id: The order.
         merchant_id: Its shop.
-        consumer_id: Its buyer.
+        consumer_id: Its buyer; who has enough of it keeps no unit from others.
         units: Sku to the units ordered.
         now: Business time.
 
     Raises:
-        NotFoundError: There is no such promotion in the shop, or no such group of it.
-        PromotionRefusedError: It does not hold now, or not for these goods.
-        PromotionSoldOutError: Its units or the group's seats are taken, or being taken.
+        NotFoundError: There is no such promotion.
+        PromotionRefusedError: It does not hold in this shop, now, or for these goods.
+        PromotionSoldOutError: Its units are taken, or being taken.
         PromotionLimitError: The buyer has enough of it.
     """
-    promotion = find(conn, tenant_id, wanted.promotion_id)
+    left = conn.execute(_ANY_LEFT, {"tenant": tenant_id, "promotion": wanted.promotion_id}).fetchone()
+    if left is not None and not left[0]:
+        raise PromotionSoldOutError("promotion", wanted.promotion_id)
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            _HOLD.encode(),
+            {
+                "tenant": tenant_id,
+                "promotion": wanted.promotion_id,
+                "order": order_id,
+                "merchant": merchant_id,
+                "consumer": consumer_id,
+                "skus": list(units),
+                "quantities": list(units.values()),
+                "now": now,
+            },
+        ).fetchone()
+    if row is None:
+        raise NotFoundError("promotion", wanted.promotion_id)
+    promotion = Promotion(**{name: row[name] for name in Promotion.__dataclass_fields__})
     _require_holds(promotion, merchant_id, units, now)
-    if (wanted.group_id is not None) and promotion.group_size is None:
+    if wanted.group_id is not None and promotion.group_size is None:
         raise PromotionRefusedError(f"Promotion {promotion.promotion_id!r} has no groups.")
-    qty = sum(units.get(sku, 0) for sku in promotion.sku_ids) if promotion.stock_qty is not None else 1
-    values = {"tenant": tenant_id, "promotion": promotion.promotion_id, "order": order_id, "qty": qty}
-    if promotion.stock_qty is not None and conn.execute(_ANY_LEFT, values).fetchone() is None:
+    _require_within(promotion, row["already"], row["qty"])
+    if promotion.stock_qty is not None and row["held"] != row["qty"]:
         raise PromotionSoldOutError("promotion", promotion.promotion_id)
+    return Held(promotion, row["qty"])
+
+
+def take(
+    conn: Connection,
+    tenant_id: str,
+    held: Held,
+    order_id: str,
+    consumer_id: str,
+    group_id: str | None,
+    now: datetime,
+) -> Claim:
+    """Claim the units that an order holds, and a seat of a group.
+
+    Args:
+        conn: Inside the transaction of `hold`, which keeps erasures up.
+        tenant_id: The tenant.
+        held: What it holds.
+        order_id: The order.
+        consumer_id: Its buyer.
+        group_id: The group that it joins.
+        now: Business time.
+
+    Raises:
+        NotFoundError: The promotion has no such group.
+        PromotionRefusedError: The group is over, or the buyer is no member of the promotion's community.
+        PromotionSoldOutError: The group's seats are taken, or being taken.
+        PromotionLimitError: The buyer has enough of it.
+    """
+    promotion, community_id = held.promotion, held.promotion.community_id
+    if community_id is not None and not is_member(conn, tenant_id, community_id, consumer_id):
+        raise PromotionRefusedError(
+            f"Promotion {promotion.promotion_id!r} is for members of community {community_id!r}."
+        )
     locks.promotion_buyer(conn, tenant_id, promotion.promotion_id, consumer_id)
-    taken = conn.execute(_TAKEN, {**values, "consumer": consumer_id}).fetchone()
-    already = int(taken[0]) if taken else 0
-    if already + qty > promotion.per_consumer_qty:
-        raise PromotionLimitError(promotion.promotion_id, promotion.per_consumer_qty, already)
-    if promotion.stock_qty is not None and conn.execute(_TAKE, values).rowcount != qty:
-        raise PromotionSoldOutError("promotion", promotion.promotion_id)
-    group_id = None
+    values = {"tenant": tenant_id, "promotion": promotion.promotion_id, "consumer": consumer_id}
+    already = conn.execute(f"select {_ALREADY}".encode(), values).fetchone()
+    _require_within(promotion, int(already[0]) if already else 0, held.qty)
     if promotion.group_size is not None:
-        group_id = groups.sit_down(conn, tenant_id, promotion, wanted.group_id, order_id, now)
+        group_id = groups.sit_down(conn, tenant_id, promotion, group_id, order_id, now)
     conn.execute(
         "insert into promotions.claim (tenant_id, order_id, promotion_id, consumer_id, qty, group_id, state,"
         " taken_at) values (%(tenant)s, %(order)s, %(promotion)s, %(consumer)s, %(qty)s, %(group)s, 'taken',"
         " %(now)s)",
-        {**values, "consumer": consumer_id, "group": group_id, "now": now},
+        {**values, "order": order_id, "qty": held.qty, "group": group_id, "now": now},
     )
     assert promotion.code is not None, "an active promotion has its coupon"
     return Claim(promotion, promotion.code)
@@ -174,19 +238,37 @@ def _require_holds(promotion: Promotion, merchant_id: str, units: Mapping[str, i
         )
 
 
-_ANY_LEFT = (
-    "select from promotions.unit where tenant_id = %(tenant)s and promotion_id = %(promotion)s"
-    " and order_id is null limit 1"
+def _require_within(promotion: Promotion, already: int, qty: int) -> None:
+    if already + qty > promotion.per_consumer_qty:
+        raise PromotionLimitError(promotion.promotion_id, promotion.per_consumer_qty, already)
+
+
+_COLUMNS = ", ".join(f"s.{name}" for name in Promotion.__dataclass_fields__)
+_ALREADY = (
+    "(select coalesce(sum(c.qty), 0)::integer from promotions.claim c where c.tenant_id = %(tenant)s"
+    " and c.promotion_id = %(promotion)s and c.consumer_id = %(consumer)s and c.state = 'taken')"
 )
-_TAKEN = (
-    "select coalesce(sum(qty), 0) from promotions.claim where tenant_id = %(tenant)s"
-    " and promotion_id = %(promotion)s and consumer_id = %(consumer)s and state = 'taken'"
+_ANY_LEFT = (
+    "select p.stock_qty is null or p.status = 'proposed' or exists (select from promotions.unit u"
+    " where u.tenant_id = p.tenant_id and u.promotion_id = p.promotion_id and u.order_id is null)"
+    " from promotions.promotion p where p.tenant_id = %(tenant)s and p.promotion_id = %(promotion)s"
 )
 # Materialised: a join that asked for the free rows again would find others, since those are taken by then.
-_TAKE = (
-    "with free as materialized (select unit_no from promotions.unit where tenant_id = %(tenant)s"
-    " and promotion_id = %(promotion)s and order_id is null"
-    f" order by unit_no limit %(qty)s{locks.CLAIMED})"
-    " update promotions.unit u set order_id = %(order)s from free f"
-    " where u.tenant_id = %(tenant)s and u.promotion_id = %(promotion)s and u.unit_no = f.unit_no"
+_HOLD = f"""
+with said as (
+    select p.*, {_ALREADY} as already, case when p.stock_qty is null then 1 else
+        (select coalesce(sum(u.qty), 0)::integer from unnest(%(skus)s::text[], %(quantities)s::integer[])
+            as u (sku_id, qty) where u.sku_id = any(p.sku_ids)) end as qty
+    from promotions.promotion p where p.tenant_id = %(tenant)s and p.promotion_id = %(promotion)s
+), free as materialized (
+    select unit_no from promotions.unit
+    where tenant_id = %(tenant)s and promotion_id = %(promotion)s and order_id is null order by unit_no
+    limit (select case when s.status = 'active' and s.starts_at <= %(now)s and s.ends_at > %(now)s
+        and s.merchant_id = %(merchant)s and s.already + s.qty <= s.per_consumer_qty then s.qty else 0 end
+        from said s){locks.CLAIMED}
+), held as (
+    update promotions.unit u set order_id = %(order)s from free f
+    where u.tenant_id = %(tenant)s and u.promotion_id = %(promotion)s and u.unit_no = f.unit_no returning 1
 )
+select {_COLUMNS}, s.already, s.qty, (select count(*) from held) as held from said s
+"""

@@ -45,6 +45,7 @@ class NewPromotion:
         group_size: Buyers of a group-buy.
         group_minutes: How long a group may take.
         scene_id: Scene in which it is sold; its orders carry the role. A live slot needs a live session.
+        community_id: Community whose members alone may take of it; None: whoever buys.
         funders: Who bears what it takes off.
         budget_cents: Most fen that it takes off.
         budget_count: Most orders.
@@ -69,6 +70,7 @@ class NewPromotion:
     group_size: int | None = None
     group_minutes: int | None = None
     scene_id: str | None = None
+    community_id: str | None = None
     stacks: bool = False
 
 
@@ -91,6 +93,7 @@ class Promotion:
         group_size: Buyers of a group.
         group_minutes: How long a group may take.
         scene_id: Scene of its orders.
+        community_id: Community whose members alone may take of it.
         programme_id: Its coupon programme.
         code: The coupon of its orders, once it was approved; it is taken from no other order.
         status: `proposed` until a second person agreed, `active`, `closed` for good.
@@ -112,6 +115,7 @@ class Promotion:
     group_size: int | None
     group_minutes: int | None
     scene_id: str | None
+    community_id: str | None
     programme_id: str
     code: str | None
     status: PromotionStatus

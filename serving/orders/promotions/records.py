@@ -13,6 +13,8 @@ from psycopg.rows import class_row
 
 from serving.agents.errors import UnknownSceneError
 from serving.agents.scenes import find as find_scene
+from serving.communities.errors import CommunityError
+from serving.communities.records import find as find_community
 from serving.db import locks
 from serving.orders.coupons import issuing, store
 from serving.orders.errors import (
@@ -79,6 +81,7 @@ def propose(
     terms = coupon_terms(new)
     require_guarded(conn, tenant_id, new.merchant_id, new.kind, terms)
     _require_scene(conn, tenant_id, new)
+    _require_community(conn, tenant_id, new)
     programme = store.open_programme(
         conn, tenant_id, *issuer, f"promotion: {new.title}"[:200], terms, by, now
     )
@@ -97,6 +100,7 @@ def propose(
         group_size=new.group_size,
         group_minutes=new.group_minutes,
         scene_id=new.scene_id,
+        community_id=new.community_id,
         programme_id=programme.programme_id,
         code=None,
         status="proposed",
@@ -281,3 +285,14 @@ def _require_scene(conn: Connection, tenant_id: str, new: NewPromotion) -> None:
             f"scene {new.scene_id} is open from {scene.opens_at.isoformat()} until"
             f" {scene.closes_at.isoformat()}: the promotion must lie within",
         )
+
+
+def _require_community(conn: Connection, tenant_id: str, new: NewPromotion) -> None:
+    if new.community_id is None:
+        return
+    try:
+        found = find_community(conn, tenant_id, new.community_id, new.merchant_id)
+    except CommunityError as error:
+        raise InvalidRequestError("community_id", str(error)) from error
+    if found.closed_at is not None:
+        raise InvalidRequestError("community_id", f"community {new.community_id!r} is closed")

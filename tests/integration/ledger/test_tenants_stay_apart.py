@@ -11,6 +11,7 @@ MINE, OTHER = "t-mine", "t-other"
 DEFINERS = {
     "approvals.erase",
     "channels.tenant_of",
+    "communities.erase",
     "consumers.count_change",
     "consumers.erase",
     "consumers.erase_mentions",

@@ -1,0 +1,21 @@
+"""What communities refuse."""
+
+from __future__ import annotations
+
+from serving.errors import ServingError
+
+
+class CommunityError(ServingError):
+    """Something about a community is refused."""
+
+
+class CommunityUnknownError(CommunityError):
+    """There is no such community, or it is another shop's; or no such member of it."""
+
+
+class CommunityConflictError(CommunityError):
+    """The id was used for something else."""
+
+
+class CommunityClosedError(CommunityError):
+    """The community is closed."""
