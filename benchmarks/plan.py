@@ -82,7 +82,7 @@ PLAN: dict[str, Planned] = {
     # Beside another one its rates say little; in the complete run it is about what is sold twice.
     "flash_sale": Planned(
         "growth",
-        40,
+        30,
         beside=True,
         sizes={"MUYUN_BENCH_BUYERS": "1000", "MUYUN_BENCH_UNITS": "30", "MUYUN_BENCH_GROUPS": "20"},
         was_timed=False,

@@ -1,14 +1,14 @@
 """Communities: their members and calendar; promotions may be of one.
 
-Revision: 0079, after 0078.
+Revision: 0082, after 0081.
 """
 
 from alembic import op
 
 from serving.db.migrations.tenancy import protect
 
-revision = "0079"
-down_revision = "0078"
+revision = "0082"
+down_revision = "0081"
 branch_labels = None
 depends_on = None
 
