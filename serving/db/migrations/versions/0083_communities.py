@@ -1,14 +1,14 @@
 """Communities: their members and calendar; promotions may be of one.
 
-Revision: 0082, after 0081.
+Revision: 0083, after 0082.
 """
 
 from alembic import op
 
 from serving.db.migrations.tenancy import protect
 
-revision = "0082"
-down_revision = "0081"
+revision = "0083"
+down_revision = "0082"
 branch_labels = None
 depends_on = None
 
