@@ -242,6 +242,17 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             is_optional=True,
         ),
         PublishedTable(
+            "agent_suggestions",
+            ("agent_id", "merchant_id", "rank"),
+            _columns(
+                "agent_id:text merchant_id:text rank:int sku_id:text customers:int of_customers:int "
+                "reason_code:text"
+            ),
+            "Skus that stand in the lists of several customers of an agent; nobody is named. "
+            "One row per agent, merchant and rank.",
+            is_optional=True,
+        ),
+        PublishedTable(
             "wakeup_list",
             ("consumer_id",),
             _columns(

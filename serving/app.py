@@ -29,6 +29,7 @@ from serving.api.documentation import OfflineDocumentation, documentation_router
 from serving.api.feeds.competitor_prices import post_competitor_prices
 from serving.api.feeds.events import post_events
 from serving.api.feeds.observations import post_observations
+from serving.api.growth.agent_suggestions import get_agent_suggestions
 from serving.api.growth.channel_tests import CHANNEL_TEST_ROUTES
 from serving.api.growth.communities import COMMUNITY_ROUTES
 from serving.api.growth.experiments import EXPERIMENT_ROUTES
@@ -40,6 +41,7 @@ from serving.api.growth.materials import MATERIAL_ROUTES
 from serving.api.growth.members import MEMBER_ROUTES
 from serving.api.growth.promotions import PROMOTION_ROUTES
 from serving.api.growth.reviews import REVIEW_ROUTES
+from serving.api.growth.trainings import TRAINING_ROUTES
 from serving.api.health import live, metrics, ready
 from serving.api.money.calendar import CALENDAR_ROUTES
 from serving.api.money.debts import DEBT_ROUTES
@@ -243,6 +245,8 @@ def create_app(settings: Settings, url: str, profile_reader: ProfileReader | Non
             *LINK_ROUTES,
             *MEMBER_ROUTES,
             *REVIEW_ROUTES,
+            *TRAINING_ROUTES,
+            get_agent_suggestions,
             *MATERIAL_ROUTES,
             *ALARM_ROUTES,
             get_parcel_record,

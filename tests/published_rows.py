@@ -80,6 +80,7 @@ def rows_of(version, size=40):
                 0.5,
             )
         ],
+        "agent_suggestions": [("a1", "m1", 1, "s1", 5, 6, version)],
         "supply_failures": [("s-1", 28, 1, 28.0, 28.0, 100, 0, None, 1, "[]")],
         "clearance_warnings": [("s-1", "s1", 9, 1.0, 30, 0.1, 270.0, 5, 1, -1.0, "[]")],
         "wakeup_list": [("c1", "m1", 1, 30, 0.5, 100, True, None, None, None, "[]", True)],

@@ -15,6 +15,9 @@ class ReviewConfig:
             whose it is.
         confidence: Of the interval of a rank.
         months: Months that are published, the newest ones.
+        fewest_customers: Customers of an agent in whose lists a sku stands, at least.
+        list_depth: Places of a list that are looked at.
+        longest_list: Skus that are suggested to an agent at a shop, at most.
         prior: Party-months by which a rate of silence is drawn to that of all.
     """
 
@@ -22,4 +25,7 @@ class ReviewConfig:
     fewest_leaders: int = 3
     confidence: float = 0.95
     months: int = 13
+    fewest_customers: int = 5
+    list_depth: int = 10
+    longest_list: int = 20
     prior: float = 10.0

@@ -32,6 +32,7 @@ SCORED = (
     "supply_resilience",
     "assortment_suggestions",
     "party_reviews",
+    "agent_suggestions",
     "wakeup_list",
     "profiles",
     "segments",

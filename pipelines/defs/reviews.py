@@ -57,3 +57,47 @@ def _review(as_of: datetime, warehouse: Warehouse, scores: Scores) -> Outcome:
             "settled": found.filter(basis="settled").height,
         },
     )
+
+
+@dg.asset(
+    key=["published", "agent_suggestions"],
+    group_name=Group.GROWTH,
+    owners=[Owner.DATA_SCIENCE],
+    kinds={"python", "parquet"},
+    deps=[dg.AssetKey(["warehouse", "published"]), dg.AssetKey(["published", "recommendations"])],
+)
+def agent_suggestions_(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    warehouse: dg.ResourceParam[Warehouse],
+    scores: dg.ResourceParam[Scores],
+) -> dg.MaterializeResult:
+    """Skus that stand in the lists of several customers of an agent, by their number; nobody is named.
+
+    Read by agents and their merchants. One row per agent, merchant and rank.
+    """
+    return steps.run(
+        context,
+        lambda: _suggest(warehouse, scores),
+        outputs=scores.files("agent_suggestions"),
+        clock="none",
+    )
+
+
+def _suggest(warehouse: Warehouse, scores: Scores) -> Outcome:
+    from models.reviews.config import ReviewConfig
+    from models.reviews.suggestions import agent_suggestions
+    from pipelines.warehouse.party_months import agent_customers
+
+    with warehouse.open() as connection:
+        customers = agent_customers(connection)
+    found = agent_suggestions(customers, scores.get("recommendations"), ReviewConfig())
+    scores.save("agent_suggestions", found)
+    return Outcome(
+        rows=found.height,
+        metadata={
+            "agents_with_customers": customers["agent_id"].n_unique(),
+            "agents_told": found["agent_id"].n_unique(),
+            "skus": found["sku_id"].n_unique(),
+        },
+    )

@@ -38,6 +38,7 @@ PUBLISHED = (
     "supply_failures",
     "assortment_suggestions",
     "party_reviews",
+    "agent_suggestions",
     "wakeup_list",
     "rebuy_reminders",
     "profiles",

@@ -70,6 +70,8 @@ Kind = Literal[
     "feedback",
     "rankings",
     "materials",
+    "trainings",
+    "training_places",
 ]
 
 
@@ -144,6 +146,8 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "feedback": (int,),
     "rankings": (int, str),
     "materials": (str,),
+    "trainings": (str,),
+    "training_places": (int,),
 }
 
 

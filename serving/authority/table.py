@@ -788,6 +788,14 @@ AUTHORITIES: tuple[Authority, ...] = (
         moves_money=False,
     ),
     Authority(
+        "training",
+        "who gets a seat of a training: half by lot until a gain is measured",
+        _ALL,
+        "the id of the plan; the seed of the lot is drawn here and stays with the seats",
+        routes=("POST /v1/trainings",),
+        moves_money=False,
+    ),
+    Authority(
         "material",
         "what is said of goods for agents to spread",
         _SHOP,

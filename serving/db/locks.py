@@ -7,7 +7,7 @@ The order; a transaction takes locks from the top down, and skips what it does n
 1. gates: the nonce and the fact of a notice (their rows), erasures, the months of tiers, regions, plans, an
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers, the journeys, the members and the experiments
-   of a tenant, the tests of a channel, a material, the alarms and the record of the supply watch,
+   of a tenant, the tests of a channel, a material, trainings, the alarms and the record of the supply watch,
    the history of grades, a system that pushes stock, a promotion, a buyer in a promotion, a group of buyers,
    a purchase invoice that is stated;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order; a transfer;
@@ -263,6 +263,11 @@ def journey_task(conn: Connection, tenant_id: str, task_id: int) -> None:
     conn.execute(
         "select from journeys.task where tenant_id = %s and task_id = %s for update", (tenant_id, task_id)
     )
+
+
+def trainings(conn: Connection, tenant_id: str) -> None:
+    """Be the one who gives seats of trainings: who is in a lot is in no other one meanwhile."""
+    _name(conn, "reviews.training", tenant_id)
 
 
 def material(conn: Connection, tenant_id: str, material_id: str) -> None:

@@ -79,6 +79,7 @@ class Scope(StrEnum):
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     REVIEWS_READ = "reviews:read"
+    REVIEWS_WRITE = "reviews:write"
     MATERIALS_READ = "materials:read"
     MATERIALS_WRITE = "materials:write"
     WATCH_READ = "watch:read"

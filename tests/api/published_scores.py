@@ -184,6 +184,10 @@ def small_tables(version="v1"):
             reviewed("agent", "new", merchant=None, **UNRANKED),
             *(reviewed("merchant", merchant, merchant=merchant) for merchant in ("m1", "own-merchant")),
         ],
+        "agent_suggestions": [
+            ("ag", "m1", 1, "s1", 6, 8, version),
+            ("own-agent", "m2", 1, "s2", 5, 5, version),
+        ],
         "supply_failures": [
             ("s-69", 28, 3, 252.0, 42.0, 21000, 4200, 1.5, 9, '["s00"]'),
             ("s-70", 28, 1, 56.0, 0.0, 0, -30, None, None, "[]"),

@@ -36,6 +36,7 @@ NATURAL = {
     "/v1/plans/{plan_id}/legal-reviews": {"review_id"},
     "/v1/materials": {"material_id"},
     "/v1/reconciliations": {"run_id"},
+    "/v1/trainings": {"training_id"},
 }
 """Fields of the body that name what is made; with the path, which names the rest."""
 OF_ROWS = {

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.xdist_group("limits_stated")  # one world for all, in o
 
 WHOLE = {
     "/v1/agents/{agent_id}": "one agent: its direct relations, and points that expire",
+    "/v1/agents/{agent_id}/suggestions": "cut when it is published: twenty a shop",
     "/v1/approvals/{approval_id}": "what was decided about one request",
     "/v1/balances/{party_type}/{party_id}": "one row an account kind of one party",
     "/v1/channels": "contracts with payment channels",
@@ -34,6 +35,7 @@ WHOLE = {
     "/v1/purchase-policies": "one a category",
     "/v1/quality/levels/{sku_id}/history": "the newest changes of one sku, at most `limit`",
     "/v1/recommendations": "a ranked list, cut when it is published",
+    "/v1/reviews/{party_type}/{party_id}": "one month of one party: at most three skus a side",
     "/v1/segments": "rules of the installation",
     "/v1/settlements/{order_id}/explain": "one order",
     "/v1/statements/{party_type}/{party_id}": "one party's month, by account and day",

@@ -75,6 +75,7 @@ def test_what_was_published_before_there_were_tenants_still_serves(database_url)
         "supply_failures",
         "assortment_suggestions",
         "party_reviews",
+        "agent_suggestions",
     )
     rows = rows_of("v1") | {name: [] for name in young}
     publish(database_url, manifest_of("v1", rows), rows)
