@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from pipelines.warehouse import grown
 from serving.db.calendar import local_day
 from serving.db.operations import Operations
 from serving.db.retries import in_transaction
+from serving.members.benefits import Cost, costs_of
 from serving.members.closing import Closed, close_day
 from serving.members.facts import released_spend, verified_texts
 from serving.members.programme import Programme
@@ -33,6 +34,7 @@ class Night:
         today: Local day that was closed.
         growth: Consumers with growth.
         levels: By level: members, those at risk, those of them whom nobody told.
+        costs: What coupons of levels cost.
         state: As `serving.members.records.state_of` tells it.
     """
 
@@ -40,6 +42,7 @@ class Night:
     today: date
     growth: int = 0
     levels: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    costs: Sequence[Cost] = ()
     state: str = ""
 
 
@@ -74,7 +77,14 @@ def close_night(
 
         def closed(conn: psycopg.Connection) -> Night:
             done = close_day(conn, tenant_id, current.version, growth, today, zone, as_of)
-            return Night(done, today, len(growth), counts(conn, tenant_id), state_of(conn, tenant_id))
+            return Night(
+                done,
+                today,
+                len(growth),
+                counts(conn, tenant_id),
+                costs_of(conn, tenant_id),
+                state_of(conn, tenant_id),
+            )
 
         return in_transaction(transactions, closed)
 

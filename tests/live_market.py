@@ -154,7 +154,8 @@ class History:
                 (self._order, self._order, self._move_on, self._move_on, self._correct, self._event,
                  self._event, self._event_again, self._stock, self._parcel, self._arrives, self._case,
                  self._case_ends, self._consent, self._rival, self._price, self._terms, self._edge,
-                 self._edge_cut, self._purchase, self._answer, self._grade, self._decision, self._feedback)
+                 self._edge_cut, self._purchase, self._answer, self._grade, self._level, self._decision,
+                 self._feedback)
             )  # fmt: skip
             for table, rows in happen().items():
                 for row in rows:
@@ -327,6 +328,14 @@ class History:
         return {"feedback": [{
             "feedback_id": f"fb-{self._number()}", "merchant_id": "m-1", "sku_id": "milk-1",
             "is_verified": False, "topic": None, "sentiment": None, "occurred_at": self.now,
+            "received_at": self.now,
+        }]}  # fmt: skip
+
+    def _level(self) -> dict[str, list[Row]]:
+        return {"level_changes": [{
+            "change_id": f"lv-api-{self._number()}", "consumer_id": self._consumer() or "c-1", "cause": "growth",
+            "level": self._rng.choice(["silver", "gold"]), "growth": self._rng.randint(0, 900),
+            "growth_to_next": None, "is_at_risk": self._rng.random() < 0.5, "changed_at": self.now,
             "received_at": self.now,
         }]}  # fmt: skip
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import dagster as dg
+import polars as pl
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
@@ -11,7 +12,7 @@ from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import CheckRecord, Outcome, fingerprint
 from pipelines.stores.database import Database
-from pipelines.stores.members import REPORT, state_of
+from pipelines.stores.members import COST_COLUMNS, COSTS, REPORT, state_of
 from pipelines.stores.warehouse import Warehouse
 
 _KEY = ["operations", "member_levels"]
@@ -60,6 +61,7 @@ def member_levels(
         context,
         lambda: _close(settings, clock.as_of(context), warehouse, lake, url),
         settings={"database": database.number(url), "zone": settings.zone},
+        outputs=[lake.derived_path(COSTS)],
         clock="day",
         holds=lambda record: record.metadata["state"] == state_of(url, settings.tenant),
     )
@@ -84,6 +86,7 @@ def _close(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake
         "a_later_day_was_closed": closed.is_outdated,
     }
     lake.write_report(REPORT, told)
+    lake.put(COSTS, pl.DataFrame(night.costs, schema=COST_COLUMNS, orient="row"))
     return Outcome(
         rows=sum(closed.moved.values()),
         metadata={**told, "state": night.state},

@@ -355,6 +355,7 @@ def _copied(source: Path, target: Path) -> Path:
         dg.AssetKey(["quality", "supervision"]),
         dg.AssetKey(["operations", "supply_watch"]),
         dg.AssetKey(["operations", "journey_effect"]),
+        dg.AssetKey(["operations", "member_levels"]),
         dg.AssetKey(["growth", "channel_credits"]),
     ],
 )
@@ -365,7 +366,7 @@ def analysts(
     scores: dg.ResourceParam[Scores],
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:
-    """What analysts open: marts with grades, cases, alarms, journeys, credits, suggestions. Read-only.
+    """What analysts open: marts with grades, cases, alarms, journeys, levels, credits, answers. Read-only.
 
     A file of their own, so that nothing done to it reaches a run. Replaced by atomic rename; a reader that
     holds the old file keeps reading the old build. One row per graded supplier.
@@ -381,10 +382,12 @@ def analysts(
 def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     from pipelines.channel_credits import CREDITS_KEY, EFFECTS_KEY
     from pipelines.stores.journeys import EFFECT
+    from pipelines.stores.members import COSTS
     from pipelines.supply_watch import ALARMS
     from pipelines.warehouse.attributed import put_channels
     from pipelines.warehouse.graded import put_grades
     from pipelines.warehouse.journeyed import put_effects
+    from pipelines.warehouse.levelled import put_coupon_costs
     from pipelines.warehouse.suggested import put_suggestions
     from pipelines.warehouse.supervised import put_cases
     from pipelines.warehouse.watched import put_alarms
@@ -395,6 +398,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     supervised = put_cases(draft, lake.derived_path(CASES))
     alarmed = put_alarms(draft, lake.derived_path(ALARMS))
     journeyed = put_effects(draft, lake.derived_path(EFFECT))
+    with_coupons = put_coupon_costs(draft, lake.derived_path(COSTS))
     credited = put_channels(draft, lake.derived_path(CREDITS_KEY), lake.derived_path(EFFECTS_KEY))
     suggested = put_suggestions(draft, *scores.files("assortment_suggestions"))
     draft.chmod(_READ_ONLY)
@@ -407,6 +411,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
             "suppliers_with_alarms": alarmed,
             "arms_of_journeys": journeyed,
             "channels_with_credits": credited,
+            "levels_with_coupons": with_coupons,
             "open_suggestions": suggested,
         },
     )

@@ -29,6 +29,7 @@ PERSON_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "messages": ("consumer_id",),
     "touches": ("consumer_id", VISITOR, "occurred_at"),
     "points_ledger": ("consumer_id",),
+    "level_changes": ("consumer_id",),
     "settlement_legs": ("payee_type", "payee_id"),
     "ledger_entries": ("party_type", "party_id"),
 }

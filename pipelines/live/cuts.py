@@ -95,6 +95,7 @@ HELD: Mapping[str, Held] = MappingProxyType(
         ),
         "feedback": Held("core.fct_feedback"),
         "points_ledger": Held("core.fct_points_ledger"),
+        "level_changes": Held("core.fct_level_changes"),
         "consents": Held("core.fct_consents"),
         "identity_edges": Held("core.fct_identity_edges"),
     }
@@ -165,6 +166,7 @@ _ONE_TO_ONE = {
     "messages": "fct_messages",
     "feedback": "fct_feedback",
     "points_ledger": "fct_points_ledger",
+    "level_changes": "fct_level_changes",
     "consents": "fct_consents",
     "identity_edges": "fct_identity_edges",
     "coupons": "dim_coupons",

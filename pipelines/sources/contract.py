@@ -364,6 +364,14 @@ _ALL = (
         time_column="occurred_at",
         foreign_keys=(_CONSUMER,),
     ),
+    ContractTable(
+        "level_changes",
+        schemas.LevelChanges,
+        ("change_id",),
+        time_column="changed_at",
+        is_own_output=True,
+        foreign_keys=(_CONSUMER,),
+    ),
     # No foreign keys: what was booked stays in the books, whatever became of the order in the feeds.
     ContractTable(
         "settlement_legs", schemas.SettlementLegs, ("leg_id",), time_column="accrued_at", is_book=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
@@ -15,6 +15,24 @@ from serving.members.programme import Programme
 from serving.orders.coupons.issuing import issue_each
 
 Connection = psycopg.Connection[Any]
+
+
+class Cost(NamedTuple):
+    """What the coupons of a level were and cost, of those given in one month.
+
+    Attributes:
+        level: The level.
+        month_start_on: First day of the month (UTC) in which they were given.
+        coupon_count: Codes that were given.
+        redeemed_count: Of them, those that were used in orders that stand.
+        coupon_cost_cents: What those took off, fen, whoever bears it.
+    """
+
+    level: str
+    month_start_on: date
+    coupon_count: int
+    redeemed_count: int
+    coupon_cost_cents: int
 
 
 class Given(NamedTuple):
@@ -74,6 +92,11 @@ def give_due(conn: Connection, tenant_id: str, programme: Programme, now: dateti
     return Given(codes, waiting)
 
 
+def costs_of(conn: Connection, tenant_id: str) -> list[Cost]:
+    """What the coupons of levels cost until now, by level and month."""
+    return [Cost(*row) for row in conn.execute(_COSTS, {"tenant": tenant_id})]
+
+
 # Who came down to a level was above it; the stay began by going up only where the change says so. A first
 # stay counts as going up: its level was reached on the day of joining.
 _DUE: LiteralString = """
@@ -90,4 +113,14 @@ _GIVE: LiteralString = """
 insert into members.benefit (tenant_id, consumer_id, spell, level, programme_id, coupon_code, given_at)
 select %(tenant)s, consumer, spell, %(level)s, %(programme)s, code, %(now)s
 from unnest(%(consumers)s::text[], %(spells)s::integer[], %(codes)s::text[]) as t (consumer, spell, code)
+"""
+_COSTS: LiteralString = """
+select b.level, date_trunc('month', b.given_at at time zone 'UTC')::date, count(*),
+    count(r.code), coalesce(sum(r.cents), 0)::bigint
+from members.benefit b
+left join (
+    select code, sum(discount_cents) as cents from coupons.redemption
+    where tenant_id = %(tenant)s and state = 'redeemed' group by 1
+) r on r.code = b.coupon_code
+where b.tenant_id = %(tenant)s group by 1, 2 order by 1, 2
 """

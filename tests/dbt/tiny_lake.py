@@ -183,6 +183,13 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                 "occurred_at": at(1, 2),
             }
         ],
+        "level_changes": [
+            _levelled(1, "joined", "ordinary", 10, at(1, 2)),
+            _levelled(2, "growth", "ordinary", 20, at(1, 3)),
+            _levelled(9, "up", "silver", 600, at(3, 1)),
+            # A second close at the same moment: the later one stands.
+            _levelled(10, "up", "gold", 2_500, at(3, 1)),
+        ],
         "purchase_lines": [
             _purchase("in-time", "received", 10, 10, 10, due=10, arrived_at=at(3, 11, 4, 59, 59)),
             _purchase("a-day-late", "received", 10, 10, 8, due=10, arrived_at=at(3, 11, 5)),
@@ -345,6 +352,20 @@ def _text(
         "sentiment": sentiment,
         "occurred_at": when,
         **more,
+    }
+
+
+def _levelled(number: int, cause: str, level: str, growth: int, when: dt.datetime) -> dict[str, Any]:
+    return {
+        "change_id": f"lv-{number}",
+        "consumer_id": "c-1",
+        "cause": cause,
+        "level": level,
+        "growth": growth,
+        "growth_to_next": None,
+        "is_at_risk": False,
+        "changed_at": when,
+        "received_at": when,
     }
 
 

@@ -80,10 +80,8 @@ def test_every_way_through_the_graph_ends_in_the_publication(assets):
     ends = {name for name in assets if name not in read and not name.startswith(("marts/", "intermediate/"))}
     people_read = {f"features/{entity}_tags" for entity in ("agent", "merchant", "sku", "supplier")}
     # A file that people open; rows that orders read; orders that suppliers read; requests of transfers; what
-    # the report tells; the histories of grades and of members, which the next run reads.
-    names = (
-        "supplier_gates", "purchases", "transfers", "experiments_day", "grade_history", "member_levels",
-    )  # fmt: skip
+    # the report tells; the history of grades, which the next run reads.
+    names = ("supplier_gates", "purchases", "transfers", "experiments_day", "grade_history")
     operations = {f"operations/{name}" for name in names}
     acting = {"warehouse/analysts", *operations}
     assert ends == {"live/profiles_and_prices"} | acting | people_read

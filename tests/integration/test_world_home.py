@@ -49,8 +49,8 @@ def moved(world, first):
 _AGAIN = re.compile(
     r"^\[.*\] (raw|operations|warehouse|features|models|published|checks)/"
     # A run reads its own prices, purchase orders and grades.
-    r"(?!price_changes|purchase_lines|messages|grade_changes|supply_answers|assortment_decisions|recorded_prices"
-    r"|.*(unchanged$|still at work))",
+    r"(?!price_changes|purchase_lines|messages|grade_changes|level_changes|supply_answers"
+    r"|assortment_decisions|recorded_prices|.*(unchanged$|still at work))",
     re.M,
 )
 

@@ -189,6 +189,7 @@ def test_without_its_own_mark_a_run_asks_every_step_and_none_works(second, world
         "raw/purchase_lines",
         "raw/messages",
         "raw/grade_changes",
+        "raw/level_changes",
         "raw/supply_answers",
         "raw/assortment_decisions",
     )

@@ -360,6 +360,19 @@ class Feeds:
         out["days_since_points_spent"] = self.age_days(t, spent, "occurred_at")
         return out
 
+    def levels(self, t: datetime, c: str) -> Row:
+        rows = self.rows("fct_level_changes", "changed_at", t, c)
+        stands: Row = rows[-1] if rows else {}
+        moves = [r for r in rows if r["cause"] in ("joined", "up", "down")]
+        return {
+            "member_level": stands.get("level"),
+            "growth_value": stands.get("growth"),
+            "growth_to_next_level": stands.get("growth_to_next"),
+            "is_level_at_risk": bool(stands.get("is_at_risk")),
+            "days_as_member": (t - rows[0]["changed_at"]) // DAY if rows else None,
+            "days_on_level": self.age_days(t, moves, "changed_at"),
+        }
+
     def cases(self, t: datetime, c: str) -> Row:
         rows = self.rows("fct_after_sales", "opened_at", t, c)
         year = [r for r in rows if r["opened_at"] > t - 365 * DAY]
@@ -665,6 +678,7 @@ class Feeds:
             ("fct_touches", "occurred_at", self.touches),
             ("fct_messages", "sent_at", self.messages),
             ("fct_points_ledger", "occurred_at", self.points),
+            ("fct_level_changes", "changed_at", self.levels),
             ("fct_after_sales", "opened_at", self.cases),
             ("fct_events", "occurred_at", self.events),
             ("dim_consumers", "registered_at", self.people),

@@ -160,6 +160,19 @@ def random_world(seed: int, buyers: int = 4) -> World:
             expires_on=rng.choice([None, ago(rng.uniform(-60, 60)).date()]),
             **times(occurred_at=moment()),
         )
+        changed = moment()
+        world.add(
+            "fct_level_changes",
+            change_id=f"lv-{number}",
+            consumer_id=consumer,
+            cause=rng.choice(["joined", "up", "down", "growth", "at_risk", "safe"]),
+            level=rng.choice(["ordinary", "silver", "gold", "diamond"]),
+            growth=rng.randint(0, 9_000),
+            growth_to_next=rng.choice([None, 0, 40]),
+            is_at_risk=rng.random() < 0.3,
+            changed_at=changed,
+            received_at=changed,
+        )
         opened = moment()
         done = opened + timedelta(days=rng.uniform(0, 40)) if rng.random() < 0.8 else None
         world.add(

@@ -191,6 +191,17 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "occurred_at": _TIME,
         "received_at": _TIME,
     },
+    "fct_level_changes": {
+        "change_id": pl.String,
+        "consumer_id": pl.String,
+        "cause": pl.String,
+        "level": pl.String,
+        "growth": pl.Int64,
+        "growth_to_next": pl.Int64,
+        "is_at_risk": pl.Boolean,
+        "changed_at": _TIME,
+        "received_at": _TIME,
+    },
     "fct_events": {
         "consumer_id": pl.String,
         "session_id": pl.String,
@@ -269,6 +280,12 @@ VIEWS = {
                 AND n.graded_at > c.graded_at) AS superseded_at
         FROM core.fct_grade_changes AS c WHERE grade IS NOT NULL
     """,
+    "int_levels_held": """
+        SELECT consumer_id, level, growth, growth_to_next, is_at_risk, changed_at,
+            (SELECT MIN(n.changed_at) FROM core.fct_level_changes AS n
+             WHERE n.consumer_id = c.consumer_id AND n.changed_at > c.changed_at) AS superseded_at
+        FROM core.fct_level_changes AS c
+    """,
     "int_offers_graded": """
         SELECT o.sku_id, o.supplier_id, g.grade, g.gate,
             GREATEST(o.valid_from, o.received_at, g.graded_at) AS known_at, g.superseded_at
@@ -314,6 +331,7 @@ TIME_COLUMNS = {
     "fct_touches": "occurred_at",
     "fct_messages": "sent_at",
     "fct_points_ledger": "occurred_at",
+    "fct_level_changes": "changed_at",
     "fct_events": "occurred_at",
     "fct_shipments": "delivered_at",
     "fct_after_sales": "opened_at",

@@ -323,6 +323,18 @@ _GRADES = Stream(
     """,
 )
 
+_LEVELS = Stream(
+    "level_changes",
+    ("change_id",),
+    f"""
+    select 'lv-' || c.change_no, c.consumer_id, c.cause, c.level, c.growth, c.growth_to_next, c.is_at_risk,
+           {_us("c.changed_at")}, {_us("c.changed_at")}, 'observed', c.xact_id::text as xact_id
+    from members.change c
+    where c.xact_id >= %(since)s::xid8
+    order by c.change_no
+    """,
+)
+
 _DECISIONS = Stream(
     "assortment_decisions",
     ("merchant_id", "sku_id", "version"),
@@ -392,7 +404,7 @@ RECORDED: Mapping[str, tuple[Stream, ...]] = MappingProxyType(
         "observations": (_OBSERVATIONS,),
         # The platform's own output: what its runs and ticks brought into force, ordered and sent, and what
         # was answered to it.
-        "prices": (_PRICE_CHANGES, _PURCHASES, _MESSAGES, _ANSWERS, _GRADES, _DECISIONS),
+        "prices": (_PRICE_CHANGES, _PURCHASES, _MESSAGES, _ANSWERS, _GRADES, _LEVELS, _DECISIONS),
         "books": (_LEGS, _ENTRIES),
     }
 )

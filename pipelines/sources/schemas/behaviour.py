@@ -1,4 +1,4 @@
-"""What consumers did, what they were told and offered: events, promotions, coupons, messages, points."""
+"""What consumers did, were told and offered: events, promotions, coupons, messages, points, levels."""
 
 from __future__ import annotations
 
@@ -150,3 +150,21 @@ class PointsLedger(Accepted):
     reason = text("why", "order")
     expires_on = on("day the points lapse", nullable=True, planned=True)
     occurred_at = at("when")
+
+
+MEMBER_LEVELS = ("ordinary", "silver", "gold", "diamond")
+
+
+class LevelChanges(Accepted):
+    """One row per member and close of a day that changed something of the member."""
+
+    change_id = identifier("the change", "lv-1")
+    consumer_id = identifier("the member", "c-1001")
+    cause = enum(("joined", "up", "down", "growth", "at_risk", "safe", "renewed"), "what happened")
+    level = enum(MEMBER_LEVELS, "the level from then on")
+    growth = count("growth value from then on", unit="points")
+    growth_to_next = count(
+        "growth that is missing to the next level; null: there is none above", unit="points", nullable=True
+    )
+    is_at_risk = flag("below the level near the end of its period")
+    changed_at = at("since when it holds")

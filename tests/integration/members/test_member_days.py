@@ -8,6 +8,7 @@ from journey_town import TENANT
 from member_town import ZONE, programme
 
 from serving.consumers.erasure import erase
+from serving.journeys.definition.loading import shipped
 from serving.members import closing, notices, records, versions
 from serving.members.errors import MembersError, ProgrammeRefusedError
 
@@ -161,7 +162,7 @@ def test_up_at_once_down_after_notice_by_the_journey(town):
     assert (town.member("c50").level, town.member("c50").told_at) == ("gold", None)
     # The journey tells: a message that went out is the notice.
     town.people(3, segments=[("level_at_risk", ["c50"])])
-    town.journey(AT_RISK)
+    town.journey(shipped()["level_at_risk"])
     town.look()
     assert [(one["consumer_id"], one["state"]) for one in town.messages()] == [("c50", "delivered")]
     told = town.now
@@ -173,19 +174,6 @@ def test_up_at_once_down_after_notice_by_the_journey(town):
     town.on(days=1)
     assert close({"c50": 100}).moved == {"down": 1}
     assert town.causes("c50")[-2:] == [("at_risk", "gold"), ("down", "ordinary")]
-
-
-AT_RISK = """
-journey_id: level_at_risk
-title: Tell
-purpose: service
-entry: {kind: segment, segment: level_at_risk}
-again_after_days: 30
-control_bps: 0
-goal: visit
-steps:
-  - {id: tell, kind: send, channel: mini_program, template: "Your level ends soon", next: end}
-"""
 
 
 def test_a_notice_of_nobody_who_is_at_risk_is_refused_and_the_first_stands(town):

@@ -204,3 +204,54 @@ def test_points() -> None:
         },
     )
     assert NOW.date() == date(2017, 12, 1)
+
+
+def test_levels_of_members() -> None:
+    world = World()
+    for consumer in ("a", "b", "c"):
+        world.consumer(consumer, ago(500))
+    for number, (consumer, day, cause, level, growth, to_next, is_at_risk) in enumerate(
+        (
+            ("a", 300, "joined", "ordinary", 10, 490, False),
+            ("a", 120, "up", "gold", 2_100, 2_900, False),
+            ("a", 5, "growth", "gold", 1_500, 3_500, False),
+            ("a", 2, "at_risk", "gold", 1_400, 3_600, True),
+            ("a", -1, "down", "silver", 1_400, 600, False),  # tomorrow
+            ("b", 40, "joined", "diamond", 9_000, None, False),
+        )
+    ):
+        world.add(
+            "fct_level_changes",
+            change_id=f"lv-{number}",
+            consumer_id=consumer,
+            cause=cause,
+            level=level,
+            growth=growth,
+            growth_to_next=to_next,
+            is_at_risk=is_at_risk,
+            changed_at=ago(day),
+            received_at=ago(day),
+        )
+    check(
+        world,
+        "a",
+        {
+            "member_level": "gold",
+            "growth_value": 1_400,
+            "growth_to_next_level": 3_600,
+            "is_level_at_risk": True,
+            "days_as_member": 300,
+            "days_on_level": 120,
+        },
+    )
+    check(
+        world,
+        "b",
+        {
+            "member_level": "diamond",
+            "growth_to_next_level": None,
+            "is_level_at_risk": False,
+            "days_on_level": 40,
+        },
+    )
+    check(world, "c", {"member_level": None, "growth_value": None, "is_level_at_risk": False})

@@ -20,7 +20,19 @@ from feature_store.refresh.state import StateTable
 from feature_store.registry import load_registry
 
 CONSUMERS = ["c1", "c2", "c3", "c4", "silent"]
-KINDS = ["order", "order", "event", "event", "version", "register", "case", "parcel", "points", "message"]
+KINDS = [
+    "order",
+    "order",
+    "event",
+    "event",
+    "version",
+    "register",
+    "case",
+    "parcel",
+    "points",
+    "level",
+    "message",
+]
 KINDS += ["coupon", "coupon granted", "touch"]
 LATENESS = [0, 0, 0, 0, 20, 60 * 5, 60 * 24 * 3]
 """Minutes from an event to its receipt."""
@@ -194,6 +206,19 @@ class Shop:
                 expires_on=(at + timedelta(days=rng.choice([1, 40]))).date(),
                 occurred_at=at,
                 received_at=received,
+            )
+        elif kind == "level":
+            world.add(
+                "fct_level_changes",
+                change_id=f"lv-{len(world.tables['fct_level_changes'])}",
+                consumer_id=consumer,
+                cause=rng.choice(["up", "growth", "at_risk"]),
+                level=rng.choice(["ordinary", "silver"]),
+                growth=rng.randint(0, 900),
+                growth_to_next=rng.choice([None, 40]),
+                is_at_risk=rng.random() < 0.5,
+                changed_at=at,
+                received_at=at,
             )
         elif kind == "touch":
             world.add(

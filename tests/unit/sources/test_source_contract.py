@@ -14,7 +14,8 @@ def test_tables_are_those_of_the_page():
         "coupons", "coupon_redemptions", "competitor_prices", "messages", "touches", "points_ledger",
         "settlement_legs", "ledger_entries", "consents", "identity_edges", "price_changes",
         "warehouses", "warehouse_closures", "licences", "batches", "supply_observations",
-        "feedback", "purchase_lines", "supply_answers", "grade_changes", "assortment_decisions",
+        "feedback", "level_changes", "purchase_lines", "supply_answers", "grade_changes",
+        "assortment_decisions",
     }  # fmt: skip
     assert [name for name, table in TABLES.items() if table.is_required] == [
         "products",
