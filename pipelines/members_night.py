@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -13,6 +14,8 @@ import polars as pl
 import psycopg
 
 from models.members.growth import ACTED, SPENT, Earning, Worth, growth_of
+from models.members.ladder import Level
+from pipelines.stores.members import MONTH_DAYS
 from pipelines.warehouse import grown
 from serving.db.calendar import local_day
 from serving.db.operations import Operations
@@ -21,7 +24,7 @@ from serving.members.benefits import Cost, costs_of
 from serving.members.closing import Closed, close_day
 from serving.members.facts import released_spend, verified_texts
 from serving.members.programme import Programme
-from serving.members.records import counts, state_of
+from serving.members.records import counts, moves_since, state_of
 from serving.members.versions import in_force
 
 
@@ -34,6 +37,8 @@ class Night:
         today: Local day that was closed.
         growth: Consumers with growth.
         levels: By level: members, those at risk, those of them whom nobody told.
+        thresholds: Growth value from which on the programme in force gives a level.
+        moves: By level and cause: members who came to it within `MONTH_DAYS`.
         costs: What coupons of levels cost.
         state: As `serving.members.records.state_of` tells it.
     """
@@ -42,8 +47,38 @@ class Night:
     today: date
     growth: int = 0
     levels: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    thresholds: Mapping[str, int] = field(default_factory=dict)
+    moves: Mapping[tuple[str, str], int] = field(default_factory=dict)
     costs: Sequence[Cost] = ()
     state: str = ""
+
+    @property
+    def not_told(self) -> int:
+        """Members at risk whom nobody told."""
+        return sum(untold for _, _, untold in self.levels.values())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each level that the programme has or somebody holds, from below, as the report takes it."""
+        found = []
+        for level in (one.word for one in Level):
+            if level not in self.thresholds and level not in self.levels:
+                continue
+            members, at_risk, not_told = self.levels.get(level, (0, 0, 0))
+            costs = [one for one in self.costs if one.level == level]
+            found.append(
+                {
+                    "level": level,
+                    "from_growth": self.thresholds.get(level),
+                    "members": members,
+                    "at_risk": at_risk,
+                    "not_told": not_told,
+                    **{cause: self.moves.get((level, cause), 0) for cause in ("joined", "up", "down")},
+                    "coupons": sum(one.coupon_count for one in costs),
+                    "redeemed": sum(one.redeemed_count for one in costs),
+                    "cost_cents": sum(one.coupon_cost_cents for one in costs),
+                }
+            )
+        return found
 
 
 def close_night(
@@ -82,6 +117,8 @@ def close_night(
                 today,
                 len(growth),
                 counts(conn, tenant_id),
+                {one.level: one.from_growth for one in programme.levels},
+                moves_since(conn, tenant_id, as_of - timedelta(days=MONTH_DAYS)),
                 costs_of(conn, tenant_id),
                 state_of(conn, tenant_id),
             )

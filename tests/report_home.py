@@ -15,7 +15,7 @@ from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
-from pipelines.stores import brake, experiments, journeys
+from pipelines.stores import brake, experiments, journeys, members
 from pipelines.supply_watch import ALARMS
 from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF
 
@@ -34,6 +34,7 @@ SECTIONS = [
     "tags",
     "lifecycle",
     "growth",
+    "levels",
     "experiments",
     "channels",
     "settlement",
@@ -107,6 +108,7 @@ def make_home(home, sku="s1"):
     lake = Lake(settings_of(home).lake_dir)
     for table, (origin, received, quarantined) in _TABLES.items():
         lake.write_report(f"ingest/{table}", _account(table, origin, received, quarantined))
+    lake.write_report(members.REPORT, {"levels": _levels()})
     lake.write_report(experiments.REPORT, {"ended": [], "experiments": _experiments()})
     for family, report in _models().items():
         lake.write_report(f"models/{family}", report)
@@ -245,6 +247,13 @@ _PROOF = {
         },
     ],
 }  # fmt: skip
+
+
+def _levels():
+    names = ("level", "from_growth", "members", "at_risk", "not_told", "joined", "up", "down", "coupons",
+             "redeemed", "cost_cents")  # fmt: skip
+    rows = [("ordinary", 0, 310, 0, 0, 12, 0, 3, 0, 0, 0), ("silver", 500, 41, 4, 2, 1, 7, 0, 48, 9, 45_000)]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _experiments():

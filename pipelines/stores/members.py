@@ -7,6 +7,8 @@ from serving.members import records
 
 REPORT = "operations/members"
 """Report of the lake: what the last close found and did."""
+MONTH_DAYS = 30
+"""Days whose moves the report counts."""
 COSTS = "operations/member_coupons"
 """What coupons of levels were and cost, by level and month: `COST_COLUMNS`."""
 COST_COLUMNS: dict[str, pl.DataType] = {

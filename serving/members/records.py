@@ -170,6 +170,16 @@ def counts(conn: Connection, tenant_id: str) -> dict[str, tuple[int, int, int]]:
     return {level: (members, at_risk, untold) for level, members, at_risk, untold in rows}
 
 
+def moves_since(conn: Connection, tenant_id: str, since: datetime) -> dict[tuple[str, str], int]:
+    """How many came to a level, by level and cause (`joined`, `up`, `down`), after a moment."""
+    rows = conn.execute(
+        "select level, cause, count(*) from members.change where tenant_id = %s and changed_at > %s"
+        " and cause in ('joined', 'up', 'down') group by 1, 2 order by 1, 2",
+        (tenant_id, since),
+    )
+    return {(level, cause): number for level, cause, number in rows}
+
+
 def history_of(conn: Connection, tenant_id: str, consumer_id: str, *, limit: int) -> list[Change]:
     """The newest changes of a member but those of the growth alone, newest first."""
     with conn.cursor(row_factory=class_row(Change)) as cursor:

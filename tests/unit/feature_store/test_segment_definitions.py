@@ -128,3 +128,19 @@ def test_a_preview_tells_size_overlaps_and_movement(registry: Registry) -> None:
 
 def test_the_packaged_segments_read_tags_that_exist(registry: Registry) -> None:
     assert len(load_segments(registry)) >= 5
+
+
+def test_members_near_the_next_level_and_at_risk(registry: Registry) -> None:
+    near_and_at_risk = [
+        one for one in load_segments(registry) if one.name in ("near_next_level", "level_at_risk")
+    ]
+    tags = pl.DataFrame(
+        {
+            "consumer_id": ["near", "far", "there", "top", "nobody", "falling"],
+            "growth_value": [450, 449, 500, 9_000, None, 100],
+            "growth_to_next_level": [50, 51, 0, None, None, 400],
+            "is_level_at_risk": [False, False, False, False, False, True],
+        }
+    )
+    found = members(tags, registry, near_and_at_risk)
+    assert found.rows() == [("level_at_risk", "falling"), ("near_next_level", "near")]

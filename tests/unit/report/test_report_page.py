@@ -334,6 +334,18 @@ def test_without_a_counted_order_the_sales_say_so(tmp_path):
     assert "Set aside" in text
 
 
+def test_levels_of_members_are_shown_with_their_moves_and_costs(full):
+    words = " ".join(Page(full).texts["levels"].split())
+    assert "Members at risk whom nobody told: 2." in words
+    assert "351" in words
+    assert "silver500414170489450.00" in words  # the cells of its row
+
+
+def test_a_home_without_a_programme_of_members_says_so(tmp_path):
+    page = write_report(settings_of(tmp_path / "var"), summary_of()).read_text()
+    assert "No programme of members is in force." in " ".join(Page(page).texts["levels"].split())
+
+
 def test_what_experiments_found_is_shown_by_arm(full):
     words = " ".join(Page(full).texts["experiments"].split())
     assert "In 1 of 2 experiments the exposed units do not fit the shares" in words
