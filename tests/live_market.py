@@ -333,8 +333,9 @@ class History:
 
     def _level(self) -> dict[str, list[Row]]:
         return {"level_changes": [{
-            "change_id": f"lv-api-{self._number()}", "consumer_id": self._consumer() or "c-1", "cause": "growth",
-            "level": self._rng.choice(["silver", "gold"]), "growth": self._rng.randint(0, 900),
+            "change_id": f"lv-api-{self._number()}", "consumer_id": self._consumer() or "c-1",
+            "cause": "growth", "level": self._rng.choice(["silver", "gold"]),
+            "growth": self._rng.randint(0, 900),
             "growth_to_next": None, "is_at_risk": self._rng.random() < 0.5, "changed_at": self.now,
             "received_at": self.now,
         }]}  # fmt: skip
