@@ -17,6 +17,7 @@ from pipelines.defs import (
     attribution,
     automation,
     boundaries,
+    communities,
     demand,
     erasures,
     experiments,
@@ -69,7 +70,8 @@ RESOURCES = (
 
 _PLAIN = (
     erasures, features, quality, supervision, supply, recommendation, demand, replenishment, resilience,
-    assortment, attribution, members, reviews, pricing, lifecycle, publish, purchasing, transfers,
+    assortment, attribution, communities, members, reviews, pricing, lifecycle, publish, purchasing,
+    transfers,
 )  # fmt: skip
 """Flows whose assets do not depend on settings."""
 

@@ -15,7 +15,7 @@ from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
-from pipelines.stores import brake, experiments, journeys, members
+from pipelines.stores import brake, communities, experiments, journeys, members
 from pipelines.supply_watch import ALARMS
 from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF
 
@@ -119,6 +119,7 @@ def make_home(home, sku="s1"):
         lake.put(name, frame)
     for name, frame in _journeys().items():
         lake.put(name, frame)
+    lake.put(communities.WEEKS, _communities())
     lake.write_report(
         journeys.STEPS,
         {
@@ -272,6 +273,18 @@ def _experiments():
     one = {"experiment_id": "lists", "title": "Own lists", "surface": "recommendations", "unit": "consumer",
            "state": "running", "reason": None, "metric": found, "guardrail": None}  # fmt: skip
     return [one, one | {"experiment_id": "moves", "surface": "prices", "state": "stopped", "metric": earned}]
+
+
+def _communities():
+    """One community in its last whole week and in the running one."""
+    week = {
+        "community_id": "mothers", "merchant_id": "m1", "title": "Mothers", "week_on": date(2017, 12, 25),
+        "members": 40, "joined": 5, "left_members": 2, "active_members": 12, "orders": 9,
+        "net_sales_cents": 90_000, "margin_cents": 30_000, "promotion_orders": 4,
+        "promotion_cost_cents": 4_000, "texts": 8, "complaints": 2,
+    }  # fmt: skip
+    running = week | {"week_on": date(2018, 1, 1), "members": 41, "joined": 1, "left_members": 0}
+    return pl.DataFrame([running, week], schema=communities.WEEK_COLUMNS)
 
 
 def _channels():

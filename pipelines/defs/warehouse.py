@@ -356,6 +356,7 @@ def _copied(source: Path, target: Path) -> Path:
         dg.AssetKey(["operations", "supply_watch"]),
         dg.AssetKey(["operations", "journey_effect"]),
         dg.AssetKey(["operations", "member_levels"]),
+        dg.AssetKey(["operations", "community_weeks"]),
         dg.AssetKey(["growth", "channel_credits"]),
     ],
 )
@@ -381,10 +382,12 @@ def analysts(
 
 def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     from pipelines.channel_credits import CREDITS_KEY, EFFECTS_KEY
+    from pipelines.stores.communities import WEEKS
     from pipelines.stores.journeys import EFFECT
     from pipelines.stores.members import COSTS
     from pipelines.supply_watch import ALARMS
     from pipelines.warehouse.attributed import put_channels
+    from pipelines.warehouse.gathered import put_weeks
     from pipelines.warehouse.graded import put_grades
     from pipelines.warehouse.journeyed import put_effects
     from pipelines.warehouse.levelled import put_coupon_costs
@@ -399,6 +402,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
     alarmed = put_alarms(draft, lake.derived_path(ALARMS))
     journeyed = put_effects(draft, lake.derived_path(EFFECT))
     with_coupons = put_coupon_costs(draft, lake.derived_path(COSTS))
+    gathered = put_weeks(draft, lake.derived_path(WEEKS))
     credited = put_channels(draft, lake.derived_path(CREDITS_KEY), lake.derived_path(EFFECTS_KEY))
     suggested = put_suggestions(draft, *scores.files("assortment_suggestions"))
     draft.chmod(_READ_ONLY)
@@ -410,6 +414,7 @@ def _for_analysts(settings: Settings, scores: Scores, lake: Lake) -> Outcome:
             "supervised_listings": supervised,
             "suppliers_with_alarms": alarmed,
             "arms_of_journeys": journeyed,
+            "weeks_of_communities": gathered,
             "channels_with_credits": credited,
             "levels_with_coupons": with_coupons,
             "open_suggestions": suggested,

@@ -8,7 +8,7 @@ from report_home import make_home, settings_of, summary_of
 
 from pipelines.report import svg, write_report
 from pipelines.report.evidence import gather
-from pipelines.report.sections import feedback
+from pipelines.report.sections import communities, feedback
 from pipelines.report.sections.growth import _columns
 
 
@@ -78,3 +78,12 @@ def test_a_name_is_escaped_and_a_way_back_goes_round():
     assert "&lt;b&gt;" in drawn
     assert "<b>" not in drawn
     assert svg.flow([], [], "t") == ""
+
+
+def test_communities_stand_with_their_last_whole_week(tmp_path):
+    (table,) = communities.blocks(gather(make_home(tmp_path / "var"), summary_of()))
+    assert "2017-12-25" in table.title
+    assert [row[:6] + row[-2:] for row in table.rows] == [
+        ["Mothers", "40", "5", "2", "12", "9", "8", "25.0%"],
+    ]
+    assert communities.blocks(gather(settings_of(tmp_path / "bare"), summary_of())) == []
