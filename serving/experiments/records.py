@@ -251,21 +251,28 @@ def _require_levers(conn: Connection, tenant_id: str, experiment: Experiment, no
             continue
         row = conn.execute(
             "select name from coupons.programme where tenant_id = %s and programme_id = %s"
-            " and status = 'active' and valid_to > %s",
-            (tenant_id, arm.programme_id, now),
+            " and status = 'active' and valid_to > %s and not exists (select from promotions.promotion p"
+            "  where p.tenant_id = %s and p.programme_id = %s)",
+            (tenant_id, arm.programme_id, now, tenant_id, arm.programme_id),
         ).fetchone()
         if row is None:
-            raise ExperimentRefusedError(f"arm {arm.name}: no programme {arm.programme_id} is active")
+            raise ExperimentRefusedError(
+                f"arm {arm.name}: no programme {arm.programme_id} is active, or it is of a promotion"
+            )
+        # Of a version that was replaced, runs that are under way still send.
         sender = conn.execute(
-            "select journey_id from journeys.version where tenant_id = %s and state in ('live', 'paused')"
-            " and jsonb_path_exists(document, '$.steps[*].coupon ? (@ == $name)', jsonb_build_object('name',"
-            " %s::text)) order by 1 limit 1",
+            "select v.journey_id from journeys.version v where v.tenant_id = %s"
+            " and (v.state in ('live', 'paused') or exists (select from journeys.run r"
+            "  where r.tenant_id = v.tenant_id and r.journey_id = v.journey_id and r.version = v.version"
+            "  and r.due_at is not null))"
+            " and jsonb_path_exists(v.document, '$.steps[*].coupon ? (@ == $name)',"
+            "  jsonb_build_object('name', %s::text)) order by 1 limit 1",
             (tenant_id, row[0]),
         ).fetchone()
         if sender is not None:
             raise ExperimentOverlapError(
-                f"arm {arm.name}: the journey {sender[0]} sends coupons of {row[0]} to every arm;"
-                " open a programme of another name"
+                f"arm {arm.name}: the journey {sender[0]} sends coupons of {row[0]} to every arm, or runs of"
+                " it that are under way do; open a programme of another name"
             )
 
 

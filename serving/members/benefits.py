@@ -9,6 +9,7 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 
 from models.members.ladder import Level
+from serving.db import locks
 from serving.experiments.records import programmes_tested
 from serving.journeys import programmes
 from serving.members.programme import Programme
@@ -67,6 +68,8 @@ def give_due(conn: Connection, tenant_id: str, programme: Programme, now: dateti
     if not due:
         return NOTHING_GIVEN
     left = programmes.in_force(conn, tenant_id, now)
+    # An experiment that starts at this moment waits.
+    locks.experiments(conn, tenant_id)
     tested = programmes_tested(conn, tenant_id)
     codes = waiting = 0
     for level, members in sorted(due.items()):

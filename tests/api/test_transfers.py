@@ -352,3 +352,14 @@ def test_nothing_is_planned_for_a_day_that_is_past(call, shop):
     }  # fmt: skip
     problem = call("op", "POST", "/transfers", body, 422, "past")
     assert [one["parameter"] for one in problem["errors"]] == ["expected_on"]
+
+
+def test_units_that_transfers_keep_are_near_to_nobody_and_that_is_said(shop, call):
+    market(shop, "t-near", e_1=10, w_1=0)
+    planned(call, "near", "t-near", 10)
+    told = call("m1", "GET", "/nearby-stores", sku_id="t-near", latitude=31.2, longitude=121.5, qty=1)
+    assert (told["stores"], told["reason"]) == ([], "short_stock")
+    assert {(one["warehouse_id"], one["reason"], one["available_qty"]) for one in told["left_out"]} == {
+        ("e-1", "short_stock", 0),
+        ("w-1", "short_stock", 0),
+    }

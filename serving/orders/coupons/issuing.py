@@ -96,9 +96,10 @@ def issue(
     ends = expires_at or terms.valid_to
     if not now < ends <= terms.valid_to:
         raise InvalidRequestError("expires_at", f"between now and the end, {terms.valid_to.isoformat()}")
-    _require_own_arm(conn, tenant_id, programme_id, consumer_id)
     if consumer_id is not None:
         require_not_erased(conn, tenant_id, consumer_id, "no coupon is issued under this id any more")
+    if not by_promotion:
+        _require_own_arm(conn, tenant_id, programme_id, consumer_id)
     codes = [_new_code() for _ in range(count)]
     conn.execute(
         "insert into coupons.coupon (tenant_id, code, programme_id, consumer_id, max_uses, issued_at,"
@@ -175,6 +176,8 @@ def _issuable(
 
 
 def _require_own_arm(conn: Connection, tenant_id: str, programme_id: str, consumer_id: str | None) -> None:
+    # An experiment that starts at this moment waits, and gives the programme to its arm after these codes.
+    locks.experiments(conn, tenant_id)
     for kept in running(conn, tenant_id, "coupons"):
         with_it = {arm.name for arm in kept.experiment.arms if arm.programme_id == programme_id}
         if not with_it:

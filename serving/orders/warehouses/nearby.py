@@ -143,7 +143,8 @@ def nearby(
         if refused is not None:
             left_out.append(refused)
             continue
-        for store in warehouses.of(offer):
+        # Where units lie; where every one is kept for a line or a transfer, each house says so.
+        for store in warehouses.of(offer) or warehouses.able(offer):
             units = warehouses.units_in(store, offer)
             booked: Mapping[date, int] = warehouses.booked.get(store.warehouse_id, {})
             day = departure(store, now, offer.lead_time_days, qty, booked)
@@ -176,7 +177,7 @@ def _refused(warehouses: Warehouses, offer: OfferStock, qty: int) -> LeftOut | N
         why = WhyNot.BELOW_MIN_ORDER
     elif offer.available_qty < qty:
         why = WhyNot.SHORT_STOCK
-    elif not warehouses.of(offer):
+    elif not warehouses.able(offer):
         why = WhyNot.NO_WAREHOUSE
     else:
         return None

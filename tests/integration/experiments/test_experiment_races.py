@@ -4,16 +4,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from journey_town import Town
-from small_market import NOW, Shop
+from journey_town import WAKE, Town
+from small_market import NOW, TENANT, Shop
 
 from models.experiments.hold_out import is_held_out
 from serving.db.operations import Operations
 from serving.experiments import records, results
 from serving.experiments.errors import ExperimentOverlapError, ExperimentStateError
 from serving.experiments.stopping import stop_now
+from serving.journeys.engine import entering
 from serving.journeys.errors import JourneyRefusedError
+from serving.orders.coupons import issuing
 from serving.orders.coupons.trials import give
+from serving.orders.errors import ProgrammeStateError
 
 THREADS = 8
 PEOPLE = [one for one in (f"c{n}" for n in range(200)) if not is_held_out("default", one, NOW.date())][:80]
@@ -138,3 +141,31 @@ def test_a_night_that_finds_an_experiment_stopped_meanwhile_ends_the_others(shop
     later = NOW + timedelta(days=28)
     assert shop.act(results.end_due, later) == [("two", "over")]
     assert shop.act(records.find, "one").reason == "decided"
+
+
+def test_runs_of_a_journey_that_was_replaced_send_to_no_arm_of_an_experiment(database_url):
+    with Operations(database_url, size=3) as operations:
+        town = Town(database_url, operations)
+        town.people(20, others=10)
+        town.journey()
+        town.act(entering.enter_due, town.now)
+        town.journey(WAKE.replace("coupon: wakeup, ", "").replace("{coupon}", "a gift"))
+        town.act(records.put_forward, document("half", town.budget), "ann", NOW)
+        with pytest.raises(ExperimentOverlapError, match="runs of it that are under way do"):
+            town.act(records.start, "half", NOW)
+        town.sql("update journeys.run set due_at = null, ended_at = %(now)s, reason = 'over'", now=NOW)
+        assert town.act(records.start, "half", NOW).state == "running"
+
+
+def test_no_code_for_whoever_brings_it_slips_out_while_an_experiment_starts(shop):
+    programme = shop.programme(kind="threshold", off_cents=100, min_goods_cents=19_900)
+    shop.act(records.put_forward, document("half", programme), "ann", NOW)
+    with ThreadPoolExecutor(1) as pool:
+        with shop.transaction() as conn:
+            records.start(conn, TENANT, "half", NOW)
+            code = pool.submit(shop.act, issuing.issue, programme, NOW)
+            with pytest.raises(TimeoutError):
+                code.result(1)
+        with pytest.raises(ProgrammeStateError, match="experiment half gives programme"):
+            code.result(30)
+    assert shop.sql("select count(*) from coupons.coupon") == [(0,)]
