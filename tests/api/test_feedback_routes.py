@@ -268,3 +268,18 @@ def test_of_two_texts_sent_at_once_under_one_id_none_is_lost_in_silence(desk):
         with pytest.raises(FeedbackConflictError, match="twin"):
             second.result(30)
     assert desk.shop.sql("select text from feedback.message") == [("苹果烂了",)]
+
+
+def test_what_names_a_person_is_read_by_whom_personal_values_are_and_that_is_noted(desk):
+    words = "烂了，打我电话138.0013.8000"
+    desk.send("m1", text(1, words))
+    shown = {who: desk.ask(who, "GET", "/feedback")["texts"][0] for who in ("m1", "ann")}
+    assert {who: one["text"] for who, one in shown.items()} == {"m1": "烂了，打我电话＊", "ann": words}
+    number = shown["m1"]["number"]
+    answered = desk.ask("m1", "POST", f"/feedback/{number}/answer", {"text": "抱歉"})
+    assert (answered["text"], answered["answer"]) == ("烂了，打我电话＊", "抱歉")
+    few = sorted(ROLE_SCOPES[Role.OPERATOR] - {"personal:read"})
+    desk.keys["bob"] = issue_key(desk.shop.url, name="bob", role=Role.OPERATOR, scopes=few).secret
+    assert desk.ask("bob", "GET", "/feedback")["texts"][0]["text"] == "烂了，打我电话＊"
+    read = "select count(*) from ops.audit_log where action = 'feedback.read'"
+    assert desk.shop.sql(read) == [(1,)]

@@ -11,6 +11,7 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from models.feedback.contracts import Sentiment, Topic
+from models.feedback.masking import masked
 from serving.api.answers import principal_of, problem_responses
 from serving.api.clock import now_of
 from serving.api.cursor import cursor_after, read_cursor
@@ -70,7 +71,10 @@ class FeedbackView(Struct, frozen=True, kw_only=True):
     order_id: str | None
     sku_id: str | None
     rating: int | None
-    text: str
+    text: Annotated[
+        str,
+        Meta(description="What names a person is masked, but for an operator's key with `personal:read`."),
+    ]
     occurred_at: datetime
     is_verified: Annotated[bool, Meta(description="An order of the consumer recorded here had it.")]
     topic: Annotated[str | None, Meta(description="`unsure`: for a person to say. Null: not sorted yet.")]
@@ -173,8 +177,10 @@ def list_feedback(
             after=int(position.key[0]) if position else 0,
             limit=limit + 1,
         )
+        if found and _sees_persons(principal):
+            note(request, conn, "feedback.read", "feedback", "page", details={"texts": len(found[:limit])})
     return FeedbackPage(
-        texts=[FeedbackView(**asdict(one)) for one in found[:limit]],
+        texts=[_view(principal, one) for one in found[:limit]],
         next_cursor=cursor_after(found, limit, "feedback", lambda one: [one.number]),
     )
 
@@ -221,9 +227,8 @@ def post_topic(request: Request[Any, Any, Any], feedback_no: _Number, data: Topi
         )
         details = {"topic": str(data.topic), "sentiment": str(data.sentiment)}
         note(request, conn, "feedback.correct", "feedback", str(feedback_no), details=details)
-        return FeedbackView(
-            **asdict(records.find(conn, principal.tenant_id, feedback_no, principal.merchant_id))
-        )
+        found = records.find(conn, principal.tenant_id, feedback_no, principal.merchant_id)
+        return _view(principal, found)
 
 
 @post(
@@ -244,9 +249,17 @@ def post_answer(request: Request[Any, Any, Any], feedback_no: _Number, data: Ans
             conn, principal.tenant_id, feedback_no, data.text, principal.key_id, now_of(request, conn)
         )
         note(request, conn, "feedback.answer", "feedback", str(feedback_no))
-        return FeedbackView(
-            **asdict(records.find(conn, principal.tenant_id, feedback_no, principal.merchant_id))
-        )
+        found = records.find(conn, principal.tenant_id, feedback_no, principal.merchant_id)
+        return _view(principal, found)
+
+
+def _sees_persons(principal: Principal) -> bool:
+    return principal.role is Role.OPERATOR and Scope.PERSONAL_READ in principal.scopes
+
+
+def _view(principal: Principal, one: records.Feedback) -> FeedbackView:
+    text = one.text if _sees_persons(principal) else masked(one.text)
+    return FeedbackView(**asdict(one) | {"text": text})
 
 
 def _written(principal: Principal, one: FeedbackText, now: datetime) -> records.Written:
