@@ -29,12 +29,14 @@ from serving.security import Role, Scope
 
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})
 _Words = Annotated[str, Meta(min_length=1, max_length=2_000)]
-_Tag = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$", examples=["recipe"])]
+_Tag = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}(?!\n)$", examples=["recipe"])]
 _Weeks = Annotated[int, Parameter(ge=1, le=104, description="Weeks, the running one among them.")]
 _Days = Annotated[int, Parameter(ge=1, le=366, description="Days from now on.")]
 _TagFilter = Annotated[
     str | None,
-    Parameter(pattern="^[a-z][a-z0-9_]{0,31}$", description="Of this kind; `promotion` of promotions."),
+    Parameter(
+        pattern=r"^[a-z][a-z0-9_]{0,31}(?!\n)$", description="Of this kind; `promotion` of promotions."
+    ),
 ]
 
 

@@ -34,7 +34,7 @@ class TrainingBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     month: Annotated[
         str,
         Meta(
-            pattern=r"^(20|21)[0-9][0-9]-(0[1-9]|1[0-2])$",
+            pattern=r"^(20|21)[0-9][0-9]-(0[1-9]|1[0-2])(?!\n)$",
             examples=["2026-12"],
             description="When it takes place; after the newest month that is over.",
         ),
