@@ -25,7 +25,7 @@ from serving.db.retries import ConnectionFactory, in_transaction
 from serving.journeys import outbox, reactions, receipts, results, versions
 from serving.journeys.channels.protocol import Answer, Outgoing
 from serving.journeys.definition.loading import load, shipped
-from serving.journeys.definition.steps import Channel
+from serving.journeys.definition.steps import Channel, Journey
 from serving.journeys.engine.entering import Candidate, enter
 from serving.journeys.engine.ticking import tick
 from serving.journeys.errors import JourneyRefusedError
@@ -143,8 +143,9 @@ def replay_journeys(url: str, *, tenant_id: str, as_of: datetime) -> JourneysRep
             entries = _entries(conn, tenant_id)
         if is_new:
             in_force, refused = _put_into_force(transactions, tenant_id, since, as_of)
+            told = {journey_id: load(text) for journey_id, text in shipped().items() if journey_id in PLANTED}
             for now in moments:
-                _round(transactions, tenant_id, now, since, entries)
+                _round(transactions, tenant_id, now, since, entries, told)
         with transactions() as conn:
             return _report(conn, tenant_id, as_of, in_force, refused)
 
@@ -207,6 +208,7 @@ def _round(
     now: datetime,
     since: datetime,
     entries: Mapping[str, Sequence[tuple[str, int]]],
+    told: Mapping[str, Journey],
 ) -> None:
     """People enter, runs move, messages go out; channels tell of them; who lost is stopped."""
     day = (now - since).days
@@ -214,13 +216,16 @@ def _round(
         journey_id: [Candidate(who, f"replay:{on}") for who, on in found if on == day]
         for journey_id, found in entries.items()
     }
-    entered = in_transaction(transactions, lambda conn: _enter(conn, tenant_id, now, wanted))
+    entered = any(wanted.values()) and in_transaction(
+        transactions, lambda conn: _enter(conn, tenant_id, now, wanted)
+    )
     tick(transactions, tenant_id, now)
-    outbox.hand_over_due(transactions, tenant_id, dict.fromkeys(_CHANNELS, Simulated()), now)
+    sent = outbox.hand_over_due(transactions, tenant_id, dict.fromkeys(_CHANNELS, Simulated()), now)
     if entered:
-        in_transaction(transactions, lambda conn: _react(conn, tenant_id, now))
-    in_transaction(transactions, lambda conn: _tell(conn, tenant_id, now))
-    tick(transactions, tenant_id, now)
+        in_transaction(transactions, lambda conn: _react(conn, tenant_id, now, told))
+    if sent.states:
+        in_transaction(transactions, lambda conn: _tell(conn, tenant_id, now))
+        tick(transactions, tenant_id, now)
     in_transaction(transactions, lambda conn: results.stop_losing(conn, tenant_id, now))
 
 
@@ -235,7 +240,7 @@ def _enter(conn: Connection, tenant_id: str, now: datetime, wanted: Mapping[str,
     )
 
 
-def _react(conn: Connection, tenant_id: str, now: datetime) -> None:
+def _react(conn: Connection, tenant_id: str, now: datetime, told: Mapping[str, Journey]) -> None:
     """Draw who of those who just entered comes back, and when: the planted effects."""
     rows = conn.execute(
         "select r.journey_id, r.consumer_id, exists (select from journeys.message m where m.tenant_id ="
@@ -243,7 +248,6 @@ def _react(conn: Connection, tenant_id: str, now: datetime) -> None:
         " where r.tenant_id = %s and r.source = 'simulated' and r.entered_at = %s order by r.run_id",
         (tenant_id, now),
     ).fetchall()
-    told = {journey_id: load(text) for journey_id, text in shipped().items() if journey_id in PLANTED}
     drawn = []
     for journey_id, consumer_id, was_sent in rows:
         planted, journey = PLANTED[journey_id], told[journey_id]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -15,6 +16,13 @@ from serving.journeys.verdict import Verdict, judge
 from serving.journeys.versions import live, stop
 
 Connection = psycopg.Connection[Any]
+
+
+class _Asked(NamedTuple):
+    """A journey whose runs under later versions are judged."""
+
+    journey: Journey
+    after_version: int
 
 
 def verdict_of(
@@ -29,21 +37,8 @@ def verdict_of(
         now: Business time; who was assigned less than `goal_days` ago is not counted yet.
         after_version: Only versions above this number count.
     """
-    window = timedelta(days=journey.goal_days)
-    rows = conn.execute(
-        _ORDERED if journey.goal == "order" else _VISITED,
-        {
-            "tenant": tenant_id,
-            "journey": journey.journey_id,
-            "after": after_version,
-            "until": now - window,
-            "now": now,
-            "window": window,
-        },
-    )
-    groups = {arm: Group(size, reached) for arm, size, reached in rows}
-    nobody = Group(0, 0)
-    return judge(groups.get(Arm.TREATED, nobody), groups.get(Arm.CONTROL, nobody), journey.control_bps)
+    asked = _Asked(journey, after_version)
+    return _verdicts(conn, tenant_id, [asked], now)[journey.journey_id]
 
 
 def stop_losing(conn: Connection, tenant_id: str, now: datetime) -> list[str]:
@@ -53,34 +48,61 @@ def stop_losing(conn: Connection, tenant_id: str, now: datetime) -> list[str]:
         Their ids.
     """
     stopped = dict(conn.execute(_STOPPED, {"tenant": tenant_id}).fetchall())
-    losing = [
-        version.journey.journey_id
+    asked = [
+        _Asked(version.journey, stopped.get(version.journey.journey_id, 0))
         for version in live(conn, tenant_id)
-        if verdict_of(
-            conn,
-            tenant_id,
-            version.journey,
-            now,
-            after_version=stopped.get(version.journey.journey_id, 0),
-        ).loses
     ]
+    verdicts = _verdicts(conn, tenant_id, asked, now)
+    losing = [journey_id for journey_id, verdict in verdicts.items() if verdict.loses]
     for journey_id in losing:
         stop(conn, tenant_id, journey_id, "loses", now)
     return losing
+
+
+def _verdicts(conn: Connection, tenant_id: str, asked: Sequence[_Asked], now: datetime) -> dict[str, Verdict]:
+    """By id, in the order asked; one query a kind of goal, however many journeys."""
+    groups: dict[tuple[str, str], Group] = {}
+    for goal, query in _REACHED.items():
+        journeys = [one for one in asked if one.journey.goal == goal]
+        if not journeys:
+            continue
+        rows = conn.execute(
+            query,
+            {
+                "tenant": tenant_id,
+                "journeys": [one.journey.journey_id for one in journeys],
+                "windows": [timedelta(days=one.journey.goal_days) for one in journeys],
+                "after": [one.after_version for one in journeys],
+                "now": now,
+            },
+        )
+        groups |= {(journey_id, arm): Group(size, reached) for journey_id, arm, size, reached in rows}
+    nobody = Group(0, 0)
+    return {
+        one.journey.journey_id: judge(
+            groups.get((one.journey.journey_id, Arm.TREATED), nobody),
+            groups.get((one.journey.journey_id, Arm.CONTROL), nobody),
+            one.journey.control_bps,
+        )
+        for one in asked
+    }
 
 
 _STOPPED: LiteralString = """
 select journey_id, max(version) from journeys.version where tenant_id = %(tenant)s and state = 'stopped'
 group by journey_id
 """
-_REACHED: LiteralString = """
-select r.arm, count(*), count(*) filter (where exists (
+_COUNTED: LiteralString = """
+select j.journey_id, r.arm, count(*), count(*) filter (where exists (
     select from {source} o where o.tenant_id = r.tenant_id and o.consumer_id = r.consumer_id
-        and o.at >= r.entered_at and o.at < r.entered_at + %(window)s and o.at <= %(now)s))
-from journeys.run r
-where r.tenant_id = %(tenant)s and r.journey_id = %(journey)s and r.version > %(after)s
-    and r.entered_at <= %(until)s
-group by r.arm
+        and o.at >= r.entered_at and o.at < r.entered_at + j.within and o.at <= %(now)s))
+from unnest(%(journeys)s::text[], %(windows)s::interval[], %(after)s::int[]) as j (journey_id, within, after)
+join journeys.run r on r.journey_id = j.journey_id and r.version > j.after
+    and r.entered_at <= %(now)s - j.within
+where r.tenant_id = %(tenant)s
+group by j.journey_id, r.arm
 """
-_ORDERED: LiteralString = _REACHED.replace("{source}", ORDERS)
-_VISITED: LiteralString = _REACHED.replace("{source}", VISITS)
+_REACHED: dict[str, LiteralString] = {
+    "order": _COUNTED.replace("{source}", ORDERS),
+    "visit": _COUNTED.replace("{source}", VISITS),
+}

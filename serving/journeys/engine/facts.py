@@ -194,17 +194,23 @@ where snapshot_id = {current_snapshot("segment_members")} and consumer_id = any(
     and left_on is null
 """
 # A consumer has a list at each merchant: the longest is taken, which is that of where most is known of them.
+# Whether a sku can be sold is asked once, however many lists have it.
 _LISTED: LiteralString = f"""
-select own.consumer_id, array(
-    select i.item ->> 'sku_id' from jsonb_array_elements(own.items) with ordinality i (item, place)
-    where exists (
-        select from orders.offer o join orders.stock s using (tenant_id, supplier_id, sku_id)
-        where o.tenant_id = %(tenant)s and o.sku_id = i.item ->> 'sku_id' and {IN_FORCE}
-            and {AVAILABLE} >= o.min_order_qty)
-        and not exists ({STOPPED} and b.sku_id = i.item ->> 'sku_id')
-    order by i.place limit %(most)s)
-from (
+with own as (
     select distinct on (consumer_id) consumer_id, items from scores.recommendations
     where snapshot_id = {current_snapshot("recommendations")} and consumer_id = any(%(consumers)s)
-    order by consumer_id, item_count desc, merchant_id) own
+    order by consumer_id, item_count desc, merchant_id
+), listed as materialized (
+    select own.consumer_id, i.item ->> 'sku_id' as sku_id, i.place
+    from own cross join lateral jsonb_array_elements(own.items) with ordinality i (item, place)
+), sold as materialized (
+    select l.sku_id from (select distinct sku_id from listed) l
+    where exists (
+        select from orders.offer o join orders.stock s using (tenant_id, supplier_id, sku_id)
+        where o.tenant_id = %(tenant)s and o.sku_id = l.sku_id and {IN_FORCE}
+            and {AVAILABLE} >= o.min_order_qty)
+        and not exists ({STOPPED} and b.sku_id = l.sku_id)
+)
+select consumer_id, (array_agg(sku_id order by place))[:%(most)s]
+from listed join sold using (sku_id) group by consumer_id
 """

@@ -1,5 +1,7 @@
 """The life of journeys in the database: who enters, what goes out, what stops it, what a crash leaves."""
 
+import random
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -7,7 +9,7 @@ from journey_town import PAGE, WAKE, names
 from small_market import TENANT
 
 from serving.consumers import erasure
-from serving.journeys import outbox, tasks, versions
+from serving.journeys import outbox, receipts, tasks, versions
 from serving.journeys.assignment import arm_of
 from serving.journeys.channels.protocol import Answer, UnavailableError
 from serving.journeys.errors import JourneyRefusedError, JourneyStateError, JourneyUnknownError
@@ -229,6 +231,41 @@ def test_receipts_count_once_and_strange_ones_change_nothing(town, provider):
     assert town.sql("select consumer_id, channel from journeys.opt_out") == [
         (town.messages(message_id=one)[0]["consumer_id"], "sms")
     ]
+
+
+def test_notices_of_a_batch_do_what_they_would_do_one_by_one(town, provider):
+    town.people(60, others=10)
+    town.journey()
+    town.look(gateways={**PAGE, "sms": provider})
+    sent = [message["message_id"] for message in town.messages(state="sent")]
+    lot = random.Random(7)
+    told = [
+        receipts.Receipt(
+            f"r{lot.randrange(150)}",
+            "sms",
+            lot.choice([*sent, 999_999]),
+            lot.choice(["delivered", "failed", "clicked", "opted_out"]),
+            town.now + timedelta(minutes=lot.randrange(-30, 30)),
+        )
+        for _ in range(200)
+    ]
+    kept = (
+        "select message_id, state, reason, told_at, sent_at, clicked_at, opted_out_at, next_try_at"
+        " from journeys.message order by 1",
+        "select run_id, due_at from journeys.run order by 1",
+        "select consumer_id, channel, stated_at from journeys.opt_out order by 1, 2",
+        "select receipt_id, message_id, kind, occurred_at, fits from journeys.receipt order by 1",
+    )
+    found = []
+    ordered = sorted(told, key=lambda one: (one.occurred_at, one.channel, one.receipt_id))
+    for batches in ([told], [[one] for one in ordered]):
+        with town.transaction() as conn:
+            counted = sum((receipts.take(conn, TENANT, some, town.now) for some in batches), Counter())
+            found.append([counted, *(conn.execute(query).fetchall() for query in kept)])
+            conn.rollback()
+            conn.execute("begin")
+    assert found[0] == found[1]
+    assert min(found[0][0][word] for word in ("new", "known", "misfit")) > 0
 
 
 def test_two_journeys_share_the_cap_of_a_consumer(town):
