@@ -36,6 +36,8 @@ group by w.run
 """
 _WINDOW = timedelta(days=45)
 """So far back feeds are read for reactions."""
+_PAID_WITHIN = timedelta(days=30)
+"""Feeds lie by when an order was placed; one that was paid later than this after it is no reaction."""
 _RECENT = timedelta(days=90)
 """Consumers who entered a journey so lately have their reactions read."""
 _DAY = timedelta(days=1)
@@ -118,7 +120,7 @@ def take_reactions(lake: Lake, url: str, tenant_id: str, as_of: datetime) -> dic
 def _orders(lake: Lake, about: list[str], since: datetime, as_of: datetime) -> list[Reaction]:
     paid = pl.coalesce("paid_at", "placed_at")
     rows = (
-        lake.scan_days("orders", since.date(), as_of.date())
+        lake.scan_days("orders", (since - _PAID_WITHIN).date(), as_of.date())
         .filter(
             (pl.col("state") == "paid") & (pl.col("origin") == "observed") & paid.is_between(since, as_of)
         )

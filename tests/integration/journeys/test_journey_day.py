@@ -149,6 +149,20 @@ def test_orders_of_files_end_runs_count_and_fall_with_their_refund(town, lake):
     assert town.act(results.verdict_of, version.journey, town.now).treated.reached == 0
 
 
+def test_an_order_that_was_placed_before_the_window_and_paid_within_it_stands(town, lake):
+    town.people(20, others=10)
+    version = town.journey()
+    town.look()
+    town.on(hours=2)
+    late = order("c50", town.now)
+    late["placed_at"] = town.now - timedelta(days=1)
+    journeys_day.take_reactions(lake(late), town.url, TENANT, town.now)
+    # So long that the window begins between the day of the order and its payment.
+    town.on(days=45)
+    assert journeys_day.take_reactions(lake(late), town.url, TENANT, town.now)["news"] == 0
+    assert town.act(results.verdict_of, version.journey, town.now).treated.reached == 1
+
+
 def test_nothing_of_an_erased_person_comes_in_with_a_feed(town, lake):
     town.people(20, others=10)
     town.journey()
