@@ -37,6 +37,7 @@ SECTIONS = [
     "levels",
     "experiments",
     "channels",
+    "parties",
     "settlement",
     "live",
     "cost",
@@ -558,6 +559,7 @@ def _scores(sku):
             )
             for rank, reason in enumerate(["fits_demand", "new_product"], start=1)
         ],
+        "party_reviews": [_reviewed(place) for place in range(1, 8)],
         "clearance_warnings": [
             ("s-1", sku, 100, 15.0, 30, 0.1304, 200.0, 1000, 800, -2.0, json.dumps(_LADDER)),
             ("s-2", "s9", 4, 0.0, 30, 0.0, None, None, None, -2.0, json.dumps(_UNSOLD)),
@@ -571,6 +573,18 @@ def _scores(sku):
         ],
         "rebuy_reminders": [("c1", n + 1, "l3-g/soup/canned", 0.4, "due_now") for n in range(5)],
     }
+
+
+def _reviewed(place):
+    """The month of an agent: six are ranked, the seventh has too few peers."""
+    is_ranked = place < 7
+    counts = (3, 800 - 100 * place, 0, 900, 0, None, 0, 2, 1, 1, 4, 3, 2)
+    ranks = (place, max(1, place - 1), min(6, place + 1)) if is_ranked else (None, None, None)
+    return (
+        "agent", f"agent-{place}", date(2017, 11, 1), "m1", "gold", "east", "from_1_year", True, True,
+        *counts, "orders", 80_000 - 10_000 * place, 2_500.0, *ranks, 6 if is_ranked else 1, "[]", "{}", "[]",
+        "[]", "sells", 0, 0.2,
+    )  # fmt: skip
 
 
 def _tags():

@@ -435,6 +435,8 @@ def _journeys(job: Job) -> Iterator[str]:
     yield f"messages: {states or 'none'}"
     for journey_id in done.lost:
         yield f"journey {journey_id} loses and is stopped"
+    if done.agents.asked or done.agents.dropped:
+        yield f"silent agents: {done.agents.asked} tasks, {done.agents.dropped} dropped"
 
 
 def _experiments(job: Job) -> Iterator[str]:

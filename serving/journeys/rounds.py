@@ -13,6 +13,7 @@ from functools import partial
 
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.journeys.channels.protocol import Gateways
+from serving.journeys.dormant_agents import Silences, look_after_agents
 from serving.journeys.engine.entering import enter_due
 from serving.journeys.engine.ticking import Ticked, tick
 from serving.journeys.outbox import Sent, hand_over_due
@@ -28,12 +29,14 @@ class Round:
         ticked: What moved.
         sent: What became of the messages that were due.
         lost: Journeys that lose and were stopped.
+        agents: Tasks about agents that fell silent.
     """
 
     entered: Counter[str]
     ticked: Ticked
     sent: Sent
     lost: tuple[str, ...]
+    agents: Silences
 
 
 def make_round(transactions: ConnectionFactory, tenant_id: str, gateways: Gateways, now: datetime) -> Round:
@@ -49,4 +52,5 @@ def make_round(transactions: ConnectionFactory, tenant_id: str, gateways: Gatewa
     ticked = tick(transactions, tenant_id, now)
     sent = hand_over_due(transactions, tenant_id, gateways, now)
     lost = in_transaction(transactions, partial(stop_losing, tenant_id=tenant_id, now=now))
-    return Round(entered, ticked, sent, tuple(lost))
+    agents = in_transaction(transactions, partial(look_after_agents, tenant_id=tenant_id, now=now))
+    return Round(entered, ticked, sent, tuple(lost), agents)

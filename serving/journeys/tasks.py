@@ -1,4 +1,4 @@
-"""Tasks that journeys ask of people: claimed by one, ended with an outcome, measured against their time."""
+"""Tasks for people, of journeys and about agents: claimed by one, ended, measured against their time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class Task:
 
     Attributes:
         task_id: Its number.
-        journey_id: Which journey asks.
-        consumer_id: About whom.
+        journey_id: Which journey asks; `dormant_agent` where no journey does.
+        consumer_id: About whom; None where it is about an agent.
+        agent_id: About which agent; None where it is about a consumer.
         title: What is to be done.
         sku_ids: What to speak about.
         asked_at: When it was made.
@@ -37,7 +38,8 @@ class Task:
 
     task_id: int
     journey_id: str
-    consumer_id: str
+    consumer_id: str | None
+    agent_id: str | None
     title: str
     sku_ids: list[str]
     asked_at: datetime

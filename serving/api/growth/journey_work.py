@@ -26,11 +26,12 @@ _TaskId = Annotated[int, Parameter(ge=1, le=2**63 - 1, description="Number of th
 
 
 class TaskView(Struct, frozen=True, kw_only=True):
-    """A task of a journey."""
+    """A task for a person, of a journey or about an agent."""
 
     task_id: int
     journey_id: str
-    consumer_id: str
+    consumer_id: str | None
+    agent_id: Annotated[str | None, Meta(description="Where it is about an agent that sells no more.")]
     title: str
     sku_ids: list[str]
     asked_at: datetime

@@ -192,6 +192,15 @@ def test_supply_that_leans_on_one_supplier_is_shown_with_what_its_failure_costs(
     assert "s-136325.0%315.0042.001.59" in text
 
 
+def test_places_of_agents_are_shown_as_wide_as_chance_makes_them(full):
+    text = Page(full).texts["parties"]
+    assert "Agents of 2017-11 by net sales of orders" in text
+    assert "place 1 (1 to 2) of 6" in text
+    assert "place 6 (5 to 6) of 6" in text
+    assert "agent-7" not in text
+    assert "6 ranked, 0 sold nothing" in text
+
+
 def test_without_a_warehouse_ids_stand_for_titles(tmp_path):
     settings = make_home(tmp_path / "var")
     settings.warehouse_good.unlink()
