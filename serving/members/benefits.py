@@ -61,6 +61,8 @@ def give_due(conn: Connection, tenant_id: str, programme: Programme, now: dateti
         programme: The one in force.
         now: Business time.
     """
+    # An experiment that starts at this moment waits, or is seen: its coupons go to its own arms.
+    locks.experiments(conn, tenant_id)
     due: dict[str, list[tuple[str, int]]] = defaultdict(list)
     levels = list(programme.coupons)
     for consumer_id, spell, level in conn.execute(_DUE, {"tenant": tenant_id, "levels": levels}):

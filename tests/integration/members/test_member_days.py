@@ -161,8 +161,13 @@ def test_up_at_once_down_after_notice_by_the_journey(town):
     close({"c50": 100})
     assert (town.member("c50").level, town.member("c50").told_at) == ("gold", None)
     # The journey tells: a message that went out is the notice.
-    town.people(3, segments=[("level_at_risk", ["c50"])])
+    town.on(days=1)
+    town.people(3, segments=[("level_at_risk", ["c50"])], entered=town.now.date() - timedelta(days=30))
     town.journey(shipped()["level_at_risk"])
+    town.look()
+    assert town.messages() == []
+    town.on(days=1)  # a Monday
+    town.look()
     town.look()
     assert [(one["consumer_id"], one["state"]) for one in town.messages()] == [("c50", "delivered")]
     told = town.now
