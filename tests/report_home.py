@@ -65,6 +65,7 @@ _TABLES = {
     "offers": ("overlay", 20, 0),
     "listings": ("overlay", 24, 0),
     "competitor_prices": ("overlay", 50, 0),
+    "feedback": ("observed", 6, 0),
     "events": ("overlay", 900, 0),
     "shipments": ("overlay", 800, 0),
 }
