@@ -274,6 +274,17 @@ def _require_levers(conn: Connection, tenant_id: str, experiment: Experiment, no
                 f"arm {arm.name}: the journey {sender[0]} sends coupons of {row[0]} to every arm, or runs of"
                 " it that are under way do; open a programme of another name"
             )
+        giver = conn.execute(
+            "select level ->> 'level' from members.programme v"
+            " cross join jsonb_array_elements(v.document -> 'levels') as l (level) where v.tenant_id = %s"
+            " and v.state = 'live' and level -> 'benefits' ->> 'coupon' = %s limit 1",
+            (tenant_id, row[0]),
+        ).fetchone()
+        if giver is not None:
+            raise ExperimentOverlapError(
+                f"arm {arm.name}: members who reach {giver[0]} get coupons of {row[0]} whatever their arm;"
+                " open a programme of another name"
+            )
 
 
 def _is_published(conn: Connection, tenant_id: str, version: str) -> bool:

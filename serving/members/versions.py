@@ -95,6 +95,8 @@ def put_into_force(conn: Connection, tenant_id: str, version: int, now: datetime
     found = find(conn, tenant_id, version)
     if found.state != "draft":
         raise ProgrammeStateError(f"version {version} of the programme is {found.state}, not a draft")
+    # An experiment that starts at this moment waits, and then sees the programme.
+    locks.experiments(conn, tenant_id)
     _require_coupons(conn, tenant_id, found.programme, now)
     conn.execute(
         "update members.programme set state = 'replaced', ended_at = %s"

@@ -8,6 +8,8 @@ from journey_town import TENANT
 from member_town import ZONE, programme
 
 from serving.consumers.erasure import erase
+from serving.experiments import records as experiments
+from serving.experiments.errors import ExperimentOverlapError
 from serving.journeys.definition.loading import shipped
 from serving.members import closing, notices, records, versions
 from serving.members.errors import MembersError, ProgrammeRefusedError
@@ -219,6 +221,30 @@ def test_a_programme_is_refused_with_every_reason(town):
         town.members(programme().replace("from_growth: 0", "from_growth: 0, benefits: {coupon: x}"))
     with pytest.raises(ProgrammeRefusedError, match="no mapping"):
         town.members("- a")
+
+
+def test_a_coupon_is_given_by_a_level_or_by_an_arm_not_by_both(town):
+    terms = {"kind": "threshold", "off_cents": 1_000, "min_goods_cents": 5_000}
+    of_level, of_arm = (town.programme(name=name, **terms) for name in ("silver", "tested"))
+    town.members(programme("silver"))
+
+    def started(name, programme_id):
+        document = {
+            "experiment_id": name, "title": name, "surface": "coupons", "unit": "consumer", "layer": name,
+            "metric": "ordered", "metric_days": 7, "runs_days": 20,
+            "arms": [
+                {"name": "none", "share_bps": 5_000},
+                {"name": "with", "share_bps": 5_000, "programme_id": programme_id},
+            ],
+        }  # fmt: skip
+        town.act(experiments.put_forward, document, "ann", town.now)
+        return town.act(experiments.start, name, town.now)
+
+    with pytest.raises(ExperimentOverlapError, match="members who reach silver get coupons of silver"):
+        started("first", of_level)
+    assert started("second", of_arm).state == "running"
+    with pytest.raises(ProgrammeRefusedError, match="experiment second gives tested to one arm"):
+        town.members(programme("tested"))
 
 
 def test_of_two_versions_one_is_in_force_and_the_same_words_are_one(town):
