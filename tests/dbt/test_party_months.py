@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from collections import Counter, defaultdict
 
 import duckdb
 import tiny_lake
+from dbt_runs import Build
 
 from models.reviews.config import ReviewConfig
 from models.reviews.months import party_reviews
@@ -118,3 +120,12 @@ def test_reviews_of_the_warehouse_can_be_published(warehouse) -> None:
     best = {len(json.loads(one)) for one in newest["best_skus"]}
     assert max(best) == 3
     assert published["churn_risk"].is_between(0, 1).all()
+
+
+def test_orders_of_parties_are_read_from_the_published_copy(built: Build, tmp_path) -> None:
+    copy = tmp_path / "published.duckdb"
+    shutil.copyfile(built.file, copy)
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        found = connection.sql("select count(*) from intermediate.int_orders_by_party").fetchone()
+    assert found is not None
+    assert found[0] > 0

@@ -1,6 +1,6 @@
 with legs as (
 
-    select * from {{ ref('fct_settlement_legs') }}
+    select * from {{ in_this_file(ref('fct_settlement_legs')) }}
     where line_no > 0 and not is_replaced
 
 ),

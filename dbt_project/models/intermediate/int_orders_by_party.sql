@@ -1,6 +1,6 @@
 with orders as (
 
-    select * from {{ ref('fct_orders') }}
+    select * from {{ in_this_file(ref('fct_orders')) }}
 
 ),
 
@@ -9,7 +9,7 @@ settled_agents as (
     select
         order_id,
         min(agent_id) as agent_id
-    from {{ ref('int_lines_settled') }}
+    from {{ in_this_file(ref('int_lines_settled')) }}
     where agent_id is not null
     group by order_id
 
