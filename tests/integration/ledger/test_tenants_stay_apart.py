@@ -28,6 +28,7 @@ DEFINERS = {
     "ledger.post_many",
     "links.erase",
     "links.tenant_of",
+    "members.erase",
     "ops.key_of",
     "orders.tenant_of_push",
     "promotions.erase",
