@@ -26,7 +26,7 @@ class Effects:
             negative where it opened later; None without any.
         proposed: Alarms with an alternative at least.
         taken: Alarms of which one was taken, by a person or a policy.
-        lines_moved: Order lines that went to another supplier, or leave from another warehouse, because of them.
+        lines_moved: Order lines that went to another supplier or warehouse because of them.
     """
 
     kind: str
