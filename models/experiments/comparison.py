@@ -6,7 +6,6 @@ Walker (2013), WSDM (CUPED).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -74,19 +73,6 @@ class Difference(NamedTuple):
     high: float
     variance: float
     deviation: float
-
-
-def moments_of(pairs: Iterable[tuple[float, float]]) -> Moments:
-    """Moments of (value, before) pairs."""
-    listed = list(pairs)
-    return Moments(
-        len(listed),
-        sum(y for y, _ in listed),
-        sum(x for _, x in listed),
-        sum(y * y for y, _ in listed),
-        sum(x * x for _, x in listed),
-        sum(y * x for y, x in listed),
-    )
 
 
 def shares(one: Group, other: Group, confidence: float = 0.95) -> Difference:

@@ -12,13 +12,17 @@ from models.attribution.credits import MODELS, UNATTRIBUTED
 
 
 def touches(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Touches and messages of known consumers by time: consumer_id, channel, occurred_at, occurred_on."""
+    """Touches and messages of known consumers by time: consumer_id, channel, occurred_at, occurred_on.
+
+    A message that failed touched nobody.
+    """
     return connection.execute(
         """
         select consumer_id, channel, occurred_at, occurred_on from core.fct_touches
         where consumer_id is not null and channel <> $nobody
         union all
-        select consumer_id, channel, sent_at, sent_on from core.fct_messages where channel <> $nobody
+        select consumer_id, channel, sent_at, sent_on from core.fct_messages
+        where channel <> $nobody and coalesce(outcome, '') <> 'failed'
         order by occurred_at, consumer_id, channel
         """,
         {"nobody": UNATTRIBUTED},

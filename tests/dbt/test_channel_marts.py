@@ -14,7 +14,7 @@ from models.attribution.config import AttributionConfig
 from models.attribution.credits import MODELS
 from pipelines.channel_credits import CREDITS_KEY, EFFECTS_KEY, attribute
 from pipelines.lake.tables import Lake
-from pipelines.warehouse.attributed import net_sales_cents, put_channels, revenue
+from pipelines.warehouse.attributed import net_sales_cents, put_channels, revenue, touches
 from serving.channel_tests.records import ChannelTest
 
 TODAY = dt.date(2017, 3, 31)
@@ -59,7 +59,8 @@ def test_credits_equal_revenue_and_only_touched_orders_are_attributed(warehouse)
         for (order,) in warehouse.sql(
             "select distinct o.order_id from core.fct_orders o join"
             " (select consumer_id, occurred_at as at from core.fct_touches"
-            " union all select consumer_id, sent_at from core.fct_messages) t using (consumer_id)"
+            " union all select consumer_id, sent_at from core.fct_messages"
+            "  where outcome is distinct from 'failed') t using (consumer_id)"
             " where o.is_sale and t.at < o.placed_at and t.at >= o.placed_at - interval 30 day"
         ).fetchall()
     }
@@ -105,6 +106,14 @@ def test_the_funnel_counts_each_person_once(warehouse) -> None:
     ).fetchone()
     people = warehouse.sql(
         "select count(distinct consumer_id) from (select consumer_id from core.fct_touches union all"
-        " select consumer_id from core.fct_messages)"
+        " select consumer_id from core.fct_messages where outcome is distinct from 'failed')"
     ).fetchone()
     assert reached[0] == people[0]
+
+
+def test_a_message_that_failed_touched_nobody(warehouse) -> None:
+    sent = warehouse.sql("select consumer_id from core.fct_messages where channel = 'push'").fetchall()
+    assert sent == [("c-2",)]
+    assert "push" not in set(touches(warehouse)["channel"])
+    for mart in ("mart_channel_effect", "mart_funnel_public_private"):
+        assert warehouse.sql(f"select * from analyst.{mart} where channel = 'push'").fetchall() == []

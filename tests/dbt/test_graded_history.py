@@ -38,6 +38,23 @@ def test_a_grade_is_held_until_the_next_one(warehouse: duckdb.DuckDBPyConnection
         ("s-1", "D", "licence_expired", at(3, 20), None),
         ("s-2", "A", None, at(3, 1), at(3, 28)),
         ("s-2", "D", None, at(3, 28), None),
+        ("s-3", "B", None, at(3, 1), None),
+    ]
+
+
+def test_where_a_channel_has_no_grade_the_suppliers_own_applies(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = warehouse.sql(
+        "select supplier_id, grade, graded_at, superseded_at from intermediate.int_grades_applied"
+        " where category_id = 'l2-grocery/milk' and supplier_id <> 's-1' order by supplier_id, graded_at"
+    ).fetchall()
+    assert rows == [
+        # Graded no more in it: from then on the grade of the whole applies, whatever it is.
+        ("s-2", "D", at(3, 1), at(3, 25)),
+        ("s-2", "A", at(3, 25), at(3, 28)),
+        ("s-2", "D", at(3, 28), None),
+        # Not graded in it yet: what comes later says nothing of before.
+        ("s-3", "B", at(3, 1), at(3, 10)),
+        ("s-3", "A", at(3, 10), None),
     ]
 
 
@@ -79,13 +96,14 @@ def test_a_merchants_tags_share_its_sales_by_the_grades_that_hold(
 ) -> None:
     now = tags(warehouse, "merchant", AS_OF, "m-1", "m-2")
     for merchant, row in now.items():
-        # By hand, from the facts: what s-1 sold of milk as C and else as D, what s-2 sold but milk as D.
+        # By hand, from the facts: what s-1 sold of milk as C and else as D, whatever s-2 sold as D.
         told = warehouse.execute(
             "with sold as (select *, coalesce(category_l2_id, '') = 'l2-grocery/milk' as is_milk"
             " from core.fct_order_lines where is_sale and merchant_id = $merchant and placed_at > $since"
             " and placed_at <= $until and received_at <= $until)"
-            " select coalesce(sum(net_paid_cents), 0), coalesce(sum(net_paid_cents) filter (not is_milk), 0)"
-            " from sold where supplier_id = 's-1' or (supplier_id = 's-2' and not is_milk)",
+            " select coalesce(sum(net_paid_cents), 0),"
+            "  coalesce(sum(net_paid_cents) filter (supplier_id = 's-2' or not is_milk), 0)"
+            " from sold where supplier_id in ('s-1', 's-2')",
             {"merchant": merchant, "since": AS_OF - dt.timedelta(days=90), "until": AS_OF},
         ).fetchone()
         assert told == (row["graded_sales_90d"], row["grade_d_sales_90d"])

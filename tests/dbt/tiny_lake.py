@@ -153,7 +153,15 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                 "channel": "wecom",
                 "sent_at": at(3, 1),
                 "outcome": "clicked",
-            }
+            },
+            {
+                "message_id": "n-failed",
+                "consumer_id": "c-2",
+                "journey": "wake_up",
+                "channel": "push",
+                "sent_at": at(3, 1),
+                "outcome": "failed",
+            },
         ],
         "touches": [
             {
@@ -218,6 +226,9 @@ def tables() -> dict[str, list[dict[str, Any]]]:
             _graded(11, "s-2", "l2-grocery/milk", "D", at(3, 1)),
             _graded(12, "s-2", "l2-grocery/milk", None, at(3, 25)),
             _graded(13, "s-2", None, "D", at(3, 28)),
+            # A channel that is graded later than the supplier as a whole.
+            _graded(14, "s-3", None, "B", at(3, 1)),
+            _graded(15, "s-3", "l2-grocery/milk", "A", at(3, 10)),
         ],
         "assortment_decisions": [
             _decision("milk-1", "v-1", None, at(1, 2)),

@@ -286,13 +286,34 @@ VIEWS = {
              WHERE n.consumer_id = c.consumer_id AND n.changed_at > c.changed_at) AS superseded_at
         FROM core.fct_level_changes AS c
     """,
+    "int_grades_applied": """
+        WITH ever AS (
+            SELECT DISTINCT supplier_id, category_id FROM intermediate.int_grades_held WHERE NOT is_whole
+        ), own AS (
+            SELECT e.supplier_id, e.category_id, h.is_whole, h.grade, h.gate, h.graded_at, h.superseded_at
+            FROM ever AS e JOIN intermediate.int_grades_held AS h ON h.supplier_id = e.supplier_id
+                AND (h.is_whole OR h.category_id = e.category_id)
+        ), cuts AS (
+            SELECT supplier_id, category_id, UNNEST([graded_at, superseded_at]) AS cut_at FROM own
+        )
+        SELECT c.supplier_id, c.category_id, o.grade, o.gate, c.cut_at AS graded_at,
+            (SELECT MIN(n.cut_at) FROM cuts AS n WHERE n.supplier_id = c.supplier_id
+                AND n.category_id = c.category_id AND n.cut_at > c.cut_at) AS superseded_at
+        FROM (SELECT DISTINCT * FROM cuts WHERE cut_at IS NOT NULL) AS c
+        JOIN own AS o ON o.supplier_id = c.supplier_id AND o.category_id = c.category_id
+            AND o.graded_at <= c.cut_at AND c.cut_at < COALESCE(o.superseded_at, 'infinity')
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY c.supplier_id, c.category_id, c.cut_at ORDER BY o.is_whole) = 1
+        UNION ALL
+        SELECT supplier_id, NULL, grade, gate, graded_at, superseded_at FROM intermediate.int_grades_held
+        WHERE is_whole
+    """,
     "int_offers_graded": """
         SELECT o.sku_id, o.supplier_id, g.grade, g.gate,
             GREATEST(o.valid_from, o.received_at, g.graded_at) AS known_at, g.superseded_at
         FROM core.dim_offers AS o JOIN core.dim_products AS p USING (sku_id)
-        JOIN intermediate.int_grades_held AS g ON g.supplier_id = o.supplier_id
+        JOIN intermediate.int_grades_applied AS g ON g.supplier_id = o.supplier_id
             AND g.category_id IS NOT DISTINCT FROM CASE WHEN EXISTS (
-                SELECT 1 FROM intermediate.int_grades_held AS h WHERE h.supplier_id = o.supplier_id
+                SELECT 1 FROM intermediate.int_grades_applied AS h WHERE h.supplier_id = o.supplier_id
                 AND h.category_id = p.category_l2_id) THEN p.category_l2_id END
         WHERE COALESCE(g.superseded_at, 'infinity') > GREATEST(o.valid_from, o.received_at, g.graded_at)
     """,
@@ -302,9 +323,9 @@ VIEWS = {
             NULLIF(LEAST(COALESCE(l.superseded_at, 'infinity'), COALESCE(g.superseded_at, 'infinity')),
                 'infinity') AS superseded_at
         FROM intermediate.int_order_lines_known AS l
-        JOIN intermediate.int_grades_held AS g ON g.supplier_id = l.supplier_id
+        JOIN intermediate.int_grades_applied AS g ON g.supplier_id = l.supplier_id
             AND g.category_id IS NOT DISTINCT FROM CASE WHEN EXISTS (
-                SELECT 1 FROM intermediate.int_grades_held AS h WHERE h.supplier_id = l.supplier_id
+                SELECT 1 FROM intermediate.int_grades_applied AS h WHERE h.supplier_id = l.supplier_id
                 AND h.category_id = l.category_l2_id) THEN l.category_l2_id END
         WHERE l.is_sale AND COALESCE(g.superseded_at, 'infinity') > GREATEST(l.received_at, g.graded_at)
     """,

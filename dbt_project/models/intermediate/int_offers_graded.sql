@@ -1,10 +1,4 @@
-with grades as (
-
-    select * from {{ in_this_file(ref('int_grades_held')) }}
-
-),
-
-offers as (
+with offers as (
 
     select
         offers.supplier_id,
@@ -18,17 +12,7 @@ offers as (
 
 ),
 
-channels as (
-
-    select distinct
-        supplier_id,
-        category_id
-    from grades
-    where not is_whole
-
-),
-
--- The grade in the category of the sku, of a supplier that has none there its own.
+-- The grade in the category of the sku while the supplier has one there, else its own.
 graded as (
 
     select
@@ -42,12 +26,7 @@ graded as (
             coalesce(grades.superseded_at, {{ never() }})
         ) as until_at
     from offers
-    left join channels
-        on offers.supplier_id = channels.supplier_id
-        and offers.category_id = channels.category_id
-    inner join grades
-        on offers.supplier_id = grades.supplier_id
-        and coalesce(channels.category_id, '') = coalesce(grades.category_id, '')
+    {{ join_grades('offers') }}
 
 ),
 

@@ -1,26 +1,10 @@
-with grades as (
-
-    select * from {{ in_this_file(ref('int_grades_held')) }}
-
-),
-
-lines as (
+with lines as (
 
     select
         *,
         coalesce(category_l2_id, category_l1_id, 'uncategorised') as category_id
     from {{ in_this_file(ref('int_order_lines_known')) }}
     where is_sale and supplier_id is not null
-
-),
-
-channels as (
-
-    select distinct
-        supplier_id,
-        category_id
-    from grades
-    where not is_whole
 
 ),
 
@@ -42,12 +26,7 @@ graded as (
             coalesce(grades.superseded_at, {{ never() }})
         ) as until_at
     from lines
-    left join channels
-        on lines.supplier_id = channels.supplier_id
-        and lines.category_id = channels.category_id
-    inner join grades
-        on lines.supplier_id = grades.supplier_id
-        and coalesce(channels.category_id, '') = coalesce(grades.category_id, '')
+    {{ join_grades('lines') }}
         and {{ elapsed_days('lines.placed_at', 'grades.graded_at') }} < 91.0
 
 ),

@@ -15,7 +15,8 @@ with touches as (
         cast(null as bigint) as cost_cents,
         origin
     from {{ ref('fct_messages') }}
-    where channel <> 'unattributed'
+    -- A message that failed touched nobody.
+    where channel <> 'unattributed' and coalesce(outcome, '') <> 'failed'
 
 ),
 

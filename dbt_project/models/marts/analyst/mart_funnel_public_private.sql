@@ -20,6 +20,8 @@ with touches as (
         sent_on as occurred_on,
         origin
     from {{ ref('fct_messages') }}
+    -- A message that failed reached nobody.
+    where coalesce(outcome, '') <> 'failed'
 
 ),
 

@@ -6,6 +6,7 @@ from statistics import fmean
 
 import numpy as np
 import pytest
+from moments import moments_of
 from scipy import stats
 
 from models.experiments.comparison import (
@@ -13,7 +14,6 @@ from models.experiments.comparison import (
     Difference,
     Group,
     means,
-    moments_of,
     shares,
     slope,
     t_quantile,

@@ -1,9 +1,10 @@
 """Words about arms: by which interval, which way is better, and none where the arms do not fit."""
 
 import pytest
+from moments import moments_of
 from test_experiment_document import LISTS, arms
 
-from models.experiments.comparison import Moments, moments_of
+from models.experiments.comparison import Moments
 from serving.experiments.document import load
 from serving.experiments.judging import harmed, judge
 
