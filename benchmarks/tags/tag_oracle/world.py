@@ -302,7 +302,8 @@ VIEWS = {
         FROM (SELECT DISTINCT * FROM cuts WHERE cut_at IS NOT NULL) AS c
         JOIN own AS o ON o.supplier_id = c.supplier_id AND o.category_id = c.category_id
             AND o.graded_at <= c.cut_at AND c.cut_at < COALESCE(o.superseded_at, 'infinity')
-        QUALIFY ROW_NUMBER() OVER (PARTITION BY c.supplier_id, c.category_id, c.cut_at ORDER BY o.is_whole) = 1
+        QUALIFY ROW_NUMBER()
+            OVER (PARTITION BY c.supplier_id, c.category_id, c.cut_at ORDER BY o.is_whole) = 1
         UNION ALL
         SELECT supplier_id, NULL, grade, gate, graded_at, superseded_at FROM intermediate.int_grades_held
         WHERE is_whole
