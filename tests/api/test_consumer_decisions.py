@@ -316,6 +316,43 @@ def fill(url, consumer_id):
             {"consumer": consumer_id},
         )
         connection.execute(
+            "insert into members.programme (tenant_id, version, document, digest, state, made_by, made_at)"
+            " values ('default', 1, '{}', '', 'draft', 'k', '2017-01-01')"
+        )
+        for statement in (
+            "members.standing (tenant_id, consumer_id, level, growth, spell, since, period_ends_on,"
+            " joined_on) values ('default', %s, 'gold', 1, 1, '2017-12-01', '2018-12-01', '2017-12-01')",
+            "members.change (tenant_id, consumer_id, changed_at, cause, level, growth, spell,"
+            " period_ends_on, is_at_risk, programme_version) values ('default', %s, '2017-12-01', 'joined',"
+            " 'gold', 1, 1, '2018-12-01', false, 1)",
+            "members.notice (tenant_id, consumer_id, at_risk_since, told_at, way, told_by)"
+            " values ('default', %s, '2017-12-01', '2017-12-01', 'person', 'k')",
+            "members.benefit (tenant_id, consumer_id, spell, level, programme_id, coupon_code, given_at)"
+            " values ('default', %s, 1, 'gold', 'cp', 'CODE', '2017-12-01')",
+        ):
+            connection.execute(f"insert into {statement}", (consumer_id,))
+        connection.execute(
+            "insert into communities.community (tenant_id, community_id, merchant_id, title, theme, rules,"
+            " owner_type, owner_id, made_by, made_at) values ('default', 'g1', 'm1', 't', 't', 'r',"
+            " 'merchant', 'm1', 'k', '2017-01-01')"
+        )
+        connection.execute(
+            "insert into communities.member (tenant_id, community_id, consumer_id, joined_at, via)"
+            " values ('default', 'g1', %s, '2017-12-01', 'x')",
+            (consumer_id,),
+        )
+        connection.execute(
+            "insert into promotions.promotion (tenant_id, promotion_id, merchant_id, kind, title, sku_ids,"
+            " starts_at, ends_at, min_goods_cents, per_consumer_qty, programme_id, status, made_by, made_at)"
+            " values ('default', 'p1', 'm1', 'threshold', 't', '{}', '2017-01-01', '2019-01-01', 0, 1,"
+            " 'cp', 'proposed', 'k', '2017-01-01')"
+        )
+        connection.execute(
+            "insert into promotions.claim (tenant_id, order_id, promotion_id, consumer_id, qty, state,"
+            " taken_at) values ('default', 'o1', 'p1', %s, 1, 'taken', '2017-12-01')",
+            (consumer_id,),
+        )
+        connection.execute(
             "insert into coupons.redemption (tenant_id, order_id, code, programme_id, consumer_id,"
             " discount_cents, redeemed_at) values ('default', 'o1', 'CODE', 'cp', %s, 1, '2017-12-01')",
             (consumer_id,),
@@ -364,7 +401,7 @@ def test_an_erased_person_is_nowhere_in_the_database(shop, database_url, tmp_pat
     answer = shop.post(f"/v1/consumers/{LOUD}/erasure")
     assert answer.status_code == 200, answer.text
     done = answer.json()
-    assert (done["is_new"], done["anonymised_rows"]) == (True, 14)
+    assert (done["is_new"], done["anonymised_rows"]) == (True, 16)
     assert shop.get(f"/v1/consumers/{LOUD}/profile").status_code == 404
     assert listed(shop) == ["c1", "c2", "c3"]
     everything = text_dump(database_url, tmp_path)
