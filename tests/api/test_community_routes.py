@@ -79,6 +79,7 @@ def test_a_community_is_made_once_and_joined_with_consent(call):
     )
     assert call("m1", "POST", "/communities", COMMUNITY, 201) == made
     call("m1", "POST", "/communities", COMMUNITY | {"theme": "other"}, (409, "community-conflict"))
+    call("op", "POST", "/communities", COMMUNITY, (422, "invalid-parameter"))
     assert join(call, "ann")["members"] == 1
     assert join(call, "ann")["members"] == 1
     assert join(call, "bea")["members"] == 2

@@ -25,7 +25,8 @@ from serving.consumers.errors import ConsumerErasedError
 from serving.db.calendar import zone_of
 from serving.orders.contracts import Id, Moment, Text
 from serving.orders.errors import InvalidRequestError
-from serving.security import Role, Scope
+from serving.problems import invalid_parameter
+from serving.security import Principal, Role, Scope
 
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})
 _Words = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -167,8 +168,7 @@ class CommunityHealth(Struct, frozen=True, kw_only=True):
 def post_community(request: Request[Any, Any, Any], data: CommunityRequest) -> CommunityView:
     """The same words again are the community that there is."""
     principal = principal_of(request)
-    merchant_id = data.merchant_id or principal.merchant_id or ""
-    principal.require_merchant(merchant_id)
+    merchant_id = shop_of(principal, data.merchant_id)
     new = records.NewCommunity(
         data.community_id,
         merchant_id,
@@ -392,6 +392,19 @@ def _transaction(request: Request[Any, Any, Any]) -> Iterator[tuple[psycopg.Conn
             yield conn, now_of(request, conn)
     except ConsumerErasedError as error:
         raise erased_problem(error) from error
+
+
+def shop_of(principal: Principal, merchant_id: str | None) -> str:
+    """The shop that a body names, or that the key is of.
+
+    Raises:
+        ApiError: 422 where neither names one, 403 for another merchant's.
+    """
+    named = merchant_id or principal.merchant_id
+    if named is None:
+        raise invalid_parameter("merchant_id", "name the shop")
+    principal.require_merchant(named)
+    return named
 
 
 def _after(starts_at: datetime, ends_at: datetime) -> datetime:

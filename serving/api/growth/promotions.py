@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from serving.api.answers import principal_of, problem_responses
 from serving.api.cursor import cursor_after, read_cursor
+from serving.api.growth.communities import shop_of
 from serving.api.orders.order_work import IdempotencyKey, in_range, order_transaction
 from serving.api.parameters import CursorText, Identifier, OptionalIdentifier, PageSize
 from serving.api.transactions import note
@@ -139,8 +140,7 @@ def post_promotion(
 ) -> PromotionView:
     """With a coupon programme that pays for it; in force once its funders and a second person agreed."""
     principal = principal_of(request)
-    merchant_id = data.merchant_id or principal.merchant_id or ""
-    principal.require_merchant(merchant_id)
+    merchant_id = shop_of(principal, data.merchant_id)
     with order_transaction(request) as (conn, now):
 
         def work() -> tuple[int, PromotionView]:
