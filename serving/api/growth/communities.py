@@ -29,7 +29,7 @@ from serving.problems import invalid_parameter
 from serving.security import Principal, Role, Scope
 
 _SHOP = frozenset({Role.OPERATOR, Role.MERCHANT})
-_Words = Annotated[str, Meta(min_length=1, max_length=2_000)]
+_Words = Annotated[str, Meta(min_length=1, max_length=2_000, pattern=r"^[^\x00]+(?!\n)$")]
 _Tag = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}(?!\n)$", examples=["recipe"])]
 _Weeks = Annotated[int, Parameter(ge=1, le=104, description="Weeks, the running one among them.")]
 _Days = Annotated[int, Parameter(ge=1, le=366, description="Days from now on.")]
