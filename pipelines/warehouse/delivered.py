@@ -85,7 +85,8 @@ def delivered_lines(
 def with_texts(lines: pl.DataFrame, texts: Iterable[tuple[str, str, str, datetime]]) -> pl.DataFrame:
     """Lines that reached their buyer, a buyer's text counted as the first complaint that it may be.
 
-    Who bought it is told by the line: a text of anybody else is of no line. Who complains has the goods.
+    Who bought it is told by the line: a text of anybody else is of no line. Of several lines of the sku in an
+    order it is one, if there is one that is complained of already. Who complains has the goods.
 
     Args:
         lines: As of `delivered_lines`.
@@ -101,7 +102,12 @@ def with_texts(lines: pl.DataFrame, texts: Iterable[tuple[str, str, str, datetim
         "written_at": DELIVERED["complained_at"],
     }
     written = pl.DataFrame(list(texts), schema=schema, orient="row")
-    told = lines.join(written, on=["order_id", "sku_id", "consumer_id"], how="left", maintain_order="left")
+    key = ["order_id", "sku_id", "consumer_id"]
+    chosen = lines.sort(pl.col("complained_at").is_null(), "line_no").unique(
+        key, keep="first", maintain_order=True
+    )
+    written = written.join(chosen.select(*key, "line_no"), on=key)
+    told = lines.join(written, on=[*key, "line_no"], how="left", maintain_order="left")
     return (
         told.with_columns(
             complained_at=pl.min_horizontal("complained_at", "written_at"),

@@ -30,10 +30,13 @@ class Facts:
             " opened_at timestamptz, received_at timestamptz)"
         )
 
-    def line(self, order, sku, ago, *, qty=1.0, supplier="S1", counted=True, merchandise=True):
+    def line(self, order, sku, ago, *, line_no=1, qty=1.0, supplier="S1", counted=True, merchandise=True):
         self.connection.execute(
-            "insert into core.fct_order_lines values (?, 1, ?, ?, 'tea', ?, ?, ?, ?, ?, 'c1')",
-            [order, sku, supplier, AS_OF - timedelta(days=ago), qty, int(qty * 1000), merchandise, counted],
+            "insert into core.fct_order_lines values (?, ?, ?, ?, 'tea', ?, ?, ?, ?, ?, 'c1')",
+            [
+                *(order, line_no, sku, supplier, AS_OF - timedelta(days=ago), qty, int(qty * 1000)),
+                *(merchandise, counted),
+            ],
         )
 
     def parcel(self, order, ago, supplier="S1"):
@@ -48,11 +51,12 @@ class Facts:
             [kind, f"p-{order}", sku, batch, AS_OF],
         )
 
-    def case(self, order, ago, reason="quality", received=None):
+    def case(self, order, ago, reason="quality", received=None, line_no=1):
         opened = AS_OF - timedelta(days=ago)
         known = opened if received is None else AS_OF - timedelta(days=received)
         self.connection.execute(
-            "insert into core.fct_after_sales values (?, 1, ?, ?, ?)", [order, reason, opened, known]
+            "insert into core.fct_after_sales values (?, ?, ?, ?, ?)",
+            [order, line_no, reason, opened, known],
         )
 
     def delivered(self, since=200, texts=()):
@@ -61,6 +65,12 @@ class Facts:
             texts,
         )
         return {row["order_id"]: row for row in frame.iter_rows(named=True)}
+
+    def complained(self, order, texts):
+        """Lines of an order that are complained of."""
+        lines = delivered_lines(self.connection, since=AS_OF - timedelta(days=200), as_of=AS_OF, **REASONS)
+        frame = with_texts(lines, texts).filter(order_id=order).drop_nulls("complained_at")
+        return frame["line_no"].to_list()
 
 
 def market(facts):

@@ -91,6 +91,16 @@ def test_a_buyers_text_is_a_complaint_of_the_line_that_it_bought(facts):
     assert all(row["harmed_at"] is None for row in found.values())
 
 
+def test_a_text_is_a_complaint_of_one_line_however_many_its_order_has_of_the_sku(facts):
+    for order in ("twice", "case-of-the-second"):
+        for line_no in (1, 2):
+            facts.line(order, "a", 20, line_no=line_no)
+    facts.case("case-of-the-second", 12, line_no=2)
+    written = [(order, "a", "c1", AS_OF - timedelta(days=10)) for order in ("twice", "case-of-the-second")]
+    assert facts.complained("twice", written) == [1]
+    assert facts.complained("case-of-the-second", written) == [2]
+
+
 def test_a_night_holds_what_is_bad_and_the_next_scoring_obeys(facts, shop, tmp_path, module_database_url):
     market(facts)
     night = judge_night(facts.connection, module_database_url, TENANT, CONFIG, AS_OF)
