@@ -25,9 +25,7 @@ class _Asked(NamedTuple):
     after_version: int
 
 
-def verdict_of(
-    conn: Connection, tenant_id: str, journey: Journey, now: datetime, *, after_version: int = 0
-) -> Verdict:
+def verdict_of(conn: Connection, tenant_id: str, journey: Journey, now: datetime) -> Verdict:
     """Judge a journey over all its versions; an order that was cancelled or refunded is none.
 
     Args:
@@ -35,10 +33,8 @@ def verdict_of(
         tenant_id: The tenant.
         journey: The version in force: its goal counts.
         now: Business time; who was assigned less than `goal_days` ago is not counted yet.
-        after_version: Only versions above this number count.
     """
-    asked = _Asked(journey, after_version)
-    return _verdicts(conn, tenant_id, [asked], now)[journey.journey_id]
+    return _verdicts(conn, tenant_id, [_Asked(journey, 0)], now)[journey.journey_id]
 
 
 def stop_losing(conn: Connection, tenant_id: str, now: datetime) -> list[str]:
