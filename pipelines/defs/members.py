@@ -70,6 +70,8 @@ def member_levels(
 def _close(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake, url: str) -> Outcome:
     from pipelines.members_night import close_night
 
+    if settings.embedded and settings.days_to_replay:
+        _open_programme(settings, as_of, url)
     with warehouse.open() as connection:
         night = close_night(connection, url, settings.tenant, settings.zone, as_of)
     closed, waiting = night.closed, night.closed.given.waiting
@@ -95,3 +97,14 @@ def _close(settings: Settings, as_of: datetime, warehouse: Warehouse, lake: Lake
         ],
         version=fingerprint({"state": night.state, "closed_on": told["closed_on"]}),
     )
+
+
+def _open_programme(settings: Settings, as_of: datetime, url: str) -> None:
+    from pipelines.replay.members import open_programme
+    from serving.db.operations import Operations
+
+    with (
+        Operations(url, size=1) as operations,
+        operations.transaction(settings.tenant) as connection,
+    ):
+        open_programme(connection, as_of)

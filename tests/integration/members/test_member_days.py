@@ -7,12 +7,15 @@ import pytest
 from journey_town import TENANT
 from member_town import ZONE, programme
 
+from pipelines.replay.members import open_programme
 from serving.consumers.erasure import erase
 from serving.experiments import records as experiments
 from serving.experiments.errors import ExperimentOverlapError
 from serving.journeys.definition.loading import shipped
 from serving.members import closing, notices, records, versions
 from serving.members.errors import MembersError, ProgrammeRefusedError
+from serving.members.programme import load
+from serving.members.programme import shipped as shipped_programme
 
 
 def state(town):
@@ -27,6 +30,22 @@ def test_without_a_programme_nothing_is_closed(town):
     town.files.line("f1", "a", town.day_ago(20), 100_000)
     assert town.close().closed.version is None
     assert state(town) == [[], [], [], []]
+
+
+def test_the_panel_has_the_shipped_programme_unless_somebody_put_one_forward(town):
+    for _ in range(2):
+        town.act(lambda conn, _, now: open_programme(conn, now), town.now)
+    (version,) = town.act(versions.versions_of)
+    assert (version.state, version.programme) == ("live", load(shipped_programme()))
+    town.files.line("f1", "a", town.day_ago(20), 60_000)
+    assert town.close().closed.version == 1
+    assert town.member("a").level == "silver"
+
+
+def test_a_draft_of_somebody_keeps_the_shipped_programme_away(town):
+    town.act(versions.put_forward, programme(), "ann", town.now)
+    town.act(lambda conn, _, now: open_programme(conn, now), town.now)
+    assert [one.state for one in town.act(versions.versions_of)] == ["draft"]
 
 
 def test_spend_counts_from_release_and_from_files_and_refunds_take_it_back(town):
