@@ -39,7 +39,7 @@ class RecipientRequest(_Request, frozen=True, kw_only=True):
     """Who receives the parcels; kept encrypted."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=_TEXT)]
-    phone: Annotated[str, Meta(min_length=5, max_length=32, pattern=r"^[0-9+() -]+(?!\n)$")]
+    phone: Annotated[str, Meta(min_length=5, max_length=32, pattern=r"^[0-9+() -]{5,32}(?!\n)$")]
     address: Annotated[str, Meta(min_length=1, max_length=300, pattern=_TEXT)]
 
 

@@ -59,7 +59,7 @@ Code = Annotated[
 class DestinationBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An address that links of a shop may lead to."""
 
-    url: Annotated[str, Meta(min_length=9, max_length=500, pattern=r"^[\x21-\x7e]+(?!\n)$",
+    url: Annotated[str, Meta(min_length=9, max_length=500, pattern=r"^[\x21-\x7e]{9,500}(?!\n)$",
                              examples=["https://shop.example.com/spring"])]  # fmt: skip
 
 

@@ -62,7 +62,7 @@ class OpenProgramme(_Request, frozen=True, kw_only=True):
 class ConsentRequest(_Request, frozen=True, kw_only=True):
     """A funder agrees to the terms that have this digest."""
 
-    terms_digest: Annotated[str, Meta(min_length=64, max_length=64, pattern=r"^[0-9a-f]+(?!\n)$")]
+    terms_digest: Annotated[str, Meta(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}(?!\n)$")]
 
 
 class IssueCoupons(_Request, frozen=True, kw_only=True):
