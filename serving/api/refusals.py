@@ -64,6 +64,7 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (journeys.JourneyUnknownError, 404, "journey-not-found", "No such journey, version or task"),
     (journeys.JourneyRefusedError, 422, "journey-refused", "The journey is refused"),
     (journeys.JourneyError, 409, "journey-state", "Not in this state of the journey or task"),
+    (communities.ForbiddenWordsError, 422, "forbidden-words", "An advertisement must not say so"),
     (communities.CommunityUnknownError, 404, "community-not-found", "No such community"),
     (communities.CommunityConflictError, 409, "community-conflict", "The id was used for something else"),
     (communities.CommunityError, 409, "community-closed", "The community is closed"),

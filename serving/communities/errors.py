@@ -13,6 +13,10 @@ class CommunityUnknownError(CommunityError):
     """There is no such community, or it is another shop's; or no such member of it."""
 
 
+class ForbiddenWordsError(CommunityError):
+    """A text that members are shown says what advertisements must not say."""
+
+
 class CommunityConflictError(CommunityError):
     """The id was used for something else."""
 

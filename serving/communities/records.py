@@ -14,9 +14,11 @@ from serving.communities.errors import (
     CommunityClosedError,
     CommunityConflictError,
     CommunityUnknownError,
+    ForbiddenWordsError,
 )
 from serving.communities.grades import WINDOW, Grade, grade_of
 from serving.consumers.erased import require_not_erased
+from serving.materials.advertising import forbidden
 
 Connection = psycopg.Connection[Any]
 
@@ -286,8 +288,12 @@ def plan_activity(
     Raises:
         CommunityClosedError: The community is closed.
         CommunityConflictError: The id stands for something else.
+        ForbiddenWordsError: Title or content say what advertisements must not say.
     """
     _require_open(conn, tenant_id, community_id)
+    for name, text in (("title", activity.title), ("content", activity.content)):
+        if hits := forbidden(text):
+            raise ForbiddenWordsError(f"{name}: {'; '.join(map(str, hits))}")
     values = (activity.title, activity.content, activity.tag, activity.starts_at, activity.ends_at)
     made = conn.execute(
         "insert into communities.activity (tenant_id, community_id, activity_id, title, content, tag,"

@@ -1,7 +1,7 @@
 """What an advertisement must not say: every hit with its place, its law and what to do. Pure.
 
-The words are data (`forbidden_words.yaml`). Everything that this product spreads asks here: materials, and
-the messages of journeys.
+The words are data (`forbidden_words.yaml`). Everything that this product spreads asks here: materials,
+messages of journeys, promotions, activities of communities.
 """
 
 from __future__ import annotations

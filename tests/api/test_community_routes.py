@@ -145,6 +145,8 @@ def test_a_promotion_of_a_community_is_for_its_members_and_stands_in_its_calenda
     call("m1", "POST", "/communities/mothers/activities", activity, 200)
     other = activity | {"title": "Other"}
     call("m1", "POST", "/communities/mothers/activities", other, (409, "community-conflict"))
+    loud = activity | {"activity_id": "loud", "content": "国家级 soups"}
+    call("m1", "POST", "/communities/mothers/activities", loud, (422, "forbidden-words"))
     past = activity | {"activity_id": "p", "ends_at": "2026-11-02T00:00:00Z"}
     call("m1", "POST", "/communities/mothers/activities", past, (422, "invalid-parameter"))
     found = call("m1", "GET", "/communities/mothers/calendar", None, 200)["activities"]

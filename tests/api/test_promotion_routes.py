@@ -88,6 +88,7 @@ def test_a_flash_sale_needs_two_people_and_sells_what_there_is(call):
     made = call("m1", "POST", "/promotions", FLASH, 201, "flash")
     assert (made["status"], made["left_qty"], made["merchant_id"]) == ("proposed", 5, "m1")
     assert call("m1", "POST", "/promotions", FLASH, 201, "flash") == made
+    call("m1", "POST", "/promotions", FLASH | {"title": "全网最佳"}, (422, "invalid-parameter"), "words")
     path = f"/promotions/{made['promotion_id']}"
     call("m1", "POST", "/orders", order(made, "early"), (422, "promotion-refused"), "early")
     call("m1", "POST", f"{path}/approve", None, (403, "own-request"))

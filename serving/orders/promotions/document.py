@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from serving.materials.advertising import forbidden
 from serving.orders.coupons.programme import Beyond, Share, Terms
 from serving.orders.errors import InvalidRequestError
 from serving.settlement.sharing.rounding import FULL_BPS
@@ -124,11 +125,13 @@ class Promotion:
 
 
 def check(new: NewPromotion) -> None:
-    """Refuse a promotion that lacks what its method needs, or says what it has no use for.
+    """Refuse a promotion that lacks what its method needs, or says what it has no use for or must not say.
 
     Raises:
         InvalidRequestError: Naming the field.
     """
+    if hits := forbidden(new.title):
+        raise InvalidRequestError("title", "; ".join(map(str, hits)))
     by_unit = new.kind in _BY_UNIT
     _require("stock_qty", new.stock_qty, by_unit, f"a {new.kind} ")
     _require("price_cents", new.price_cents, by_unit and new.kind != "gift", f"a {new.kind} ")
