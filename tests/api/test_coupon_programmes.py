@@ -3,10 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from callers_of_roles import caller
 from small_market import Shop
 
 from serving.db.operations import Operations
-from serving.security import ROLE_SCOPES, Role, issue_key
+from serving.security import Role
 
 pytestmark = pytest.mark.xdist_group("coupon_programmes")  # one world for all, in order
 
@@ -32,23 +33,7 @@ def shop(scores_url):
 
 @pytest.fixture(scope="module")
 def call(client, scores_url, shop):
-    keys = {
-        who: issue_key(
-            scores_url, name=who, role=role, party_id=party, scopes=sorted(ROLE_SCOPES[role])
-        ).secret
-        for who, (role, party) in PARTIES.items()
-    }
-
-    def send(who, method, path, body=None, expected=None, key=None, **query):
-        headers = {"X-API-Key": keys[who]} | ({"Idempotency-Key": key} if key else {})
-        answer = client.request(method, f"/v1{path}", params=query, json=body, headers=headers)
-        if expected is not None:
-            found = answer.status_code, answer.json().get("type", "").rsplit(":", 1)[-1]
-            wanted = expected if isinstance(expected, tuple) else (expected, "")
-            assert found == wanted, answer.text
-        return answer.json()
-
-    return send
+    return caller(client, scores_url, PARTIES)
 
 
 def programme(*funders, **more):

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from callers_of_roles import caller
 from litestar.testing import TestClient
 from published_scores import SCHEMA
 from small_market import NOW, Shop
@@ -11,7 +12,7 @@ from feature_store.online import ProfileReader
 from serving.app import create_app
 from serving.db.operations import Operations
 from serving.jobs import __main__ as jobs
-from serving.security import ROLE_SCOPES, Role, issue_key
+from serving.security import Role
 
 pytestmark = pytest.mark.xdist_group("promotion_routes")  # one world for all, in order
 
@@ -51,26 +52,10 @@ def shop(scores_url):
 
 @pytest.fixture(scope="module")
 def call(scores_url, settings, shop):
-    keys = {
-        who: issue_key(
-            scores_url, name=who, role=role, party_id=party, scopes=sorted(ROLE_SCOPES[role])
-        ).secret
-        for who, (role, party) in PARTIES.items()
-    }
     now = settings.model_copy(update={"as_of": NOW})
-    with TestClient(
-        create_app(now, scores_url, ProfileReader(SCHEMA)), raise_server_exceptions=False
-    ) as client:
-
-        def send(who, method, path, body=None, expected=None, key=None, **query):
-            headers = {"X-API-Key": keys[who]} | ({"Idempotency-Key": key} if key else {})
-            answer = client.request(method, f"/v1{path}", params=query, json=body, headers=headers)
-            if expected is not None:
-                found = answer.status_code, answer.json().get("type", "").rsplit(":", 1)[-1]
-                assert found == (expected if isinstance(expected, tuple) else (expected, "")), answer.text
-            return answer.json()
-
-        yield send
+    app = create_app(now, scores_url, ProfileReader(SCHEMA))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield caller(client, scores_url, PARTIES)
 
 
 def running(call, body, key):
