@@ -165,10 +165,12 @@ def tags_without_source(
     silent: set[str] = set()
     for source in registry.sources.values():
         received = source.received or source.time
-        first = con.execute(
-            f"SELECT MIN(GREATEST(EPOCH_US({source.time}), EPOCH_US({received}))) FROM {source.table}"
+        reported = con.execute(
+            f"SELECT 1 FROM {source.table}"
+            f" WHERE GREATEST(EPOCH_US({source.time}), EPOCH_US({received})) <= ? LIMIT 1",
+            [_microseconds(as_of)],
         ).fetchone()
-        if first is None or first[0] is None or first[0] > _microseconds(as_of):
+        if reported is None:
             silent.add(source.name)
     return [
         tag.name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import date
 from typing import Any
 
 import duckdb
 
 from feature_store.contracts import RefreshClass
+from feature_store.offline import tags_without_source
 from models.contracts import PUBLISHED_TABLES
 from pipelines.live.store import Standing
 from serving.scores.live import Delta, LiveResult, live_pointer, publish_delta
@@ -44,7 +45,9 @@ def publish(
             revision=standing.tick,
             # A class that was not refreshed because nothing was due is right up to the tick all the same.
             as_of=dict.fromkeys(classes, standing.as_of),
-            profiles=_profiles(connection, classes, since),
+            profiles=_profiles(
+                connection, classes, since, set(tags_without_source(connection, standing.as_of))
+            ),
             removed=_removed(connection, since),
             prices=_prices(connection, since),
             prices_as_of=standing.as_of,
@@ -61,9 +64,12 @@ def seen_revision(url: str, tenant_id: str, base_version: str) -> int:
 
 
 def _profiles(
-    connection: duckdb.DuckDBPyConnection, classes: Sequence[RefreshClass], since: int
+    connection: duckdb.DuckDBPyConnection, classes: Sequence[RefreshClass], since: int, silent: Set[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Consumers whose tags of any class changed after a revision, with all tags of that class."""
+    """Consumers whose tags of any class changed after a revision, with all tags of that class.
+
+    As in a publication, tags of which a source never reported are left out: readers tell them as `no_source`.
+    """
     changed: dict[str, dict[str, Any]] = {}
     for refresh in classes:
         found = connection.execute(
@@ -72,8 +78,9 @@ def _profiles(
         names = [column[0] for column in found.description or ()]
         while rows := found.fetchmany(_BATCH):
             for consumer_id, *values in rows:
-                tags = zip(names[1:], map(_json_value, values), strict=True)
-                changed.setdefault(consumer_id, {}).update(tags)
+                tags = dict(zip(names[1:], map(_json_value, values), strict=True))
+                told = {name: value for name, value in tags.items() if name not in silent}
+                changed.setdefault(consumer_id, {}).update(told)
     yield from changed.items()
 
 
