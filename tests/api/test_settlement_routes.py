@@ -134,6 +134,7 @@ def test_a_guarded_account_does_not_pass_zero(api):
 
 
 def test_accounts_are_read_page_by_page(api):
+    api.book("paged", 100)
     whole = api.ask("GET", "/ledger/accounts").json()
     assert whole["next_cursor"] is None
     rows, cursor = [], None

@@ -18,7 +18,8 @@ from pipelines.warehouse.supervised import facts, put_cases
 
 def read(warehouse: duckdb.DuckDBPyConnection, days: int = 400):
     since = tiny_lake.AS_OF - dt.timedelta(days=days)
-    return facts(warehouse, since=since, as_of=tiny_lake.AS_OF, cleared=frame_of("cleared", []))
+    stated = {name: frame_of(name, []) for name in ("cleared", "invoices")}
+    return facts(warehouse, since=since, as_of=tiny_lake.AS_OF, **stated)
 
 
 def test_listings_and_offers_are_read_as_they_stand(warehouse: duckdb.DuckDBPyConnection) -> None:
