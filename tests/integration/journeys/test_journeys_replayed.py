@@ -16,7 +16,7 @@ from serving.journeys import results, versions, violations
 
 SEGMENTS = (
     "new_buyers", "one_time_buyers_cooling", "high_value_silent", "birthday_soon", "points_about_to_end",
-    "coupon_about_to_end", "bargain_hunters",
+    "coupon_about_to_end", "bargain_hunters", "near_next_level", "level_at_risk",
 )  # fmt: skip
 
 
