@@ -113,7 +113,9 @@ def _expire(job: Job) -> Iterator[str]:
     if free := pay_free_orders(job.transactions, job.tenant_id, now):
         yield f"{free} orders that cost nothing taken for paid"
     yield f"{expire_unpaid(job.transactions, job.tenant_id, now, _unpaid(job))} unpaid orders cancelled"
-    yield str(end_groups_due(job.transactions, job.tenant_id, now))
+    alarms = Alarms()
+    yield str(end_groups_due(job.transactions, job.tenant_id, now, alarms.take))
+    yield from _stopped(alarms.told())
 
 
 def _unpaid(job: Job) -> timedelta:
@@ -465,14 +467,20 @@ def _rounds(names: tuple[str, ...], job: Job) -> Iterator[str]:
 
 
 def _told(name: str, job: Job) -> Iterator[str]:
-    """What a job says of a round; of every tenant where each has a turn."""
+    """What a job says of a round; of every tenant where each has a turn.
+
+    What is stopped waits for somebody and is said; the work of everybody else goes on.
+    """
     command = JOBS[name]
-    if command.turns == "once" or len(job.tenants) == 1:
-        yield from command.run(job)
-        return
-    for tenant_id in job.tenants:
-        for line in command.run(replace(job, tenant_id=tenant_id)):
-            yield f"{tenant_id}: {line}"
+    turns = [("", job)]
+    if command.turns != "once" and len(job.tenants) > 1:
+        turns = [(f"{tenant_id}: ", replace(job, tenant_id=tenant_id)) for tenant_id in job.tenants]
+    for whose, turn in turns:
+        try:
+            for line in command.run(turn):
+                yield whose + line
+        except JobFailedError as error:
+            yield f"{whose}{error}"
 
 
 def _check(job: Job) -> Iterator[str]:

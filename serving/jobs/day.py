@@ -125,7 +125,7 @@ def work_day(
     """
     alarms = Alarms()
     expired_orders = expire_unpaid(transactions, tenant_id, now, unpaid)
-    ended = end_groups_due(transactions, tenant_id, now)
+    ended = end_groups_due(transactions, tenant_id, now, alarms.take)
     receipts = confirm_receipts_due(transactions, tenant_id, now, alarm=alarms.take)
     expired = in_transaction(transactions, lambda conn: expire_holds(conn, tenant_id, now))
     # Before the release, or what a review would hold is gone.

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from serving.db import locks
+from serving.db.isolation import Alarm, isolated, log_alarm
 from serving.db.retries import ConnectionFactory, in_transaction
 from serving.orders.placing.cancelling import cancel_units
 from serving.orders.placing.placing import cancel_order
@@ -44,15 +45,19 @@ class GroupsEnded:
         return f"{self.groups} groups ended, {orders}"
 
 
-def end_groups_due(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> GroupsEnded:
+def end_groups_due(
+    transactions: ConnectionFactory, tenant_id: str, now: datetime, alarm: Alarm = log_alarm
+) -> GroupsEnded:
     """End groups whose time is over, and the orders of all that ended.
 
-    A group that somebody holds at this moment (a payment may complete it) is left to the next round.
+    A group that somebody holds at this moment (a payment may complete it) is left to the next round. An order
+    that cannot be ended waits with an alarm, and is tried again each round; the others do not wait for it.
 
     Args:
         transactions: Opens a transaction of the tenant.
         tenant_id: The tenant.
         now: Business time.
+        alarm: Is told of what is stopped.
     """
     groups = 0
     while in_transaction(transactions, partial(_end_one, tenant_id=tenant_id, now=now)):
@@ -60,9 +65,8 @@ def end_groups_due(transactions: ConnectionFactory, tenant_id: str, now: datetim
     cancelled = refunded = 0
     for order_id in in_transaction(transactions, partial(_orders_to_end, tenant_id=tenant_id)):
         while True:
-            step = in_transaction(
-                transactions, partial(_end_order, tenant_id=tenant_id, order_id=order_id, now=now)
-            )
+            work = partial(_end_order, tenant_id=tenant_id, order_id=order_id, now=now)
+            step = isolated(transactions, f"the end of order {order_id}", work, alarm)
             if step is None:
                 break
             cancelled += step == _CANCELLED

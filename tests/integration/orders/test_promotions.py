@@ -16,6 +16,7 @@ from small_market import NOW, TENANT, Shop
 from serving.agents.scenes import NewScene, open_scene
 from serving.consumers.erasure import erase
 from serving.db.operations import Operations
+from serving.jobs import __main__ as jobs
 from serving.ledger.invariants import check
 from serving.orders.after_sales import after_sales
 from serving.orders.coupons import store
@@ -397,6 +398,43 @@ def test_a_group_that_does_not_fill_is_cancelled_and_paid_back_once(shop):
     with pytest.raises(PromotionRefusedError, match="is ended"):
         buy(shop, "short-5", made, group=group)
     assert sound(shop) == []
+
+
+def part_of(shop, order_id, status):
+    """Put the part of an order into a state; the one before."""
+    before = shop.sql("select status from orders.sub_order where order_id = %(id)s", id=order_id)[0][0]
+    shop.sql(f"update orders.sub_order set status = '{status}' where order_id = '{order_id}'")
+    return before
+
+
+def test_an_order_that_cannot_be_ended_keeps_no_other_from_being_paid_back(shop):
+    waiting(shop, "stuck", 2)
+    # Its part is where no rule of ours brings it: whatever the reason, it cannot be cancelled.
+    before = part_of(shop, "stuck-1", "shipped")
+    told = []
+    due = NOW + 60 * MINUTE
+    done = end_groups_due(transactions_of(shop), TENANT, due, alarm=lambda subject, _: told.append(subject))
+    assert (done.groups, done.refunded_cents) == (1, 9_000)
+    assert statuses(shop, "stuck-1", "stuck-2") == ["paid", "refunded"]
+    assert told == ["the end of order stuck-1"]
+    # Once nothing is in the way the next round goes on.
+    part_of(shop, "stuck-1", before)
+    assert end_groups_due(transactions_of(shop), TENANT, due + MINUTE).refunded_cents == 9_000
+    assert statuses(shop, "stuck-1") == ["refunded"]
+
+
+def test_the_worker_goes_round_although_an_order_is_stuck(shop, module_database_url, monkeypatch, capsys):
+    waiting(shop, "jam", 1)
+    before = part_of(shop, "jam-1", "shipped")
+    monkeypatch.setenv("MUYUN_DATABASE_URL", module_database_url)
+    due = (NOW + 2 * 60 * MINUTE).isoformat()
+    asked = ["work", "--rounds", "2", "--every-s", "0.01", "--tenant", TENANT, "--as-of", due]
+    assert jobs.main(asked) == 0
+    said = capsys.readouterr().out
+    assert "the end of order jam-1 is stopped" in said
+    assert "everything else was done" in said
+    part_of(shop, "jam-1", before)
+    assert end_groups_due(transactions_of(shop), TENANT, NOW + 2 * 60 * MINUTE).refunded_cents == 9_000
 
 
 def test_who_pays_after_the_end_is_paid_back(shop):
