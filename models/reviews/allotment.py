@@ -75,7 +75,8 @@ def allot(
         seed: Salt of the lot: number of a party is the hash of seed and party.
 
     Returns:
-        Every candidate: seats by score first, then by lot, then who was not drawn.
+        Every candidate: seats by score first, then by lot, then who was not drawn; but those of a level with
+        a measured loss, who get no seat and take part in no lot.
     """
     is_measured = of_all.word == "gain" and of_all.share is not None
     scored = [
@@ -86,8 +87,10 @@ def allot(
     scored.sort(key=lambda row: (-row[2], row[0].party_id))
     wanted = seats if is_measured else seats // 2
     by_score = [row for row in scored[:wanted] if row[2] > 0]
+    rest = scored[len(by_score) :]
+    harmed = {level for level, lift in by_level.items() if is_measured and lift.word == "loss"}
     numbered = sorted(
-        ((draw("training", seed, row[0].party_id), row) for row in scored[len(by_score) :]),
+        ((draw("training", seed, row[0].party_id), row) for row in rest if row[0].level not in harmed),
         key=lambda pair: (pair[0], pair[1][0].party_id),
     )
     left = seats - len(by_score)

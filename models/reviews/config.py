@@ -10,9 +10,10 @@ class ReviewConfig:
     """How months are compared.
 
     Attributes:
-        fewest_peers: Parties, the own one included, that a ranking needs.
-        fewest_leaders: Parties over which a mean of the best is shown, at least; of fewer one could tell
-            whose it is.
+        fewest_peers: Parties, the own one included, that a ranking needs; and that must have a figure before
+            anything is told of it.
+        fewest_leaders: Parties over which a mean of the best is shown, at least; the reader may be one of
+            them, and of fewer others one could tell whose it is.
         confidence: Of the interval of a rank.
         months: Months that are published, the newest ones.
         fewest_customers: Customers of an agent in whose lists a sku stands, at least.
@@ -22,7 +23,7 @@ class ReviewConfig:
     """
 
     fewest_peers: int = 5
-    fewest_leaders: int = 3
+    fewest_leaders: int = 4
     confidence: float = 0.95
     months: int = 13
     fewest_customers: int = 5

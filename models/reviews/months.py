@@ -123,11 +123,18 @@ def _ranked(shown: pl.DataFrame, config: ReviewConfig) -> pl.DataFrame:
 
 
 def _what_peers_do(group: pl.DataFrame, config: ReviewConfig) -> dict[str, dict[str, float | None]]:
-    leaders = group.sort("ranked_cents", descending=True).head(max(config.fewest_leaders, group.height // 4))
-    return {
-        name: {"median": _rounded(group[name].median()), "leaders": _rounded(leaders[name].mean())}
-        for name in ("ranked_cents", *RATES)
-    }
+    """A figure is told of those who have one; of fewer than are asked for nothing is said of anybody."""
+    told = {}
+    for name in ("ranked_cents", *RATES):
+        has_one = pl.col(name) > 0 if name == "ranked_cents" else pl.col(name).is_not_null()
+        those = group.filter(has_one).sort("ranked_cents", descending=True)
+        leaders = those.head(max(config.fewest_leaders, those.height // 4))
+        is_told = those.height >= config.fewest_peers
+        told[name] = {
+            "median": _rounded(those[name].median()) if is_told else None,
+            "leaders": _rounded(leaders[name].mean()) if is_told else None,
+        }
+    return told
 
 
 def _rounded(value: Any) -> float | None:

@@ -34,6 +34,7 @@ _SWITCH = dg.AssetSelection.assets(["published", "publication"])
 _PROFILES = dg.AssetSelection.assets(["published", "profiles"], ["published", "segments"])
 _GATES = dg.AssetSelection.assets(["operations", "supplier_gates"], ["operations", "grade_history"])
 _MEMBERS = dg.AssetSelection.assets(["operations", "member_levels"])
+_COMMUNITIES = dg.AssetSelection.assets(["operations", "community_weeks"])
 _PRICES = dg.AssetSelection.assets(["published", "prices"])
 _OBEDIENT = _PRICES | dg.AssetSelection.assets(
     ["published", "recommendations"], ["published", "reorder_suggestions"]
@@ -73,7 +74,7 @@ def definitions() -> dg.Definitions:
     )
     nightly = dg.define_asset_job(
         "publish_nightly",
-        selection=_WAREHOUSE | _FEATURES | _QUALITY | _GROWTH | _PUBLISHED | _GATES | _MEMBERS,
+        selection=_WAREHOUSE | _FEATURES | _QUALITY | _GROWTH | _PUBLISHED | _GATES | _MEMBERS | _COMMUNITIES,
         tags={PUBLICATION_TAG: "full"},
         description="Rebuild warehouse and features, judge quality, score with the serving models, publish; "
         "close the day of members.",

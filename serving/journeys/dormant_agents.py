@@ -47,17 +47,20 @@ select %(tenant)s, s.since, %(journey)s, s.party_id,
   'Sold nothing since ' || s.since || ': ask what is missing', array[]::text[], %(now)s, %(due)s, 'open'
 from silent s
 where not exists (select from journeys.task t where t.tenant_id = %(tenant)s and t.agent_id = s.party_id
-  and t.step = s.since)
+  and (t.step >= s.since or t.state in ('open', 'claimed')))
 order by s.cents desc, s.party_id
 limit greatest(0, %(most)s - (select count(*) from journeys.task t where t.tenant_id = %(tenant)s
   and t.journey_id = %(journey)s and t.state in ('open', 'claimed')))
 """
-# Nobody is asked to wake who sells again.
+# Nobody is asked to wake who sells again, or who is no agent any more.
 _DROP: Final[LiteralString] = f"""
 with {_REVIEWS}
-update journeys.task t set state = 'dropped', ended_at = %(now)s, outcome = 'sells_again'
-from newest n
-where t.tenant_id = %(tenant)s and t.agent_id = n.party_id and t.state = 'open' and n.quiet_months = 0
+update journeys.task t set state = 'dropped', ended_at = %(now)s,
+  outcome = case when n.is_active then 'sells_again' else 'closed' end
+from journeys.task o left join newest n on n.party_id = o.agent_id
+where (t.tenant_id, t.task_id) = (o.tenant_id, o.task_id) and t.tenant_id = %(tenant)s
+  and t.journey_id = %(journey)s and t.state = 'open' and exists (select from newest)
+  and (n.party_id is null or not n.is_active or n.quiet_months = 0)
 """
 
 
@@ -67,7 +70,7 @@ class Silences:
 
     Attributes:
         asked: New tasks.
-        dropped: Open tasks whose agent sells again.
+        dropped: Open tasks whose agent sells again, or is none any more.
     """
 
     asked: int
@@ -83,8 +86,8 @@ def look_after_agents(conn: Connection, tenant_id: str, now: datetime) -> Silenc
         now: Business time.
     """
     locks.journeys(conn, tenant_id)
-    known = {"tenant": tenant_id, "now": now}
+    known = {"tenant": tenant_id, "now": now, "journey": JOURNEY}
     dropped = conn.execute(_DROP, known).rowcount
     due = policy_of(conn, tenant_id).quiet.open_from(now) + WITHIN
-    asked = conn.execute(_ASK, known | {"due": due, "journey": JOURNEY, "most": MOST_OPEN}).rowcount
+    asked = conn.execute(_ASK, known | {"due": due, "most": MOST_OPEN}).rowcount
     return Silences(asked, dropped)

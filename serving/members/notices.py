@@ -19,7 +19,8 @@ JOURNEY = "level_at_risk"
 def take_from_journeys(conn: Connection, tenant_id: str, zone: str, now: datetime) -> int:
     """Note the notices that messages of the journey were, each time of risk once.
 
-    A message counts from when it went out, if it went out since the member is at risk and did not fail.
+    A message counts from when it went out, if it went out since the member is at risk and did not fail. One
+    that failed after it was noted is no notice any more: who was not told is told again, or keeps the level.
 
     Args:
         conn: Inside a transaction of the tenant that holds `locks.members`.
@@ -31,6 +32,7 @@ def take_from_journeys(conn: Connection, tenant_id: str, zone: str, now: datetim
         New notices.
     """
     values = {"tenant": tenant_id, "journey": JOURNEY, "zone": zone, "now": now}
+    conn.execute(_FAILED, values)
     return conn.execute(_FROM_JOURNEYS, values).rowcount
 
 
@@ -79,6 +81,14 @@ def told_on(conn: Connection, tenant_id: str, zone: str) -> dict[str, date]:
     return dict(rows.fetchall())
 
 
+_FAILED: LiteralString = """
+delete from members.notice n using members.standing s
+where s.tenant_id = %(tenant)s and n.way = 'journey'
+    and (n.tenant_id, n.consumer_id, n.at_risk_since) = (s.tenant_id, s.consumer_id, s.at_risk_since)
+    and not exists (select from journeys.message m where m.tenant_id = n.tenant_id
+        and m.consumer_id = n.consumer_id and m.journey_id = %(journey)s
+        and m.state in ('sent', 'delivered') and m.sent_at = n.told_at)
+"""
 _FROM_JOURNEYS: LiteralString = """
 insert into members.notice (tenant_id, consumer_id, at_risk_since, told_at, way, told_by)
 select s.tenant_id, s.consumer_id, s.at_risk_since, min(m.sent_at), 'journey', %(journey)s

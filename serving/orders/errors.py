@@ -287,7 +287,8 @@ class PromotionLimitError(OrdersError):
 
     def __init__(self, promotion_id: str, most: int, taken: int) -> None:
         super().__init__(
-            f"A buyer may take {most} of promotion {promotion_id!r}; {taken} are taken by orders that stand."
+            f"A buyer may take {most} of promotion {promotion_id!r}; {taken} are taken by orders that"
+            " are placed or were paid."
         )
         self.remedy = f"Order {most - taken} or fewer." if taken < most else "Order without the promotion."
 

@@ -94,6 +94,16 @@ def test_who_sells_again_is_asked_nothing_unless_somebody_is_at_it(town):
     assert [one.task_id for one in town.tasks("claimed")] == [first.task_id]
 
 
+def test_who_is_no_agent_any_more_leaves_the_desk_and_a_refund_makes_no_second_task(town):
+    town.publish(month("left", 2), month("refunded", 1), month("sells", 0))
+    assert town.round().asked == 2
+    # The last sale of one was refunded, so that its silence began earlier; the other was closed.
+    town.publish(month("refunded", 2), month("sells", 0))
+    done = town.round()
+    assert (done.asked, done.dropped) == (0, 1)
+    assert [one.agent_id for one in town.tasks()] == ["refunded"]
+
+
 def test_the_dearest_silences_come_first_and_no_more_than_people_can_do(town):
     town.publish(*(month(f"a{n:03}", 1, cents=4_000 + 8 * n) for n in range(MOST_OPEN + 10)))
     assert town.round().asked == MOST_OPEN

@@ -172,7 +172,7 @@ def take(
     already = conn.execute(f"select {_ALREADY}".encode(), values).fetchone()
     _require_within(promotion, int(already[0]) if already else 0, held.qty)
     if promotion.group_size is not None:
-        group_id = groups.sit_down(conn, tenant_id, promotion, group_id, order_id, now)
+        group_id = groups.sit_down(conn, tenant_id, promotion, group_id, order_id, consumer_id, now)
     conn.execute(
         "insert into promotions.claim (tenant_id, order_id, promotion_id, consumer_id, qty, group_id, state,"
         " taken_at) values (%(tenant)s, %(order)s, %(promotion)s, %(consumer)s, %(qty)s, %(group)s, 'taken',"

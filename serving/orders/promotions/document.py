@@ -190,7 +190,8 @@ def kept_cents(terms: Terms, list_price_cents: int) -> int:
     if terms.kind == "unit_price":
         off = max(0, list_price_cents - (terms.unit_price_cents or 0))
     elif terms.kind == "threshold":
-        off = -(-list_price_cents * (terms.off_cents or 0) // max(1, terms.min_goods_cents))
+        most = terms.off_cents or 0
+        off = min(most, -(-list_price_cents * most // max(1, terms.min_goods_cents)))
     else:
         off = list_price_cents * (terms.off_bps or 0) // FULL_BPS
     own = terms.share_of("merchant")

@@ -51,7 +51,7 @@ class Group:
 _SELECT = """
 select g.group_id, g.promotion_id, g.size, g.status, g.opened_at, g.expires_at, s.taken, s.paid
 from promotions.buying_group g cross join lateral (
-    select count(s.order_id) as taken, count(*) filter (where o.status = 'paid') as paid
+    select count(s.order_id) as taken, count(*) filter (where o.paid_at is not null) as paid
     from promotions.seat s left join orders.customer_order o using (tenant_id, order_id)
     where s.tenant_id = g.tenant_id and s.group_id = g.group_id) s
 where g.tenant_id = %(tenant)s
@@ -84,16 +84,19 @@ def sit_down(
     promotion: Promotion,
     group_id: str | None,
     order_id: str,
+    consumer_id: str,
     now: datetime,
 ) -> str:
     """Give an order that is being placed a seat: of a group that is open, or the first one of a new group.
+
+    A buyer has one seat of a group: who buys more buys it with the same order, or in another group.
 
     Returns:
         The group.
 
     Raises:
         NotFoundError: The promotion has no such group.
-        PromotionRefusedError: The group is complete or over.
+        PromotionRefusedError: The group is complete or over, or the buyer has a seat of it.
         PromotionSoldOutError: Every seat is taken, or being taken.
     """
     if group_id is None:
@@ -110,6 +113,10 @@ def sit_down(
     if row[1] != "open" or now >= row[2]:
         raise PromotionRefusedError(
             f"Group {group_id!r} is {row[1]}; it took buyers until {row[2].isoformat()}. Open another one."
+        )
+    if conn.execute(_SITS, values | {"consumer": consumer_id}).fetchone() is not None:
+        raise PromotionRefusedError(
+            f"The buyer has a seat of group {group_id!r}: its other seats are for other buyers."
         )
     if conn.execute(_SIT, values).rowcount != 1:
         raise PromotionSoldOutError("group", group_id)
@@ -197,6 +204,10 @@ def _seated(conn: Connection, tenant_id: str, group_id: str) -> list[str]:
     return [order_id for (order_id,) in rows]
 
 
+_SITS = (
+    "select from promotions.claim where tenant_id = %(tenant)s and group_id = %(group)s"
+    " and consumer_id = %(consumer)s and state = 'taken'"
+)
 _SIT = (
     "with free as materialized (select seat_no from promotions.seat where tenant_id = %(tenant)s"
     f" and group_id = %(group)s and order_id is null order by seat_no limit 1{locks.CLAIMED})"

@@ -194,6 +194,13 @@ def test_up_at_once_down_after_notice_by_the_journey(town):
     told = town.now
     assert close({"c50": 100}).notices == 1
     assert town.member("c50").told_at == told
+    # A message that is found to have failed afterwards told nobody.
+    town.sql("update journeys.message set state = 'failed' where consumer_id = 'c50'")
+    close({"c50": 100})
+    assert town.member("c50").told_at is None
+    town.sql("update journeys.message set state = 'delivered' where consumer_id = 'c50'")
+    close({"c50": 100})
+    assert town.member("c50").told_at == told
     town.on(days=9)
     close({"c50": 100})
     assert town.member("c50").level == "gold"

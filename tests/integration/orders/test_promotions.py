@@ -20,7 +20,7 @@ from serving.jobs import __main__ as jobs
 from serving.ledger.invariants import check
 from serving.orders.after_sales import after_sales
 from serving.orders.coupons import store
-from serving.orders.coupons.programme import Share
+from serving.orders.coupons.programme import Share, Terms
 from serving.orders.errors import (
     DiscountRefusedError,
     ImpossibleMoveError,
@@ -39,7 +39,7 @@ from serving.orders.placing import placing
 from serving.orders.placing.cancelling import expire_unpaid
 from serving.orders.promotions import groups, records
 from serving.orders.promotions.claims import Wanted
-from serving.orders.promotions.document import NewPromotion
+from serving.orders.promotions.document import NewPromotion, kept_cents
 from serving.orders.promotions.ending import end_groups_due
 from serving.privacy.masking import Visibility
 
@@ -235,6 +235,43 @@ def test_what_a_promotion_does_not_hold_for_is_told(shop):
     assert shop.sql(
         "select count(*) from promotions.claim where promotion_id = %(id)s", id=made.promotion_id
     )[0] == (0,)
+
+
+def test_one_buyer_is_no_group(shop):
+    made = promote(shop, goods(shop, "alone"), "group_buy", per_consumer_qty=2)
+    buy(shop, "alone-1", made, consumer="ann")
+    group = group_of(shop, "alone-1")
+    with pytest.raises(PromotionRefusedError, match="for other buyers"):
+        buy(shop, "alone-2", made, consumer="ann", group=group)
+    shop.act(placing.cancel_order, "alone-1")
+    buy(shop, "alone-3", made, consumer="ann", group=group)  # the seat that the same buyer gave back
+
+
+@pytest.mark.parametrize(
+    ("kind", "terms", "field"),
+    [
+        ("flash_sale", {"price_cents": 4_999}, "price_cents"),
+        ("flash_sale", {"price_cents": 5_000}, None),
+        ("limited_discount", {"off_bps": 5_001}, "off_bps"),
+        ("limited_discount", {"off_bps": 5_000}, None),
+    ],
+)
+def test_more_than_coupons_may_take_off_is_told_before_anybody_orders(shop, kind, terms, field):
+    sku = goods(shop, f"deep-{kind}-{next(iter(terms.values()))}")
+    if field is None:
+        promote(shop, sku, kind, approve=False, **terms)
+    else:
+        with pytest.raises(InvalidRequestError, match="5000 bps") as refused:
+            promote(shop, sku, kind, approve=False, **terms)
+        assert refused.value.parameter == field
+
+
+def test_a_threshold_takes_no_more_off_a_dear_unit_than_off_any_basket():
+    terms = Terms(
+        kind="threshold", off_cents=2_000, min_goods_cents=10_000, budget_cents=1, budget_count=1,
+        valid_from=NOW, valid_to=NOW + MINUTE, funders=OWN,
+    )  # fmt: skip
+    assert [kept_cents(terms, price) for price in (1_000, 10_000, 100_000)] == [800, 8_000, 98_000]
 
 
 def test_faulty_drafts_are_told_which_field(shop):

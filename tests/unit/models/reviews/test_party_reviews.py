@@ -91,15 +91,29 @@ def test_settled_sales_rank_where_settlement_released_any_else_orders_do():
     assert found["a1", 5]["error_cents"] == 1.0
 
 
-def test_what_leaders_do_is_a_mean_of_three_at_least():
+def test_what_leaders_do_is_a_mean_of_four_at_least():
     rows = [
         month(f"a{n}", net=100 * n, buyer_count=4, repeat_buyer_count=n - 1, order_count=4)
         for n in range(1, 6)
     ]
     do = json.loads(reviews(*rows)["a1", 5]["peers_do"])
-    assert do["repeat_rate"] == {"median": 0.5, "leaders": 0.75}
+    assert do["repeat_rate"] == {"median": 0.5, "leaders": 0.625}
     assert do["margin_rate"] == {"median": None, "leaders": None}
-    assert do["ranked_cents"] == {"median": 300.0, "leaders": 400.0}
+    assert do["ranked_cents"] == {"median": 300.0, "leaders": 350.0}
+
+
+@pytest.mark.parametrize(("sellers", "told"), [(4, False), (5, True)])
+def test_what_few_of_the_peers_have_is_told_to_nobody(sellers, told):
+    """Ten registered parties of whom few sold: their numbers are nobody's to solve for."""
+    rows = [
+        month(f"a{n}", net=100 * n if n <= sellers else 0, buyer_count=4 * (n <= sellers), order_count=4)
+        for n in range(1, 11)
+    ]
+    rows[0] |= {"margin_cents": 37, "costed_cents": 100}
+    do = json.loads(reviews(*rows)["a9", 5]["peers_do"])
+    for name in ("ranked_cents", "repeat_rate"):
+        assert {figure is not None for figure in do[name].values()} == {told}
+    assert do["margin_rate"] == {"median": None, "leaders": None}
 
 
 def test_a_month_that_runs_is_told_and_only_the_newest_are_published():

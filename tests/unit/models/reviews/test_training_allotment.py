@@ -55,6 +55,10 @@ def test_a_measured_gain_gives_every_seat_by_score_and_levels_by_their_own_lift(
     by_level = {"gold": gain(-0.1, "loss"), "silver": gain(0.3)}
     places = allot(PARTIES, 6, gain(0.2), by_level, "seed")
     assert ways(places, "score") == ["a20", "a18", "a16", "a14", "a12", "a10"]
+    # Seats that are left over do no harm either: ten silver ones by score, gold ones are out of the lot.
+    more = allot(PARTIES, 14, gain(0.2), by_level, "seed")
+    assert {one.level for one in more} == {"silver"}
+    assert (len(ways(more, "score")), ways(more, "lot")) == (10, [])
     # A level about which nothing is shown counts as all do.
     same = allot(PARTIES, 6, gain(0.2), {"gold": gain(9.0, "not_shown")}, "seed")
     assert ways(same, "score") == ["a20", "a19", "a18", "a17", "a16", "a15"]
