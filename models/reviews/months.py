@@ -25,6 +25,8 @@ RATES: Mapping[str, tuple[str, str]] = {
     "visit_rate": ("visitor_count", "customer_count"),
 }
 """Rates that peers are compared by, as quotients of counts."""
+_STIRS = ("order_count", "net_sales_cents", "refunded_cents", "settled_cents")
+"""Where all of these are 0 nothing happened in a month."""
 _SKU = ("sku_id", "units", "net_sales_cents", "refunded_cents", "margin_cents")
 _KEY = ["party_type", "party_id", "month_start_on"]
 
@@ -44,14 +46,17 @@ def party_reviews(
         config: Settings.
 
     Returns:
-        The columns of the published table `party_reviews`; parties that are not active have rows for months
-        with an order or a settlement only.
+        The columns of the published table `party_reviews`; parties that are not active any more have rows
+        until their last month with an order, a return or a settlement: then they were peers.
     """
     names = [column.name for column in PUBLISHED_TABLES["party_reviews"].columns]
     this_month = as_of.date().replace(day=1)
     settles = pl.col("settled_cents").sum().over("party_type", "month_start_on") > 0
+    has_any = pl.any_horizontal(pl.col(name) != 0 for name in _STIRS)
+    last = pl.col("month_start_on").filter(has_any).max().over("party_type", "party_id")
     shown = (
         with_silence(months, pl.col("month_start_on") < this_month, config)
+        .filter(pl.col("is_active") | (pl.col("month_start_on") <= last))
         .filter(pl.col("month_start_on").rank("dense", descending=True) <= config.months)
         .with_columns(
             is_whole=pl.col("month_start_on") < this_month,

@@ -1,4 +1,8 @@
-"""How likely a party sells nothing next month: the share of those in its state who then sold nothing."""
+"""How likely a party sells nothing next month: the share of those in its state who then sold nothing.
+
+Whoever left counts: of a party that is not active any more no feed says since when, so that it counts until
+it was in each state of silence once. Without it only those who stayed would count, and the risk be too low.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,16 @@ from models.reviews.config import ReviewConfig
 
 STATES = ("never", "sells", "falling", "quiet_1", "quiet_2", "quiet_3")
 """Never sold; sells; sells less than half of the mean of its three months before; months without a sale."""
+_QUIET = 3
+"""Months of silence that states tell apart."""
 
 
 def with_silence(months: pl.DataFrame, whole: pl.Expr, config: ReviewConfig) -> pl.DataFrame:
     """Add the state of each party and month, and its risk.
 
     Args:
-        months: `party_type`, `party_id`, `month_start_on`, `order_count`, `net_sales_cents`; one row per
-            party and month.
+        months: `party_type`, `party_id`, `month_start_on`, `is_active`, `order_count`, `net_sales_cents`; one
+            row per party and month since it joined, also after it left.
         whole: Whether a month is over.
         config: Settings.
 
@@ -34,7 +40,7 @@ def with_silence(months: pl.DataFrame, whole: pl.Expr, config: ReviewConfig) -> 
         state=pl.when(pl.col("quiet_months").is_null())
         .then(pl.lit("never"))
         .when(pl.col("quiet_months") > 0)
-        .then(pl.lit("quiet_") + pl.col("quiet_months").clip(1, 3).cast(pl.String))
+        .then(pl.lit("quiet_") + pl.col("quiet_months").clip(1, _QUIET).cast(pl.String))
         .when(2 * pl.col("net_sales_cents") < before)
         .then(pl.lit("falling"))
         .otherwise(pl.lit("sells")),
@@ -42,7 +48,14 @@ def with_silence(months: pl.DataFrame, whole: pl.Expr, config: ReviewConfig) -> 
     following = stated.select(
         *party, _number=pl.col("_number") - 1, _next=pl.col("order_count"), _next_whole="_whole"
     )
-    seen = stated.join(following, on=[*party, "_number"], how="inner").filter("_whole", "_next_whole")
+    # A party that left was one until its last sale; of one that never sold nothing is known.
+    last = pl.col("_number").filter(pl.col("order_count") > 0).max().over(party)
+    is_known = pl.col("is_active") | (pl.col("_number") <= last + _QUIET)
+    seen = (
+        stated.filter(is_known)
+        .join(following, on=[*party, "_number"], how="inner")
+        .filter("_whole", "_next_whole")
+    )
     silent = (pl.col("_next") == 0).cast(pl.Float64)
     overall = seen.group_by("party_type").agg(_rate=silent.mean())
     rates = (

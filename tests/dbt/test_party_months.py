@@ -122,6 +122,28 @@ def test_reviews_of_the_warehouse_can_be_published(warehouse) -> None:
     assert published["churn_risk"].is_between(0, 1).all()
 
 
+def test_who_left_after_a_sale_is_seen_falling_silent(warehouse) -> None:
+    found = rows(
+        warehouse,
+        "select party_id, month_start_on, order_count, is_active from analyst.mart_party_month"
+        " where party_type = 'agent' order by 1, 2",
+    )
+    gone = [(row["month_start_on"].month, row["order_count"]) for row in found if not row["is_active"]]
+    assert gone == [(1, 1), (2, 0), (3, 0)]
+    stays = [row["order_count"] for row in found if row["is_active"]]
+    assert min(stays[:3]) > 0
+    reviewed = party_reviews(
+        party_months(warehouse), party_month_skus(warehouse), tiny_lake.AS_OF, ReviewConfig(prior=0.0)
+    )
+    agents = {
+        (row["party_id"], row["month_start_on"].month): row
+        for row in reviewed.filter(party_type="agent").iter_rows(named=True)
+    }
+    # March runs, so that January is followed by a month that is over: one of two sold nothing in February.
+    assert agents["a-1", 1]["churn_risk"] == 1 / 2
+    assert [key for key in agents if key[0] == "a-gone"] == [("a-gone", 1)]
+
+
 def test_orders_of_parties_are_read_from_the_published_copy(built: Build, tmp_path) -> None:
     copy = tmp_path / "published.duckdb"
     shutil.copyfile(built.file, copy)

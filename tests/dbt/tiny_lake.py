@@ -60,7 +60,15 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                 "region_code": "east",
                 "joined_on": dt.date(2017, 1, 1),
                 "is_active": True,
-            }
+            },
+            {
+                "agent_id": "a-gone",
+                "merchant_id": "m-2",
+                "tier": "gold",
+                "region_code": "east",
+                "joined_on": dt.date(2017, 1, 1),
+                "is_active": False,
+            },
         ],
         "consumers": [_consumer(c) for c in ("c-1", "c-2", "c-3", "c-quiet", "c-silent")],
         "consents": [
@@ -665,7 +673,7 @@ def _orders_and_lines() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         _order("o-day-2", "c-1", "m-1", at(1, 2, 5)),
         _order("o-march", "c-2", "m-2", at(3, 30, 15), channel="live", agent_id="a-1"),
         _order("o-visit", "c-1", "m-1", at(3, 30, 15, 5)),
-        _order("o-quiet", "c-quiet", "m-2", at(1, 20)),
+        _order("o-quiet", "c-quiet", "m-2", at(1, 20), agent_id="a-gone"),
     ]
     lines = [
         _line("o-day-1", 1, "milk-1", 2, 120, promo=40, coupon=50),

@@ -226,6 +226,7 @@ funnel as (
 
 ),
 
+-- Also whoever left: without the months in which it sold nothing, nobody would seem to fall silent.
 keys as (
 
     select
@@ -236,7 +237,6 @@ keys as (
     inner join months
         on registered.joined_on is null
         or registered.joined_on < cast({{ dbt.dateadd('month', 1, 'months.month_start_on') }} as date)
-    where registered.is_active
     union
     select party_type, party_id, month_start_on from sold
     union

@@ -139,9 +139,9 @@ def test_skus_stand_in_their_order():
     assert json.loads(found["worst_skus"])[0]["margin_cents"] is None
 
 
-def silence(nets_by_party, prior=0.0):
+def silence(nets_by_party, prior=0.0, left=()):
     rows = [
-        month(party, on=date(2025, m, 1), net=net)
+        month(party, on=date(2025, m, 1), net=net, is_active=party not in left)
         for party, nets in nets_by_party.items()
         for m, net in enumerate(nets, start=1)
     ]
@@ -172,3 +172,49 @@ def test_the_risk_is_the_share_that_was_silent_in_the_next_month_that_is_over():
 
 def test_without_a_month_after_another_there_is_no_risk():
     assert silence({"a1": [100]})["a1", 1]["churn_risk"] is None
+
+
+def test_who_left_counts_once_in_each_state_of_silence():
+    """By hand, months January to May: who left was silent after a sale, and once in each state."""
+    stays, back = [100, 100, 100, 100, 100, 0], [100, 0, 100, 100, 0, 0]
+    found = silence({"stays": stays, "back": back, "gone": [100, 0, 0, 0, 0, 0]}, left={"gone"})
+    # Months with a sale before a month that is over: 4 of stays, 3 of back, 1 of gone; then silent: 0, 2, 1.
+    assert found["stays", 5]["churn_risk"] == pytest.approx(3 / 8)
+    # Silent for one month: gone stayed silent, back came back. For two and three: gone alone.
+    assert found["back", 5]["churn_risk"] == pytest.approx(1 / 2)
+    assert (found["gone", 4]["state"], found["gone", 4]["churn_risk"]) == ("quiet_3", 1.0)
+    # Without whoever left, as if only those who stayed were counted, it is too low.
+    stayed = silence({"stays": stays, "back": back})
+    assert stayed["stays", 5]["churn_risk"] == pytest.approx(2 / 7)
+
+
+def test_long_silence_of_who_left_is_not_counted_again_and_again():
+    stayed = {"late": [100, 0, 0, 0, 100, 0, 0, 0]}
+    left = {"gone": [100, 0, 0, 0, 0, 0, 0, 0], "never": [0] * 8}
+    rows = [
+        month(party, on=date(2024 + (9 + m) // 12, (9 + m) % 12 + 1, 1), net=net, is_active=party in stayed)
+        for party, nets in (stayed | left).items()
+        for m, net in enumerate(nets)
+    ]
+    frame = pl.DataFrame(rows, schema_overrides=SCHEMA)
+    done = with_silence(frame, pl.col("month_start_on") < date(2025, 6, 1), ReviewConfig(prior=0.0))
+    risk = dict(done.select("state", "churn_risk").iter_rows())
+    # Both were silent for three months in January; late came back. Later months of gone tell nothing.
+    assert risk["quiet_3"] == pytest.approx(1 / 2)
+    # Nothing was seen of `never`: the share of all, 4 of 4 months of gone and 6 of 7 of late.
+    assert risk["never"] == pytest.approx(10 / 11)
+
+
+def test_who_left_was_a_peer_until_the_last_sale_and_is_none_after_it():
+    rows = [
+        month(f"a{n}", on=date(2025, m, 1), net=100 * n if m != 4 else 0)
+        for n in range(1, 5)
+        for m in (3, 4, 5)
+    ]
+    nets = {2: 0, 3: 50, 4: 0, 5: 0}
+    rows += [month("gone", on=date(2025, m, 1), net=net, is_active=False) for m, net in nets.items()]
+    found = reviews(*rows)
+    assert [key for key in found if key[0] == "gone"] == [("gone", 2), ("gone", 3)]
+    assert (found["a1", 3]["peers"], found["a1", 5]["peers"]) == (5, 4)
+    # Of all followed months 6 of 11 were silent; of those after a sale, all 5.
+    assert found["a1", 5]["churn_risk"] == pytest.approx((5 + 10 * 6 / 11) / (5 + 10))
