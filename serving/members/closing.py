@@ -96,12 +96,15 @@ def _moved(
     new = {one for one, value in growth.items() if value > 0 and one not in held}
     new -= erased_among(conn, tenant_id, new)
     new -= {one.pseudonym for one in all_tombstones(conn, tenant_id)}
+    noted = records.noted_to_next(conn, tenant_id)
     found = []
     for consumer_id in sorted(held.keys() | new):
         before = held.get(consumer_id)
         after = move(before, growth.get(consumer_id, 0), rules, today, told.get(consumer_id))
+        missing = rules.to_next(after.level, after.growth)
         cause = cause_of(before, after)
+        if cause is None and missing != noted[consumer_id]:
+            cause = "growth"  # another programme asks other growth of the next level
         if cause is not None:
-            missing = rules.to_next(after.level, after.growth)
             found.append(records.Moved(consumer_id, cause, after, missing))
     return found

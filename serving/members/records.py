@@ -94,6 +94,17 @@ def standings(conn: Connection, tenant_id: str) -> dict[str, Standing]:
     return {consumer_id: Standing(Level[level.upper()], *rest) for consumer_id, level, *rest in rows}
 
 
+def noted_to_next(conn: Connection, tenant_id: str) -> dict[str, int | None]:
+    """Growth that is missing to the next level as the newest change of each member says; None: none above."""
+    rows = conn.execute(
+        "select s.consumer_id, c.growth_to_next from members.standing s cross join lateral ("
+        " select growth_to_next from members.change c where c.tenant_id = s.tenant_id"
+        " and c.consumer_id = s.consumer_id order by c.change_no desc limit 1) c where s.tenant_id = %s",
+        (tenant_id,),
+    )
+    return dict(rows.fetchall())
+
+
 def last_closed(conn: Connection, tenant_id: str) -> date | None:
     """The last local day that was closed; None: no day was."""
     row = conn.execute(

@@ -284,3 +284,35 @@ def test_of_two_versions_one_is_in_force_and_the_same_words_are_one(town):
     assert town.member("a") is None
     town.act(closing.close_day, second.version, {"a": 400}, town.today, ZONE, town.now)
     assert town.member("a").level == "silver"
+
+
+def test_a_new_programme_renews_what_is_missing_and_moves_and_tells_nobody(town):
+    town.members()
+    for consumer, cents in (("low", 10_000), ("mid", 50_000), ("top", 250_000)):
+        town.files.line(f"f-{consumer}", consumer, town.day_ago(20), cents)
+    town.close()
+
+    def told():
+        """As tags read it: the newest change of each member as it comes into the lake."""
+        return {
+            consumer: (growth, to_next)
+            for consumer, growth, to_next in town.sql(
+                "select distinct on (consumer_id) consumer_id, growth, growth_to_next from members.change"
+                " order by consumer_id, change_no desc"
+            )
+        }
+
+    assert told() == {"low": (100, 200), "mid": (500, 1_500), "top": (2_500, None)}
+    stood = town.sql("select * from members.standing order by 1, 2")
+    # Gold begins later, and there is a level above it; ordinary ones miss what they missed.
+    town.on(days=1)
+    gold = "from_growth: 2400}\n  - {level: diamond, from_growth: 9000}"
+    town.members(programme().replace("from_growth: 2000}", gold))
+    done = town.close()
+    assert told() == {"low": (100, 200), "mid": (500, 1_900), "top": (2_500, 6_500)}
+    assert (done.closed.moved, done.closed.notices, done.closed.given.codes) == ({"growth": 2}, 0, 0)
+    assert town.sql("select * from members.standing order by 1, 2") == stood
+    for consumer in ("low", "mid", "top"):
+        assert [cause for cause, _ in town.causes(consumer)] == ["joined"]
+    again = town.close()
+    assert again.closed.moved == {}
