@@ -139,7 +139,9 @@ class Arbitration(_Request, frozen=True, kw_only=True):
 class RefundCase(_Request, frozen=True, kw_only=True):
     """Money back on a case; may be repeated up to what the case asked for."""
 
-    refund_cents: Annotated[int, Meta(ge=1, le=10**10, description="Fen.")]
+    refund_cents: Annotated[
+        int, Meta(ge=0, le=10**10, description="Fen; 0 for a line that cost nothing and came back.")
+    ]
 
 
 class CancelUnits(_Request, frozen=True, kw_only=True):

@@ -237,6 +237,27 @@ class RefundRefusedError(OrdersError):
     title = "The refund is too large"
 
 
+class GiftKeptError(OrdersError):
+    """A refund would leave the gift of a promotion to the buyer without the goods that earned it."""
+
+    slug = "gift-kept"
+    title = "The gift would stay without the goods that earn it"
+
+    def __init__(
+        self, promotion_id: str, line_nos: Sequence[int], price_cents: int, most_cents: int | None
+    ) -> None:
+        named = ", ".join(map(str, line_nos))
+        super().__init__(
+            f"The buyer has the gift of promotion {promotion_id!r} (line {named}); what stays of the other"
+            f" goods does not earn it, and too little stays paid to cover its price of {price_cents} fen."
+        )
+        less = "" if most_cents is None or most_cents < 1 else f"Give back {most_cents} fen at most, or let"
+        self.remedy = (
+            f"{less or 'Let'} the gift come back first: a case of kind return on line {named} over 0 fen,"
+            " refunded with 0 fen once its supplier has it."
+        )
+
+
 class CouponExhaustedError(DiscountRefusedError):
     """A coupon, its consumer's limit or the budget of its programme is used up."""
 

@@ -23,6 +23,7 @@ PARTIES = {
     "m1b": (Role.MERCHANT, "m1"),
     "m2": (Role.MERCHANT, "m2"),
     "S1": (Role.SUPPLIER, "S1"),
+    "S2": (Role.SUPPLIER, "S2"),
 }
 FLASH = {
     "kind": "flash_sale",
@@ -33,6 +34,11 @@ FLASH = {
     "budget_cents": 100_000,
     "price_cents": 9_000,
     "stock_qty": 5,
+}
+GIFT = {name: value for name, value in FLASH.items() if name != "price_cents"} | {
+    "kind": "gift",
+    "sku_ids": ["present"],
+    "min_goods_cents": 10_000,
 }
 GROUP = FLASH | {"kind": "group_buy", "group_size": 2, "group_minutes": 30}
 
@@ -132,6 +138,42 @@ def test_a_group_completes_or_is_ended_by_the_worker(call, shop, scores_url, set
     assert call("m1", "GET", f"/orders/{first['order_id']}", None, 200)["status"] == "paid"
     left = call("m1", "GET", f"/promotions/{made['promotion_id']}/groups", None, 200, open_only=True)
     assert left["groups"] == []
+
+
+def test_a_gift_goes_with_the_goods_that_earned_it(call, shop):
+    shop.may_lose(10**9)
+    shop.list("present", 2_000)
+    shop.supply("S2", "present", 10, price=1_200)
+    made = running(call, GIFT, "gift")
+    lines = [{"sku_id": "sku", "qty": 1}, {"sku_id": "present", "qty": 1}]
+    first, second = (
+        call("m1", "POST", "/orders", order(made, f"gift-{n}", lines=lines), 201, f"gift-{n}")["order_id"]
+        for n in (1, 2)
+    )
+    for order_id in (first, second):
+        shop.pay(order_id)
+    done = call("m1", "POST", f"/orders/{first}/lines/1/cancel", {"qty": 1}, 200, "cancel-1")
+    assert (done["refund_cents"], done["order_status"]) == (10_000, "refunded")
+    assert [one["reserved_qty"] for one in call("m1", "GET", f"/orders/{first}", None, 200)["lines"]] == [
+        0,
+        0,
+    ]
+
+    call("S2", "POST", f"/orders/{second}/suborders/S2/accept", {}, 200)
+    notice = {"shipment_id": "present-2", "promised_at": "2026-11-03T00:00:00Z"}
+    notice |= {"shipped_at": NOW.isoformat()}
+    call("S2", "POST", f"/orders/{second}/suborders/S2/shipments", notice)
+    cancel = ("m1", "POST", f"/orders/{second}/lines/1/cancel", {"qty": 1})
+    refused = call(*cancel, (409, "gift-kept"), "cancel-2")
+    assert "a case of kind return on line 2 over 0 fen" in refused["remedy"]
+    wanted = {"line_no": 2, "kind": "return", "reason_code": "other", "requested_cents": 0, "qty": 1}
+    case = call("m1", "POST", f"/orders/{second}/after-sales", wanted, 201, "back")
+    path = f"/after-sales/{case['case_id']}"
+    call("m1", "POST", f"{path}/refund", {"refund_cents": 0}, (409, "refund-refused"), "zero-1")
+    call("S2", "POST", f"{path}/return-receipt", {"received_qty": 1, "restocked_qty": 1}, 200, "came")
+    back = call("m1", "POST", f"{path}/refund", {"refund_cents": 0}, 200, "zero-2")
+    assert (back["refund_cents"], back["case"]["status"]) == (0, "refunded")
+    assert call(*cancel, 200, "cancel-3")["refund_cents"] == 10_000
 
 
 def test_below_the_published_floor_others_pay(call, shop):

@@ -21,6 +21,7 @@ from psycopg.rows import class_row
 
 from models.supply.brake.ladder import SAFETY_REASONS
 from serving.db import locks
+from serving.orders.after_sales import gifts
 from serving.orders.after_sales.refunding import Give, end_empty_part, give_back, settle_status
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError, RefundRefusedError
 from serving.orders.records import Order, OrderLine, find_order, find_sub_order, lines_of, touch
@@ -220,13 +221,14 @@ def refund_case(
     """Give money back on a case; repeated refunds add up to at most what the case asked for.
 
     The last fen of an unshipped line frees its stock, and the freight of a part that has nothing left to ship
-    goes back as well.
+    goes back as well. So does a gift that was not sent, where what is left does not earn it. A line that cost
+    nothing goes back as a whole, for 0 fen.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         case_id: The case.
-        refund_cents: Fen, 1 or more.
+        refund_cents: Fen; 0 only for a line that cost nothing and came back.
         now: Business time.
         answer_days: After so many days without an answer the supplier of shipped goods agrees.
 
@@ -236,6 +238,7 @@ def refund_case(
         RefundRefusedError: More than the case asked for, than is left of the line, or than what came back is
             worth; or the supplier of shipped goods neither agrees nor was silent for so long, and no operator
             decided for the buyer.
+        GiftKeptError: The buyer has a gift that what is left does not earn, and too little stays paid for it.
     """
     case, order = _locked(conn, tenant_id, case_id)
     has_ended = case.status in (CaseStatus.REJECTED, CaseStatus.CLOSED)
@@ -260,12 +263,15 @@ def refund_case(
     ).fetchone()
     assert number is not None, "count answers one row"
     refund_id = f"{case_id}:{number[0] + 1}"
+    gift = None
     if case.line_no != FREIGHT:
         # Before any money moves: what the last fen frees is locked above it.
         line = _line(conn, tenant_id, case.order_id, case.line_no)
-        locks.stock(conn, tenant_id, [(line.supplier_id, line.sku_id)])
+        gift = gifts.stake(conn, tenant_id, case.order_id)
+        locks.stock(conn, tenant_id, [(line.supplier_id, line.sku_id), *(gift.stock_keys if gift else ())])
     _book(conn, tenant_id, order, case, refund_id, refund_cents, now)
     case = _write(conn, tenant_id, case, status, refund_cents, now)
+    gifts.follow(conn, tenant_id, order, gift, now, refund_cents=refund_cents)
     order_status = settle_status(conn, tenant_id, case.order_id)
     webhooks.tell_merchant(
         conn, tenant_id, order.merchant_id, "after_sale.refunded", order.order_id, refund_id
@@ -380,6 +386,8 @@ def _require_agreement(
 
 def _require_goods_back(conn: Connection, tenant_id: str, case: Case, refund_cents: int) -> None:
     """Refuse money for units that did not come back."""
+    if refund_cents == 0:
+        _require_free_line_back(conn, tenant_id, case)
     if case.kind != "return" or case.qty is None:
         return
     line = _line(conn, tenant_id, case.order_id, case.line_no)
@@ -389,6 +397,16 @@ def _require_goods_back(conn: Connection, tenant_id: str, case: Case, refund_cen
         raise RefundRefusedError(
             f"Case {case.case_id!r} is about {case.qty} units, {received} came back, worth {worth} fen;"
             f" {case.refund_cents} are refunded: {refund_cents} more are too many."
+        )
+
+
+def _require_free_line_back(conn: Connection, tenant_id: str, case: Case) -> None:
+    line = None if case.line_no == FREIGHT else _line(conn, tenant_id, case.order_id, case.line_no)
+    is_back = line is not None and case.kind == "return" and case.received_qty == line.qty
+    if line is None or line.net_paid_cents or not is_back:
+        raise RefundRefusedError(
+            f"Case {case.case_id!r} gives no money back: 0 fen are for a return of a line that cost nothing,"
+            " once all of its units came back."
         )
 
 

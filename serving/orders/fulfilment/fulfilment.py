@@ -7,7 +7,7 @@ and an unpaid order is cancelled. The buyer never pays more: price and freight m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from serving.db import locks
+from serving.orders.after_sales import gifts
 from serving.orders.after_sales.refunding import give_back, part_of, settle_status
 from serving.orders.assortment import stock
 from serving.orders.assortment.losses import DEFAULT_RULES, LossRules
@@ -290,8 +291,10 @@ def _go_elsewhere(
     Lines that move come first: a freight that was partly refunded does not move any more.
     """
     order_id = order.order_id
+    gift = gifts.stake(conn, tenant_id, order_id) if order.paid_at is not None else None
     anybody = dict.fromkeys(left, None)
-    moved = _move_lines(conn, tenant_id, order, supplier_id, lines, anybody, now, rules, cost)
+    also = [sku_id for _, sku_id in gift.stock_keys] if gift else []
+    moved = _move_lines(conn, tenant_id, order, supplier_id, lines, anybody, now, rules, cost, also)
     stay = {line.line_no: line for line in lines if line.line_no in left and line.line_no not in moved}
     if stay and order.status == OrderStatus.PLACED:
         cancel_order(conn, tenant_id, order_id)
@@ -308,6 +311,7 @@ def _go_elsewhere(
         refunded[line.line_no] = give.refund_cents
     if left:
         _end_if_empty(conn, tenant_id, order, supplier_id, now)
+    gifts.follow(conn, tenant_id, order, gift, now, is_asked=False)
     status = settle_status(conn, tenant_id, order_id)
     return Outcome(find_sub_order(conn, tenant_id, order_id, supplier_id).status, status, moved, refunded)
 
@@ -322,10 +326,14 @@ def _move_lines(
     now: datetime,
     rules: LossRules,
     cost: CostParameters,
+    also: Sequence[str] = (),
 ) -> dict[int, str]:
-    """Move lines of a part to the suppliers named, or to any; who took which."""
+    """Move lines of a part to the suppliers named, or to any; who took which.
+
+    The stock of the skus `also` is locked as well, for what follows.
+    """
     rules = rules.under_contracts(conn, tenant_id)
-    suppliers = locks.stock_of_skus(conn, tenant_id, [line.sku_id for line in lines])
+    suppliers = locks.stock_of_skus(conn, tenant_id, [*(line.sku_id for line in lines), *also])
     locks.brake_stays(conn, tenant_id)
     locks.warehouses(conn, tenant_id, warehouses_of(conn, tenant_id, [line.sku_id for line in lines]))
     if order.paid_at is not None:

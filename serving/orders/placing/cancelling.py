@@ -11,6 +11,7 @@ import psycopg
 
 from serving.db import locks
 from serving.db.retries import ConnectionFactory, in_transaction
+from serving.orders.after_sales import gifts
 from serving.orders.after_sales.refunding import end_empty_part, give_back, part_of, settle_status
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError, NotFoundError
 from serving.orders.fulfilment.rerouting import open_freight_shares
@@ -47,6 +48,8 @@ def cancel_units(
 ) -> UnitsCancelled:
     """Cancel units of a paid line that is not shipped: their money and freight go back, the supplier is told.
 
+    A gift that was not sent goes as well, where what is left does not earn it.
+
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
@@ -59,6 +62,7 @@ def cancel_units(
         NotFoundError: There is no such order or line.
         ImpossibleMoveError: The order is not paid, or the supplier's part was shipped or has ended.
         InvalidRequestError: More units than are still to be shipped.
+        GiftKeptError: The buyer has a gift that what is left does not earn.
     """
     order = find_order(conn, tenant_id, order_id, lock=True)
     if order.paid_at is None:
@@ -76,7 +80,8 @@ def cancel_units(
     line = found[0]
     if not 1 <= qty <= line.reserved_qty:
         raise InvalidRequestError("qty", f"{qty} units; {line.reserved_qty} of the line are to be shipped")
-    locks.stock(conn, tenant_id, [(supplier_id, line.sku_id)])
+    gift = gifts.stake(conn, tenant_id, order_id)
+    locks.stock(conn, tenant_id, [(supplier_id, line.sku_id), *(gift.stock_keys if gift else ())])
     lines = [one for one in lines_of(conn, tenant_id, order_id, supplier_id) if one.reserved_qty]
     freight = open_freight_shares(conn, tenant_id, order_id, supplier_id, lines)
     kept = line.reserved_qty - qty
@@ -85,6 +90,7 @@ def cancel_units(
     refund_id = f"{order_id}:{line_no}:cancel:{supplier_id}:{kept}"
     give_back(conn, tenant_id, order, line, give, refund_id, now)
     end_empty_part(conn, tenant_id, order, supplier_id, f"{refund_id}:end", now)
+    gifts.follow(conn, tenant_id, order, gift, now)
     if find_sub_order(conn, tenant_id, order_id, supplier_id).status in UNSHIPPED:
         webhooks.tell_supplier(conn, tenant_id, order_id, supplier_id, f"line-{line_no}-left-{kept}")
     event = "order_line.cancelled"

@@ -6,13 +6,13 @@ hundred units the others are refused at once, and what a transaction that fails 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 from serving.communities.records import is_member
 from serving.db import locks
@@ -42,6 +42,25 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Gift:
+    """What an order got for nothing beside goods that cost enough.
+
+    Attributes:
+        promotion_id: Of which promotion.
+        sku_ids: What is given away.
+        min_goods_cents: What the other goods cost at least, by their list prices, fen.
+    """
+
+    promotion_id: str
+    sku_ids: Sequence[str]
+    min_goods_cents: int
+
+    def is_earned_by(self, others_cents: int) -> bool:
+        """Whether other goods of that list price, fen, earn it."""
+        return others_cents >= self.min_goods_cents
+
+
+@dataclass(frozen=True)
 class Claim:
     """What an order took.
 
@@ -61,8 +80,9 @@ class Claim:
         """
         if self.promotion.kind != "gift":
             return
-        others = sum(prices[sku] * qty for sku, qty in units.items() if sku not in self.promotion.sku_ids)
-        if others < self.promotion.min_goods_cents:
+        gift = Gift(self.promotion.promotion_id, self.promotion.sku_ids, self.promotion.min_goods_cents)
+        others = sum(prices[sku] * qty for sku, qty in units.items() if sku not in gift.sku_ids)
+        if not gift.is_earned_by(others):
             raise PromotionRefusedError(
                 f"The gift of promotion {self.promotion.promotion_id!r} goes with other goods of"
                 f" {self.promotion.min_goods_cents} fen or more, not {others}."
@@ -208,6 +228,17 @@ def give_back(conn: Connection, tenant_id: str, order_id: str) -> bool:
                 values,
             )
     return held == 1
+
+
+def gift_of(conn: Connection, tenant_id: str, order_id: str) -> Gift | None:
+    """The gift that an order took; None for an order without one."""
+    with conn.cursor(row_factory=class_row(Gift)) as cursor:
+        return cursor.execute(
+            "select p.promotion_id, p.sku_ids, p.min_goods_cents from promotions.claim c"
+            " join promotions.promotion p using (tenant_id, promotion_id)"
+            " where c.tenant_id = %s and c.order_id = %s and c.state = 'taken' and p.kind = 'gift'",
+            (tenant_id, order_id),
+        ).fetchone()
 
 
 def give_back_refunded(conn: Connection, tenant_id: str, order_id: str) -> bool:
