@@ -18,6 +18,7 @@ from serving.communities.errors import (
 )
 from serving.communities.grades import WINDOW, Grade, grade_of
 from serving.consumers.erased import require_not_erased
+from serving.db import locks
 from serving.materials.advertising import forbidden
 
 Connection = psycopg.Connection[Any]
@@ -149,6 +150,7 @@ def close(conn: Connection, tenant_id: str, community_id: str, now: datetime) ->
     Returns:
         Whether it is new.
     """
+    locks.community(conn, tenant_id, community_id)
     done = conn.execute(
         "update communities.community set closed_at = %s"
         " where tenant_id = %s and community_id = %s and closed_at is null",
@@ -341,6 +343,7 @@ def calendar(
 
 
 def _require_open(conn: Connection, tenant_id: str, community_id: str) -> None:
+    locks.community_stays(conn, tenant_id, community_id)
     if find(conn, tenant_id, community_id).closed_at is not None:
         raise CommunityClosedError(f"community {community_id!r} is closed")
 

@@ -8,8 +8,8 @@ The order; a transaction takes locks from the top down, and skips what it does n
    idempotency key (its row), skus of a supplier, the prices in force, bills and
    receivers of an account, what is ordered at suppliers, the journeys, the members and the experiments
    of a tenant, the tests of a channel, a material, trainings, the alarms and the record of the supply watch,
-   the history of grades, a system that pushes stock, a promotion, a buyer in a promotion, a group of buyers,
-   a purchase invoice that is stated;
+   the history of grades, a system that pushes stock, a community, a promotion, a buyer in a promotion, a
+   group of buyers, a purchase invoice that is stated;
 2. orders, by id; 3. their sub-orders, by supplier; 4. the name of a parcel; a purchase order; a transfer;
 5. stock, by supplier and sku; the brake of the tenant (what quality and supervision hold); warehouses with
    a limit, by id; the loss budget of a merchant and day;
@@ -82,6 +82,22 @@ def approvals(conn: Connection, tenant_id: str, approval_ids: Sequence[int]) -> 
 
 
 # Gates ------------------------------------------------------------------------------------------------------
+
+
+def community_stays(conn: Connection, tenant_id: str, community_id: str) -> None:
+    """Keep a community from being closed until commit, with others who join it or plan in it."""
+    conn.execute(
+        "select from communities.community where tenant_id = %s and community_id = %s for share",
+        (tenant_id, community_id),
+    )
+
+
+def community(conn: Connection, tenant_id: str, community_id: str) -> None:
+    """Be the one who closes a community; whoever joins it or plans in it is waited for."""
+    conn.execute(
+        "select from communities.community where tenant_id = %s and community_id = %s for update",
+        (tenant_id, community_id),
+    )
 
 
 def promotion(conn: Connection, tenant_id: str, promotion_id: str) -> None:

@@ -290,6 +290,7 @@ def _require_scene(conn: Connection, tenant_id: str, new: NewPromotion) -> None:
 def _require_community(conn: Connection, tenant_id: str, new: NewPromotion) -> None:
     if new.community_id is None:
         return
+    locks.community_stays(conn, tenant_id, new.community_id)
     try:
         found = find_community(conn, tenant_id, new.community_id, new.merchant_id)
     except CommunityError as error:
