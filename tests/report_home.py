@@ -15,7 +15,7 @@ from pipelines.lake.tables import Lake
 from pipelines.live.log import Comparison, Tick, TickLog
 from pipelines.settings import Settings
 from pipelines.sources.loading.ingest import IngestReport
-from pipelines.stores import brake, communities, experiments, journeys, members
+from pipelines.stores import brake, communities, experiments, journeys, members, training_lifts
 from pipelines.supply_watch import ALARMS
 from pipelines.watch_told import ALARM_FIGURES, PARCEL_PROOF
 
@@ -122,6 +122,7 @@ def make_home(home, sku="s1"):
     for name, frame in _journeys().items():
         lake.put(name, frame)
     lake.put(communities.WEEKS, _communities())
+    lake.put(training_lifts.LIFTS, _trainings())
     lake.write_report(
         journeys.STEPS,
         {
@@ -287,6 +288,16 @@ def _communities():
     }  # fmt: skip
     running = week | {"week_on": date(2018, 1, 1), "members": 41, "joined": 1, "left_members": 0}
     return pl.DataFrame([running, week], schema=communities.WEEK_COLUMNS)
+
+
+def _trainings():
+    """One whose months are not over, one with a gain."""
+    rows = [
+        ("live-2", "Live again", "agent", date(2017, 12, 1), date(2018, 1, 1), 20, 10, 30, *[None] * 4),
+        ("live-1", "Live streams", "agent", date(2017, 10, 1), date(2017, 11, 1), 60, 30, 40, "gain",
+         4_000.0, 1_000.0, 7_000.0),
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=training_lifts.LIFT_COLUMNS, orient="row")
 
 
 def _channels():

@@ -1,4 +1,4 @@
-"""Reviews of agents and merchants: each month beside its peers."""
+"""Reviews of agents and merchants: each month beside its peers, and what trainings brought."""
 
 from datetime import datetime
 
@@ -6,9 +6,13 @@ import dagster as dg
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
+from pipelines.lake.tables import Lake
+from pipelines.settings import Settings
 from pipelines.steps.memo import Steps
 from pipelines.steps.state import Outcome
+from pipelines.stores.database import Database
 from pipelines.stores.scores import Scores
+from pipelines.stores.training_lifts import LIFTS, state_of
 from pipelines.stores.warehouse import Warehouse
 
 
@@ -99,5 +103,51 @@ def _suggest(warehouse: Warehouse, scores: Scores) -> Outcome:
             "agents_with_customers": customers["agent_id"].n_unique(),
             "agents_told": found["agent_id"].n_unique(),
             "skus": found["sku_id"].n_unique(),
+        },
+    )
+
+
+@dg.asset(
+    key=["growth", "training_lifts"],
+    group_name=Group.GROWTH,
+    owners=[Owner.PLATFORM],
+    kinds={"postgres"},
+    pool="ledger",
+    deps=[dg.AssetKey(["published", "publication"])],
+)
+def training_lifts(
+    context: dg.AssetExecutionContext,
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    lake: dg.ResourceParam[Lake],
+    database: dg.ResourceParam[Database],
+) -> dg.MaterializeResult:
+    """What seats of trainings brought: kept once, before the months that tell it leave the publication.
+
+    Read by the API, whoever gives the next seats, and the report. One row per training, the newest ones.
+    """
+    url = database.url()
+    return steps.run(
+        context,
+        lambda: _lifts(settings, clock.as_of(context), lake, url),
+        settings={"database": database.number(url)},
+        outputs=[lake.derived_path(LIFTS)],
+        clock="none",
+        holds=lambda record: record.metadata["state"] == state_of(url, settings.tenant),
+    )
+
+
+def _lifts(settings: Settings, as_of: datetime, lake: Lake, url: str) -> Outcome:
+    from pipelines.training_lifts import keep_lifts
+
+    found = keep_lifts(url, settings.tenant, as_of)
+    lake.put(LIFTS, found.trainings)
+    return Outcome(
+        rows=found.trainings.height,
+        metadata={
+            "kept": found.kept,
+            "measured": found.trainings["word"].count(),
+            "state": found.state,
         },
     )

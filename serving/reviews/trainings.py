@@ -13,9 +13,10 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from models.reviews.allotment import Candidate, Way, allot
-from models.reviews.lift import Lift, Unit, lift_of
+from models.reviews.lift import Lift
 from serving.db import locks
 from serving.reviews.errors import ReviewUnknownError, TrainingConflictError, TrainingRefusedError
+from serving.reviews.measuring import lift_of_course, lift_of_training
 from serving.reviews.reading import newest_whole_month
 from serving.scores.queries import current_snapshot
 
@@ -148,7 +149,7 @@ def give_seats(conn: Connection, tenant_id: str, plan: Plan, by: str, now: datet
         raise TrainingRefusedError(
             f"no {plan.party_type} is active in {newest:%Y-%m} and outside of every lot that is measured"
         )
-    of_all, by_level = _measured(conn, tenant_id, plan.course, plan.party_type)
+    of_all, by_level = lift_of_course(conn, tenant_id, plan.course, plan.party_type)
     seed = _seed()
     places = allot(candidates, plan.seats, of_all, by_level, seed)
     lift = asdict(of_all) | {"by_level": {level: asdict(one) for level, one in by_level.items()}}
@@ -201,6 +202,15 @@ def page(conn: Connection, tenant_id: str, *, after: str, limit: int) -> list[Tr
         ).fetchall()
 
 
+def newest(conn: Connection, tenant_id: str, limit: int) -> list[Training]:
+    """Trainings by month, the newest first."""
+    with conn.cursor(row_factory=class_row(Training)) as cursor:
+        return cursor.execute(
+            f"{_TRAINING}{_GROUP} order by t.month desc, t.training_id limit %(limit)s".encode(),
+            {"tenant": tenant_id, "limit": limit},
+        ).fetchall()
+
+
 def seats_of(conn: Connection, tenant_id: str, training_id: str, *, after: int, limit: int) -> list[Seat]:
     """Candidates of a training by place, after the given one."""
     columns = ", ".join(Seat.__dataclass_fields__)
@@ -214,8 +224,7 @@ def seats_of(conn: Connection, tenant_id: str, training_id: str, *, after: int, 
 
 def lift_now(conn: Connection, tenant_id: str, training: Training) -> Lift | None:
     """What a seat of one training brought; None as long as its months are not over and published."""
-    units = _units(conn, tenant_id, training.course, training.party_type, training.training_id)
-    return None if units is None else lift_of(units)
+    return lift_of_training(conn, tenant_id, training.course, training.party_type, training.training_id)
 
 
 def last_measured_month(training: Training) -> date:
@@ -264,28 +273,6 @@ where m.month_start_on = %(newest)s and m.is_active
 order by m.party_id
 """
 
-# Parties of lots whose measured months are all over and published.
-_UNITS: Final[LiteralString] = f"""
-with over as (
-  select distinct month_start_on from scores.party_reviews
-  where snapshot_id = {_SNAPSHOT} and party_type = %(type)s and is_whole),
-measured as (
-  select t.* from reviews.training t
-  where t.tenant_id = %(tenant)s and t.course = %(course)s and t.party_type = %(type)s
-    and (%(id)s::text is null or t.training_id = %(id)s)
-    and t.measured_months = (select count(*) from over o where o.month_start_on > t.month
-      and o.month_start_on <= t.month + make_interval(months => t.measured_months)))
-select t.training_id, p.level, p.way = 'lot',
-  coalesce((select sum(r.ranked_cents) from scores.party_reviews r
-    where r.snapshot_id = {_SNAPSHOT} and r.party_type = %(type)s and r.party_id = p.party_id
-      and r.month_start_on > t.month
-      and r.month_start_on <= t.month + make_interval(months => t.measured_months)), 0)::bigint,
-  p.before_cents, p.party_id
-from measured t left join reviews.training_party p
-  on p.tenant_id = t.tenant_id and p.training_id = t.training_id and p.way <> 'score'
-order by t.training_id, p.place
-"""
-
 
 def _candidates(
     conn: Connection, tenant_id: str, plan: Plan, newest: date
@@ -303,24 +290,3 @@ def _candidates(
     ).fetchall()
     found = [Candidate(party_id, level, risk, worth) for _, party_id, level, risk, worth, _ in rows]
     return rows[0][0] if rows else "", {row[1]: row[5] for row in rows}, found
-
-
-def _measured(
-    conn: Connection, tenant_id: str, course: str, party_type: PartyType
-) -> tuple[Lift, Mapping[str, Lift]]:
-    """What a course brought over all its measured lots, and by level."""
-    units = _units(conn, tenant_id, course, party_type, None) or []
-    levels = sorted({unit.level for unit in units})
-    return lift_of(units), {level: lift_of(unit for unit in units if unit.level == level) for level in levels}
-
-
-def _units(
-    conn: Connection, tenant_id: str, course: str, party_type: PartyType, training_id: str | None
-) -> list[Unit] | None:
-    """Parties in measured lots; None where no training is measured yet."""
-    rows = conn.execute(
-        _UNITS, {"tenant": tenant_id, "course": course, "type": party_type, "id": training_id}
-    ).fetchall()
-    if not rows:
-        return None
-    return [Unit(*row[:5]) for row in rows if row[5] is not None]

@@ -6,14 +6,21 @@ import threading
 import uuid
 from datetime import UTC, date, datetime
 
+import dagster as dg
 import psycopg
 import pytest
 from litestar.testing import TestClient
 from published_scores import SCHEMA, manifest_of, reviewed, small_tables
 
 from feature_store.online import ProfileReader
+from pipelines.defs import reviews
+from pipelines.graph import resources
+from pipelines.settings import Settings
+from pipelines.stores.training_lifts import LIFTS
 from serving.app import create_app
+from serving.db.operations import Operations
 from serving.db.urls import libpq_url
+from serving.reviews.measuring import keep_measured
 from serving.scores.loader import publish
 from serving.security import ROLE_SCOPES, Role, issue_key
 
@@ -87,7 +94,7 @@ def school(database_url, settings, monkeypatch):
 
 
 AGENTS = [f"a{number:03}" for number in range(100)]
-NOV, DEC, JAN = date(2017, 11, 1), date(2017, 12, 1), date(2018, 1, 1)
+NOV, DEC, JAN, FEB = date(2017, 11, 1), date(2017, 12, 1), date(2018, 1, 1), date(2018, 2, 1)
 
 
 def november(rng):
@@ -165,6 +172,7 @@ def lived(school, sales, effect, *, seed, levels=lambda agent: "gold"):
         after[agent, DEC] = was
         after[agent, JAN] = round(was * (0.9 + gain) + rng.gauss(0, 300)) if effect else 9_000
     school.publish(after, last=JAN, levels=levels)
+    return after
 
 
 def test_a_gain_is_measured_with_its_interval_and_then_every_seat_goes_by_it(school):
@@ -198,6 +206,83 @@ def test_without_an_effect_nothing_is_shown_and_the_lot_goes_on(school):
     assert school.ask("GET", "/trainings/live-1")["lift"]["word"] == "not_shown"
     again = school.give(training_id="live-2", month="2018-02", seats=20)
     assert (again["by_score"], again["by_lot"]) == (10, 10)
+
+
+def night(school, tmp_path):
+    """The step that keeps what trainings brought; ids that it kept, and what the report reads."""
+    settings = Settings(
+        home=tmp_path / "home", database_url=school.url, as_of=datetime(2019, 6, 1, tzinfo=UTC)
+    )
+    made = resources(settings)
+    wanted = {name: made[name] for name in ("steps", "settings", "clock", "lake", "database")}
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([reviews.training_lifts], resources=wanted, instance=instance)
+    (event,) = done.get_asset_materialization_events()
+    (row,) = made["lake"].get(LIFTS).rows(named=True)
+    return event.materialization.metadata["kept"].value, row
+
+
+def test_what_a_training_brought_stays_when_its_months_leave_the_publication(school, tmp_path):
+    sales = november(random.Random(11))
+    school.publish(sales)
+    school.give(seats=60)
+    kept, row = night(school, tmp_path)
+    assert (kept, row["word"], row["until"]) == ([], None, JAN)
+    after = lived(school, sales, lambda _: 0.5, seed=12)
+    first = school.ask("GET", "/trainings/live-1")["lift"]
+    assert first["word"] == "gain"
+    # January is over, but what comes late still counts: it is not kept yet.
+    kept, row = night(school, tmp_path)
+    assert (kept, row["word"], row["cents"]) == ([], "gain", first["cents"])
+    late = after | {(agent, month): cents + 100 for (agent, month), cents in after.items() if month == JAN}
+    school.publish(late | {("a000", FEB): 1}, last=FEB)
+    lift = school.ask("GET", "/trainings/live-1")["lift"]
+    assert lift["cents"] == pytest.approx(first["cents"])
+    assert lift["share"] != first["share"]
+    assert night(school, tmp_path)[0] == ["live-1"]
+    # From then on nothing changes it: neither other sales of its months nor that they are gone.
+    school.publish(late | {("a000", JAN): 900_000_000, ("a000", FEB): 1}, last=FEB)
+    assert school.ask("GET", "/trainings/live-1")["lift"] == lift
+    newer = {(agent, date(2018, month, 1)): 10_000 for agent in AGENTS for month in range(3, 13)}
+    school.publish(newer, last=date(2018, 12, 1))
+    assert school.ask("GET", "/trainings/live-1")["lift"] == lift
+    assert school.ask("GET", "/trainings")["trainings"][0]["lift"] == lift
+    kept, row = night(school, tmp_path)
+    assert (kept, row["cents"], row["low"]) == ([], lift["cents"], lift["low"])
+    again = school.give(training_id="live-2", month="2019-02", seats=20)
+    assert (again["lift_before"], again["by_score"], again["by_lot"]) == (lift, 20, 0)
+    with psycopg.connect(libpq_url(school.url)) as conn:
+        for change in (
+            "update reviews.training_sale set after_cents = 1",
+            "delete from reviews.training_measured",
+        ):
+            with pytest.raises(psycopg.DatabaseError, match="append-only"), conn.transaction():
+                conn.execute(change)
+
+
+def test_a_lot_is_kept_once_by_however_many_at_once(school):
+    sales = november(random.Random(13))
+    school.publish(sales)
+    school.give(seats=60)
+    after = lived(school, sales, lambda _: 0.5, seed=14)
+    school.publish(after | {("a000", FEB): 1}, last=FEB)
+    now = datetime(2018, 3, 1, tzinfo=UTC)
+    kept = []
+
+    def keep():
+        with Operations(school.url, size=1) as operations, operations.transaction("default") as conn:
+            kept.extend(keep_measured(conn, "default", now))
+
+    threads = [threading.Thread(target=keep) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert kept == ["live-1"]
+    with psycopg.connect(libpq_url(school.url)) as conn:
+        rows = conn.execute("select party_id, after_cents from reviews.training_sale").fetchall()
+    in_lot = {one["party_id"] for one in school.places() if one["way"] != "score"}
+    assert dict(rows) == {agent: after[agent, JAN] for agent in in_lot}
 
 
 def test_who_is_in_a_lot_that_is_measured_is_no_candidate(school):

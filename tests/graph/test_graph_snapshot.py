@@ -83,7 +83,7 @@ def test_every_way_through_the_graph_ends_in_the_publication(assets):
     # the report tells; the history of grades, which the next run reads.
     names = ("supplier_gates", "purchases", "transfers", "experiments_day", "grade_history")
     operations = {f"operations/{name}" for name in names}
-    acting = {"warehouse/analysts", *operations}
+    acting = {"warehouse/analysts", "growth/training_lifts", *operations}
     assert ends == {"live/profiles_and_prices"} | acting | people_read
     assert "published/publication" in assets["live/profiles_and_prices"]["deps"]
 

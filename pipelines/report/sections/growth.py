@@ -12,7 +12,7 @@ from pipelines.report.blocks import Block, Column, Facts, Figure, Note, Section,
 from pipelines.report.evidence import Evidence
 from pipelines.report.formats import NOTHING, amount, count, percent
 from pipelines.report.origins import Origin
-from pipelines.report.sections import communities, feedback
+from pipelines.report.sections import communities, feedback, trainings
 from pipelines.stores.journeys import EFFECT, STEPS, WAYS
 
 _END = "end"
@@ -44,7 +44,12 @@ def section(evidence: Evidence) -> Section:
         "Everybody who enters a journey is drawn into an arm before anything is sent. Controls take the same "
         "way past the same guards; the difference between the two is what the journey caused.",
         origin,
-        [*_blocks(evidence, effect, origin), *communities.blocks(evidence), *feedback.blocks(evidence)],
+        [
+            *_blocks(evidence, effect, origin),
+            *communities.blocks(evidence),
+            *trainings.blocks(evidence),
+            *feedback.blocks(evidence),
+        ],
     )
 
 

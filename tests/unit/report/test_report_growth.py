@@ -8,7 +8,7 @@ from report_home import make_home, settings_of, summary_of
 
 from pipelines.report import svg, write_report
 from pipelines.report.evidence import gather
-from pipelines.report.sections import communities, feedback
+from pipelines.report.sections import communities, feedback, trainings
 from pipelines.report.sections.growth import _columns
 
 
@@ -87,3 +87,14 @@ def test_communities_stand_with_their_last_whole_week(tmp_path):
         ["Mothers", "40", "5", "2", "12", "9", "8", "25.0%"],
     ]
     assert communities.blocks(gather(settings_of(tmp_path / "bare"), summary_of())) == []
+
+
+def test_trainings_stand_with_what_a_seat_brought(tmp_path):
+    settings = make_home(tmp_path / "var")
+    (table,) = trainings.blocks(gather(settings, summary_of()))
+    assert table.rows == [
+        ["Live again", "2017-12", "2018-01", "10", "40", "–", "not over"],
+        ["Live streams", "2017-10", "2017-11", "30", "70", "40.00 (10.00 to 70.00)", "gain"],
+    ]
+    assert "Live streams" in section_of(settings)
+    assert trainings.blocks(gather(settings_of(tmp_path / "bare"), summary_of())) == []
