@@ -31,11 +31,12 @@ def weeks_frame(url: str, tenant_id: str, now: datetime) -> pl.DataFrame:
 
 def broken(weeks: pl.DataFrame) -> list[str]:
     """Weeks whose members are not those of the week before, and who joined, less who left; as text."""
-    ordered = weeks.sort("community_id", "week_on").with_columns(
-        before=pl.col("members").shift(1).over("community_id")
+    ordered = weeks.sort("merchant_id", "community_id", "week_on").with_columns(
+        before=pl.col("members").shift(1).over("merchant_id", "community_id")
     )
     wrong = ordered.filter(
         pl.col("before").is_not_null()
         & (pl.col("members") != pl.col("before") + pl.col("joined") - pl.col("left_members"))
     )
-    return [f"{name} {day}" for name, day in wrong.select("community_id", "week_on").iter_rows()]
+    named = wrong.select("merchant_id", "community_id", "week_on")
+    return [f"{shop}/{name} {day}" for shop, name, day in named.iter_rows()]

@@ -140,7 +140,7 @@ _KEY_TYPES: dict[Kind, tuple[type, ...]] = {
     "channel_tests": (str,),
     "promotions": (str,),
     "promotion_groups": (str,),
-    "communities": (str,),
+    "communities": (str, str),
     "community_members": (str,),
     "links": (str,),
     "feedback": (int,),

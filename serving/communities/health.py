@@ -52,7 +52,12 @@ class Week:
 
 
 def weeks_of(
-    conn: Connection, tenant_id: str, zone: str, now: datetime, weeks: int, community_id: str | None = None
+    conn: Connection,
+    tenant_id: str,
+    zone: str,
+    now: datetime,
+    weeks: int,
+    only: tuple[str, str] | None = None,
 ) -> list[Week]:
     """Communities by week, the newest first; weeks before a community was made are left out.
 
@@ -65,7 +70,7 @@ def weeks_of(
         zone: IANA name of the zone whose weeks count.
         now: Business time.
         weeks: How many, the running one among them.
-        community_id: Only of this one; None: of all.
+        only: Shop and id of the one that is asked for; None: all.
     """
     with conn.cursor(row_factory=class_row(Week)) as cursor:
         return cursor.execute(
@@ -75,7 +80,8 @@ def weeks_of(
                 "zone": zone,
                 "now": now,
                 "back": timedelta(weeks=weeks - 1),
-                "community": community_id,
+                "merchant": only and only[0],
+                "community": only and only[1],
             },
         ).fetchall()
 
@@ -88,10 +94,10 @@ with week as (
         date_trunc('week', %(now)s::timestamptz at time zone %(zone)s), interval '7 days') w
 ), asked as (
     select c.*, w.* from communities.community c cross join week w
-    where c.tenant_id = %(tenant)s and (%(community)s::text is null or c.community_id = %(community)s)
-        and c.made_at < w.ends_at
+    where c.tenant_id = %(tenant)s and c.made_at < w.ends_at and (%(community)s::text is null
+        or c.merchant_id = %(merchant)s and c.community_id = %(community)s)
 ), sold as (
-    select a.community_id, a.week_on, o.consumer_id, o.order_id,
+    select a.merchant_id, a.community_id, a.week_on, o.consumer_id, o.order_id,
         o.captured_cents - o.freight_cents - l.refunded_cents as net_cents, l.supply_cents,
         p.promotion_id is not null as is_promoted,
         case when p.promotion_id is null then 0 else r.discount_cents end as cost_cents
@@ -107,26 +113,29 @@ with week as (
     left join promotions.claim k on k.tenant_id = o.tenant_id and k.order_id = o.order_id
         and k.state = 'taken'
     left join promotions.promotion p on p.tenant_id = k.tenant_id and p.promotion_id = k.promotion_id
-        and p.community_id = a.community_id
+        and p.merchant_id = a.merchant_id and p.community_id = a.community_id
     left join coupons.redemption r on r.tenant_id = o.tenant_id and r.order_id = o.order_id
         and r.code = p.code
     where exists (select from communities.member m where m.tenant_id = a.tenant_id
-        and m.community_id = a.community_id and m.consumer_id = o.consumer_id
+        and m.merchant_id = a.merchant_id and m.community_id = a.community_id
+        and m.consumer_id = o.consumer_id
         and m.joined_at <= o.paid_at and (m.left_at is null or m.left_at > o.paid_at))
 ), wrote as (
-    select a.community_id, a.week_on, f.consumer_id, f.sentiment = 'negative' as blames
+    select a.merchant_id, a.community_id, a.week_on, f.consumer_id, f.sentiment = 'negative' as blames
     from asked a
     join feedback.message f on f.tenant_id = a.tenant_id and f.merchant_id = a.merchant_id
         and f.occurred_at >= a.starts_at and f.occurred_at < a.ends_at
     where exists (select from communities.member m where m.tenant_id = a.tenant_id
-        and m.community_id = a.community_id and m.consumer_id = f.consumer_id
+        and m.merchant_id = a.merchant_id and m.community_id = a.community_id
+        and m.consumer_id = f.consumer_id
         and m.joined_at <= f.occurred_at and (m.left_at is null or m.left_at > f.occurred_at))
 )
 select a.community_id, a.merchant_id, a.title, a.week_on, s.members, s.joined, s.left_members,
     (select count(*) from (
-        select consumer_id from sold where sold.community_id = a.community_id and sold.week_on = a.week_on
-        union select consumer_id from wrote
-        where wrote.community_id = a.community_id and wrote.week_on = a.week_on) u) as active_members,
+        select consumer_id from sold where (sold.merchant_id, sold.community_id, sold.week_on)
+            = (a.merchant_id, a.community_id, a.week_on)
+        union select consumer_id from wrote where (wrote.merchant_id, wrote.community_id, wrote.week_on)
+            = (a.merchant_id, a.community_id, a.week_on)) u) as active_members,
     o.orders, o.net_sales_cents, o.margin_cents, o.promotion_orders, o.promotion_cost_cents,
     t.texts, t.complaints
 from asked a
@@ -135,15 +144,18 @@ cross join lateral (
             and (m.left_at is null or m.left_at >= a.ends_at)) as members,
         count(*) filter (where m.joined_at >= a.starts_at and m.joined_at < a.ends_at) as joined,
         count(*) filter (where m.left_at >= a.starts_at and m.left_at < a.ends_at) as left_members
-    from communities.member m where m.tenant_id = a.tenant_id and m.community_id = a.community_id) s
+    from communities.member m where m.tenant_id = a.tenant_id and m.merchant_id = a.merchant_id
+        and m.community_id = a.community_id) s
 cross join lateral (
     select count(*) as orders, coalesce(sum(net_cents), 0)::bigint as net_sales_cents,
         coalesce(sum(net_cents - supply_cents), 0)::bigint as margin_cents,
         count(*) filter (where is_promoted) as promotion_orders,
         coalesce(sum(cost_cents), 0)::bigint as promotion_cost_cents
-    from sold where sold.community_id = a.community_id and sold.week_on = a.week_on) o
+    from sold where (sold.merchant_id, sold.community_id, sold.week_on)
+        = (a.merchant_id, a.community_id, a.week_on)) o
 cross join lateral (
     select count(*) as texts, count(*) filter (where blames) as complaints
-    from wrote where wrote.community_id = a.community_id and wrote.week_on = a.week_on) t
-order by a.week_on desc, a.community_id
+    from wrote where (wrote.merchant_id, wrote.community_id, wrote.week_on)
+        = (a.merchant_id, a.community_id, a.week_on)) t
+order by a.week_on desc, a.community_id, a.merchant_id
 """

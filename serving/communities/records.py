@@ -29,7 +29,7 @@ class NewCommunity:
     """A community to be.
 
     Attributes:
-        community_id: The shop's name of it.
+        community_id: The shop's name of it; another shop may use the same.
         merchant_id: Whose consumers it gathers.
         title: For people.
         theme: What it is about.
@@ -114,7 +114,8 @@ class Activity:
 _NEW = tuple(NewCommunity.__dataclass_fields__)
 _SELECT = (
     f"select {', '.join(_NEW)}, made_at, closed_at, (select count(*) from communities.member m"
-    " where m.tenant_id = c.tenant_id and m.community_id = c.community_id and m.left_at is null) as members"
+    " where m.tenant_id = c.tenant_id and m.merchant_id = c.merchant_id and m.community_id = c.community_id"
+    " and m.left_at is null) as members"
     " from communities.community c where tenant_id = %(tenant)s"
 )
 
@@ -132,11 +133,11 @@ def make(conn: Connection, tenant_id: str, new: NewCommunity, by: str, now: date
     made = conn.execute(
         f"insert into communities.community (tenant_id, {', '.join(_NEW)}, made_by, made_at)"
         f" values (%(tenant)s, {', '.join(f'%({name})s' for name in _NEW)}, %(by)s, %(now)s)"
-        " on conflict (tenant_id, community_id) do nothing".encode(),
+        " on conflict (tenant_id, merchant_id, community_id) do nothing".encode(),
         {**values, "tenant": tenant_id, "by": by, "now": now},
     ).rowcount
     if not made:
-        kept = find(conn, tenant_id, new.community_id)
+        kept = find(conn, tenant_id, new.merchant_id, new.community_id)
         if {name: getattr(kept, name) for name in _NEW} != values:
             raise CommunityConflictError(
                 f"community {new.community_id!r} says something else; give this one its own id"
@@ -144,72 +145,78 @@ def make(conn: Connection, tenant_id: str, new: NewCommunity, by: str, now: date
     return made == 1
 
 
-def close(conn: Connection, tenant_id: str, community_id: str, now: datetime) -> bool:
+def close(conn: Connection, tenant_id: str, merchant_id: str, community_id: str, now: datetime) -> bool:
     """Close a community: nobody joins and nothing is planned any more; whoever is in it leaves.
 
     Returns:
         Whether it is new.
     """
-    locks.community(conn, tenant_id, community_id)
+    locks.community(conn, tenant_id, merchant_id, community_id)
     done = conn.execute(
         "update communities.community set closed_at = %s"
-        " where tenant_id = %s and community_id = %s and closed_at is null",
-        (now, tenant_id, community_id),
+        " where tenant_id = %s and merchant_id = %s and community_id = %s and closed_at is null",
+        (now, tenant_id, merchant_id, community_id),
     ).rowcount
     if done:
         conn.execute(
             "update communities.member set left_at = greatest(joined_at, %s)"
-            " where tenant_id = %s and community_id = %s and left_at is null",
-            (now, tenant_id, community_id),
+            " where tenant_id = %s and merchant_id = %s and community_id = %s and left_at is null",
+            (now, tenant_id, merchant_id, community_id),
         )
     return done == 1
 
 
-def find(conn: Connection, tenant_id: str, community_id: str, merchant_id: str | None = None) -> Community:
-    """A community.
-
-    Args:
-        conn: Inside a transaction of the tenant.
-        tenant_id: The tenant.
-        community_id: Which.
-        merchant_id: Of this shop; None: of any.
+def find(conn: Connection, tenant_id: str, merchant_id: str, community_id: str) -> Community:
+    """A community of a shop.
 
     Raises:
         CommunityUnknownError: There is none, or it is another shop's.
     """
     with conn.cursor(row_factory=class_row(Community)) as cursor:
         found = cursor.execute(
-            f"{_SELECT} and community_id = %(community)s"
-            " and (%(merchant)s::text is null or merchant_id = %(merchant)s)".encode(),
-            {"tenant": tenant_id, "community": community_id, "merchant": merchant_id},
+            f"{_SELECT} and merchant_id = %(merchant)s and community_id = %(community)s".encode(),
+            {"tenant": tenant_id, "merchant": merchant_id, "community": community_id},
         ).fetchone()
     if found is None:
-        raise CommunityUnknownError(f"there is no community {community_id!r} within reach of this key")
+        raise CommunityUnknownError(f"there is no community {community_id!r} of shop {merchant_id!r}")
     return found
 
 
 def page(
-    conn: Connection, tenant_id: str, merchant_id: str | None, *, after: str, limit: int
+    conn: Connection, tenant_id: str, merchant_id: str | None, *, after: tuple[str, str], limit: int
 ) -> list[Community]:
-    """Communities by id after the given one, of a shop or of all."""
+    """Communities by id and shop after the given ones, of a shop or of all."""
     with conn.cursor(row_factory=class_row(Community)) as cursor:
         return cursor.execute(
-            f"{_SELECT} and community_id > %(after)s"
+            f"{_SELECT} and (community_id, merchant_id) > (%(after)s, %(after_shop)s)"
             " and (%(merchant)s::text is null or merchant_id = %(merchant)s)"
-            " order by community_id limit %(limit)s".encode(),
-            {"tenant": tenant_id, "merchant": merchant_id, "after": after, "limit": limit},
+            " order by community_id, merchant_id limit %(limit)s".encode(),
+            {
+                "tenant": tenant_id,
+                "merchant": merchant_id,
+                "after": after[0],
+                "after_shop": after[1],
+                "limit": limit,
+            },
         ).fetchall()
 
 
 def join(
-    conn: Connection, tenant_id: str, community_id: str, consumer_id: str, via: str, now: datetime
+    conn: Connection,
+    tenant_id: str,
+    merchant_id: str,
+    community_id: str,
+    consumer_id: str,
+    via: str,
+    now: datetime,
 ) -> bool:
     """A consumer who agreed is in a community from now on.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
-        community_id: Which.
+        merchant_id: The shop.
+        community_id: Which of its communities.
         consumer_id: Who agreed.
         via: How the consumer came, in a word.
         now: Business time.
@@ -223,19 +230,21 @@ def join(
         ConsumerErasedError: The consumer was erased.
     """
     require_not_erased(conn, tenant_id, consumer_id, "nobody joins under this id any more")
-    _require_open(conn, tenant_id, community_id)
+    _require_open(conn, tenant_id, merchant_id, community_id)
     return (
         conn.execute(
-            "insert into communities.member (tenant_id, community_id, consumer_id, joined_at, via)"
-            " values (%s, %s, %s, %s, %s)"
-            " on conflict (tenant_id, community_id, consumer_id) where left_at is null do nothing",
-            (tenant_id, community_id, consumer_id, now, via),
+            "insert into communities.member (tenant_id, merchant_id, community_id, consumer_id, joined_at,"
+            " via) values (%s, %s, %s, %s, %s, %s) on conflict"
+            " (tenant_id, merchant_id, community_id, consumer_id) where left_at is null do nothing",
+            (tenant_id, merchant_id, community_id, consumer_id, now, via),
         ).rowcount
         == 1
     )
 
 
-def leave(conn: Connection, tenant_id: str, community_id: str, consumer_id: str, now: datetime) -> None:
+def leave(
+    conn: Connection, tenant_id: str, merchant_id: str, community_id: str, consumer_id: str, now: datetime
+) -> None:
     """A member leaves.
 
     Raises:
@@ -243,19 +252,22 @@ def leave(conn: Connection, tenant_id: str, community_id: str, consumer_id: str,
     """
     done = conn.execute(
         "update communities.member set left_at = greatest(joined_at, %s)"
-        " where tenant_id = %s and community_id = %s and consumer_id = %s and left_at is null",
-        (now, tenant_id, community_id, consumer_id),
+        " where tenant_id = %s and merchant_id = %s and community_id = %s and consumer_id = %s"
+        " and left_at is null",
+        (now, tenant_id, merchant_id, community_id, consumer_id),
     ).rowcount
     if not done:
         raise CommunityUnknownError(f"consumer {consumer_id!r} is no member of community {community_id!r}")
 
 
-def is_member(conn: Connection, tenant_id: str, community_id: str, consumer_id: str) -> bool:
+def is_member(
+    conn: Connection, tenant_id: str, merchant_id: str, community_id: str, consumer_id: str
+) -> bool:
     """Whether a consumer is in a community now."""
     row = conn.execute(
-        "select 1 from communities.member where tenant_id = %s and community_id = %s and consumer_id = %s"
-        " and left_at is null",
-        (tenant_id, community_id, consumer_id),
+        "select 1 from communities.member where tenant_id = %s and merchant_id = %s and community_id = %s"
+        " and consumer_id = %s and left_at is null",
+        (tenant_id, merchant_id, community_id, consumer_id),
     )
     return row.fetchone() is not None
 
@@ -280,7 +292,13 @@ def members(
 
 
 def plan_activity(
-    conn: Connection, tenant_id: str, community_id: str, activity: Activity, by: str, now: datetime
+    conn: Connection,
+    tenant_id: str,
+    merchant_id: str,
+    community_id: str,
+    activity: Activity,
+    by: str,
+    now: datetime,
 ) -> bool:
     """Put something into the calendar of a community.
 
@@ -292,22 +310,22 @@ def plan_activity(
         CommunityConflictError: The id stands for something else.
         ForbiddenWordsError: Title or content say what advertisements must not say.
     """
-    _require_open(conn, tenant_id, community_id)
+    _require_open(conn, tenant_id, merchant_id, community_id)
     for name, text in (("title", activity.title), ("content", activity.content)):
         if hits := forbidden(text):
             raise ForbiddenWordsError(f"{name}: {'; '.join(map(str, hits))}")
     values = (activity.title, activity.content, activity.tag, activity.starts_at, activity.ends_at)
     made = conn.execute(
-        "insert into communities.activity (tenant_id, community_id, activity_id, title, content, tag,"
-        " starts_at, ends_at, made_by, made_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " on conflict do nothing",
-        (tenant_id, community_id, activity.activity_id, *values, by, now),
+        "insert into communities.activity (tenant_id, merchant_id, community_id, activity_id, title, content,"
+        " tag, starts_at, ends_at, made_by, made_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+        (tenant_id, merchant_id, community_id, activity.activity_id, *values, by, now),
     ).rowcount
     if not made:
         kept = conn.execute(
             "select title, content, tag, starts_at, ends_at from communities.activity"
-            " where tenant_id = %s and community_id = %s and activity_id = %s",
-            (tenant_id, community_id, activity.activity_id),
+            " where tenant_id = %s and merchant_id = %s and community_id = %s and activity_id = %s",
+            (tenant_id, merchant_id, community_id, activity.activity_id),
         ).fetchone()
         if kept != values:
             raise CommunityConflictError(
@@ -317,14 +335,21 @@ def plan_activity(
 
 
 def calendar(
-    conn: Connection, tenant_id: str, community_id: str, first: datetime, last: datetime, tag: str | None
+    conn: Connection,
+    tenant_id: str,
+    merchant_id: str,
+    community_id: str,
+    first: datetime,
+    last: datetime,
+    tag: str | None,
 ) -> Sequence[Activity]:
     """What a community has between two moments, by start; its promotions in force among it.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
-        community_id: Which.
+        merchant_id: The shop.
+        community_id: Which of its communities.
         first: What ends after it.
         last: What starts before it.
         tag: Only of this kind; a promotion's is `promotion`.
@@ -334,6 +359,7 @@ def calendar(
             _CALENDAR,
             {
                 "tenant": tenant_id,
+                "merchant": merchant_id,
                 "community": community_id,
                 "first": first,
                 "last": last,
@@ -342,9 +368,9 @@ def calendar(
         ).fetchall()
 
 
-def _require_open(conn: Connection, tenant_id: str, community_id: str) -> None:
-    locks.community_stays(conn, tenant_id, community_id)
-    if find(conn, tenant_id, community_id).closed_at is not None:
+def _require_open(conn: Connection, tenant_id: str, merchant_id: str, community_id: str) -> None:
+    locks.community_stays(conn, tenant_id, merchant_id, community_id)
+    if find(conn, tenant_id, merchant_id, community_id).closed_at is not None:
         raise CommunityClosedError(f"community {community_id!r} is closed")
 
 
@@ -360,17 +386,18 @@ cross join lateral (
     select count(*) as texts from feedback.message f where f.tenant_id = m.tenant_id
         and f.consumer_id = m.consumer_id and f.merchant_id = %(merchant)s
         and f.occurred_at > %(since)s and f.occurred_at <= %(now)s) t
-where m.tenant_id = %(tenant)s and m.community_id = %(community)s and m.left_at is null
-    and m.consumer_id > %(after)s order by m.consumer_id limit %(limit)s
+where m.tenant_id = %(tenant)s and m.merchant_id = %(merchant)s and m.community_id = %(community)s
+    and m.left_at is null and m.consumer_id > %(after)s order by m.consumer_id limit %(limit)s
 """
 _CALENDAR: LiteralString = """
 select * from (
     select activity_id, title, content, tag, starts_at, ends_at, null as promotion_id
-    from communities.activity where tenant_id = %(tenant)s and community_id = %(community)s
+    from communities.activity where tenant_id = %(tenant)s and merchant_id = %(merchant)s
+        and community_id = %(community)s
     union all
     select promotion_id, title, kind, 'promotion', starts_at, ends_at, promotion_id
-    from promotions.promotion where tenant_id = %(tenant)s and community_id = %(community)s
-        and status = 'active'
+    from promotions.promotion where tenant_id = %(tenant)s and merchant_id = %(merchant)s
+        and community_id = %(community)s and status = 'active'
 ) a
 where ends_at > %(first)s and starts_at < %(last)s and (%(tag)s::text is null or tag = %(tag)s)
 order by starts_at, activity_id limit 500

@@ -84,19 +84,21 @@ def approvals(conn: Connection, tenant_id: str, approval_ids: Sequence[int]) -> 
 # Gates ------------------------------------------------------------------------------------------------------
 
 
-def community_stays(conn: Connection, tenant_id: str, community_id: str) -> None:
+def community_stays(conn: Connection, tenant_id: str, merchant_id: str, community_id: str) -> None:
     """Keep a community from being closed until commit, with others who join it or plan in it."""
     conn.execute(
-        "select from communities.community where tenant_id = %s and community_id = %s for share",
-        (tenant_id, community_id),
+        "select from communities.community where tenant_id = %s and merchant_id = %s and community_id = %s"
+        " for share",
+        (tenant_id, merchant_id, community_id),
     )
 
 
-def community(conn: Connection, tenant_id: str, community_id: str) -> None:
+def community(conn: Connection, tenant_id: str, merchant_id: str, community_id: str) -> None:
     """Be the one who closes a community; whoever joins it or plans in it is waited for."""
     conn.execute(
-        "select from communities.community where tenant_id = %s and community_id = %s for update",
-        (tenant_id, community_id),
+        "select from communities.community where tenant_id = %s and merchant_id = %s and community_id = %s"
+        " for update",
+        (tenant_id, merchant_id, community_id),
     )
 
 

@@ -97,6 +97,39 @@ def test_another_shop_sees_and_does_nothing(call):
         call("m2", method, f"/communities/mothers/{route}", body, missing)
 
 
+def test_two_shops_may_use_one_id(call):
+    """Of a merchant's key it is its own; an operator names the shop."""
+    other = COMMUNITY | {"title": "Mothers of the south gate"}
+    assert call("m2", "POST", "/communities", other, 201)["members"] == 0
+    agreed = {"consumer_id": "sue", "agreed": True}
+    assert call("m2", "POST", "/communities/mothers/members", agreed, 200)["title"] == other["title"]
+    activity = {
+        "activity_id": "walk",
+        "title": "A walk",
+        "content": "At ten.",
+        "tag": "walk",
+        "starts_at": "2026-11-03T00:00:00Z",
+        "ends_at": "2026-11-04T00:00:00Z",
+    }
+    call("m2", "POST", "/communities/mothers/activities", activity, 200)
+    assert call("m1", "GET", "/communities/mothers/calendar", None, 200)["activities"] == []
+    call("op", "GET", "/communities/mothers/members", None, (422, "invalid-parameter"))
+    call("m2", "GET", "/communities/mothers/members", None, (403, "merchant-out-of-scope"), merchant_id="m1")
+    for shop, names in (("m1", ["ann", "bea"]), ("m2", ["sue"])):
+        found = call("op", "GET", "/communities/mothers/members", None, 200, merchant_id=shop)["members"]
+        assert [one["consumer_id"] for one in found] == names
+    first = call("op", "GET", "/communities", None, 200, limit=1)
+    second = call("op", "GET", "/communities", None, 200, cursor=first["next_cursor"])
+    found = [
+        (one["community_id"], one["merchant_id"]) for one in first["communities"] + second["communities"]
+    ]
+    assert found == [("mothers", "m1"), ("mothers", "m2")]
+    week = call("m2", "GET", "/communities/mothers/health", None, 200)["weeks"][0]
+    assert (week["merchant_id"], week["members"], week["orders"]) == ("m2", 1, 0)
+    assert call("m2", "POST", "/communities/mothers/close", None, 200)["members"] == 0
+    assert [one["members"] for one in call("m1", "GET", "/communities", None, 200)["communities"]] == [2]
+
+
 def test_a_promotion_of_a_community_is_for_its_members_and_stands_in_its_calendar(call, shop):
     body = {
         "kind": "flash_sale",

@@ -337,8 +337,8 @@ def fill(url, consumer_id):
             " 'merchant', 'm1', 'k', '2017-01-01')"
         )
         connection.execute(
-            "insert into communities.member (tenant_id, community_id, consumer_id, joined_at, via)"
-            " values ('default', 'g1', %s, '2017-12-01', 'x')",
+            "insert into communities.member (tenant_id, merchant_id, community_id, consumer_id, joined_at,"
+            " via) values ('default', 'm1', 'g1', %s, '2017-12-01', 'x')",
             (consumer_id,),
         )
         connection.execute(

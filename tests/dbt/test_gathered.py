@@ -49,4 +49,4 @@ def test_the_mart_has_each_week_once(built: Build, tmp_path) -> None:
 def test_a_week_that_does_not_follow_is_named() -> None:
     assert broken(pl.DataFrame([SECOND, FIRST], schema=WEEK_COLUMNS)) == []
     wrong = pl.DataFrame([SECOND | {"members": 5}, FIRST], schema=WEEK_COLUMNS)
-    assert broken(wrong) == ["mothers 2018-01-08"]
+    assert broken(wrong) == ["m1/mothers 2018-01-08"]

@@ -182,14 +182,14 @@ def post_community(request: Request[Any, Any, Any], data: CommunityRequest) -> C
         is_new = records.make(conn, principal.tenant_id, new, f"key:{principal.key_id}", now)
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
         note(request, conn, "community.make", "community", new.community_id, outcome=outcome)
-        return CommunityView(**asdict(records.find(conn, principal.tenant_id, new.community_id)))
+        return CommunityView(**asdict(records.find(conn, principal.tenant_id, merchant_id, new.community_id)))
 
 
 @get(
     "/communities",
     opt={"scope": Scope.COMMUNITIES_READ, "roles": _SHOP, "owner": "merchant"},
     tags=["Growth"],
-    summary="Communities by id",
+    summary="Communities by id and shop",
     responses=problem_responses(),
     sync_to_thread=True,
 )
@@ -207,12 +207,14 @@ def list_communities(
             conn,
             principal.tenant_id,
             principal.merchant_id or merchant_id,
-            after=str(position.key[0]) if position else "",
+            after=(str(position.key[0]), str(position.key[1])) if position else ("", ""),
             limit=limit + 1,
         )
     return CommunityPage(
         communities=[CommunityView(**asdict(one)) for one in found[:limit]],
-        next_cursor=cursor_after(found, limit, "communities", lambda one: [one.community_id]),
+        next_cursor=cursor_after(
+            found, limit, "communities", lambda one: [one.community_id, one.merchant_id]
+        ),
     )
 
 
@@ -225,15 +227,18 @@ def list_communities(
     responses=problem_responses(404),
     sync_to_thread=True,
 )
-def close_community(request: Request[Any, Any, Any], community_id: Identifier) -> CommunityView:
+def close_community(
+    request: Request[Any, Any, Any], community_id: Identifier, merchant_id: OptionalIdentifier = None
+) -> CommunityView:
     """Whoever is in it leaves; its promotions are closed by themselves."""
     principal = principal_of(request)
+    shop_id = shop_of(principal, merchant_id)
     with _transaction(request) as (conn, now):
-        records.find(conn, principal.tenant_id, community_id, principal.merchant_id)
-        is_new = records.close(conn, principal.tenant_id, community_id, now)
+        records.find(conn, principal.tenant_id, shop_id, community_id)
+        is_new = records.close(conn, principal.tenant_id, shop_id, community_id, now)
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
         note(request, conn, "community.close", "community", community_id, outcome=outcome)
-        return CommunityView(**asdict(records.find(conn, principal.tenant_id, community_id)))
+        return CommunityView(**asdict(records.find(conn, principal.tenant_id, shop_id, community_id)))
 
 
 @post(
@@ -246,16 +251,22 @@ def close_community(request: Request[Any, Any, Any], community_id: Identifier) -
     sync_to_thread=True,
 )
 def post_member(
-    request: Request[Any, Any, Any], community_id: Identifier, data: JoinRequest
+    request: Request[Any, Any, Any],
+    community_id: Identifier,
+    data: JoinRequest,
+    merchant_id: OptionalIdentifier = None,
 ) -> CommunityView:
     """Who agreed is in it from now on; who is in it stays as she is."""
     principal = principal_of(request)
+    shop_id = shop_of(principal, merchant_id)
     with _transaction(request) as (conn, now):
-        records.find(conn, principal.tenant_id, community_id, principal.merchant_id)
-        is_new = records.join(conn, principal.tenant_id, community_id, data.consumer_id, data.via, now)
+        records.find(conn, principal.tenant_id, shop_id, community_id)
+        is_new = records.join(
+            conn, principal.tenant_id, shop_id, community_id, data.consumer_id, data.via, now
+        )
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
         note(request, conn, "community.join", "community", community_id, outcome=outcome)
-        return CommunityView(**asdict(records.find(conn, principal.tenant_id, community_id)))
+        return CommunityView(**asdict(records.find(conn, principal.tenant_id, shop_id, community_id)))
 
 
 @post(
@@ -268,15 +279,19 @@ def post_member(
     sync_to_thread=True,
 )
 def post_leave(
-    request: Request[Any, Any, Any], community_id: Identifier, consumer_id: Identifier
+    request: Request[Any, Any, Any],
+    community_id: Identifier,
+    consumer_id: Identifier,
+    merchant_id: OptionalIdentifier = None,
 ) -> CommunityView:
     """Orders that were placed as a member stay counted."""
     principal = principal_of(request)
+    shop_id = shop_of(principal, merchant_id)
     with _transaction(request) as (conn, now):
-        records.find(conn, principal.tenant_id, community_id, principal.merchant_id)
-        records.leave(conn, principal.tenant_id, community_id, consumer_id, now)
+        records.find(conn, principal.tenant_id, shop_id, community_id)
+        records.leave(conn, principal.tenant_id, shop_id, community_id, consumer_id, now)
         note(request, conn, "community.leave", "community", community_id)
-        return CommunityView(**asdict(records.find(conn, principal.tenant_id, community_id)))
+        return CommunityView(**asdict(records.find(conn, principal.tenant_id, shop_id, community_id)))
 
 
 @get(
@@ -290,14 +305,16 @@ def post_leave(
 def list_members(
     request: Request[Any, Any, Any],
     community_id: Identifier,
+    merchant_id: OptionalIdentifier = None,
     limit: PageSize = 100,
     cursor: CursorText = None,
 ) -> CommunityMemberPage:
     """By id: orders, texts and spend of the last 90 days in the shop, and the grade that follows."""
     principal = principal_of(request)
+    shop_id = shop_of(principal, merchant_id)
     position = read_cursor(cursor, "community_members")
     with _transaction(request) as (conn, now):
-        community = records.find(conn, principal.tenant_id, community_id, principal.merchant_id)
+        community = records.find(conn, principal.tenant_id, shop_id, community_id)
         found = records.members(
             conn,
             principal.tenant_id,
@@ -322,12 +339,16 @@ def list_members(
     sync_to_thread=True,
 )
 def post_activity(
-    request: Request[Any, Any, Any], community_id: Identifier, data: ActivityRequest
+    request: Request[Any, Any, Any],
+    community_id: Identifier,
+    data: ActivityRequest,
+    merchant_id: OptionalIdentifier = None,
 ) -> ActivityView:
     """The same words again are the activity that there is."""
     principal = principal_of(request)
+    shop_id = shop_of(principal, merchant_id)
     with _transaction(request) as (conn, now):
-        records.find(conn, principal.tenant_id, community_id, principal.merchant_id)
+        records.find(conn, principal.tenant_id, shop_id, community_id)
         activity = records.Activity(
             data.activity_id,
             data.title,
@@ -337,7 +358,7 @@ def post_activity(
             _after(data.starts_at, data.ends_at),
         )
         by = f"key:{principal.key_id}"
-        is_new = records.plan_activity(conn, principal.tenant_id, community_id, activity, by, now)
+        is_new = records.plan_activity(conn, principal.tenant_id, shop_id, community_id, activity, by, now)
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
         note(request, conn, "community.plan", "community", community_id, outcome=outcome)
     return ActivityView(**asdict(activity))
@@ -352,14 +373,19 @@ def post_activity(
     sync_to_thread=True,
 )
 def get_calendar(
-    request: Request[Any, Any, Any], community_id: Identifier, days: _Days = 28, tag: _TagFilter = None
+    request: Request[Any, Any, Any],
+    community_id: Identifier,
+    merchant_id: OptionalIdentifier = None,
+    days: _Days = 28,
+    tag: _TagFilter = None,
 ) -> Calendar:
     """Activities, and promotions of the community that are in force, from now on."""
     principal = principal_of(request)
+    shop_id = shop_of(principal, merchant_id)
     with _transaction(request) as (conn, now):
-        records.find(conn, principal.tenant_id, community_id, principal.merchant_id)
+        records.find(conn, principal.tenant_id, shop_id, community_id)
         found = records.calendar(
-            conn, principal.tenant_id, community_id, now, now + timedelta(days=days), tag
+            conn, principal.tenant_id, shop_id, community_id, now, now + timedelta(days=days), tag
         )
     return Calendar(activities=[ActivityView(**asdict(one)) for one in found])
 
@@ -373,14 +399,20 @@ def get_calendar(
     sync_to_thread=True,
 )
 def get_health(
-    request: Request[Any, Any, Any], community_id: Identifier, weeks: _Weeks = 12
+    request: Request[Any, Any, Any],
+    community_id: Identifier,
+    merchant_id: OptionalIdentifier = None,
+    weeks: _Weeks = 12,
 ) -> CommunityHealth:
     """Of orders that the API recorded."""
     principal = principal_of(request)
+    shop_id = shop_of(principal, merchant_id)
     tenant_id = principal.tenant_id
     with _transaction(request) as (conn, now):
-        records.find(conn, tenant_id, community_id, principal.merchant_id)
-        found = health.weeks_of(conn, tenant_id, zone_of(conn, tenant_id).key, now, weeks, community_id)
+        records.find(conn, tenant_id, shop_id, community_id)
+        found = health.weeks_of(
+            conn, tenant_id, zone_of(conn, tenant_id).key, now, weeks, (shop_id, community_id)
+        )
     return CommunityHealth(weeks=[CommunityWeek(**asdict(one)) for one in found])
 
 

@@ -183,7 +183,9 @@ def take(
         PromotionLimitError: The buyer has enough of it.
     """
     promotion, community_id = held.promotion, held.promotion.community_id
-    if community_id is not None and not is_member(conn, tenant_id, community_id, consumer_id):
+    if community_id is not None and not is_member(
+        conn, tenant_id, promotion.merchant_id, community_id, consumer_id
+    ):
         raise PromotionRefusedError(
             f"Promotion {promotion.promotion_id!r} is for members of community {community_id!r}."
         )

@@ -290,9 +290,9 @@ def _require_scene(conn: Connection, tenant_id: str, new: NewPromotion) -> None:
 def _require_community(conn: Connection, tenant_id: str, new: NewPromotion) -> None:
     if new.community_id is None:
         return
-    locks.community_stays(conn, tenant_id, new.community_id)
+    locks.community_stays(conn, tenant_id, new.merchant_id, new.community_id)
     try:
-        found = find_community(conn, tenant_id, new.community_id, new.merchant_id)
+        found = find_community(conn, tenant_id, new.merchant_id, new.community_id)
     except CommunityError as error:
         raise InvalidRequestError("community_id", str(error)) from error
     if found.closed_at is not None:

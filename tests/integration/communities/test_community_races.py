@@ -34,12 +34,12 @@ def community(shop, name):
 
 
 def join(conn, name):
-    records.join(conn, TENANT, name, "ann", "shop", NOW)
+    records.join(conn, TENANT, "m1", name, "ann", "shop", NOW)
 
 
 def plan(conn, name):
     activity = records.Activity("a", "A tasting", "Come and taste.", "tasting", NOW, NOW + DAY)
-    records.plan_activity(conn, TENANT, name, activity, "test", NOW)
+    records.plan_activity(conn, TENANT, "m1", name, activity, "test", NOW)
 
 
 def promote(conn, name):
@@ -52,7 +52,7 @@ def promote(conn, name):
 
 
 def close(conn, name):
-    records.close(conn, TENANT, name, NOW)
+    records.close(conn, TENANT, "m1", name, NOW)
 
 
 def one_within_the_other(shop, first, second, name):
@@ -108,9 +108,9 @@ def test_of_many_who_join_while_it_is_closed_nobody_stays(shop):
     def attempt(number):
         try:
             if number == 5:
-                shop.act(records.close, name, NOW)
+                shop.act(records.close, "m1", name, NOW)
             else:
-                shop.act(records.join, name, f"c-{number}", "shop", NOW)
+                shop.act(records.join, "m1", name, f"c-{number}", "shop", NOW)
         except CommunityClosedError:
             return "closed"
         return "done"

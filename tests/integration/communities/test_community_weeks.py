@@ -27,8 +27,8 @@ def test_a_run_keeps_the_weeks(shop, tmp_path):
     new = records.NewCommunity("mothers", "m1", "Mothers", "food", "Be kind.", "merchant", "m1")
     shop.act(records.make, new, "test", NOW)
     for consumer in ("ann", "bea"):
-        shop.act(records.join, "mothers", consumer, "shop", NOW)
-    shop.act(records.leave, "mothers", "bea", NOW)
+        shop.act(records.join, "m1", "mothers", consumer, "shop", NOW)
+    shop.act(records.leave, "m1", "mothers", "bea", NOW)
     for consumer in ("ann", "bea", "eve"):
         shop.place(f"o-{consumer}", ("sku", 1), consumer=consumer)
         shop.pay(f"o-{consumer}")
