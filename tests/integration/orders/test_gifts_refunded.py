@@ -49,8 +49,8 @@ def promote(shop, kind, sku_ids, **more):
     return made
 
 
-def with_gift(shop, name, *, price=10_000, qty=1, least=10_000):
-    """A paid order `name`: so many of line 1 by S1, and as line 2 a gift of 20.00 by S2 with 3.00 freight.
+def with_gift(shop, name, *, price=10_000, qty=1, least=10_000, giver="S2"):
+    """A paid order `name`: so many of line 1 by S1, and as line 2 a gift of 20.00 with 3.00 freight.
 
     Returns:
         The balances before it was paid.
@@ -59,7 +59,7 @@ def with_gift(shop, name, *, price=10_000, qty=1, least=10_000):
     shop.list(main, price)
     shop.supply("S1", main, 100, price=4_000)
     shop.list(gift, 2_000)
-    shop.supply("S2", gift, 100, price=1_200, freight=300)
+    shop.supply(giver, gift, 100, price=1_200, freight=300)
     made = promote(shop, "gift", (gift,), min_goods_cents=least, stock_qty=50)
     shop.place(name, (main, qty), (gift, 1), promotion=Wanted(made.promotion_id))
     before = shop.balances()
@@ -222,6 +222,20 @@ def test_what_nobody_can_send_is_paid_back_in_full(shop):
     assert shop.act(fulfilment.reject, "sent", "S1", "no", NOW).refunded == {1: 10_000}
     assert shop.moved(before)["channel_frozen", ""] == -300
     assert owed(shop, "sent") > 0
+    assert sound(shop) == []
+
+
+def test_a_part_that_held_goods_and_gift_ends_once(shop):
+    """One supplier has both. Cancelled, or short of the goods: 103.00 go back and nothing stays."""
+    before = with_gift(shop, "both", giver="S1")
+    assert shop.act(cancelling.cancel_units, "both", 1, 1, NOW).order_status == "refunded"
+    assert (parts(shop, "both"), shop.moved(before)) == ({"S1": "cancelled"}, {})
+
+    before = with_gift(shop, "short", giver="S1")
+    done = shop.act(fulfilment.accept, "short", "S1", {1: 0}, NOW)
+    assert (done.order_status, done.refunded) == ("refunded", {1: 10_000})
+    assert (parts(shop, "short"), shop.moved(before)) == ({"S1": "cancelled"}, {})
+    assert shop.read("short")[0].refunded_cents == 10_300
     assert sound(shop) == []
 
 
