@@ -6,6 +6,7 @@ from datetime import timedelta
 import dagster as dg
 import duckdb
 import pytest
+from small_market import Shop
 from supervised_market import case, day, decide, listing, offer
 
 from models.supply.supervision.ladder import Level
@@ -15,6 +16,7 @@ from pipelines.graph import resources
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings
 from pipelines.stores.supervision import CASES
+from serving.db.operations import Operations
 from serving.orders.errors import ListingHeldError
 from serving.supervision.invoices import NewInvoice, state_invoice
 
@@ -80,7 +82,16 @@ def facts():
 
 
 @pytest.fixture
-def step(shop, facts, module_database_url, tmp_path, monkeypatch):
+def shop(database_url):
+    """A market of this test's own: a case that another test left open is judged again by every step."""
+    with Operations(database_url, size=16, timeout_s=60) as operations:
+        made = Shop(database_url, operations)
+        made.may_lose(10**12)  # these tests are not about what a line brings
+        yield made
+
+
+@pytest.fixture
+def step(shop, facts, database_url, tmp_path, monkeypatch):
     """Runs the step; what it tells, its checks, and how often it worked."""
     for name in ("MUYUN_AS_OF", "MUYUN_DATA"):
         monkeypatch.delenv(name, raising=False)
@@ -91,7 +102,7 @@ def step(shop, facts, module_database_url, tmp_path, monkeypatch):
             home=tmp_path / "home",
             data=tmp_path / "feeds",
             as_of=as_of,
-            database_url=module_database_url,
+            database_url=database_url,
             **more,
         )
         made = resources(settings, {"warehouse": facts})
