@@ -39,16 +39,32 @@ def postgres_url():
         yield cluster.connect_info().url("postgres")
 
 
-def fresh_database(server_url):
-    """Name and address of a new, migrated database."""
+def new_name():
+    return f"muyun_test_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_url):
+    """Name of a migrated database that nobody connects to: a copy of it costs less than every migration."""
     from serving.db import migrate
     from serving.db.urls import ensure_database, with_database
 
-    name = f"muyun_test_{uuid.uuid4().hex[:12]}"
-    ensure_database(server_url, name)
-    url = with_database(server_url, name)
-    migrate.upgrade(url)
-    return name, url
+    name = new_name()
+    ensure_database(postgres_url, name)
+    migrate.upgrade(with_database(postgres_url, name))
+    yield name
+    drop_database(postgres_url, name)
+
+
+def copied_database(server_url, template):
+    """Name and address of a new database that is a copy of another."""
+    from serving.db.urls import libpq_url, with_database
+
+    name = new_name()
+    query = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+    with psycopg.connect(libpq_url(server_url), autocommit=True) as connection:
+        connection.execute(query)
+    return name, with_database(server_url, name)
 
 
 def drop_database(server_url, name):
@@ -66,25 +82,25 @@ def drop_database(server_url, name):
 
 
 @pytest.fixture
-def database_url(postgres_url):
+def database_url(postgres_url, migrated_database):
     """A new, migrated database for one test."""
-    name, url = fresh_database(postgres_url)
+    name, url = copied_database(postgres_url, migrated_database)
     yield url
     drop_database(postgres_url, name)
 
 
 @pytest.fixture
-def other_database_url(postgres_url):
+def other_database_url(postgres_url, migrated_database):
     """A second such database."""
-    name, url = fresh_database(postgres_url)
+    name, url = copied_database(postgres_url, migrated_database)
     yield url
     drop_database(postgres_url, name)
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres_url):
+def module_database_url(postgres_url, migrated_database):
     """A new, migrated database for the tests of one module."""
-    name, url = fresh_database(postgres_url)
+    name, url = copied_database(postgres_url, migrated_database)
     yield url
     drop_database(postgres_url, name)
 
