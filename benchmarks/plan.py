@@ -64,7 +64,9 @@ PLAN: dict[str, Planned] = {
     "spark_equal": Planned("tags", 150, beside=True, sizes={"MUYUN_BENCH_ONE_IN": "64"}, was_timed=False),
     "clv_cdnow": Planned("models", 5, beside=True),
     "next_basket_tafeng": Planned("models", 150, beside=True),
-    "next_basket_complete_journey": Planned("models", 460, beside=True),
+    "next_basket_complete_journey": Planned(
+        "models", 160, beside=True, sizes={"MUYUN_BENCH_CUTS": "1"}, was_timed=False
+    ),
     "discovery_complete_journey": Planned("models", 25, beside=True),
     "session_complete_journey": Planned(
         "models", 70, beside=True, sizes={"MUYUN_BENCH_CUTS": "1"}, was_timed=False
@@ -77,6 +79,7 @@ PLAN: dict[str, Planned] = {
     "forecast_orange_juice": Planned(
         "models", 180, beside=True, sizes={"MUYUN_BENCH_ROUNDS": "6"}, was_timed=False
     ),
+    "default_families": Planned("models", 240, beside=True, sizes={"MUYUN_BENCH_CUTS": "1"}, was_timed=False),
     "uplift_hillstrom": Planned("models", 5, beside=True),
     "topics_zh": Planned("growth", 40, beside=True, sizes={"MUYUN_BENCH_TEXTS": "500"}, was_timed=False),
     # Beside another one its rates say little; in the complete run it is about what is sold twice.

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from benchmarks.harness import OURS, Row, report
 from benchmarks.models import fracast_peer
 from models.contracts import Candidate
 from models.demand.config import DemandConfig
+from models.demand.families.forecast import Forecast
+from models.demand.families.smoothing import Smoothing
 from models.demand.judging.backtest import LEVELLED, actuals, plan_origins
 from models.demand.judging.leaderboard import MONTH_LEVEL, REFERENCE, SERIES_LEVEL
 from models.demand.judging.reconcile import category_totals
@@ -36,6 +38,8 @@ HOME = Path(os.environ.get("MUYUN_HOME", "var"))
 RULES = ("seasonal_naive", "mean_4w", "ses", "tsb")
 REFIT_WEEKS = 2
 """Boosting is fitted anew at every origin, as it is in use each time that it trains."""
+
+ETS = Smoothing()
 
 PLAN_KNOWN = " (plan known)"
 
@@ -101,8 +105,9 @@ def main() -> int:
         name: metrics(board, name, config.horizon) for name in peers if name in there
     }
     pretrained = fracast_peer.peer()
+    found[ETS.name] = of_categories(_by_ets, lines, promotions, as_of, config)
     if pretrained:
-        found[fracast_peer.NAME] = of_categories(pretrained, lines, promotions, as_of, config)
+        found[fracast_peer.NAME] = of_categories(pretrained.forecast, lines, promotions, as_of, config)
     report(
         HOME,
         name="forecast_complete_journey",
@@ -111,8 +116,8 @@ def main() -> int:
             f"origins every {config.origin_stride} weeks, each with what was known then and boosting fitted "
             f"anew, {config.horizon} weeks ahead; muyun is {served}. Ratios (to seasonal_naive), coverage, "
             "crossings: merchant x category x week; wape_category_4w and bias_category_4w: of the mean, all "
-            "series of a category and all weeks of an origin summed. fracast, where it is installed, is not "
-            "fitted and forecasts the units of each category at once."
+            "series of a category and all weeks of an origin summed. ets (statsforecast) and fracast, where "
+            "it is installed, forecast the units of each category at once."
         ),
         rows=_rows(found),
         wall_s=time.monotonic() - started,
@@ -125,13 +130,21 @@ def main() -> int:
 
 
 def of_categories(
-    peer: fracast_peer.FracastPeer,
+    forecast: Callable[[FloatArray, int], Forecast],
     lines: pl.DataFrame,
     promotions: pl.DataFrame,
     as_of: datetime,
     config: DemandConfig,
 ) -> dict[str, float]:
-    """WAPE and bias of a peer that forecasts totals of categories, at the origins of the training."""
+    """WAPE and bias of a peer on totals of categories, at the origins of the training.
+
+    Args:
+        forecast: Units before an origin, float64 (categories, weeks), and the horizon to what is told.
+        lines: What sold.
+        promotions: Promoted skus by week.
+        as_of: The newest order.
+        config: Settings of the training.
+    """
     weekly = weekly_sales(lines, as_of, config)
     origins = plan_origins(len(weekly.weeks), config)
     panels = vintages(lines, weekly, promotions, origins.all, config)
@@ -141,13 +154,19 @@ def of_categories(
             for sold in actuals(panels.standing, origins.tested, config.horizon)
         ]
     )
-    told = np.stack([_total_mean(peer, panels.known[o], o, config.horizon) for o in origins.tested])
+    told = np.stack([_total_mean(forecast, panels.known[o], o, config.horizon) for o in origins.tested])
     bias = float((told - truth).sum() / truth.sum())
     return {"wape_category_4w": wape(truth.sum(axis=2), told.sum(axis=2)), "bias_category_4w": bias}
 
 
-def _total_mean(peer: fracast_peer.FracastPeer, known: Panel, origin: int, horizon: int) -> FloatArray:
-    return peer.forecast(category_totals(known.qty[:, :origin].astype(np.float64), known), horizon).mean
+def _total_mean(
+    forecast: Callable[[FloatArray, int], Forecast], known: Panel, origin: int, horizon: int
+) -> FloatArray:
+    return forecast(category_totals(known.qty[:, :origin].astype(np.float64), known), horizon).mean
+
+
+def _by_ets(units: FloatArray, horizon: int) -> Forecast:
+    return ETS.after(units, np.argmax(units > 0, axis=1).astype(np.int64), horizon)
 
 
 def _rows(found: Mapping[str, Mapping[str, float]]) -> list[Row]:
