@@ -21,8 +21,11 @@ _TRADITIONAL = str.maketrans(
     "國級獨無僅歷來領導選頂極優強進歡銷冠療癒藥壓糖脂癌腫軟華億證險賺財轉運關務院專讓減體證眾馳標殺菌預風補腎壯陽",
     "国级独无仅历来领导选顶极优强进欢销冠疗愈药压糖脂癌肿软华亿证险赚财转运关务院专让减体证众驰标杀菌预风补肾壮阳",
 )
-_PASSED_OVER = re.compile(r"[\s*·•._\-~|/\\^+=#@&`'\"“”‘’「」『』\u200b-\u200f\u2060\ufeff]")
-"""Marks with which words are pulled apart to pass a check; full stops and commas end a thought and stay."""
+_PASSED_OVER = re.compile(r"[\s*·•‧・※._/\\#@&'\"“”‘’「」『』\u115f\u1160]")
+_PASSED_OVER_KINDS = frozenset({"Mn", "Me", "Cf", "So", "Sk", "Sm", "Pd"})
+"""Marks with which words are pulled apart to pass a check, seen or not: by character, and by kind of Unicode
+(accents, characters without a width, stars and pictures, signs of sums, dashes). Full stops and commas end a
+thought and stay; so do signs of money, behind which a number means another thing."""
 _LATIN = re.compile(r"[a-z0-9]+")
 
 
@@ -118,7 +121,7 @@ def _plain(text: str) -> tuple[str, Sequence[int]]:
     characters, places = [], []
     for place, character in enumerate(text):
         for one in unicodedata.normalize("NFKC", character).translate(_TRADITIONAL).casefold():
-            if not _PASSED_OVER.match(one):
+            if not (_PASSED_OVER.match(one) or unicodedata.category(one) in _PASSED_OVER_KINDS):
                 characters.append(one)
                 places.append(place)
     return "".join(characters), places

@@ -15,6 +15,9 @@ from serving.materials.advertising import forbidden
         ("销量第一的苹果", "第一", "第一", "9(3)"),
         ("最 佳 选 择", "最佳", "最 佳", "9(3)"),
         ("最*佳", "最佳", "最*佳", "9(3)"),
+        ("最★佳", "最佳", "最★佳", "9(3)"),
+        ("最\ufe0f佳", "最佳", "最\ufe0f佳", "9(3)"),
+        ("最—\u00ad\u0301佳", "最佳", "最—\u00ad\u0301佳", "9(3)"),
         ("國家級榮譽", "国家级", "國家級", "9(3)"),
         ("全国ＮＯ．１", "no1", "ＮＯ．１", "9(3)"),
         ("Top 1 honey", "top1", "Top 1", "9(3)"),
@@ -47,6 +50,8 @@ def test_a_word_is_found_with_its_place_and_its_article(text, term, found, sourc
         "二百五十克，产自烟台",
         "notebook no12, stop10",
         "199-50 for you: {coupon}",
+        "Top ¥1",
+        "第，一起来",
         "",
     ],
 )
@@ -82,6 +87,9 @@ def test_any_text_is_judged_and_every_hit_lies_in_it(text):
         assert text[hit.start : hit.end] == hit.found
 
 
-@given(st.text(alphabet="苹果新鲜甜脆好吃", max_size=10), st.text(alphabet=" *·-", max_size=3))
+@given(
+    st.text(alphabet="苹果新鲜甜脆好吃", max_size=10),
+    st.text(alphabet=" *·-★👍・×—\u3164\ufe0f\u00ad\u200d", max_size=3),
+)
 def test_marks_between_do_not_hide_a_word(around, marks):
     assert [hit.term for hit in forbidden(f"{around}国{marks}家{marks}级{around}")] == ["国家级"]
