@@ -231,11 +231,12 @@ PUBLISHED_TABLES: dict[str, PublishedTable] = {
             _columns(
                 "party_type:text party_id:text month_start_on:date merchant_id:text? level:text "
                 "region_code:text tenure:text is_active:bool is_whole:bool order_count:int "
-                "net_sales_cents:int settled_cents:int paid_cents:int refunded_cents:int margin_cents:int? "
-                "costed_cents:int buyer_count:int new_buyer_count:int repeat_buyer_count:int "
-                "customer_count:int visitor_count:int cart_count:int basis:text ranked_cents:int "
-                "error_cents:float rank:int? rank_low:int? rank_high:int? peers:int peers_share:json "
-                "peers_do:json best_skus:json worst_skus:json state:text quiet_months:int? churn_risk:float?"
+                "known_order_count:int net_sales_cents:int settled_cents:int paid_cents:int "
+                "refunded_cents:int margin_cents:int? costed_cents:int buyer_count:int "
+                "new_buyer_count:int repeat_buyer_count:int customer_count:int visitor_count:int "
+                "cart_count:int basis:text ranked_cents:int error_cents:float rank:int? "
+                "rank_low:int? rank_high:int? peers:int peers_share:json peers_do:json best_skus:json "
+                "worst_skus:json state:text quiet_months:int? churn_risk:float?"
             ),
             "The month of a merchant or an agent with its place among its peers. "
             "One row per party and month of the newest thirteen.",

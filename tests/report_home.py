@@ -590,7 +590,7 @@ def _scores(sku):
 def _reviewed(place):
     """The month of an agent: six are ranked, the seventh has too few peers."""
     is_ranked = place < 7
-    counts = (3, 800 - 100 * place, 0, 900, 0, None, 0, 2, 1, 1, 4, 3, 2)
+    counts = (3, 3, 800 - 100 * place, 0, 900, 0, None, 0, 2, 1, 1, 4, 3, 2)
     ranks = (place, max(1, place - 1), min(6, place + 1)) if is_ranked else (None, None, None)
     return (
         "agent", f"agent-{place}", date(2017, 11, 1), "m1", "gold", "east", "from_1_year", True, True,

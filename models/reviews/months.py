@@ -21,7 +21,7 @@ RATES: Mapping[str, tuple[str, str]] = {
     "margin_rate": ("margin_cents", "costed_cents"),
     "repeat_rate": ("repeat_buyer_count", "buyer_count"),
     "refund_rate": ("refunded_cents", "paid_cents"),
-    "orders_per_buyer": ("order_count", "buyer_count"),
+    "orders_per_buyer": ("known_order_count", "buyer_count"),
     "visit_rate": ("visitor_count", "customer_count"),
 }
 """Rates that peers are compared by, as quotients of counts."""

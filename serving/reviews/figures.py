@@ -13,7 +13,7 @@ def rates(review: Review) -> Mapping[str, float | None]:
         "margin_rate": _share(review.margin_cents, review.costed_cents),
         "repeat_rate": _share(review.repeat_buyer_count, review.buyer_count),
         "refund_rate": _share(review.refunded_cents, review.paid_cents),
-        "orders_per_buyer": _share(review.order_count, review.buyer_count),
+        "orders_per_buyer": _share(review.known_order_count, review.buyer_count),
         "visit_rate": _share(review.visitor_count, review.customer_count),
     }
 

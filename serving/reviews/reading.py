@@ -38,6 +38,7 @@ class Review:
     is_active: bool
     is_whole: bool
     order_count: int
+    known_order_count: int
     net_sales_cents: int
     settled_cents: int
     paid_cents: int

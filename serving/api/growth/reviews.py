@@ -51,7 +51,7 @@ class PeersDo(Struct, frozen=True, kw_only=True):
 
     median: float | None
     leaders: Annotated[
-        float | None, Meta(description="Mean of the quarter with the most sales, three at least.")
+        float | None, Meta(description="Mean of the quarter with the most sales, four at least.")
     ]
 
 
@@ -69,6 +69,7 @@ class ReviewView(Struct, frozen=True, kw_only=True):
     region_code: str
     tenure: str
     order_count: int
+    known_order_count: Annotated[int, Meta(description="Of known consumers, as `buyer_count` counts them.")]
     net_sales_cents: int
     settled_cents: int
     paid_cents: int

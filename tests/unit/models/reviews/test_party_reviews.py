@@ -32,6 +32,7 @@ def month(party, on=date(2025, 5, 1), net=100, **changes):
         "tenure": "from_1_year",
         "is_active": True,
         "order_count": int(net > 0),
+        "known_order_count": int(net > 0),
         "net_sales_cents": net,
         "net_sales_square": float(net) ** 2,
         "settled_cents": 0,
@@ -100,6 +101,12 @@ def test_what_leaders_do_is_a_mean_of_four_at_least():
     assert do["repeat_rate"] == {"median": 0.5, "leaders": 0.625}
     assert do["margin_rate"] == {"median": None, "leaders": None}
     assert do["ranked_cents"] == {"median": 300.0, "leaders": 350.0}
+
+
+def test_orders_a_buyer_leaves_out_those_whose_buyer_nobody_knows():
+    rows = [month(f"a{n}", buyer_count=2, order_count=40, known_order_count=3) for n in range(1, 6)]
+    do = json.loads(reviews(*rows)["a1", 5]["peers_do"])
+    assert do["orders_per_buyer"] == {"median": 1.5, "leaders": 1.5}
 
 
 @pytest.mark.parametrize(("sellers", "told"), [(4, False), (5, True)])
