@@ -201,6 +201,7 @@ def _write(
         part.lines.join(unshipped, on=["order_id", "supplier_id"], how="left").select(
             *part.lines.columns,
             pl.when("waits").then("qty").otherwise(0).alias("reserved_qty"),
+            pl.when("waits").then(0).otherwise("qty").alias("sent_qty"),
         ),
     )
     insert(

@@ -238,7 +238,7 @@ class RefundRefusedError(OrdersError):
 
 
 class GiftKeptError(OrdersError):
-    """A refund would leave the gift of a promotion to the buyer without the goods that earned it."""
+    """A refund would leave the gift of a promotion to the buyer without the goods that earned or pay it."""
 
     slug = "gift-kept"
     title = "The gift would stay without the goods that earn it"
@@ -249,7 +249,7 @@ class GiftKeptError(OrdersError):
         named = ", ".join(map(str, line_nos))
         super().__init__(
             f"The buyer has the gift of promotion {promotion_id!r} (line {named}); what stays of the other"
-            f" goods does not earn it, and too little stays paid to cover its price of {price_cents} fen."
+            f" goods does not earn it, or less stays paid for them than its price of {price_cents} fen."
         )
         less = "" if most_cents is None or most_cents < 1 else f"Give back {most_cents} fen at most, or let"
         self.remedy = (

@@ -58,6 +58,7 @@ class OrderLine:
     supply_price_cents: int
     refunded_cents: int
     reserved_qty: int
+    sent_qty: int
     warehouse_id: str | None
     ships_on: date | None
     promised_on: date | None

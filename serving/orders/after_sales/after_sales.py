@@ -402,11 +402,13 @@ def _require_goods_back(conn: Connection, tenant_id: str, case: Case, refund_cen
 
 def _require_free_line_back(conn: Connection, tenant_id: str, case: Case) -> None:
     line = None if case.line_no == FREIGHT else _line(conn, tenant_id, case.order_id, case.line_no)
-    is_back = line is not None and case.kind == "return" and case.received_qty == line.qty
+    cases = cases_of(conn, tenant_id, case.order_id, case.supplier_id)
+    came = sum(one.received_qty or 0 for one in cases if one.line_no == case.line_no)
+    is_back = line is not None and case.received_qty and came >= line.sent_qty
     if line is None or line.net_paid_cents or not is_back:
         raise RefundRefusedError(
             f"Case {case.case_id!r} gives no money back: 0 fen are for a return of a line that cost nothing,"
-            " once all of its units came back."
+            " once all of its units that were sent came back."
         )
 
 

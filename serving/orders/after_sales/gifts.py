@@ -18,10 +18,9 @@ from serving.orders.after_sales.refunding import end_empty_part, give_back, part
 from serving.orders.errors import GiftKeptError
 from serving.orders.fulfilment.rerouting import open_freight_shares
 from serving.orders.promotions.claims import gift_of
-from serving.orders.records import Order, OrderLine, find_sub_order, lines_of, sub_orders_of
-from serving.orders.states import ENDED, UNSHIPPED
+from serving.orders.records import Order, OrderLine, find_sub_order, lines_of
+from serving.orders.states import UNSHIPPED
 from serving.orders.webhooks import webhooks
-from serving.settlement.books.refunds import is_owed_for
 
 Connection = psycopg.Connection[Any]
 
@@ -33,7 +32,7 @@ class Stake:
     Attributes:
         promotion_id: Of which promotion.
         unsent: Lines of the gift that are still to be sent.
-        had: Lines of it that the buyer has.
+        had: Lines of it that the buyer has, by number, and what those units cost by the list, fen.
         is_earned: Whether the other goods that stay cost enough, by their list prices.
         cover_cents: What is paid and could stand for the gift, fen: all that is paid for the other goods
             where they earn it, else what is paid beyond those that stay.
@@ -41,7 +40,7 @@ class Stake:
 
     promotion_id: str
     unsent: tuple[OrderLine, ...]
-    had: tuple[OrderLine, ...]
+    had: Mapping[int, int]
     is_earned: bool
     cover_cents: int
 
@@ -57,53 +56,38 @@ def stake(conn: Connection, tenant_id: str, order_id: str) -> Stake | None:
     if gift is None:
         return None
     lines = lines_of(conn, tenant_id, order_id)
-    live = {
-        part.supplier_id: part.status not in UNSHIPPED | ENDED
-        for part in sub_orders_of(conn, tenant_id, order_id)
-    }
     back = _back(conn, tenant_id, order_id)
-    gifts = [line for line in lines if line.sku_id in gift.sku_ids]
-    others = {
-        line: units_kept(line, *back[line.line_no], is_sent=live[line.supplier_id])
-        for line in lines
-        if line.sku_id not in gift.sku_ids
-    }
-    is_earned = gift.is_earned_by(
-        sum(line.list_price_cents * qty // line.qty for line, qty in others.items())
-    )
+    kept = {line: units_kept(line, back[line.line_no]) for line in lines}
+    others = {line: qty for line, qty in kept.items() if line.sku_id not in gift.sku_ids}
+    gifts = [line for line in lines if line.sku_id in gift.sku_ids and kept[line]]
+    is_earned = gift.is_earned_by(sum(_worth(line, qty) for line, qty in others.items()))
     return Stake(
         gift.promotion_id,
         tuple(line for line in gifts if line.reserved_qty),
-        tuple(
-            line
-            for line in gifts
-            if not line.reserved_qty
-            and is_owed_for(conn, tenant_id, order_id, line.line_no, line.supplier_id)
-        ),
+        {line.line_no: _worth(line, kept[line]) for line in gifts if not line.reserved_qty},
         is_earned,
         sum(line.open_cents for line in others) if is_earned else paid_beyond(others),
     )
 
 
-def units_kept(line: OrderLine, refunded_alone_cents: int, units_back: int, *, is_sent: bool) -> int:
+def units_kept(line: OrderLine, units_back: int) -> int:
     """Units of a line that the buyer has or is going to have.
 
     Money that goes back without units takes none away, but the last fen takes all.
 
     Args:
         line: The line.
-        refunded_alone_cents: Refunded without an after-sale case, by units that were never sent, fen.
-        units_back: Units for which cases gave money back.
-        is_sent: Whether its part is on the way or arrived.
+        units_back: Units for which cases gave money back; of a line that cost nothing, those that came back
+            once it was given back.
     """
     if line.net_paid_cents and not line.open_cents:
         return 0
-    if not is_sent:
-        return line.reserved_qty
-    sent = line.qty
-    if line.net_paid_cents:
-        sent = -(-line.qty * (line.net_paid_cents - refunded_alone_cents) // line.net_paid_cents)
-    return max(0, sent - units_back)
+    return line.reserved_qty + max(0, line.sent_qty - units_back)
+
+
+def _worth(line: OrderLine, qty: int) -> int:
+    """The list price of units of a line, fen."""
+    return line.list_price_cents * qty // line.qty
 
 
 def paid_beyond(kept: Mapping[OrderLine, int]) -> int:
@@ -142,13 +126,13 @@ def follow(
     after = stake(conn, tenant_id, order.order_id)
     assert after is not None, "a claim that was paid stays taken"
     # What earlier refunds that nobody asked for left uncovered is no debt of the buyer's.
-    price = sum(line.list_price_cents for line in after.had)
+    price = sum(after.had.values())
     missing = min(price, before.cover_cents) - after.cover_cents
     if after.had and is_asked and missing > 0:
         most = None if refund_cents is None else refund_cents - missing
-        raise GiftKeptError(after.promotion_id, [line.line_no for line in after.had], price, most)
+        raise GiftKeptError(after.promotion_id, list(after.had), price, most)
     for line in after.unsent:
-        if not after.is_earned or after.cover_cents < line.list_price_cents:
+        if not after.is_earned or after.cover_cents < _worth(line, line.reserved_qty):
             _take_off(conn, tenant_id, order, line, now)
 
 
@@ -165,19 +149,21 @@ def _take_off(conn: Connection, tenant_id: str, order: Order, line: OrderLine, n
     webhooks.tell_merchant(conn, tenant_id, order.merchant_id, event, order_id, f"{line.line_no}:0")
 
 
-def _back(conn: Connection, tenant_id: str, order_id: str) -> dict[int, tuple[int, int]]:
-    """Line number to what was refunded without a case, fen, and units of cases that gave money back."""
+def _back(conn: Connection, tenant_id: str, order_id: str) -> dict[int, int]:
+    """Line number to the units for which cases gave money back; a line that cost nothing goes as a whole."""
     rows = conn.execute(
         """
-        select l.line_no,
-            (select coalesce(sum(r.refund_cents), 0)::bigint from settlement.refund r
-                where r.tenant_id = l.tenant_id and r.order_id = l.order_id and r.line_no = l.line_no
-                and r.case_id is null),
-            (select coalesce(sum(coalesce(a.received_qty, a.qty)), 0)::bigint from orders.after_sale a
-                where a.tenant_id = l.tenant_id and a.order_id = l.order_id and a.line_no = l.line_no
-                and a.kind <> 'complaint' and a.refund_cents > 0)
-        from orders.order_line l where l.tenant_id = %s and l.order_id = %s
+        select l.line_no, case
+            when l.net_paid_cents > 0 then coalesce(sum(coalesce(a.received_qty, a.qty))
+                filter (where a.refund_cents > 0), 0)::bigint
+            when bool_or(a.status = 'refunded') or exists (select from settlement.refund r
+                where r.tenant_id = l.tenant_id and r.order_id = l.order_id and r.line_no = l.line_no)
+                then l.qty
+            else 0 end
+        from orders.order_line l left join orders.after_sale a on a.tenant_id = l.tenant_id
+            and a.order_id = l.order_id and a.line_no = l.line_no and a.kind <> 'complaint'
+        where l.tenant_id = %s and l.order_id = %s group by l.tenant_id, l.order_id, l.line_no
         """,
         (tenant_id, order_id),
     )
-    return {line_no: (alone, units) for line_no, alone, units in rows}
+    return dict(rows.fetchall())

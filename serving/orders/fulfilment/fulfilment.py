@@ -242,8 +242,8 @@ def ship(
             leaving[supplier_id, line.sku_id, line.warehouse_id] += line.reserved_qty
         stock.ship(conn, tenant_id, order_id, leaving, parcel.shipped_at)
         conn.execute(
-            "update orders.order_line set reserved_qty = 0 where tenant_id = %(tenant)s"
-            " and order_id = %(order)s and supplier_id = %(supplier)s",
+            "update orders.order_line set sent_qty = reserved_qty, reserved_qty = 0"
+            " where tenant_id = %(tenant)s and order_id = %(order)s and supplier_id = %(supplier)s",
             {"tenant": tenant_id, "order": order_id, "supplier": supplier_id},
         )
     set_sub_order(conn, tenant_id, order_id, supplier_id, status, shipped_at=now or parcel.shipped_at)

@@ -49,8 +49,8 @@ def promote(shop, kind, sku_ids, **more):
     return made
 
 
-def with_gift(shop, name, *, price=10_000, qty=1, least=10_000, giver="S2"):
-    """A paid order `name`: so many of line 1 by S1, and as line 2 a gift of 20.00 with 3.00 freight.
+def with_gift(shop, name, *, price=10_000, qty=1, least=10_000, giver="S2", gifts=1, supply=1_200):
+    """A paid order `name`: so many of line 1 by S1, and as line 2 a gift of 20.00 with 3.00 freight a unit.
 
     Returns:
         The balances before it was paid.
@@ -59,9 +59,9 @@ def with_gift(shop, name, *, price=10_000, qty=1, least=10_000, giver="S2"):
     shop.list(main, price)
     shop.supply("S1", main, 100, price=4_000)
     shop.list(gift, 2_000)
-    shop.supply(giver, gift, 100, price=1_200, freight=300)
+    shop.supply(giver, gift, 100, price=supply, freight=300 if supply else 0)
     made = promote(shop, "gift", (gift,), min_goods_cents=least, stock_qty=50)
-    shop.place(name, (main, qty), (gift, 1), promotion=Wanted(made.promotion_id))
+    shop.place(name, (main, qty), (gift, gifts), promotion=Wanted(made.promotion_id))
     before = shop.balances()
     shop.pay(name)
     return before
@@ -159,7 +159,7 @@ def test_the_price_of_a_gift_that_the_buyer_has_stays_paid_until_it_comes_back(s
     assert sound(shop) == []
 
     gift = shop.agreed_case("kept", 2, None, "return", "changed_mind", 0, NOW, 1).case_id
-    with pytest.raises(RefundRefusedError, match="once all of its units came back"):
+    with pytest.raises(RefundRefusedError, match="once all of its units that were sent came back"):
         refund(shop, gift, 0)
     shop.act(returns.receive_back, gift, 1, 1, NOW)
     assert refund(shop, gift, 0).case.status == "refunded"
@@ -236,6 +236,115 @@ def test_a_part_that_held_goods_and_gift_ends_once(shop):
     assert (done.order_status, done.refunded) == ("refunded", {1: 10_000})
     assert (parts(shop, "short"), shop.moved(before)) == ({"S1": "cancelled"}, {})
     assert shop.read("short")[0].refunded_cents == 10_300
+    assert sound(shop) == []
+
+
+def send_accepted(shop, order_id, supplier):
+    shop.act(
+        fulfilment.ship,
+        order_id,
+        supplier,
+        fulfilment.Parcel(f"{order_id}-{supplier}", NOW + timedelta(days=2), NOW),
+    )
+
+
+def cancel_one(shop, order_id):
+    shop.act(cancelling.cancel_units, order_id, 2, 1, NOW)
+    shop.act(fulfilment.accept, order_id, "S2", {}, NOW)
+
+
+def accept_short(shop, order_id):
+    shop.act(fulfilment.accept, order_id, "S2", {2: 1}, NOW)
+
+
+@pytest.mark.parametrize("lose_one", [cancel_one, accept_short])
+def test_of_a_gift_of_two_of_which_one_was_sent_one_is_owed_and_one_comes_back(shop, lose_one):
+    """40.00 were promised, 20.00 arrived: 20.00 stay paid, and only the one that was sent can return."""
+    name = lose_one.__name__
+    with_gift(shop, name, gifts=2)
+    lose_one(shop, name)
+    send_accepted(shop, name, "S2")
+    send(shop, name, "S1")
+    case = came_back(shop, name, 1, 1, 10_000)
+    with pytest.raises(GiftKeptError, match="its price of 2000 fen"):
+        refund(shop, case, 8_001)
+    refund(shop, case, 8_000)
+    refund(shop, came_back(shop, name, 2, 1, 0), 0)
+    refund(shop, case, 2_000)
+    assert owed(shop, name) == 0
+    assert sound(shop) == []
+
+
+def test_a_gift_of_two_comes_back_in_two_parcels(shop):
+    """With the first of them nothing is given back yet; with the second it is, once."""
+    before = with_gift(shop, "twice", gifts=2)
+    for supplier in ("S1", "S2"):
+        send(shop, "twice", supplier)
+    first = came_back(shop, "twice", 2, 1, 0)
+    with pytest.raises(RefundRefusedError, match="all of its units that were sent"):
+        refund(shop, first, 0)
+    case = came_back(shop, "twice", 1, 1, 10_000)
+    with pytest.raises(GiftKeptError, match="its price of 4000 fen"):
+        refund(shop, case, 10_000)
+    second = came_back(shop, "twice", 2, 1, 0)
+    for gift in (second, first):
+        assert refund(shop, gift, 0).case.status == "refunded"
+    refund(shop, case, 10_000)
+    assert shop.moved(before)["channel_frozen", ""] == -600
+    assert owed(shop, "twice") == 0
+    assert sound(shop) == []
+
+
+def test_a_gift_that_costs_its_shop_nothing_is_no_less_a_gift(shop):
+    with_gift(shop, "own", supply=0)
+    for supplier in ("S1", "S2"):
+        send(shop, "own", supplier)
+    case = came_back(shop, "own", 1, 1, 10_000)
+    with pytest.raises(GiftKeptError):
+        refund(shop, case, 10_000)
+    refund(shop, came_back(shop, "own", 2, 1, 0), 0)
+    refund(shop, case, 10_000)
+    assert sound(shop) == []
+
+
+def test_what_stays_pays_for_the_gift_also_where_it_would_earn_it(shop):
+    """Two for 10.00 earn a gift of 20.00 from 10.00: one alone does not pay for it."""
+    with_gift(shop, "dear", price=1_000, qty=2, least=1_000)
+    shop.act(cancelling.cancel_units, "dear", 1, 1, NOW)
+    assert [line.reserved_qty for line in shop.read("dear")[1]] == [1, 0]
+    with_gift(shop, "had", price=1_000, qty=2, least=1_000)
+    for supplier in ("S1", "S2"):
+        send(shop, "had", supplier)
+    with pytest.raises(GiftKeptError, match="or less stays paid"):
+        refund(shop, came_back(shop, "had", 1, 1, 1_000), 1_000)
+
+
+@pytest.mark.parametrize("ends", ["returned", "cancelled"])
+def test_goods_that_were_free_and_came_back_earn_no_gift(shop, ends):
+    """90.00, 30.00 that a coupon paid and 20.00 earn a gift of 10.00 from 40.00; 20.00 alone do not."""
+    for number, (price, supply) in enumerate([(9_000, 3_600), (3_000, 1_200), (2_000, 800)], 1):
+        shop.list(f"{ends}-{number}", price)
+        shop.supply("S1", f"{ends}-{number}", 10, price=supply)
+    shop.list(f"{ends}-gift", 1_000)
+    shop.supply("S2", f"{ends}-gift", 10, price=600)
+    made = promote(shop, "gift", (f"{ends}-gift",), min_goods_cents=4_000, stock_qty=5, stacks=True)
+    code = shop.off(
+        3_000, issuer=("merchant", "m1"), stacks=True, sku_ids=(f"{ends}-2",), beyond_share="receivable"
+    )
+    lines = [(f"{ends}-{name}", 1) for name in (1, 2, 3, "gift")]
+    shop.place(ends, *lines, promotion=Wanted(made.promotion_id), coupon_codes=[code])
+    shop.pay(ends)
+    assert [line.net_paid_cents for line in shop.read(ends)[1]] == [9_000, 0, 2_000, 0]
+    if ends == "cancelled":
+        shop.act(cancelling.cancel_units, ends, 2, 1, NOW)
+    for supplier in ("S1", "S2"):
+        send(shop, ends, supplier)
+    if ends == "returned":
+        refund(shop, came_back(shop, ends, 2, 1, 0), 0)
+    case = came_back(shop, ends, 1, 1, 9_000)
+    with pytest.raises(GiftKeptError) as refused:
+        refund(shop, case, 9_000)
+    assert "Give back 8000 fen at most" in refused.value.remedy
     assert sound(shop) == []
 
 
