@@ -9,6 +9,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
+from serving.settlement.books.refunds import FREE_LINE_IS_BACK
+
 Connection = psycopg.Connection[Any]
 
 
@@ -86,7 +88,7 @@ def weeks_of(
         ).fetchall()
 
 
-_WEEKS: LiteralString = """
+_WEEKS: LiteralString = f"""
 with week as (
     select w::date as week_on, w at time zone %(zone)s as starts_at,
         (w + interval '7 days') at time zone %(zone)s as ends_at
@@ -105,11 +107,13 @@ with week as (
     join orders.customer_order o on o.tenant_id = a.tenant_id and o.merchant_id = a.merchant_id
         and o.paid_at >= a.starts_at and o.paid_at < a.ends_at and o.status not in ('cancelled', 'refunded')
     cross join lateral (
-        select sum(n.refunded_cents)::bigint as refunded_cents,
-            coalesce(sum(case when n.net_paid_cents = 0 then n.supply_price_cents
-                else n.supply_price_cents * (n.net_paid_cents - n.refunded_cents) / n.net_paid_cents end),
-                0)::bigint as supply_cents
-        from orders.order_line n where n.tenant_id = o.tenant_id and n.order_id = o.order_id) l
+        select sum(l.refunded_cents)::bigint as refunded_cents,
+            coalesce(sum(case
+                when l.net_paid_cents > 0
+                    then l.supply_price_cents * (l.net_paid_cents - l.refunded_cents) / l.net_paid_cents
+                when {FREE_LINE_IS_BACK} then 0
+                else l.supply_price_cents end), 0)::bigint as supply_cents
+        from orders.order_line l where l.tenant_id = o.tenant_id and l.order_id = o.order_id) l
     left join promotions.claim k on k.tenant_id = o.tenant_id and k.order_id = o.order_id
         and k.state = 'taken'
     left join promotions.promotion p on p.tenant_id = k.tenant_id and p.promotion_id = k.promotion_id

@@ -14,6 +14,7 @@ import psycopg
 
 from models.experiments.comparison import Moments
 from serving.experiments.document import Experiment, Metric, Unit
+from serving.settlement.books.refunds import FREE_LINE_IS_BACK
 
 Connection = psycopg.Connection[Any]
 
@@ -91,7 +92,8 @@ def sold_by_unit(
 
 
 _STAYED: LiteralString = (
-    "(case when l.net_paid_cents = 0 then 1.0 else 1.0 - l.refunded_cents::float8 / l.net_paid_cents end)"
+    "(case when l.net_paid_cents > 0 then 1.0 - l.refunded_cents::float8 / l.net_paid_cents"
+    f" when {FREE_LINE_IS_BACK} then 0.0 else 1.0 end)"
 )
 SPEND: LiteralString = "(l.net_paid_cents - l.refunded_cents)"
 """What was paid for a line `l` of an order and did not go back, fen."""

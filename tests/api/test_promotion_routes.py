@@ -173,6 +173,9 @@ def test_a_gift_goes_with_the_goods_that_earned_it(call, shop):
     call("S2", "POST", f"{path}/return-receipt", {"received_qty": 1, "restocked_qty": 1}, 200, "came")
     back = call("m1", "POST", f"{path}/refund", {"refund_cents": 0}, 200, "zero-2")
     assert (back["refund_cents"], back["case"]["status"]) == (0, "refunded")
+    assert call("m1", "POST", f"{path}/refund", {"refund_cents": 0}, 200, "zero-2") == back
+    call("m1", "POST", f"{path}/refund", {"refund_cents": 0}, (409, "impossible-move"), "zero-3")
+    call("m1", "POST", f"{path}/refund", {"refund_cents": 1}, (409, "idempotency-conflict"), "zero-2")
     assert call(*cancel, 200, "cancel-3")["refund_cents"] == 10_000
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 
@@ -28,6 +29,11 @@ from serving.settlement.errors import RefundConflictError, RefundError, UnknownO
 from serving.settlement.order_book import OrderBook
 from serving.settlement.sharing.reversal import reverse_free_line, reverse_line
 
+FREE_LINE_IS_BACK: LiteralString = (
+    "exists (select from settlement.refund r where r.tenant_id = l.tenant_id and r.order_id = l.order_id"
+    " and r.line_no = l.line_no)"
+)
+"""Whether a line `l` of an order that cost nothing went back: it does as a whole, by a refund of 0 fen."""
 # The leg that carries what no leg gives back: one of those that leave the channel first.
 _CARRIERS = ("platform", "subsidy", "channel_fee", "tax", "fund")
 
