@@ -97,7 +97,7 @@ def test_another_shop_sees_and_does_nothing(call):
         call("m2", method, f"/communities/mothers/{route}", body, missing)
 
 
-def test_two_shops_may_use_one_id(call):
+def test_two_shops_may_use_one_id(call, shop):
     """Of a merchant's key it is its own; an operator names the shop."""
     other = COMMUNITY | {"title": "Mothers of the south gate"}
     assert call("m2", "POST", "/communities", other, 201)["members"] == 0
@@ -115,8 +115,8 @@ def test_two_shops_may_use_one_id(call):
     assert call("m1", "GET", "/communities/mothers/calendar", None, 200)["activities"] == []
     call("op", "GET", "/communities/mothers/members", None, (422, "invalid-parameter"))
     call("m2", "GET", "/communities/mothers/members", None, (403, "merchant-out-of-scope"), merchant_id="m1")
-    for shop, names in (("m1", ["ann", "bea"]), ("m2", ["sue"])):
-        found = call("op", "GET", "/communities/mothers/members", None, 200, merchant_id=shop)["members"]
+    for owner, names in (("m1", ["ann", "bea"]), ("m2", ["sue"])):
+        found = call("op", "GET", "/communities/mothers/members", None, 200, merchant_id=owner)["members"]
         assert [one["consumer_id"] for one in found] == names
     first = call("op", "GET", "/communities", None, 200, limit=1)
     second = call("op", "GET", "/communities", None, 200, cursor=first["next_cursor"])
@@ -126,7 +126,10 @@ def test_two_shops_may_use_one_id(call):
     assert found == [("mothers", "m1"), ("mothers", "m2")]
     week = call("m2", "GET", "/communities/mothers/health", None, 200)["weeks"][0]
     assert (week["merchant_id"], week["members"], week["orders"]) == ("m2", 1, 0)
-    assert call("m2", "POST", "/communities/mothers/close", None, 200)["members"] == 0
+    assert call("op", "POST", "/communities/mothers/close", None, 200, merchant_id="m2")["members"] == 0
+    acts = "select details->>'merchant_id' from ops.audit_log where action = %(act)s order by 1"
+    assert shop.sql(acts, act="community.close") == [("m2",)]
+    assert shop.sql(acts, act="community.make") == [("m1",), ("m1",), ("m2",)]
     assert [one["members"] for one in call("m1", "GET", "/communities", None, 200)["communities"]] == [2]
 
 

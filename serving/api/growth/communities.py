@@ -181,7 +181,7 @@ def post_community(request: Request[Any, Any, Any], data: CommunityRequest) -> C
     with _transaction(request) as (conn, now):
         is_new = records.make(conn, principal.tenant_id, new, f"key:{principal.key_id}", now)
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
-        note(request, conn, "community.make", "community", new.community_id, outcome=outcome)
+        _note(request, conn, "make", merchant_id, new.community_id, outcome)
         return CommunityView(**asdict(records.find(conn, principal.tenant_id, merchant_id, new.community_id)))
 
 
@@ -237,7 +237,7 @@ def close_community(
         records.find(conn, principal.tenant_id, shop_id, community_id)
         is_new = records.close(conn, principal.tenant_id, shop_id, community_id, now)
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
-        note(request, conn, "community.close", "community", community_id, outcome=outcome)
+        _note(request, conn, "close", shop_id, community_id, outcome)
         return CommunityView(**asdict(records.find(conn, principal.tenant_id, shop_id, community_id)))
 
 
@@ -265,7 +265,7 @@ def post_member(
             conn, principal.tenant_id, shop_id, community_id, data.consumer_id, data.via, now
         )
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
-        note(request, conn, "community.join", "community", community_id, outcome=outcome)
+        _note(request, conn, "join", shop_id, community_id, outcome)
         return CommunityView(**asdict(records.find(conn, principal.tenant_id, shop_id, community_id)))
 
 
@@ -290,7 +290,7 @@ def post_leave(
     with _transaction(request) as (conn, now):
         records.find(conn, principal.tenant_id, shop_id, community_id)
         records.leave(conn, principal.tenant_id, shop_id, community_id, consumer_id, now)
-        note(request, conn, "community.leave", "community", community_id)
+        _note(request, conn, "leave", shop_id, community_id, "done")
         return CommunityView(**asdict(records.find(conn, principal.tenant_id, shop_id, community_id)))
 
 
@@ -360,7 +360,7 @@ def post_activity(
         by = f"key:{principal.key_id}"
         is_new = records.plan_activity(conn, principal.tenant_id, shop_id, community_id, activity, by, now)
         outcome: Literal["done", "repeated"] = "done" if is_new else "repeated"
-        note(request, conn, "community.plan", "community", community_id, outcome=outcome)
+        _note(request, conn, "plan", shop_id, community_id, outcome)
     return ActivityView(**asdict(activity))
 
 
@@ -437,6 +437,19 @@ def shop_of(principal: Principal, merchant_id: str | None) -> str:
         raise invalid_parameter("merchant_id", "name the shop")
     principal.require_merchant(named)
     return named
+
+
+def _note(
+    request: Request[Any, Any, Any],
+    conn: psycopg.Connection[Any],
+    verb: str,
+    shop_id: str,
+    community_id: str,
+    outcome: Literal["done", "repeated"],
+) -> None:
+    """Of which shop a community is, its id does not say."""
+    details = {"merchant_id": shop_id}
+    note(request, conn, f"community.{verb}", "community", community_id, outcome=outcome, details=details)
 
 
 def _after(starts_at: datetime, ends_at: datetime) -> datetime:
