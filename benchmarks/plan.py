@@ -79,7 +79,7 @@ PLAN: dict[str, Planned] = {
     "forecast_orange_juice": Planned(
         "models", 180, beside=True, sizes={"MUYUN_BENCH_ROUNDS": "6"}, was_timed=False
     ),
-    "default_families": Planned("models", 240, beside=True, sizes={"MUYUN_BENCH_CUTS": "1"}, was_timed=False),
+    "default_families": Planned("models", 300, beside=True, sizes={"MUYUN_BENCH_CUTS": "1"}, was_timed=False),
     "uplift_hillstrom": Planned("models", 5, beside=True),
     "topics_zh": Planned("growth", 40, beside=True, sizes={"MUYUN_BENCH_TEXTS": "500"}, was_timed=False),
     # Beside another one its rates say little; in the complete run it is about what is sold twice.

@@ -37,12 +37,15 @@ class Metric:
         observe: Fitted model, data and cut to rows: `unit` (text) and what `total` reads. Which rows there
             are must not depend on the model.
         total: Rows to the metric.
+        tolerance: By so much, in the unit of the metric, the family may be worse than the best rule where
+            another metric decides.
     """
 
     name: str
     higher_is_better: bool
     observe: Callable[[Any, Any, Cut], pl.DataFrame]
     total: Callable[[pl.DataFrame], float]
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Backtest:
     Attributes:
         leaderboard: system, metric, value, low, high (95% interval over drawn units), units, cuts; the family
             first, then the rules.
-        decision: The gate's: the first metric decides, in the others the family may not fall behind.
+        decision: The gate's: the first metric decides, in the others the family may not fall behind by
+            more than their tolerance.
     """
 
     leaderboard: pl.DataFrame
@@ -185,7 +189,9 @@ def _decision(
         return {system: values[number] for system, values in measured.items() if system != name}
 
     keeps = [
-        Keeps(one.name, measured[name][k], rules(k), one.higher_is_better, n_units=len(units[k]))
+        Keeps(
+            one.name, measured[name][k], rules(k), one.higher_is_better, one.tolerance, n_units=len(units[k])
+        )
         for k, one in enumerate(metrics)
         if k
     ]

@@ -6,6 +6,7 @@ Each function gives a `Metric` for `models.backtest.backtest`. The formulas live
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -142,9 +143,15 @@ def auc_of(label: Label) -> Metric:
     return _classified("auc", True, label, auc)
 
 
-def ece_of(label: Label) -> Metric:
-    """Expected calibration error of the probabilities, consumers as units."""
-    return _classified("ece", False, label, expected_calibration_error)
+def ece_of(label: Label, tolerance: float = 0.01) -> Metric:
+    """Expected calibration error of the probabilities, consumers as units.
+
+    Args:
+        label: What happened.
+        tolerance: By so much it may be worse than the best rule's where another metric decides: a rule that
+            gives everybody nearly the same probability is well calibrated and tells nobody apart.
+    """
+    return replace(_classified("ece", False, label, expected_calibration_error), tolerance=tolerance)
 
 
 def _classified(name: str, higher_is_better: bool, label: Label, score: Callable[..., float]) -> Metric:

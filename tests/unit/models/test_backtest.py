@@ -11,7 +11,7 @@ import pytest
 from models.backtest import Metric, backtest
 from models.data import Panel, Purchases
 from models.errors import InsufficientDataError
-from models.measures import auc_of, mape, ndcg_at, quantile_loss, recall_at, wape
+from models.measures import auc_of, ece_of, mape, ndcg_at, quantile_loss, recall_at, wape
 from models.splits import Cut, Steps, rolling_steps
 
 ORIGIN, END = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 20, tzinfo=UTC)
@@ -195,6 +195,40 @@ def test_units_are_drawn_with_all_their_rows():
     assert found.decision.lift.low == found.decision.lift.high == pytest.approx(1.0)
     low, high = found.leaderboard.filter(system="rule").select("low", "high").row(0)
     assert (low, high) == (2.0, 4.0)  # only x drawn, only y drawn
+
+
+@pytest.mark.parametrize(("rules_value", "is_promoted"), [(1.25, True), (1.3125, False)])
+def test_where_another_metric_decides_the_family_may_be_worse_by_the_tolerance(rules_value, is_promoted):
+    """The family has 1 in the second metric: a quarter behind is allowed, more is not."""
+
+    def observe(fitted, data, cut):
+        return pl.DataFrame({"unit": ["x", "y"], "v": [fitted, fitted]})
+
+    decides = Metric("first", True, observe, lambda frame: -float(frame["v"].mean()))
+    kept = Metric("second", True, observe, lambda frame: float(frame["v"].mean()), tolerance=0.25)
+    model = SimpleNamespace(name="model", fit=lambda data, until: 1.0)
+    rule = SimpleNamespace(name="rule", fit=lambda data, until: rules_value)
+    found = backtest(model, None, [CUT], [decides, kept], {"rule": rule}, draws=20)
+    assert found.decision.promoted is is_promoted
+    assert found.decision.judged[0].value == 1.0
+
+
+def test_a_rule_that_tells_nobody_apart_but_is_calibrated_does_not_keep_a_family_out():
+    """Every second one comes back. The rule says .5 of all, error 0; the family is .009 beside the truth."""
+
+    def came_back(purchases, cut, keys):
+        return keys["consumer_id"].is_in([f"u{n:02}" for n in range(0, 20, 2)])
+
+    users = [f"u{n:02}" for n in range(20)]
+    shop = bought(*[(user, "a", 1) for user in users])
+    knows = Churn("knows", **{user: 0.009 if n % 2 else 0.991 for n, user in enumerate(users)})
+    flat = Churn("flat", **dict.fromkeys(users, 0.5))
+    tried = {
+        metric.tolerance: backtest(knows, shop, [CUT], [auc_of(came_back), metric], {"flat": flat}).decision
+        for metric in (ece_of(came_back), ece_of(came_back, 0.0))
+    }
+    assert (tried[0.01].promoted, tried[0.0].promoted) == (True, False)
+    assert "ece is 0.0090 where flat has 0.0000" in tried[0.0].reason
 
 
 def test_nothing_to_measure_and_nothing_to_compare_with_are_named():
