@@ -36,6 +36,9 @@ FEWEST_SEEN = 8
 FEWEST_SEASONS = 3
 """A series that is shorter than so many seasons is smoothed without one."""
 
+FEWEST_FOR_SEASON = 12
+"""So is one of fewer periods; statsforecast refuses a season in eight."""
+
 ONE_SIGMA = 100 * (stats.norm.cdf(1.0) - stats.norm.cdf(-1.0))
 """Percent of a normal distribution within one standard deviation."""
 
@@ -123,7 +126,8 @@ class Smoothing:
 
         if np.ptp(logs) == 0:
             return np.full(ahead, logs[-1]), np.zeros(ahead)
-        season = self.season if len(logs) >= FEWEST_SEASONS * self.season else 1
+        has_season = len(logs) >= max(FEWEST_SEASONS * self.season, FEWEST_FOR_SEASON)
+        season = self.season if has_season else 1
         # Logarithms may be below 0, where a multiplicative error means nothing.
         model = AutoETS(season_length=season, model="AZN" if season == 1 else "AZA")
         told = model.forecast(logs, ahead, level=[ONE_SIGMA])

@@ -12,7 +12,7 @@ from scipy import stats
 
 from models.backtest import backtest
 from models.demand.families.intermittent import Intermittent
-from models.demand.families.smoothing import FEWEST_SEEN, Smoothing, load
+from models.demand.families.smoothing import FEWEST_FOR_SEASON, FEWEST_SEEN, Smoothing, load
 from models.errors import BundleError
 from models.measures import quantile_loss, wape
 from models.splits import rolling_steps
@@ -102,6 +102,15 @@ def test_a_season_of_four_weeks_is_told_and_too_short_a_series_has_none() -> Non
     np.testing.assert_array_equal(
         Smoothing(season=4).predict(short, 11, 4).mean, Smoothing().predict(short, 11, 4).mean
     )
+
+
+@pytest.mark.parametrize("weeks", range(FEWEST_SEEN, 14))
+def test_eight_weeks_and_more_have_an_answer_whatever_the_season(weeks: int) -> None:
+    units = rising(weeks)
+    told = Smoothing(season=2).predict(panel_of(units), weeks, 2)
+    assert np.isfinite(told.quantiles).all()
+    if weeks < FEWEST_FOR_SEASON:
+        np.testing.assert_array_equal(told.mean, Smoothing().predict(panel_of(units), weeks, 2).mean)
 
 
 def test_where_there_is_a_trend_the_gate_takes_it() -> None:
