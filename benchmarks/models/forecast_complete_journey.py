@@ -84,10 +84,11 @@ def main() -> int:
     started = time.monotonic()
     with reading.connect(warehouse) as connection:
         lines, promotions = reading.demand_lines(connection), reading.weekly_promotions(connection)
-    as_of = lines["placed_at"].max()
-    if not isinstance(as_of, datetime):
-        print(f"forecast_complete_journey: {warehouse} holds no order", file=sys.stderr)
-        return 1
+        as_of = lines["placed_at"].max()
+        if not isinstance(as_of, datetime):
+            print(f"forecast_complete_journey: {warehouse} holds no order", file=sys.stderr)
+            return 1
+        out = reading.out_of_stock(connection, until=as_of)
     settings = Settings(home=HOME)
     config = DemandConfig(
         seed=settings.seed,
@@ -96,7 +97,7 @@ def main() -> int:
         refit_weeks=REFIT_WEEKS,
     )
     with tempfile.TemporaryDirectory(prefix="muyun-demand-") as folder:
-        candidates = train(lines, promotions, as_of, Path(folder), config)
+        candidates = train(lines, promotions, as_of, Path(folder), config, out_of_stock=out)
     board = candidates[0].leaderboard
     served = serving(candidates)
     there = {row["system"] for row in board}

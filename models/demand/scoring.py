@@ -55,6 +55,7 @@ def forecast(
     model_name: str,
     *,
     config: DemandConfig | None = None,
+    out_of_stock: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Forecast every merchant's categories for the weeks after the last complete one.
 
@@ -66,6 +67,7 @@ def forecast(
         model_name: With a bundle the name to publish. Without one the rule's name; any other name picks the
             rule with the least quantile loss on the newest origins.
         config: Settings of the simple rule; a bundle brings its own.
+        out_of_stock: As for `weekly_sales`.
 
     Returns:
         `demand_forecasts` as in `PUBLISHED_TABLES`; zero rows when there is no complete week of sales.
@@ -75,7 +77,7 @@ def forecast(
     """
     loaded = None if bundle is None else bundles.read(bundle)
     settings = loaded.config if loaded is not None else config or DemandConfig()
-    weekly = weekly_sales(lines, as_of, settings)
+    weekly = weekly_sales(lines, as_of, settings, out_of_stock)
     if not weekly.weeks:
         return pl.DataFrame(schema=FORECAST_SCHEMA)
     panel = build_panel(weekly, promotions_weekly, settings)
@@ -85,12 +87,17 @@ def forecast(
         values = towards_category_level(values, panel, level, settings.category_weight)
         raw = repaired(values)
         return publish(panel, conformal.apply(loaded.calibration, raw), model_name)
-    values, name = _by_rule(lines, weekly, promotions_weekly, panel, model_name, settings)
+    values, name = _by_rule(lines, weekly, promotions_weekly, panel, model_name, settings, out_of_stock)
     return publish(panel, values, name)
 
 
 def outlook(
-    lines: pl.DataFrame, weeks: pl.DataFrame, as_of: datetime, *, config: DemandConfig | None = None
+    lines: pl.DataFrame,
+    weeks: pl.DataFrame,
+    as_of: datetime,
+    *,
+    config: DemandConfig | None = None,
+    out_of_stock: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Days and months of published weeks.
 
@@ -99,6 +106,7 @@ def outlook(
         weeks: What `forecast` gave of the same lines.
         as_of: Business time, with time zone.
         config: Settings.
+        out_of_stock: As for `weekly_sales`.
 
     Returns:
         `demand_outlook` as in `PUBLISHED_TABLES`; zero rows without weeks.
@@ -107,7 +115,8 @@ def outlook(
     first = weeks["week_start_on"].min()
     if not isinstance(first, date):
         return OUTLOOK_SCHEMA.to_frame()
-    panel = build_panel(weekly_sales(lines, as_of, config), NO_PROMOTIONS.to_frame(), config)
+    weekly = weekly_sales(lines, as_of, config, out_of_stock)
+    panel = build_panel(weekly, NO_PROMOTIONS.to_frame(), config)
     weekdays = learn(known_lines(lines, as_of).select(WEEKDAY_COLUMNS).collect(), first)
     return days_and_months(weeks, weekdays, panel, config.min_weekly_units)
 
@@ -119,6 +128,7 @@ def _by_rule(
     panel: Panel,
     wanted: str,
     config: DemandConfig,
+    out_of_stock: pl.DataFrame | None,
 ) -> tuple[Forecast, str]:
     """A simple rule's forecast with the quantiles of its past errors, and the rule's name."""
     try:
@@ -127,7 +137,7 @@ def _by_rule(
         name = wanted if wanted in RULES else SHORT_HISTORY_RULE
         value = rule_forecast(RULES[name], panel, panel.n_weeks, config.horizon)
         return with_count_quantiles(value.mean, dispersion(panel)), name
-    past = vintages(lines, weekly, promotions_weekly, origins.all, config)
+    past = vintages(lines, weekly, promotions_weekly, origins.all, config, out_of_stock)
     if wanted in RULES:
         rolled = roll_rules(past, origins, config.horizon, {wanted: RULES[wanted]})
     else:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from models.contracts import Candidate
@@ -86,6 +87,7 @@ def train(
     config: DemandConfig | None = None,
     champions: Mapping[str, Mapping[str, Any]] | None = None,
     checkpoints: Path | None = None,
+    out_of_stock: pl.DataFrame | None = None,
 ) -> list[Candidate]:
     """Backtest all systems, put the learned ones before the gate, refit and save them.
 
@@ -100,6 +102,7 @@ def train(
             its own model settings); no model is compared with another model's champion.
         checkpoints: Folder in which a fit of the LSTM keeps its state, so that a training that was killed
             goes on from its last epoch. None keeps nothing.
+        out_of_stock: As for `weekly_sales`: weeks in which nothing could be bought teach and judge nothing.
 
     Returns:
         Three candidates, LSTM, boosting and their stack with two intermittent rules, the better first:
@@ -110,7 +113,7 @@ def train(
         InsufficientDataError: Too few weeks, or no series with enough signal; the simple rule should serve.
     """
     config = config or DemandConfig()
-    weekly = weekly_sales(lines, as_of, config)
+    weekly = weekly_sales(lines, as_of, config, out_of_stock)
     n_weeks = len(weekly.weeks)
     if n_weeks < MIN_WEEKS:
         raise InsufficientDataError(
@@ -118,7 +121,7 @@ def train(
             "the simple rule serves until then"
         )
     origins = plan_origins(n_weeks, config)
-    panels = vintages(lines, weekly, promotions_weekly, origins.all, config)
+    panels = vintages(lines, weekly, promotions_weekly, origins.all, config, out_of_stock)
     panel = panels.standing
     if not (~panel.is_pooled).any():
         raise InsufficientDataError(
@@ -126,7 +129,7 @@ def train(
             f"{config.min_merchant_lines} lines a merchant; the simple rule serves"
         )
     truth = actuals(panel, origins.tested, config.horizon)
-    if not truth[:, ~panel.is_pooled].any():
+    if not np.nan_to_num(truth[:, ~panel.is_pooled]).any():
         since = weekly.weeks[origins.tested[0]]
         raise InsufficientDataError(
             f"demand: there are no weeks to judge by, nothing was sold since {since}; the simple rule serves"
@@ -314,7 +317,8 @@ def _metrics(
     metrics |= {
         "origins": float(len(origins.tested)),
         "series_tested": float(own.sum()),
-        "units_share_of_own_series": float(panel.qty[own].sum() / max(float(panel.qty.sum()), 1.0)),
+        "units_share_of_own_series": float(np.nansum(panel.qty[own]) / max(float(np.nansum(panel.qty)), 1.0)),
+        "missing_weeks": float(np.isnan(final.qty).sum()),
         "series_served": float((~final.is_pooled).sum()),
         "pooled_members_served": float(final.members.height),
     }

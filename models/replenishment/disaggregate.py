@@ -17,9 +17,10 @@ import polars as pl
 from scipy import stats
 
 from models.metrics import FloatArray
+from models.out_of_stock import OUT_OF_STOCK
 from models.replenishment.config import ReorderConfig
 from models.replenishment.newcomers import NEW_LISTINGS, with_newcomers
-from models.replenishment.stockouts import OUT_OF_STOCK, shares_on_sale
+from models.replenishment.stockouts import shares_on_sale
 
 # Distance of the 90% from the 10% point of a normal distribution, in standard deviations.
 OUTER_WIDTH = float(2 * stats.norm.ppf(0.9))
@@ -45,7 +46,7 @@ def sku_shares(
         today: Local day; later sales are ignored.
         config: Settings.
         new_listings: As `newcomers.NEW_LISTINGS`; None when there are none.
-        out_of_stock: As `stockouts.OUT_OF_STOCK`; None where no stock is known.
+        out_of_stock: As `OUT_OF_STOCK`; None where no stock is known.
 
     Returns:
         merchant_id, category_id, sku_id, share (float, > 0; sums to 1 within merchant and category), is_new

@@ -108,7 +108,7 @@ def reorder(
             is tuned in the closed loop; without it every sku has `config.service_quantile`.
         new_listings: As `newcomers.NEW_LISTINGS`: what has no sale yet is expected to sell as new listings of
             its category do.
-        out_of_stock: As `stockouts.OUT_OF_STOCK`: when nobody had a sku, that it did not sell says nothing.
+        out_of_stock: As `OUT_OF_STOCK`: when nobody had a sku, that it did not sell says nothing.
         stopped: Skus of which nothing is to be brought in, whatever is missing.
 
     Returns:

@@ -6,16 +6,8 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from models.out_of_stock import whole_periods
 from models.replenishment.config import ReorderConfig
-
-OUT_OF_STOCK = pl.Schema(
-    {
-        "sku_id": pl.String(),
-        "began_at": pl.Datetime("us", "UTC"),
-        "ended_at": pl.Datetime("us", "UTC"),
-    }
-)
-"""Times at which no supplier had anything of a sku; those of a sku do not overlap."""
 
 
 def shares_on_sale(
@@ -36,24 +28,9 @@ def shares_on_sale(
         sku_id, recent_on_sale (of `share_weeks`) and long_on_sale (of `assortment_weeks`), 0 to 1; skus with
         a day out of stock alone.
     """
-
-    def local(column: str) -> pl.Expr:
-        return (pl.col(column) + timedelta(hours=config.utc_offset_hours)).dt.replace_time_zone(None)
-
     since = today - timedelta(weeks=config.assortment_weeks)
-    begins = local("began_at")
-    first = begins.dt.date() + pl.duration(days=(begins != begins.dt.truncate("1d")).cast(pl.Int64))
-    days = (
-        out.select(
-            "sku_id",
-            first=pl.max_horizontal(first, pl.lit(since + timedelta(days=1))),
-            last=pl.min_horizontal(local("ended_at").dt.date() - pl.duration(days=1), pl.lit(today)),
-        )
-        .filter(pl.col("first") <= pl.col("last"))
-        .with_columns(placed_on=pl.date_ranges("first", "last"))
-        .explode("placed_on")
-        .unique(["sku_id", "placed_on"])
-    )
+    days = whole_periods(out, "1d", since + timedelta(days=1), today, config.utc_offset_hours)
+    days = days.rename({"starts_on": "placed_on"})
     sold = lines.filter(pl.col("is_merchandise") & (pl.col("qty") > 0)).select("sku_id", "placed_on")
     is_recent = pl.col("placed_on") > today - timedelta(weeks=config.share_weeks)
     return (

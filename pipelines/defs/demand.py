@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import polars as pl
 
 from pipelines.clock import Clock
 from pipelines.conventions import Group, Owner
@@ -58,12 +57,6 @@ def forecasters(
     )
 
 
-def read_inputs(warehouse: Warehouse) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Merchandise order lines in every known state, and weekly promotions: the inputs of forecasting."""
-    with warehouse.open() as connection:
-        return reading.demand_lines(connection), reading.weekly_promotions(connection)
-
-
 def _config(settings: Settings) -> "DemandConfig":
     from models.demand.config import DemandConfig
 
@@ -114,11 +107,13 @@ def _forecast(
     from models.demand.scoring import forecast, outlook
 
     bundle, name, version = serving_forecaster(models, lake)
-    lines, promotions = read_inputs(warehouse)
+    with warehouse.open() as connection:
+        lines, promotions = reading.demand_lines(connection), reading.weekly_promotions(connection)
+        out = reading.out_of_stock(connection, until=as_of)
     config = _config(settings)
-    frame = forecast(lines, promotions, as_of, bundle, name, config=config)
+    frame = forecast(lines, promotions, as_of, bundle, name, config=config, out_of_stock=out)
     scores.save("demand_forecasts", frame)
-    scores.save("demand_outlook", outlook(lines, frame, as_of, config=config))
+    scores.save("demand_outlook", outlook(lines, frame, as_of, config=config, out_of_stock=out))
     scores.save_model_versions("demand", {name: version})
     return Outcome(
         rows=frame.height,

@@ -18,6 +18,7 @@ def demand(task: Task) -> list[Candidate]:
 
     with reading.connect(task.warehouse) as connection:
         lines, promotions = reading.demand_lines(connection), reading.weekly_promotions(connection)
+        out = reading.out_of_stock(connection, until=task.as_of)
     config = DemandConfig(seed=task.seed, utc_offset_hours=task.utc_offset_hours, holidays=task.holidays)
     return train(
         lines,
@@ -27,6 +28,7 @@ def demand(task: Task) -> list[Candidate]:
         config,
         champions=task.champions,
         checkpoints=task.checkpoints,
+        out_of_stock=out,
     )
 
 

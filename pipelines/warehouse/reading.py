@@ -377,7 +377,9 @@ def new_listings(
     ).pl()
 
 
-def out_of_stock(connection: duckdb.DuckDBPyConnection, *, since: datetime, until: datetime) -> pl.DataFrame:
+def out_of_stock(
+    connection: duckdb.DuckDBPyConnection, *, since: datetime | None = None, until: datetime
+) -> pl.DataFrame:
     """Times at which no supplier had anything of a sku, merchandise only.
 
     The level of a supplier is what it last stated, less and plus what moved from that moment on; before its
@@ -385,7 +387,7 @@ def out_of_stock(connection: duckdb.DuckDBPyConnection, *, since: datetime, unti
 
     Args:
         connection: The published warehouse.
-        since: Only what lies after this moment; what began before begins here.
+        since: Only what lies after this moment; what began before begins here. None means all of it.
         until: What has not ended ends here.
 
     Returns:
@@ -425,10 +427,12 @@ def out_of_stock(connection: duckdb.DuckDBPyConnection, *, since: datetime, unti
             window w as (partition by supplier_id, sku_id order by happened_at, is_move)
         ),
         edges as (
-            select sku_id, unnest([greatest(began_at, $since), least(ended_at, $until)]) as happened_at,
+            select sku_id,
+                unnest([greatest(began_at, coalesce($since, began_at)), least(ended_at, $until)])
+                    as happened_at,
                 unnest([1, -1]) as change
             from spells
-            where is_out and ended_at > $since and began_at < $until and ended_at > began_at
+            where is_out and coalesce(ended_at > $since, true) and began_at < $until and ended_at > began_at
                 and {_MERCHANDISE}
         ),
         suppliers as (

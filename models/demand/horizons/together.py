@@ -10,6 +10,7 @@ import numpy as np
 
 from models.demand.families.intermittent import tsb
 from models.demand.panel.series import Panel
+from models.demand.panel.windows import is_whole
 from models.metrics import FloatArray
 
 ORIGINS = 12
@@ -36,7 +37,7 @@ def correlation(panel: Panel, weeks: int) -> float:
     last = panel.n_weeks - longest
     apart = together = 0.0
     for origin in range(max(FEWEST_WEEKS, last - ORIGINS + 1), last + 1):
-        begun = ~panel.is_pooled & (panel.start <= origin - FEWEST_WEEKS)
+        begun = ~panel.is_pooled & (panel.start <= origin - FEWEST_WEEKS) & is_whole(panel, origin, longest)
         ahead = units[begun, origin : origin + longest]
         error = ahead - tsb(units[begun, :origin], panel.start[begun])[:, None]
         apart += float((error**2).sum())

@@ -95,7 +95,7 @@ def plan_origins(n_weeks: int, config: DemandConfig) -> Origins:
 
 
 def actuals(panel: Panel, origins: tuple[int, ...], horizon: int) -> FloatArray:
-    """Units sold, float64 (O, n, h)."""
+    """Units sold, float64 (O, n, h); NaN in a missing week, which nobody is judged by."""
     return np.stack([panel.qty[:, o : o + horizon] for o in origins]).astype(np.float64)
 
 

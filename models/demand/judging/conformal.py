@@ -103,12 +103,14 @@ def calibrate(actual: FloatArray, quantiles: FloatArray) -> Calibration:
     """Learn the shifts from forecasts whose weeks are over.
 
     Args:
-        actual: float64 (...,), units a week.
+        actual: float64 (...,), units a week; NaN where missing, which is left out.
         quantiles: float64 (..., Q), forecasts of the same points, made before the weeks began.
 
     Returns:
         The calibration. Bands with fewer than `MIN_BAND_ROWS` points take the shifts of all points.
     """
+    seen = ~np.isnan(actual)
+    actual, quantiles = actual[seen], quantiles[seen]
     spread = _spread(quantiles)
     scores = (actual[..., None] - quantiles) / spread[..., None]
     band = _band(quantiles, BAND_EDGES).ravel()

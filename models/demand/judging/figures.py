@@ -35,7 +35,7 @@ FANS_SCHEMA = pl.Schema(
 
 def _fan_rows(panel: Panel) -> Int64:
     """Best-selling series of six categories, largest first; ties by row."""
-    total = panel.qty.sum(axis=1)
+    total = np.nansum(panel.qty, axis=1)
     chosen: list[int] = []
     seen: set[str] = set()
     for row in np.argsort(-total, kind="stable"):
@@ -56,7 +56,8 @@ def fans(panel: Panel, origins: Origins, systems: Mapping[str, Rolled]) -> pl.Da
         systems: Forecasts by system.
 
     Returns:
-        One row per series, system and week; quantiles (units a week) are null before the origin.
+        One row per series, system and week; quantiles (units a week) are null before the origin, the actual
+        in a missing week.
     """
     origin = origins.tested[-1]
     horizon = next(iter(systems.values())).point.shape[2] if systems else 0
@@ -65,12 +66,13 @@ def fans(panel: Panel, origins: Origins, systems: Mapping[str, Rolled]) -> pl.Da
         for row in _fan_rows(panel):
             for week in range(max(0, origin - FAN_HISTORY_WEEKS), origin + horizon):
                 ahead = rolled.quantiles[-1, row, week - origin] if week >= origin else (None, None, None)
+                sold = float(panel.qty[row, week])
                 records.append(
                     {
                         "category_id": panel.category_id[row],
                         "merchant_id": panel.merchant_id[row],
                         "week_start_on": panel.weeks[week],
-                        "actual": float(panel.qty[row, week]),
+                        "actual": None if np.isnan(sold) else sold,
                         "p10": ahead[0],
                         "p50": ahead[1],
                         "p90": ahead[2],

@@ -6,6 +6,7 @@ Every number carries its level and horizon. No forecast is made here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,15 +46,29 @@ def quantile_loss(actual: FloatArray, quantiles: FloatArray) -> float:
 
 
 def coverage(actual: FloatArray, quantiles: FloatArray) -> float:
-    """Share of points within the outermost values of the last axis, ends included."""
-    return float(((actual >= quantiles[..., 0]) & (actual <= quantiles[..., -1])).mean())
+    """Share of points within the outermost values of the last axis, ends included, of those not missing."""
+    inside = (actual >= quantiles[..., 0]) & (actual <= quantiles[..., -1])
+    return float(inside[~np.isnan(actual)].mean())
+
+
+def judged(actual: FloatArray, rolled: Rolled) -> tuple[FloatArray, Rolled]:
+    """Both with 0 in missing weeks (NaN in `actual`, float64 (O, n, h)): they bring no units and no error."""
+    seen = ~np.isnan(actual)
+    if seen.all():
+        return actual, rolled
+    return np.where(seen, actual, 0.0), replace(
+        rolled,
+        point=np.where(seen, rolled.point, 0.0),
+        mean=np.where(seen, rolled.mean, 0.0),
+        quantiles=np.where(seen[..., None], rolled.quantiles, 0.0),
+    )
 
 
 def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[dict[str, Any]]:
     """Leaderboard rows of one system.
 
     Args:
-        actual: float64 (O, n, h).
+        actual: float64 (O, n, h); NaN in missing weeks.
         rolled: The system's forecasts.
         panel: The panel; series-level numbers leave the pools out.
         name: System name.
@@ -63,6 +78,8 @@ def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[
     """
     own = ~panel.is_pooled
     horizon = actual.shape[2]
+    covered = [coverage(actual[:, own], ends[:, own]) for ends in (rolled.quantiles, rolled.wide)]
+    actual, rolled = judged(actual, rolled)
     truth, quantiles, point = actual[:, own], rolled.quantiles[:, own], rolled.point[:, own]
     level = SERIES_LEVEL.format(h=horizon)
     rows = [
@@ -70,8 +87,8 @@ def scores(actual: FloatArray, rolled: Rolled, panel: Panel, name: str) -> list[
         ("wape_of_median", wape(truth, quantiles[..., len(QUANTILES) // 2]), level),
         ("bias_of_mean", _bias(truth, rolled.mean[:, own]), level),
         ("quantile_loss", quantile_loss(truth, quantiles), level),
-        ("coverage_80", coverage(truth, quantiles), level),
-        ("coverage_95", coverage(truth, rolled.wide[:, own]), level),
+        ("coverage_80", covered[0], level),
+        ("coverage_95", covered[1], level),
         ("crossings", float(count_crossings(quantiles)), level),
         ("crossings_before_repair", float(rolled.raw_crossings), level),
     ]
@@ -144,7 +161,7 @@ def gate(
     is not promoted merely because a median has a lower WAPE than a mean.
 
     Args:
-        actual: float64 (O, n, h).
+        actual: float64 (O, n, h); NaN in missing weeks.
         candidate: The candidate's forecasts.
         rules: The simple rules' forecasts.
         panel: The panel; pools are not units.
@@ -157,6 +174,9 @@ def gate(
         The decision.
     """
     own = ~panel.is_pooled
+    rules = {name: judged(actual, rolled)[1] for name, rolled in rules.items()}
+    champion = None if champion is None else judged(actual, champion)[1]
+    actual, candidate = judged(actual, candidate)
     truth = actual[:, own]
     middle = len(QUANTILES) // 2
     simple = {name: _unit_wape(truth, rolled.point[:, own]) for name, rolled in rules.items()}
@@ -201,6 +221,8 @@ def best_rule(actual: FloatArray, rules: Mapping[str, Rolled], panel: Panel) -> 
     """
     own = ~panel.is_pooled
     chosen = own if own.any() else ~own
+    rules = {name: judged(actual, rolled)[1] for name, rolled in rules.items()}
+    actual = np.nan_to_num(actual)
     sold = _totals(actual, panel)
     losses = {
         name: (

@@ -2,7 +2,8 @@
 
 Noise averages out in a category's total, so its level tells drift, promotions and the pay cycle better than
 the sum of its series' forecasts. Which of the two is better changes by chance from week to week: one alone is
-taken only where it was clearly better at earlier origins.
+taken only where it was clearly better at earlier origins. Missing weeks are filled; of weeks that are missing
+of a whole category nothing is learnt, and nobody is judged by them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ class CategoryLevels:
 
     def __init__(self, panel: Panel, horizon: int) -> None:
         self.horizon = horizon
-        self.units = category_totals(panel.qty.astype(np.float64), panel)
+        self.units = category_totals(panel.filled.astype(np.float64), panel)
+        missing, begun = np.isnan(panel.qty), np.arange(panel.n_weeks)[None, :] >= panel.start[:, None]
+        series = np.maximum(category_totals(begun.astype(np.float64), panel), 1)
+        self.is_missing = category_totals(missing.astype(np.float64), panel) == series
         self.begun = np.argmax(self.units > 0, axis=1).astype(np.int64)
         counts = [category_totals(np.expm1(panel.promo[:, :, k].astype(np.float64)), panel) for k in (0, 1)]
         self.promo = np.log1p(np.stack(counts, axis=2))
@@ -72,14 +76,18 @@ class CategoryLevels:
             return ways[SMOOTHING]
         errors = dict.fromkeys(ways, 0.0)
         for t in past[:CHECKS]:
-            truth = self._sold(t)
+            truth, judged = self._sold(t), self._is_judged(t)
             for name, value in self._ways(t, plan).items():
-                errors[name] += float(np.abs(truth - value).sum())
+                errors[name] += float(np.abs(truth - value)[judged].sum())
         best = min(errors, key=lambda name: errors[name])
         return ways[best if errors[best] < CLEARLY * errors[BOTH] else BOTH]
 
     def _sold(self, origin: int) -> FloatArray:
         return np.asarray(self.units[:, origin : origin + self.horizon].sum(axis=1))
+
+    def _is_judged(self, origin: int) -> npt.NDArray[np.bool_]:
+        """Bool (categories,), False where a week is missing of all series of a category."""
+        return ~self.is_missing[:, origin : origin + self.horizon].any(axis=1)
 
     def _ways(self, origin: int, plan: bool) -> dict[str, FloatArray]:
         """Each way's units over the horizon; smoothing alone where there is too little to learn from."""
@@ -100,11 +108,13 @@ class CategoryLevels:
             for t in range(FIRST_ORIGIN, origin - self.horizon + 1)
             if not plan or self.plan_known[t : t + self.horizon].all()
         ]
-        if len(earlier) < FEWEST_ORIGINS or len(earlier) * len(self.units) < FEWEST_ROWS:
+        judged = [self._is_judged(t) for t in earlier]
+        if len(earlier) < FEWEST_ORIGINS or np.sum(judged) < FEWEST_ROWS:
             return None
-        rows = np.concatenate([self._inputs(t, plan) for t in earlier])
-        scale = np.concatenate([self._scale(t) for t in earlier])
-        ratio = np.concatenate([self._sold(t) for t in earlier]) / self.horizon / scale
+        rows = np.concatenate([self._inputs(t, plan)[seen] for t, seen in zip(earlier, judged, strict=True)])
+        scale = np.concatenate([self._scale(t)[seen] for t, seen in zip(earlier, judged, strict=True)])
+        sold = np.concatenate([self._sold(t)[seen] for t, seen in zip(earlier, judged, strict=True)])
+        ratio = sold / self.horizon / scale
         centre, width = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
         # Large categories tell more: their ratios vary less.
         weight = np.sqrt(scale)

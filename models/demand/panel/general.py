@@ -19,8 +19,8 @@ def general(panel: Panel, *, hidden_from: int | None = None) -> GeneralPanel:
         hidden_from: Index of the first week whose promotion plan is not shown; None shows what is known.
 
     Returns:
-        Series by category and merchant; known are the promotion plan (NaN where none is on file) and the
-        calendar.
+        Series by category and merchant, missing weeks NaN; known are the promotion plan (NaN where none is on
+        file) and the calendar.
     """
     shape = (panel.n_series, len(panel.weeks))
     target = np.full(shape, np.nan)

@@ -36,13 +36,16 @@ FORECAST_SCHEMA = pl.Schema(
 
 
 def dispersion(panel: Panel) -> float:
-    """Typical variance over mean of a weekly series (median over series, at least 1)."""
+    """Typical variance over mean of a weekly series (median over series, at least 1), of what is seen."""
     tail = panel.qty[:, -DISPERSION_WEEKS:].astype(np.float64)
-    mean = tail.mean(axis=1)
-    selling = mean > 0
-    if not selling.any() or tail.shape[1] < 2:
+    seen = ~np.isnan(tail)
+    count = seen.sum(axis=1)
+    mean = np.where(seen, tail, 0.0).sum(axis=1) / np.maximum(count, 1)
+    told = (mean > 0) & (count > 1)
+    if not told.any():
         return 1.0
-    return max(1.0, float(np.median(tail[selling].var(axis=1, ddof=1) / mean[selling])))
+    squares = np.where(seen, tail - mean[:, None], 0.0)[told] ** 2
+    return max(1.0, float(np.median(squares.sum(axis=1) / (count[told] - 1) / mean[told])))
 
 
 def with_count_quantiles(mean: FloatArray, ratio: float) -> Forecast:

@@ -6,7 +6,7 @@ Which series stand alone and which are pooled is decided here. No model and no f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -15,6 +15,7 @@ import polars as pl
 
 from models.demand.config import POOLED_MERCHANT, DemandConfig
 from models.demand.panel.calendar import calendar_inputs, last_complete_week
+from models.demand.panel.missing import KEY, MISSING, filled, weeks_without_stock
 from models.errors import InsufficientDataError
 from models.states import known_at, with_states
 
@@ -22,7 +23,8 @@ Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
-KEY = ["category_id", "merchant_id"]
+LEAST_SEEN = 0.25
+"""What a small series sold in the newest weeks is scaled up four times at most for those that are missing."""
 
 NO_PROMOTIONS = pl.Schema(
     {
@@ -44,10 +46,12 @@ class Weekly:
         frame: category_id, merchant_id, week_start_on, qty, net_paid_cents, lines; one row per key and week
             that sold.
         weeks: Every complete Monday from the first to the last, without gaps.
+        missing: As `MISSING`: weeks in which nothing of a key could be bought, so that it has no sum, not 0.
     """
 
     frame: pl.DataFrame
     weeks: tuple[date, ...]
+    missing: pl.DataFrame = field(default_factory=MISSING.to_frame)
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,18 @@ class Panel:
         category_id: Category of each series.
         merchant_id: Merchant of each series; `POOLED_MERCHANT` where small series are pooled.
         weeks: The T observed Mondays, then the H Mondays to forecast.
-        qty: float32 (n, T), units a week; 0 in a week without sale and before the first sale.
-        start: int64 (n,), index of the first week with a sale; a later week without sale is a true 0. T where
-            nothing was sold.
+        qty: float32 (n, T), units a week; 0 in a week without sale and before the first sale, NaN in a week
+            in which nothing of the series could be bought.
+        start: int64 (n,), index of the first week with a sale; a later week without sale is a true 0, unless
+            it is missing. T where nothing was sold.
         promo: float32 (n, T + H, 2), log1p of skus on display and of skus in the mailer.
         plan_known: bool (T + H,), False where no promotion of any series is on file for the week.
         log_price: float32 (n, T), log of the unit price over its own mean so far; carried through weeks
             without sale. Weeks to forecast have none: a realised price is not known in advance.
         calendar: float32 (T + H, C).
-        category_qty: float32 (n, T), units of the series' category over all merchants.
+        category_qty: float32 (n, T), units of the series' category over all merchants, missing weeks filled.
         merchant_qty: float32 (n, T), units of the series' merchant over all its own series; of all pools for
-            a pool.
+            a pool. Missing weeks are filled.
         members: category_id, merchant_id, row (of the pooled series), share (of the pool's units).
     """
 
@@ -96,6 +101,11 @@ class Panel:
         return int(self.qty.shape[1])
 
     @property
+    def filled(self) -> Float32:
+        """float32 (n, T), `qty` with the level before it in place of each missing week."""
+        return filled(self.qty, self.start)
+
+    @property
     def is_pooled(self) -> Bool:
         """Bool (n,), True for a pool of small series."""
         return np.array([m == POOLED_MERCHANT for m in self.merchant_id], dtype=np.bool_)
@@ -110,7 +120,9 @@ def known_lines(lines: pl.DataFrame, as_of: datetime) -> pl.LazyFrame:
     )
 
 
-def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> Weekly:
+def weekly_sales(
+    lines: pl.DataFrame, as_of: datetime, config: DemandConfig, out_of_stock: pl.DataFrame | None = None
+) -> Weekly:
     """Sum merchandise lines to category x merchant x local week; incomplete edge weeks are dropped.
 
     Args:
@@ -119,6 +131,7 @@ def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> 
         as_of: Business time, with time zone; what was placed or received later is not seen, and a state that
             was superseded later still stands.
         config: Settings.
+        out_of_stock: As `models.out_of_stock.OUT_OF_STOCK`; None where no stock is known.
 
     Returns:
         The sums. The first week is dropped when the data begin after its Monday; the last when more than
@@ -126,9 +139,9 @@ def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> 
     """
     last = last_complete_week(as_of, config)
     first_day = lines["placed_on"].min()
+    known = known_lines(lines, as_of)
     frame = (
-        known_lines(lines, as_of)
-        .group_by(pl.col("category_l2_id").alias("category_id"), "merchant_id", "week_start_on")
+        known.group_by(pl.col("category_l2_id").alias("category_id"), "merchant_id", "week_start_on")
         .agg(pl.col("qty").sum(), pl.col("net_paid_cents").sum(), pl.len().alias("lines"))
         .filter(pl.col("week_start_on") <= last)
         .sort("category_id", "merchant_id", "week_start_on")
@@ -140,7 +153,10 @@ def weekly_sales(lines: pl.DataFrame, as_of: datetime, config: DemandConfig) -> 
     if not isinstance(first, date):
         return Weekly(frame, ())
     count = (last - first).days // 7 + 1
-    return Weekly(frame, tuple(first + timedelta(weeks=k) for k in range(count)))
+    weeks = tuple(first + timedelta(weeks=k) for k in range(count))
+    if out_of_stock is None:
+        return Weekly(frame, weeks)
+    return Weekly(frame, weeks, weeks_without_stock(known, out_of_stock, weeks, as_of, config))
 
 
 def _own_series(weekly: Weekly, cut: int, min_weeks_on_sale: int, config: DemandConfig) -> pl.DataFrame:
@@ -154,13 +170,13 @@ def _own_series(weekly: Weekly, cut: int, min_weeks_on_sale: int, config: Demand
         .select("merchant_id")
     )
     on_sale = (pl.lit(end) - pl.col("week_start_on").min()).dt.total_days() // 7 + 1
+    missing = weekly.missing.filter(pl.col("week_start_on") <= end).group_by(KEY).agg(missing=pl.len())
+    seen = pl.col("weeks") - pl.col("missing").fill_null(0)
     return (
         before.group_by(KEY)
         .agg(pl.col("qty").sum(), on_sale.alias("weeks"))
-        .filter(
-            (pl.col("weeks") >= min_weeks_on_sale)
-            & (pl.col("qty") >= config.min_weekly_units * pl.col("weeks"))
-        )
+        .join(missing, on=KEY, how="left")
+        .filter((pl.col("weeks") >= min_weeks_on_sale) & (pl.col("qty") >= config.min_weekly_units * seen))
         .join(large, on="merchant_id", how="semi")
         .select(KEY)
         .sort(KEY)
@@ -177,8 +193,8 @@ def build_panel(
     """Arrange the weekly sums as a panel.
 
     A series stands alone when, counted before week index `cut`, it has been on sale for `min_weeks_on_sale`
-    weeks (three quarters of the history where that is shorter), sells `min_weekly_units` a week, and its
-    merchant has `min_merchant_lines` lines. All others are pooled by category.
+    weeks (three quarters of the history where that is shorter), sells `min_weekly_units` a week that is not
+    missing, and its merchant has `min_merchant_lines` lines. All others are pooled by category.
 
     Args:
         weekly: Sums from `weekly_sales`.
@@ -260,20 +276,36 @@ def arrange(
     paid = np.zeros((keys.height, n_weeks))
     paid[rows, columns] = sums["net_paid_cents"].to_numpy()
     promo, plan_known = _promotions(promotions_weekly, series, weeks, keys.height)
+    start = np.where((qty > 0).any(axis=1), np.argmax(qty > 0, axis=1), n_weeks).astype(np.int64)
+    log_price = _relative_price(qty, paid)
+    qty[_nothing_to_buy(weekly, series, qty.shape)] = np.nan
+    units = filled(qty, start)
     return Panel(
         category_id=tuple(keys["category_id"]),
         merchant_id=tuple(keys["series_merchant"]),
         weeks=weeks,
         qty=qty,
-        start=np.where((qty > 0).any(axis=1), np.argmax(qty > 0, axis=1), n_weeks).astype(np.int64),
+        start=start,
         promo=promo,
         plan_known=plan_known,
-        log_price=_relative_price(qty, paid),
+        log_price=log_price,
         calendar=calendar_inputs(weeks, n_weeks, config).astype(np.float32),
-        category_qty=_group_total(qty, keys["category_id"]),
-        merchant_qty=_group_total(qty, keys["series_merchant"]),
-        members=_members(marked, weeks, n_weeks, config),
+        category_qty=_group_total(units, keys["category_id"]),
+        merchant_qty=_group_total(units, keys["series_merchant"]),
+        members=_members(marked, weekly.missing, weeks, n_weeks, config),
     )
+
+
+def _nothing_to_buy(weekly: Weekly, series: pl.DataFrame, shape: tuple[int, int]) -> Bool:
+    """Bool (n, T): weeks that are missing of all of a row that had begun; a pool has many."""
+    begun, gone = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    if weekly.missing.is_empty():
+        return gone > 0
+    firsts = weekly.frame.group_by(KEY).agg(first=pl.col("week_start_on").min()).join(series, on=KEY)
+    np.add.at(begun, (firsts["row"].to_numpy(), _week_index(firsts["first"], weekly.weeks[0])), 1)
+    missing = weekly.missing.join(firsts, on=KEY).filter(pl.col("week_start_on") > pl.col("first"))
+    np.add.at(gone, (missing["row"].to_numpy(), _week_index(missing["week_start_on"], weekly.weeks[0])), 1)
+    return (gone > 0) & (gone == begun.cumsum(axis=1))
 
 
 def _week_index(column: pl.Series, first: date) -> Int64:
@@ -326,14 +358,23 @@ def _relative_price(qty: Float32, paid: npt.NDArray[np.float64]) -> Float32:
     return np.clip(carried, -1, 1).astype(np.float32)
 
 
-def _members(marked: pl.DataFrame, weeks: Sequence[date], n_weeks: int, config: DemandConfig) -> pl.DataFrame:
-    """Shares of the small series in their pool over the newest `pool_weeks` weeks; silent ones get none."""
+def _members(
+    marked: pl.DataFrame, missing: pl.DataFrame, weeks: Sequence[date], n_weeks: int, config: DemandConfig
+) -> pl.DataFrame:
+    """Shares of the small series in their pool over the newest `pool_weeks` weeks; silent ones get none.
+
+    Units count as those of the weeks that are not missing.
+    """
     since = weeks[max(0, n_weeks - config.pool_weeks)]
+    gone = missing.filter(pl.col("week_start_on") >= since).group_by(KEY).agg(gone=pl.len())
+    seen = 1 - pl.col("gone").fill_null(0) / min(n_weeks, config.pool_weeks)
     recent = (
         marked.filter((pl.col("series_merchant") == POOLED_MERCHANT) & (pl.col("week_start_on") >= since))
         .group_by("category_id", "merchant_id", "row")
         .agg(pl.col("qty").sum())
         .filter(pl.col("qty") > 0)
+        .join(gone, on=KEY, how="left")
+        .with_columns(qty=pl.col("qty") / seen.clip(LEAST_SEEN))
     )
     return (
         recent.with_columns(share=pl.col("qty") / pl.col("qty").sum().over("row"))

@@ -37,6 +37,7 @@ def vintages(
     promotions_weekly: pl.DataFrame,
     origins: Sequence[int],
     config: DemandConfig,
+    out_of_stock: pl.DataFrame | None = None,
 ) -> Vintages:
     """Arrange what was known at every origin in the rows of one panel.
 
@@ -47,16 +48,23 @@ def vintages(
         origins: Week indices, ascending. The series that stand alone are chosen by what was known at the
             first one.
         config: Settings.
+        out_of_stock: As for `weekly_sales`.
     """
-    seen = {origin: _known(lines, weekly, origin, config) for origin in origins}
+    seen = {origin: _known(lines, weekly, origin, config, out_of_stock) for origin in origins}
     keys = pl.concat([weekly.frame, *(one.frame for one in seen.values())])
     series = series_rows(keys, seen[origins[0]], origins[0], config)
     known = {origin: arrange(one, series, promotions_weekly, config) for origin, one in seen.items()}
     return Vintages(arrange(weekly, series, promotions_weekly, config), known)
 
 
-def _known(lines: pl.DataFrame, weekly: Weekly, origin: int, config: DemandConfig) -> Weekly:
+def _known(
+    lines: pl.DataFrame,
+    weekly: Weekly,
+    origin: int,
+    config: DemandConfig,
+    out_of_stock: pl.DataFrame | None,
+) -> Weekly:
     """The sums of the weeks before an origin as they were known then, over the weeks of what stands."""
-    then = weekly_sales(lines, moment_of(weekly.weeks[origin], config), config)
+    then = weekly_sales(lines, moment_of(weekly.weeks[origin], config), config, out_of_stock)
     inside = pl.col("week_start_on").is_between(weekly.weeks[0], weekly.weeks[origin - 1])
-    return Weekly(then.frame.filter(inside), weekly.weeks)
+    return Weekly(then.frame.filter(inside), weekly.weeks, then.missing.filter(inside))

@@ -22,7 +22,7 @@ class Windows:
     """Windows of b (series, origin) pairs.
 
     Attributes:
-        qty: float32 (b, window), units a week; 0 before the first sale.
+        qty: float32 (b, window), units a week; 0 before the first sale, missing weeks filled.
         on_sale: float32 (b, window), 1 from the first sale on.
         log_price: float32 (b, window).
         promo: float32 (b, window + horizon, 2), log1p counts; unknown plans filled.
@@ -31,7 +31,7 @@ class Windows:
         merchant_ratio: float32 (b, window), the merchant's units over their mean in the window.
         expected: float32 (b,), the level that merchant and category totals alone would suggest, over scale.
         scale: float32 (b,), mean units a week on sale within the window, at least `MIN_SCALE`.
-        target: float32 (b, horizon), units a week; NaN after the last observed week.
+        target: float32 (b, horizon), units a week; NaN in a missing week and after the last observed one.
     """
 
     qty: Float32
@@ -49,12 +49,19 @@ class Windows:
 def training_pairs(panel: Panel, cut: int, config: DemandConfig, stride: int = 1) -> tuple[Int64, Int64]:
     """All (series, origin) pairs whose targets end before week index `cut`, ordered by origin and series.
 
-    An origin needs `min_history` weeks on sale before it.
+    An origin needs `min_history` weeks on sale before it, and no missing week among its targets.
     """
     origins = np.arange(cut - config.horizon, 0, -stride)[::-1]
     usable = origins[:, None] >= panel.start[None, :] + config.min_history
+    whole = [is_whole(panel, origin, config.horizon) for origin in origins]
+    usable &= np.array(whole, dtype=np.bool_).reshape(usable.shape)
     origin_rows, series = np.nonzero(usable)
     return series.astype(np.int64), origins[origin_rows].astype(np.int64)
+
+
+def is_whole(panel: Panel, origin: int, horizon: int) -> Bool:
+    """Bool (n,), series of which no week from an origin on is missing."""
+    return np.asarray(~np.isnan(panel.qty[:, origin : origin + horizon]).any(axis=1))
 
 
 def cut_windows(
@@ -80,14 +87,15 @@ def cut_windows(
     inside = past >= 0
     safe = np.maximum(past, 0)
     on_sale = (inside & (past >= panel.start[row])).astype(np.float32)
-    qty = panel.qty[row, safe] * on_sale
+    units = panel.filled
+    qty = units[row, safe] * on_sale
     scale = np.maximum(qty.sum(axis=1) / np.maximum(on_sale.sum(axis=1), 1), MIN_SCALE)
     category = panel.category_qty[row, safe] * inside
     merchant = panel.merchant_qty[row, safe] * inside
     weeks = np.maximum(inside.sum(axis=1), 1)
     category_mean = np.maximum(category.sum(axis=1) / weeks, MIN_SCALE)
     merchant_mean = np.maximum(merchant.sum(axis=1) / weeks, MIN_SCALE)
-    everything = panel.qty.sum(axis=0)[safe] * inside
+    everything = units.sum(axis=0)[safe] * inside
     everything_mean = np.maximum(everything.sum(axis=1) / weeks, MIN_SCALE)
     promo = panel.promo[row, np.maximum(both, 0)] * (both >= 0)[:, :, None]
     recent = promo[:, window - PLAN_WEEKS : window].mean(axis=1, keepdims=True)

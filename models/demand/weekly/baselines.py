@@ -1,5 +1,7 @@
 """The simple rules: naive, season, means, smoothing, intermittent demand, the papers' blend. No quantiles.
 
+A missing week teaches smoothing and the rules of intermittent demand nothing; the others read it as filled.
+
 With one year of history there is no season of 52 weeks: `seasonal_naive` then repeats the last four weeks
 (the pay and mailer cycle) week by week, and says so by its name; with more than 52 weeks it is last year.
 """
@@ -11,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from models.demand.families.intermittent import METHODS
+from models.demand.panel.missing import filled
 from models.demand.panel.series import Int64
 from models.metrics import FloatArray
 
@@ -27,7 +30,7 @@ def _flat(level: FloatArray, horizon: int) -> FloatArray:
 
 def _trailing(qty: FloatArray, start: Int64, weeks: int) -> FloatArray:
     """The last `weeks` columns as float64, NaN before a series' first sale; an unsold series is one 0."""
-    tail = qty[:, -weeks:].astype(np.float64)
+    tail = filled(qty, start)[:, -weeks:].astype(np.float64)
     first = qty.shape[1] - tail.shape[1]
     tail[np.arange(tail.shape[1])[None, :] + first < start[:, None]] = np.nan
     tail[np.isnan(tail).all(axis=1), -1] = 0.0
@@ -38,21 +41,21 @@ def naive(qty: FloatArray, start: Int64, horizon: int) -> FloatArray:
     """The last week, repeated.
 
     Args:
-        qty: float (n, t), units a week before the origin.
+        qty: float (n, t), units a week before the origin; NaN where missing.
         start: int (n,), index of the first sale.
         horizon: Weeks ahead.
 
     Returns:
         float64 (n, horizon), units a week. The other rules take and give the same.
     """
-    return _flat(qty[:, -1].astype(np.float64), horizon)
+    return _flat(filled(qty, start)[:, -1].astype(np.float64), horizon)
 
 
 def seasonal_naive(qty: FloatArray, start: Int64, horizon: int) -> FloatArray:
     """The same week of last year, or of the last four-week cycle when there is no full year."""
     season = YEAR_WEEKS if qty.shape[1] > YEAR_WEEKS else min(CYCLE_WEEKS, qty.shape[1])
     columns = qty.shape[1] - season + np.arange(horizon) % season
-    return qty[:, columns].astype(np.float64)
+    return filled(qty, start)[:, columns].astype(np.float64)
 
 
 def mean_last(weeks: int) -> Rule:
@@ -77,7 +80,7 @@ def smoothed_levels(qty: FloatArray, start: Int64, alpha: float) -> tuple[FloatA
     """Simple exponential smoothing from a series' first sale on.
 
     Args:
-        qty: float (n, t), units a week.
+        qty: float (n, t), units a week; a missing one (NaN) leaves the level.
         start: int (n,), index of the first sale; the level starts there.
         alpha: Weight of the newest week, in (0, 1].
 
@@ -88,7 +91,7 @@ def smoothed_levels(qty: FloatArray, start: Int64, alpha: float) -> tuple[FloatA
     squared = np.zeros(qty.shape[0])
     for week in range(qty.shape[1]):
         value = qty[:, week].astype(np.float64)
-        error = np.where(week > start, value - level, 0.0)
+        error = np.where((week > start) & ~np.isnan(value), value - level, 0.0)
         level = np.where(week == start, value, level + alpha * error)
         squared += error**2
     return level, squared

@@ -19,7 +19,7 @@ import torch
 from models.demand.config import DemandConfig, from_json
 from models.demand.families.trainer import mark_of, seeded, train
 from models.demand.panel.series import Bool, Int64, Panel
-from models.demand.panel.windows import cut_windows, training_pairs
+from models.demand.panel.windows import cut_windows, is_whole, training_pairs
 from models.demand.weekly.forecasts import Forecast
 from models.demand.weekly.lstm import Batch, DemandLstm
 from models.errors import BundleError, InsufficientDataError
@@ -135,10 +135,16 @@ class _Epochs:
 
 
 class _Whole:
-    """The validation windows: every series at one origin."""
+    """The validation windows: every series at one origin of which no week is missing."""
 
     def __init__(self, panel: Panel, origin: int, rows: tuple[Int64, Int64], config: DemandConfig) -> None:
-        series = np.flatnonzero(panel.start + config.min_history <= origin)
+        begun = panel.start + config.min_history <= origin
+        series = np.flatnonzero(begun & is_whole(panel, origin, config.horizon))
+        if not len(series):
+            raise InsufficientDataError(
+                f"demand_lstm: every series misses a week of {origin} to {origin + config.horizon - 1}, "
+                "by which its training would be stopped"
+            )
         origins = np.full(len(series), origin, dtype=np.int64)
         self.batch = make_batch(panel, series, origins, *rows, config)
 

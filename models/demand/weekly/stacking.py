@@ -69,14 +69,16 @@ def learn(
     Args:
         told: Each member's forecasts by origin.
         panel: What is known now.
-        over: The origins; with none of them, or without a series of its own, all members count alike.
+        over: The origins; with none of them, without a series of its own, or where all their weeks are
+            missing, all members count alike.
         horizon: Weeks ahead.
     """
     members, own = tuple(told), ~panel.is_pooled
-    if not over or not own.any():
+    weeks = [panel.qty[own, o : o + horizon].ravel() for o in over]
+    if np.isnan(weeks).all():
         alike = np.full(len(members), 1 / len(members))
         return Weights(members, {SMOOTH: alike, INTERMITTENT: alike})
-    actual = np.concatenate([panel.qty[own, o : o + horizon].ravel() for o in over]).astype(np.float64)
+    actual = np.concatenate(weeks).astype(np.float64)
     classes = np.concatenate([np.repeat(kinds(panel, o)[own], horizon) for o in over])
     points = [
         np.concatenate([forecasts[o].quantiles[own].reshape(-1, len(QUANTILES)) for o in over])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.stockouts import OUT_OF_STOCK
+from models.out_of_stock import OUT_OF_STOCK
 from pipelines.warehouse import reading
 
 BEGAN = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from models.replenishment.stockouts import OUT_OF_STOCK
+from models.out_of_stock import OUT_OF_STOCK
 from pipelines.defs.replenishment import _reorder
 from pipelines.lake.tables import Lake
 from pipelines.settings import Settings

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 from test_reorder_tables import AS_OF, NO_LISTINGS, SURE, TODAY, forecasts, lines, offer, table
 
+from models.out_of_stock import OUT_OF_STOCK
 from models.replenishment.config import ReorderConfig
 from models.replenishment.disaggregate import sku_shares
 from models.replenishment.reorder import reorder
-from models.replenishment.stockouts import OUT_OF_STOCK, shares_on_sale
+from models.replenishment.stockouts import shares_on_sale
 
 MIDNIGHT = datetime.fromisoformat("2018-01-01T00:00:00+00:00")
 
