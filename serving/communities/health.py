@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-from serving.settlement.books.refunds import FREE_LINE_IS_BACK
+from serving.settlement.books.refunds import FREE_UNITS_KEPT
 
 Connection = psycopg.Connection[Any]
 
@@ -111,8 +111,7 @@ with week as (
             coalesce(sum(case
                 when l.net_paid_cents > 0
                     then l.supply_price_cents * (l.net_paid_cents - l.refunded_cents) / l.net_paid_cents
-                when {FREE_LINE_IS_BACK} then 0
-                else l.supply_price_cents end), 0)::bigint as supply_cents
+                else l.supply_price_cents * {FREE_UNITS_KEPT} / l.qty end), 0)::bigint as supply_cents
         from orders.order_line l where l.tenant_id = o.tenant_id and l.order_id = o.order_id) l
     left join promotions.claim k on k.tenant_id = o.tenant_id and k.order_id = o.order_id
         and k.state = 'taken'

@@ -14,7 +14,7 @@ import psycopg
 
 from models.experiments.comparison import Moments
 from serving.experiments.document import Experiment, Metric, Unit
-from serving.settlement.books.refunds import FREE_LINE_IS_BACK
+from serving.settlement.books.refunds import FREE_UNITS_KEPT
 
 Connection = psycopg.Connection[Any]
 
@@ -93,7 +93,7 @@ def sold_by_unit(
 
 _STAYED: LiteralString = (
     "(case when l.net_paid_cents > 0 then 1.0 - l.refunded_cents::float8 / l.net_paid_cents"
-    f" when {FREE_LINE_IS_BACK} then 0.0 else 1.0 end)"
+    f" else {FREE_UNITS_KEPT}::float8 / l.qty end)"
 )
 SPEND: LiteralString = "(l.net_paid_cents - l.refunded_cents)"
 """What was paid for a line `l` of an order and did not go back, fen."""

@@ -131,6 +131,28 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         """,
     ),
     (
+        "L8",
+        "a line that cost nothing goes back by its units: its shares, and the debts for its discounts",
+        """
+        with free as materialized (
+            select n.order_id, n.line_no, n.qty, coalesce(max(r.units_gone), 0) as gone
+            from orders.order_line n left join settlement.refund r using (tenant_id, order_id, line_no)
+            where n.tenant_id = %(tenant)s and n.net_paid_cents = 0 group by 1, 2, 3
+        )
+        select 'leg ' || l.leg_id || ' of ' || l.amount_cents || ': ' || l.reversed_cents || ' reversed, '
+            || f.gone || ' of ' || f.qty || ' units are gone'
+        from settlement.leg l join free f using (order_id, line_no)
+        where l.tenant_id = %(tenant)s and not l.is_replaced
+            and l.reversed_cents <> div(l.amount_cents::numeric * f.gone, f.qty)
+        union all
+        select 'order ' || d.order_id || ' line ' || d.line_no || ': ' || d.party_type || ' ' || d.party_id
+            || ' owes ' || d.owed_cents - d.reversed_cents || ' of ' || d.owed_cents || ', ' || f.gone
+            || ' of ' || f.qty || ' units are gone'
+        from settlement.discount_debt d join free f using (order_id, line_no)
+        where d.tenant_id = %(tenant)s and d.reversed_cents <> div(d.owed_cents::numeric * f.gone, f.qty)
+        """,
+    ),
+    (
         "L9",
         "the legs of an order are what was captured less what was refunded",
         """
@@ -145,13 +167,13 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "L9",
-        "refunds of an order are what its lines and refund rows say, and rounding is 0 after a full refund",
+        "refunds of an order are what its lines and refund rows say, and rounding is 0 once all is back",
         """
         select 'order ' || o.order_id || ' line ' || r.line_no || ': refunds ' || r.refunded || ', rounding '
             || r.rounding || ', line says ' || coalesce(n.refunded_cents, s.refunded_freight_cents)
         from orders.customer_order o
         join (select order_id, line_no, supplier_id, sum(refund_cents) as refunded, sum(rounding_cents)
-            as rounding
+            as rounding, max(units_gone) as gone
               from settlement.refund where tenant_id = %(tenant)s group by order_id, line_no, supplier_id) r
             using (order_id)
         left join orders.order_line n using (tenant_id, order_id, line_no)
@@ -160,7 +182,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             and s.supplier_id = r.supplier_id
         where o.tenant_id = %(tenant)s
             and (r.refunded <> coalesce(n.refunded_cents, s.refunded_freight_cents)
-                 or r.refunded = coalesce(n.net_paid_cents, s.freight_cents) and r.rounding <> 0)
+                 or r.refunded = coalesce(n.net_paid_cents, s.freight_cents) and r.rounding <> 0
+                     and (n.net_paid_cents is distinct from 0 or r.gone = n.qty))
         """,
     ),
     (

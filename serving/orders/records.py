@@ -44,6 +44,8 @@ class Order:
 class OrderLine:
     """A row of `orders.order_line`; `open_cents` is what may still be refunded.
 
+    `back_qty` are units of a line that cost nothing which were sent and came back.
+
     From which warehouse it leaves and when is of the clock of the warehouse; without one, of the tenant.
     """
 
@@ -59,6 +61,7 @@ class OrderLine:
     refunded_cents: int
     reserved_qty: int
     sent_qty: int
+    back_qty: int
     warehouse_id: str | None
     ships_on: date | None
     promised_on: date | None
@@ -67,6 +70,11 @@ class OrderLine:
     def open_cents(self) -> int:
         """What was paid for the line and not refunded, fen."""
         return self.net_paid_cents - self.refunded_cents
+
+    @property
+    def gone_qty(self) -> int:
+        """Units of a line that cost nothing which the buyer neither has nor is going to have."""
+        return self.qty - self.reserved_qty - self.sent_qty + self.back_qty
 
 
 @dataclass(frozen=True)

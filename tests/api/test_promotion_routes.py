@@ -179,6 +179,36 @@ def test_a_gift_goes_with_the_goods_that_earned_it(call, shop):
     assert call(*cancel, 200, "cancel-3")["refund_cents"] == 10_000
 
 
+def test_of_three_gifts_of_which_one_is_cancelled_the_supplier_is_paid_for_two(call, shop):
+    """12.00 for each: 36.00 are accrued, 12.00 taken back with the first, 12.00 with the one that returns."""
+    shop.may_lose(10**9)
+    shop.list("triple", 2_000)
+    shop.supply("S2", "triple", 10, price=1_200)
+    made = running(call, GIFT | {"sku_ids": ["triple"], "per_consumer_qty": 3}, "triple")
+    lines = [{"sku_id": "sku", "qty": 1}, {"sku_id": "triple", "qty": 3}]
+    order_id = call("m1", "POST", "/orders", order(made, "triple", lines=lines), 201, "triple")["order_id"]
+    shop.pay(order_id)
+
+    def share():
+        told = call("op", "GET", f"/settlements/{order_id}/explain", None, 200)
+        assert all(proof["holds"] for proof in told["proofs"])
+        (leg,) = [one for one in told["legs"] if one["line_no"] == 2 and one["kind"] == "supplier"]
+        return leg["amount_cents"], leg["reversed_cents"], leg["left_cents"]
+
+    assert share() == (3_600, 0, 3_600)
+    call("m1", "POST", f"/orders/{order_id}/lines/2/cancel", {"qty": 1}, 200, "triple-1")
+    assert share() == (3_600, 1_200, 2_400)
+    call("S2", "POST", f"/orders/{order_id}/suborders/S2/accept", {}, 200)
+    notice = {"shipment_id": "triple", "promised_at": "2026-11-03T00:00:00Z", "shipped_at": NOW.isoformat()}
+    call("S2", "POST", f"/orders/{order_id}/suborders/S2/shipments", notice)
+    wanted = {"line_no": 2, "kind": "return", "reason_code": "other", "requested_cents": 0, "qty": 1}
+    case = call("m1", "POST", f"/orders/{order_id}/after-sales", wanted, 201, "triple-2")
+    path = f"/after-sales/{case['case_id']}"
+    call("S2", "POST", f"{path}/return-receipt", {"received_qty": 1, "restocked_qty": 1}, 200, "triple-3")
+    call("m1", "POST", f"{path}/refund", {"refund_cents": 0}, 200, "triple-4")
+    assert share() == (3_600, 2_400, 1_200)
+
+
 def test_below_the_published_floor_others_pay(call, shop):
     listed = shop.sql("select floor_cents, merchant_id, sku_id from scores.prices order by 3 limit 1")
     floor, merchant, sku = listed[0]

@@ -8,6 +8,7 @@ from small_market import NOW, TENANT, Shop
 from serving.communities import records
 from serving.db import migrate
 from serving.db.operations import Operations
+from serving.orders.after_sales import after_sales, returns
 from serving.orders.fulfilment import fulfilment
 from serving.orders.placing import cancelling
 
@@ -45,6 +46,32 @@ def test_members_and_activities_keep_their_shop(shop):
             assert sorted(set(found)) == [("m1", "mothers"), ("m2", "fathers")]
             assert len(found) == rows
         assert records.find(conn, TENANT, "m1", "mothers").members == 1
+
+
+def test_what_cost_nothing_and_went_back_is_gone_unit_by_unit(shop):
+    shop.list("sample", 0)
+    shop.supply("S1", "sample", 100, price=200)
+    shop.may_lose(10**9)
+    for order_id in ("kept", "returned", "cancelled"):
+        shop.place(order_id, ("sample", 3))
+        shop.pay(order_id)
+        if order_id == "cancelled":
+            shop.act(cancelling.cancel_units, order_id, 1, 3, NOW)
+            continue
+        shop.act(fulfilment.accept, order_id, "S1", {}, NOW)
+        parcel = fulfilment.Parcel(order_id, NOW + timedelta(days=2), NOW)
+        shop.act(fulfilment.ship, order_id, "S1", parcel, NOW)
+    case = shop.agreed_case("returned", 1, None, "return", "changed_mind", 0, NOW, 3)
+    shop.act(returns.receive_back, case.case_id, 3, 3, NOW)
+    shop.act(after_sales.refund_case, case.case_id, 0, NOW)
+    units = (
+        "select l.order_id, l.back_qty, r.units_gone from orders.order_line l left join settlement.refund r"
+        " using (tenant_id, order_id, line_no) order by 1"
+    )
+    before = shop.sql(units)
+    assert before == [("cancelled", 0, 3), ("kept", 0, None), ("returned", 3, 3)]
+    with again(shop, "0090") as operations, operations.transaction(TENANT) as conn:
+        assert conn.execute(units).fetchall() == before
 
 
 def test_units_that_left_are_told_by_what_was_paid_back(shop):

@@ -221,14 +221,14 @@ def refund_case(
     """Give money back on a case; repeated refunds add up to at most what the case asked for.
 
     The last fen of an unshipped line frees its stock, and the freight of a part that has nothing left to ship
-    goes back as well. So does a gift that was not sent, where what is left does not earn it. A line that cost
-    nothing goes back as a whole, for 0 fen.
+    goes back as well. So does a gift that was not sent, where what is left does not earn it. Of a line that
+    cost nothing the units go back that came back, for 0 fen.
 
     Args:
         conn: Inside a transaction of the tenant.
         tenant_id: The tenant.
         case_id: The case.
-        refund_cents: Fen; 0 only for a line that cost nothing and came back.
+        refund_cents: Fen; 0 only for units of a line that cost nothing, which came back.
         now: Business time.
         answer_days: After so many days without an answer the supplier of shipped goods agrees.
 
@@ -387,7 +387,7 @@ def _require_agreement(
 def _require_goods_back(conn: Connection, tenant_id: str, case: Case, refund_cents: int) -> None:
     """Refuse money for units that did not come back."""
     if refund_cents == 0:
-        _require_free_line_back(conn, tenant_id, case)
+        _require_free_units_back(conn, tenant_id, case)
     if case.kind != "return" or case.qty is None:
         return
     line = _line(conn, tenant_id, case.order_id, case.line_no)
@@ -400,16 +400,17 @@ def _require_goods_back(conn: Connection, tenant_id: str, case: Case, refund_cen
         )
 
 
-def _require_free_line_back(conn: Connection, tenant_id: str, case: Case) -> None:
-    line = None if case.line_no == FREIGHT else _line(conn, tenant_id, case.order_id, case.line_no)
-    cases = cases_of(conn, tenant_id, case.order_id, case.supplier_id)
-    came = sum(one.received_qty or 0 for one in cases if one.line_no == case.line_no)
-    is_back = line is not None and case.received_qty and came >= line.sent_qty
-    if line is None or line.net_paid_cents or not is_back:
+def _require_free_units_back(conn: Connection, tenant_id: str, case: Case) -> None:
+    if case.line_no == FREIGHT or not _free_back(_line(conn, tenant_id, case.order_id, case.line_no), case):
         raise RefundRefusedError(
             f"Case {case.case_id!r} gives no money back: 0 fen are for a return of a line that cost nothing,"
-            " once all of its units that were sent came back."
+            " once units of it that were sent came back."
         )
+
+
+def _free_back(line: OrderLine, case: Case) -> int:
+    """Units that came back by a case, of those of a line that cost nothing which were out until then."""
+    return 0 if line.net_paid_cents else min(case.received_qty or 0, line.sent_qty - line.back_qty)
 
 
 def _locked(conn: Connection, tenant_id: str, case_id: str) -> tuple[Case, Order]:
@@ -449,7 +450,7 @@ def _book(
         return
     line = _line(conn, tenant_id, order.order_id, case.line_no)
     kept = 0 if cents == line.open_cents else line.reserved_qty
-    give = Give(line.line_no, supplier, cents, 0, kept)
+    give = Give(line.line_no, supplier, cents, 0, kept, _free_back(line, case))
     give_back(conn, tenant_id, order, line, give, refund_id, now, case.case_id)
     end_empty_part(conn, tenant_id, order, supplier, refund_id, now)
 

@@ -21,7 +21,6 @@ from serving.orders.promotions.claims import gift_of
 from serving.orders.records import Order, OrderLine, find_sub_order, lines_of
 from serving.orders.states import UNSHIPPED
 from serving.orders.webhooks import webhooks
-from serving.settlement.books.refunds import FREE_LINE_IS_BACK
 
 Connection = psycopg.Connection[Any]
 
@@ -78,8 +77,7 @@ def units_kept(line: OrderLine, units_back: int) -> int:
 
     Args:
         line: The line.
-        units_back: Units for which cases gave money back; of a line that cost nothing, those that came back
-            once it was given back.
+        units_back: Units for which cases gave money back; of a line that cost nothing, those that came back.
     """
     if line.net_paid_cents and not line.open_cents:
         return 0
@@ -151,18 +149,16 @@ def _take_off(conn: Connection, tenant_id: str, order: Order, line: OrderLine, n
 
 
 def _back(conn: Connection, tenant_id: str, order_id: str) -> dict[int, int]:
-    """Line number to the units for which cases gave money back; a line that cost nothing goes as a whole."""
+    """Line number to units for which cases gave money back; of a line that cost nothing, that came back."""
     rows = conn.execute(
-        f"""
-        select l.line_no, case
-            when l.net_paid_cents > 0 then coalesce(sum(coalesce(a.received_qty, a.qty))
-                filter (where a.refund_cents > 0), 0)::bigint
-            when bool_or(a.status = 'refunded') or {FREE_LINE_IS_BACK} then l.qty
-            else 0 end
+        """
+        select l.line_no, case when l.net_paid_cents = 0 then l.back_qty
+            else coalesce(sum(coalesce(a.received_qty, a.qty))
+                filter (where a.refund_cents > 0), 0)::bigint end
         from orders.order_line l left join orders.after_sale a on a.tenant_id = l.tenant_id
             and a.order_id = l.order_id and a.line_no = l.line_no and a.kind <> 'complaint'
         where l.tenant_id = %s and l.order_id = %s group by l.tenant_id, l.order_id, l.line_no
-        """.encode(),
+        """,
         (tenant_id, order_id),
     )
     return dict(rows.fetchall())

@@ -21,6 +21,7 @@ from serving.orders.records import (
     move_order,
     set_sub_order,
     sub_orders_of,
+    touch,
 )
 from serving.orders.settling import refund_line
 from serving.orders.states import ENDED, SUB_ORDER, UNSHIPPED, OrderStatus
@@ -40,6 +41,7 @@ class Give:
         refund_cents: Of the line, fen.
         freight_cents: Of the supplier's freight, fen.
         kept_qty: Units of an unshipped line that are still to be shipped.
+        back_qty: Units of a line that cost nothing which were sent and came back.
     """
 
     line_no: int
@@ -47,6 +49,7 @@ class Give:
     refund_cents: int
     freight_cents: int
     kept_qty: int
+    back_qty: int = 0
 
 
 def part_of(line: OrderLine, freight_cents: int, kept_qty: int) -> Give:
@@ -72,7 +75,7 @@ def give_back(
     now: datetime,
     case_id: str | None = None,
 ) -> None:
-    """Refund a line and free the units of it that are not shipped any more.
+    """Refund a line, one that cost nothing by its units, and free those that are not shipped any more.
 
     Args:
         conn: Inside a transaction of the tenant; the order is locked.
@@ -84,11 +87,12 @@ def give_back(
         now: Business time.
         case_id: The after-sale case, if one.
     """
-    # A free line has no share by which its legs could shrink: they go back as a whole, with the last unit.
-    ends_free_line = line.net_paid_cents == 0 and not give.kept_qty
-    if give.refund_cents or (
-        ends_free_line and is_owed_for(conn, tenant_id, order.order_id, give.line_no, give.supplier_id)
+    units_gone = 0
+    if line.net_paid_cents == 0 and is_owed_for(
+        conn, tenant_id, order.order_id, give.line_no, give.supplier_id
     ):
+        units_gone = line.gone_qty + line.reserved_qty - give.kept_qty + give.back_qty
+    if give.refund_cents or units_gone:
         refund_line(
             conn,
             tenant_id,
@@ -99,7 +103,15 @@ def give_back(
             give.refund_cents,
             now,
             case_id,
+            units_gone=units_gone,
         )
+    if give.back_qty:
+        conn.execute(
+            "update orders.order_line set back_qty = back_qty + %(back)s"
+            " where tenant_id = %(tenant)s and order_id = %(order)s and line_no = %(line)s",
+            {"tenant": tenant_id, "order": order.order_id, "line": give.line_no, "back": give.back_qty},
+        )
+        touch(conn, tenant_id, order.order_id)
     if give.freight_cents:
         freight_id = f"{refund_id}:freight"
         refund_line(

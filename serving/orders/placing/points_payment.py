@@ -108,8 +108,8 @@ def pay_with_points(
 def give_back_due(transactions: ConnectionFactory, tenant_id: str, now: datetime) -> int:
     """Give back the points of lines that were cancelled or refunded; points given back.
 
-    A line that is refunded in part gives them back in proportion, floored; the last refund gives back the
-    rest. A transaction per order.
+    A line that is refunded in part gives them back in proportion, floored; one that cost no money does by its
+    units. The last refund gives back the rest. A transaction per order.
     """
     given = 0
     for order_id in in_transaction(transactions, partial(_orders_with_points, tenant_id=tenant_id)):
@@ -125,7 +125,8 @@ def _orders_with_points(conn: Connection, tenant_id: str) -> list[str]:
         "select distinct t.order_id from ledger.transaction t join orders.customer_order o"
         " on o.tenant_id = t.tenant_id and o.order_id = t.order_id"
         " where t.tenant_id = %s and t.kind = 'points_burn' and t.order_id is not null"
-        " and (o.status = 'cancelled' or o.refunded_cents > 0) order by 1",
+        " and (o.status = 'cancelled' or exists (select from settlement.refund r"
+        "  where r.tenant_id = o.tenant_id and r.order_id = o.order_id)) order by 1",
         (tenant_id,),
     )
     return [order_id for (order_id,) in rows]
@@ -145,7 +146,10 @@ def _give_back_order(conn: Connection, tenant_id: str, order_id: str, now: datet
             continue
         points = int(row[0])
         left = 0
-        if order.status != "cancelled" and line.net_paid_cents:
-            left = points - points * line.refunded_cents // line.net_paid_cents
+        if order.status != "cancelled":
+            gone, whole = line.refunded_cents, line.net_paid_cents
+            if whole == 0:
+                gone, whole = line.gone_qty, line.qty
+            left = points - points * gone // whole
         given += give_back_points(conn, tenant_id, burn_id, order_id, order.consumer_id, left, now)
     return given

@@ -251,7 +251,8 @@ def reaccrue_line(
     if old and not any(amounts) and _suppliers(old) == _suppliers(fresh):
         # No fen moves, so no transaction tells that this was done before: its legs do.
         return None
-    _check_replacement(order, line_no, old, fresh)
+    is_refunded = _is_refunded(conn, tenant_id, order.order_id, line_no)
+    _check_replacement(order, line_no, old, fresh, is_refunded=is_refunded)
     _check_holds(conn, tenant_id, order.order_id, old, now)
     ids = write_legs(conn, tenant_id, [NewLeg(order.order_id, order.paid_at, plan, leg) for leg in fresh])
     agreed = [owed for owed in shortfalls(order, fresh) if owed.line_no == line_no]
@@ -313,16 +314,30 @@ def _tax_zone(conn: psycopg.Connection, tenant_id: str, plan: PlanVersion) -> tz
     return UTC if plan.withholding is None else zone_of(conn, tenant_id)
 
 
+def _is_refunded(conn: psycopg.Connection, tenant_id: str, order_id: str, line_no: int) -> bool:
+    """Whether anything went back of a line: little of it may take nothing from any leg."""
+    row = conn.execute(
+        "select 1 from settlement.refund where tenant_id = %s and order_id = %s and line_no = %s limit 1",
+        (tenant_id, order_id, line_no),
+    ).fetchone()
+    return row is not None
+
+
 def _check_replacement(
-    order: OrderSnapshot, line_no: int, old: Sequence[StoredLeg], new: Sequence[Leg]
+    order: OrderSnapshot,
+    line_no: int,
+    old: Sequence[StoredLeg],
+    new: Sequence[Leg],
+    *,
+    is_refunded: bool,
 ) -> None:
     order_id = order.order_id
     # A gift has no legs, so the line is looked for in the order.
     if all(line.line_no != line_no for line in order.lines):
         raise UnknownOrderError(f"order {order_id} has no line {line_no}")
     touched = [leg for leg in old if leg.state == "released" or leg.reversed_cents or leg.is_unfrozen]
-    # A refund of very few fen may take nothing from any leg and all of it from the rounding.
-    if touched or any(leg.forfeited_cents or leg.rounding_cents for leg in old):
+    # Of a freight, very few fen may have gone back that no leg gave but all of it the rounding.
+    if is_refunded or touched or any(leg.forfeited_cents or leg.rounding_cents for leg in old):
         raise AccrualError(
             f"line {line_no} of order {order_id} moved since it was paid (refund, release, hold or "
             "deadline); refund it instead of re-routing it"

@@ -91,20 +91,18 @@ def debts_of_line(conn: psycopg.Connection, tenant_id: str, order_id: str, line_
     return [Debt(*row) for row in rows]
 
 
-def reversals(debts: Sequence[Debt], net_cents: int, refunded_cents: int) -> tuple[int, ...]:
+def reversals(debts: Sequence[Debt], gone: int, whole: int) -> tuple[int, ...]:
     """What a refund takes back from each debt: in proportion, and exactly the rest with the last refund.
 
     Args:
         debts: Debts of one line.
-        net_cents: What was paid for the line, fen.
-        refunded_cents: Refunded of it so far, with this refund, fen.
+        gone: What of the line is gone with this refund, all told: fen, or units of a line that cost nothing.
+        whole: Of how much: what was paid for it, fen, or its units.
 
     Returns:
         Fen, one per debt.
     """
-    if net_cents == 0:
-        return tuple(debt.owed_cents - debt.reversed_cents for debt in debts)
-    return tuple(debt.owed_cents * refunded_cents // net_cents - debt.reversed_cents for debt in debts)
+    return tuple(debt.owed_cents * gone // whole - debt.reversed_cents for debt in debts)
 
 
 def mark_reversed(

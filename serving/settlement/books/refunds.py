@@ -29,11 +29,8 @@ from serving.settlement.errors import RefundConflictError, RefundError, UnknownO
 from serving.settlement.order_book import OrderBook
 from serving.settlement.sharing.reversal import reverse_free_line, reverse_line
 
-FREE_LINE_IS_BACK: LiteralString = (
-    "exists (select from settlement.refund r where r.tenant_id = l.tenant_id and r.order_id = l.order_id"
-    " and r.line_no = l.line_no)"
-)
-"""Whether a line `l` of an order that cost nothing went back: it does as a whole, by a refund of 0 fen."""
+FREE_UNITS_KEPT: LiteralString = "(l.reserved_qty + l.sent_qty - l.back_qty)"
+"""Units of a line `l` of an order that cost nothing which the buyer has or is going to have."""
 # The leg that carries what no leg gives back: one of those that leave the channel first.
 _CARRIERS = ("platform", "subsidy", "channel_fee", "tax", "fund")
 
@@ -44,14 +41,14 @@ class Refunded:
 
     Attributes:
         refund_id: The refund.
-        transaction_id: The ledger's transaction.
+        transaction_id: The ledger's transaction; None where the units that went took no fen from any leg.
         refund_cents: What the buyer got back, fen.
-        rounding_cents: What no leg gave back, fen; sums to 0 over a line that is refunded in full.
+        rounding_cents: What no leg gave back, fen; sums to 0 over a line that went back in full.
         is_new: False when it had been booked before.
     """
 
     refund_id: str
-    transaction_id: int
+    transaction_id: int | None
     refund_cents: int
     rounding_cents: int
     is_new: bool
@@ -68,9 +65,10 @@ def refund_line(
     now: datetime,
     case_id: str | None = None,
     *,
+    units_gone: int = 0,
     orders: OrderBook,
 ) -> Refunded:
-    """Give back part or all of a line; once per refund id.
+    """Give back part or all of a line; once per refund id. One that cost nothing goes back by its units.
 
     Args:
         conn: Inside a transaction of the tenant.
@@ -79,18 +77,19 @@ def refund_line(
         order_id: The order.
         line_no: The line; 0 for the freight of the supplier.
         supplier_id: Who ships the line.
-        refund_cents: Fen; 0 only for the return of a line that cost nothing.
+        refund_cents: Fen; 0 for a line that cost nothing, and only for that.
         now: Time of booking.
         case_id: The after-sale case behind it.
+        units_gone: Of a line that cost nothing: its units that are gone with this refund, all told.
         orders: Is told what was given back.
 
     Raises:
         UnknownOrderError: The order or the line has no legs.
-        RefundError: More than is left of the line.
+        RefundError: More than is left of the line, nothing, or fen and units.
         RefundConflictError: The id was used with another body.
     """
     lock_orders(conn, tenant_id, [order_id])
-    body = (order_id, line_no, supplier_id, case_id, refund_cents)
+    body = (order_id, line_no, supplier_id, case_id, refund_cents, units_gone)
     known = _known(conn, tenant_id, refund_id, body)
     if known:
         return known
@@ -99,13 +98,23 @@ def refund_line(
         raise UnknownOrderError(
             f"order {order_id} has no legs of line {line_no} by supplier {supplier_id}; accrue it first"
         )
-    taken, rounding = _reversals(legs, refund_cents)
-    if refund_cents == 0 and not any(taken):
-        raise RefundError(f"refund {refund_id} of 0 fen takes nothing back; give an amount")
+    if (refund_cents == 0) != (units_gone > 0):
+        raise RefundError(
+            f"refund {refund_id} of {refund_cents} fen and {units_gone} units: give an amount, or the units"
+            " that are gone of a line that cost nothing"
+        )
+    before = [leg.reversed_cents for leg in legs]
+    if units_gone:
+        gone, whole = units_gone, _units(conn, tenant_id, order_id, line_no, units_gone)
+        taken, rounding = reverse_free_line(legs, whole, gone, before)
+    else:
+        refunded = sum(leg.reversed_cents + leg.rounding_cents for leg in legs)
+        gone, whole = refunded + refund_cents, sum(leg.amount_cents for leg in legs)
+        taken, rounding = reverse_line(legs, whole, gone, before, refunded)
     locks.balances_of_orders(conn, tenant_id, [order_id])
     entries = _PendingEntries(legs, taken, rounding)
     debts = debts_of_line(conn, tenant_id, order_id, line_no) if line_no else []
-    given_back = reversals(debts, sum(leg.amount_cents for leg in legs), _refunded(legs) + refund_cents)
+    given_back = reversals(debts, gone, whole)
     book = AccountBook(conn, tenant_id)
     parties = {*entries.debits, *(debt.party for debt in debts)}
     funds = PartyFunds.lock(conn, tenant_id, book, parties, entries.accounts)
@@ -115,19 +124,18 @@ def refund_line(
     for debt, cents in zip(debts, given_back, strict=True):
         lines += move(debt.party, -cents, funds)
     mark_reversed(conn, tenant_id, order_id, debts, given_back)
-    transaction_id = post(
-        conn,
-        tenant_id,
-        Posting(f"refund:{refund_id}", "refund", now, lines, order_id, {"line_no": line_no}),
-        book,
-    ).transaction_id
+    transaction_id = None
+    # Of legs of very few fen a unit may take none.
+    if lines:
+        posting = Posting(f"refund:{refund_id}", "refund", now, lines, order_id, {"line_no": line_no})
+        transaction_id = post(conn, tenant_id, posting, book).transaction_id
     conn.execute(
         "insert into settlement.refund (tenant_id, refund_id, order_id, line_no, supplier_id, case_id,"
-        " refund_cents, rounding_cents, refunded_at, transaction_id)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " refund_cents, units_gone, rounding_cents, refunded_at, transaction_id)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
-            tenant_id, refund_id, order_id, line_no, supplier_id, case_id, refund_cents, rounding, now,
-            transaction_id,
+            tenant_id, refund_id, order_id, line_no, supplier_id, case_id, refund_cents, units_gone, rounding,
+            now, transaction_id,
         ),
     )  # fmt: skip
     _write_reversals(conn, tenant_id, refund_id, transaction_id, entries)
@@ -189,40 +197,46 @@ def _platform_part(leg: StoredLeg, cents: int) -> int:
     return cents - cents * leg.due_cents // leg.left_cents
 
 
-def _reversals(legs: Sequence[StoredLeg], refund_cents: int) -> tuple[tuple[int, ...], int]:
-    before = [leg.reversed_cents for leg in legs]
-    net = sum(leg.amount_cents for leg in legs)
-    if net == 0 and refund_cents == 0:
-        return reverse_free_line(legs, before), 0
-    refunded = _refunded(legs)
-    return reverse_line(legs, net, refunded + refund_cents, before, refunded)
-
-
-def _refunded(legs: Sequence[StoredLeg]) -> int:
-    """What refunds gave back of the line so far, fen."""
-    return sum(leg.reversed_cents + leg.rounding_cents for leg in legs)
+def _units(conn: psycopg.Connection, tenant_id: str, order_id: str, line_no: int, units_gone: int) -> int:
+    """How many units a line has, of which so many are gone now and fewer were before."""
+    row = conn.execute(
+        "select l.qty, (select coalesce(max(r.units_gone), 0) from settlement.refund r"
+        " where r.tenant_id = l.tenant_id and r.order_id = l.order_id and r.line_no = l.line_no)"
+        " from orders.order_line l where l.tenant_id = %s and l.order_id = %s and l.line_no = %s",
+        (tenant_id, order_id, line_no),
+    ).fetchone()
+    qty, before = row or (0, 0)
+    if not before < units_gone <= qty:
+        raise RefundError(
+            f"line {line_no} of order {order_id} has {qty} units, of which {before} are gone: it cannot be"
+            f" {units_gone} now"
+        )
+    return int(qty)
 
 
 def _known(
-    conn: psycopg.Connection, tenant_id: str, refund_id: str, body: tuple[str, int, str, str | None, int]
+    conn: psycopg.Connection,
+    tenant_id: str,
+    refund_id: str,
+    body: tuple[str, int, str, str | None, int, int],
 ) -> Refunded | None:
     row = conn.execute(
-        "select order_id, line_no, supplier_id, case_id, refund_cents, rounding_cents, transaction_id"
-        " from settlement.refund where tenant_id = %s and refund_id = %s",
+        "select order_id, line_no, supplier_id, case_id, refund_cents, units_gone, rounding_cents,"
+        " transaction_id from settlement.refund where tenant_id = %s and refund_id = %s",
         (tenant_id, refund_id),
     ).fetchone()
     if row is None:
         return None
-    if row[:5] != body:
+    if row[:6] != body:
         raise RefundConflictError(f"refund {refund_id} was booked before with another body; take a new id")
-    return Refunded(refund_id, row[6], row[4], row[5], False)
+    return Refunded(refund_id, row[7], row[4], row[6], False)
 
 
 def _write_reversals(
     conn: psycopg.Connection,
     tenant_id: str,
     refund_id: str,
-    transaction_id: int,
+    transaction_id: int | None,
     entries: _PendingEntries,
 ) -> None:
     conn.execute(

@@ -59,6 +59,42 @@ def reverse_line(
             f"cannot refund up to {cumulative_refunded_cents} fen after {refunded_before_cents} "
             f"of a line of {net_cents}: refunds only grow and never exceed what was paid"
         )
+    _check_legs(legs, net_cents, reversed_before)
+    if net_cents == 0:
+        return (0,) * len(legs), 0
+    reversals = _steps(legs, cumulative_refunded_cents, net_cents, reversed_before)
+    return reversals, cumulative_refunded_cents - refunded_before_cents - sum(reversals)
+
+
+def reverse_free_line(
+    legs: Sequence[Reversible], qty: int, units_gone: int, reversed_before: Sequence[int]
+) -> tuple[tuple[int, ...], int]:
+    """What is taken back from each leg of a line that cost the buyer nothing, once so many units are gone.
+
+    A line of net 0 (supply price against subsidy) has no refunded share to scale by: its units stand for it.
+    Per leg `floor(|leg| x units gone / units of the line) - reversed before`, with the leg's sign.
+
+    Args:
+        legs: All legs of the line; their amounts sum to 0.
+        qty: Units of the line.
+        units_gone: Units that are gone with this refund, all told.
+        reversed_before: What earlier refunds took back, one signed amount per leg, fen.
+
+    Returns:
+        As of `reverse_line`: the reversals and the rounding, which is exactly 0 over all refunds of the line
+        once all units are gone.
+
+    Raises:
+        RefundError: when more units are gone than the line has, or the inputs do not belong together.
+    """
+    if not 0 <= units_gone <= qty:
+        raise RefundError(f"{units_gone} units cannot be gone of a line of {qty}")
+    _check_legs(legs, 0, reversed_before)
+    reversals = _steps(legs, units_gone, qty, reversed_before)
+    return reversals, -sum(reversals)
+
+
+def _check_legs(legs: Sequence[Reversible], net_cents: int, reversed_before: Sequence[int]) -> None:
     if len(reversed_before) != len(legs):
         raise RefundError(f"{len(legs)} legs but {len(reversed_before)} earlier reversals; give one per leg")
     total = sum(leg.amount_cents for leg in legs)
@@ -66,35 +102,22 @@ def reverse_line(
         raise RefundError(
             f"legs of {total} fen do not sum to the line's {net_cents}; give all legs of the line"
         )
-    if net_cents == 0:
-        return (0,) * len(legs), 0
-    reversals = []
+
+
+def _steps(
+    legs: Sequence[Reversible], gone: int, whole: int, reversed_before: Sequence[int]
+) -> tuple[int, ...]:
+    """From what was reversed before to what is due at so much of the whole, per leg, fen."""
+    steps = []
     for leg, before in zip(legs, reversed_before, strict=True):
         amount = leg.amount_cents
-        if amount >= 0:
-            target = amount * cumulative_refunded_cents // net_cents
-        else:
-            target = -(-amount * cumulative_refunded_cents // net_cents)
-        step = target - before
+        sign = 1 if amount >= 0 else -1
+        target = sign * (abs(amount) * gone // whole)
         # A leg is never given back by a refund: an earlier reversal beyond its target is a corrupted history.
-        if step * (1 if amount >= 0 else -1) < 0:
+        if (target - before) * sign < 0:
             raise RefundError(
                 f"leg {leg.kind} of line {leg.line_no}: {before} fen were reversed before, "
-                f"more than the {target} due at {cumulative_refunded_cents} of {net_cents} refunded"
+                f"more than the {target} due at {gone} of {whole} refunded"
             )
-        reversals.append(step)
-    return tuple(reversals), cumulative_refunded_cents - refunded_before_cents - sum(reversals)
-
-
-def reverse_free_line(legs: Sequence[Reversible], reversed_before: Sequence[int]) -> tuple[int, ...]:
-    """Take back the legs of a line that cost the buyer nothing, when the goods come back.
-
-    A line of net 0 has no refunded share to scale by; its legs (supply price against subsidy) sum to 0 and
-    are reversed as a whole, once.
-
-    Raises:
-        RefundError: when the legs do not sum to 0, or there is not one earlier reversal per leg.
-    """
-    if len(reversed_before) != len(legs) or sum(leg.amount_cents for leg in legs) != 0:
-        raise RefundError("a free line's legs sum to 0 and have one earlier reversal each")
-    return tuple(leg.amount_cents - before for leg, before in zip(legs, reversed_before, strict=True))
+        steps.append(target - before)
+    return tuple(steps)

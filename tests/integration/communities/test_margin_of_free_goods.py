@@ -38,8 +38,8 @@ def margins(shop):
     return week.margin_cents, shop.sql(f"select sum({MARGIN})::bigint from orders.order_line l")[0][0]
 
 
-def test_the_margin_of_a_community_bears_a_gift_until_it_is_back(shop):
-    """Goods of 100.00 (supply 40.00) with a gift of 20.00 (supply 12.00), twice."""
+def of_community(shop, orders, gifts):
+    """Paid orders of a member: goods of 100.00 (supply 40.00) with so many gifts of 20.00 (supply 12.00)."""
     new = records.NewCommunity("mothers", "m1", "Mothers", "food", "Be kind.", "merchant", "m1")
     shop.act(records.make, new, "test", NOW)
     shop.act(records.join, "m1", "mothers", "ann", "shop", NOW)
@@ -54,9 +54,28 @@ def test_the_margin_of_a_community_bears_a_gift_until_it_is_back(shop):
     )  # fmt: skip
     made = shop.act(promotions.propose, new, ("merchant", "m1"), "key:maker", NOW)
     shop.act(promotions.approve, made.promotion_id, "key:other", NOW)
-    for order_id in ("sent", "waits"):
-        shop.place(order_id, ("sku", 1), ("gift", 1), consumer="ann", promotion=Wanted(made.promotion_id))
+    for order_id in orders:
+        shop.place(order_id, ("sku", 1), ("gift", gifts), consumer="ann", promotion=Wanted(made.promotion_id))
         shop.pay(order_id)
+
+
+def test_of_three_gifts_each_costs_its_supply_price_until_it_is_back(shop):
+    """60.00 less 36.00; one is cancelled: less 24.00; one comes back: less 12.00 for the one that is kept."""
+    of_community(shop, ["three"], 3)
+    assert margins(shop) == (2_400, 2_400)
+    shop.act(cancelling.cancel_units, "three", 2, 1, NOW)
+    assert margins(shop) == (3_600, 3_600)
+    shop.act(fulfilment.accept, "three", "S2", {}, NOW)
+    shop.act(fulfilment.ship, "three", "S2", fulfilment.Parcel("p", NOW + timedelta(days=2), NOW), NOW)
+    case = shop.agreed_case("three", 2, None, "return", "changed_mind", 0, NOW, 1)
+    shop.act(returns.receive_back, case.case_id, 1, 1, NOW)
+    shop.act(after_sales.refund_case, case.case_id, 0, NOW)
+    shop.act(after_sales.end_case, case.case_id, "close", NOW)
+    assert margins(shop) == (4_800, 4_800)
+
+
+def test_the_margin_of_a_community_bears_a_gift_until_it_is_back(shop):
+    of_community(shop, ["sent", "waits"], 1)
     assert margins(shop) == (9_600, 9_600)
 
     shop.act(cancelling.cancel_units, "waits", 2, 1, NOW)

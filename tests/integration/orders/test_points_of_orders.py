@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from small_market import NOW, TENANT
+from small_market import NOW, STRICT, TENANT
 
 from serving.ledger import invariants
 from serving.ledger.accounts import AccountKind, Party
@@ -15,6 +15,8 @@ from serving.orders.placing.placing import cancel_order
 from serving.orders.placing.points_payment import give_back_due, pay_with_points
 from serving.orders.settling import release_due
 from serving.settlement import payouts
+from serving.settlement.plans.loader import load_plan, plan_document
+from serving.settlement.plans.store import publish_plan
 
 pytestmark = pytest.mark.xdist_group("points_of_orders")  # one world for all, in order
 
@@ -236,4 +238,40 @@ def test_a_line_paid_with_points_may_go_to_another_supplier(shop):
     assert (moved["supplier_pending", "R2"], moved["merchant_pending", "m12"]) == (1_200, 400)
     assert moved["clawback_receivable", "m13"] == -600
     assert ("clawback_receivable", "m12") not in moved
+    assert violations(shop) == []
+
+
+def test_points_that_paid_for_all_of_a_line_come_back_by_its_units(shop):
+    """Two at 100.00, all in points, beside one for money: a refund of that brings none, a unit 100.00."""
+    document = plan_document(STRICT)
+    del document["content_hash"]
+    document |= {"plan_id": "all_in_points", "effective_at": NOW.isoformat()}
+    for rule in document["rules"]:
+        if rule["stage"] == "points":
+            rule["burn_max_bps"] = 10_000
+    plan = load_plan(document)
+    with shop.transaction() as conn:
+        publish_plan(conn, TENANT, document, NOW)
+        conn.execute(
+            "insert into settlement.merchant_plan (tenant_id, merchant_id, plan_id, effective_at)"
+            " values (%s, 'm7', %s, %s)",
+            (TENANT, plan.plan_id, plan.effective_at),
+        )
+    for name in ("pointed-out", "beside"):
+        sells(shop, name, supply=6_000, merchant="m7")
+    gift_of_points(shop, "c7", "m8", 20_000)
+    before = shop.balances()
+    shop.place("out", ("pointed-out", 2), ("beside", 1), consumer="c7", merchant="m7", plan=plan)
+    shop.act(pay_with_points, "out", 1, 20_000, NOW)
+    shop.pay("out")
+    case = shop.act(after_sales.open_case, "out", 2, None, "refund", "broken", 5_000, NOW)
+    shop.act(after_sales.refund_case, case.case_id, 5_000, NOW)
+    assert give_back_due(shop.transaction, TENANT, NOW) == 0
+    for left in (1, 0):
+        shop.act(cancel_units, "out", 1, 1, NOW)
+        assert give_back_due(shop.transaction, TENANT, NOW) == 10_000
+        assert shop.moved(before).get(("clawback_receivable", "m8"), 0) == -10_000 * left
+        assert violations(shop) == []
+    shop.act(cancel_units, "out", 2, 1, NOW)
+    assert shop.moved(before) == {}
     assert violations(shop) == []

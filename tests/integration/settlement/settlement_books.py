@@ -5,6 +5,8 @@ import itertools
 import uuid
 from functools import cache, partial
 
+from psycopg.types.json import Jsonb
+
 from serving.db.operations import Operations
 from serving.ledger import invariants
 from serving.ledger.accounts import PLATFORM, AccountKind, Party
@@ -70,11 +72,12 @@ class Books:
         sub_status = "pending" if status == "paid" else status
         conn.execute(
             "insert into orders.customer_order (tenant_id, order_id, merchant_id, consumer_id, channel,"
-            " source, status, placed_at, paid_at, payable_cents, captured_cents, freight_cents)"
-            " values (%s, %s, %s, %s, 'other', 'api', %s, %s, %s, %s, %s, %s)",
+            " source, status, placed_at, paid_at, payable_cents, captured_cents, freight_cents, snapshot)"
+            " values (%s, %s, %s, %s, 'other', 'api', %s, %s, %s, %s, %s, %s, %s)",
             (
                 tenant, order.order_id, order.merchant_id, order.consumer_id, status, order.paid_at,
                 order.paid_at, order.captured_cents, order.captured_cents, sum(freight.values()),
+                Jsonb(order.to_json()),
             ),
         )  # fmt: skip
         for line in order.lines:

@@ -47,7 +47,10 @@ AGENTS = ("a1", "a2", "a3")
 PLANS = ("cn_strict", "cn_two_level", "worked_20_8_25")
 numbers = st.integers(0, 1_000_000)
 cents = st.one_of(st.integers(0, 30), st.integers(31, 500), st.integers(501, 50_000))
-cart_lines = st.tuples(st.sampled_from(SUPPLIERS), cents, st.sampled_from([0, 40, 60, 60, 75, 99, 130]))
+shares = st.sampled_from([0, 40, 60, 60, 75, 99, 130])
+# A third of the lines costs nothing: it is listed for nothing, or the shop agreed to bear its price.
+ways = st.sampled_from(["paid", "paid", "paid", "paid", "listed", "borne"])
+cart_lines = st.tuples(st.sampled_from(SUPPLIERS), cents, shares, st.integers(1, 4), ways)
 
 
 def agent(number, tier="none"):
@@ -123,8 +126,9 @@ class AnySequence(RuleBasedStateMachine):
             is_first_purchase=shape % 2 == 0,
         )
         cart = [
-            CartLine(no, "A", (), supplier, 1, price, price * share // 100)
-            for no, (supplier, price, share) in enumerate(lines, start=1)
+            CartLine(no, "A", (), supplier, qty, 0 if way == "listed" else price, price * share // 100, borne)
+            for no, (supplier, price, share, qty, way) in enumerate(lines, start=1)
+            for borne in [(snapshot.Discount("merchant", price, "m1"),) if way == "borne" and price else ()]
         ]
         order = freeze(
             order_id=order_id,
@@ -134,7 +138,7 @@ class AnySequence(RuleBasedStateMachine):
             cart=cart,
             coupons=[
                 OrderCoupon(
-                    min(coupon, sum(line.list_price_cents for line in cart)),
+                    min(coupon, sum(price for _, price, _, _, way in lines if way == "paid")),
                     dict(zip(snapshot.FUNDERS, split, strict=True)),
                 )
             ],
@@ -170,6 +174,22 @@ class AnySequence(RuleBasedStateMachine):
         body = (self.books.new_id("r"), order_id, line_no, supplier, given, self.now)
         for _ in range(1 + is_repeated):
             self.do(refund_line, *body)
+
+    @step(number=numbers, part=st.integers(1, 3), is_repeated=st.booleans())
+    def take_back_units(self, number, part, is_repeated):
+        """Units of a line that cost nothing are cancelled, cannot be sent, or come back."""
+        left = self.books.rows(
+            "select order_id, line_no, n.supplier_id, qty, gone from orders.order_line n cross join lateral"
+            " (select coalesce(max(units_gone), 0) as gone from settlement.refund r"
+            "  where r.order_id = n.order_id and r.line_no = n.line_no) r"
+            " where net_paid_cents = 0 and gone < qty and exists (select from settlement.leg l"
+            "  where l.order_id = n.order_id and l.line_no = n.line_no) order by 1, 2"
+        )
+        order_id, line_no, supplier, qty, gone = self.pick(left, number)
+        units = min(qty, gone + part)
+        body = (self.books.new_id("r"), order_id, line_no, supplier, 0, self.now)
+        for _ in range(1 + is_repeated):
+            self.do(refund_line, *body, units_gone=units)
 
     @step(number=numbers)
     def receive_and_case(self, number):
@@ -295,6 +315,7 @@ class AnySequence(RuleBasedStateMachine):
             "  where l.order_id = n.order_id and l.line_no = n.line_no and not l.is_replaced)"
             " and not exists (select 1 from settlement.leg l where l.order_id = n.order_id"
             "  and not l.is_replaced and (l.state = 'released' or l.is_unfrozen or l.forfeited_cents > 0))"
+            " and not exists (select 1 from settlement.refund r where r.order_id = n.order_id)"
             # Nobody takes a line into a part that left.
             " and not exists (select 1 from orders.sub_order s where s.order_id = n.order_id"
             "  and s.status <> 'pending')"

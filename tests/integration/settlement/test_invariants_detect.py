@@ -12,6 +12,8 @@ from serving.orders.settling import refund_line
 from serving.settlement.control.holds import lift_hold, on_order, place_hold
 from serving.settlement.payouts import prepare_payouts
 from serving.settlement.reports.statements import Period, close_period
+from serving.settlement.sharing.freeze import CartLine
+from serving.settlement.sharing.snapshot import Discount
 
 MONTHS = (Period(2026, 3), Period(2026, 4))
 AFTER = DUE + 60 * DAY
@@ -32,6 +34,10 @@ def sound(module_database_url):
         books.do(refund_line, "r1", "released", 1, "S1", 3_528, DUE)
         books.sell(sale("refunded"))
         books.do(refund_line, "r2", "refunded", 1, "S1", 3_333, DUE)
+        # Three units that the shop gives away: one of them is back.
+        borne = (Discount("merchant", 3_000, "m1"),)
+        books.sell(sale("free", cart=[CartLine(1, "A", (), "S1", 3, 3_000, 1_000, borne)]))
+        books.do(refund_line, "r3", "free", 1, "S1", 0, DUE, units_gone=1)
         books.do(lift_hold, hold.hold_id, "operator", DUE)
         books.do(prepare_payouts, "b1", "simulated", PAYDAY, 1, ("supplier",))
         for month in MONTHS:
@@ -139,6 +145,15 @@ ALTERATIONS = {
         {"L8"},
         f"update settlement.leg_reversal set reversed_cents = reversed_cents + 1"
         f" where {leg('refunded', 'direct')}",
+    ),
+    "more units are said to be gone": (
+        {"L8"},
+        "update settlement.refund set units_gone = 2 where tenant_id = :tenant and refund_id = 'r3'",
+    ),
+    "the debt for a gift is kept when a unit is back": (
+        {"L8"},
+        "update settlement.discount_debt set reversed_cents = 0 where tenant_id = :tenant"
+        " and order_id = 'free'",
     ),
     "a released leg grows": (
         {"L9"},

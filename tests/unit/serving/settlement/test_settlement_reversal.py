@@ -76,14 +76,56 @@ def test_refunds_that_cannot_be_are_refused(net, cumulative, before, refunded_be
         reverse_line(LEGS, net, cumulative, before, refunded_before)
 
 
-def test_a_free_line_is_reversed_whole_and_once():
+def test_a_free_line_is_reversed_by_its_units():
+    """Three units: a third of 70 is 23 fen, two thirds are 46, all of them 70."""
     free = [leg("supplier", 70), leg("subsidy", -70)]
     assert reverse_line(free, 0, 0, [0, 0], 0) == ((0, 0), 0)
-    assert reverse_free_line(free, [0, 0]) == (70, -70)
-    assert reverse_free_line(free, [70, -70]) == (0, 0)
-    for legs, before in ((LEGS, [0, 0, 0]), (free, [0])):
-        with pytest.raises(RefundError, match="free line"):
-            reverse_free_line(legs, before)
+    assert reverse_free_line(free, 3, 1, [0, 0]) == ((23, -23), 0)
+    assert reverse_free_line(free, 3, 2, [23, -23]) == ((23, -23), 0)
+    assert reverse_free_line(free, 3, 3, [46, -46]) == ((24, -24), 0)
+    assert reverse_free_line(free, 3, 3, [0, 0]) == ((70, -70), 0)
+    assert reverse_free_line(free, 3, 3, [70, -70]) == ((0, 0), 0)
+
+
+def test_what_no_leg_of_a_free_line_gives_back_is_rounding():
+    """A seventh of 100, 30, 20 and -150: floor(14.3), floor(4.3), floor(2.9), -floor(21.4) sum to -1."""
+    free = [leg("supplier", 100), leg("direct", 30), leg("platform", 20), leg("subsidy", -150)]
+    first, rounding = reverse_free_line(free, 7, 1, [0, 0, 0, 0])
+    assert (first, rounding) == ((14, 4, 2, -21), 1)
+    assert reverse_free_line(free, 7, 7, first) == ((86, 26, 18, -129), -1)
+
+
+@pytest.mark.parametrize(
+    ("legs", "qty", "gone", "before", "why"),
+    [
+        (LEGS, 3, 1, [0, 0, 0], "do not sum to the line.s 0"),
+        ([leg("supplier", 70), leg("subsidy", -70)], 3, 1, [0], "2 legs but 1"),
+        ([leg("supplier", 70), leg("subsidy", -70)], 3, 4, [0, 0], "4 units cannot be gone of a line of 3"),
+        ([leg("supplier", 70), leg("subsidy", -70)], 3, 1, [46, -46], "46 fen were reversed before"),
+    ],
+)
+def test_units_that_cannot_go_back_are_refused(legs, qty, gone, before, why):
+    with pytest.raises(RefundError, match=why):
+        reverse_free_line(legs, qty, gone, before)
+
+
+@given(st.lists(st.integers(-5_000, 5_000), min_size=1, max_size=6), st.integers(1, 12), st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_split_of_units_ends_at_exactly_the_whole(amounts, qty, data):
+    free = [leg("supplier", cents) for cents in (*amounts, -sum(amounts))]
+    steps = sorted(data.draw(st.lists(st.integers(0, qty), max_size=8)))
+    before, rounding = [0] * len(free), 0
+    for gone in [*steps, qty]:
+        back, delta = reverse_free_line(free, qty, gone, before)
+        for one, cents in zip(free, back, strict=True):
+            assert cents * (1 if one.amount_cents >= 0 else -1) >= 0
+        before = [a + b for a, b in zip(before, back, strict=True)]
+        rounding += delta
+        # What is left sums to 0, and is the same whatever the way there.
+        assert sum(before) + rounding == 0
+        assert (tuple(before), rounding) == reverse_free_line(free, qty, gone, [0] * len(free))
+    assert before == [one.amount_cents for one in free]
+    assert rounding == 0
 
 
 @st.composite
