@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.harness import OURS, Row, report
 from benchmarks.servers import free_port, server
 from benchmarks.web.api_read import PEER, Target, offer_load, settle
-from benchmarks.web.synthetic_scores import CONSUMERS, manifest, tables
+from benchmarks.web.synthetic_scores import AS_OF, CONSUMERS, manifest, tables
 from feature_store.contracts import ProfileSchema, TagType
 from feature_store.online import packaged_schema
 from serving.db import migrate
@@ -118,15 +118,14 @@ def _publication(schema: ProfileSchema) -> Iterator[tuple[Path, str, datetime]]:
             migrate.upgrade(url)
             random_ = random.Random(SEED)
             rows = {name: found[:1] for name, found in tables(SEED).items()}
-            as_of = manifest({}, VERSION).as_of
             rows["recommendations"] = rows["popular_items"] = rows["rebuy_reminders"] = []
             rows["profiles"] = [
-                (f"c{number}", json.dumps(_tags(schema, random_)), schema.fingerprint, as_of)
+                (f"c{number}", json.dumps(_tags(schema, random_)), schema.fingerprint, AS_OF)
                 for number in range(CONSUMERS)
             ]
             publish(url, manifest({name: len(found) for name, found in rows.items()}, VERSION), rows)
             settle(url)
-            yield home, url, as_of
+            yield home, url, AS_OF
 
 
 def _tags(schema: ProfileSchema, random_: random.Random) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from serving.settings import DEFAULT_TENANT
 
 CONSUMERS = 2_500
 TAGS = 60
-_AS_OF = datetime(2018, 1, 1, 4, 0, tzinfo=UTC)
+AS_OF = datetime(2018, 1, 1, 4, 0, tzinfo=UTC)
 _NO_FILE = "0" * 64
 _POPULAR = 100
 _REMINDERS = 5
@@ -79,10 +79,10 @@ def manifest(rows: Mapping[str, int], version: str) -> PublicationManifest:
     """The manifest of tables with so many rows."""
     return PublicationManifest.build(
         version=version,
-        created_at=_AS_OF,
-        as_of=_AS_OF,
-        data_from=_AS_OF - timedelta(days=365),
-        data_to=_AS_OF,
+        created_at=AS_OF,
+        as_of=AS_OF,
+        data_from=AS_OF - timedelta(days=365),
+        data_to=AS_OF,
         model_versions={"synthetic": "1"},
         tables={name: TableEntry(rows=count, sha256=_NO_FILE) for name, count in rows.items()},
     )
@@ -95,7 +95,7 @@ def stock_shelves(connection: psycopg.Connection[Any], size: Size) -> None:
         "tenant": DEFAULT_TENANT,
         "merchants": size.merchants - 1,
         "skus": size.skus_per_merchant - 1,
-        "at": _AS_OF,
+        "at": AS_OF,
     }
     connection.execute(
         "insert into orders.listing (tenant_id, merchant_id, sku_id, list_price_cents)"
@@ -171,7 +171,7 @@ def _profiles(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:
         tags = {
             f"tag_{tag:03}": random_.choice((None, True, tag, tag / 7, "l2-grocery")) for tag in range(TAGS)
         }
-        yield (f"c{consumer}", json.dumps(tags), "synthetic", _AS_OF)
+        yield (f"c{consumer}", json.dumps(tags), "synthetic", AS_OF)
 
 
 def _reminders(random_: random.Random, size: Size) -> Iterator[tuple[Any, ...]]:

@@ -362,6 +362,8 @@ class Feeds:
 
     def levels(self, t: datetime, c: str) -> Row:
         rows = self.rows("fct_level_changes", "changed_at", t, c)
+        # Of two changes at one moment the one with the later number stands.
+        rows.sort(key=lambda r: (r["changed_at"], len(r["change_id"]), r["change_id"]))
         stands: Row = rows[-1] if rows else {}
         moves = [r for r in rows if r["cause"] in ("joined", "up", "down")]
         return {

@@ -285,6 +285,9 @@ VIEWS = {
             (SELECT MIN(n.changed_at) FROM core.fct_level_changes AS n
              WHERE n.consumer_id = c.consumer_id AND n.changed_at > c.changed_at) AS superseded_at
         FROM core.fct_level_changes AS c
+        WHERE NOT EXISTS (SELECT 1 FROM core.fct_level_changes AS n
+            WHERE n.consumer_id = c.consumer_id AND n.changed_at = c.changed_at
+                AND (LENGTH(n.change_id), n.change_id) > (LENGTH(c.change_id), c.change_id))
     """,
     "int_grades_applied": """
         WITH ever AS (
