@@ -16,9 +16,22 @@ lines as (
 
 ),
 
+order_span as (
+
+    select
+        min(month_start_on) as first_on,
+        max(month_start_on) as last_on
+    from orders
+
+),
+
+-- Also those in which nobody ordered: a month is followed by the next one of the calendar.
 months as (
 
-    select distinct month_start_on from orders
+    select distinct dates.month_start_on
+    from {{ ref('dim_dates') }} as dates
+    inner join order_span
+        on dates.month_start_on between order_span.first_on and order_span.last_on
 
 ),
 
