@@ -21,7 +21,7 @@ from models.metrics import FloatArray
 from models.store import bundles
 
 KIND = "demand_boosted"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,11 @@ class Reader:
             for known, values in panel.known.items()
             for name, code in self.groups.items()
         }
+        self.unevenness = {
+            (known, name): np.sqrt(_group_mean(self.relative[known, name] ** 2, code))
+            for known in panel.known
+            for name, code in self.groups.items()
+        }
         self.spread = {name: max(_std(values), 1e-6) for name, values in panel.known.items()}
         self.season, self.month_day = _calendar(panel)
 
@@ -169,8 +174,10 @@ class Reader:
                 hidden[:, None] & (ahead > origins[:, None]), np.nan, self._at(values, row, ahead - 1)
             )
             for among in self.groups:
-                there = self._at(self.relative[name, among], row, ahead)
-                stepped[f"{name}_in_{among}"] = np.where(hidden[:, None], np.nan, there)
+                key = name, among
+                for label, values in (("in", self.relative[key]), ("uneven_in", self.unevenness[key])):
+                    there = self._at(values, row, ahead)
+                    stepped[f"{name}_{label}_{among}"] = np.where(hidden[:, None], np.nan, there)
             plans.append((name, plan))
         for label, width in (("near", NARROW), ("wide", WIDE)):
             level, weight = self._like(row, origins, ahead.shape[1], plans, logs[:, -MEMORY:], width)

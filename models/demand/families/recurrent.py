@@ -24,7 +24,7 @@ from models.metrics import FloatArray
 from models.store import bundles
 
 KIND = "demand_recurrent"
-FORMAT = 1
+FORMAT = 2
 LARGEST_INPUT = 5.0
 SEEN_SHARE = 0.005
 SEEN_ROWS = 20_000
