@@ -175,8 +175,8 @@ class Reader:
             )
             for among in self.groups:
                 key = name, among
-                for label, values in (("in", self.relative[key]), ("uneven_in", self.unevenness[key])):
-                    there = self._at(values, row, ahead)
+                for label, told in (("in", self.relative[key]), ("uneven_in", self.unevenness[key])):
+                    there = self._at(told, row, ahead)
                     stepped[f"{name}_{label}_{among}"] = np.where(hidden[:, None], np.nan, there)
             plans.append((name, plan))
         for label, width in (("near", NARROW), ("wide", WIDE)):

@@ -74,3 +74,12 @@ def test_returns_above_sales_count_as_nothing_sold() -> None:
     inputs = read(panel_of(np.array([[4.0, -3.0, 4.0, 4.0, -1.0]])), 4)
     assert inputs.units[0, 0] == 0.0
     assert column(inputs, "lag_3")[0, 0] == pytest.approx(np.log(HALF_UNIT) - inputs.log_scale[0])
+
+
+def test_how_unevenly_a_plan_stands_in_a_group_by_hand() -> None:
+    """Shop a sells s1 and s3 at 1 and 3, shop b s0 and s2 at one price: deviations of 1 and 0."""
+    price = np.repeat([[2.0], [1.0], [2.0], [3.0]], 12, axis=1)
+    panel = panel_of(np.full((4, 10), 5.0), ahead=2, price=price)
+    assert column(read(panel, 10), "price_uneven_in_shop").tolist() == [[0, 0], [1, 1], [0, 0], [1, 1]]
+    hidden = read(panel, 10, hide=True)
+    assert np.isnan(column(hidden, "price_uneven_in_shop")).all()
