@@ -232,7 +232,8 @@ def reaccrue_line(
     if row:
         return int(row[0])
     stored = order_legs(conn, tenant_id, [order.order_id])
-    if not stored:
+    # An order of goods that cost nobody anything has no legs.
+    if not stored and order.captured_cents:
         raise UnknownOrderError(f"order {order.order_id} was not accrued; accrue it before it is re-routed")
     new_freight = {freight.supplier_id: freight.cents for freight in order.freights if freight.cents}
     old_freight = {leg.supplier_id: leg.amount_cents for leg in stored if leg.line_no == 0}

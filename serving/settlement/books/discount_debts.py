@@ -33,6 +33,11 @@ class Debt(NamedTuple):
         """The funder."""
         return Party(self.party_type, self.party_id)
 
+    @property
+    def left_cents(self) -> int:
+        """What is still owed."""
+        return self.owed_cents - self.reversed_cents
+
 
 def funder(shortfall: Shortfall) -> Party:
     """Who bears the discount."""

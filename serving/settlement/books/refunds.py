@@ -94,7 +94,9 @@ def refund_line(
     if known:
         return known
     legs = line_legs(conn, tenant_id, order_id, line_no, supplier_id)
-    if not legs:
+    debts = debts_of_line(conn, tenant_id, order_id, line_no) if line_no else []
+    # Of a line for which nobody is paid, only its funder owes something.
+    if not legs and not debts:
         raise UnknownOrderError(
             f"order {order_id} has no legs of line {line_no} by supplier {supplier_id}; accrue it first"
         )
@@ -113,7 +115,6 @@ def refund_line(
         taken, rounding = reverse_line(legs, whole, gone, before, refunded)
     locks.balances_of_orders(conn, tenant_id, [order_id])
     entries = _PendingEntries(legs, taken, rounding)
-    debts = debts_of_line(conn, tenant_id, order_id, line_no) if line_no else []
     given_back = reversals(debts, gone, whole)
     book = AccountBook(conn, tenant_id)
     parties = {*entries.debits, *(debt.party for debt in debts)}
@@ -149,9 +150,13 @@ def refund_line(
 def is_owed_for(
     conn: psycopg.Connection, tenant_id: str, order_id: str, line_no: int, supplier_id: str
 ) -> bool:
-    """Whether anybody is still owed for a line; nobody is for a gift that its supplier gives away, too."""
+    """Whether anybody is still owed for a line, or owes for its discount.
+
+    Nobody is for a gift that its supplier gives away, too.
+    """
     legs = line_legs(conn, tenant_id, order_id, line_no, supplier_id)
-    return any(leg.left_cents for leg in legs)
+    debts = debts_of_line(conn, tenant_id, order_id, line_no)
+    return any(leg.left_cents for leg in legs) or any(debt.left_cents for debt in debts)
 
 
 class _PendingEntries:
@@ -160,7 +165,7 @@ class _PendingEntries:
     def __init__(self, legs: Sequence[StoredLeg], reversals: Sequence[int], rounding: int) -> None:
         self.debits: dict[Party, int] = {}
         self.changes: list[tuple[int, int, int, int]] = []
-        carrier = min(legs, key=_carrier_rank)
+        carrier = min(legs, key=_carrier_rank, default=None)
         moves: list[Move] = []
         for leg, cents in zip(legs, reversals, strict=True):
             carried = rounding if leg is carrier else 0

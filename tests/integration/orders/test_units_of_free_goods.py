@@ -40,17 +40,18 @@ def free(shop, name, qty, *, supply=200, supplier="S1"):
     return before
 
 
-def borne(shop, name, qty):
+def borne(shop, name, qty, *, supply=800, **more):
     """Goods at 20.00 (supply 8.00) that a coupon of the shop pays for, and as line 2 others for 200.00."""
-    for sku, supplier, price, supply in ((name, "S1", 2_000, 800), (f"{name}-main", "S2", 20_000, 8_000)):
+    for sku, supplier, price, cost in ((name, "S1", 2_000, supply), (f"{name}-main", "S2", 20_000, 8_000)):
         shop.list(sku, price)
-        shop.supply(supplier, sku, 100, price=supply)
+        shop.supply(supplier, sku, 100, price=cost)
     code = shop.off(
         2_000 * qty,
         issuer=("merchant", "m1"),
         sku_ids=(name,),
         beyond_share="receivable",
         gives_back=("cancel", "refund"),
+        **more,
     )
     shop.place(name, (name, qty), (f"{name}-main", 1), coupon_codes=[code])
     before = shop.balances()
@@ -76,10 +77,11 @@ def give_back(shop, case_id, at=NOW):
 
 
 def gone(shop, order_id):
-    """Units that are gone: by the order line, and by the refunds of its shares."""
-    (line,) = shop.read(order_id)[1]
+    """Units of the first line that are gone: by the order line, and by the refunds of its shares."""
+    line = shop.read(order_id)[1][0]
     booked = shop.sql(
-        "select coalesce(max(units_gone), 0) from settlement.refund where order_id = %(id)s", id=order_id
+        "select coalesce(max(units_gone), 0) from settlement.refund where order_id = %(id)s and line_no = 1",
+        id=order_id,
     )
     return line.gone_qty, booked[0][0]
 
@@ -126,6 +128,49 @@ def test_what_the_shop_owes_for_goods_that_its_coupon_pays_goes_by_units(shop):
     assert shop.act(cancel_units, "borne", 1, 1, NOW).order_status == "refunded"
     assert shop.moved(before) == {}
     assert shop.sql(state) == [("given_back",)]
+    assert sound(shop) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "supply", "funder", "owed"),
+    [("nothing", 0, ("merchant", "m1"), 6_000), ("itself", 800, ("supplier", "S1"), 3_600)],
+    ids=["goods that cost nothing", "a coupon of their supplier"],
+)
+def test_what_is_owed_for_goods_that_bring_nobody_anything_goes_by_units(shop, name, supply, funder, owed):
+    """3 at 20.00 by a coupon and no share of them: what its funder owes, 60.00 less its part, goes by thirds.
+
+    One is cancelled, then the goods that were paid for; one comes back, then the other.
+    """
+    before = borne(shop, name, 3, supply=supply, funders={funder: 10_000})
+    state = f"select state from coupons.redemption where order_id = '{name}'"
+    account = ("clawback_receivable", funder[1])
+    assert shop.sql(f"select coalesce(sum(abs(amount_cents)), 0) from settlement.leg"
+                    f" where order_id = '{name}' and line_no = 1") == [(0,)]  # fmt: skip
+    assert shop.moved(before)[account] == -owed
+    shop.act(cancel_units, name, 1, 1, NOW)
+    assert shop.moved(before)[account] == -owed * 2 // 3
+    assert shop.act(cancel_units, name, 2, 1, NOW).order_status == "refunded"
+    assert shop.moved(before) == {account: -owed * 2 // 3, ("subsidy", ""): owed * 2 // 3}
+    assert shop.sql(state) == [("redeemed",)]
+    send(shop, name)
+    for left in (1, 0):
+        give_back(shop, came_back(shop, name, 1))
+        assert shop.moved(before).get(account, 0) == -owed * left // 3
+        assert gone(shop, name) == (3 - left, 3 - left)
+        assert sound(shop) == []
+    assert shop.moved(before) == {}
+    assert shop.sql(state) == [("given_back",)]
+
+
+def test_an_order_of_which_nobody_gets_anything_goes_to_another_supplier(shop):
+    """Its first supplier gives the sample away, so that the order has no share at all; the next asks 3.00."""
+    before = free(shop, "shareless", 2, supply=0)
+    assert shop.sql("select count(*) from settlement.leg where order_id = 'shareless'") == [(0,)]
+    shop.supply("S2", "shareless", 100, price=300)
+    assert shop.act(fulfilment.reject, "shareless", "S1", "broken", NOW).moved == {1: "S2"}
+    assert shop.moved(before) == {("supplier_pending", "S2"): 600, ("subsidy", ""): -600}
+    shop.act(cancel_units, "shareless", 1, 1, NOW)
+    assert shop.moved(before)["supplier_pending", "S2"] == 300
     assert sound(shop) == []
 
 
@@ -260,4 +305,27 @@ def test_cancellations_and_a_parcel_that_come_at_once_pay_for_what_was_sent(shop
         assert gone(shop, name) == (cancelled, cancelled)
         assert shop.read(name)[1][0].sent_qty == 6 - cancelled
         assert shop.moved(before)["supplier_pending", "S1"] == 200 * (6 - cancelled)
+    assert sound(shop) == []
+
+
+def test_returns_that_are_given_back_at_once_count_each_unit_once(shop):
+    """Four threads, each with a return of two units of a line of five: five go back."""
+    before = free(shop, "rush", 5)
+    send(shop, "rush")
+    cases = [came_back(shop, "rush", 2) for _ in range(4)]
+    barrier = threading.Barrier(8)
+
+    def back(case_id):
+        barrier.wait()
+        try:
+            give_back(shop, case_id)
+        except (ImpossibleMoveError, RefundRefusedError):
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(8) as threads:
+        done = sum(threads.map(back, cases * 2))
+    assert done == 3
+    assert gone(shop, "rush") == (5, 5)
+    assert shop.moved(before) == {}
     assert sound(shop) == []
