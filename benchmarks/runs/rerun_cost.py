@@ -40,7 +40,8 @@ def main() -> int:
         rows=rows,
         wall_s=time.monotonic() - started,
     )
-    dear = [row for row in rows if row.metric.startswith("nothing_new") and row.value > NOTHING_NEW_AT_MOST]
+    shares = [row for row in rows if row.metric.startswith("nothing_new") and row.unit == "share"]
+    dear = [row for row in shares if row.value > NOTHING_NEW_AT_MOST]
     return 1 if dear else 0
 
 
