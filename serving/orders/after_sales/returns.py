@@ -16,8 +16,8 @@ from serving.db import locks
 from serving.orders.after_sales.after_sales import FREIGHT, Case, find_case, move_case
 from serving.orders.assortment import stock
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError
-from serving.orders.records import find_order, lines_of, touch
-from serving.orders.states import CASE, CaseStatus
+from serving.orders.records import find_order, find_sub_order, lines_of, touch
+from serving.orders.states import CASE, UNSHIPPED, CaseStatus
 from serving.orders.webhooks import webhooks
 from serving.privacy.data_keys import Vault
 from serving.privacy.personal_fields import RETURN_ADDRESS, Recipient
@@ -67,10 +67,11 @@ def send_back(
 
     Raises:
         NotFoundError: There is no such case.
-        ImpossibleMoveError: The case has ended, is not about goods that come back, or they came already.
+        ImpossibleMoveError: The case has ended, is not about goods that come back, they came already, or they
+            never left.
     """
     case = _open(conn, tenant_id, case_id, "send back")
-    _require_goods(case, "send back")
+    _require_goods(conn, tenant_id, case, "send back")
     values = {"carrier": carrier, "tracking": tracking_no, "now": now}
     change = "return_carrier = %(carrier)s, return_tracking_no = %(tracking)s, sent_back_at = %(now)s"
     changed = _changed(conn, tenant_id, case, change, values, "after_sale.sent_back")
@@ -95,11 +96,12 @@ def receive_back(
 
     Raises:
         NotFoundError: There is no such case.
-        ImpossibleMoveError: The case has ended, is not about goods that come back, or they came already.
+        ImpossibleMoveError: The case has ended, is not about goods that come back, they came already, or they
+            never left.
         InvalidRequestError: More came than was to come, or more is stock than came.
     """
     case = _open(conn, tenant_id, case_id, "receive back")
-    _require_goods(case, "receive back")
+    _require_goods(conn, tenant_id, case, "receive back")
     assert case.qty is not None, "a case about goods has a quantity"
     if received_qty > case.qty:
         raise InvalidRequestError("received_qty", f"the case is about {case.qty} units")
@@ -185,11 +187,14 @@ def _open(conn: Connection, tenant_id: str, case_id: str, event: str) -> Case:
     return case
 
 
-def _require_goods(case: Case, event: str) -> None:
+def _require_goods(conn: Connection, tenant_id: str, case: Case, event: str) -> None:
     if case.kind != "return" or case.qty is None or case.line_no == FREIGHT:
         raise ImpossibleMoveError("after-sale case", case.case_id, "not about goods that return", event, [])
     if case.received_qty is not None:
         raise ImpossibleMoveError("after-sale case", case.case_id, "received back", event, [])
+    if find_sub_order(conn, tenant_id, case.order_id, case.supplier_id).status in UNSHIPPED:
+        where = "about goods that have not left yet"
+        raise ImpossibleMoveError("after-sale case", case.case_id, where, event, CASE.possible(case.status))
 
 
 def _changed(
