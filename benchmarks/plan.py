@@ -36,10 +36,10 @@ class Planned:
 
 PLAN: dict[str, Planned] = {
     "api_read": Planned("web", 120),
-    "profile_read": Planned("web", 110, was_timed=False),
+    "profile_read": Planned("web", 95),
     "score_2m_skus": Planned("web", 225, sizes={"MUYUN_BENCH_REQUESTS": "20000"}),
     "order_assignment": Planned("supply", 25),
-    "routing": Planned("supply", 190, was_timed=False),
+    "routing": Planned("supply", 180),
     "quality_brake": Planned("supply", 100, beside=True),
     "supplier_grades": Planned("supply", 20),
     "supervision": Planned("supply", 20, beside=True),
