@@ -462,10 +462,13 @@ def test_an_order_that_cannot_be_ended_keeps_no_other_from_being_paid_back(shop)
     assert statuses(shop, "stuck-1") == ["refunded"]
 
 
-def test_the_worker_goes_round_although_an_order_is_stuck(shop, module_database_url, monkeypatch, capsys):
+def test_the_worker_goes_round_although_an_order_is_stuck(
+    shop, module_database_url, monkeypatch, tmp_path, capsys
+):
     waiting(shop, "jam", 1)
     before = part_of(shop, "jam-1", "shipped")
     monkeypatch.setenv("MUYUN_DATABASE_URL", module_database_url)
+    monkeypatch.setenv("MUYUN_HOME", str(tmp_path))
     due = (NOW + 2 * 60 * MINUTE).isoformat()
     asked = ["work", "--rounds", "2", "--every-s", "0.01", "--tenant", TENANT, "--as-of", due]
     assert jobs.main(asked) == 0
