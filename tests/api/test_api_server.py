@@ -95,8 +95,8 @@ def test_the_server_serves_and_ends_gracefully(scores_url, tmp_path, end):
         assert '"event":"request"' in log
         assert "Traceback" not in log
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(timeout=60)
 
 
 def metrics_of(port):
@@ -139,8 +139,8 @@ def test_the_server_tells_how_late_profiles_and_prices_are(database_url, tmp_pat
             assert found[f'muyun_live_overlay_rows{{table="{table}"}}'] == rows
         assert 0 < found["muyun_publication_age_seconds"] < 600
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(timeout=60)
 
 
 def test_how_late_it_is_is_read_again_after_some_seconds_only(database_url):
