@@ -13,11 +13,11 @@ from typing import Any, Literal
 import psycopg
 
 from serving.db import locks
-from serving.orders.after_sales.after_sales import FREIGHT, Case, find_case, move_case
+from serving.orders.after_sales.after_sales import FREIGHT, Case, cases_of, find_case, move_case
 from serving.orders.assortment import stock
 from serving.orders.errors import ImpossibleMoveError, InvalidRequestError
-from serving.orders.records import find_order, find_sub_order, lines_of, touch
-from serving.orders.states import CASE, UNSHIPPED, CaseStatus
+from serving.orders.records import OrderLine, find_order, lines_of, touch
+from serving.orders.states import CASE, CaseStatus
 from serving.orders.webhooks import webhooks
 from serving.privacy.data_keys import Vault
 from serving.privacy.personal_fields import RETURN_ADDRESS, Recipient
@@ -67,8 +67,8 @@ def send_back(
 
     Raises:
         NotFoundError: There is no such case.
-        ImpossibleMoveError: The case has ended, is not about goods that come back, they came already, or they
-            never left.
+        ImpossibleMoveError: The case has ended, is not about goods that come back, they came already, or no
+            unit of the line is with the buyer: none left, or all are back.
     """
     case = _open(conn, tenant_id, case_id, "send back")
     _require_goods(conn, tenant_id, case, "send back")
@@ -96,19 +96,21 @@ def receive_back(
 
     Raises:
         NotFoundError: There is no such case.
-        ImpossibleMoveError: The case has ended, is not about goods that come back, they came already, or they
-            never left.
-        InvalidRequestError: More came than was to come, or more is stock than came.
+        ImpossibleMoveError: The case has ended, is not about goods that come back, they came already, or no
+            unit of the line is with the buyer: none left, or all are back.
+        InvalidRequestError: More came than was to come or is with the buyer, or more is stock than came.
     """
     case = _open(conn, tenant_id, case_id, "receive back")
-    _require_goods(conn, tenant_id, case, "receive back")
+    out = _require_goods(conn, tenant_id, case, "receive back")
     assert case.qty is not None, "a case about goods has a quantity"
     if received_qty > case.qty:
         raise InvalidRequestError("received_qty", f"the case is about {case.qty} units")
+    if received_qty > out:
+        raise InvalidRequestError("received_qty", f"{out} units of the line were sent and are not back yet")
     if restocked_qty > received_qty:
         raise InvalidRequestError("restocked_qty", f"only {received_qty} units came")
     if restocked_qty:
-        (line,) = [one for one in lines_of(conn, tenant_id, case.order_id) if one.line_no == case.line_no]
+        line = _line_of(conn, tenant_id, case)
         key = (case.supplier_id, line.sku_id)
         locks.stock(conn, tenant_id, [key])
         stock.take_back(conn, tenant_id, case.order_id, key, restocked_qty, now, line.warehouse_id)
@@ -187,14 +189,29 @@ def _open(conn: Connection, tenant_id: str, case_id: str, event: str) -> Case:
     return case
 
 
-def _require_goods(conn: Connection, tenant_id: str, case: Case, event: str) -> None:
+def _require_goods(conn: Connection, tenant_id: str, case: Case, event: str) -> int:
+    """Units that may come back by a case; refuses one by which none can."""
     if case.kind != "return" or case.qty is None or case.line_no == FREIGHT:
         raise ImpossibleMoveError("after-sale case", case.case_id, "not about goods that return", event, [])
     if case.received_qty is not None:
         raise ImpossibleMoveError("after-sale case", case.case_id, "received back", event, [])
-    if find_sub_order(conn, tenant_id, case.order_id, case.supplier_id).status in UNSHIPPED:
-        where = "about goods that have not left yet"
+    out = _units_out(conn, tenant_id, case)
+    if out <= 0:
+        where = "about goods of which none is with the buyer"
         raise ImpossibleMoveError("after-sale case", case.case_id, where, event, CASE.possible(case.status))
+    return out
+
+
+def _units_out(conn: Connection, tenant_id: str, case: Case) -> int:
+    """Units of a case's line that were sent and that no case counted back."""
+    cases = cases_of(conn, tenant_id, case.order_id, case.supplier_id)
+    came = sum(one.received_qty or 0 for one in cases if one.line_no == case.line_no)
+    return _line_of(conn, tenant_id, case).sent_qty - came
+
+
+def _line_of(conn: Connection, tenant_id: str, case: Case) -> OrderLine:
+    (line,) = [one for one in lines_of(conn, tenant_id, case.order_id) if one.line_no == case.line_no]
+    return line
 
 
 def _changed(

@@ -1,5 +1,7 @@
 """After-sale cases with quantities: what came back bounds what is given back, and who decides a dispute."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -74,6 +76,43 @@ def test_a_count_from_before_the_return_does_not_lose_it(shop):
     report = stock.StockReport("count", 15, 0, NOW + DAY)
     shop.act(stock.report_stock, "S1", [report], NOW + 3 * DAY)
     assert shop.stock_of("S1", "count") == (16, 0, 16)
+
+
+def test_what_never_left_does_not_come_back(shop):
+    """A part that its supplier rejected, and one that still waits: neither becomes stock by a return."""
+    for name, ends in (("never", True), ("waits", False)):
+        shop.list(name, 1000)
+        shop.supply("S1", name, 20, price=600)
+        shop.place(name, (name, 3))
+        shop.pay(name)
+        case = back(shop, name, 3, 3000)
+        if ends:
+            shop.act(fulfilment.reject, name, "S1", "broken", NOW)
+        before = shop.stock_of("S1", name)
+        with pytest.raises(ImpossibleMoveError, match="of which none is with the buyer"):
+            shop.act(returns.receive_back, case.case_id, 3, 3, NOW)
+        with pytest.raises(ImpossibleMoveError, match="of which none is with the buyer"):
+            shop.act(returns.send_back, case.case_id, "SF", "SF-2", NOW)
+        assert shop.stock_of("S1", name) == before
+
+
+def test_returns_that_are_counted_at_once_bring_no_more_than_was_sent(shop):
+    """Four cases of two units each of a line of five, counted by four threads: two of them count."""
+    sold(shop, "flood", 5)
+    cases = [back(shop, "flood", 2, 0).case_id for _ in range(4)]
+    barrier = threading.Barrier(4)
+
+    def count(case_id):
+        barrier.wait()
+        try:
+            shop.act(returns.receive_back, case_id, 2, 2, NOW)
+        except InvalidRequestError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(count, cases)) == 2
+    assert shop.stock_of("S1", "flood") == (19, 0, 19)
 
 
 def test_where_they_disagree_an_operator_decides(shop):

@@ -199,15 +199,22 @@ def test_a_line_of_which_a_unit_was_cancelled_stays_with_its_supplier(shop):
 
 
 def test_no_more_units_go_back_than_were_sent(shop):
-    """Two returns of two units each of a line of three: the second gives back one, a third none."""
+    """Two returns of two units each of a line of three: of the second one can come, of a third none."""
     before = free(shop, "thrice", 3)
     early = shop.agreed_case("thrice", 1, None, "return", "changed_mind", 0, NOW, 1).case_id
-    with pytest.raises(ImpossibleMoveError, match="about goods that have not left yet"):
+    with pytest.raises(ImpossibleMoveError, match="of which none is with the buyer"):
         shop.act(returns.receive_back, early, 1, 1, NOW)
     with pytest.raises(RefundRefusedError, match="once units of it that were sent came back"):
         give_back(shop, early)
     send(shop, "thrice")
-    first, second, third = (came_back(shop, "thrice", 2) for _ in range(3))
+    first = came_back(shop, "thrice", 2)
+    with pytest.raises(InvalidRequestError, match="1 units of the line were sent and are not back"):
+        came_back(shop, "thrice", 2)
+    second = came_back(shop, "thrice", 2, received=1)
+    third = shop.agreed_case("thrice", 1, None, "return", "changed_mind", 0, NOW, 2).case_id
+    for case in (third, early):
+        with pytest.raises(ImpossibleMoveError, match="of which none is with the buyer"):
+            shop.act(returns.receive_back, case, 1, 1, NOW)
     give_back(shop, first)
     assert shop.moved(before)["supplier_pending", "S1"] == 200
     give_back(shop, second)
@@ -314,7 +321,8 @@ def test_returns_that_are_given_back_at_once_count_each_unit_once(shop):
     """Four threads, each with a return of two units of a line of five: five go back."""
     before = free(shop, "rush", 5)
     send(shop, "rush")
-    cases = [came_back(shop, "rush", 2) for _ in range(4)]
+    cases = [came_back(shop, "rush", 2, received=came) for came in (2, 2, 1)]
+    cases.append(shop.agreed_case("rush", 1, None, "return", "changed_mind", 0, NOW, 2).case_id)
     barrier = threading.Barrier(8)
 
     def back(case_id):
